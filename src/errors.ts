@@ -1,0 +1,33 @@
+/**
+ * Every error Weft throws on purpose: one class per kind of trouble, so that callers can tell them apart.
+ * Messages read `who: rule, got value (shapes)` and say what to do when that is obvious.
+ */
+
+/** Root of all errors that Weft throws on purpose. */
+export class WeftError extends Error {
+  override readonly name: string = new.target.name;
+}
+
+/** A shape, rank, dtype or attribute that an op or layer can't work with. */
+export class ShapeError extends WeftError {}
+
+/** An argument, option or setting outside what is allowed. */
+export class ValueError extends WeftError {}
+
+/** Bytes that are not what their format says: IDX, gzip, safetensors, CSV. */
+export class FormatError extends WeftError {}
+
+/** A data set that can't be found, fetched or verified. */
+export class DataError extends WeftError {}
+
+/** No adapter, a missing feature, a limit exceeded, out of memory. */
+export class DeviceError extends WeftError {}
+
+/** The device went away (driver reset, tab in background, `destroy()`); a new one must be opened. */
+export class DeviceLostError extends DeviceError {}
+
+/** A shader that the driver's compiler refuses; the message holds file, line, column and source line. */
+export class ShaderError extends DeviceError {}
+
+/** A value read, or a graph used, in a way that its state does not allow. */
+export class GraphError extends WeftError {}
