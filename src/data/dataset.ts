@@ -1,0 +1,184 @@
+/**
+ * A data set in memory: samples of one shape, one after the other, with a class number or target values each. Bytes
+ * stay bytes, so that a device can hold pixels four to a word. Plain data and functions on it; nothing is copied
+ * unless said. Refuses (see `validateDataset`) empty sets, lengths that don't match, NaN, labels out of range.
+ */
+import { DataError, ValueError } from "../errors";
+import { Random } from "../random";
+
+/** Samples, row-major, sample after sample without gaps. A network sees `data[i] * scale + offset`. */
+export interface SampleArray {
+  readonly data: Uint8Array | Float32Array;
+  /** Of one sample, for example [1, 28, 28] (channels first) or [13]. */
+  readonly shape: readonly number[];
+  /** Default 1. For bytes usually 1 / 255. */
+  readonly scale?: number;
+  /** Default 0. */
+  readonly offset?: number;
+}
+
+export interface Dataset {
+  readonly name: string;
+  /** "train", "test", "all" or a name of the user's. */
+  readonly split: string;
+  /** Number of samples. */
+  readonly count: number;
+  readonly inputs: SampleArray;
+  /** Class numbers (Int32Array, one per sample), or target values (Float32Array, `labelShape` per sample). */
+  readonly labels: Int32Array | Float32Array;
+  /** Number of classes; there exactly when the labels are class numbers. */
+  readonly classes?: number;
+  readonly classNames?: readonly string[];
+  /** Shape of one sample's target values; default [1]. Only with target values. */
+  readonly labelShape?: readonly number[];
+}
+
+/** Numbers in one sample of this shape. */
+export function sampleSize(shape: readonly number[]): number {
+  return shape.reduce((size, extent) => size * extent, 1);
+}
+
+/** Labels in one sample: 1 for classes. */
+export function labelSize(dataset: Dataset): number {
+  return dataset.labels instanceof Int32Array ? 1 : sampleSize(dataset.labelShape ?? [1]);
+}
+
+/** Sample i as the network sees it, scaled and shifted. */
+export function readSample(dataset: Dataset, i: number): Float32Array {
+  const { data, shape, scale = 1, offset = 0 } = dataset.inputs;
+  const size = sampleSize(shape);
+  const sample = new Float32Array(size);
+  for (let j = 0; j < size; j++) sample[j] = (data[i * size + j] as number) * scale + offset;
+  return sample;
+}
+
+/**
+ * Bytes as words for upload: byte i is bits 8 (i & 3) .. 8 (i & 3) + 7 of word i >> 2. A view where the bytes allow
+ * it (start and length in whole words), otherwise a copy with zeros at the end.
+ */
+export function packBytes(bytes: Uint8Array): Uint32Array<ArrayBufferLike> {
+  const words = Math.ceil(bytes.length / 4);
+  if (bytes.byteOffset % 4 === 0 && bytes.length % 4 === 0) {
+    return new Uint32Array(bytes.buffer, bytes.byteOffset, words);
+  }
+  const padded = new Uint8Array(words * 4);
+  padded.set(bytes);
+  return new Uint32Array(padded.buffer);
+}
+
+/** The first n samples (fewer if there are fewer), without copying. With a seed, n samples picked at random, copied. */
+export function subset(dataset: Dataset, n: number, seed?: number): Dataset {
+  if (!Number.isInteger(n) || n < 1) {
+    throw new ValueError(`subset: needs a whole number of at least 1 samples, got ${n}`);
+  }
+  const count = Math.min(n, dataset.count);
+  if (seed !== undefined)
+    return take(dataset, new Random(seed).permutation(dataset.count).subarray(0, count));
+  const { inputs, labels } = dataset;
+  return {
+    ...dataset,
+    count,
+    inputs: { ...inputs, data: inputs.data.subarray(0, count * sampleSize(inputs.shape)) },
+    labels: labels.subarray(0, count * labelSize(dataset)),
+  };
+}
+
+/** The samples with these indices, in this order, copied; an index may come more than once. */
+export function take(dataset: Dataset, indices: ArrayLike<number>, split = dataset.split): Dataset {
+  const { inputs, labels } = dataset;
+  const size = sampleSize(inputs.shape);
+  const perLabel = labelSize(dataset);
+  const count = indices.length;
+  const data =
+    inputs.data instanceof Uint8Array ? new Uint8Array(count * size) : new Float32Array(count * size);
+  const picked =
+    labels instanceof Int32Array ? new Int32Array(count * perLabel) : new Float32Array(count * perLabel);
+  for (let to = 0; to < count; to++) {
+    const from = indices[to] as number;
+    if (!Number.isInteger(from) || from < 0 || from >= dataset.count) {
+      throw new ValueError(
+        `take: index ${from} at position ${to} is outside the ${dataset.count} samples of ${titleOf(dataset)}`,
+      );
+    }
+    data.set(inputs.data.subarray(from * size, (from + 1) * size), to * size);
+    picked.set(labels.subarray(from * perLabel, (from + 1) * perLabel), to * perLabel);
+  }
+  return { ...dataset, split, count, inputs: { ...inputs, data }, labels: picked };
+}
+
+/**
+ * Divides the samples at random in two, the first part holding `fraction` of them (rounded, at least one in each).
+ * The same seed gives the same parts on every host.
+ */
+export function split(
+  dataset: Dataset,
+  fraction: number,
+  seed: number,
+  names: readonly [string, string] = ["train", "validation"],
+): [Dataset, Dataset] {
+  if (!(fraction > 0 && fraction < 1)) {
+    throw new ValueError(`split: the fraction must lie between 0 and 1, got ${fraction}`);
+  }
+  if (dataset.count < 2) {
+    throw new ValueError(`split: needs at least 2 samples, ${titleOf(dataset)} has ${dataset.count}`);
+  }
+  const order = new Random(seed).permutation(dataset.count);
+  const first = Math.min(dataset.count - 1, Math.max(1, Math.round(dataset.count * fraction)));
+  return [take(dataset, order.subarray(0, first), names[0]), take(dataset, order.subarray(first), names[1])];
+}
+
+const titleOf = (dataset: Dataset) => `data set ${dataset.name}/${dataset.split}`;
+
+/** Throws a DataError that names the first thing that is wrong; returns the data set otherwise. */
+export function validateDataset(dataset: Dataset): Dataset {
+  const { count, inputs, labels, classes, classNames, labelShape } = dataset;
+  const fail = (what: string): never => {
+    throw new DataError(`${titleOf(dataset)}: ${what}`);
+  };
+  if (!Number.isInteger(count) || count < 1) fail(`must hold at least one sample, count is ${count}`);
+  const checkShape = (what: string, shape: readonly number[]) => {
+    if (shape.some((extent) => !Number.isInteger(extent) || extent < 1)) {
+      fail(`${what} must be whole numbers of at least 1, got [${shape.join(", ")}]`);
+    }
+  };
+  const checkLength = (what: string, length: number, shape: readonly number[]) => {
+    const expected = count * sampleSize(shape);
+    if (length !== expected) {
+      fail(`${what} must hold ${expected} values (${count} of [${shape.join(", ")}]), got ${length}`);
+    }
+  };
+  const checkFinite = (what: string, values: Float32Array, each: number) => {
+    const at = values.findIndex((value) => !Number.isFinite(value));
+    if (at >= 0) fail(`${what} ${at % each} of sample ${Math.floor(at / each)} is ${values[at]}`);
+  };
+
+  checkShape("inputs.shape", inputs.shape);
+  checkLength("inputs.data", inputs.data.length, inputs.shape);
+  if (inputs.data instanceof Float32Array) checkFinite("input", inputs.data, sampleSize(inputs.shape));
+  for (const [key, value] of [
+    ["scale", inputs.scale],
+    ["offset", inputs.offset],
+  ] as const) {
+    if (value !== undefined && !Number.isFinite(value)) fail(`inputs.${key} must be finite, got ${value}`);
+  }
+
+  if (!(labels instanceof Int32Array)) {
+    if (classes !== undefined)
+      fail("has both `classes` and target values; class numbers belong in an Int32Array");
+    const shape = labelShape ?? [1];
+    checkShape("labelShape", shape);
+    checkLength("labels", labels.length, shape);
+    checkFinite("target", labels, sampleSize(shape));
+    return dataset;
+  }
+  checkLength("labels", labels.length, [1]);
+  if (classes === undefined || !Number.isInteger(classes) || classes < 1) {
+    return fail(`class labels need the number of classes in \`classes\`, got ${classes}`);
+  }
+  if (classNames !== undefined && classNames.length !== classes) {
+    fail(`has ${classes} classes but ${classNames.length} class names`);
+  }
+  const bad = labels.findIndex((label) => label < 0 || label >= classes);
+  if (bad >= 0) fail(`label ${labels[bad]} of sample ${bad} is outside 0 .. ${classes - 1}`);
+  return dataset;
+}

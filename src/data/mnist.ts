@@ -1,0 +1,109 @@
+/**
+ * MNIST (LeCun, Cortes, Burges) and Fashion-MNIST (Xiao, Rasul, Vollgraf; MIT licence): 60,000 + 10,000 grey images
+ * of 28x28 in ten classes, as four gzipped IDX files each. Refuses files that disagree with each other or hold other
+ * labels than 0 .. 9.
+ */
+import { FormatError } from "../errors";
+import { type Dataset, validateDataset } from "./dataset";
+import { gunzip } from "./gzip";
+import { parseIdx } from "./idx";
+import type { DatasetSource, FetchFile, SourceFile } from "./source";
+
+const CLASSES = 10;
+/** Well above the 47 MB of the largest file's content. */
+const CONTENT_LIMIT = 256 * 2 ** 20;
+
+/** Reads one part from a file of images and a file of labels, gzipped. */
+async function readPart(
+  fetchFile: FetchFile,
+  set: { name: string; split: string; classNames: readonly string[] },
+  imageFile: string,
+  labelFile: string,
+): Promise<Dataset> {
+  const open = async (name: string, rank: number) => {
+    const title = `${set.name}/${name}`;
+    const content = await gunzip(await fetchFile(name), { name: title, limit: CONTENT_LIMIT });
+    return parseIdx(content, rank, title);
+  };
+  const images = await open(imageFile, 3);
+  const labels = await open(labelFile, 1);
+  const [count = 0, rows = 0, columns = 0] = images.shape;
+  if (labels.shape[0] !== count) {
+    throw new FormatError(
+      `${set.name}: ${imageFile} holds ${count} images, ${labelFile} holds ${labels.shape[0]} labels`,
+    );
+  }
+  return validateDataset({
+    name: set.name,
+    split: set.split,
+    count,
+    inputs: { data: images.data, shape: [1, rows, columns], scale: 1 / 255 },
+    labels: Int32Array.from(labels.data),
+    classes: CLASSES,
+    classNames: set.classNames,
+  });
+}
+
+/** A source whose four files bear MNIST's names. */
+function idxSource(
+  about: { name: string; title: string; homepage: string; mirrors: readonly string[] },
+  classNames: readonly string[],
+  sizesAndHashes: readonly (readonly [bytes: number, sha256: string])[],
+): DatasetSource {
+  const names = [
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+  ] as const;
+  const files = names.map((name, i): SourceFile => {
+    const [bytes = 0, sha256 = ""] = sizesAndHashes[i] ?? [];
+    return { name, bytes, sha256 };
+  });
+  return {
+    ...about,
+    files,
+    async read(fetchFile) {
+      const set = { name: about.name, classNames };
+      const train = await readPart(fetchFile, { ...set, split: "train" }, names[0], names[1]);
+      const test = await readPart(fetchFile, { ...set, split: "test" }, names[2], names[3]);
+      return { train, test };
+    },
+  };
+}
+
+export const mnistSource: DatasetSource = idxSource(
+  {
+    name: "mnist",
+    title: "MNIST handwritten digits",
+    homepage: "http://yann.lecun.com/exdb/mnist/",
+    mirrors: [
+      "https://ossci-datasets.s3.amazonaws.com/mnist/",
+      "https://storage.googleapis.com/cvdf-datasets/mnist/",
+      "http://yann.lecun.com/exdb/mnist/",
+    ],
+  },
+  ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
+  [
+    [9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"],
+    [28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"],
+    [1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"],
+    [4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"],
+  ],
+);
+
+export const fashionMnistSource: DatasetSource = idxSource(
+  {
+    name: "fashion-mnist",
+    title: "Fashion-MNIST clothing articles",
+    homepage: "https://github.com/zalandoresearch/fashion-mnist",
+    mirrors: ["http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"],
+  },
+  ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"],
+  [
+    [26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"],
+    [29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"],
+    [4_422_102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"],
+    [5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"],
+  ],
+);
