@@ -1,0 +1,57 @@
+/**
+ * Writing files so that a reader sees the old content or the new, never half of it: a temporary file beside the
+ * target, flushed to disk and renamed. On failure or abort the temporary file goes away and the target stays as it was.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdir, open, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { WeftError } from "../errors";
+
+export interface WriteFileOptions {
+  /** Aborting before the rename leaves the target as it was and rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Writes the whole file at once, making its folder if need be. */
+export async function writeFileAtomic(
+  path: string,
+  content: Uint8Array | string,
+  { signal }: WriteFileOptions = {},
+): Promise<void> {
+  signal?.throwIfAborted();
+  const folder = dirname(path);
+  const temporary = join(folder, `.${basename(path)}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`);
+  try {
+    await mkdir(folder, { recursive: true });
+    const file = await open(temporary, "wx");
+    try {
+      await file.writeFile(content, { signal });
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    signal?.throwIfAborted();
+    await rename(temporary, path);
+  } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => {});
+    if (signal?.aborted) throw signal.reason;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new WeftError(`can't write ${path}: ${reason}`, { cause });
+  }
+  await syncFolder(folder);
+}
+
+/** Makes the rename itself durable where the system lets a folder be flushed; elsewhere nothing is lost by not doing so. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === "win32") return;
+  try {
+    const handle = await open(folder, "r");
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    // Some file systems refuse to flush folders.
+  }
+}

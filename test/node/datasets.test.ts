@@ -1,0 +1,311 @@
+/** Loading and downloading data sets, against a server on this computer that misbehaves in every way we know. */
+import { createHash } from "node:crypto";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { DatasetSource } from "../../src/data/source";
+import { DataError } from "../../src/errors";
+import { type DownloadProgress, datasets, loadDataset } from "../../src/node/datasets";
+import { downloadFile } from "../../src/node/download";
+import { withRealData } from "../support/real-data";
+
+const contents: Record<string, Uint8Array> = {
+  "one.bin": Uint8Array.from({ length: 200_000 }, (_, i) => i * 7),
+  "two.gz": gzipSync("hello"),
+};
+
+/** A data set of two files whose "parts" are just their sizes. */
+const toySource = (mirrors: string[]): DatasetSource<number[]> => ({
+  name: "toy",
+  title: "Toy set",
+  homepage: "https://example.org/toy",
+  mirrors,
+  files: Object.entries(contents).map(([name, bytes]) => ({
+    name,
+    bytes: bytes.length,
+    sha256: createHash("sha256").update(bytes).digest("hex"),
+  })),
+  async read(fetchFile) {
+    return [(await fetchFile("one.bin")).length, (await fetchFile("two.gz")).length];
+  },
+});
+
+const servers: Server[] = [];
+/** Starts a server; its address ends with a slash. */
+async function serve(answer: RequestListener): Promise<string> {
+  const server = createServer(answer);
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+}
+const bodyOf = (url: string | undefined) => contents[(url ?? "").split("/").pop() ?? ""] as Uint8Array;
+const good: RequestListener = (request, response) => {
+  const body = bodyOf(request.url);
+  response.writeHead(200, { "content-length": body.length }).end(body);
+};
+/** An address nobody listens on. */
+async function closedPort(): Promise<string> {
+  const address = await serve(good);
+  await new Promise((resolve) => servers.pop()?.close(resolve));
+  return address;
+}
+
+let dataDir = "";
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), "weft-data-"));
+});
+afterEach(async () => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+  await rm(dataDir, { recursive: true, force: true });
+});
+/** What lies in the data set's folder, temporary files included. */
+const stored = () => readdir(join(dataDir, "toy")).catch(() => [] as string[]);
+
+describe("loadDataset", () => {
+  test("downloads what is missing with progress, keeps it, and asks no server the second time", async () => {
+    let requests = 0;
+    const mirror = await serve((request, response) => {
+      requests++;
+      good(request, response);
+    });
+    const seen: DownloadProgress[] = [];
+    const options = { dataDir, onProgress: (progress: DownloadProgress) => void seen.push(progress) };
+    expect(await loadDataset(toySource([mirror]), options)).toEqual([200_000, contents["two.gz"]?.length]);
+    expect((await stored()).sort()).toEqual(["one.bin", "two.gz"]);
+    expect(new Uint8Array(await readFile(join(dataDir, "toy", "one.bin")))).toEqual(contents["one.bin"]);
+    const first = seen.filter(({ file }) => file === "one.bin");
+    expect(first[0]).toEqual({ dataset: "toy", file: "one.bin", received: 0, total: 200_000 });
+    expect(first.at(-1)?.received).toBe(200_000);
+    expect(first.every(({ received }, i) => i === 0 || received > (first[i - 1]?.received ?? 0))).toBe(true);
+
+    expect(requests).toBe(2);
+    seen.length = 0;
+    await loadDataset(toySource([mirror]), { ...options, download: false });
+    expect([requests, seen.length]).toEqual([2, 0]);
+  });
+
+  test("uses WEFT_DATA when no folder is given", async () => {
+    const before = process.env.WEFT_DATA;
+    process.env.WEFT_DATA = dataDir;
+    try {
+      await loadDataset(toySource([await serve(good)]));
+    } finally {
+      if (before === undefined) delete process.env.WEFT_DATA;
+      else process.env.WEFT_DATA = before;
+    }
+    expect(await stored()).toHaveLength(2);
+  });
+
+  test("follows redirects, and not for ever", async () => {
+    const target = await serve(good);
+    const moved = await serve((request, response) => {
+      response.writeHead(302, { location: new URL(request.url ?? "", target).href }).end();
+    });
+    expect(await loadDataset(toySource([moved]), { dataDir })).toHaveLength(2);
+    const circle = await serve((request, response) => {
+      response.writeHead(301, { location: request.url ?? "/" }).end();
+    });
+    const file = toySource([]).files[0];
+    if (file) await expect(downloadFile(file, [circle])).rejects.toThrow("more than 5 redirects");
+  });
+
+  test("takes the file as it is when the server calls it content-encoding: gzip", async () => {
+    const mirror = await serve((request, response) => {
+      response.writeHead(200, { "content-encoding": "gzip" }).end(bodyOf(request.url));
+    });
+    expect(await loadDataset(toySource([mirror]), { dataDir })).toHaveLength(2);
+  });
+
+  const changed = Uint8Array.from(contents["one.bin"] as Uint8Array).fill(9, 100, 101);
+  const bad: [what: string, answer: RequestListener, message: RegExp][] = [
+    ["404", (_, response) => void response.writeHead(404).end("gone"), /the server answered 404/],
+    ["another size", (_, response) => void response.end("short"), /expected 200000 bytes, (got|the)/],
+    [
+      "too much, of unknown length",
+      (_, response) => {
+        response.writeHead(200);
+        for (let i = 0; i < 10; i++) response.write(new Uint8Array(50_000));
+        response.end();
+      },
+      /more than the expected 200000 bytes/,
+    ],
+    [
+      "a body cut off",
+      (_, response) => {
+        response.writeHead(200, { "content-length": 200_000 });
+        response.write(new Uint8Array(1000), () => response.destroy());
+      },
+      /aborted|hang up|reset/,
+    ],
+    [
+      "a body that ends early, of unknown length",
+      (_, response) => void response.writeHead(200).end(new Uint8Array(1000)),
+      /the transfer ended after 1000/,
+    ],
+    [
+      "the wrong content",
+      (_, response) => void response.end(changed),
+      /expected sha256 [0-9a-f]{64}, got [0-9a-f]{64}/,
+    ],
+    ["a hang-up", (request) => void request.socket.destroy(), /hang up|reset/],
+  ];
+  test.each(bad)("a mirror that gives %s: the next one is asked", async (_, answer, reason) => {
+    const broken = await serve(answer);
+    expect(await loadDataset(toySource([broken, await serve(good)]), { dataDir })).toHaveLength(2);
+    await rm(join(dataDir, "toy"), { recursive: true });
+    const attempt = loadDataset(toySource([broken]), { dataDir });
+    await expect(attempt).rejects.toThrow(DataError);
+    await expect(attempt).rejects.toThrow(reason);
+    await expect(attempt).rejects.toThrow(`${broken}one.bin`);
+    expect(await stored()).toEqual([]);
+  });
+
+  test("a mirror that falls silent is given up", async () => {
+    const silent = await serve((_, response) => {
+      response.writeHead(200, { "content-length": 200_000 });
+      response.write(new Uint8Array(1000));
+    });
+    const mute = await serve(() => {});
+    const file = toySource([]).files[0];
+    if (!file) return;
+    const started = performance.now();
+    await expect(downloadFile(file, [silent, mute], { silenceTimeout: 200 })).rejects.toThrow(
+      /nothing came for 0\.2 s|aborted.*nothing came for 0\.2 s/,
+    );
+    expect(performance.now() - started).toBeLessThan(3000);
+    expect(await downloadFile(file, [silent, await serve(good)], { silenceTimeout: 200 })).toHaveLength(
+      200_000,
+    );
+  });
+
+  test("a slow server that keeps sending is waited for", async () => {
+    const slow = await serve(async (request, response) => {
+      const body = bodyOf(request.url);
+      for (let at = 0; at < body.length; at += 20_000) {
+        response.write(body.subarray(at, at + 20_000));
+        await new Promise((resolve) => setTimeout(resolve, 60));
+      }
+      response.end();
+    });
+    const file = toySource([]).files[0];
+    if (file) expect(await downloadFile(file, [slow], { silenceTimeout: 400 })).toEqual(contents["one.bin"]);
+  });
+
+  test("abort during the transfer: rejects at once, leaves nothing behind", async () => {
+    const slow = await serve((_, response) => {
+      response.writeHead(200, { "content-length": 200_000 });
+      response.write(new Uint8Array(1000));
+    });
+    const controller = new AbortController();
+    const started = performance.now();
+    const attempt = loadDataset(toySource([slow, await serve(good)]), {
+      dataDir,
+      signal: controller.signal,
+      onProgress: ({ received }) => received > 0 && controller.abort(),
+    });
+    await expect(attempt).rejects.toMatchObject({ name: "AbortError" });
+    expect(performance.now() - started).toBeLessThan(2000);
+    expect(await stored()).toEqual([]);
+    await expect(
+      loadDataset(toySource([slow]), { dataDir, signal: AbortSignal.abort() }),
+    ).rejects.toMatchObject({
+      name: "AbortError",
+    });
+  });
+
+  test("offline: refused connections, unknown names and unanswered calls show within 5 seconds", async () => {
+    const refused = await closedPort();
+    // ".invalid" never resolves (RFC 2606); 192.0.2.1 is set aside for documentation (RFC 5737) and answers nobody.
+    const mirrors = [refused, "http://mirror.invalid/toy/", "http://192.0.2.1/a/", "https://192.0.2.1/b/"];
+    const started = performance.now();
+    const error = await loadDataset(toySource(mirrors), { dataDir }).catch((e: unknown) => e as Error);
+    expect(performance.now() - started).toBeLessThan(5000);
+    expect(error).toBeInstanceOf(DataError);
+    const message = (error as Error).message;
+    expect(message).toContain("is this computer offline?");
+    for (const mirror of mirrors) expect(message).toContain(`${mirror}one.bin`);
+    expect(message).toContain("put one.bin, two.gz (see https://example.org/toy) into");
+    expect(message).toContain(join(dataDir, "toy"));
+    expect(message).toContain("WEFT_DATA");
+    expect(await stored()).toEqual([]);
+  });
+
+  test("a mirror that can't be reached is passed over quickly", async () => {
+    const mirrors = ["http://192.0.2.1/", await closedPort(), await serve(good)];
+    expect(await loadDataset(toySource(mirrors), { dataDir, connectTimeout: 300 })).toHaveLength(2);
+  });
+
+  test("missing files with downloads switched off, or no mirror", async () => {
+    await expect(loadDataset(toySource(["http://127.0.0.1/"]), { dataDir, download: false })).rejects.toThrow(
+      `${join(dataDir, "toy", "one.bin")} is missing and downloads are switched off: put one.bin, two.gz`,
+    );
+    await expect(loadDataset(toySource([]), { dataDir })).rejects.toThrow("can't be fetched by itself");
+  });
+
+  test("a damaged file in the folder is named with both hashes, and left alone", async () => {
+    await mkdir(join(dataDir, "toy"));
+    const path = join(dataDir, "toy", "one.bin");
+    await writeFile(path, changed);
+    const attempt = loadDataset(toySource([await serve(good)]), { dataDir });
+    await expect(attempt).rejects.toThrow(DataError);
+    await expect(attempt).rejects.toThrow(`${path}: expected sha256 `);
+    await expect(attempt).rejects.toThrow("delete it to have it fetched anew");
+    expect(new Uint8Array(await readFile(path))).toEqual(changed);
+    await writeFile(path, "short");
+    await expect(loadDataset(toySource([]), { dataDir })).rejects.toThrow(
+      `${path}: expected 200000 bytes, got 5`,
+    );
+    await rm(path);
+    await mkdir(path);
+    await expect(loadDataset(toySource([]), { dataDir })).rejects.toThrow(`${path}: can't be read`);
+  });
+
+  test("a folder that can't be made is named", async () => {
+    const file = join(dataDir, "file");
+    await writeFile(file, "");
+    await expect(loadDataset(toySource([await serve(good)]), { dataDir: file })).rejects.toThrow(file);
+  });
+});
+
+describe("the published sets", () => {
+  const countsOf = (labels: ArrayLike<number>) => {
+    const counts = new Array<number>(10).fill(0);
+    for (const label of Array.from(labels)) counts[label] = (counts[label] ?? 0) + 1;
+    return counts;
+  };
+  const meanOf = (bytes: ArrayLike<number>) => {
+    let sum = 0;
+    for (let i = 0; i < bytes.length; i++) sum += bytes[i] as number;
+    return sum / bytes.length / 255;
+  };
+
+  withRealData("mnist", (realTest) => {
+    realTest("MNIST", async (folder) => {
+      const { train, test: held } = await datasets.mnist({ dataDir: folder, download: false });
+      expect([train.count, held.count]).toEqual([60_000, 10_000]);
+      expect(train.inputs.shape).toEqual([1, 28, 28]);
+      expect([...train.labels.subarray(0, 10)]).toEqual([5, 0, 4, 1, 9, 2, 1, 3, 1, 4]);
+      expect([...held.labels.subarray(0, 10)]).toEqual([7, 2, 1, 0, 4, 1, 4, 9, 5, 9]);
+      expect(countsOf(held.labels)).toEqual([980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]);
+      expect(meanOf(train.inputs.data)).toBeCloseTo(0.1307, 4);
+    });
+  });
+
+  withRealData("fashion-mnist", (realTest) => {
+    realTest("Fashion-MNIST", async (folder) => {
+      const { train, test: held } = await datasets.fashionMnist({ dataDir: folder, download: false });
+      expect([...train.labels.subarray(0, 10)]).toEqual([9, 0, 0, 3, 0, 2, 7, 2, 5, 5]);
+      expect([...held.labels.subarray(0, 10)]).toEqual([9, 2, 1, 1, 6, 1, 4, 6, 5, 7]);
+      expect(countsOf(train.labels)).toEqual(new Array(10).fill(6000));
+      expect(meanOf(train.inputs.data)).toBeCloseTo(0.286, 4);
+      expect(train.classNames?.[9]).toBe("Ankle boot");
+    });
+  });
+});
