@@ -5,29 +5,45 @@
 
 /** Root of all errors that Weft throws on purpose. */
 export class WeftError extends Error {
-  override readonly name: string = new.target.name;
+  override readonly name: string = "WeftError";
 }
 
 /** A shape, rank, dtype or attribute that an op or layer can't work with. */
-export class ShapeError extends WeftError {}
+export class ShapeError extends WeftError {
+  override readonly name = "ShapeError";
+}
 
 /** An argument, option or setting outside what is allowed. */
-export class ValueError extends WeftError {}
+export class ValueError extends WeftError {
+  override readonly name = "ValueError";
+}
 
 /** Bytes that are not what their format says: IDX, gzip, safetensors, CSV. */
-export class FormatError extends WeftError {}
+export class FormatError extends WeftError {
+  override readonly name = "FormatError";
+}
 
 /** A data set that can't be found, fetched or verified. */
-export class DataError extends WeftError {}
+export class DataError extends WeftError {
+  override readonly name = "DataError";
+}
 
 /** No adapter, a missing feature, a limit exceeded, out of memory. */
-export class DeviceError extends WeftError {}
+export class DeviceError extends WeftError {
+  override readonly name: string = "DeviceError";
+}
 
 /** The device went away (driver reset, tab in background, `destroy()`); a new one must be opened. */
-export class DeviceLostError extends DeviceError {}
+export class DeviceLostError extends DeviceError {
+  override readonly name = "DeviceLostError";
+}
 
 /** A shader that the driver's compiler refuses; the message holds file, line, column and source line. */
-export class ShaderError extends DeviceError {}
+export class ShaderError extends DeviceError {
+  override readonly name = "ShaderError";
+}
 
 /** A value read, or a graph used, in a way that its state does not allow. */
-export class GraphError extends WeftError {}
+export class GraphError extends WeftError {
+  override readonly name = "GraphError";
+}

@@ -1,0 +1,86 @@
+/**
+ * Reverse-mode differentiation, graph to graph: gradients are ordinary nodes, so they are planned, fused and
+ * checked like the rest and can be differentiated again.
+ */
+import { GraphError, ShapeError } from "./errors.ts";
+import { add } from "./ops/arithmetic.ts";
+import { fill } from "./ops/fill.ts";
+import { formatShape, type Node, sameShape, type Tensor } from "./tensor.ts";
+
+/**
+ * d loss / d wrt[i], one tensor per entry, each with the shape of its `wrt`.
+ *
+ * `loss` must hold one value unless `seed` (d something / d loss, of loss's shape) is given. A tensor used several
+ * times gets the sum over its uses; one that loss does not depend on gets zeros. Throws GraphError when an op on
+ * the way has no gradient.
+ */
+export function gradients(loss: Tensor, wrt: readonly Tensor[], seed?: Tensor): Tensor[] {
+  if (seed === undefined && loss.size !== 1) {
+    throw new ShapeError(
+      `gradients: loss must hold one value, got ${formatShape(loss.shape)}; reduce it with mean or sum`,
+    );
+  }
+  if (seed !== undefined && !sameShape(seed.shape, loss.shape)) {
+    throw new ShapeError(
+      `gradients: seed ${formatShape(seed.shape)} must have the shape of loss ${formatShape(loss.shape)}`,
+    );
+  }
+  const order = ancestors(loss.node);
+  const wanted = new Set(wrt);
+  // A node is on the way when some tensor of `wrt` flows into it.
+  const onTheWay = new Set<Node>();
+  const flows = (t: Tensor) => wanted.has(t) || onTheWay.has(t.node);
+  for (const node of order) if (node.inputs.some(flows)) onTheWay.add(node);
+
+  const grads = new Map<Tensor, Tensor>();
+  grads.set(loss, seed ?? fill(loss.shape, 1));
+  for (const node of [...order].reverse()) {
+    if (!onTheWay.has(node)) continue;
+    const incoming = node.outputs.map((t) => grads.get(t));
+    if (incoming.every((g) => g === undefined)) continue;
+    if (node.op.backward === undefined) {
+      throw new GraphError(
+        `gradients: ${node.op.name} (${node.label}) has no gradient, yet the loss depends on it`,
+      );
+    }
+    const needs = node.inputs.map(flows);
+    const outgoing = node.op.backward({
+      inputs: node.inputs,
+      outputs: node.outputs,
+      grads: incoming,
+      needs,
+      attrs: node.attrs,
+    });
+    node.inputs.forEach((t, i) => {
+      const g = outgoing[i];
+      if (g === undefined || !needs[i]) return;
+      if (!sameShape(g.shape, t.shape)) {
+        throw new ShapeError(
+          `${node.op.name}: gradient of input ${i} has shape ${formatShape(g.shape)}, expected ${formatShape(t.shape)}`,
+        );
+      }
+      const sofar = grads.get(t);
+      grads.set(t, sofar === undefined ? g : add(sofar, g));
+    });
+  }
+  return wrt.map((t) => grads.get(t) ?? fill(t.shape, 0));
+}
+
+/** `root` and all nodes before it, inputs first. */
+function ancestors(root: Node): Node[] {
+  const order: Node[] = [];
+  const seen = new Set<Node>([root]);
+  const stack: [Node, number][] = [[root, 0]];
+  while (stack.length > 0) {
+    const top = stack[stack.length - 1] as [Node, number];
+    const child = top[0].inputs[top[1]++]?.node;
+    if (child === undefined) {
+      order.push(top[0]);
+      stack.pop();
+    } else if (!seen.has(child)) {
+      seen.add(child);
+      stack.push([child, 0]);
+    }
+  }
+  return order;
+}

@@ -1,0 +1,51 @@
+/**
+ * What a device can do, whichever it is: hold states, compile graphs, run them. The trainer knows only this.
+ */
+import type { GraphSpec } from "./plan/graph.ts";
+import type { Data, Tensor } from "./tensor.ts";
+
+export interface CompileOptions {
+  /** Forces kernel variants by op name, e.g. `{ conv2d: "im2col" }`. Without effect on the CPU reference. */
+  readonly variants?: Readonly<Record<string, string>>;
+  /** Seed of states whose initial value is drawn; default 0. */
+  readonly seed?: number;
+  /** Set to false to run op by op as written. Default true. */
+  readonly fuse?: boolean;
+}
+
+/** A compiled graph: a fixed list of work, replayed by `run`. */
+export interface Program {
+  /** Carries the graph out `times` times, one after another. Returns at once on a GPU; nothing is waited for. */
+  run(times?: number): void;
+  /** Resolves when all that was started has been done. */
+  finished(): Promise<void>;
+  /** The value of one of the graph's outputs after the latest run. Float data comes as Float32Array (or 64-bit). */
+  read(tensor: Tensor): Promise<Data>;
+  describe(): ProgramDescription;
+}
+
+export interface ProgramDescription {
+  readonly dispatches: number;
+  readonly pipelines: number;
+  /** Bytes of states, inputs, constants and outputs that this program uses. */
+  readonly stateBytes: number;
+  /** Bytes of shared slots for everything in between. */
+  readonly slotBytes: number;
+  /** Label of each dispatch in order. */
+  readonly steps: readonly string[];
+}
+
+export interface Backend {
+  readonly kind: "webgpu" | "cpu";
+  /** `SwiftShader Device (LLVM 10.0.0)`, `CPU reference (float32)` … */
+  readonly adapter: string;
+  /** True for adapters that run on the CPU. */
+  readonly software: boolean;
+  compile(spec: GraphSpec, options?: CompileOptions): Promise<Program>;
+  /** Writes an input or state. Its length must be the tensor's size. */
+  write(leaf: Tensor, data: Data): void;
+  /** Reads an input or state after all runs started so far. */
+  read(leaf: Tensor): Promise<Data>;
+  /** Frees everything. Programs of this backend can't be used afterwards. */
+  destroy(): void;
+}

@@ -1,0 +1,185 @@
+/**
+ * The CPU reference: runs the same graph, unfused, node by node in JavaScript, in 32 or 64 bits. Slow, plain and
+ * the truth that every kernel is checked against.
+ */
+import type { Backend, CompileOptions, Program, ProgramDescription } from "../backend.ts";
+import { GraphError } from "../errors.ts";
+import { argName } from "../op.ts";
+import { copy } from "../ops/copy.ts";
+import type { GraphSpec } from "../plan/graph.ts";
+import { checkLength, initialData } from "../plan/initial.ts";
+import { makePlan, type Plan } from "../plan/plan.ts";
+import { bytesOf, type Home, type Root } from "../plan/storage.ts";
+import type { Data, DType, Node, Tensor } from "../tensor.ts";
+
+export interface CpuOptions {
+  /** Width of the floats: 32 (default) or 64. */
+  readonly bits?: 32 | 64;
+}
+
+export class CpuBackend implements Backend {
+  readonly kind = "cpu";
+  readonly software = true;
+  readonly adapter: string;
+  readonly #floatBytes: 4 | 8;
+  readonly #leaves = new Map<Tensor, Data>();
+  #drawn = 0;
+
+  constructor(options: CpuOptions = {}) {
+    const bits = options.bits ?? 32;
+    this.#floatBytes = bits === 64 ? 8 : 4;
+    this.adapter = `CPU reference (float${bits})`;
+  }
+
+  async compile(spec: GraphSpec, options: CompileOptions = {}): Promise<Program> {
+    const plan = makePlan(spec, { copy });
+    this.#placeLeaves(plan, options.seed ?? 0);
+    return new CpuProgram(spec, plan, this.#floatBytes, (leaf) => this.#leaf(leaf));
+  }
+
+  write(leaf: Tensor, data: Data): void {
+    checkLength(leaf, data);
+    const own = this.#leaves.get(leaf);
+    if (own === undefined) this.#leaves.set(leaf, this.#make(leaf, data));
+    else own.set(data);
+  }
+
+  async read(leaf: Tensor): Promise<Data> {
+    return this.#leaf(leaf).slice();
+  }
+
+  destroy(): void {
+    this.#leaves.clear();
+  }
+
+  #leaf(leaf: Tensor): Data {
+    const data = this.#leaves.get(leaf);
+    if (data === undefined)
+      throw new GraphError(`${leaf.label}: is not on this device; compile a graph that uses it first`);
+    return data;
+  }
+
+  #make(leaf: Tensor, from: Data): Data {
+    const data = typedView(
+      new ArrayBuffer(leaf.size * bytesOf(leaf.dtype, this.#floatBytes)),
+      leaf.dtype,
+      this.#floatBytes,
+      0,
+      leaf.size,
+    );
+    data.set(from);
+    return data;
+  }
+
+  /** Makes leaves that are new here; leaves of a pack are moved into one array, keeping their values. */
+  #placeLeaves(plan: Plan, seed: number): void {
+    for (const leaf of plan.graph.leaves()) {
+      if (!this.#leaves.has(leaf)) {
+        this.#leaves.set(leaf, this.#make(leaf, initialData(leaf, seed, this.#drawn++)));
+      }
+    }
+  }
+}
+
+class CpuProgram implements Program {
+  readonly #steps: { readonly node: Node; readonly tensors: Record<string, Data> }[] = [];
+  /** Packs of states: gathered before a run and scattered after it, since leaves own their arrays here. */
+  readonly #gather: { readonly leaf: Data; readonly slice: Data }[] = [];
+  readonly #views = new Map<Tensor, Data>();
+  readonly #outputs: ReadonlyMap<Tensor, Tensor>;
+  readonly #bytes: { state: number; slot: number };
+
+  constructor(
+    spec: GraphSpec,
+    readonly plan: Plan,
+    readonly floatBytes: 4 | 8,
+    leafData: (leaf: Tensor) => Data,
+  ) {
+    const { graph, storage } = plan;
+    this.#outputs = new Map(spec.outputs.map((t, i) => [t, plan.outputs[i] as Tensor]));
+    const slots = storage.slots.map((words) => new ArrayBuffer(words * floatBytes));
+    const buffers = new Map<Root, ArrayBuffer>();
+    const bufferOf = (root: Root): ArrayBuffer => {
+      const known = buffers.get(root);
+      if (known !== undefined) return known;
+      const made =
+        root.kind === "slot" ? (slots[root.slot] as ArrayBuffer) : new ArrayBuffer(root.words * floatBytes);
+      buffers.set(root, made);
+      return made;
+    };
+    const view = (t: Tensor): Data => {
+      const known = this.#views.get(t);
+      if (known !== undefined) return known;
+      const { root, offset } = storage.homes.get(t) as Home;
+      const ownArray = root.tensor?.leaf !== undefined && root.tensor.dtype === t.dtype;
+      const made = ownArray
+        ? leafData(root.tensor as Tensor)
+        : typedView(bufferOf(root), t.dtype, floatBytes, offset, t.size);
+      this.#views.set(t, made);
+      return made;
+    };
+    for (const leaf of graph.leaves()) {
+      const { root } = storage.homes.get(leaf) as Home;
+      if (root.tensor !== leaf) this.#gather.push({ leaf: leafData(leaf), slice: view(leaf) });
+    }
+    for (const node of graph.nodes) {
+      if (node.op.view !== undefined) continue;
+      const tensors: Record<string, Data> = {};
+      for (const name of node.op.args) if (!name.startsWith("...")) tensors[name] = new Float32Array(0);
+      node.inputs.forEach((t, i) => {
+        tensors[argName(node.op, i)] = view(t);
+      });
+      node.op.results.forEach((name, i) => {
+        tensors[name] = view(node.outputs[i] as Tensor);
+      });
+      this.#steps.push({ node, tensors });
+    }
+    for (const t of plan.outputs) view(t);
+    this.#bytes = {
+      state: [...storage.roots]
+        .filter((r) => r.kind !== "slot")
+        .reduce((sum, r) => sum + r.words * floatBytes, 0),
+      slot: storage.slots.reduce((sum, words) => sum + words * floatBytes, 0),
+    };
+  }
+
+  run(times = 1): void {
+    for (const { leaf, slice } of this.#gather) slice.set(leaf);
+    for (let i = 0; i < times; i++) {
+      for (const { node, tensors } of this.#steps) node.op.cpu(tensors, node.plan.constants);
+    }
+    for (const { leaf, slice } of this.#gather) leaf.set(slice);
+  }
+
+  async finished(): Promise<void> {}
+
+  async read(tensor: Tensor): Promise<Data> {
+    const own = this.#outputs.get(tensor);
+    if (own === undefined) throw new GraphError(`${tensor.label}: is not an output of this program`);
+    return (this.#views.get(own) as Data).slice();
+  }
+
+  describe(): ProgramDescription {
+    return {
+      dispatches: this.#steps.length,
+      pipelines: 0,
+      stateBytes: this.#bytes.state,
+      slotBytes: this.#bytes.slot,
+      steps: this.#steps.map(({ node }) => node.label),
+    };
+  }
+}
+
+/** Elements `offset` words in; a word of the CPU reference is as wide as its floats, so 64-bit slices line up. */
+function typedView(
+  buffer: ArrayBuffer,
+  dtype: DType,
+  floatBytes: 4 | 8,
+  offset: number,
+  length: number,
+): Data {
+  const at = offset * floatBytes;
+  if (dtype === "i32") return new Int32Array(buffer, at, length);
+  if (dtype === "u32") return new Uint32Array(buffer, at, length);
+  return floatBytes === 8 ? new Float64Array(buffer, at, length) : new Float32Array(buffer, at, length);
+}

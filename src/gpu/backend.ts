@@ -1,0 +1,72 @@
+/** The WebGPU backend: compiles graphs for one device and owns what they share (leaves, pipelines). */
+import type { Backend, CompileOptions } from "../backend.ts";
+import { copy } from "../ops/copy.ts";
+import { rewrites } from "../ops/rewrites.ts";
+import type { GraphSpec } from "../plan/graph.ts";
+import { checkLength } from "../plan/initial.ts";
+import { makePlan } from "../plan/plan.ts";
+import type { Data, Tensor } from "../tensor.ts";
+import { type DeviceOptions, GpuDevice } from "./device.ts";
+import { LeafMemory } from "./memory.ts";
+import { PipelineCache } from "./pipelines.ts";
+import { GpuProgram } from "./program.ts";
+
+export class GpuBackend implements Backend {
+  readonly kind = "webgpu";
+  readonly #memory: LeafMemory;
+  readonly #pipelines: PipelineCache;
+
+  private constructor(readonly device: GpuDevice) {
+    this.#memory = new LeafMemory(device);
+    this.#pipelines = new PipelineCache(device);
+  }
+
+  static async open(adapter: GPUAdapter, options: DeviceOptions = {}): Promise<GpuBackend> {
+    return new GpuBackend(await GpuDevice.open(adapter, options));
+  }
+
+  get adapter(): string {
+    return this.device.name;
+  }
+
+  get software(): boolean {
+    return this.device.software;
+  }
+
+  async compile(spec: GraphSpec, options: CompileOptions = {}): Promise<GpuProgram> {
+    const { limits } = this.device;
+    const plan = makePlan(spec, {
+      copy,
+      rewrites: options.fuse === false ? [] : rewrites(options.variants ?? {}),
+      variants: options.variants ?? {},
+      env: {
+        software: this.software,
+        maxWorkgroupSize: limits.maxComputeInvocationsPerWorkgroup,
+        maxWorkgroupMemory: limits.maxComputeWorkgroupStorageSize,
+      },
+    });
+    return GpuProgram.create(
+      this.device,
+      this.#memory,
+      this.#pipelines,
+      plan,
+      spec.outputs,
+      options.seed ?? 0,
+    );
+  }
+
+  write(leaf: Tensor, data: Data): void {
+    checkLength(leaf, data);
+    this.device.check();
+    this.#memory.write(leaf, data);
+  }
+
+  read(leaf: Tensor): Promise<Data> {
+    return this.#memory.read(this.#memory.place(leaf), leaf.dtype, leaf.size);
+  }
+
+  destroy(): void {
+    this.#memory.destroy();
+    this.device.destroy();
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * A WebGPU device with everything that can go wrong on it turned into typed errors: limits, compile errors,
+ * out-of-memory, uncaptured errors, loss. The one place that asks an adapter for features and limits.
+ */
+import { DeviceError, DeviceLostError } from "../errors.ts";
+
+export interface DeviceOptions {
+  /** `"default"` asks for WebGPU's guaranteed limits only; `"best"` (default) for all the adapter has. */
+  readonly limits?: "best" | "default";
+}
+
+/** Limits that larger models may need; the rest stays at WebGPU's defaults. */
+const WANTED = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupSizeY",
+] as const;
+
+const SOFTWARE = /swiftshader|llvmpipe|lavapipe|software|basic render|warp/i;
+
+export class GpuDevice {
+  /** Rejections of this device land here first; later calls throw it. */
+  #failure: DeviceError | undefined;
+  readonly name: string;
+  readonly software: boolean;
+  readonly timestamps: boolean;
+  /** Resolves when the device is gone, with the reason. */
+  readonly lost: Promise<DeviceLostError>;
+
+  private constructor(
+    readonly raw: GPUDevice,
+    info: GPUAdapterInfo,
+  ) {
+    const words = [info.description, info.device, info.architecture, info.vendor].filter((w) => w !== "");
+    this.name = words[0] ?? "unnamed adapter";
+    this.software = info.isFallbackAdapter || SOFTWARE.test(words.join(" "));
+    this.timestamps = raw.features.has("timestamp-query");
+    raw.addEventListener("uncapturederror", (event) => {
+      this.#failure ??= new DeviceError(`device: ${event.error.message}`);
+    });
+    this.lost = raw.lost.then(({ reason, message }) => {
+      const error = new DeviceLostError(`device: lost (${reason}): ${message || "no reason given"}`);
+      this.#failure = error;
+      return error;
+    });
+  }
+
+  static async open(adapter: GPUAdapter, options: DeviceOptions = {}): Promise<GpuDevice> {
+    const requiredLimits: Record<string, number> = {};
+    if (options.limits !== "default") for (const name of WANTED) requiredLimits[name] = adapter.limits[name];
+    const requiredFeatures: GPUFeatureName[] = adapter.features.has("timestamp-query")
+      ? ["timestamp-query"]
+      : [];
+    try {
+      const raw = await adapter.requestDevice({ label: "weft", requiredLimits, requiredFeatures });
+      return new GpuDevice(raw, adapter.info);
+    } catch (cause) {
+      throw new DeviceError(`device: the adapter gave no device: ${String(cause)}`, { cause });
+    }
+  }
+
+  get limits(): GPUSupportedLimits {
+    return this.raw.limits;
+  }
+
+  /** Throws what went wrong on this device since it was opened. */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Runs `make` and throws a DeviceError naming `what` if WebGPU found fault with it or memory ran out. */
+  async guard<T>(what: string, make: () => T | Promise<T>): Promise<T> {
+    this.check();
+    this.raw.pushErrorScope("out-of-memory");
+    this.raw.pushErrorScope("validation");
+    let result: T;
+    try {
+      result = await make();
+    } catch (cause) {
+      await Promise.all([this.raw.popErrorScope(), this.raw.popErrorScope()]);
+      this.check();
+      throw cause;
+    }
+    const [invalid, memory] = await Promise.all([this.raw.popErrorScope(), this.raw.popErrorScope()]);
+    if (memory !== null) throw new DeviceError(`${what}: out of GPU memory: ${memory.message}`);
+    if (invalid !== null) throw new DeviceError(`${what}: ${invalid.message}`);
+    this.check();
+    return result;
+  }
+
+  /** A storage buffer of at least `bytes`, zeroed; refuses more than the device's limits, naming the limit. */
+  createBuffer(label: string, bytes: number, extra: GPUBufferUsageFlags = 0): GPUBuffer {
+    const size = Math.max(16, Math.ceil(bytes / 16) * 16);
+    for (const limit of ["maxBufferSize", "maxStorageBufferBindingSize"] as const) {
+      if (size > this.limits[limit]) {
+        throw new DeviceError(
+          `${label}: needs ${size} bytes, but ${limit} of ${this.name} is ${this.limits[limit]}`,
+        );
+      }
+    }
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST | extra;
+    return this.raw.createBuffer({ label, size, usage });
+  }
+
+  destroy(): void {
+    this.raw.destroy();
+  }
+}

@@ -1,0 +1,247 @@
+/**
+ * A plan made ready: buffers, pipelines, bind groups, a flat list of dispatches. `run` only replays it: one compute
+ * pass, one submit, nothing created but the command buffer.
+ */
+import type { Program, ProgramDescription } from "../backend.ts";
+import { DeviceError, GraphError } from "../errors.ts";
+import { argName, type Kernel } from "../op.ts";
+import type { Plan } from "../plan/plan.ts";
+import { baseOf, type Home, paddedWords, type Root } from "../plan/storage.ts";
+import type { Data, Node, Tensor } from "../tensor.ts";
+import type { GpuDevice } from "./device.ts";
+import type { LeafMemory, Place } from "./memory.ts";
+import type { CompiledKernel, PipelineCache } from "./pipelines.ts";
+
+interface Dispatch {
+  readonly node: Node;
+  readonly kernel: Kernel;
+  readonly compiled: CompiledKernel;
+  readonly label: string;
+  group: GPUBindGroup;
+}
+
+/** Time of one dispatch as the adapter's own clock has it. */
+export interface KernelTime {
+  readonly label: string;
+  readonly milliseconds: number;
+}
+
+export class GpuProgram implements Program {
+  #dispatches: Dispatch[] = [];
+  #generation = -1;
+  readonly #buffers = new Map<Root, Place>();
+  readonly #slots: GPUBuffer[] = [];
+  readonly #nothing: GPUBuffer;
+  readonly #outputs: ReadonlyMap<Tensor, Tensor>;
+
+  private constructor(
+    readonly device: GpuDevice,
+    readonly memory: LeafMemory,
+    readonly plan: Plan,
+    wanted: readonly Tensor[],
+  ) {
+    this.#outputs = new Map(wanted.map((t, i) => [t, plan.outputs[i] as Tensor]));
+    this.#nothing = device.createBuffer("missing input", 16);
+  }
+
+  static async create(
+    device: GpuDevice,
+    memory: LeafMemory,
+    pipelines: PipelineCache,
+    plan: Plan,
+    wanted: readonly Tensor[],
+    seed: number,
+  ): Promise<GpuProgram> {
+    const work = plan.graph.nodes.flatMap((node) =>
+      (plan.kernels.get(node)?.kernels ?? []).map((kernel, _, all) => {
+        const label = all.length > 1 ? `${node.label}.${kernel.entry}` : node.label;
+        return { node, kernel, label };
+      }),
+    );
+    // Compilation starts first: it takes longest, and buffers are made meanwhile.
+    const compiling = Promise.all(
+      work.map(async (w) => {
+        checkGroups(device, w.label, w.kernel);
+        return pipelines.compile(w.kernel, w.node.plan.constants);
+      }),
+    );
+    compiling.catch(() => undefined);
+    const program = await device.guard("compile: buffers", () => {
+      const made = new GpuProgram(device, memory, plan, wanted);
+      made.#placeLeaves(seed);
+      made.#makeBuffers();
+      return made;
+    });
+    const compiled = await compiling;
+    await device.guard("compile: bind groups", () => {
+      program.#dispatches = work.map((w, i) => {
+        const ready = compiled[i] as CompiledKernel;
+        return { ...w, compiled: ready, group: program.#bind(w.node, w.kernel, ready, w.label) };
+      });
+      program.#generation = memory.generation;
+    });
+    return program;
+  }
+
+  run(times = 1): void {
+    this.device.check();
+    if (this.#generation !== this.memory.generation) this.#bindAnew();
+    const encoder = this.device.raw.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    for (let i = 0; i < times; i++) {
+      for (const { compiled, group, kernel } of this.#dispatches) {
+        pass.setPipeline(compiled.pipeline);
+        pass.setBindGroup(0, group);
+        pass.dispatchWorkgroups(...kernel.groups);
+      }
+    }
+    pass.end();
+    this.device.raw.queue.submit([encoder.finish()]);
+  }
+
+  async finished(): Promise<void> {
+    await this.device.raw.queue.onSubmittedWorkDone();
+    this.device.check();
+  }
+
+  async read(tensor: Tensor): Promise<Data> {
+    const own = this.#outputs.get(tensor);
+    if (own === undefined) throw new GraphError(`${tensor.label}: is not an output of this program`);
+    return this.memory.read(this.#place(own), own.dtype, own.size);
+  }
+
+  /** Runs the graph once with a timestamp around every dispatch. Needs the feature timestamp-query. */
+  async profile(): Promise<KernelTime[]> {
+    const { raw } = this.device;
+    if (!this.device.timestamps) throw new DeviceError(`profile: ${this.device.name} has no timestamp-query`);
+    const count = this.#dispatches.length * 2;
+    const querySet = raw.createQuerySet({ type: "timestamp", count });
+    const resolved = this.device.createBuffer("timestamps", count * 8, GPUBufferUsage.QUERY_RESOLVE);
+    const encoder = raw.createCommandEncoder();
+    this.#dispatches.forEach(({ compiled, group, kernel }, i) => {
+      const timestampWrites = { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 };
+      const pass = encoder.beginComputePass({ timestampWrites });
+      pass.setPipeline(compiled.pipeline);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(...kernel.groups);
+      pass.end();
+    });
+    encoder.resolveQuerySet(querySet, 0, count, resolved, 0);
+    raw.queue.submit([encoder.finish()]);
+    const words = await this.memory.read({ buffer: resolved, offset: 0 }, "u32", count * 2);
+    const ticks = new BigUint64Array(words.buffer);
+    querySet.destroy();
+    resolved.destroy();
+    return this.#dispatches.map(({ label }, i) => ({
+      label,
+      milliseconds: Number((ticks[2 * i + 1] as bigint) - (ticks[2 * i] as bigint)) / 1e6,
+    }));
+  }
+
+  describe(): ProgramDescription {
+    const { storage } = this.plan;
+    return {
+      dispatches: this.#dispatches.length,
+      pipelines: new Set(this.#dispatches.map((d) => d.compiled.pipeline)).size,
+      stateBytes: storage.roots.reduce((sum, r) => sum + (r.kind === "slot" ? 0 : r.words * 4), 0),
+      slotBytes: storage.slots.reduce((sum, words) => sum + words * 4, 0),
+      steps: this.#dispatches.map((d) => d.label),
+    };
+  }
+
+  /** Frees what belongs to this program alone. */
+  destroy(): void {
+    for (const buffer of this.#slots) buffer.destroy();
+    for (const [root, place] of this.#buffers) if (root.kind === "kept") place.buffer.destroy();
+    this.#nothing.destroy();
+  }
+
+  #placeLeaves(seed: number): void {
+    const packed = new Set<Tensor>();
+    for (const node of this.plan.graph.nodes) {
+      const bases = node.inputs.map(baseOf);
+      if (node.op.view !== "pack" || bases[0]?.leaf === undefined) continue;
+      const root = (this.plan.storage.homes.get(node.outputs[0] as Tensor) as Home).root;
+      this.#buffers.set(root, this.memory.ensurePack(node.label, bases, seed));
+      for (const t of bases) packed.add(t);
+    }
+    for (const leaf of this.plan.graph.leaves()) if (!packed.has(leaf)) this.memory.ensure(leaf, seed);
+  }
+
+  #makeBuffers(): void {
+    const { roots, slots } = this.plan.storage;
+    this.#slots.push(...slots.map((words, i) => this.device.createBuffer(`slot ${i}`, words * 4)));
+    for (const root of roots) {
+      if (root.kind === "kept") {
+        this.#buffers.set(root, { buffer: this.device.createBuffer(root.label, root.words * 4), offset: 0 });
+      }
+    }
+  }
+
+  #place(tensor: Tensor): Place {
+    const base = baseOf(tensor);
+    // Leaves are asked for by name: their place can change when another program packs them.
+    if (base.leaf !== undefined) return this.memory.place(base);
+    return this.#at(this.plan.storage.homes.get(base) as Home);
+  }
+
+  #at({ root, offset }: Home): Place {
+    const place =
+      root.kind === "slot"
+        ? { buffer: this.#slots[root.slot] as GPUBuffer, offset: 0 }
+        : (this.#buffers.get(root) as Place);
+    return { buffer: place.buffer, offset: place.offset + offset * 4 };
+  }
+
+  #bindAnew(): void {
+    for (const d of this.#dispatches) d.group = this.#bind(d.node, d.kernel, d.compiled, d.label);
+    this.#generation = this.memory.generation;
+  }
+
+  #bind(node: Node, kernel: Kernel, compiled: CompiledKernel, label: string): GPUBindGroup {
+    const access = new Map<GPUBuffer, string>();
+    const entries = kernel.bind.map((b): GPUBindGroupEntry => {
+      const [variable, name] = typeof b === "string" ? [b, b] : b;
+      const declared = kernel.shader.bindings.get(variable);
+      if (declared === undefined)
+        throw new GraphError(`${label}: ${kernel.shader.file} has no variable ${variable}`);
+      const { place, words } = this.#resolve(node, name);
+      const earlier = access.get(place.buffer);
+      if (earlier !== undefined && earlier !== declared.access) {
+        throw new GraphError(
+          `${label}: reads and writes ${place.buffer.label} in one dispatch, which WebGPU forbids`,
+        );
+      }
+      access.set(place.buffer, declared.access);
+      return {
+        binding: declared.binding,
+        resource: { buffer: place.buffer, offset: place.offset, size: words * 4 },
+      };
+    });
+    return this.device.raw.createBindGroup({ label, layout: compiled.layout, entries });
+  }
+
+  /** The memory behind an arg, result or scratch name of a node. */
+  #resolve(node: Node, name: string): { place: Place; words: number } {
+    const scratch = this.plan.storage.scratch.get(node)?.get(name);
+    if (scratch !== undefined) return { place: this.#at(scratch), words: scratch.root.words };
+    const input = node.inputs.findIndex((_, i) => argName(node.op, i) === name);
+    const tensor = node.inputs[input] ?? node.outputs[node.op.results.indexOf(name)];
+    if (tensor !== undefined) return { place: this.#place(tensor), words: paddedWords(tensor.size) };
+    if (node.op.args.includes(name)) return { place: { buffer: this.#nothing, offset: 0 }, words: 4 };
+    throw new GraphError(
+      `${node.op.name}: a kernel binds ${name}, which is no arg, result or scratch of the op`,
+    );
+  }
+}
+
+function checkGroups(device: GpuDevice, label: string, kernel: Kernel): void {
+  const most = device.limits.maxComputeWorkgroupsPerDimension;
+  for (const n of kernel.groups) {
+    if (n === undefined || !Number.isInteger(n) || n < 1 || n > most) {
+      throw new DeviceError(
+        `${label}: dispatches [${kernel.groups.join(", ")}] workgroups, but maxComputeWorkgroupsPerDimension is ${most}`,
+      );
+    }
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * Activations whose slope follows from their output: relu, sigmoid, tanh. Each has a `…Backward` op of (dy, y), and
+ * a code by which fused kernels (linear, convolution blocks) apply them.
+ */
+import type { BackwardContext, DefinedOp } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+import { mul, sub } from "./arithmetic.ts";
+import { definePointwise } from "./pointwise.ts";
+
+type None = Record<string, never>;
+
+/** Codes of fused activations, as the overrides of kernels know them. */
+export const ACTIVATION = { none: 0, relu: 1, sigmoid: 2, tanh: 3 } as const;
+export type Activation = keyof typeof ACTIVATION;
+
+/** activation(x) by code, for CPU bodies of fused ops. */
+export function activate(code: number, x: number): number {
+  if (code === ACTIVATION.relu) return x > 0 ? x : 0;
+  if (code === ACTIVATION.sigmoid) return sigmoidOf(x);
+  return code === ACTIVATION.tanh ? Math.tanh(x) : x;
+}
+
+/** d activation / dx from its output y, by code. */
+export function slope(code: number, y: number): number {
+  if (code === ACTIVATION.relu) return y > 0 ? 1 : 0;
+  if (code === ACTIVATION.sigmoid) return y * (1 - y);
+  return code === ACTIVATION.tanh ? 1 - y * y : 1;
+}
+
+function sigmoidOf(x: number): number {
+  // The form whose exponential can't overflow.
+  if (x >= 0) return 1 / (1 + Math.exp(-x));
+  const e = Math.exp(x);
+  return e / (1 + e);
+}
+
+export const reluBackwardOp: DefinedOp<None> = definePointwise<None>({
+  name: "reluBackward",
+  args: ["dy", "y"],
+  wgsl: ([dy, y]) => `select(0.0, ${dy}, ${y} > 0.0)`,
+  scalar: ([dy, y]) => (y! > 0 ? dy! : 0),
+  backward: ({ inputs: [, y], grads: [d] }) => [reluBackwardOp.one([d!, y!], {}), undefined],
+});
+
+export const sigmoidBackwardOp: DefinedOp<None> = definePointwise<None>({
+  name: "sigmoidBackward",
+  args: ["dy", "y"],
+  wgsl: ([dy, y]) => `${dy} * (${y} * (1.0 - ${y}))`,
+  scalar: ([dy, y]) => dy! * (y! * (1 - y!)),
+  // d/ddy = y (1 - y);  d/dy = dy (1 - 2 y)
+  backward: ({ inputs: [dy, y], grads: [d] }) => [
+    sigmoidBackwardOp.one([d!, y!], {}),
+    mul(mul(d!, dy!), sub(1, mul(y!, 2))),
+  ],
+});
+
+export const tanhBackwardOp: DefinedOp<None> = definePointwise<None>({
+  name: "tanhBackward",
+  args: ["dy", "y"],
+  wgsl: ([dy, y]) => `${dy} * (1.0 - ${y} * ${y})`,
+  scalar: ([dy, y]) => dy! * (1 - y! * y!),
+  backward: ({ inputs: [dy, y], grads: [d] }) => [
+    tanhBackwardOp.one([d!, y!], {}),
+    mul(mul(d!, dy!), mul(y!, -2)),
+  ],
+});
+
+const throughOutput =
+  (backward: { one(inputs: readonly Tensor[], attrs: None): Tensor }) =>
+  ({ outputs: [y], grads: [dy] }: BackwardContext<None>) => [backward.one([dy!, y!], {})];
+
+export const reluOp = definePointwise<None>({
+  name: "relu",
+  args: ["x"],
+  // select, not max: NaN must stay NaN.
+  wgsl: ([x]) => `select(${x}, 0.0, ${x} <= 0.0)`,
+  scalar: ([x]) => (x! <= 0 ? 0 : x!),
+  backward: throughOutput(reluBackwardOp),
+});
+
+export const sigmoidOp = definePointwise<None>({
+  name: "sigmoid",
+  args: ["x"],
+  wgsl: ([x]) => `1.0 / (1.0 + exp(-${x}))`,
+  scalar: ([x]) => sigmoidOf(x!),
+  backward: throughOutput(sigmoidBackwardOp),
+});
+
+export const tanhOp = definePointwise<None>({
+  name: "tanh",
+  args: ["x"],
+  // Some drivers compute tanh through exp(2x) and overflow; beyond 9 the float32 result is 1.
+  wgsl: ([x]) => `tanh(clamp(${x}, -9.1, 9.1))`,
+  scalar: ([x]) => Math.tanh(x!),
+  backward: throughOutput(tanhBackwardOp),
+});
+
+/** max(x, 0), element by element; the slope at 0 is 0, as in PyTorch. */
+export function relu(x: Tensor): Tensor {
+  return reluOp.one([x], {});
+}
+
+/** 1 / (1 + exp(-x)), element by element. */
+export function sigmoid(x: Tensor): Tensor {
+  return sigmoidOp.one([x], {});
+}
+
+/** Hyperbolic tangent, element by element. */
+export function tanh(x: Tensor): Tensor {
+  return tanhOp.one([x], {});
+}

@@ -1,0 +1,15 @@
+/** A tensor of one value, fixed when the graph is built. */
+import { constant, type Shape, sizeOf, type Tensor } from "../tensor.ts";
+
+/** A float32 tensor of `shape` with `value` everywhere. */
+export function fill(shape: Shape, value: number): Tensor {
+  return constant(new Float32Array(sizeOf(shape)).fill(value), shape, `fill(${value})`);
+}
+
+export function zeros(shape: Shape): Tensor {
+  return fill(shape, 0);
+}
+
+export function ones(shape: Shape): Tensor {
+  return fill(shape, 1);
+}

@@ -1,0 +1,159 @@
+/**
+ * Graph surgery that knows no op by name: collecting the nodes that matter in a deterministic order, finding who
+ * reads a tensor, and rebuilding a graph with some nodes replaced.
+ */
+import { GraphError } from "../errors.ts";
+import { isLeaf, Node, type Tensor } from "../tensor.ts";
+
+/** What is wanted of a graph: tensors to read, and updates (nodes that change states) to carry out. */
+export interface GraphSpec {
+  readonly outputs: readonly Tensor[];
+  readonly updates?: readonly Node[];
+}
+
+/** A fusion: looks at a whole graph and says which tensors are better had from others. */
+export type Rewrite = (graph: Graph) => ReadonlyMap<Tensor, Tensor>;
+
+export class Graph {
+  /** Every node that the spec needs, leaves left out, inputs before users; updates last, in their right order. */
+  readonly nodes: readonly Node[];
+  readonly #users = new Map<Tensor, Node[]>();
+  readonly outputs: readonly Tensor[];
+  readonly updates: readonly Node[];
+
+  constructor(spec: GraphSpec) {
+    this.outputs = spec.outputs;
+    this.updates = orderUpdates(spec.updates ?? []);
+    const updates = new Set(this.updates);
+    const nodes: Node[] = [];
+    const seen = new Set<Node>();
+    const visit = (root: Node) => {
+      const stack: [Node, number][] = [[root, 0]];
+      while (stack.length > 0) {
+        const top = stack[stack.length - 1] as [Node, number];
+        const [node, next] = top;
+        if (next === 0) {
+          if (seen.has(node)) {
+            stack.pop();
+            continue;
+          }
+          seen.add(node);
+        }
+        const child = node.inputs[next]?.node;
+        if (child !== undefined) {
+          top[1]++;
+          if (!seen.has(child)) stack.push([child, 0]);
+          continue;
+        }
+        stack.pop();
+        if (!updates.has(node)) nodes.push(node);
+      }
+    };
+    for (const t of this.outputs) visit(t.node);
+    for (const u of this.updates) visit(u);
+    this.nodes = [...nodes.filter((n) => n.op.name !== "leaf"), ...this.updates];
+    for (const node of this.nodes) {
+      if (node.op.mutates.length > 0 && !updates.has(node)) {
+        throw new GraphError(`${node.label}: changes states, so it belongs in \`updates\``);
+      }
+      for (const t of new Set(node.inputs)) {
+        const list = this.#users.get(t);
+        if (list === undefined) this.#users.set(t, [node]);
+        else list.push(node);
+      }
+    }
+  }
+
+  /** The nodes that read `tensor`. Being an output of the graph does not count; see `isOutput`. */
+  users(tensor: Tensor): readonly Node[] {
+    return this.#users.get(tensor) ?? [];
+  }
+
+  isOutput(tensor: Tensor): boolean {
+    return this.outputs.includes(tensor);
+  }
+
+  /** Leaves that some node or output reads, in order of first use. */
+  leaves(): Tensor[] {
+    const found = new Set<Tensor>();
+    for (const t of this.outputs) if (isLeaf(t)) found.add(t);
+    for (const node of this.nodes) for (const t of node.inputs) if (isLeaf(t)) found.add(t);
+    return [...found];
+  }
+
+  /**
+   * The graph with `replaced` tensors swapped. Nodes downstream are made anew with the same attributes and label.
+   * Also returns where each old tensor went, for those that moved.
+   */
+  rebuild(replaced: ReadonlyMap<Tensor, Tensor>): { graph: Graph; moved: ReadonlyMap<Tensor, Tensor> } {
+    const moved = new Map<Tensor, Tensor>();
+    const rebuilt = new Map<Node, Node>();
+    const move = (t: Tensor): Tensor => {
+      const known = moved.get(t);
+      if (known !== undefined) return known;
+      const target = replaced.get(t);
+      const result = target !== undefined ? move(target) : (renew(t.node).outputs[t.index] as Tensor);
+      moved.set(t, result);
+      return result;
+    };
+    const renew = (node: Node): Node => {
+      const known = rebuilt.get(node);
+      if (known !== undefined) return known;
+      const inputs = node.inputs.map(move);
+      const same = inputs.every((t, i) => t === node.inputs[i]);
+      const result = same ? node : new Node(node.op, inputs, node.attrs, node.plan, node.label);
+      rebuilt.set(node, result);
+      return result;
+    };
+    const outputs = this.outputs.map(move);
+    const updates = this.updates.map(renew);
+    return { graph: new Graph({ outputs, updates }), moved };
+  }
+}
+
+/** The states that an update changes, looking through `pack` and `reshape`. */
+export function mutatedLeaves(node: Node): Tensor[] {
+  const found: Tensor[] = [];
+  const visit = (t: Tensor): void => {
+    if (isLeaf(t)) found.push(t);
+    else if (t.node.op.view !== undefined) t.node.inputs.forEach(visit);
+    else throw new GraphError(`${node.label}: changes ${t.label}, which is not a state`);
+  };
+  node.op.args.forEach((name, i) => {
+    const t = node.inputs[i];
+    if (t !== undefined && node.op.mutates.includes(name)) visit(t);
+  });
+  for (const t of found) {
+    if (t.leaf?.kind !== "state")
+      throw new GraphError(`${node.label}: changes ${t.label}, which is not a state`);
+  }
+  return found;
+}
+
+/** An update that reads a state goes before another update that changes it; two that change it keep their order. */
+function orderUpdates(updates: readonly Node[]): readonly Node[] {
+  const changes = updates.map((u) => new Set(mutatedLeaves(u)));
+  const reads = updates.map((u) => new Set(u.inputs.flatMap(leavesOf)));
+  const before = (i: number, j: number): boolean => {
+    const both = [...(changes[i] ?? [])].some((s) => changes[j]?.has(s));
+    if (both) return i < j;
+    return [...(reads[i] ?? [])].some((s) => changes[j]?.has(s));
+  };
+  const left = new Set(updates.keys());
+  const ordered: Node[] = [];
+  while (left.size > 0) {
+    const next = [...left].find((i) => [...left].every((j) => i === j || !before(j, i)));
+    if (next === undefined) {
+      const names = [...left].map((i) => updates[i]?.label).join(", ");
+      throw new GraphError(`updates: each of ${names} changes a state that another one reads`);
+    }
+    left.delete(next);
+    ordered.push(updates[next] as Node);
+  }
+  return ordered;
+}
+
+function leavesOf(tensor: Tensor): Tensor[] {
+  if (isLeaf(tensor)) return [tensor];
+  return tensor.node.op.view === undefined ? [] : tensor.node.inputs.flatMap(leavesOf);
+}

@@ -1,0 +1,56 @@
+/**
+ * A WGSL file as text, with what the runtime must know of it: its storage variables (binding number, access) and
+ * its override constants. Reads declarations only; the file stays valid WGSL as it stands.
+ */
+import { ShaderError } from "./errors.ts";
+
+export interface ShaderBinding {
+  readonly binding: number;
+  readonly access: "read" | "read_write";
+}
+
+export class Shader {
+  readonly bindings: ReadonlyMap<string, ShaderBinding>;
+  /** Name and type of each `override`. */
+  readonly overrides: ReadonlyMap<string, string>;
+
+  /** `file`: name shown in errors, `conv2d.wgsl`. `code`: the text (`import code from "…?raw"`). */
+  constructor(
+    readonly file: string,
+    readonly code: string,
+  ) {
+    const plain = code.replace(/\/\/[^\n]*/g, "");
+    const bindings = new Map<string, ShaderBinding>();
+    const storage = /@group\(0\)\s*@binding\((\d+)\)\s*var<storage\s*,\s*(read|read_write)>\s*(\w+)\s*:/g;
+    for (const [, binding, access, name] of plain.matchAll(storage)) {
+      if (bindings.has(name as string)) throw new ShaderError(`${file}: variable ${name} is declared twice`);
+      bindings.set(name as string, { binding: Number(binding), access: access as ShaderBinding["access"] });
+    }
+    const overrides = new Map<string, string>();
+    for (const [, name, type] of plain.matchAll(/\boverride\s+(\w+)\s*:\s*(\w+)/g)) {
+      overrides.set(name as string, type as string);
+    }
+    this.bindings = bindings;
+    this.overrides = overrides;
+  }
+
+  /**
+   * The overrides of this file out of `constants`, checked: whole numbers for u32 and i32, not negative for u32.
+   * A fraction given to a u32 override would pass WebGPU silently.
+   */
+  pick(constants: Readonly<Record<string, unknown>>): Record<string, number> {
+    const picked: Record<string, number> = {};
+    for (const [name, type] of this.overrides) {
+      const value = constants[name];
+      if (value === undefined) continue;
+      const number = typeof value === "boolean" ? Number(value) : value;
+      const fits =
+        typeof number === "number" &&
+        (type === "f32" ? Number.isFinite(number) : Number.isInteger(number)) &&
+        !(type === "u32" && number < 0);
+      if (!fits) throw new ShaderError(`${this.file}: override ${name} is ${type}, got ${String(value)}`);
+      picked[name] = number;
+    }
+    return picked;
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * The graph: tensors are symbols with a shape and a dtype, never data. A node is one use of an op; its outputs
+ * are tensors. Leaves are what a graph starts from: inputs (written by the host before a run), states (live on
+ * the device from run to run: parameters, moments, counters) and constants.
+ */
+import { GraphError, ShapeError } from "./errors.ts";
+import type { Op, OpPlan } from "./op.ts";
+import type { Random } from "./random.ts";
+
+export type DType = "f32" | "i32" | "u32";
+export type Shape = readonly number[];
+/** What a tensor looks like from outside. */
+export interface Spec {
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+/** Host-side data of any tensor. Float tensors are Float32Array, or Float64Array on a 64-bit CPU reference. */
+export type Data = Float32Array | Float64Array | Int32Array | Uint32Array;
+/** How a state starts: one number everywhere, given values, or values drawn from a seeded stream. */
+export type Initial = number | Data | ((random: Random) => Data);
+
+export type Leaf =
+  | { readonly kind: "input" }
+  | { readonly kind: "state"; readonly initial: Initial; readonly trainable: boolean }
+  | { readonly kind: "constant"; readonly data: Data };
+
+let created = 0;
+const scopes: string[] = [];
+
+/** One use of an op. Nodes never change; a rewrite makes new ones. */
+export class Node {
+  /** Order of creation: makes every traversal deterministic. */
+  readonly id = created++;
+  readonly outputs: readonly Tensor[];
+
+  constructor(
+    readonly op: Op,
+    readonly inputs: readonly Tensor[],
+    readonly attrs: unknown,
+    readonly plan: OpPlan,
+    readonly label: string,
+  ) {
+    this.outputs = plan.outputs.map((spec, i) => new Tensor(this, i, spec.shape, spec.dtype));
+  }
+}
+
+/** One output of a node: `{op, inputs}` through `node`, and a shape and dtype. */
+export class Tensor implements Spec {
+  constructor(
+    readonly node: Node,
+    readonly index: number,
+    readonly shape: Shape,
+    readonly dtype: DType,
+  ) {}
+
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+
+  get rank(): number {
+    return this.shape.length;
+  }
+
+  /** `conv1.conv2d`, or `pool.maxPool2d:1` for a second output. */
+  get label(): string {
+    return this.index === 0 ? this.node.label : `${this.node.label}:${this.index}`;
+  }
+
+  /** The leaf that this tensor is, if it is one. */
+  get leaf(): Leaf | undefined {
+    return leaves.get(this);
+  }
+
+  /** A tensor in a graph has no value yet, so using it as a number is a mistake. */
+  valueOf(): never {
+    throw new GraphError(
+      `${this.label}: a tensor has no value while the graph is built; compile the graph, run it and read the result`,
+    );
+  }
+
+  toString(): string {
+    return `${this.label} ${formatSpec(this)}`;
+  }
+}
+
+const leaves = new WeakMap<Tensor, Leaf>();
+
+const leafOp: Op = {
+  name: "leaf",
+  args: [],
+  results: ["value"],
+  variants: [],
+  mutates: [],
+  plan: () => {
+    throw new GraphError("leaf: leaves are made by input(), state(), parameter() and constant()");
+  },
+  cpu: () => undefined,
+};
+
+function makeLeaf(leaf: Leaf, shape: Shape, dtype: DType, label: string): Tensor {
+  checkShape(label, shape);
+  const plan: OpPlan = { outputs: [{ shape: [...shape], dtype }], constants: {} };
+  const tensor = new Node(leafOp, [], leaf, plan, scopedLabel(label)).outputs[0] as Tensor;
+  leaves.set(tensor, leaf);
+  return tensor;
+}
+
+/** A tensor that the host writes before a run. */
+export function input(shape: Shape, dtype: DType = "f32", label = "input"): Tensor {
+  return makeLeaf({ kind: "input" }, shape, dtype, label);
+}
+
+/** A tensor that stays on the device from run to run and that updates may change: a counter, a moment. */
+export function state(shape: Shape, initial: Initial = 0, dtype: DType = "f32", label = "state"): Tensor {
+  return makeLeaf({ kind: "state", initial, trainable: false }, shape, dtype, label);
+}
+
+/** A state that training changes: f32, with a gradient. */
+export function parameter(shape: Shape, initial: Initial = 0, label = "parameter"): Tensor {
+  return makeLeaf({ kind: "state", initial, trainable: true }, shape, "f32", label);
+}
+
+/** Data fixed when the graph is built. `data.length` must be the product of `shape`. */
+export function constant(data: Data, shape: Shape = [data.length], label = "constant"): Tensor {
+  const dtype = data instanceof Int32Array ? "i32" : data instanceof Uint32Array ? "u32" : "f32";
+  if (data.length !== sizeOf(shape)) {
+    throw new ShapeError(
+      `constant: shape ${formatShape(shape)} holds ${sizeOf(shape)} values, got ${data.length}`,
+    );
+  }
+  return makeLeaf({ kind: "constant", data: data.slice() }, shape, dtype, label);
+}
+
+/** True for a tensor made by `input`, `state`, `parameter` or `constant`. */
+export function isLeaf(tensor: Tensor): boolean {
+  return leaves.has(tensor);
+}
+
+/** Everything built inside `build` carries `name.` before its label. */
+export function scope<T>(name: string, build: () => T): T {
+  scopes.push(name);
+  try {
+    return build();
+  } finally {
+    scopes.pop();
+  }
+}
+
+export function scopedLabel(label: string): string {
+  return scopes.length === 0 ? label : `${scopes.join(".")}.${label}`;
+}
+
+export function sizeOf(shape: Shape): number {
+  return shape.reduce((product, d) => product * d, 1);
+}
+
+export function formatShape(shape: Shape): string {
+  return `[${shape.join(", ")}]`;
+}
+
+export function formatSpec(spec: Spec): string {
+  return `${spec.dtype}${formatShape(spec.shape)}`;
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((d, i) => d === b[i]);
+}
+
+/** Refuses shapes with an axis that is not a whole number of at least 1. */
+export function checkShape(who: string, shape: Shape): void {
+  if (!shape.every((d) => Number.isInteger(d) && d >= 1)) {
+    throw new ShapeError(
+      `${who}: every axis must be a whole number of at least 1, got ${formatShape(shape)}`,
+    );
+  }
+}
