@@ -1,0 +1,151 @@
+/**
+ * Reads and checks the header of a safetensors file: every length, type, shape and byte range, and that the ranges
+ * cover the data without gap or overlap. Refuses, with the place, whatever is not as it should be.
+ */
+import { FormatError } from "../errors";
+import { type Dtype, isDtype, itemSizes } from "./safetensors-values";
+
+export interface HeaderEntry {
+  readonly key: string;
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+  /** Byte range within the data, which starts at `dataStart` of the file. */
+  readonly begin: number;
+  readonly end: number;
+}
+
+export interface Header {
+  /** In the order they are written in. */
+  readonly entries: readonly HeaderEntry[];
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly dataStart: number;
+}
+
+const METADATA = "__metadata__";
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+export function parseHeader(bytes: Uint8Array, name: string, headerLimit: number): Header {
+  const fail = (what: string, cause?: unknown): never => {
+    throw new FormatError(`${name}: ${what}`, { cause });
+  };
+  if (bytes.length < 8) fail(`expected the header's length in 8 bytes at 0, the file has ${bytes.length}`);
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+  if (length > BigInt(headerLimit))
+    fail(`the header is said to take ${length} bytes, the limit is ${headerLimit}`);
+  const dataStart = 8 + Number(length);
+  if (dataStart > bytes.length) {
+    fail(`the header is said to take ${length} bytes from byte 8 on, the file has ${bytes.length} in all`);
+  }
+  const text = decodeText(bytes.subarray(8, dataStart), fail);
+  const parsed = parseJson(text, fail);
+  if (!isRecord(parsed)) return fail("the header at byte 8 must be a JSON object");
+  const names = topLevelNames(text, (key) => fail(`the header names "${key}" twice`));
+
+  const dataBytes = bytes.length - dataStart;
+  const metadata = checkMetadata(parsed[METADATA], fail);
+  const entries = names
+    .filter((key) => key !== METADATA)
+    .map((key) => checkEntry(key, parsed[key], dataBytes, fail));
+  checkCoverage(entries, dataBytes, fail);
+  return { entries, metadata, dataStart };
+}
+
+type Fail = (what: string, cause?: unknown) => never;
+
+function decodeText(bytes: Uint8Array, fail: Fail): string {
+  if (bytes[0] !== 0x7b) fail(`the header at byte 8 must start with "{", got ${bytes[0] ?? "nothing"}`);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    return fail("the header at byte 8 is not UTF-8", cause);
+  }
+}
+
+function parseJson(text: string, fail: Fail): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    return fail(`the header at byte 8 is not JSON: ${(cause as Error).message}`, cause);
+  }
+}
+
+/**
+ * The names in an object, in the order written: JSON.parse moves names like "0" to the front, and keeps the last of
+ * two equal ones. The text is known to be valid. `twice` is called for a name that some object in it has twice.
+ */
+function topLevelNames(text: string, twice: (key: string) => never): string[] {
+  const open: Set<string>[] = [];
+  let topLevel: string[] = [];
+  // Strings (with a colon behind them when they are names), and brackets of objects.
+  for (const [token, string] of text.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")\s*:?|[{}]/g)) {
+    const names = open.at(-1);
+    if (token === "{") open.push(new Set());
+    else if (token === "}") {
+      if (open.length === 1 && names) topLevel = [...names];
+      open.pop();
+    } else if (token.endsWith(":") && string && names) {
+      const key = JSON.parse(string) as string;
+      if (names.has(key)) twice(key);
+      names.add(key);
+    }
+  }
+  return topLevel;
+}
+
+function checkMetadata(value: unknown, fail: Fail): Record<string, string> {
+  if (value === undefined) return {};
+  if (!isRecord(value)) return fail(`${METADATA} must be an object of texts`);
+  for (const [key, text] of Object.entries(value)) {
+    if (typeof text !== "string") fail(`${METADATA} "${key}" must be a text, got ${JSON.stringify(text)}`);
+  }
+  return value as Record<string, string>;
+}
+
+function checkEntry(key: string, value: unknown, dataBytes: number, fail: Fail): HeaderEntry {
+  const where = `tensor "${key}"`;
+  if (!isRecord(value)) return fail(`${where}: expected an object, got ${JSON.stringify(value)}`);
+  const { dtype, shape, data_offsets: range } = value;
+  if (!isDtype(dtype)) {
+    return fail(
+      `${where}: dtype ${JSON.stringify(dtype)} is not one of ${Object.keys(itemSizes).join(", ")}`,
+    );
+  }
+  if (!Array.isArray(shape) || !shape.every(isCount)) {
+    return fail(
+      `${where}: shape must be a list of whole numbers of at least 0, got ${JSON.stringify(shape)}`,
+    );
+  }
+  if (!Array.isArray(range) || range.length !== 2 || !range.every(isCount)) {
+    return fail(
+      `${where}: data_offsets must be two whole numbers of at least 0, got ${JSON.stringify(range)}`,
+    );
+  }
+  const [begin, end] = range as [number, number];
+  if (begin > end) fail(`${where}: data_offsets [${begin}, ${end}] end before they begin`);
+  if (end > dataBytes)
+    fail(`${where}: data_offsets [${begin}, ${end}] reach beyond the ${dataBytes} bytes of data`);
+  const expected = shape.reduce((product, extent) => product * extent, itemSizes[dtype]);
+  if (expected !== end - begin) {
+    fail(
+      `${where}: ${dtype} [${shape.join(", ")}] takes ${expected} bytes, data_offsets span ${end - begin}`,
+    );
+  }
+  return { key, dtype, shape, begin, end };
+}
+
+/** The ranges, put in order, must join end to end from 0 to the end of the file. */
+function checkCoverage(entries: readonly HeaderEntry[], dataBytes: number, fail: Fail): void {
+  let covered = 0;
+  let before = "the start of the data";
+  for (const { key, begin, end } of [...entries].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
+    if (begin < covered)
+      fail(`tensor "${key}" begins at ${begin} and overlaps ${before}, which ends at ${covered}`);
+    if (begin > covered)
+      fail(`${begin - covered} bytes of data lie unused between ${before} and tensor "${key}"`);
+    covered = end;
+    before = `tensor "${key}"`;
+  }
+  if (covered !== dataBytes) fail(`${dataBytes - covered} bytes of data lie unused after ${before}`);
+}

@@ -1,0 +1,109 @@
+/**
+ * The safetensors format: 8 bytes with the length of a header, the header as JSON (type, shape and byte range of each
+ * tensor, and a map of texts under `__metadata__`), then the values, little-endian, without gaps.
+ * The reader believes nothing: it refuses lying lengths and ranges, gaps, overlaps, doubled names, unknown types.
+ * Specification: https://huggingface.co/docs/safetensors .
+ */
+import { FormatError, ValueError } from "../errors";
+import { parseHeader } from "./safetensors-header";
+import { type Dtype, decodeValues, itemSizes, type TensorValues } from "./safetensors-values";
+
+export type { Dtype, TensorValues } from "./safetensors-values";
+
+export interface StoredTensor {
+  /** The type in the file; F16 and BF16 are given as float32, I64 as int32. */
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+  /** A copy, independent of the file's bytes. */
+  readonly data: TensorValues;
+}
+
+export interface SafetensorsFile {
+  /** In the order of the header. */
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+export interface ReadOptions {
+  /** Named in errors. */
+  readonly name?: string;
+  /** Longest header accepted, in bytes; default 100,000,000 as in the original library. */
+  readonly headerLimit?: number;
+}
+
+export function readSafetensors(bytes: Uint8Array, options: ReadOptions = {}): SafetensorsFile {
+  const { name = "safetensors", headerLimit = 100_000_000 } = options;
+  const { entries, metadata, dataStart } = parseHeader(bytes, name, headerLimit);
+  const tensors = new Map<string, StoredTensor>();
+  for (const { key, dtype, shape, begin, end } of entries) {
+    const raw = bytes.slice(dataStart + begin, dataStart + end);
+    const data = decodeValues(dtype, raw, (index, why) => {
+      const at = dataStart + begin + index * itemSizes[dtype];
+      throw new FormatError(`${name}: tensor "${key}", value ${index} at byte ${at}: ${why}`);
+    });
+    tensors.set(key, { dtype, shape, data });
+  }
+  return { tensors, metadata };
+}
+
+export interface TensorToStore {
+  readonly shape: readonly number[];
+  /** Its kind decides the type in the file: F32, F64, I32, U32 or U8. */
+  readonly data: TensorValues;
+}
+
+/** The type that an array is stored as. */
+function dtypeOf(data: TensorValues): Dtype {
+  if (data instanceof Float32Array) return "F32";
+  if (data instanceof Float64Array) return "F64";
+  if (data instanceof Int32Array) return "I32";
+  return data instanceof Uint32Array ? "U32" : "U8";
+}
+
+/**
+ * The bytes of a file. The header lists the tensors in the order given; the values lie widest type first, so that each
+ * is aligned to its own size, and the header is filled up with spaces to a multiple of 8. Equal input, equal bytes.
+ */
+export function writeSafetensors(
+  tensors: Iterable<readonly [name: string, tensor: TensorToStore]>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array<ArrayBuffer> {
+  const entries = [...tensors].map(([key, { shape, data }]) => {
+    const size = shape.reduce((product, extent) => product * extent, 1);
+    if (shape.some((extent) => !Number.isInteger(extent) || extent < 0) || size !== data.length) {
+      throw new ValueError(
+        `safetensors: tensor "${key}" has ${data.length} values, its shape [${shape.join(", ")}] says ${size}`,
+      );
+    }
+    return { key, shape, data, dtype: dtypeOf(data), begin: 0 };
+  });
+  const names = new Set<string>(["__metadata__"]);
+  for (const { key } of entries) {
+    if (names.has(key)) throw new ValueError(`safetensors: the name "${key}" is taken, names must differ`);
+    names.add(key);
+  }
+  let dataBytes = 0;
+  // Sorting is stable, so tensors of one width keep their order.
+  for (const entry of [...entries].sort((a, b) => itemSizes[b.dtype] - itemSizes[a.dtype])) {
+    entry.begin = dataBytes;
+    dataBytes += entry.data.byteLength;
+  }
+
+  // Built by hand, because an object would move names like "0" to the front.
+  const fields = entries.map(({ key, dtype, shape, data, begin }) => {
+    const about = { dtype, shape, data_offsets: [begin, begin + data.byteLength] };
+    return `${JSON.stringify(key)}:${JSON.stringify(about)}`;
+  });
+  if (Object.keys(metadata).length > 0) fields.unshift(`"__metadata__":${JSON.stringify(metadata)}`);
+  const header = new TextEncoder().encode(`{${fields.join(",")}}`);
+  const headerBytes = Math.ceil(header.length / 8) * 8;
+
+  const bytes = new Uint8Array(8 + headerBytes + dataBytes);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(headerBytes), true);
+  bytes.fill(0x20, 8, 8 + headerBytes);
+  bytes.set(header, 8);
+  for (const { data, begin } of entries) {
+    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), 8 + headerBytes + begin);
+  }
+  return bytes;
+}
