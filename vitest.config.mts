@@ -4,10 +4,9 @@
  */
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
-import { chromiumFlags, chromiumPaths } from "./test/support/drivers";
+import { chromiumLaunch } from "./test/support/drivers.ts";
 
 const everywhere = ["test/**/*.test.ts"];
-const { executable, libraries } = chromiumPaths();
 
 export default defineConfig({
   test: {
@@ -34,13 +33,7 @@ export default defineConfig({
             enabled: true,
             headless: true,
             screenshotFailures: false,
-            provider: playwright({
-              launchOptions: {
-                executablePath: executable,
-                args: chromiumFlags,
-                env: { ...process.env, LD_LIBRARY_PATH: libraries } as Record<string, string>,
-              },
-            }),
+            provider: playwright({ launchOptions: chromiumLaunch }),
             instances: [{ browser: "chromium" }],
           },
         },

@@ -1,7 +1,7 @@
 /** The ground itself: a trivial kernel through the raw WebGPU API, in Node and in a page. */
 import { expect, test } from "vitest";
-import { testGpu } from "../support/device";
-import { listFixtures, readFixture } from "../support/fixtures";
+import { testGpu } from "../support/device.ts";
+import { listFixtures, readFixture } from "../support/fixtures.ts";
 
 const code = `
 @group(0) @binding(0) var<storage, read_write> data: array<f32>;

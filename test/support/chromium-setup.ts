@@ -1,6 +1,2 @@
-/** Before the chromium project starts its browser: unpack it. */
-import { unpackChromium } from "./drivers";
-
-export default async function setup(): Promise<void> {
-  await unpackChromium();
-}
+/** Runs before the chromium project starts its browser. */
+export { unpackChromium as default } from "./drivers.ts";

@@ -1,15 +1,10 @@
 /**
- * The headless Chromium of the tests, unpacked from `@sparticuz/chromium` into Weft's cache folder together with its
- * SwiftShader and the libraries (NSS and others) that a bare system lacks. Linux on x86-64 only.
+ * The headless Chromium of the tests, unpacked from `@sparticuz/chromium` into the user's cache folder together with its
+ * SwiftShader and the libraries (NSS and others) that a bare system lacks. For Linux on x86-64.
  */
 import { join } from "node:path";
-import {
-  cacheFolder,
-  chromiumPackage,
-  fillOnceAsync,
-  unpackFile,
-  unpackTar,
-} from "../../src/node/swiftshader";
+import { cacheDirectory } from "../../src/node/data-dir.ts";
+import { chromiumArchives, fillOnce, unpackFile, unpackTar } from "../../src/node/swiftshader.ts";
 
 /** Flags that make WebGPU run on SwiftShader without a display, and keep the browser from calling home. */
 export const chromiumFlags = [
@@ -24,25 +19,27 @@ export const chromiumFlags = [
   "--no-pings",
 ];
 
-/** Where Chromium is, or will be after `unpackChromium`. */
-export function chromiumPaths(): { folder: string; executable: string; libraries: string } {
-  const folder = cacheFolder(`chromium-${chromiumPackage()?.version ?? "missing"}`);
-  return { folder, executable: join(folder, "chromium"), libraries: folder };
-}
+const archives = chromiumArchives();
+const name = `chromium-${archives?.version}`;
+const folder = join(cacheDirectory(), name);
 
-/** Unpacks Chromium unless it already is. */
-export async function unpackChromium(): Promise<string> {
-  const found = chromiumPackage();
-  if (!found || process.platform !== "linux" || process.arch !== "x64") {
+/** What Playwright needs to start it, once `unpackChromium` has run. */
+export const chromiumLaunch = {
+  executablePath: join(folder, "chromium"),
+  args: chromiumFlags,
+  env: { ...process.env, LD_LIBRARY_PATH: folder } as Record<string, string>,
+};
+
+/** Unpacks Chromium unless it is there already. */
+export function unpackChromium(): void {
+  if (!archives) {
     throw new Error(
-      "Chromium for the tests: needs Linux on x86-64 and the development dependencies (npm ci)",
+      "Chromium for the tests needs Linux on x86-64 and the package @sparticuz/chromium (npm ci)",
     );
   }
-  const { folder, executable } = chromiumPaths();
-  await fillOnceAsync(folder, async (draft) => {
-    unpackTar(join(found.bin, "swiftshader.tar.br"), draft);
-    unpackTar(join(found.bin, "al2023.tar.br"), draft);
-    await unpackFile(join(found.bin, "chromium.br"), join(draft, "chromium"));
+  fillOnce(name, (draft) => {
+    unpackTar(join(archives.folder, "swiftshader.tar.br"), draft);
+    unpackTar(join(archives.folder, "al2023.tar.br"), draft);
+    unpackFile(join(archives.folder, "chromium.br"), join(draft, "chromium"));
   });
-  return executable;
 }
