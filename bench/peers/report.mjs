@@ -1,0 +1,111 @@
+// What a run of the peers prints and stores: one table row per library, and all figures as JSON.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { cpus, loadavg } from "node:os";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const PACKAGES = { "jax-js": "@jax-js/jax", tfjs: "@tensorflow/tfjs-core", webgpu: "webgpu" };
+const COUNTS = {
+  dispatches: "dispatches",
+  submits: "submits",
+  passes: "passes",
+  bindGroups: "bind groups",
+  buffers: "buffers",
+  pipelines: "pipelines",
+  queueWrites: "writes",
+  maps: "maps",
+};
+
+export function describeMachine(rows) {
+  const require = createRequire(import.meta.url);
+  const version = (name) => versionFrom(require, name);
+  return {
+    date: new Date().toISOString(),
+    node: process.version,
+    cpu: `${cpus().length} x ${cpus()[0]?.model ?? "unknown"}`,
+    loadAverage: loadavg().map((value) => Math.round(value * 100) / 100),
+    adapter: rows.find((row) => row.adapter?.architecture !== undefined)?.adapter,
+    versions: Object.fromEntries(Object.entries(PACKAGES).map(([key, name]) => [key, version(name)])),
+  };
+}
+
+export function formatTable(settings, rows) {
+  const weft = rows.find((row) => row.library === "weft" && row.problem === undefined);
+  const header = [
+    "",
+    "ms/step",
+    "min",
+    "max",
+    "x weft",
+    "CPU ms",
+    "steps",
+    "to 1st step s",
+    "MiB",
+    ...Object.values(COUNTS),
+  ];
+  const lines = rows.map((row) => (row.problem ? [row.library] : cells(row, weft)));
+  const widths = header.map((title, i) =>
+    Math.max(title.length, ...lines.map((line) => (line[i] ?? "").length)),
+  );
+  const text = (line) =>
+    line.map((cell, i) => (i === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[i]))).join("  ");
+  const body = rows.map((row, i) => (row.problem ? `${text(lines[i])}  ${row.problem}` : text(lines[i])));
+  const adapter = settings.adapter?.description ?? "no adapter";
+  return [
+    `LeNet-5, Adam, batch ${settings.batch}, ${settings.rounds} rounds in turns; ${adapter}; ${settings.cpu}; Node ${settings.node}`,
+    text(header),
+    ...body,
+    "ms/step: median over the rounds; x weft: median of the ratios round by round; CPU ms: processor time per step, all",
+    "threads; steps: per round, then one wait and one loss read; counts: per step, from a round of 2 steps.",
+    `Load average over the last minute: ${settings.loadAverage[0]} (about ${rows.length > 1 ? "1 to 2" : "1"} is this run itself).`,
+  ].join("\n");
+}
+
+export function writeJson(file, settings, rows) {
+  const path = file instanceof URL ? fileURLToPath(file) : file;
+  mkdirSync(dirname(path), { recursive: true });
+  const libraries = rows.map(({ contender, ...row }) => row);
+  writeFileSync(path, `${JSON.stringify({ ...settings, libraries }, null, 1)}\n`);
+}
+
+function cells(row, weft) {
+  const times = row.rounds.map((round) => round.msPerStep);
+  const ratios = weft ? times.map((time, i) => time / weft.rounds[i].msPerStep) : [];
+  const counts = Object.keys(COUNTS).map((name) =>
+    row.countsPerStep ? number(row.countsPerStep[name]) : "-",
+  );
+  return [
+    row.library,
+    number(median(times)),
+    number(Math.min(...times)),
+    number(Math.max(...times)),
+    weft ? median(ratios).toFixed(2) : "-",
+    number(median(row.rounds.map((round) => round.cpuMsPerStep))),
+    String(row.stepsPerRound),
+    ((row.loadMs + row.createMs + row.firstStepMs) / 1000).toFixed(2),
+    row.peakMiB.toFixed(0),
+    ...counts,
+  ];
+}
+
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** Three significant digits, without an exponent. */
+function number(value) {
+  if (Number.isInteger(value)) return String(value);
+  return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+}
+
+function versionFrom(require, name) {
+  for (const folder of require.resolve.paths(name) ?? []) {
+    try {
+      return require(`${folder}/${name}/package.json`).version;
+    } catch {}
+  }
+  return undefined;
+}
