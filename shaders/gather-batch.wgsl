@@ -1,0 +1,101 @@
+// The batch that belongs to a step, out of a data set on the device. With s(b) the sample of row b:
+//   x[b, :] = inputs[s(b), :] * scale + offset    y[b, :] = targets[s(b), :]    weights[b] = 1
+// and x = 0, weights = 0 in rows past the end of the data. Needs permuteIndex and lowbias32 of random.wgsl.
+// inputs: COUNT x SIZE bytes, four to a word, or as many floats   targets: COUNT x TARGET words   x: B x SIZE
+// LANES invocations share a row, so that the permutation is worked out LANES times per row and not SIZE times.
+
+override COUNT: u32;
+override SIZE: u32;
+override TARGET: u32;
+override B: u32;
+override STEPS: u32;     // per epoch
+override FLOATS: bool;
+override shuffle: bool;
+override CHANNELS: u32;  // 1: scale and offset hold for all; else they are per channel, in `channels`
+override PLANE: u32;     // SIZE / CHANNELS
+override scale: f32;
+override offset: f32;
+override LANES: u32;
+
+@group(0) @binding(0) var<storage, read> inputs: array<u32>;
+@group(0) @binding(1) var<storage, read> targets: array<u32>;
+@group(0) @binding(2) var<storage, read> step: array<u32>;
+@group(0) @binding(3) var<storage, read> key: array<u32>;
+@group(0) @binding(4) var<storage, read> channels: array<f32>;  // scales [CHANNELS], offsets [CHANNELS]
+@group(0) @binding(5) var<storage, read_write> x: array<f32>;
+@group(0) @binding(5) var<storage, read_write> x4: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> y: array<u32>;
+@group(0) @binding(7) var<storage, read_write> weights: array<f32>;
+
+struct Row {
+  row: u32,
+  lane: u32,
+  sample: u32,
+  inside: bool,
+}
+
+// What invocation i works on; its first lane also writes the weight, all its lanes the targets.
+fn begin(i: u32) -> Row {
+  let row = i / LANES;
+  let lane = i % LANES;
+  let place = (step[0] % STEPS) * B + row;
+  let inside = place < COUNT;
+  var sample = 0u;
+  if (inside) {
+    sample = place;
+    if (shuffle) { sample = permuteIndex(place, COUNT, key[0], key[1] ^ lowbias32(step[0] / STEPS)); }
+  }
+  if (lane == 0u) { weights[row] = select(0.0, 1.0, inside); }
+  for (var j = lane; j < TARGET; j += LANES) { y[row * TARGET + j] = targets[sample * TARGET + j]; }
+  return Row(row, lane, sample, inside);
+}
+
+fn scaled(value: f32, j: u32) -> f32 {
+  if (CHANNELS == 1u) { return value * scale + offset; }
+  return value * channels[j / PLANE] + channels[CHANNELS + j / PLANE];
+}
+
+fn scaled4(value: vec4<f32>, j: u32) -> vec4<f32> {
+  if (CHANNELS == 1u) { return value * scale + offset; }
+  return vec4(scaled(value.x, j), scaled(value.y, j + 1u), scaled(value.z, j + 2u), scaled(value.w, j + 3u));
+}
+
+fn load(at: u32) -> f32 {
+  if (FLOATS) { return bitcast<f32>(inputs[at]); }
+  return f32(extractBits(inputs[at / 4u], 8u * (at % 4u), 8u));
+}
+
+fn load4(at4: u32) -> vec4<f32> {
+  if (FLOATS) {
+    let at = 4u * at4;
+    return bitcast<vec4<f32>>(vec4(inputs[at], inputs[at + 1u], inputs[at + 2u], inputs[at + 3u]));
+  }
+  return vec4<f32>((vec4(inputs[at4]) >> vec4(0u, 8u, 16u, 24u)) & vec4(255u));
+}
+
+// SIZE a multiple of four.
+@compute @workgroup_size(64)
+fn vector(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+          @builtin(local_invocation_index) index: u32) {
+  let i = (wg.y * n.x + wg.x) * 64u + index;
+  if (i >= B * LANES) { return; }
+  let r = begin(i);
+  for (var j = r.lane; j < SIZE / 4u; j += LANES) {
+    var value = vec4<f32>();
+    if (r.inside) { value = scaled4(load4(r.sample * (SIZE / 4u) + j), 4u * j); }
+    x4[r.row * (SIZE / 4u) + j] = value;
+  }
+}
+
+@compute @workgroup_size(64)
+fn scalar(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+          @builtin(local_invocation_index) index: u32) {
+  let i = (wg.y * n.x + wg.x) * 64u + index;
+  if (i >= B * LANES) { return; }
+  let r = begin(i);
+  for (var j = r.lane; j < SIZE; j += LANES) {
+    var value = 0.0;
+    if (r.inside) { value = scaled(load(r.sample * SIZE + j), j); }
+    x[r.row * SIZE + j] = value;
+  }
+}

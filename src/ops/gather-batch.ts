@@ -1,0 +1,212 @@
+/**
+ * Forms the batch of a step on the device: the data set is uploaded once, and this op picks the samples whose turn
+ * it is, in a seeded order that is new in every epoch, and scales them. Reads a step counter that lives on the
+ * device, so nothing is uploaded per step. Every sample comes exactly once per epoch; the last, partial batch is
+ * filled up with rows of weight 0.
+ */
+import code from "../../shaders/gather-batch.wgsl?raw";
+import randomCode from "../../shaders/random.wgsl?raw";
+import { ShapeError } from "../errors.ts";
+import { type DefinedOp, defineOp, expectSpec, expectWhole, shapeError, spread } from "../op.ts";
+import { lowbias32, permuteIndex } from "../permutation.ts";
+import { Shader } from "../shader.ts";
+import { checkShape, constant, type Shape, type Spec, sizeOf, type Tensor } from "../tensor.ts";
+
+const shader = new Shader("gather-batch.wgsl", `${code}\n${randomCode}`);
+
+interface Attrs {
+  readonly count: number;
+  readonly shape: Shape;
+  readonly targetShape: Shape;
+  readonly batch: number;
+  readonly shuffle: boolean;
+  readonly scale: number;
+  readonly offset: number;
+}
+
+/** The sample that stands at `place` (0 .. count - 1) of `epoch` in the shuffled order of `key`. */
+export function sampleOrder(
+  place: number,
+  count: number,
+  epoch: number,
+  key: readonly [number, number],
+): number {
+  return permuteIndex(place, count, key[0], (key[1] ^ lowbias32(epoch)) >>> 0);
+}
+
+/** Steps in which a data set is gone through once; the last one may be partial. */
+export function stepsPerEpoch(count: number, batch: number): number {
+  return Math.ceil(count / batch);
+}
+
+export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
+  name: "gatherBatch",
+  args: ["inputs", "targets", "step", "key", "channels"],
+  results: ["x", "y", "weights"],
+  plan([inputs, targets, step, key, channels], attrs: Attrs) {
+    const { count, shape, targetShape, batch, shuffle, scale, offset } = attrs;
+    expectWhole("gatherBatch", "count", count, 1);
+    expectWhole("gatherBatch", "batch", batch, 1);
+    checkShape("gatherBatch: sample", shape);
+    checkShape("gatherBatch: target", targetShape);
+    const SIZE = sizeOf(shape);
+    const FLOATS = inputs?.dtype === "f32";
+    expectData(
+      "inputs",
+      inputs,
+      FLOATS ? "f32" : "u32",
+      FLOATS ? count * SIZE : Math.ceil((count * SIZE) / 4),
+    );
+    const dtype = targets?.dtype === "f32" ? "f32" : "i32";
+    expectData("targets", targets, dtype, count * sizeOf(targetShape));
+    expectData("step", step, "u32", 1);
+    expectData("key", key, "u32", 2);
+    const CHANNELS = channels === undefined ? 1 : channels.shape[1]!;
+    if (channels !== undefined) expectSpec("gatherBatch", "channels", channels, 2);
+    if (channels !== undefined && (channels.shape[0] !== 2 || CHANNELS !== shape[0])) {
+      throw shapeError("gatherBatch", `channels must be [2, ${shape[0]}] as the samples ask`, [channels]);
+    }
+    for (const value of [scale, offset]) {
+      if (!Number.isFinite(value)) {
+        throw new ShapeError(`gatherBatch: scale and offset must be finite, got ${scale} and ${offset}`);
+      }
+    }
+    return {
+      outputs: [
+        { shape: [batch, ...shape], dtype: "f32" },
+        { shape: [batch, ...targetShape], dtype },
+        { shape: [batch], dtype: "f32" },
+      ],
+      constants: {
+        COUNT: count,
+        SIZE,
+        TARGET: sizeOf(targetShape),
+        B: batch,
+        STEPS: stepsPerEpoch(count, batch),
+        FLOATS,
+        shuffle,
+        CHANNELS,
+        PLANE: SIZE / CHANNELS,
+        scale,
+        offset,
+      },
+    };
+  },
+  cpu({ inputs, targets, step, key, channels, x, y, weights }, constants) {
+    const { COUNT, SIZE, TARGET, B, STEPS, FLOATS, shuffle, CHANNELS, PLANE, scale, offset } = constants;
+    const epoch = Math.floor(step[0]! / STEPS);
+    for (let b = 0; b < B; b++) {
+      const place = (step[0]! % STEPS) * B + b;
+      const inside = place < COUNT;
+      const shuffled = inside && shuffle;
+      const sample = shuffled ? sampleOrder(place, COUNT, epoch, [key[0]!, key[1]!]) : inside ? place : 0;
+      weights[b] = inside ? 1 : 0;
+      for (let j = 0; j < TARGET; j++) y[b * TARGET + j] = targets[sample * TARGET + j]!;
+      for (let j = 0; j < SIZE; j++) {
+        const at = sample * SIZE + j;
+        const value = FLOATS ? inputs[at]! : (inputs[at >>> 2]! >>> (8 * (at & 3))) & 255;
+        const c = Math.floor(j / PLANE);
+        const scaled =
+          CHANNELS === 1 ? value * scale + offset : value * channels[c]! + channels[CHANNELS + c]!;
+        x[b * SIZE + j] = inside ? scaled : 0;
+      }
+    }
+  },
+  kernels({ SIZE, B }, env) {
+    const vector = SIZE % 4 === 0;
+    const parts = vector ? SIZE / 4 : SIZE;
+    // A software adapter pays for every permutation; a chip would rather have all its lanes busy.
+    const LANES = Math.ceil(parts / (env.software ? 16 : 2));
+    return {
+      kernels: [
+        {
+          shader,
+          entry: vector ? "vector" : "scalar",
+          bind: ["inputs", "targets", "step", "key", "channels", vector ? ["x4", "x"] : "x", "y", "weights"],
+          constants: { LANES },
+          groups: spread(Math.ceil((B * LANES) / 64)),
+        },
+      ],
+    };
+  },
+});
+
+function expectData(name: string, spec: Spec | undefined, dtype: string, size: number): void {
+  expectSpec("gatherBatch", name, spec, 1, dtype);
+  if (spec !== undefined && spec.shape[0] !== size) {
+    throw shapeError("gatherBatch", `${name} must hold ${size} values`, [spec]);
+  }
+}
+
+export interface GatherOptions {
+  /** Samples in the data set. */
+  readonly count: number;
+  /** Shape of one sample. */
+  readonly shape: Shape;
+  /** Shape of one sample's targets; default [], one number. */
+  readonly targetShape?: Shape;
+  readonly batch: number;
+  /** A new seeded order in every epoch. Default true. */
+  readonly shuffle?: boolean;
+  /** x = input * scale + offset; one number, or one per channel (first axis of `shape`). Default 1/255 for bytes, 1 for floats. */
+  readonly scale?: number | readonly number[];
+  /** Default 0. */
+  readonly offset?: number | readonly number[];
+}
+
+export interface Batch {
+  /** f32 `[batch, …shape]`; zeros in rows past the end of the data. */
+  readonly x: Tensor;
+  /** `[batch, …targetShape]`, i32 or f32 as the targets are; rows past the end repeat the first sample's. */
+  readonly targets: Tensor;
+  /** f32 `[batch]`: 1 for a sample, 0 for a row past the end of the data. */
+  readonly weights: Tensor;
+}
+
+/**
+ * The batch of step `step[0]`: samples `(step % stepsPerEpoch) * batch …` of epoch `floor(step / stepsPerEpoch)`.
+ *
+ * `inputs`: u32 `[ceil(count * size / 4)]`, bytes four to a word with the first one lowest, or f32 `[count * size]`.
+ * `targets`: i32 or f32 `[count * targetSize]`. `step`: u32 `[1]`. `key`: u32 `[2]`. Throws ShapeError.
+ */
+export function gatherBatch(
+  inputs: Tensor,
+  targets: Tensor,
+  step: Tensor,
+  key: Tensor,
+  options: GatherOptions,
+): Batch {
+  const { count, shape, batch } = options;
+  const scale = options.scale ?? (inputs.dtype === "f32" ? 1 : 1 / 255);
+  const offset = options.offset ?? 0;
+  const leaves = [inputs, targets, step, key];
+  const single = typeof scale === "number" && typeof offset === "number";
+  if (!single) leaves.push(channelsOf(shape, scale, offset));
+  const [x, y, weights] = gatherBatchOp.apply(leaves, {
+    count,
+    shape,
+    targetShape: options.targetShape ?? [],
+    batch,
+    shuffle: options.shuffle ?? true,
+    scale: single ? scale : 1,
+    offset: single ? offset : 0,
+  }) as [Tensor, Tensor, Tensor];
+  return { x, targets: y, weights };
+}
+
+/** Scales, then offsets, of each channel: `[2, C]`. */
+function channelsOf(
+  shape: Shape,
+  scale: number | readonly number[],
+  offset: number | readonly number[],
+): Tensor {
+  const C = shape[0] ?? 1;
+  const values = [scale, offset].flatMap((v) => (typeof v === "number" ? new Array<number>(C).fill(v) : v));
+  const wrong = [scale, offset].find((v) => typeof v !== "number" && v.length !== C);
+  if (wrong !== undefined || !values.every(Number.isFinite)) {
+    throw new ShapeError(
+      `gatherBatch: scale and offset must hold ${C} finite numbers, one per channel, got [${scale}] and [${offset}]`,
+    );
+  }
+  return constant(Float32Array.from(values), [2, C], "channels");
+}
