@@ -114,6 +114,8 @@ export function defineOp<const Args extends string, const Results extends string
 ): DefinedOp<A> {
   // The definition's types hold because every node of this op is made by `node` below.
   const op = { variants: [], mutates: [], ...definition } as unknown as Op;
+  const twice = op.args.find((name) => op.results.includes(name));
+  if (twice !== undefined) throw new ShapeError(`${op.name}: ${twice} names both an arg and a result`);
   const required = (inputs: readonly Tensor[]) => {
     const variadic = op.args[0]?.startsWith("...") === true;
     if (!variadic && inputs.length > op.args.length) {

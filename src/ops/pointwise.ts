@@ -40,7 +40,7 @@ export function definePointwise<A extends Constants>(definition: PointwiseDefini
   return defineOp({
     name,
     args,
-    results: ["y"],
+    results: ["result"],
     pointwise: {
       wgsl: (values, constants) => definition.wgsl(values, constants as A),
       scalar: (values, constants) => definition.scalar(values, constants as A),
@@ -110,7 +110,7 @@ export function runChain(
   tensors: Readonly<Record<string, Data>>,
   names: readonly string[],
 ): void {
-  const out = tensors["y"] as Data;
+  const out = tensors["result"] as Data;
   const inputs = names.map((n) => tensors[n] as Data);
   const { dims, strides } = broadcastLoop(outShape(shapes), shapes);
   const at = shapes.map(() => 0);
@@ -157,7 +157,7 @@ export function chainKernels(
   const element = (i: number) => (vector && !lone[i] ? "vec4<f32>" : "f32");
   const code = `// ${steps.map((s) => s.name).join(" -> ")}
 ${names.map((n, i) => `@group(0) @binding(${i}) var<storage, read> ${n}: array<${element(i)}>;`).join("\n")}
-@group(0) @binding(${names.length}) var<storage, read_write> y: array<${vector ? "vec4<f32>" : "f32"}>;
+@group(0) @binding(${names.length}) var<storage, read_write> result: array<${vector ? "vec4<f32>" : "f32"}>;
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
@@ -170,7 +170,7 @@ ${body}}
       {
         shader: new Shader(`${name} (generated)`, code),
         entry: "main",
-        bind: [...names, "y"],
+        bind: [...names, "result"],
         groups: spread(Math.ceil(size / (4 * WORKGROUP))),
       },
     ],
@@ -194,7 +194,7 @@ function vectorBody(
     const guard = size % 4 === 0 ? "" : `if (i * 4u + ${j}u < ${size}u) `;
     return `  ${guard}{\n${lines}    r.${k} = ${result};\n  }\n`;
   });
-  return `  if (i >= ${Math.ceil(size / 4)}u) { return; }\n${loads}  var r = vec4<f32>();\n${lanes.join("")}  y[i] = r;\n`;
+  return `  if (i >= ${Math.ceil(size / 4)}u) { return; }\n${loads}  var r = vec4<f32>();\n${lanes.join("")}  result[i] = r;\n`;
 }
 
 function scalarBody(
@@ -222,7 +222,7 @@ function scalarBody(
     if (e >= ${size}u) { return; }
 ${parts.map((p, axis) => `    let c${axis} = ${p};\n`).join("")}${names
   .map((n, i) => `    let ${n}_v = ${n}[${offset(strides[i] as readonly number[])}];\n`)
-  .join("")}${lines}    y[e] = ${result};
+  .join("")}${lines}    result[e] = ${result};
   }
 `;
 }
