@@ -1,0 +1,136 @@
+// Max and average pooling of planes: windows of KH x KW taps, dilation apart, a stride from one window to the next.
+// x, dx [N, C, H, W]   y, dy, indices [N, C, OH, OW]   indices: row * W + col of the winner in its plane, -1 for none
+// Gradients are gathered over the windows that can hold a pixel, so nothing is added up in a random order.
+
+override N: u32;
+override C: u32;
+override H: u32;
+override W: u32;
+override OH: u32;
+override OW: u32;
+override KH: u32;
+override KW: u32;
+override strideY: u32;
+override strideX: u32;
+override padTop: u32;
+override padLeft: u32;
+override dilationY: u32;
+override dilationX: u32;
+override inside: bool;  // every tap of every window lies in the input
+override CH: u32;       // cells of strideY x strideX pixels that cover the plane, for windows that don't overlap
+override CW: u32;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read_write> indices: array<i32>;
+
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(2) var<storage, read> winners: array<i32>;
+@group(0) @binding(1) var<storage, read_write> dx: array<f32>;
+
+// Taps first..last-1 of a window that starts at `start` lie on an axis of `size` pixels.
+fn firstTap(start: i32, dilation: u32) -> u32 {
+  return select((u32(max(-start, 0)) + dilation - 1u) / dilation, 0u, inside);
+}
+
+fn lastTap(start: i32, dilation: u32, size: u32, taps: u32) -> u32 {
+  return select(min((u32(max(i32(size) - start, 0)) + dilation - 1u) / dilation, taps), taps, inside);
+}
+
+// Windows first..last-1 of an axis can hold the pixel that is `at` pixels from the edge of the padding.
+fn firstWindow(at: u32, stride: u32, span: u32) -> u32 {
+  return (max(at + stride, span) - span) / stride;
+}
+
+fn lastWindow(at: u32, stride: u32, windows: u32) -> u32 {
+  return min(at / stride + 1u, windows);
+}
+
+// By bits: compilers with fast mathematics take v != v for false.
+fn isNan(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
+}
+
+// One invocation per window. Ties go to the first tap; NaN beats everything, the last NaN the earlier ones.
+@compute @workgroup_size(64)
+fn maxForward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+              @builtin(local_invocation_index) lane: u32) {
+  let i = (wg.y * n.x + wg.x) * 64u + lane;
+  if (i >= N * C * OH * OW) { return; }
+  let top = i32((i / OW) % OH * strideY) - i32(padTop);
+  let left = i32(i % OW * strideX) - i32(padLeft);
+  let plane = i / (OH * OW) * (H * W);
+  let lastRow = lastTap(top, dilationY, H, KH);
+  let firstCol = firstTap(left, dilationX);
+  let lastCol = lastTap(left, dilationX, W, KW);
+  var infinity = 0xff800000u;
+  var best = bitcast<f32>(infinity);
+  var winner = -1;
+  for (var kh = firstTap(top, dilationY); kh < lastRow; kh++) {
+    let row = (top + i32(kh * dilationY)) * i32(W) + left;
+    for (var kw = firstCol; kw < lastCol; kw++) {
+      let at = row + i32(kw * dilationX);
+      let v = x[plane + u32(at)];
+      let wins = winner < 0 || v > best || isNan(v);
+      best = select(best, v, wins);
+      winner = select(winner, at, wins);
+    }
+  }
+  y[i] = best;
+  indices[i] = winner;
+}
+
+// One invocation per pixel of dx, for windows that may overlap.
+@compute @workgroup_size(64)
+fn maxBackward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+               @builtin(local_invocation_index) lane: u32) {
+  let i = (wg.y * n.x + wg.x) * 64u + lane;
+  if (i >= N * C * H * W) { return; }
+  let at = i % (H * W);
+  let fromTop = at / W + padTop;
+  let fromLeft = at % W + padLeft;
+  let plane = i / (H * W) * (OH * OW);
+  let lastRow = lastWindow(fromTop, strideY, OH);
+  let firstCol = firstWindow(fromLeft, strideX, (KW - 1u) * dilationX + 1u);
+  let lastCol = lastWindow(fromLeft, strideX, OW);
+  var sum = 0.0;
+  for (var oh = firstWindow(fromTop, strideY, (KH - 1u) * dilationY + 1u); oh < lastRow; oh++) {
+    for (var ow = firstCol; ow < lastCol; ow++) {
+      let o = plane + oh * OW + ow;
+      sum += select(0.0, dy[o], winners[o] == i32(at));
+    }
+  }
+  dx[i] = sum;
+}
+
+// One invocation per cell of strideY x strideX pixels, for windows that don't overlap: each cell holds one at most.
+@compute @workgroup_size(64)
+fn maxBackwardCells(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+                    @builtin(local_invocation_index) lane: u32) {
+  let i = (wg.y * n.x + wg.x) * 64u + lane;
+  if (i >= N * C * CH * CW) { return; }
+  let ow = i % CW;
+  let oh = (i / CW) % CH;
+  let plane = i / (CH * CW);
+  let o = (plane * OH + min(oh, OH - 1u)) * OW + min(ow, OW - 1u);
+  let winner = select(-1, winners[o], oh < OH && ow < OW);
+  let d = dy[o];
+  let rows = min((oh + 1u) * strideY, H + padTop);
+  let cols = min((ow + 1u) * strideX, W + padLeft);
+  for (var r = max(oh * strideY, padTop); r < rows; r++) {
+    for (var c = max(ow * strideX, padLeft); c < cols; c++) {
+      let at = (r - padTop) * W + c - padLeft;
+      dx[plane * (H * W) + at] = select(0.0, d, winner == i32(at));
+    }
+  }
+}
+
+// y[i] = x at the winner of window i: what max pooling does to a change of its input, and the gradient of its gradient.
+@compute @workgroup_size(64)
+fn maxPick(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+           @builtin(local_invocation_index) lane: u32) {
+  let i = (wg.y * n.x + wg.x) * 64u + lane;
+  if (i >= N * C * OH * OW) { return; }
+  let winner = winners[i];
+  y[i] = select(0.0, x[i / (OH * OW) * (H * W) + u32(max(winner, 0))], winner >= 0);
+}

@@ -1,0 +1,184 @@
+/**
+ * Max pooling in two dimensions over overlapping, padded, dilated windows. Padding never wins: it counts as
+ * -Infinity. Among equals the first in row-major order wins; NaN beats everything (the last NaN of several), as in
+ * PyTorch. A window without a single pixel of the input gives -Infinity and the index -1.
+ */
+import code from "../../shaders/pool.wgsl?raw";
+import { type DefinedOp, defineOp, expectSpec, shapeError, spread } from "../op.ts";
+import { Shader } from "../shader.ts";
+import { type Spec, sameShape, type Tensor } from "../tensor.ts";
+import {
+  inputShape,
+  outputShape,
+  type Pair,
+  type PoolAttrs,
+  type PoolConstants,
+  pair,
+  poolGeometry,
+  spanOf,
+  tapsInside,
+} from "./pool-geometry.ts";
+
+const shader = new Shader("pool.wgsl", code);
+
+/** (x [N, C, H, W]) -> (y f32, indices i32), both [N, C, OH, OW]; indices are row * W + col within the plane of x. */
+export const maxPool2dOp: DefinedOp<PoolAttrs> = defineOp({
+  name: "maxPool2d",
+  args: ["x"],
+  results: ["y", "indices"],
+  plan([x], attrs: PoolAttrs) {
+    const constants = poolGeometry("maxPool2d", x, attrs);
+    const shape = outputShape(constants);
+    return {
+      outputs: [
+        { shape, dtype: "f32" },
+        { shape, dtype: "i32" },
+      ],
+      constants,
+    };
+  },
+  cpu({ x, y, indices }, g) {
+    for (let i = 0; i < y.length; i++) {
+      const top = (Math.floor(i / g.OW) % g.OH) * g.strideY - g.padTop;
+      const left = (i % g.OW) * g.strideX - g.padLeft;
+      const plane = Math.floor(i / (g.OH * g.OW)) * g.H * g.W;
+      let best = Number.NEGATIVE_INFINITY;
+      let winner = -1;
+      for (let kh = 0; kh < g.KH; kh++) {
+        for (let kw = 0; kw < g.KW; kw++) {
+          const row = top + kh * g.dilationY;
+          const col = left + kw * g.dilationX;
+          if (row < 0 || row >= g.H || col < 0 || col >= g.W) continue;
+          const v = x[plane + row * g.W + col]!;
+          if (winner < 0 || v > best || Number.isNaN(v)) {
+            best = v;
+            winner = row * g.W + col;
+          }
+        }
+      }
+      y[i] = best;
+      indices[i] = winner;
+    }
+  },
+  kernels(g) {
+    const constants = { inside: tapsInside(g) };
+    const groups = spread(Math.ceil((g.N * g.C * g.OH * g.OW) / 64));
+    return { kernels: [{ shader, entry: "maxForward", bind: ["x", "y", "indices"], constants, groups }] };
+  },
+  backward: ({ inputs: [x], outputs: [, indices], grads: [dy], attrs }) => [
+    dy === undefined ? undefined : maxPool2dBackwardOp.one([dy, indices!], { ...attrs, input: x! }),
+  ],
+});
+
+/** Attributes of pooling, and what was pooled. */
+export interface PoolBackwardAttrs extends PoolAttrs {
+  readonly input: Spec;
+}
+
+/** (dy, indices) -> dx [N, C, H, W]: each dy goes to the pixel that won its window. */
+export const maxPool2dBackwardOp: DefinedOp<PoolBackwardAttrs> = defineOp({
+  name: "maxPool2dBackward",
+  args: ["dy", "indices"],
+  results: ["dx"],
+  variants: ["cells", "gather"],
+  plan([dy, indices], attrs: PoolBackwardAttrs) {
+    const constants = poolGeometry("maxPool2dBackward", attrs.input, attrs);
+    expectWindows("maxPool2dBackward", "dy", dy, "f32", constants);
+    expectWindows("maxPool2dBackward", "indices", indices, "i32", constants);
+    return { outputs: [{ shape: inputShape(constants), dtype: "f32" }], constants };
+  },
+  cpu({ dy, indices, dx }, { H, W, OH, OW }) {
+    const sums = new Float64Array(dx.length);
+    for (let i = 0; i < dy.length; i++) {
+      if (indices[i]! >= 0) sums[Math.floor(i / (OH * OW)) * H * W + indices[i]!]! += dy[i]!;
+    }
+    dx.set(sums);
+  },
+  kernels(g, env) {
+    const apart = g.strideY >= spanOf(g.KH, g.dilationY) && g.strideX >= spanOf(g.KW, g.dilationX);
+    const bind = ["dy", ["winners", "indices"], "dx"] as const;
+    if (!apart || env.variant === "gather") {
+      const groups = spread(Math.ceil((g.N * g.C * g.H * g.W) / 64));
+      return { kernels: [{ shader, entry: "maxBackward", bind, groups }] };
+    }
+    const CH = Math.ceil((g.H + g.padTop) / g.strideY);
+    const CW = Math.ceil((g.W + g.padLeft) / g.strideX);
+    const groups = spread(Math.ceil((g.N * g.C * CH * CW) / 64));
+    return { kernels: [{ shader, entry: "maxBackwardCells", bind, constants: { CH, CW }, groups }] };
+  },
+  backward: ({ inputs: [, indices], grads: [d], needs, attrs }) => [
+    needs[0] ? maxPool2dPickOp.one([d!, indices!], attrs) : undefined,
+    undefined,
+  ],
+});
+
+/** (x [N, C, H, W], indices) -> y: the element of x at each window's winner. */
+export const maxPool2dPickOp: DefinedOp<PoolBackwardAttrs> = defineOp({
+  name: "maxPool2dPick",
+  args: ["x", "indices"],
+  results: ["y"],
+  plan([x, indices], attrs: PoolBackwardAttrs) {
+    const constants = poolGeometry("maxPool2dPick", x, attrs);
+    expectWindows("maxPool2dPick", "indices", indices, "i32", constants);
+    return { outputs: [{ shape: outputShape(constants), dtype: "f32" }], constants };
+  },
+  cpu({ x, indices, y }, { H, W, OH, OW }) {
+    for (let i = 0; i < y.length; i++) {
+      const winner = indices[i]!;
+      y[i] = winner < 0 ? 0 : x[Math.floor(i / (OH * OW)) * H * W + winner]!;
+    }
+  },
+  kernels({ N, C, OH, OW }) {
+    const groups = spread(Math.ceil((N * C * OH * OW) / 64));
+    return { kernels: [{ shader, entry: "maxPick", bind: ["x", ["winners", "indices"], "y"], groups }] };
+  },
+  backward: ({ inputs: [, indices], grads: [dy], attrs }) => [
+    maxPool2dBackwardOp.one([dy!, indices!], attrs),
+    undefined,
+  ],
+});
+
+function expectWindows(op: string, name: string, t: Spec | undefined, dtype: string, g: PoolConstants): void {
+  const spec = expectSpec(op, name, t, 4, dtype);
+  if (!sameShape(spec.shape, outputShape(g))) {
+    throw shapeError(op, `${name} must be [${outputShape(g).join(", ")}]`, [spec]);
+  }
+}
+
+export type { Pair };
+
+export interface MaxPool2dOptions {
+  /** Step from window to window; default the kernel size. */
+  readonly stride?: Pair;
+  /** Pixels of -Infinity on each side, at most half the kernel; default 0. */
+  readonly padding?: Pair;
+  /** Step from tap to tap in a window; default 1. */
+  readonly dilation?: Pair;
+  /** Round the number of windows up instead of down; the last ones then reach beyond the input. Default false. */
+  readonly ceilMode?: boolean;
+}
+
+/**
+ * The largest element of each window: x f32 [N, C, H, W] -> f32 [N, C, OH, OW] with
+ * OH = floor((H + 2 padding - dilation (kernelSize - 1) - 1) / stride) + 1. Throws ShapeError where PyTorch refuses:
+ * windows larger than the padded input, padding over half the kernel.
+ */
+export function maxPool2d(x: Tensor, kernelSize: Pair, options: MaxPool2dOptions = {}): Tensor {
+  return maxPool2dWithIndices(x, kernelSize, options).y;
+}
+
+/** `maxPool2d` and where each maximum was: indices i32 [N, C, OH, OW], row * W + col within the plane of x. */
+export function maxPool2dWithIndices(
+  x: Tensor,
+  kernelSize: Pair,
+  options: MaxPool2dOptions = {},
+): { y: Tensor; indices: Tensor } {
+  const [y, indices] = maxPool2dOp.apply([x], {
+    kernel: pair(kernelSize),
+    stride: pair(options.stride ?? kernelSize),
+    padding: pair(options.padding ?? 0),
+    dilation: pair(options.dilation ?? 1),
+    ceilMode: options.ceilMode ?? false,
+  });
+  return { y: y as Tensor, indices: indices as Tensor };
+}

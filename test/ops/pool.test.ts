@@ -1,0 +1,179 @@
+/** Pooling: every kind of window against the CPU reference, ties, NaN, padding, golden values, refusals. */
+import { describe, expect, it } from "vitest";
+import { gradients } from "../../src/autograd.ts";
+import type { Backend } from "../../src/backend.ts";
+import { CpuBackend } from "../../src/cpu/backend.ts";
+import { relu } from "../../src/ops/activation.ts";
+import { mul, square } from "../../src/ops/arithmetic.ts";
+import { type MaxPool2dOptions, maxPool2d, maxPool2dWithIndices, type Pair } from "../../src/ops/pool.ts";
+import { sum } from "../../src/ops/sum.ts";
+import { constant, input, type Shape, type Tensor } from "../../src/tensor.ts";
+import { gpuBackend } from "../support/backend.ts";
+import { checkOp } from "../support/check-op.ts";
+import { checkGoldens } from "../support/golden.ts";
+
+const both = [{ maxPool2dBackward: "cells" }, { maxPool2dBackward: "gather" }];
+const windows: readonly (readonly [Shape, Pair, MaxPool2dOptions])[] = [
+  [[1, 1, 1, 1], 1, {}],
+  [[1, 1, 2, 2], 2, {}],
+  [[2, 3, 8, 8], 2, {}],
+  [[1, 1, 5, 5], 2, {}],
+  [[3, 2, 7, 9], 3, { stride: 1, padding: 1 }],
+  [[2, 2, 7, 7], 3, { stride: 2 }],
+  [[2, 2, 7, 7], 3, { stride: 2, padding: 1 }],
+  [[2, 2, 7, 8], 3, { stride: 2, ceilMode: true }],
+  [[1, 2, 6, 6], 3, { stride: 2, padding: 1, ceilMode: true }],
+  [[1, 2, 2, 2], 3, { stride: 2, ceilMode: true }],
+  [[1, 3, 11, 13], [2, 5], { stride: [1, 3], padding: [0, 2] }],
+  [[2, 1, 13, 9], [3, 2], { stride: [4, 3], padding: 1 }],
+  [[1, 2, 10, 10], 2, { stride: 3, dilation: 2 }],
+  [[1, 2, 10, 10], 3, { stride: 1, dilation: [2, 3], padding: 1 }],
+  [[1, 1, 9, 5], 2, { stride: 5, ceilMode: true }],
+  [[1, 1, 1, 67], [1, 3], { stride: [1, 2], padding: [0, 1] }],
+  [[64, 6, 28, 28], 2, {}],
+  [[5, 16, 10, 10], 2, {}],
+  [[3, 5, 31, 17], 3, { stride: 2, padding: 1 }],
+];
+
+checkOp(
+  "maxPool2d",
+  windows.map(([shape, kernel, options]) => ({
+    name: `[${shape}] by ${kernel} ${JSON.stringify(options)}`,
+    inputs: [{ shape }],
+    build: (x) => Object.values(maxPool2dWithIndices(x!, kernel, options)),
+  })),
+  { variants: both },
+);
+
+checkOp("maxPool2d in a graph", [
+  {
+    name: "the gradient of its square has a gradient of its own",
+    inputs: [{ shape: [2, 2, 6, 6] }],
+    build: (x) => gradients(sum(square(mul(maxPool2d(x!, 3, { stride: 1, padding: 1 }), 2))), [x!]),
+  },
+  {
+    name: "behind relu, where whole windows tie at 0",
+    inputs: [{ shape: [2, 3, 8, 8] }],
+    build: (x) => maxPool2d(relu(mul(x!, 0.5)), 2),
+  },
+]);
+
+checkGoldens("pool", {
+  max_pool2d: ({ x }, { attrs }) => {
+    const { kernel, stride, padding, dilation, ceil_mode } = attrs as {
+      kernel: [number, number];
+      stride: [number, number];
+      padding: [number, number];
+      dilation: [number, number];
+      ceil_mode: boolean;
+    };
+    return maxPool2d(x!, kernel, { stride, padding, dilation, ceilMode: ceil_mode });
+  },
+});
+
+const backends: readonly (readonly [string, () => Promise<Backend>])[] = [
+  ["cpu", async () => new CpuBackend()],
+  ["webgpu", gpuBackend],
+];
+
+describe.each(backends)("maxPool2d on %s", (_, open) => {
+  const pool = async (values: readonly number[], shape: Shape, kernel: Pair, options?: MaxPool2dOptions) => {
+    const backend = await open();
+    const x = input(shape);
+    const { y, indices } = maxPool2dWithIndices(x, kernel, options);
+    const [dx] = gradients(sum(y), [x]) as [Tensor];
+    const program = await backend.compile({ outputs: [y, indices, dx] });
+    backend.write(x, Float32Array.from(values));
+    program.run();
+    const read = async (t: Tensor) => [...(await program.read(t))];
+    return { y: await read(y), indices: await read(indices), dx: await read(dx) };
+  };
+
+  it("gives ties to the first element in row-major order", async () => {
+    const { y, indices, dx } = await pool([1, 2, 2, 2], [1, 1, 2, 2], 2);
+    expect(y).toEqual([2]);
+    expect(indices).toEqual([1]);
+    expect(dx).toEqual([0, 1, 0, 0]);
+  });
+
+  it("takes -0 and 0 for equal", async () => {
+    expect((await pool([-0, 0, 0, -0], [1, 1, 2, 2], 2)).indices).toEqual([0]);
+  });
+
+  it("never lets padding win, not even against very negative numbers", async () => {
+    const { y, indices } = await pool([-3e38, -2e38, -1e38, -3e38], [1, 1, 2, 2], 2, { padding: 1 });
+    expect(y).toEqual([-3e38, -2e38, -1e38, -3e38].map(Math.fround));
+    expect(indices).toEqual([0, 1, 2, 3]);
+  });
+
+  it("numbers winners within their plane", async () => {
+    const { indices } = await pool([0, 1, 2, 3, 7, 6, 5, 4], [1, 2, 2, 2], 2);
+    expect(indices).toEqual([3, 0]);
+  });
+
+  it("adds up the gradients of a pixel that wins several windows", async () => {
+    const { dx } = await pool([0, 0, 0, 0, 9, 0, 0, 0, 0], [1, 1, 3, 3], 2, { stride: 1 });
+    expect(dx).toEqual([0, 0, 0, 0, 4, 0, 0, 0, 0]);
+  });
+
+  it("lets NaN win, the last of several, wherever it stands", async () => {
+    const { y, indices } = await pool([Number.NaN, 5, 1, 2, 3, 4, Number.NaN, 9], [1, 1, 2, 4], [2, 2]);
+    expect(y).toEqual([Number.NaN, Number.NaN]);
+    expect(indices).toEqual([0, 6]);
+    expect((await pool([Number.NaN, 5, Number.NaN, 2], [1, 1, 2, 2], 2)).indices).toEqual([2]);
+  });
+
+  it("finds the first of nothing but -Infinity", async () => {
+    const low = Number.NEGATIVE_INFINITY;
+    const { y, indices } = await pool([low, low, low, low], [1, 1, 2, 2], 2);
+    expect(y).toEqual([low]);
+    expect(indices).toEqual([0]);
+  });
+
+  it("gives -Infinity and no gradient where a window holds no pixel", async () => {
+    const { y, indices, dx } = await pool([1, 2], [1, 1, 2, 1], [2, 1], {
+      dilation: [3, 1],
+      padding: [1, 0],
+    });
+    expect(y).toEqual([Number.NEGATIVE_INFINITY]);
+    expect(indices).toEqual([-1]);
+    expect(dx).toEqual([0, 0]);
+  });
+});
+
+describe("maxPool2d refuses", () => {
+  const x = input([1, 3, 8, 8], "f32", "x");
+  it.each([
+    [
+      "a kernel larger than the padded input",
+      () => maxPool2d(x, 9),
+      /windows of \[9, 9\] pixels are larger than/,
+    ],
+    ["dilated windows larger than it", () => maxPool2d(x, 3, { dilation: 4 }), /windows of \[9, 9\] pixels/],
+    [
+      "padding over half the kernel",
+      () => maxPool2d(x, 3, { padding: 2 }),
+      /at most half the kernel \[3, 3\] and is \[2, 2\], got f32\[1, 3, 8, 8\]/,
+    ],
+    [
+      "a kernel of no size",
+      () => maxPool2d(x, 0),
+      /maxPool2d: kernelSize must be a whole number of at least 1/,
+    ],
+    [
+      "a fractional stride",
+      () => maxPool2d(x, 2, { stride: 1.5 }),
+      /maxPool2d: stride must be a whole number/,
+    ],
+    ["negative padding", () => maxPool2d(x, 2, { padding: -1 }), /maxPool2d: padding must be a whole number/],
+    ["dilation 0", () => maxPool2d(x, 2, { dilation: [1, 0] }), /maxPool2d: dilation must be a whole number/],
+    [
+      "another rank",
+      () => maxPool2d(input([3, 8, 8]), 2),
+      /maxPool2d: x must be f32 of rank 4, got f32\[3, 8, 8\]/,
+    ],
+    ["another dtype", () => maxPool2d(constant(new Int32Array(4), [1, 1, 2, 2]), 2), /x must be f32/],
+  ])("%s", (_, build, message) => {
+    expect(build).toThrow(message);
+  });
+});

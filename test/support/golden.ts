@@ -1,0 +1,107 @@
+/**
+ * Runs the cases of test/fixtures/golden/<folder> on the float64 CPU reference and on the GPU: forward values and
+ * gradients against numbers that neither of them made.
+ */
+import { describe, expect, it } from "vitest";
+import { gradients } from "../../src/autograd.ts";
+import type { Backend } from "../../src/backend.ts";
+import { CpuBackend } from "../../src/cpu/backend.ts";
+import { type Data, type DType, input, type Tensor } from "../../src/tensor.ts";
+import { gpuBackend } from "./backend.ts";
+import { expectClose, type Tolerance } from "./close.ts";
+import { listFixtures, readFixture, readJsonFixture } from "./fixtures.ts";
+
+export interface GoldenTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: "float32" | "float64" | "int32";
+  readonly data?: readonly (number | string)[];
+  readonly bin?: string;
+}
+
+export interface GoldenCase {
+  readonly name: string;
+  readonly op: string;
+  readonly attrs: Readonly<Record<string, unknown>>;
+  readonly inputs: readonly GoldenTensor[];
+  readonly outputs: readonly GoldenTensor[];
+  readonly output_grads: readonly GoldenTensor[];
+  readonly input_grads: readonly GoldenTensor[];
+}
+
+export interface GoldenOptions extends Tolerance {
+  /** Kernel variants to force, each a full pass; default one pass with the planner's choice. */
+  readonly variants?: readonly Readonly<Record<string, string>>[];
+}
+
+/**
+ * Registers a test per case of `folder` whose op is in `builders`, which make the output from the inputs by name. Fails when
+ * an op has no case there.
+ */
+export function checkGoldens(
+  folder: string,
+  builders: Readonly<
+    Record<string, (inputs: Readonly<Record<string, Tensor>>, golden: GoldenCase) => Tensor>
+  >,
+  options: GoldenOptions = {},
+): void {
+  describe(`golden values: ${folder}`, () => {
+    const found = new Set<string>();
+    for (const path of listFixtures(`golden/${folder}`, ".json")) {
+      it(path.slice(path.lastIndexOf("/") + 1), async () => {
+        const golden = await readJsonFixture<GoldenCase>(path);
+        found.add(golden.op);
+        const builder = builders[golden.op];
+        if (builder !== undefined) await check(`golden/${folder}`, golden, builder, options);
+      });
+    }
+    it("has a case for every op", () => {
+      expect([...Object.keys(builders)].filter((op) => !found.has(op))).toEqual([]);
+    });
+  });
+}
+
+async function check(
+  folder: string,
+  golden: GoldenCase,
+  builder: (inputs: Readonly<Record<string, Tensor>>, golden: GoldenCase) => Tensor,
+  options: GoldenOptions,
+): Promise<void> {
+  const leaves = golden.inputs.map((t) => input(t.shape, dtypeOf(t), t.name));
+  const y = builder(Object.fromEntries(leaves.map((leaf) => [leaf.label, leaf])), golden);
+  const seed = input(y.shape, "f32", "d_out");
+  const wrt = golden.input_grads.map((g) => leaves.find((leaf) => `d_${leaf.label}` === g.name) as Tensor);
+  const wanted = [y, ...gradients(y, wrt, seed)];
+  const expected = [...golden.outputs, ...golden.input_grads];
+  expect(y.shape).toEqual(golden.outputs[0]?.shape);
+  const values = await Promise.all([...golden.inputs, ...golden.output_grads].map((t) => load(folder, t)));
+  const truth = await Promise.all(expected.map((t) => load(folder, t)));
+  const run = async (backend: Backend, variants: Readonly<Record<string, string>>, tolerance: Tolerance) => {
+    const program = await backend.compile({ outputs: wanted }, { fuse: false, variants });
+    [...leaves, seed].forEach((leaf, i) => {
+      backend.write(leaf, values[i] as Data);
+    });
+    program.run();
+    for (const [i, t] of wanted.entries()) {
+      const name = `${golden.name}, ${backend.kind} ${JSON.stringify(variants)}, ${expected[i]?.name}`;
+      expectClose(name, await program.read(t), truth[i] as Data, t.shape, tolerance);
+    }
+  };
+  // Large tensors are stored rounded to 32 bits.
+  await run(new CpuBackend({ bits: 64 }), {}, { atol: 1e-10, rtol: 1e-7 });
+  for (const variants of options.variants ?? [{}]) await run(await gpuBackend(), variants, options);
+}
+
+function dtypeOf(t: GoldenTensor): DType {
+  return t.dtype === "int32" ? "i32" : "f32";
+}
+
+async function load(folder: string, t: GoldenTensor): Promise<Data> {
+  if (t.data !== undefined) {
+    const numbers = t.data.map(Number);
+    return t.dtype === "int32" ? Int32Array.from(numbers) : Float64Array.from(numbers);
+  }
+  const { buffer } = await readFixture(`${folder}/${t.bin}`);
+  if (t.dtype === "int32") return new Int32Array(buffer);
+  return t.dtype === "float64" ? new Float64Array(buffer) : new Float32Array(buffer);
+}
