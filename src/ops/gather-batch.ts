@@ -18,7 +18,7 @@ interface Attrs {
   readonly count: number;
   readonly shape: Shape;
   readonly targetShape: Shape;
-  readonly batch: number;
+  readonly batchSize: number;
   readonly shuffle: boolean;
   readonly scale: number;
   readonly offset: number;
@@ -35,8 +35,8 @@ export function sampleOrder(
 }
 
 /** Steps in which a data set is gone through once; the last one may be partial. */
-export function stepsPerEpoch(count: number, batch: number): number {
-  return Math.ceil(count / batch);
+export function stepsPerEpoch(count: number, batchSize: number): number {
+  return Math.ceil(count / batchSize);
 }
 
 export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
@@ -44,9 +44,9 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
   args: ["inputs", "targets", "step", "key", "channels"],
   results: ["x", "y", "weights"],
   plan([inputs, targets, step, key, channels], attrs: Attrs) {
-    const { count, shape, targetShape, batch, shuffle, scale, offset } = attrs;
+    const { count, shape, targetShape, batchSize, shuffle, scale, offset } = attrs;
     expectWhole("gatherBatch", "count", count, 1);
-    expectWhole("gatherBatch", "batch", batch, 1);
+    expectWhole("gatherBatch", "batchSize", batchSize, 1);
     checkShape("gatherBatch: sample", shape);
     checkShape("gatherBatch: target", targetShape);
     const SIZE = sizeOf(shape);
@@ -73,16 +73,16 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
     }
     return {
       outputs: [
-        { shape: [batch, ...shape], dtype: "f32" },
-        { shape: [batch, ...targetShape], dtype },
-        { shape: [batch], dtype: "f32" },
+        { shape: [batchSize, ...shape], dtype: "f32" },
+        { shape: [batchSize, ...targetShape], dtype },
+        { shape: [batchSize], dtype: "f32" },
       ],
       constants: {
         COUNT: count,
         SIZE,
         TARGET: sizeOf(targetShape),
-        B: batch,
-        STEPS: stepsPerEpoch(count, batch),
+        B: batchSize,
+        STEPS: stepsPerEpoch(count, batchSize),
         FLOATS,
         shuffle,
         CHANNELS,
@@ -145,49 +145,48 @@ export interface GatherOptions {
   readonly shape: Shape;
   /** Shape of one sample's targets; default [], one number. */
   readonly targetShape?: Shape;
-  readonly batch: number;
-  /** A new seeded order in every epoch. Default true. */
-  readonly shuffle?: boolean;
-  /** x = input * scale + offset; one number, or one per channel (first axis of `shape`). Default 1/255 for bytes, 1 for floats. */
+  readonly batchSize: number;
+  /** u32 [2]: shuffles, with a new order in every epoch. Default: the order of the data. */
+  readonly shuffleKey?: Tensor;
+  /** x = input * scale + offset: a number, or one per channel (first axis of `shape`). Default 1/255 for bytes, else 1. */
   readonly scale?: number | readonly number[];
   /** Default 0. */
   readonly offset?: number | readonly number[];
 }
 
-export interface Batch {
-  /** f32 `[batch, …shape]`; zeros in rows past the end of the data. */
+export interface GatheredBatch {
+  /** f32 `[batchSize, …shape]`; zeros in rows past the end of the data. */
   readonly x: Tensor;
-  /** `[batch, …targetShape]`, i32 or f32 as the targets are; rows past the end repeat the first sample's. */
+  /** `[batchSize, …targetShape]`, i32 or f32 as the targets are; rows past the end repeat the first sample's. */
   readonly targets: Tensor;
-  /** f32 `[batch]`: 1 for a sample, 0 for a row past the end of the data. */
+  /** f32 `[batchSize]`: 1 for a sample, 0 for a row past the end of the data. */
   readonly weights: Tensor;
 }
 
 /**
- * The batch of step `step[0]`: samples `(step % stepsPerEpoch) * batch …` of epoch `floor(step / stepsPerEpoch)`.
+ * The batch of step `step[0]`: places `(step % stepsPerEpoch) * batchSize …` of epoch `floor(step / stepsPerEpoch)`.
  *
  * `inputs`: u32 `[ceil(count * size / 4)]`, bytes four to a word with the first one lowest, or f32 `[count * size]`.
- * `targets`: i32 or f32 `[count * targetSize]`. `step`: u32 `[1]`. `key`: u32 `[2]`. Throws ShapeError.
+ * `targets`: i32 or f32 `[count * targetSize]`. `step`: u32 `[1]`. Throws ShapeError.
  */
 export function gatherBatch(
   inputs: Tensor,
   targets: Tensor,
   step: Tensor,
-  key: Tensor,
   options: GatherOptions,
-): Batch {
-  const { count, shape, batch } = options;
+): GatheredBatch {
+  const { count, shape, batchSize, shuffleKey } = options;
   const scale = options.scale ?? (inputs.dtype === "f32" ? 1 : 1 / 255);
   const offset = options.offset ?? 0;
-  const leaves = [inputs, targets, step, key];
+  const leaves = [inputs, targets, step, shuffleKey ?? constant(new Uint32Array(2), [2], "no key")];
   const single = typeof scale === "number" && typeof offset === "number";
   if (!single) leaves.push(channelsOf(shape, scale, offset));
   const [x, y, weights] = gatherBatchOp.apply(leaves, {
     count,
     shape,
     targetShape: options.targetShape ?? [],
-    batch,
-    shuffle: options.shuffle ?? true,
+    batchSize,
+    shuffle: shuffleKey !== undefined,
     scale: single ? scale : 1,
     offset: single ? offset : 0,
   }) as [Tensor, Tensor, Tensor];

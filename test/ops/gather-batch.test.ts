@@ -11,14 +11,16 @@ const random = new Random(3);
 const bytes = (n: number) => Uint32Array.from({ length: Math.ceil(n / 4) }, () => random.u32());
 const floats = (n: number) => Float32Array.from({ length: n }, () => random.uniform(-1, 1));
 
-interface Setup extends GatherOptions {
+interface Setup extends Omit<GatherOptions, "shuffleKey"> {
+  /** Default true. */
+  readonly shuffle?: boolean;
   readonly step: number;
   readonly float?: boolean;
   readonly floatTargets?: boolean;
 }
 
 function caseOf(name: string, setup: Setup): OpCase {
-  const { count, shape, targetShape = [], step, float = false, floatTargets = false } = setup;
+  const { count, shape, targetShape = [], step, float = false, floatTargets = false, shuffle = true } = setup;
   const size = count * sizeOf(shape);
   const targets = count * sizeOf(targetShape);
   const data: Data = float ? floats(size) : bytes(size);
@@ -33,7 +35,14 @@ function caseOf(name: string, setup: Setup): OpCase {
       { shape: [2], dtype: "u32", data: [0x12345678, 0x9abcdef0] },
     ],
     build(inputs, labels, stepTensor, key) {
-      const { x, targets: y, weights } = gatherBatch(inputs!, labels!, stepTensor!, key!, setup);
+      const {
+        x,
+        targets: y,
+        weights,
+      } = gatherBatch(inputs!, labels!, stepTensor!, {
+        ...setup,
+        ...(shuffle ? { shuffleKey: key! } : {}),
+      });
       return [x, y, weights];
     },
   };
@@ -44,20 +53,20 @@ const shapes: readonly Shape[] = [[1], [3], [4], [13], [1, 28, 28], [3, 5, 7], [
 checkOp(
   "gatherBatch",
   [
-    ...shapes.map((shape) => caseOf(`[${shape}] bytes`, { count: 37, shape, batch: 8, step: 7 })),
+    ...shapes.map((shape) => caseOf(`[${shape}] bytes`, { count: 37, shape, batchSize: 8, step: 7 })),
     ...shapes.map((shape) =>
-      caseOf(`[${shape}] floats`, { count: 37, shape, batch: 8, step: 4, float: true }),
+      caseOf(`[${shape}] floats`, { count: 37, shape, batchSize: 8, step: 4, float: true }),
     ),
-    caseOf("one sample, batch of one", { count: 1, shape: [5], batch: 1, step: 3 }),
-    caseOf("batch larger than the data", { count: 5, shape: [1, 4, 4], batch: 67, step: 1 }),
-    caseOf("batch of a thousand", { count: 2003, shape: [1, 6, 6], batch: 1000, step: 5 }),
-    caseOf("in order", { count: 100, shape: [12], batch: 16, step: 6, shuffle: false }),
-    caseOf("late step", { count: 60000, shape: [4], batch: 64, step: 4_000_000_000 }),
-    caseOf("scale and offset", { count: 20, shape: [2, 2], batch: 4, step: 2, scale: 0.5, offset: -3 }),
+    caseOf("one sample, batch of one", { count: 1, shape: [5], batchSize: 1, step: 3 }),
+    caseOf("batch larger than the data", { count: 5, shape: [1, 4, 4], batchSize: 67, step: 1 }),
+    caseOf("batch of a thousand", { count: 2003, shape: [1, 6, 6], batchSize: 1000, step: 5 }),
+    caseOf("in order", { count: 100, shape: [12], batchSize: 16, step: 6, shuffle: false }),
+    caseOf("late step", { count: 60000, shape: [4], batchSize: 64, step: 4_000_000_000 }),
+    caseOf("scale and offset", { count: 20, shape: [2, 2], batchSize: 4, step: 2, scale: 0.5, offset: -3 }),
     caseOf("mean and deviation per channel, planes of 25", {
       count: 20,
       shape: [3, 5, 5],
-      batch: 7,
+      batchSize: 7,
       step: 2,
       scale: [1 / 63, 1 / 62, 1 / 66],
       offset: [-1.9, -1.8, -1.7],
@@ -65,7 +74,7 @@ checkOp(
     caseOf("mean and deviation per channel, planes of 6", {
       count: 20,
       shape: [2, 2, 3],
-      batch: 7,
+      batchSize: 7,
       step: 0,
       scale: [1 / 63, 1 / 62],
       offset: -1,
@@ -74,7 +83,7 @@ checkOp(
       count: 31,
       shape: [13],
       targetShape: [3],
-      batch: 8,
+      batchSize: 8,
       step: 9,
       float: true,
       floatTargets: true,
@@ -83,7 +92,7 @@ checkOp(
       count: 9,
       shape: [2],
       targetShape: [5, 13],
-      batch: 4,
+      batchSize: 4,
       step: 2,
       floatTargets: true,
     }),
@@ -94,7 +103,7 @@ checkOp(
 describe("the order", () => {
   for (const count of [1, 2, 3, 5, 16, 17, 64, 65, 1000, 60000, 65537]) {
     it(`of ${count} samples is sampleOrder's, on both backends`, async () => {
-      const batch = Math.min(count, 2048);
+      const batchSize = Math.min(count, 2048);
       const targets = Int32Array.from({ length: count }, (_, i) => i);
       const leaves = [
         input([count], "f32"),
@@ -102,7 +111,12 @@ describe("the order", () => {
         input([1], "u32"),
         input([2], "u32"),
       ] as const;
-      const made = gatherBatch(...leaves, { count, shape: [1], batch });
+      const made = gatherBatch(leaves[0], leaves[1], leaves[2], {
+        count,
+        shape: [1],
+        batchSize,
+        shuffleKey: leaves[3],
+      });
       for (const backend of [new CpuBackend(), await gpuBackend()]) {
         const program = await backend.compile({ outputs: [made.targets] });
         backend.write(leaves[0], Float32Array.from(targets));
@@ -113,10 +127,10 @@ describe("the order", () => {
           [2, [0xffffffff, 0x80000001]],
           [65_000, [7, 2 ** 20]],
         ] as const) {
-          backend.write(leaves[2], Uint32Array.of(epoch * stepsPerEpoch(count, batch)));
+          backend.write(leaves[2], Uint32Array.of(epoch * stepsPerEpoch(count, batchSize)));
           backend.write(leaves[3], Uint32Array.from(key));
           program.run();
-          const expected = Array.from({ length: batch }, (_, i) => sampleOrder(i, count, epoch, key));
+          const expected = Array.from({ length: batchSize }, (_, i) => sampleOrder(i, count, epoch, key));
           expect(Array.from(await program.read(made.targets))).toEqual(expected);
         }
       }
@@ -131,7 +145,7 @@ describe("the order", () => {
   });
 
   it("takes every sample exactly once per epoch, counting weights", async () => {
-    const [count, batch] = [203, 32];
+    const [count, batchSize] = [203, 32];
     const targets = Int32Array.from({ length: count }, (_, i) => i);
     const leaves = [
       input([51], "u32"),
@@ -139,7 +153,12 @@ describe("the order", () => {
       state([1], 0, "u32", "step"),
       input([2], "u32"),
     ] as const;
-    const made = gatherBatch(...leaves, { count, shape: [1], batch });
+    const made = gatherBatch(leaves[0], leaves[1], leaves[2], {
+      count,
+      shape: [1],
+      batchSize,
+      shuffleKey: leaves[3],
+    });
     const gpu = await gpuBackend();
     const program = await gpu.compile({ outputs: [made.x, made.targets, made.weights] });
     gpu.write(leaves[1], targets);
@@ -166,31 +185,31 @@ describe("the order", () => {
 });
 
 describe("refuses", () => {
-  const [step, key] = [input([1], "u32"), input([2], "u32")];
-  const options = { count: 10, shape: [3], batch: 4 };
+  const step = input([1], "u32");
+  const options = { count: 10, shape: [3], batchSize: 4 };
   it("inputs of the wrong length", () => {
-    expect(() => gatherBatch(input([9], "u32"), input([10], "i32"), step, key, options)).toThrow(
+    expect(() => gatherBatch(input([9], "u32"), input([10], "i32"), step, options)).toThrow(
       /gatherBatch: inputs must hold 8 values, got u32\[9\]/,
     );
   });
   it("targets of the wrong length", () => {
-    expect(() => gatherBatch(input([30]), input([20], "i32"), step, key, options)).toThrow(
+    expect(() => gatherBatch(input([30]), input([20], "i32"), step, options)).toThrow(
       /gatherBatch: targets must hold 10 values, got i32\[20\]/,
     );
   });
   it("a key that is no key", () => {
-    expect(() => gatherBatch(input([30]), input([10], "i32"), step, step, options)).toThrow(
-      /gatherBatch: key must hold 2 values/,
-    );
+    expect(() =>
+      gatherBatch(input([30]), input([10], "i32"), step, { ...options, shuffleKey: step }),
+    ).toThrow(/gatherBatch: key must hold 2 values/);
   });
   it("a batch of none", () => {
-    expect(() => gatherBatch(input([30]), input([10], "i32"), step, key, { ...options, batch: 0 })).toThrow(
-      /gatherBatch: batch must be a whole number of at least 1, got 0/,
+    expect(() => gatherBatch(input([30]), input([10], "i32"), step, { ...options, batchSize: 0 })).toThrow(
+      /gatherBatch: batchSize must be a whole number of at least 1, got 0/,
     );
   });
   it("scales that are not one per channel", () => {
-    expect(() =>
-      gatherBatch(input([30]), input([10], "i32"), step, key, { ...options, scale: [1, 2] }),
-    ).toThrow(/gatherBatch: scale and offset must hold 3 finite numbers/);
+    expect(() => gatherBatch(input([30]), input([10], "i32"), step, { ...options, scale: [1, 2] })).toThrow(
+      /gatherBatch: scale and offset must hold 3 finite numbers/,
+    );
   });
 });
