@@ -35,6 +35,12 @@ export interface ProgramDescription {
   readonly steps: readonly string[];
 }
 
+/** Where a host keeps files. Writes are whole or not at all. */
+export interface FileStore {
+  read(path: string): Promise<Uint8Array>;
+  write(path: string, bytes: Uint8Array): Promise<void>;
+}
+
 export interface Backend {
   readonly kind: "webgpu" | "cpu";
   /** `SwiftShader Device (LLVM 10.0.0)`, `CPU reference (float32)` … */
@@ -42,10 +48,16 @@ export interface Backend {
   /** True for adapters that run on the CPU. */
   readonly software: boolean;
   compile(spec: GraphSpec, options?: CompileOptions): Promise<Program>;
+  /** How long one submit may keep the device busy: about a frame in a page, longer headless. */
+  readonly submitMilliseconds: number;
+  /** The host's files, if it has any. */
+  readonly files?: FileStore | undefined;
+  /** True when some compiled graph has put `leaf` here. */
+  holds(leaf: Tensor): boolean;
   /** Writes an input or state. Its length must be the tensor's size. */
   write(leaf: Tensor, data: Data): void;
   /** Reads an input or state after all runs started so far. */
   read(leaf: Tensor): Promise<Data>;
-  /** Frees everything. Programs of this backend can't be used afterwards. */
-  destroy(): void;
+  /** Frees everything; in Node the process can then end. Programs of this backend can't be used afterwards. */
+  close(): Promise<void>;
 }

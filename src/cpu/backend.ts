@@ -2,7 +2,7 @@
  * The CPU reference: runs the same graph, unfused, node by node in JavaScript, in 32 or 64 bits. Slow, plain and
  * the truth that every kernel is checked against.
  */
-import type { Backend, CompileOptions, Program, ProgramDescription } from "../backend.ts";
+import type { Backend, CompileOptions, FileStore, Program, ProgramDescription } from "../backend.ts";
 import { GraphError } from "../errors.ts";
 import { argName } from "../op.ts";
 import { copy } from "../ops/copy.ts";
@@ -13,6 +13,7 @@ import { bytesOf, type Home, type Root } from "../plan/storage.ts";
 import type { Data, DType, Node, Tensor } from "../tensor.ts";
 
 export interface CpuOptions {
+  readonly files?: FileStore;
   /** Width of the floats: 32 (default) or 64. */
   readonly bits?: 32 | 64;
 }
@@ -20,6 +21,8 @@ export interface CpuOptions {
 export class CpuBackend implements Backend {
   readonly kind = "cpu";
   readonly software = true;
+  readonly submitMilliseconds = 0;
+  readonly files: FileStore | undefined;
   readonly adapter: string;
   readonly #floatBytes: 4 | 8;
   readonly #leaves = new Map<Tensor, Data>();
@@ -27,6 +30,7 @@ export class CpuBackend implements Backend {
 
   constructor(options: CpuOptions = {}) {
     const bits = options.bits ?? 32;
+    this.files = options.files;
     this.#floatBytes = bits === 64 ? 8 : 4;
     this.adapter = `CPU reference (float${bits})`;
   }
@@ -35,6 +39,10 @@ export class CpuBackend implements Backend {
     const plan = makePlan(spec, { copy });
     this.#placeLeaves(plan, options.seed ?? 0);
     return new CpuProgram(spec, plan, this.#floatBytes, (leaf) => this.#leaf(leaf));
+  }
+
+  holds(leaf: Tensor): boolean {
+    return this.#leaves.has(leaf);
   }
 
   write(leaf: Tensor, data: Data): void {
@@ -48,7 +56,7 @@ export class CpuBackend implements Backend {
     return this.#leaf(leaf).slice();
   }
 
-  destroy(): void {
+  async close(): Promise<void> {
     this.#leaves.clear();
   }
 

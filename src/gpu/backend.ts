@@ -1,5 +1,5 @@
 /** The WebGPU backend: compiles graphs for one device and owns what they share (leaves, pipelines). */
-import type { Backend, CompileOptions } from "../backend.ts";
+import type { Backend, CompileOptions, FileStore } from "../backend.ts";
 import { copy } from "../ops/copy.ts";
 import { rewrites } from "../ops/rewrites.ts";
 import type { GraphSpec } from "../plan/graph.ts";
@@ -11,18 +11,34 @@ import { LeafMemory } from "./memory.ts";
 import { PipelineCache } from "./pipelines.ts";
 import { GpuProgram } from "./program.ts";
 
+export interface GpuOptions extends DeviceOptions {
+  /** Default 16, about a frame. */
+  readonly submitMilliseconds?: number;
+  readonly files?: FileStore | undefined;
+  /** Called by `close` once the device is destroyed. */
+  readonly onClose?: () => Promise<void>;
+}
+
 export class GpuBackend implements Backend {
   readonly kind = "webgpu";
   readonly #memory: LeafMemory;
   readonly #pipelines: PipelineCache;
+  readonly #onClose: (() => Promise<void>) | undefined;
 
-  private constructor(readonly device: GpuDevice) {
+  private constructor(
+    readonly device: GpuDevice,
+    readonly submitMilliseconds: number,
+    readonly files: FileStore | undefined,
+    onClose: (() => Promise<void>) | undefined,
+  ) {
+    this.#onClose = onClose;
     this.#memory = new LeafMemory(device);
     this.#pipelines = new PipelineCache(device);
   }
 
-  static async open(adapter: GPUAdapter, options: DeviceOptions = {}): Promise<GpuBackend> {
-    return new GpuBackend(await GpuDevice.open(adapter, options));
+  static async open(adapter: GPUAdapter, options: GpuOptions = {}): Promise<GpuBackend> {
+    const device = await GpuDevice.open(adapter, options);
+    return new GpuBackend(device, options.submitMilliseconds ?? 16, options.files, options.onClose);
   }
 
   get adapter(): string {
@@ -55,6 +71,10 @@ export class GpuBackend implements Backend {
     );
   }
 
+  holds(leaf: Tensor): boolean {
+    return this.#memory.has(leaf);
+  }
+
   write(leaf: Tensor, data: Data): void {
     checkLength(leaf, data);
     this.device.check();
@@ -65,8 +85,9 @@ export class GpuBackend implements Backend {
     return this.#memory.read(this.#memory.place(leaf), leaf.dtype, leaf.size);
   }
 
-  destroy(): void {
+  async close(): Promise<void> {
     this.#memory.destroy();
     this.device.destroy();
+    await this.#onClose?.();
   }
 }

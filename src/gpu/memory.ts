@@ -36,6 +36,10 @@ export class LeafMemory {
     return place;
   }
 
+  has(leaf: Tensor): boolean {
+    return this.#places.has(leaf);
+  }
+
   /** Makes sure that `leaf` has a place, with its first value. */
   ensure(leaf: Tensor, seed: number): Place {
     const known = this.#places.get(leaf);

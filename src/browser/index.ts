@@ -1,0 +1,24 @@
+/** What Weft adds in a page or worker: devices through `navigator.gpu`. */
+import type { Backend } from "../backend.ts";
+import { CpuBackend } from "../cpu/backend.ts";
+import { DeviceError } from "../errors.ts";
+import { GpuBackend } from "../gpu/backend.ts";
+
+export interface OpenOptions {
+  /** `"webgpu"` and `"cpu"` insist; `"auto"` (default) falls back to the CPU reference when there is no adapter. */
+  readonly backend?: "auto" | "webgpu" | "cpu";
+}
+
+/** Opens the page's GPU. Throws DeviceError when WebGPU is insisted on and there is none. */
+export async function openDevice({ backend = "auto" }: OpenOptions = {}): Promise<Backend> {
+  if (backend === "cpu") return new CpuBackend();
+  const gpu = navigator.gpu as GPU | undefined;
+  const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" });
+  if (adapter) return GpuBackend.open(adapter);
+  if (backend === "auto") return new CpuBackend();
+  throw new DeviceError(
+    gpu === undefined
+      ? "openDevice: this browser has no WebGPU; use a recent Chrome, Edge, Safari or Firefox, over https or localhost"
+      : "openDevice: WebGPU is there, but it found no adapter on this machine",
+  );
+}

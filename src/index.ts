@@ -1,0 +1,30 @@
+/** The public names, nothing else. Hosts add `weft/node` and `weft/browser`. */
+export { gradients } from "./autograd.ts";
+export type { Backend, CompileOptions, FileStore, Program, ProgramDescription } from "./backend.ts";
+export { CpuBackend, type CpuOptions } from "./cpu/backend.ts";
+export * as data from "./data/index.ts";
+export * from "./errors.ts";
+export { GpuBackend, type GpuOptions } from "./gpu/backend.ts";
+export * as io from "./io/index.ts";
+export * as nn from "./nn/index.ts";
+export { defineOp } from "./op.ts";
+export * as ops from "./ops/index.ts";
+export * as optim from "./optim/index.ts";
+export type { GraphSpec } from "./plan/graph.ts";
+export * as recipes from "./recipes/index.ts";
+export { Random } from "./random.ts";
+export {
+  constant,
+  type Data,
+  type DType,
+  input,
+  type Node,
+  parameter,
+  type Shape,
+  type Spec,
+  scope,
+  state,
+  type Tensor,
+} from "./tensor.ts";
+export type { Callback, EpochRecord, History, Metrics, TrainEvent } from "./train/events.ts";
+export { type FitOptions, Trainer, type TrainerOptions } from "./train/trainer.ts";

@@ -1,0 +1,2 @@
+/** File formats for tensors. */
+export { readSafetensors, writeSafetensors } from "./safetensors.ts";

@@ -1,0 +1,47 @@
+/** What a training run tells its listeners, and what is left of it afterwards. */
+
+/** Means over the samples of an epoch or an evaluation. */
+export interface Metrics {
+  readonly loss: number;
+  /** Share of right answers, 0 to 1; only with class labels. */
+  readonly accuracy?: number;
+}
+
+export interface EpochRecord extends Metrics {
+  /** From 1. */
+  readonly epoch: number;
+  readonly valLoss?: number;
+  readonly valAccuracy?: number;
+  /** Wall time of the epoch's training, without its evaluation. */
+  readonly seconds: number;
+  readonly stepsPerSecond: number;
+}
+
+export interface History {
+  readonly epochs: readonly EpochRecord[];
+  /** True when an AbortSignal ended the run early. */
+  readonly aborted: boolean;
+}
+
+export type TrainEvent =
+  | {
+      readonly event: "start";
+      readonly epochs: number;
+      readonly stepsPerEpoch: number;
+      readonly samples: number;
+      readonly parameters: number;
+    }
+  | (Metrics & {
+      readonly event: "progress";
+      readonly epoch: number;
+      /** Steps of this epoch that are done and read back. */
+      readonly step: number;
+      readonly stepsPerEpoch: number;
+      readonly samplesPerSecond: number;
+      readonly secondsLeft: number;
+    })
+  | ({ readonly event: "epoch" } & EpochRecord)
+  | { readonly event: "end"; readonly history: History };
+
+/** A listener on a run. May return a promise, which is waited for. */
+export type Callback = (event: TrainEvent) => void | Promise<void>;

@@ -1,0 +1,109 @@
+/**
+ * Replays a step program many times per submit, keeps at most two submits in flight, and reads the metrics ring back
+ * behind its back: nobody waits for a number until it is asked for.
+ */
+import type { Backend, Program } from "../backend.ts";
+import { DeviceError } from "../errors.ts";
+import type { Tensor } from "../tensor.ts";
+
+/** Steps that the ring remembers; a reading must come before it wraps around. */
+export const RING_STEPS = 512;
+const IN_FLIGHT = 2;
+/** A submit holds at least this many steps on a GPU, whatever a step takes: the overhead of a submit is never felt. */
+const FEWEST = 8;
+const MOST = 256;
+
+/** One step's record: the values in the order they were given to `record`. */
+export type Row = Float32Array;
+
+export interface Pace {
+  /** How long a submit should take: about a frame in a page, longer headless. */
+  readonly milliseconds: number;
+  /** Fixes the number of steps per submit instead. */
+  readonly stepsPerSubmit?: number;
+}
+
+export class StepRunner {
+  #submitted = 0;
+  #collected = 0;
+  #steps: number;
+  #submits = 0;
+  #lastFinish = 0;
+  readonly #inFlight: Promise<void>[] = [];
+
+  /** `first`: value of the step counter when the runner takes over. `width`: values per row of the ring. */
+  constructor(
+    readonly backend: Backend,
+    readonly program: Program,
+    readonly ring: Tensor,
+    readonly first: number,
+    readonly pace: Pace,
+  ) {
+    const start = backend.kind === "cpu" ? 1 : FEWEST;
+    this.#steps = pace.stepsPerSubmit ?? start;
+    this.#submitted = first;
+    this.#collected = first;
+  }
+
+  /** Value of the step counter once everything submitted is done. */
+  get position(): number {
+    return this.#submitted;
+  }
+
+  get submits(): number {
+    return this.#submits;
+  }
+
+  /** Submits up to `most` steps, as many as the pace allows. Resolves when there is room for the next submit. */
+  async advance(most: number): Promise<void> {
+    const room = RING_STEPS - (this.#submitted - this.#collected);
+    const steps = Math.min(most, this.#steps, room);
+    if (steps < 1) throw new DeviceError("training: the metrics ring is full; collect() before going on");
+    const begun = performance.now();
+    this.program.run(steps);
+    this.#submitted += steps;
+    this.#submits++;
+    const idle = this.#inFlight.length === 0;
+    const finished = this.program.finished().then(() => {
+      const now = performance.now();
+      this.#adapt(steps, now - (idle ? begun : Math.max(begun, this.#lastFinish)));
+      this.#lastFinish = now;
+    });
+    // A failure is thrown where the promise is awaited; until then it must not count as unhandled.
+    finished.catch(() => undefined);
+    this.#inFlight.push(finished);
+    while (this.#inFlight.length >= IN_FLIGHT) await this.#inFlight.shift();
+  }
+
+  /** True when so many rows wait to be read that the next submit may not fit. */
+  get full(): boolean {
+    return this.#submitted - this.#collected > RING_STEPS - Math.min(MOST, 2 * this.#steps);
+  }
+
+  /** Rows of all steps submitted since the last call, in order. One call at a time. */
+  async collect(): Promise<Row[]> {
+    const until = this.#submitted;
+    const data = (await this.backend.read(this.ring)) as Float32Array;
+    const width = this.ring.shape[1] as number;
+    const rows: Row[] = [];
+    for (let step = this.#collected; step < until; step++) {
+      const at = (step % RING_STEPS) * width;
+      rows.push(Float32Array.from(data.subarray(at, at + width)));
+    }
+    this.#collected = until;
+    return rows;
+  }
+
+  /** Waits for everything submitted. */
+  async drain(): Promise<void> {
+    while (this.#inFlight.length > 0) await this.#inFlight.shift();
+  }
+
+  #adapt(steps: number, milliseconds: number): void {
+    if (this.pace.stepsPerSubmit !== undefined || this.backend.kind === "cpu") return;
+    const wanted = (steps * this.pace.milliseconds) / Math.max(milliseconds, 0.05);
+    // Halving or doubling at most, so that one odd measurement does no harm.
+    const next = Math.min(2 * this.#steps, Math.max(this.#steps / 2, wanted));
+    this.#steps = Math.round(Math.min(MOST, Math.max(FEWEST, next)));
+  }
+}

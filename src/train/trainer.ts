@@ -1,0 +1,273 @@
+/**
+ * Trains a model on any backend. The graph of a step is compiled once and replayed; data, step counter, shuffling and
+ * metrics live on the device. What the host does is submit, and now and then look at the ring of metrics.
+ */
+import type { Backend, FileStore, Program } from "../backend.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { DeviceError, GraphError, ValueError } from "../errors.ts";
+import type { Loss } from "../nn/loss.ts";
+import { type Layer, namedParameters } from "../nn/module.ts";
+import type { Optimizer, OptimizerStates } from "../optim/optimizer.ts";
+import { initialData } from "../plan/initial.ts";
+import { type Data, state, type Tensor } from "../tensor.ts";
+import { loadStates, type RunStates, saveStates } from "./checkpoint.ts";
+import type { Callback, Metrics } from "./events.ts";
+import { Fit, fit } from "./fit.ts";
+import { evaluationStep, type StepGraph, trainingStep } from "./graph.ts";
+import { ResidentData } from "./resident.ts";
+import { type Pace, RING_STEPS, StepRunner } from "./runner.ts";
+import { Totals } from "./totals.ts";
+
+export interface TrainerOptions {
+  readonly model: Layer;
+  readonly loss: Loss;
+  readonly optimizer: Optimizer;
+  /** Samples per training step. */
+  readonly batchSize: number;
+  /** Seed of start weights and shuffling; default 0. */
+  readonly seed?: number;
+  /** Samples per evaluation step; default 200, or the batch size if that is more. */
+  readonly evalBatchSize?: number;
+  /** Forces kernel variants by op name, e.g. `{ conv2d: "im2col" }`. */
+  readonly variants?: Readonly<Record<string, string>>;
+  /** How long one submit should take, in milliseconds; default what suits the host: about a frame in a page. */
+  readonly submitMilliseconds?: number;
+  /** Fixes the number of steps per submit. Does not change results, bit for bit. */
+  readonly stepsPerSubmit?: number;
+}
+
+export interface FitOptions {
+  /** Passes over the training data. */
+  readonly epochs: number;
+  /** Evaluated after every epoch. */
+  readonly validation?: Dataset;
+  /** Ends the run cleanly after the steps in flight. */
+  readonly signal?: AbortSignal;
+  readonly callbacks?: readonly Callback[];
+}
+
+/** A training program for one data set. */
+export interface TrainProgram {
+  readonly program: Program;
+  readonly ring: Tensor;
+  readonly sums: readonly string[];
+  readonly stepsPerEpoch: number;
+}
+
+interface Evaluation extends TrainProgram {
+  readonly step: Tensor;
+}
+
+export class Trainer {
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  readonly #step = state([1], 0, "u32", "step");
+  readonly #key: Tensor;
+  /** Values of states that no program has put on the device yet. */
+  readonly #values = new Map<Tensor, Data>();
+  readonly #training = new Map<Dataset, TrainProgram>();
+  readonly #evaluations = new Map<Dataset, Evaluation>();
+  readonly #resident = new Map<Dataset, ResidentData>();
+  readonly #optimizerStates: OptimizerStates;
+  #position = 0;
+  #submits = 0;
+
+  private constructor(
+    readonly backend: Backend,
+    readonly options: TrainerOptions,
+  ) {
+    const seed = options.seed ?? 0;
+    this.parameters = namedParameters(options.model);
+    this.#key = state([2], Uint32Array.of(seed >>> 0, Math.floor(seed / 2 ** 32)), "u32", "shuffle key");
+    // A stream per parameter, so that start weights depend on seed and place in the model only.
+    [...this.parameters.values()].forEach((t, i) => {
+      this.#values.set(t, initialData(t, seed, i));
+    });
+    this.#optimizerStates = options.optimizer.states([...this.parameters.values()]);
+  }
+
+  /** Throws ValueError on a batch size or seed that is no whole number, and on a model without parameters. */
+  static async create(backend: Backend, options: TrainerOptions): Promise<Trainer> {
+    whole("batchSize", options.batchSize, 1);
+    whole("seed", options.seed ?? 0, 0);
+    whole("evalBatchSize", options.evalBatchSize ?? 1, 1);
+    whole("stepsPerSubmit", options.stepsPerSubmit ?? 1, 1);
+    if ((options.stepsPerSubmit ?? 1) > RING_STEPS) {
+      throw new ValueError(`trainer: stepsPerSubmit must be at most ${RING_STEPS}, got ${options.stepsPerSubmit}`);
+    }
+    const trainer = new Trainer(backend, options);
+    if (trainer.parameters.size === 0) throw new ValueError("trainer: the model has no parameters to train");
+    return trainer;
+  }
+
+  /** Steps taken so far, over all calls of `fit` and including a loaded checkpoint's. */
+  get steps(): number {
+    return this.#position;
+  }
+
+  /** Submits made for training so far. */
+  get submits(): number {
+    return this.#submits;
+  }
+
+  /** Number of trainable values. */
+  get parameterCount(): number {
+    return [...this.parameters.values()].reduce((sum, t) => sum + t.size, 0);
+  }
+
+  /**
+   * Trains for `epochs` passes. Iterate over it for events (`for await (const event of trainer.fit(…))`), or await it
+   * for the History.
+   */
+  fit(train: Dataset, options: FitOptions): Fit {
+    whole("epochs", options.epochs, 1);
+    return new Fit(fit(this, train, options), options.callbacks ?? []);
+  }
+
+  /** Mean loss, and accuracy for class labels, over a whole data set. Every sample counts once. */
+  async evaluate(dataset: Dataset): Promise<Metrics> {
+    const evaluation = this.#evaluations.get(dataset) ?? (await this.#compileEvaluation(dataset));
+    this.backend.write(evaluation.step, Uint32Array.of(0));
+    const runner = new StepRunner(this.backend, evaluation.program, evaluation.ring, 0, this.#pace());
+    const totals = new Totals(evaluation.sums);
+    while (runner.position < evaluation.stepsPerEpoch) {
+      await runner.advance(evaluation.stepsPerEpoch - runner.position);
+      if (runner.full) totals.add(await runner.collect(), totals.steps);
+    }
+    totals.add(await runner.collect(), totals.steps);
+    return totals.metrics();
+  }
+
+  /** The program that trains on `dataset`, compiled at the first call. */
+  async trainProgram(dataset: Dataset): Promise<TrainProgram> {
+    const known = this.#training.get(dataset);
+    if (known !== undefined) return known;
+    const { model, loss, optimizer, batchSize } = this.options;
+    const data = this.#residentData(dataset);
+    const batch = data.batch(batchSize, this.#step, this.#key);
+    const parameters = [...this.parameters.values()];
+    const built = trainingStep(model, loss, batch, this.#step, parameters, optimizer, this.#optimizerStates);
+    const ready = await this.#compile(built, data, batchSize);
+    this.#training.set(dataset, ready);
+    return ready;
+  }
+
+  /** A runner that goes on where training stands. */
+  runner({ program, ring }: TrainProgram): StepRunner {
+    return new StepRunner(this.backend, program, ring, this.#position, this.#pace());
+  }
+
+  /** Takes over how far `runner` came. */
+  settle(runner: StepRunner): void {
+    this.#position = runner.position;
+    this.#submits += runner.submits;
+  }
+
+  /** The current value of a parameter by its name. */
+  parameter(name: string): Promise<Data> {
+    const tensor = this.parameters.get(name);
+    if (tensor === undefined) {
+      throw new GraphError(`trainer: has no parameter ${name}; there are ${[...this.parameters.keys()].join(", ")}`);
+    }
+    return this.#read(tensor);
+  }
+
+  /** Changes the learning rate from the next submit on. */
+  setLearningRate(value: number): void {
+    if (!(Number.isFinite(value) && value >= 0)) {
+      throw new ValueError(`trainer: the learning rate must be a number of at least 0, got ${value}`);
+    }
+    this.#write(this.#optimizerStates.learningRate, Float32Array.of(value));
+  }
+
+  /** The run as the bytes of a safetensors file: parameters, optimizer states, step. Equal runs give equal bytes. */
+  toSafetensors(metadata: Readonly<Record<string, string>> = {}): Promise<Uint8Array> {
+    return saveStates((t) => this.#read(t), this.#runStates(), metadata);
+  }
+
+  /**
+   * Takes parameters, and optimizer states and step where there are any, from the bytes of a safetensors file. Throws
+   * FormatError naming what is missing, unknown or of another shape, and then changes nothing.
+   */
+  fromSafetensors(bytes: Uint8Array, file = "safetensors"): void {
+    for (const [tensor, data] of loadStates(bytes, this.#runStates(), file)) {
+      if (tensor === this.#step) this.#position = data[0] as number;
+      this.#write(tensor, data);
+    }
+  }
+
+  /** Writes `toSafetensors` to a file, whole or not at all. Where there are no files (a page), throws DeviceError. */
+  async save(path: string, metadata: Readonly<Record<string, string>> = {}): Promise<void> {
+    await this.#files().write(path, await this.toSafetensors(metadata));
+  }
+
+  /** Reads a file that `save` or PyTorch's safetensors wrote. */
+  async load(path: string): Promise<void> {
+    this.fromSafetensors(await this.#files().read(path), path);
+  }
+
+  async #compileEvaluation(dataset: Dataset): Promise<Evaluation> {
+    const { model, loss, batchSize } = this.options;
+    const data = this.#residentData(dataset);
+    const evalBatch = Math.min(dataset.count, this.options.evalBatchSize ?? Math.max(batchSize, 200));
+    const step = state([1], 0, "u32", "evaluation step");
+    const built = evaluationStep(model, loss, data.batch(evalBatch, step, undefined), step);
+    const ready = { ...(await this.#compile(built, data, evalBatch)), step };
+    this.#evaluations.set(dataset, ready);
+    return ready;
+  }
+
+  async #compile(built: StepGraph, data: ResidentData, batchSize: number): Promise<TrainProgram> {
+    const { variants = {}, seed = 0 } = this.options;
+    const program = await this.backend.compile(built.spec, { variants, seed });
+    for (const [tensor, value] of this.#values) {
+      if (!this.backend.holds(tensor)) continue;
+      this.backend.write(tensor, value);
+      this.#values.delete(tensor);
+    }
+    data.upload(this.backend);
+    return { program, ring: built.ring, sums: built.sums, stepsPerEpoch: data.stepsPerEpoch(batchSize) };
+  }
+
+  #residentData(dataset: Dataset): ResidentData {
+    const data = this.#resident.get(dataset) ?? new ResidentData(dataset, this.options.loss.classes);
+    this.#resident.set(dataset, data);
+    return data;
+  }
+
+  async #read(tensor: Tensor): Promise<Data> {
+    if (this.backend.holds(tensor)) return this.backend.read(tensor);
+    return this.#values.get(tensor) ?? initialData(tensor, this.options.seed ?? 0, 0);
+  }
+
+  #write(tensor: Tensor, data: Data): void {
+    if (this.backend.holds(tensor)) this.backend.write(tensor, data);
+    else this.#values.set(tensor, data);
+  }
+
+  #runStates(): RunStates {
+    return {
+      parameters: this.parameters,
+      packed: new Map(Object.entries(this.#optimizerStates.packed)),
+      step: this.#step,
+    };
+  }
+
+  #pace(): Pace {
+    const { submitMilliseconds, stepsPerSubmit } = this.options;
+    const milliseconds = submitMilliseconds ?? this.backend.submitMilliseconds;
+    return stepsPerSubmit === undefined ? { milliseconds } : { milliseconds, stepsPerSubmit };
+  }
+
+  #files(): FileStore {
+    if (this.backend.files === undefined) {
+      throw new DeviceError("trainer: there are no files here; use toSafetensors() and fromSafetensors()");
+    }
+    return this.backend.files;
+  }
+}
+
+function whole(name: string, value: number, least: number): void {
+  if (!Number.isSafeInteger(value) || value < least) {
+    throw new ValueError(`trainer: ${name} must be a whole number of at least ${least}, got ${value}`);
+  }
+}
