@@ -1,0 +1,59 @@
+/** A training step is a replay: counted on the WebGPU prototypes, LeNet-5 with Adam at batch 64. */
+import { expect, it } from "vitest";
+import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { lenet5 } from "../../src/recipes/index.ts";
+import * as nn from "../../src/nn/index.ts";
+import { adam } from "../../src/optim/index.ts";
+import { Trainer } from "../../src/train/trainer.ts";
+import { gpuBackend } from "../support/backend.ts";
+import { countCalls } from "../support/count-calls.ts";
+
+const { train } = syntheticDigits({ seed: 5, trainCount: 640, testCount: 64 });
+
+async function lenetTrainer(): Promise<Trainer> {
+  return Trainer.create(await gpuBackend(), {
+    model: lenet5(),
+    loss: nn.crossEntropy(),
+    optimizer: adam({ learningRate: 1e-3 }),
+    batchSize: 64,
+    seed: 1,
+  });
+}
+
+it("a step is at most 20 dispatches in one pass, and nothing is created, written or mapped", async () => {
+  const backend = await gpuBackend();
+  const trainer = await lenetTrainer();
+  const { program } = await trainer.trainProgram(train);
+  program.run(8);
+  await program.finished();
+  const steps = 64;
+  const { calls, stop } = countCalls(backend.device.raw);
+  const begun = performance.now();
+  for (let i = 0; i < steps; i += 8) program.run(8);
+  const mainThread = (performance.now() - begun) / steps;
+  stop();
+  await program.finished();
+  console.log(`LeNet-5 step: ${calls.dispatches / steps} dispatches, ${mainThread.toFixed(3)} ms of main thread`);
+  expect(calls.dispatches / steps).toBeLessThanOrEqual(20);
+  expect(calls.dispatches / steps).toBe(program.describe().dispatches);
+  expect(calls).toMatchObject({ bindGroups: 0, buffers: 0, pipelines: 0, shaderModules: 0, writes: 0, maps: 0 });
+  expect(calls.passes).toBe(calls.submits);
+  expect(calls.submits).toBeLessThanOrEqual(steps / 8);
+  // The promise is 0.5 ms; a shared machine needs room, and a leak of work per step would cost far more.
+  expect(mainThread).toBeLessThan(2);
+});
+
+it("a whole epoch of the trainer makes nothing new and few read-backs", async () => {
+  const backend = await gpuBackend();
+  const trainer = await lenetTrainer();
+  await trainer.fit(train, { epochs: 1 });
+  const { calls, stop } = countCalls(backend.device.raw);
+  await trainer.fit(train, { epochs: 4 });
+  stop();
+  const steps = 40;
+  expect(trainer.steps).toBe(50);
+  expect(calls).toMatchObject({ bindGroups: 0, buffers: 0, pipelines: 0, shaderModules: 0, writes: 0 });
+  // Submits of steps, and one copy for each reading of the ring.
+  expect(calls.submits - calls.maps).toBeLessThanOrEqual(steps / 8 + 4);
+  expect(calls.maps).toBeLessThanOrEqual(steps / 4);
+});
