@@ -1,0 +1,191 @@
+// Weighted mean of -log softmax(logits)[label] over N rows of C classes, with its gradient in the same pass.
+// logits, dlogits [N, C]   labels, weights [N]   loss, correct, count []   rowSums [N] of (w * l, w where correct)
+//   l = log(sum exp(logits - m)) + m - logits[label],  m the row's maximum
+//   loss = sum w l / count,  count = sum w,  dlogits = (softmax(logits) - one(label)) w / count
+// A row that weighs 0 counts for nothing, whatever it holds. A label outside 0..C-1, or logits that are not finite, make
+// the row NaN.
+// `single` does all in one workgroup. Otherwise `countRows`, then `rows` (one invocation each) or `wideRows` (one
+// workgroup each), then `total`. Every sum is over lanes or rows in order.
+
+override N: u32;
+override C: u32;
+override LANES: u32;
+override weighted: bool;
+override logProbs: bool;  // the rows are log-probabilities already
+
+@group(0) @binding(0) var<storage, read> logits: array<f32>;
+@group(0) @binding(1) var<storage, read> labels: array<i32>;
+@group(0) @binding(2) var<storage, read> weights: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dlogits: array<f32>;
+@group(0) @binding(4) var<storage, read_write> loss: array<f32>;
+@group(0) @binding(5) var<storage, read_write> correct: array<f32>;
+@group(0) @binding(6) var<storage, read_write> count: array<f32>;
+
+@group(0) @binding(4) var<storage, read_write> rowSums: array<vec2<f32>>;
+@group(0) @binding(0) var<storage, read> sums: array<vec2<f32>>;
+@group(0) @binding(6) var<storage, read> counted: array<f32>;
+
+var<workgroup> laneCounts: array<f32, LANES>;
+var<workgroup> laneSums: array<vec2<f32>, LANES>;
+var<workgroup> laneBest: array<f32, LANES>;
+var<workgroup> laneWinner: array<u32, LANES>;
+
+fn weight(n: u32) -> f32 {
+  if (!weighted) { return 1.0; }
+  return weights[n];
+}
+
+// By bits: compilers with fast mathematics take v != v for false.
+fn isNan(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
+}
+
+fn nan() -> f32 {
+  var bits = 0x7fc00000u;
+  return bitcast<f32>(bits);
+}
+
+// Said outright: what exp makes of NaN differs between drivers.
+fn isBad(label: i32, m: f32) -> bool {
+  let finite = (bitcast<u32>(m) & 0x7f800000u) != 0x7f800000u;
+  return label < 0 || label >= i32(C) || !(finite || logProbs);
+}
+
+// w / count, NaN for a bad label or logits that are not finite, 0 when nothing counts.
+fn rowScale(w: f32, label: i32, m: f32, total: f32) -> f32 {
+  return select(select(w / total, 0.0, total == 0.0), nan(), isBad(label, m));
+}
+
+// Weighted loss and correctness of a row from its maximum, where that was, and its sum of exponentials.
+fn rowResult(w: f32, label: i32, x: f32, m: f32, winner: u32, s: f32) -> vec2<f32> {
+  let l = select(log(s) + (m - x), -x, logProbs);
+  return vec2(w * select(l, nan(), isBad(label, m)), select(0.0, w, i32(winner) == label));
+}
+
+fn gradient(x: f32, m: f32, s: f32, hit: bool) -> f32 {
+  return select(exp(x - m) / s, 0.0, logProbs) - select(0.0, 1.0, hit);
+}
+
+fn row(n: u32, total: f32) -> vec2<f32> {
+  let w = weight(n);
+  let first = n * C;
+  if (w == 0.0) {
+    for (var c = 0u; c < C; c++) { dlogits[first + c] = 0.0; }
+    return vec2(0.0);
+  }
+  var m = logits[first];
+  var winner = 0u;
+  for (var c = 1u; c < C; c++) {
+    let v = logits[first + c];
+    let wins = v > m || (isNan(v) && !isNan(m));
+    m = select(m, v, wins);
+    winner = select(winner, c, wins);
+  }
+  var s = 0.0;
+  for (var c = 0u; c < C; c++) { s += exp(logits[first + c] - m); }
+  let label = labels[n];
+  let scale = rowScale(w, label, m, total);
+  for (var c = 0u; c < C; c++) {
+    dlogits[first + c] = gradient(logits[first + c], m, s, i32(c) == label) * scale;
+  }
+  let at = first + u32(clamp(label, 0, i32(C) - 1));
+  return rowResult(w, label, logits[at], m, winner, s);
+}
+
+// Sum of all weights, the same in every lane.
+fn countAll(lane: u32) -> f32 {
+  if (!weighted) { return f32(N); }
+  var own = 0.0;
+  for (var n = lane; n < N; n += LANES) { own += weights[n]; }
+  laneCounts[lane] = own;
+  workgroupBarrier();
+  var total = 0.0;
+  for (var k = 0u; k < LANES; k++) { total += laneCounts[k]; }
+  return total;
+}
+
+// Adds up what the lanes found and writes the mean.
+fn finish(lane: u32, own: vec2<f32>, total: f32) {
+  laneSums[lane] = own;
+  workgroupBarrier();
+  if (lane != 0u) { return; }
+  var sum = vec2(0.0);
+  for (var k = 0u; k < LANES; k++) { sum += laneSums[k]; }
+  loss[0] = select(sum.x / total, 0.0, total == 0.0);
+  correct[0] = sum.y;
+}
+
+@compute @workgroup_size(LANES)
+fn single(@builtin(local_invocation_index) lane: u32) {
+  let total = countAll(lane);
+  var own = vec2(0.0);
+  for (var n = lane; n < N; n += LANES) { own += row(n, total); }
+  if (lane == 0u) { count[0] = total; }
+  finish(lane, own, total);
+}
+
+@compute @workgroup_size(LANES)
+fn countRows(@builtin(local_invocation_index) lane: u32) {
+  let total = countAll(lane);
+  if (lane == 0u) { count[0] = total; }
+}
+
+@compute @workgroup_size(64)
+fn rows(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+  let n = (wg.y * groups.x + wg.x) * 64u + lane;
+  if (n >= N) { return; }
+  rowSums[n] = row(n, counted[0]);
+}
+
+@compute @workgroup_size(LANES)
+fn wideRows(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+            @builtin(local_invocation_index) lane: u32) {
+  let n = wg.y * groups.x + wg.x;
+  if (n >= N) { return; }
+  let first = n * C;
+  var m = logits[first + min(lane, C - 1u)];
+  var winner = min(lane, C - 1u);
+  for (var c = lane + LANES; c < C; c += LANES) {
+    let v = logits[first + c];
+    let wins = v > m || (isNan(v) && !isNan(m));
+    m = select(m, v, wins);
+    winner = select(winner, c, wins);
+  }
+  laneBest[lane] = m;
+  laneWinner[lane] = winner;
+  workgroupBarrier();
+  m = laneBest[0];
+  winner = laneWinner[0];
+  for (var k = 1u; k < LANES; k++) {
+    let v = laneBest[k];
+    let earlier = (v == m || (isNan(v) && isNan(m))) && laneWinner[k] < winner;
+    let wins = v > m || (isNan(v) && !isNan(m)) || earlier;
+    m = select(m, v, wins);
+    winner = select(winner, laneWinner[k], wins);
+  }
+  var own = 0.0;
+  for (var c = lane; c < C; c += LANES) { own += exp(logits[first + c] - m); }
+  laneCounts[lane] = own;
+  workgroupBarrier();
+  var s = 0.0;
+  for (var k = 0u; k < LANES; k++) { s += laneCounts[k]; }
+  let w = weight(n);
+  let label = labels[n];
+  let scale = rowScale(w, label, m, counted[0]);
+  for (var c = lane; c < C; c += LANES) {
+    let d = gradient(logits[first + c], m, s, i32(c) == label) * scale;
+    dlogits[first + c] = select(d, 0.0, w == 0.0);
+  }
+  if (lane == 0u) {
+    let at = first + u32(clamp(label, 0, i32(C) - 1));
+    rowSums[n] = select(rowResult(w, label, logits[at], m, winner, s), vec2(0.0), w == 0.0);
+  }
+}
+
+@compute @workgroup_size(LANES)
+fn total(@builtin(local_invocation_index) lane: u32) {
+  var own = vec2(0.0);
+  for (var n = lane; n < N; n += LANES) { own += sums[n]; }
+  finish(lane, own, counted[0]);
+}

@@ -1,0 +1,142 @@
+/**
+ * Cross-entropy of softmax(logits) with class numbers, weighted per sample, together with its gradient, the number of
+ * correct answers and the number of samples that count: what a training step needs of a batch, in one dispatch.
+ * A label outside 0…C-1 can't be thrown from a GPU: it makes loss and its row of the gradient NaN.
+ */
+import code from "../../shaders/cross-entropy.wgsl?raw";
+import { GraphError } from "../errors.ts";
+import { type DefinedOp, defineOp, expectSpec, type KernelPlan, shapeError, spread } from "../op.ts";
+import { Shader } from "../shader.ts";
+import type { Tensor } from "../tensor.ts";
+import { mul } from "./arithmetic.ts";
+
+const shader = new Shader("cross-entropy.wgsl", code);
+
+type None = Record<string, never>;
+
+/** (logits [N, C], labels i32 [N], weights? f32 [N]) -> loss [], correct [], count [], dlogits [N, C]. */
+export const crossEntropyOp = define("crossEntropy", "logits", false);
+
+/** The same of log-probabilities: l = -logProbs[label]. */
+export const nllOp = define("nll", "logProbs", true);
+
+function define(name: string, rowsName: string, logProbs: boolean): DefinedOp<None> {
+  return defineOp({
+    name,
+    args: ["logits", "labels", "weights"],
+    results: ["loss", "correct", "count", "dlogits"],
+    variants: ["single", "rows", "wide"],
+    plan(inputs, _attrs: None) {
+      const [logits, labels, weights] = inputs;
+      const { shape } = expectSpec(name, rowsName, logits, 2);
+      const [N, C] = shape as [number, number];
+      const perRow = [
+        expectSpec(name, "labels", labels, 1, "i32"),
+        ...(weights === undefined ? [] : [expectSpec(name, "weights", weights, 1)]),
+      ];
+      if (perRow.some((s) => s.shape[0] !== N)) {
+        throw shapeError(name, `labels and weights must have one value for each of ${N} rows`, inputs);
+      }
+      const scalar = { shape: [], dtype: "f32" } as const;
+      return {
+        outputs: [scalar, scalar, scalar, { shape, dtype: "f32" }],
+        constants: { N, C, weighted: weights !== undefined, logProbs },
+      };
+    },
+    cpu({ logits, labels, weights, loss, correct, count, dlogits }, { N, C, weighted }) {
+      const weight = (n: number) => (weighted ? weights[n]! : 1);
+      let total = 0;
+      for (let n = 0; n < N; n++) total += weight(n);
+      let lossSum = 0;
+      let correctSum = 0;
+      dlogits.fill(0);
+      for (let n = 0; n < N; n++) {
+        const w = weight(n);
+        if (w === 0) continue;
+        const row = Array.from(logits.subarray(n * C, (n + 1) * C));
+        const label = labels[n]!;
+        // Math.max gives NaN where there is one.
+        const max = row.reduce((a, b) => Math.max(a, b));
+        const exps = row.map((x) => Math.exp(x - max));
+        const s = exps.reduce((a, b) => a + b);
+        const known = label >= 0 && label < C;
+        const l = logProbs ? -row[label]! : Math.log(s) + (max - row[label]!);
+        lossSum += w * (known ? l : Number.NaN);
+        const winner = Number.isNaN(max) ? row.findIndex(Number.isNaN) : row.indexOf(max);
+        if (winner === label) correctSum += w;
+        const scale = known ? (total === 0 ? 0 : w / total) : Number.NaN;
+        for (let c = 0; c < C; c++) {
+          dlogits[n * C + c] = ((logProbs ? 0 : exps[c]! / s) - (c === label ? 1 : 0)) * scale;
+        }
+      }
+      loss[0] = total === 0 ? 0 : lossSum / total;
+      correct[0] = correctSum;
+      count[0] = total;
+    },
+    kernels({ N, C }, env): KernelPlan {
+      const wide = C > 256;
+      const small = N * C <= (env.software ? 16384 : 65536);
+      const variant = env.variant ?? (wide ? "wide" : small ? "single" : "rows");
+      const constants = { LANES: env.software ? 64 : Math.min(256, env.maxWorkgroupSize) };
+      const one = { shader, constants, groups: [1] } as const;
+      const given = ["logits", "labels", "weights", "dlogits"];
+      if (variant === "single") {
+        return { kernels: [{ ...one, entry: "single", bind: [...given, "loss", "correct", "count"] }] };
+      }
+      const bind = [...given, "rowSums", ["counted", "count"] as const];
+      return {
+        scratch: { rowSums: 2 * N },
+        kernels: [
+          { ...one, entry: "countRows", bind: ["weights", "count"] },
+          variant === "rows"
+            ? { ...one, entry: "rows", bind, groups: spread(Math.ceil(N / 64)) }
+            : { ...one, entry: "wideRows", bind, groups: spread(N) },
+          { ...one, entry: "total", bind: [["sums", "rowSums"], ["counted", "count"], "loss", "correct"] },
+        ],
+      };
+    },
+    backward({ outputs: [, , , dlogits], grads: [dloss, , , second], needs }) {
+      if (needs[2]) throw new GraphError(`${name}: weights have no gradient`);
+      if (second !== undefined) throw new GraphError(`${name}: has no second derivative`);
+      if (!needs[0] || dloss === undefined) return [];
+      return [isOne(dloss) ? dlogits : mul(dlogits!, dloss)];
+    },
+  });
+}
+
+/** True for the gradient of a loss by itself, with which nothing needs to be multiplied. */
+function isOne({ leaf, size }: Tensor): boolean {
+  return leaf?.kind === "constant" && size === 1 && leaf.data[0] === 1;
+}
+
+/** Scalars of shape []. */
+export interface ClassLoss {
+  /** Weighted mean over the rows; 0 when all weights are 0. */
+  readonly loss: Tensor;
+  /** Sum of the weights of the rows whose largest entry (the first of several) is the label. */
+  readonly correct: Tensor;
+  /** Sum of the weights. */
+  readonly count: Tensor;
+}
+
+/**
+ * Mean of -log softmax(logits)[label], weighted: sum(w l) / sum(w). logits f32 [N, C], labels i32 [N], weights f32 [N]
+ * (default all 1; a row that weighs 0 counts for nothing, whatever its label and logits). A label outside 0…C-1 makes
+ * the loss NaN. No gradient for weights. Throws ShapeError on other shapes.
+ */
+export function crossEntropy(logits: Tensor, labels: Tensor, weights?: Tensor): ClassLoss {
+  return classLoss(crossEntropyOp, logits, labels, weights);
+}
+
+/** `crossEntropy` of log-probabilities [N, C], as `logSoftmax` gives them: the weighted mean of -logProbs[label]. */
+export function nll(logProbs: Tensor, labels: Tensor, weights?: Tensor): ClassLoss {
+  return classLoss(nllOp, logProbs, labels, weights);
+}
+
+function classLoss(op: DefinedOp<None>, rows: Tensor, labels: Tensor, weights?: Tensor): ClassLoss {
+  const [loss, correct, count] = op.apply(
+    weights === undefined ? [rows, labels] : [rows, labels, weights],
+    {},
+  );
+  return { loss: loss as Tensor, correct: correct as Tensor, count: count as Tensor };
+}
