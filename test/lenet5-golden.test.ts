@@ -9,11 +9,11 @@ import type { Backend, CompileOptions } from "../src/backend.ts";
 import { CpuBackend } from "../src/cpu/backend.ts";
 import { readSafetensors } from "../src/io/safetensors.ts";
 import * as nn from "../src/nn/index.ts";
-import { crossEntropy } from "../src/ops/cross-entropy.ts";
-import { flatten } from "../src/ops/reshape.ts";
 import { relu } from "../src/ops/activation.ts";
+import { crossEntropy } from "../src/ops/cross-entropy.ts";
 import { maxPool2d } from "../src/ops/pool.ts";
 import { record } from "../src/ops/record.ts";
+import { flatten } from "../src/ops/reshape.ts";
 import { adam } from "../src/optim/index.ts";
 import { type Data, input, state, type Tensor } from "../src/tensor.ts";
 import { gpuBackend } from "./support/backend.ts";
@@ -87,7 +87,10 @@ async function follow(backend: Backend, options: CompileOptions, tolerance: numb
   const first = golden.gradient_conv1_weight_at_step0;
   const conv1 = await look.read(grads[0] as Tensor);
   // Sums of 50,000 terms that largely cancel: an absolute limit, small beside the gradient's norm of 1.4e-2.
-  expectClose("gradient of conv1.weight", conv1, first.data, first.shape, { atol: tolerance * 1e-2, rtol: tolerance });
+  expectClose("gradient of conv1.weight", conv1, first.data, first.shape, {
+    atol: tolerance * 1e-2,
+    rtol: tolerance,
+  });
 
   for (const [i, expected] of golden.loss_before_each_step.entries()) {
     train.run();
@@ -100,7 +103,10 @@ async function follow(backend: Backend, options: CompileOptions, tolerance: numb
   const after = golden.logits_after_step_5;
   // Adam's first steps are ±lr whatever the gradient's size, so rounding of a tiny gradient can show here.
   const atol = tolerance * 10;
-  expectClose("logits after step 5", await look.read(logits), after.data, after.shape, { atol, rtol: tolerance });
+  expectClose("logits after step 5", await look.read(logits), after.data, after.shape, {
+    atol,
+    rtol: tolerance,
+  });
 }
 
 describe("LeNet-5 follows the golden trajectory", () => {

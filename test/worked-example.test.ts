@@ -56,7 +56,17 @@ function build(example: Example, learningRate: number) {
   const output = sigmoid(output_net);
   const squared_errors = square(sub(output, targets));
   const error = sum(squared_errors);
-  const forward = { feature_map, pooled, sigmoid_of_pooled, hidden_net, hidden, output_net, output, squared_errors, error };
+  const forward = {
+    feature_map,
+    pooled,
+    sigmoid_of_pooled,
+    hidden_net,
+    hidden,
+    output_net,
+    output,
+    squared_errors,
+    error,
+  };
 
   const between = { output, output_net, hidden, hidden_net, sigmoid_of_pooled, pooled, feature_map };
   const grads = gradients(error, [...Object.values(between), ...parameters]);
@@ -79,15 +89,24 @@ async function checkExample(backend: Backend, atol: number): Promise<void> {
   const close = async (name: string, t: Tensor, expected: readonly number[]) =>
     expectClose(name, await program.read(t), expected, [expected.length], { atol, rtol: 0 });
   program.run();
-  for (const [name, t] of Object.entries(forward)) await close(name, t, flat(example.forward[name] as Nested));
-  for (const [name, t] of derivatives) await close(`d ${name}`, t, flat(example.derivatives_of_error[name] as Nested));
+  for (const [name, t] of Object.entries(forward))
+    await close(name, t, flat(example.forward[name] as Nested));
+  for (const [name, t] of derivatives)
+    await close(`d ${name}`, t, flat(example.derivatives_of_error[name] as Nested));
   const d = example.derivatives_of_error;
-  await close("d kernel", weightGrads[0] as Tensor, flat(d["kernel"] as Nested));
-  await close("d w1..w8", weightGrads[1] as Tensor, [...flat(d["w1_to_w4"] as Nested), ...flat(d["w5_to_w8"] as Nested)]);
-  await close("d w9..w12", weightGrads[2] as Tensor, flat(d["w9_to_w12"] as Nested));
+  await close("d kernel", weightGrads[0] as Tensor, flat(d.kernel as Nested));
+  await close("d w1..w8", weightGrads[1] as Tensor, [
+    ...flat(d.w1_to_w4 as Nested),
+    ...flat(d.w5_to_w8 as Nested),
+  ]);
+  await close("d w9..w12", weightGrads[2] as Tensor, flat(d.w9_to_w12 as Nested));
 
   const { weights, forward: after } = example.after_one_gradient_step;
-  const expected = [flat(weights.kernel), [...flat(weights.w1_to_w4), ...flat(weights.w5_to_w8)], flat(weights.w9_to_w12)];
+  const expected = [
+    flat(weights.kernel),
+    [...flat(weights.w1_to_w4), ...flat(weights.w5_to_w8)],
+    flat(weights.w9_to_w12),
+  ];
   for (const [i, p] of parameters.entries()) {
     expectClose(p.label, await backend.read(p), expected[i] as number[], p.shape, { atol, rtol: 0 });
   }
@@ -117,7 +136,8 @@ describe("5x5 worked example", () => {
   it("every value, CPU reference in float64", () => checkExample(new CpuBackend({ bits: 64 }), 1e-12));
   it("every value, CPU reference in float32", () => checkExample(new CpuBackend(), 1e-6));
   it("every value, GPU", async () => checkExample(await gpuBackend(), 1e-6));
-  it("10,000 steps of the fit, CPU reference in float64", () => checkFit(new CpuBackend({ bits: 64 }), 10_000, 1e-9));
+  it("10,000 steps of the fit, CPU reference in float64", () =>
+    checkFit(new CpuBackend({ bits: 64 }), 10_000, 1e-9));
   // One float32 run elsewhere stayed within 8e-8 of the float64 errors; another order of sums may double that.
   it("1,000 steps of the fit, GPU", async () => checkFit(await gpuBackend(), 1000, 3e-7));
 });

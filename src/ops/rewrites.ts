@@ -1,6 +1,16 @@
 /** The fusions in the order they are tried. A forced kernel variant switches off the fusions that would hide it. */
 import type { Rewrite } from "../plan/graph.ts";
+import { convBlocks } from "./conv-block.ts";
+import { pointwiseChains } from "./pointwise-chain.ts";
 
-export function rewrites(_variants: Readonly<Record<string, string>>): Rewrite[] {
-  return [];
+const fusions: readonly { readonly rewrite: Rewrite; readonly hides: readonly string[] }[] = [
+  {
+    rewrite: convBlocks,
+    hides: ["conv2d", "conv2dBackwardInput", "conv2dBackwardWeight", "maxPool2dBackward"],
+  },
+  { rewrite: pointwiseChains, hides: [] },
+];
+
+export function rewrites(variants: Readonly<Record<string, string>>): Rewrite[] {
+  return fusions.filter(({ hides }) => !hides.some((op) => op in variants)).map(({ rewrite }) => rewrite);
 }

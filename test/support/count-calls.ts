@@ -74,7 +74,8 @@ export function countCalls(device: GPUDevice): { readonly calls: Calls; stop(): 
 /** The prototype (or the object itself) that holds `method`. */
 function ownerOf(object: object, method: string): object {
   let owner: object | null = object;
-  while (owner !== null && !Object.hasOwn(owner, method)) owner = Object.getPrototypeOf(owner) as object | null;
+  while (owner !== null && !Object.hasOwn(owner, method))
+    owner = Object.getPrototypeOf(owner) as object | null;
   if (owner === null) throw new Error(`countCalls: no method ${method}`);
   return owner;
 }

@@ -1,14 +1,14 @@
 /** A training step is a replay: counted on the WebGPU prototypes, LeNet-5 with Adam at batch 64. */
 import { expect, it } from "vitest";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
-import { lenet5 } from "../../src/recipes/index.ts";
 import * as nn from "../../src/nn/index.ts";
 import { adam } from "../../src/optim/index.ts";
+import { lenet5 } from "../../src/recipes/index.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { countCalls } from "../support/count-calls.ts";
 
-const { train } = syntheticDigits({ seed: 5, trainCount: 640, testCount: 64 });
+const { train } = syntheticDigits({ seed: 5, train: 640, test: 64 });
 
 async function lenetTrainer(): Promise<Trainer> {
   return Trainer.create(await gpuBackend(), {
@@ -33,10 +33,19 @@ it("a step is at most 20 dispatches in one pass, and nothing is created, written
   const mainThread = (performance.now() - begun) / steps;
   stop();
   await program.finished();
-  console.log(`LeNet-5 step: ${calls.dispatches / steps} dispatches, ${mainThread.toFixed(3)} ms of main thread`);
+  console.log(
+    `LeNet-5 step: ${calls.dispatches / steps} dispatches, ${mainThread.toFixed(3)} ms of main thread`,
+  );
   expect(calls.dispatches / steps).toBeLessThanOrEqual(20);
   expect(calls.dispatches / steps).toBe(program.describe().dispatches);
-  expect(calls).toMatchObject({ bindGroups: 0, buffers: 0, pipelines: 0, shaderModules: 0, writes: 0, maps: 0 });
+  expect(calls).toMatchObject({
+    bindGroups: 0,
+    buffers: 0,
+    pipelines: 0,
+    shaderModules: 0,
+    writes: 0,
+    maps: 0,
+  });
   expect(calls.passes).toBe(calls.submits);
   expect(calls.submits).toBeLessThanOrEqual(steps / 8);
   // The promise is 0.5 ms; a shared machine needs room, and a leak of work per step would cost far more.

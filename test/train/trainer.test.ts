@@ -12,7 +12,7 @@ import type { TrainEvent } from "../../src/train/events.ts";
 import { Trainer, type TrainerOptions } from "../../src/train/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 
-const digits = syntheticDigits({ seed: 3, trainCount: 1000, testCount: 333 });
+const digits = syntheticDigits({ seed: 3, train: 1000, test: 333 });
 
 const mlp = () => nn.sequential(nn.flatten(), nn.linear(784, 32), nn.relu(), nn.linear(32, 10));
 
@@ -36,8 +36,15 @@ describe.each(backends)("on the %s", (_, open) => {
   it("learns synthetic digits, tells what happens and leaves a history", async () => {
     const trainer = await makeTrainer(await open());
     const events: TrainEvent[] = [];
-    for await (const event of trainer.fit(digits.train, { epochs: 3, validation: digits.test })) events.push(event);
-    expect(events[0]).toMatchObject({ event: "start", epochs: 3, stepsPerEpoch: 16, samples: 1000, parameters: 25450 });
+    for await (const event of trainer.fit(digits.train, { epochs: 3, validation: digits.test }))
+      events.push(event);
+    expect(events[0]).toMatchObject({
+      event: "start",
+      epochs: 3,
+      stepsPerEpoch: 16,
+      samples: 1000,
+      parameters: 25450,
+    });
     const epochs = events.filter((e) => e.event === "epoch");
     expect(epochs.map((e) => e.epoch)).toEqual([1, 2, 3]);
     expect(epochs[2]!.loss).toBeLessThan(epochs[0]!.loss);
@@ -95,14 +102,22 @@ it("GPU and CPU reference agree on the loss of 50 steps", async () => {
   const cpu = await losses(new CpuBackend());
   expect(gpu).toHaveLength(50);
   gpu.forEach((loss, i) => {
-    expect(Math.abs(loss / (cpu[i] as number) - 1), `step ${i + 1}: GPU ${loss}, CPU ${cpu[i]}`).toBeLessThan(1e-3);
+    expect(Math.abs(loss / (cpu[i] as number) - 1), `step ${i + 1}: GPU ${loss}, CPU ${cpu[i]}`).toBeLessThan(
+      1e-3,
+    );
   });
 });
 
 it("trains a regression with mse", async () => {
   const inputs = Float32Array.from({ length: 200 * 3 }, (_, i) => Math.sin(i * 12.9898) % 1);
   const labels = Float32Array.from({ length: 200 }, (_, i) => 2 * inputs[3 * i]! - inputs[3 * i + 1]! + 0.5);
-  const data: Dataset = { name: "plane", split: "train", count: 200, inputs: { data: inputs, shape: [3] }, labels };
+  const data: Dataset = {
+    name: "plane",
+    split: "train",
+    count: 200,
+    inputs: { data: inputs, shape: [3] },
+    labels,
+  };
   const trainer = await makeTrainer(await gpuBackend(), {
     model: nn.sequential(nn.linear(3, 1)),
     loss: nn.mse(),
@@ -129,19 +144,25 @@ it("stops in the middle when told to, and says so", async () => {
 
 it("names the step at which the loss stops being a number", async () => {
   const trainer = await makeTrainer(await gpuBackend(), { optimizer: sgd({ learningRate: 1e30 }) });
-  await expect(trainer.fit(digits.train, { epochs: 2 })).rejects.toThrow(/the loss became (NaN|Infinity) at step \d+/);
+  await expect(trainer.fit(digits.train, { epochs: 2 })).rejects.toThrow(
+    /the loss became (NaN|Infinity) at step \d+/,
+  );
 });
 
 describe("bad input", () => {
   it("refuses options and data that can't be", async () => {
     const backend = new CpuBackend();
-    await expect(makeTrainer(backend, { batchSize: 0 })).rejects.toThrow(/batchSize must be a whole number of at least 1, got 0/);
+    await expect(makeTrainer(backend, { batchSize: 0 })).rejects.toThrow(
+      /batchSize must be a whole number of at least 1, got 0/,
+    );
     await expect(makeTrainer(backend, { model: nn.sequential(nn.relu()) })).rejects.toThrow(/no parameters/);
     const trainer = await makeTrainer(backend);
     expect(() => trainer.fit(digits.train, { epochs: 0.5 })).toThrow(/epochs must be a whole number/);
     const labels = Int32Array.from(digits.train.labels);
     labels[17] = 10;
-    await expect(trainer.fit({ ...digits.train, labels }, { epochs: 1 })).rejects.toThrow(/label 10 of sample 17/);
+    await expect(trainer.fit({ ...digits.train, labels }, { epochs: 1 })).rejects.toThrow(
+      /label 10 of sample 17/,
+    );
     const regression = { ...digits.train, labels: new Float32Array(1000) };
     const { classes: _, classNames: __, ...values } = regression;
     await expect(trainer.fit(values, { epochs: 1 })).rejects.toThrow(/wants class numbers/);
@@ -152,19 +173,31 @@ describe("bad input", () => {
     const before = await trainer.toSafetensors();
     const { tensors } = readSafetensors(before);
     const without = [...tensors].filter(([name]) => name !== "3.bias");
-    expect(() => trainer.fromSafetensors(writeSafetensors(without), "a.safetensors")).toThrow(/a\.safetensors: lacks 3\.bias/);
-    const other = [...tensors].map(([name, t]) => (name === "1.bias" ? ([name, { shape: [4, 8], data: t.data }] as const) : ([name, t] as const)));
-    expect(() => trainer.fromSafetensors(writeSafetensors(other))).toThrow(/1\.bias has shape \[4, 8\], the model expects \[32\]/);
+    expect(() => trainer.fromSafetensors(writeSafetensors(without), "a.safetensors")).toThrow(
+      /a\.safetensors: lacks 3\.bias/,
+    );
+    const other = [...tensors].map(([name, t]) =>
+      name === "1.bias" ? ([name, { shape: [4, 8], data: t.data }] as const) : ([name, t] as const),
+    );
+    expect(() => trainer.fromSafetensors(writeSafetensors(other))).toThrow(
+      /1\.bias has shape \[4, 8\], the model expects \[32\]/,
+    );
     const more = [...tensors, ["4.weight", { shape: [1], data: new Float32Array(1) }] as const];
-    expect(() => trainer.fromSafetensors(writeSafetensors(more))).toThrow(/holds 4\.weight, which the model does not have/);
+    expect(() => trainer.fromSafetensors(writeSafetensors(more))).toThrow(
+      /holds 4\.weight, which the model does not have/,
+    );
     expect(await trainer.toSafetensors()).toEqual(before);
   });
 
   it("takes a file with parameters only, as PyTorch writes", async () => {
     const trainer = await makeTrainer(new CpuBackend());
-    const weights = [...trainer.parameters].map(([name, t]) => [name, { shape: t.shape, data: new Float32Array(t.size).fill(0.25) }] as const);
+    const weights = [...trainer.parameters].map(
+      ([name, t]) => [name, { shape: t.shape, data: new Float32Array(t.size).fill(0.25) }] as const,
+    );
     trainer.fromSafetensors(writeSafetensors(weights));
     expect((await trainer.parameter("3.bias"))[9]).toBe(0.25);
-    await expect(async () => trainer.parameter("9.bias")).rejects.toThrow(/has no parameter 9\.bias; there are 1\.weight/);
+    await expect(async () => trainer.parameter("9.bias")).rejects.toThrow(
+      /has no parameter 9\.bias; there are 1\.weight/,
+    );
   });
 });
