@@ -1,0 +1,84 @@
+/**
+ * Adam and AdamW as one update over packed parameters, as torch.optim.Adam and AdamW have them. Learning rate and
+ * step are states on the device; the bias corrections are worked out there, accurately from step 0 to millions.
+ */
+import code from "../../shaders/adam.wgsl?raw";
+import { type DefinedOp, defineOp } from "../op.ts";
+import { Shader } from "../shader.ts";
+import type { Node, Tensor } from "../tensor.ts";
+import { expectAlike, expectOne, updateGrid } from "./packed-update.ts";
+
+const shader = new Shader("adam.wgsl", code);
+
+export interface AdamAttrs {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  readonly weightDecay: number;
+  /** Weight decay acts on the parameters (AdamW) and not through the gradient. */
+  readonly decoupled: boolean;
+  readonly maximize: boolean;
+}
+
+export const adamOp: DefinedOp<AdamAttrs> = defineOp({
+  name: "adam",
+  args: ["p", "g", "m", "v", "step", "lr"],
+  results: [],
+  mutates: ["p", "m", "v"],
+  plan([p, g, m, v, step, lr], attrs: AdamAttrs) {
+    const { beta1, beta2 } = attrs;
+    const COUNT = expectAlike("adam", { p, g, m, v });
+    expectOne("adam", "step", step, "u32");
+    expectOne("adam", "lr", lr, "f32");
+    return {
+      outputs: [],
+      constants: {
+        COUNT,
+        ...attrs,
+        oneMinusBeta1: 1 - beta1,
+        oneMinusBeta2: 1 - beta2,
+        logBeta1: logOf(beta1),
+        logBeta2: logOf(beta2),
+      },
+    };
+  },
+  cpu({ p, g, m, v, step, lr }, constants) {
+    const { COUNT, beta1, beta2, logBeta1, logBeta2, eps } = constants;
+    const { weightDecay, decoupled, maximize } = constants;
+    const t = step[0]! + 1;
+    const correction1 = -Math.expm1(t * logBeta1);
+    const correction2 = -Math.expm1(t * logBeta2);
+    for (let i = 0; i < COUNT; i++) {
+      const d = (maximize ? -g[i]! : g[i]!) + (decoupled ? 0 : weightDecay * p[i]!);
+      const m1 = beta1 * m[i]! + (1 - beta1) * d;
+      const v1 = beta2 * v[i]! + (1 - beta2) * d * d;
+      m[i] = m1;
+      v[i] = v1;
+      const decay = decoupled ? lr[0]! * weightDecay * p[i]! : 0;
+      p[i]! -= decay + ((lr[0]! / correction1) * m1) / (Math.sqrt(v1) / Math.sqrt(correction2) + eps);
+    }
+  },
+  kernels({ COUNT }, env) {
+    const { PER, groups } = updateGrid(COUNT, env.software);
+    const bind = ["p", "g", "m", "v", "step", "lr"];
+    return { kernels: [{ shader, entry: "adam", bind, constants: { PER }, groups }] };
+  },
+});
+
+/** ln beta, with a finite stand-in for beta = 0 whose exponential is 0 all the same. */
+function logOf(beta: number): number {
+  return Math.max(Math.log(beta), -1000);
+}
+
+/**
+ * An update: one step of Adam on `p` (a state or a pack of states) along `g` of the same shape, with the moments `m`
+ * and `v`, states of that shape too. `step`: u32 `[1]`, 0 at the first step. `lr`: f32 `[1]`.
+ * Formula: torch.optim.Adam, or AdamW with `decoupled`. Throws ShapeError.
+ */
+export function adamUpdate(
+  tensors: { p: Tensor; g: Tensor; m: Tensor; v: Tensor; step: Tensor; lr: Tensor },
+  attrs: AdamAttrs,
+): Node {
+  const { p, g, m, v, step, lr } = tensors;
+  return adamOp.node([p, g, m, v, step, lr], attrs);
+}

@@ -1,0 +1,4 @@
+/** Optimizers: `import { optim } from "weft"`. */
+export { type AdamOptions, adam, adamw } from "./adam.ts";
+export type { Optimizer, OptimizerStates } from "./optimizer.ts";
+export { type SgdOptions, sgd } from "./sgd.ts";

@@ -1,0 +1,41 @@
+/** Stochastic gradient descent with momentum, torch.optim.SGD's options and defaults. */
+import { ValueError } from "../errors.ts";
+import { sgdUpdate } from "../ops/sgd.ts";
+import { checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
+
+export interface SgdOptions {
+  readonly learningRate: number;
+  /** Default 0. */
+  readonly momentum?: number;
+  /** Takes this part of each gradient away from the momentum. Default 0. */
+  readonly dampening?: number;
+  /** Nesterov's momentum; needs momentum and no dampening. Default false. */
+  readonly nesterov?: boolean;
+  /** L2 penalty, through the gradient. Default 0. */
+  readonly weightDecay?: number;
+  /** Climb instead of descend. Default false. */
+  readonly maximize?: boolean;
+}
+
+/** Throws ValueError on options outside their range. */
+export function sgd(options: SgdOptions): Optimizer {
+  const { learningRate, momentum = 0, dampening = 0, nesterov = false } = options;
+  const { weightDecay = 0, maximize = false } = options;
+  checkRange("sgd", "momentum", momentum, 0, Number.POSITIVE_INFINITY);
+  checkRange("sgd", "weightDecay", weightDecay, 0, Number.POSITIVE_INFINITY);
+  if (!Number.isFinite(dampening)) throw new ValueError(`sgd: dampening must be a number, got ${dampening}`);
+  if (nesterov && (momentum === 0 || dampening !== 0)) {
+    throw new ValueError(
+      `sgd: nesterov needs momentum above 0 and no dampening, got momentum ${momentum} and dampening ${dampening}`,
+    );
+  }
+  const attrs = { momentum, dampening, nesterov, weightDecay, maximize };
+  return defineOptimizer({
+    name: "sgd",
+    learningRate,
+    packed: momentum === 0 ? [] : ["velocity"],
+    update(p, g, { learningRate: lr, packed: { velocity } }, step) {
+      return sgdUpdate({ p, g, lr, ...(velocity === undefined ? {} : { velocity, step }) }, attrs);
+    },
+  });
+}
