@@ -1,0 +1,196 @@
+/** The fused convolution block: fused program = unfused program = CPU reference, and when it is (not) put in. */
+import { describe, expect, it } from "vitest";
+import { gradients } from "../../src/autograd.ts";
+import type { Backend, CompileOptions } from "../../src/backend.ts";
+import { CpuBackend } from "../../src/cpu/backend.ts";
+import { relu } from "../../src/ops/activation.ts";
+import { add, mul } from "../../src/ops/arithmetic.ts";
+import {
+  convBlockBackwardInputOp,
+  convBlockBackwardWeightOp,
+  convBlockOp,
+} from "../../src/ops/conv-block.ts";
+import { convAttrs } from "../../src/ops/conv-geometry.ts";
+import { type Conv2dOptions, conv2d } from "../../src/ops/conv2d.ts";
+import { maxPool2d } from "../../src/ops/pool.ts";
+import { sum } from "../../src/ops/sum.ts";
+import { Random } from "../../src/random.ts";
+import { type Data, input, type Shape, type Tensor } from "../../src/tensor.ts";
+import { gpuBackend } from "../support/backend.ts";
+import { expectClose } from "../support/close.ts";
+
+interface Case {
+  readonly x: Shape;
+  readonly w: Shape;
+  readonly pool: number | readonly [number, number];
+  readonly options?: Conv2dOptions;
+  readonly bias?: false;
+}
+
+const cases: readonly Case[] = [
+  { x: [5, 1, 28, 28], w: [6, 1, 5, 5], pool: 2, options: { padding: 2 } },
+  { x: [9, 6, 14, 14], w: [16, 6, 5, 5], pool: 2 },
+  { x: [1, 1, 2, 2], w: [1, 1, 1, 1], pool: 2 },
+  { x: [1, 3, 7, 5], w: [2, 3, 3, 3], pool: 2, options: { padding: 1 } },
+  { x: [2, 2, 9, 12], w: [5, 2, 3, 3], pool: 3, options: { padding: 1 }, bias: false },
+  { x: [3, 4, 11, 9], w: [7, 4, 5, 5], pool: 2, options: { padding: [2, 1] } },
+  { x: [2, 3, 13, 14], w: [9, 3, 2, 3], pool: [2, 3], options: { stride: 2, padding: [1, 0, 0, 2] } },
+  { x: [2, 3, 10, 11], w: [4, 3, 3, 2], pool: 2, options: { dilation: 2, padding: 1 } },
+  { x: [17, 8, 8, 8], w: [8, 8, 3, 3], pool: 2, options: { padding: 1 } },
+  { x: [2, 3, 20, 67], w: [17, 3, 3, 3], pool: 2, options: { padding: 1 } },
+  { x: [2, 5, 6, 6], w: [3, 5, 3, 3], pool: 1 },
+];
+
+interface Built {
+  readonly inputs: readonly Tensor[];
+  readonly seed: Tensor;
+  readonly outputs: readonly Tensor[];
+}
+
+function build({ x, w, pool, options, bias }: Case): Built {
+  const inputs = [input(x), input(w), ...(bias === false ? [] : [input([w[0]!])])];
+  const y = maxPool2d(relu(conv2d(inputs[0]!, inputs[1]!, inputs[2], options)), pool);
+  const seed = input(y.shape);
+  return { inputs, seed, outputs: [y, ...gradients(y, inputs, seed)] };
+}
+
+function uniform(shape: Shape, stream: number): Float32Array {
+  const random = new Random(7, stream);
+  const size = shape.reduce((n, d) => n * d, 1);
+  return Float32Array.from({ length: size }, () => 2 * random.uniform() - 1);
+}
+
+async function run(
+  backend: Backend,
+  { inputs, seed }: Built,
+  outputs: readonly Tensor[],
+  options: CompileOptions = {},
+) {
+  const program = await backend.compile({ outputs }, options);
+  inputs.forEach((t, i) => {
+    backend.write(t, uniform(t.shape, i));
+  });
+  if (outputs.length > 1) backend.write(seed, uniform(seed.shape, 9));
+  program.run();
+  const values: Data[] = [];
+  for (const t of outputs) values.push(await program.read(t));
+  return { values, steps: program.describe().steps };
+}
+
+// Weight gradients add up to 5 * 196 products of numbers up to 1.
+const tolerance = { atol: 2e-5 };
+
+describe("fused = unfused = CPU", () => {
+  for (const c of cases) {
+    it(JSON.stringify(c), async () => {
+      const built = build(c);
+      const { outputs } = built;
+      const truth = await run(new CpuBackend({ bits: 64 }), built, outputs);
+      const gpu = await gpuBackend();
+      const fused = await run(gpu, built, outputs);
+      const plain = await run(gpu, built, outputs, { fuse: false });
+      const forward = await run(gpu, built, outputs.slice(0, 1));
+      outputs.forEach((t, i) => {
+        expectClose(`fused output ${i}`, fused.values[i]!, truth.values[i]!, t.shape, tolerance);
+        expectClose(`unfused output ${i}`, plain.values[i]!, truth.values[i]!, t.shape, tolerance);
+      });
+      expect(forward.values[0], "forward alone").toEqual(fused.values[0]);
+      expect(forward.steps.length).toBe(1);
+      expect(fused.steps.length).toBeLessThanOrEqual(4);
+      expect([...forward.steps, ...fused.steps].join()).not.toMatch(/relu[^+]|maxPool2d[^,]/);
+    });
+  }
+});
+
+describe("the ops themselves, CPU bodies against kernels", () => {
+  for (const { x, w, pool, options, bias } of cases) {
+    it(JSON.stringify({ x, w, pool, options }), async () => {
+      const [PKH, PKW] = typeof pool === "number" ? [pool, pool] : pool;
+      const attrs = { ...convAttrs("convBlock", options ?? {}), PKH, PKW };
+      const inputs = [input(x), input(w), ...(bias === false ? [] : [input([w[0]!])])];
+      const [y, code] = convBlockOp.apply(inputs, attrs) as [Tensor, Tensor];
+      const seed = input(y.shape);
+      const size = { H: x[2]!, W: x[3]!, KH: w[2]!, KW: w[3]! };
+      const dx = convBlockBackwardInputOp.one([inputs[1]!, seed, code], { ...attrs, ...size });
+      const gradient = convBlockBackwardWeightOp.apply([inputs[0]!, seed, code], { ...attrs, ...size });
+      const outputs = [y, dx, ...gradient, code];
+      const built = { inputs, seed, outputs };
+      const truth = await run(new CpuBackend({ bits: 64 }), built, outputs);
+      const { values } = await run(await gpuBackend(), built, outputs);
+      outputs.forEach((t, i) => {
+        expectClose(`output ${i}`, values[i]!, truth.values[i]!, t.shape, tolerance);
+      });
+    });
+  }
+});
+
+describe("the rewrite", () => {
+  const small: Case = { x: [2, 2, 6, 6], w: [3, 2, 3, 3], pool: 2 };
+
+  it("breaks ties and flat windows as the parts do", async () => {
+    const built = build({ x: [1, 1, 4, 4], w: [1, 1, 1, 1], pool: 2, bias: false });
+    const data = [
+      Float32Array.of(1, 1, -1, -1, 1, 1, -1, -1, 0, 0, 2, 3, 0, 0, 3, 3),
+      Float32Array.of(1),
+      Float32Array.of(5, 6, 7, 8),
+    ];
+    const gpu = await gpuBackend();
+    const program = await gpu.compile({ outputs: built.outputs });
+    [...built.inputs, built.seed].forEach((t, i) => {
+      gpu.write(t, data[i]!);
+    });
+    program.run();
+    expect([...(await program.read(built.outputs[0]!))]).toEqual([1, 0, 0, 3]);
+    expect([...(await program.read(built.outputs[1]!))]).toEqual([
+      5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0,
+    ]);
+  });
+
+  it("leaves out what nobody wants", async () => {
+    const built = build(small);
+    const { steps } = await run(await gpuBackend(), built, [built.outputs[0]!, built.outputs[2]!]);
+    expect(steps.join()).not.toMatch(/BackwardInput/);
+  });
+
+  it("stays away when something between is read", async () => {
+    const x = input(small.x);
+    const w = input(small.w);
+    const active = relu(conv2d(x, w));
+    const program = await (await gpuBackend()).compile({ outputs: [maxPool2d(active, 2), sum(active)] });
+    expect(program.describe().steps).toContain("maxPool2d");
+  });
+
+  it("stays away when windows overlap, when a variant is forced, and from second derivatives", async () => {
+    const gpu = await gpuBackend();
+    const x = input(small.x);
+    const w = input(small.w);
+    const overlapping = maxPool2d(relu(conv2d(x, w)), 2, { stride: 1 });
+    expect((await gpu.compile({ outputs: [overlapping] })).describe().steps).toContain("maxPool2d");
+
+    const y = maxPool2d(relu(conv2d(x, w)), 2);
+    const forced = await gpu.compile({ outputs: [y] }, { variants: { conv2d: "im2col" } });
+    expect(forced.describe().steps).toContain("maxPool2d");
+
+    const built = { inputs: [x, w], seed: x, outputs: gradients(sum(mul(y, y)), [w]) };
+    const twice = gradients(sum(mul(built.outputs[0]!, built.outputs[0]!)), [w]);
+    const truth = await run(new CpuBackend({ bits: 64 }), built, twice);
+    const got = await run(gpu, built, twice);
+    // Squares of sums of 32 products.
+    expectClose("second derivative", got.values[0]!, truth.values[0]!, small.w, { atol: 1e-3, rtol: 1e-4 });
+  });
+
+  it("serves two blocks in a row and a weight used twice", async () => {
+    const x = input([2, 2, 14, 14]);
+    const w = input([2, 2, 3, 3]);
+    const block = (t: Tensor) => maxPool2d(relu(conv2d(t, w, undefined, { padding: 1 })), 2);
+    const y = block(add(block(x), 0.1));
+    const seed = input(y.shape);
+    const built = { inputs: [x, w], seed, outputs: [y, ...gradients(y, [x, w], seed)] };
+    const truth = await run(new CpuBackend({ bits: 64 }), built, built.outputs);
+    const { values, steps } = await run(await gpuBackend(), built, built.outputs);
+    built.outputs.forEach((t, i) => {
+      expectClose(`output ${i}`, values[i]!, truth.values[i]!, t.shape, tolerance);
+    });
+    expect(steps.filter((s) => s.startsWith("conv2d+relu+maxPool2d"))).toHaveLength(2);
+  });
+});
