@@ -1,0 +1,244 @@
+/**
+ * Linear layers in PyTorch's layout, float32: y = activation(x wᵀ + b). The three gradients come out of one dispatch,
+ * with the slope of the activation that made x multiplied into dx where a rewrite says so.
+ */
+import code from "../../shaders/linear.wgsl?raw";
+import { type DefinedOp, defineOp, expectSpec, shapeError, spread } from "../op.ts";
+import type { Rewrite } from "../plan/graph.ts";
+import { Shader } from "../shader.ts";
+import { type Shape, type Spec, sameShape, sizeOf, type Tensor } from "../tensor.ts";
+import {
+  ACTIVATION,
+  activate,
+  reluBackwardOp,
+  reluOp,
+  sigmoidBackwardOp,
+  sigmoidOp,
+  slope,
+  tanhBackwardOp,
+  tanhOp,
+} from "./activation.ts";
+import { add } from "./arithmetic.ts";
+import { expand } from "./copy.ts";
+import { matmul, productKernels } from "./matmul.ts";
+import { reshape } from "./reshape.ts";
+
+const shader = new Shader("linear.wgsl", code);
+
+/** The activations that can be fused, by op. */
+const ACTIVATED = [
+  { code: ACTIVATION.relu, forward: reluOp, backward: reluBackwardOp },
+  { code: ACTIVATION.sigmoid, forward: sigmoidOp, backward: sigmoidBackwardOp },
+  { code: ACTIVATION.tanh, forward: tanhOp, backward: tanhBackwardOp },
+] as const;
+
+interface Attrs {
+  /** Code of the activation at the end, of ACTIVATION. */
+  readonly activation: number;
+}
+
+/** x [N, IN], w [OUT, IN], b [OUT] -> y [N, OUT]. */
+export const linearOp: DefinedOp<Attrs> = defineOp({
+  name: "linear",
+  args: ["x", "w", "b"],
+  results: ["y"],
+  variants: ["register"],
+  plan(inputs, { activation }: Attrs) {
+    const { N, IN, OUT } = sizes("linear", inputs);
+    const b = inputs[2];
+    if (b !== undefined && (b.dtype !== "f32" || !sameShape(b.shape, [OUT])))
+      throw shapeError("linear", `bias must be f32[${OUT}], one number per row of w`, inputs);
+    return {
+      outputs: [{ shape: [N, OUT], dtype: "f32" }],
+      constants: { N, IN, OUT, activation, BIAS: b !== undefined },
+    };
+  },
+  cpu({ x, w, b, y }, { N, IN, OUT, activation, BIAS }) {
+    for (let n = 0; n < N; n++) {
+      for (let o = 0; o < OUT; o++) {
+        let sum = BIAS ? b[o]! : 0;
+        for (let i = 0; i < IN; i++) sum += x[n * IN + i]! * w[o * IN + i]!;
+        y[n * OUT + o] = activate(activation, sum);
+      }
+    }
+  },
+  kernels({ N, IN, OUT, activation, BIAS }, env) {
+    return productKernels(
+      {
+        product: { M: N, N: OUT, K: IN, AM: IN, AK: 1, BK: 1, BN: IN },
+        bind: [["a", "x"], ["b", "w"], ["bias", BIAS ? "b" : "w"], "y"],
+        activation,
+        ...(BIAS ? { bias: 1 } : {}),
+      },
+      env,
+    );
+  },
+  backward: ({ inputs: [x, w], outputs: [y], grads: [dy], needs, attrs }) => {
+    const before = ACTIVATED.find((a) => a.code === attrs.activation);
+    const g = before === undefined ? dy! : before.backward.one([dy!, y!], {});
+    const [needsX = false, needsW = false, needsB = false] = needs;
+    const grads = linearBackwardOp.apply([x!, w!, g], {
+      activation: ACTIVATION.none,
+      needsX,
+      needsW,
+      needsB,
+    });
+    return grads.filter((_, i) => i < needs.length).map((t, i) => (needs[i] ? t : undefined));
+  },
+});
+
+interface BackwardAttrs {
+  /** Code of the activation whose output `mask` is. */
+  readonly activation: number;
+  readonly needsX: boolean;
+  readonly needsW: boolean;
+  readonly needsB: boolean;
+}
+
+/** x [N, IN], w [OUT, IN], dy [N, OUT], mask [N, IN] -> dx, dw, db; those not needed are single unset elements. */
+export const linearBackwardOp: DefinedOp<BackwardAttrs> = defineOp({
+  name: "linearBackward",
+  args: ["x", "w", "dy", "mask"],
+  results: ["dx", "dw", "db"],
+  variants: ["register"],
+  plan(inputs, { activation, needsX, needsW, needsB }: BackwardAttrs) {
+    const { N, IN, OUT } = sizes("linearBackward", inputs);
+    const [, , dy, mask] = inputs;
+    if (dy === undefined || dy.dtype !== "f32" || !sameShape(dy.shape, [N, OUT]))
+      throw shapeError("linearBackward", `dy must be f32[${N}, ${OUT}]`, inputs);
+    if ((mask !== undefined) !== (activation !== ACTIVATION.none))
+      throw shapeError("linearBackward", "mask and activation go together", inputs);
+    if (mask !== undefined && (mask.dtype !== "f32" || !sameShape(mask.shape, [N, IN])))
+      throw shapeError("linearBackward", `mask must be f32[${N}, ${IN}]`, inputs);
+    const spec = (needed: boolean, shape: Shape): Spec => ({ shape: needed ? shape : [1], dtype: "f32" });
+    return {
+      outputs: [spec(needsX, [N, IN]), spec(needsW, [OUT, IN]), spec(needsB, [OUT])],
+      constants: { N, IN, OUT, activation, needsX, needsW, needsB },
+    };
+  },
+  cpu({ x, w, dy, mask, dx, dw, db }, { N, IN, OUT, activation, needsX, needsW, needsB }) {
+    for (let n = 0; needsX && n < N; n++) {
+      for (let i = 0; i < IN; i++) {
+        let sum = 0;
+        for (let o = 0; o < OUT; o++) sum += dy[n * OUT + o]! * w[o * IN + i]!;
+        dx[n * IN + i] = activation === ACTIVATION.none ? sum : sum * slope(activation, mask[n * IN + i]!);
+      }
+    }
+    for (let o = 0; needsW && o < OUT; o++) {
+      for (let i = 0; i < IN; i++) {
+        let sum = 0;
+        for (let n = 0; n < N; n++) sum += dy[n * OUT + o]! * x[n * IN + i]!;
+        dw[o * IN + i] = sum;
+      }
+    }
+    for (let o = 0; needsB && o < OUT; o++) {
+      let sum = 0;
+      for (let n = 0; n < N; n++) sum += dy[n * OUT + o]!;
+      db[o] = sum;
+    }
+  },
+  kernels({ N, IN, OUT, activation, needsX, needsW, needsB }, _env) {
+    const LANES = 8;
+    const TILES = Math.ceil(IN / (4 * LANES));
+    const INPUT_GROUPS = needsX ? TILES * Math.ceil(N / 8) : 0;
+    const WEIGHT_GROUPS = needsW ? TILES * Math.ceil(OUT / 8) : 0;
+    const BIAS_GROUPS = needsB ? Math.ceil(OUT / LANES) : 0;
+    return {
+      kernels: [
+        {
+          shader,
+          entry: "backward",
+          bind: ["x", "w", "dy", ["mask", activation === ACTIVATION.none ? "x" : "mask"], "dx", "dw", "db"],
+          constants: { LANES, TILES, INPUT_GROUPS, WEIGHT_GROUPS },
+          groups: spread(Math.max(1, INPUT_GROUPS + WEIGHT_GROUPS + BIAS_GROUPS)),
+        },
+      ],
+    };
+  },
+  // Before fusion: no mask. dx = dy w, dw = dyᵀ x, db = sum of dy, each of them linear in both factors.
+  backward: ({ inputs: [x, w, dy, mask], grads: [gx, gw, gb], needs }) => {
+    if (mask !== undefined) return [];
+    const total = (...terms: (Tensor | undefined)[]): Tensor | undefined =>
+      terms.reduce((a, t) => (a === undefined ? t : t === undefined ? a : add(a, t)), undefined);
+    return [
+      needs[0] && gw !== undefined ? matmul(dy!, gw) : undefined,
+      needs[1] && gx !== undefined ? matmul(dy!, gx, { transposeA: true }) : undefined,
+      needs[2]
+        ? total(
+            gx && matmul(gx, w!, { transposeB: true }),
+            gw && matmul(x!, gw, { transposeB: true }),
+            gb && expand(gb, dy!.shape),
+          )
+        : undefined,
+    ];
+  },
+});
+
+function sizes(op: string, [x, w]: readonly Spec[]): { N: number; IN: number; OUT: number } {
+  const [N, IN] = expectSpec(op, "x", x, 2).shape as [number, number];
+  const [OUT, columns] = expectSpec(op, "w", w, 2).shape as [number, number];
+  if (columns !== IN) throw shapeError(op, `x has ${IN} features, w expects ${columns}`, [x!, w!]);
+  return { N, IN, OUT };
+}
+
+/**
+ * x wᵀ + b: `x [..., in]`, `w [out, in]`, `b [out]` (may be left out) -> `[..., out]`, float32, weights laid out as in
+ * PyTorch. Throws ShapeError when sizes disagree.
+ */
+export function linear(x: Tensor, w: Tensor, b?: Tensor): Tensor {
+  if (x.rank === 0) throw shapeError("linear", "x must have at least one axis", [x, w]);
+  const lead = x.shape.slice(0, -1);
+  const rows = x.rank === 2 ? x : reshape(x, [sizeOf(lead), x.shape.at(-1)!]);
+  const y = linearOp.one(b === undefined ? [rows, w] : [rows, w, b], { activation: ACTIVATION.none });
+  return x.rank === 2 ? y : reshape(y, [...lead, y.shape[1]!]);
+}
+
+/**
+ * relu, sigmoid or tanh of a linear layer becomes part of it where nothing else reads the value before: the gradient
+ * of these asks for the value after only.
+ */
+export const fuseLinearActivations: Rewrite = (graph) => {
+  const replaced = new Map<Tensor, Tensor>();
+  for (const node of graph.nodes) {
+    const activation = ACTIVATED.find((a) => a.forward === node.op);
+    const before = node.inputs[0];
+    if (activation === undefined || before === undefined || before.node.op !== linearOp) continue;
+    if (graph.users(before).length > 1 || graph.isOutput(before)) continue;
+    const { inputs, attrs, label } = before.node;
+    if ((attrs as Attrs).activation !== ACTIVATION.none) continue;
+    replaced.set(node.outputs[0]!, linearOp.one(inputs, { activation: activation.code }, label));
+  }
+  return replaced;
+};
+
+/**
+ * The gradient of an activation, taken of a linear layer's dx and of nothing else, is multiplied in while dx is
+ * computed. Reshapes between the two are looked through.
+ */
+export const fuseLinearSlopes: Rewrite = (graph) => {
+  const replaced = new Map<Tensor, Tensor>();
+  for (const node of graph.nodes) {
+    const activation = ACTIVATED.find((a) => a.backward === node.op);
+    const [dx, y] = node.inputs;
+    if (activation === undefined || dx === undefined || y === undefined) continue;
+    let plain = dx;
+    const alone = () => graph.users(plain).length === 1 && !graph.isOutput(plain);
+    while (alone() && plain.node.op.view === "reshape") plain = plain.node.inputs[0]!;
+    if (!alone() || plain.node.op !== linearBackwardOp || plain.index !== 0 || plain.node.inputs.length > 3)
+      continue;
+    const { inputs, attrs, label, outputs } = plain.node;
+    const mask = sameShape(y.shape, plain.shape) ? y : reshape(y, plain.shape);
+    const fused = linearBackwardOp.apply(
+      [...inputs, mask],
+      { ...(attrs as BackwardAttrs), activation: activation.code },
+      label,
+    );
+    const masked = fused[0]!;
+    replaced.set(
+      node.outputs[0]!,
+      sameShape(masked.shape, node.outputs[0]!.shape) ? masked : reshape(masked, node.outputs[0]!.shape),
+    );
+    for (const i of [1, 2]) replaced.set(outputs[i]!, fused[i]!);
+  }
+  return replaced;
+};

@@ -1,0 +1,172 @@
+/** linear: forward, the three gradients, fused activations and slopes against the parts, goldens, every variant. */
+import { describe, expect, it } from "vitest";
+import { gradients } from "../../src/autograd.ts";
+import { CpuBackend } from "../../src/cpu/backend.ts";
+import { relu, sigmoid, tanh } from "../../src/ops/activation.ts";
+import { add, mul } from "../../src/ops/arithmetic.ts";
+import { linear } from "../../src/ops/linear.ts";
+import { reshape } from "../../src/ops/reshape.ts";
+import { sum } from "../../src/ops/sum.ts";
+import { input, type Tensor } from "../../src/tensor.ts";
+import { gpuBackend } from "../support/backend.ts";
+import { checkOp, type OpCase } from "../support/check-op.ts";
+import { checkGoldens } from "../support/golden.ts";
+
+const variants = [{}, { linear: "register", linearBackward: "register" }];
+
+const sizes: readonly (readonly [N: number, IN: number, OUT: number])[] = [
+  [1, 1, 1],
+  [1, 7, 3],
+  [8, 32, 16],
+  [7, 31, 15],
+  [9, 33, 17],
+  [64, 84, 10],
+  [3, 130, 65],
+  [130, 5, 2],
+];
+
+const withBias = sizes.map(
+  ([N, IN, OUT]): OpCase => ({
+    name: `[${N}, ${IN}] -> [${N}, ${OUT}]`,
+    inputs: [{ shape: [N, IN] }, { shape: [OUT, IN] }, { shape: [OUT] }],
+    build: (x, w, b) => linear(x!, w!, b),
+  }),
+);
+// Sums of up to 130 products of numbers up to 1 in float32: rounding grows with the length, not with the result.
+const tolerance = { atol: 1e-5 };
+checkOp("linear", withBias, { variants, ...tolerance });
+
+checkOp(
+  "linear, what is needed",
+  [
+    { name: "no bias", inputs: [{ shape: [9, 17] }, { shape: [5, 17] }], build: (x, w) => linear(x!, w!) },
+    {
+      name: "no dx",
+      inputs: [{ shape: [9, 17], gradient: false }, { shape: [5, 17] }, { shape: [5] }],
+      build: (x, w, b) => linear(x!, w!, b),
+    },
+    {
+      name: "dx only",
+      inputs: [{ shape: [9, 17] }, { shape: [5, 17], gradient: false }, { shape: [5], gradient: false }],
+      build: (x, w, b) => linear(x!, w!, b),
+    },
+    {
+      name: "db only",
+      inputs: [{ shape: [9, 17], gradient: false }, { shape: [5, 17], gradient: false }, { shape: [5] }],
+      build: (x, w, b) => linear(x!, w!, b),
+    },
+    {
+      name: "x of rank 1",
+      inputs: [{ shape: [17] }, { shape: [5, 17] }, { shape: [5] }],
+      build: (x, w, b) => linear(x!, w!, b),
+    },
+    {
+      name: "x of rank 4",
+      inputs: [{ shape: [2, 3, 2, 17] }, { shape: [5, 17] }, { shape: [5] }],
+      build: (x, w, b) => linear(x!, w!, b),
+    },
+  ],
+  { variants, ...tolerance },
+);
+
+const activations = { relu, sigmoid, tanh };
+for (const [name, activation] of Object.entries(activations)) {
+  const cases = sizes.map(
+    ([N, IN, OUT]): OpCase => ({
+      name: `two layers, [${N}, ${IN}] -> ${OUT} -> 3`,
+      inputs: [
+        { shape: [N, IN] },
+        { shape: [OUT, IN] },
+        { shape: [OUT] },
+        { shape: [3, OUT] },
+        { shape: [3], range: [0, 1] },
+      ],
+      build: (x, w, b, w2, b2) => activation(linear(activation(linear(x!, w!, b)), w2!, b2)),
+    }),
+  );
+  checkOp(`linear with ${name} fused`, cases, { variants, fuse: true, ...tolerance });
+}
+
+describe("fusion", () => {
+  const labels = async (outputs: readonly Tensor[]) => {
+    const gpu = await gpuBackend();
+    return (await gpu.compile({ outputs })).describe().steps;
+  };
+  const x = input([4, 6]);
+  const [w, b, w2] = [input([5, 6]), input([5]), input([3, 5])];
+
+  it("takes two layers and their gradients down to four dispatches", async () => {
+    const y = linear(relu(linear(x, w, b)), w2);
+    const seed = input([4, 3]);
+    const steps = await labels([y, ...gradients(y, [w, b, w2], seed)]);
+    expect(steps).toEqual(["linear", "linear", "linearBackward", "linearBackward"]);
+  });
+  it("looks through a reshape between the layers", async () => {
+    const y = linear(reshape(relu(reshape(linear(x, w, b), [2, 2, 5])), [4, 5]), w2);
+    const steps = await labels(gradients(y, [w], input([4, 3])));
+    expect(steps).toEqual(["linear", "relu", "linearBackward", "linearBackward"]);
+  });
+  it("leaves an activation alone whose input is read elsewhere", async () => {
+    const before = linear(x, w, b);
+    expect(await labels([relu(before), before])).toEqual(["linear", "relu"]);
+    expect(await labels([relu(before), mul(before, 2)])).toEqual(["linear", "relu", "mulScalar"]);
+  });
+  it("leaves a slope alone whose dx is read elsewhere", async () => {
+    const h = relu(linear(x, w, b));
+    const y = linear(h, w2);
+    const steps = await labels(gradients(y, [h, w], input([4, 3])));
+    expect(steps).toContain("reluBackward");
+  });
+});
+
+it("second derivatives agree with float64 differences", async () => {
+  const [x, w, b] = [input([2, 3]), input([4, 3]), input([4])];
+  const seeds = [input([2, 3]), input([4, 3]), input([4])];
+  const y = linear(x, w, b);
+  const first = gradients(sum(mul(mul(y, y), y)), [x, w, b]);
+  const inner = first.map((g, i) => sum(mul(g, seeds[i]!))).reduce((p, q) => add(p, q));
+  const second = gradients(inner, [x, w, b]);
+  const cpu = new CpuBackend({ bits: 64 });
+  const program = await cpu.compile({ outputs: [inner, ...second] });
+  const values = [x, w, b, ...seeds].map((t, k) => {
+    const data = Float64Array.from({ length: t.size }, (_, i) => Math.sin(1 + 3 * k + 1.7 * i));
+    cpu.write(t, data);
+    return data;
+  });
+  const at = async (t: Tensor) => {
+    program.run();
+    return program.read(t);
+  };
+  for (const [k, leaf] of [x, w, b].entries()) {
+    const analytic = await at(second[k]!);
+    for (let i = 0; i < leaf.size; i++) {
+      const moved = async (h: number) => {
+        const data = values[k]!.slice();
+        data[i]! += h;
+        cpu.write(leaf, data);
+        return (await at(inner))[0]!;
+      };
+      const numeric = ((await moved(1e-5)) - (await moved(-1e-5))) / 2e-5;
+      cpu.write(leaf, values[k]!);
+      expect(analytic[i]).toBeCloseTo(numeric, 5);
+    }
+  }
+});
+
+checkGoldens("linear", { linear: ({ x, weight, bias }) => linear(x!, weight!, bias) }, { variants });
+
+describe("linear refuses", () => {
+  it("sizes that disagree", () => {
+    expect(() => linear(input([4, 6]), input([5, 7]))).toThrow(
+      /linear: x has 6 features, w expects 7, got f32\[4, 6\], f32\[5, 7\]/,
+    );
+    expect(() => linear(input([4, 6]), input([5, 6]), input([6]))).toThrow(/linear: bias must be f32\[5\]/);
+    expect(() => linear(input([4, 6]), input([5, 6]), input([5, 1]))).toThrow(
+      /linear: bias must be f32\[5\]/,
+    );
+  });
+  it("scalars and integers", () => {
+    expect(() => linear(input([]), input([5, 6]))).toThrow(/linear: x must have at least one axis/);
+    expect(() => linear(input([4, 6], "u32"), input([5, 6]))).toThrow(/linear: x must be f32 of rank 2/);
+  });
+});
