@@ -99,7 +99,9 @@ function dtypeOf(t: GoldenTensor): DType {
 async function load(folder: string, t: GoldenTensor): Promise<Data> {
   if (t.data !== undefined) {
     const numbers = t.data.map(Number);
-    return t.dtype === "int32" ? Int32Array.from(numbers) : Float64Array.from(numbers);
+    if (t.dtype === "int32") return Int32Array.from(numbers);
+    // Decimals of a float32 stand for the float32, which they name but do not equal.
+    return t.dtype === "float64" ? Float64Array.from(numbers) : Float32Array.from(numbers);
   }
   const { buffer } = await readFixture(`${folder}/${t.bin}`);
   if (t.dtype === "int32") return new Int32Array(buffer);
