@@ -52,6 +52,8 @@ export interface Backend {
   readonly submitMilliseconds: number;
   /** The host's files, if it has any. */
   readonly files?: FileStore | undefined;
+  /** Opens another device of the same kind, after this one was lost. */
+  readonly reopen?: (() => Promise<Backend>) | undefined;
   /** True when some compiled graph has put `leaf` here. */
   holds(leaf: Tensor): boolean;
   /** Writes an input or state. Its length must be the tensor's size. */

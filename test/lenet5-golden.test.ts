@@ -80,7 +80,7 @@ async function follow(backend: Backend, options: CompileOptions, tolerance: numb
   expect((await look.read(correct))[0]).toBe(golden.correct_before_each_step[0]);
   for (const [i, name] of [...named.keys()].entries()) {
     const gradient = await look.read(grads[i] as Tensor);
-    const norm = Math.sqrt(gradient.reduce((sum, v) => sum + v * v, 0));
+    const norm = Math.sqrt(Array.from(gradient).reduce((sum, v) => sum + v * v, 0));
     const expected = golden.gradient_l2_norms_at_step0[name] as number;
     expect(Math.abs(norm / expected - 1), `gradient norm of ${name}`).toBeLessThan(tolerance);
   }

@@ -14,7 +14,7 @@ export async function openDevice({ backend = "auto" }: OpenOptions = {}): Promis
   if (backend === "cpu") return new CpuBackend();
   const gpu = navigator.gpu as GPU | undefined;
   const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" });
-  if (adapter) return GpuBackend.open(adapter);
+  if (adapter) return GpuBackend.open(adapter, { reopen: () => openDevice({ backend }) });
   if (backend === "auto") return new CpuBackend();
   throw new DeviceError(
     gpu === undefined

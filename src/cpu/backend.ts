@@ -7,7 +7,7 @@ import { GraphError } from "../errors.ts";
 import { argName } from "../op.ts";
 import { copy } from "../ops/copy.ts";
 import type { GraphSpec } from "../plan/graph.ts";
-import { checkLength, initialData } from "../plan/initial.ts";
+import { checkLength, firstValues } from "../plan/initial.ts";
 import { makePlan, type Plan } from "../plan/plan.ts";
 import { bytesOf, type Home, type Root } from "../plan/storage.ts";
 import type { Data, DType, Node, Tensor } from "../tensor.ts";
@@ -26,7 +26,6 @@ export class CpuBackend implements Backend {
   readonly adapter: string;
   readonly #floatBytes: 4 | 8;
   readonly #leaves = new Map<Tensor, Data>();
-  #drawn = 0;
 
   constructor(options: CpuOptions = {}) {
     const bits = options.bits ?? 32;
@@ -81,9 +80,11 @@ export class CpuBackend implements Backend {
 
   /** Makes leaves that are new here; leaves of a pack are moved into one array, keeping their values. */
   #placeLeaves(plan: Plan, seed: number): void {
-    for (const leaf of plan.graph.leaves()) {
+    const leaves = plan.graph.leaves();
+    const firstValue = firstValues(leaves, seed);
+    for (const leaf of leaves) {
       if (!this.#leaves.has(leaf)) {
-        this.#leaves.set(leaf, this.#make(leaf, initialData(leaf, seed, this.#drawn++)));
+        this.#leaves.set(leaf, this.#make(leaf, firstValue(leaf)));
       }
     }
   }

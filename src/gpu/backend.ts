@@ -15,30 +15,35 @@ export interface GpuOptions extends DeviceOptions {
   /** Default 16, about a frame. */
   readonly submitMilliseconds?: number;
   readonly files?: FileStore | undefined;
+  /** How to get another device when this one is lost. */
+  readonly reopen?: () => Promise<Backend>;
   /** Called by `close` once the device is destroyed. */
   readonly onClose?: () => Promise<void>;
 }
 
 export class GpuBackend implements Backend {
   readonly kind = "webgpu";
+  readonly submitMilliseconds: number;
+  readonly files: FileStore | undefined;
+  readonly reopen: (() => Promise<Backend>) | undefined;
   readonly #memory: LeafMemory;
   readonly #pipelines: PipelineCache;
   readonly #onClose: (() => Promise<void>) | undefined;
 
   private constructor(
     readonly device: GpuDevice,
-    readonly submitMilliseconds: number,
-    readonly files: FileStore | undefined,
-    onClose: (() => Promise<void>) | undefined,
+    options: GpuOptions,
   ) {
-    this.#onClose = onClose;
     this.#memory = new LeafMemory(device);
     this.#pipelines = new PipelineCache(device);
+    this.submitMilliseconds = options.submitMilliseconds ?? 16;
+    this.files = options.files;
+    this.reopen = options.reopen;
+    this.#onClose = options.onClose;
   }
 
   static async open(adapter: GPUAdapter, options: GpuOptions = {}): Promise<GpuBackend> {
-    const device = await GpuDevice.open(adapter, options);
-    return new GpuBackend(device, options.submitMilliseconds ?? 16, options.files, options.onClose);
+    return new GpuBackend(await GpuDevice.open(adapter, options), options);
   }
 
   get adapter(): string {

@@ -72,6 +72,14 @@ export class GpuDevice {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
+  /** Throws what lies behind a rejected promise of this device: that it was lost, as a rule, else `cause` itself. */
+  async explain(cause: unknown): Promise<never> {
+    // The device's own promise may resolve a little after the one that was rejected because of it.
+    await Promise.race([this.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
+    this.check();
+    throw cause;
+  }
+
   /** Runs `make` and throws a DeviceError naming `what` if WebGPU found fault with it or memory ran out. */
   async guard<T>(what: string, make: () => T | Promise<T>): Promise<T> {
     this.check();

@@ -3,7 +3,6 @@
  * when a pack arrives after its states, their values move and programs bind anew.
  */
 import { GraphError } from "../errors.ts";
-import { initialData } from "../plan/initial.ts";
 import { packLayout, paddedWords } from "../plan/storage.ts";
 import type { Data, DType, Tensor } from "../tensor.ts";
 import type { GpuDevice } from "./device.ts";
@@ -22,7 +21,6 @@ interface Resident extends Place {
 export class LeafMemory {
   readonly #places = new Map<Tensor, Resident>();
   readonly #staging = new Map<number, GPUBuffer[]>();
-  #drawn = 0;
   /** Grows whenever places change, so that programs know to make their bind groups anew. */
   generation = 0;
 
@@ -40,20 +38,20 @@ export class LeafMemory {
     return this.#places.has(leaf);
   }
 
-  /** Makes sure that `leaf` has a place, with its first value. */
-  ensure(leaf: Tensor, seed: number): Place {
+  /** Makes sure that `leaf` has a place, with its first value if it is new. */
+  ensure(leaf: Tensor, firstValue: (leaf: Tensor) => Data): Place {
     const known = this.#places.get(leaf);
     if (known !== undefined) return known;
     const buffer = this.device.createBuffer(leaf.label, paddedWords(leaf.size) * 4);
     const place = { buffer, offset: 0, pack: undefined };
     this.#places.set(leaf, place);
-    const data = initialData(leaf, seed, this.#drawn++);
+    const data = firstValue(leaf);
     if (data.some((v) => v !== 0)) this.write(leaf, data);
     return place;
   }
 
   /** Makes sure that `leaves` lie in one buffer in pack order, moving them there if they don't yet. */
-  ensurePack(label: string, leaves: readonly Tensor[], seed: number): Place {
+  ensurePack(label: string, leaves: readonly Tensor[], firstValue: (leaf: Tensor) => Data): Place {
     const { offsets, words } = packLayout(leaves.map((t) => t.size));
     const known = leaves.map((t) => this.#places.get(t));
     const first = known[0];
@@ -72,7 +70,7 @@ export class LeafMemory {
       const offset = (offsets[i] as number) * 4;
       this.#places.set(leaf, { buffer, offset, pack: label });
       if (old === undefined) {
-        const data = initialData(leaf, seed, this.#drawn++);
+        const data = firstValue(leaf);
         if (data.some((v) => v !== 0)) this.write(leaf, data);
       } else {
         const encoder = this.device.raw.createCommandEncoder({ label: `move ${leaf.label}` });
@@ -106,8 +104,7 @@ export class LeafMemory {
     try {
       await staging.mapAsync(GPUMapMode.READ);
     } catch (cause) {
-      this.device.check();
-      throw cause;
+      return this.device.explain(cause);
     }
     const copy = staging.getMappedRange().slice(0);
     staging.unmap();

@@ -5,6 +5,7 @@
 import type { Program, ProgramDescription } from "../backend.ts";
 import { DeviceError, GraphError } from "../errors.ts";
 import { argName, type Kernel } from "../op.ts";
+import { firstValues } from "../plan/initial.ts";
 import type { Plan } from "../plan/plan.ts";
 import { baseOf, type Home, paddedWords, type Root } from "../plan/storage.ts";
 import type { Data, Node, Tensor } from "../tensor.ts";
@@ -100,7 +101,7 @@ export class GpuProgram implements Program {
   }
 
   async finished(): Promise<void> {
-    await this.device.raw.queue.onSubmittedWorkDone();
+    await this.device.raw.queue.onSubmittedWorkDone().catch((cause: unknown) => this.device.explain(cause));
     this.device.check();
   }
 
@@ -157,15 +158,17 @@ export class GpuProgram implements Program {
   }
 
   #placeLeaves(seed: number): void {
+    const leaves = this.plan.graph.leaves();
+    const firstValue = firstValues(leaves, seed);
     const packed = new Set<Tensor>();
     for (const node of this.plan.graph.nodes) {
       const bases = node.inputs.map(baseOf);
       if (node.op.view !== "pack" || bases[0]?.leaf === undefined) continue;
       const root = (this.plan.storage.homes.get(node.outputs[0] as Tensor) as Home).root;
-      this.#buffers.set(root, this.memory.ensurePack(node.label, bases, seed));
+      this.#buffers.set(root, this.memory.ensurePack(node.label, bases, firstValue));
       for (const t of bases) packed.add(t);
     }
-    for (const leaf of this.plan.graph.leaves()) if (!packed.has(leaf)) this.memory.ensure(leaf, seed);
+    for (const leaf of leaves) if (!packed.has(leaf)) this.memory.ensure(leaf, firstValue);
   }
 
   #makeBuffers(): void {

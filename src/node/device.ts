@@ -48,7 +48,13 @@ export async function openDevice(options: OpenOptions = {}): Promise<Backend> {
     );
     if (kind === "software") onNotice(`No GPU found; using the software adapter ${driver}.`);
     const limits = options.limits ?? "best";
-    return await GpuBackend.open(adapter, { limits, files, submitMilliseconds: SUBMIT_MILLISECONDS, onClose: close });
+    return await GpuBackend.open(adapter, {
+      limits,
+      files,
+      submitMilliseconds: SUBMIT_MILLISECONDS,
+      reopen: () => openDevice(options),
+      onClose: close,
+    });
   } catch (error) {
     if (backend === "webgpu") throw error;
     onNotice(`No WebGPU adapter; using the CPU reference, which is slow. (${(error as Error).message})`);

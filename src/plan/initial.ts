@@ -9,7 +9,17 @@ export function makeData(dtype: DType, length: number): Data {
   return dtype === "i32" ? new Int32Array(length) : new Uint32Array(length);
 }
 
-/** The value that `leaf` starts with; `stream` numbers the drawn leaves of a program so that they differ. */
+/**
+ * What each of a program's leaves starts with. Those that are drawn have a stream each, numbered in the order in which
+ * they were made: the same on every backend, with and without fusion, whatever was compiled before.
+ */
+export function firstValues(leaves: readonly Tensor[], seed: number): (leaf: Tensor) => Data {
+  const drawn = leaves.filter(({ leaf }) => leaf?.kind === "state" && typeof leaf.initial === "function");
+  const streams = new Map([...drawn].sort((a, b) => a.node.id - b.node.id).map((leaf, i) => [leaf, i]));
+  return (leaf) => initialData(leaf, seed, streams.get(leaf) ?? 0);
+}
+
+/** The value that `leaf` starts with, drawn from stream `stream` of `seed` if it is drawn. */
 export function initialData(leaf: Tensor, seed: number, stream: number): Data {
   const kind = leaf.leaf;
   if (kind?.kind === "constant") return kind.data;

@@ -84,7 +84,8 @@ export function loadStates(bytes: Uint8Array, states: RunStates, file: string): 
   const step = take(STEP, states.step);
   if (step !== undefined) values.set(states.step, step);
   const unknown = [...byName.keys()].filter((name) => !name.startsWith("optimizer."));
-  if (unknown.length > 0) throw new FormatError(`${file}: holds ${unknown.join(", ")}, which the model does not have`);
+  if (unknown.length > 0)
+    throw new FormatError(`${file}: holds ${unknown.join(", ")}, which the model does not have`);
   return values;
 }
 

@@ -41,6 +41,14 @@ export type TrainEvent =
       readonly secondsLeft: number;
     })
   | ({ readonly event: "epoch" } & EpochRecord)
+  | {
+      /** The device was lost; another one took over from the last snapshot. */
+      readonly event: "recovered";
+      readonly epoch: number;
+      /** Steps of the whole run that were done at the snapshot. */
+      readonly step: number;
+      readonly message: string;
+    }
   | { readonly event: "end"; readonly history: History };
 
 /** A listener on a run. May return a promise, which is waited for. */

@@ -1,11 +1,18 @@
-/** The training loop: epochs of submits, events on the way, evaluation after each epoch. */
+/**
+ * The training loop: epochs of submits, events on the way, evaluation after each epoch. A lost device is replaced and
+ * training goes on from the last save point.
+ */
 import type { Dataset } from "../data/dataset.ts";
-import type { Callback, EpochRecord, History, TrainEvent } from "./events.ts";
-import type { FitOptions, Trainer, TrainProgram } from "./trainer.ts";
-import type { StepRunner } from "./runner.ts";
+import { DeviceLostError } from "../errors.ts";
+import type { Callback, EpochRecord, History, Metrics, TrainEvent } from "./events.ts";
 import { Totals } from "./totals.ts";
+import type { FitOptions, Snapshot, Trainer } from "./trainer.ts";
 
 const PROGRESS_MILLISECONDS = 100;
+/** At most this much work is lost with a device. */
+const SAVE_MILLISECONDS = 10_000;
+/** A device that is lost this often without getting further is not worth another try. */
+const MOST_LOSSES = 3;
 
 /**
  * A run of training: iterate over it for its events, or await it for its History. Callbacks hear every event first.
@@ -51,103 +58,149 @@ export async function* fit(
   train: Dataset,
   options: FitOptions,
 ): AsyncGenerator<TrainEvent, History> {
-  const program = await trainer.trainProgram(train);
-  const { stepsPerEpoch } = program;
-  const epochs: EpochRecord[] = [];
-  yield {
-    event: "start",
-    epochs: options.epochs,
-    stepsPerEpoch,
-    samples: train.count,
-    parameters: trainer.parameterCount,
-  };
-  const aborted = () => options.signal?.aborted === true;
-  for (let epoch = 1; epoch <= options.epochs && !aborted(); epoch++) {
-    const begun = performance.now();
-    const runner = trainer.runner(program);
-    // A run that was stopped in the middle of an epoch first finishes that epoch.
-    const steps = stepsPerEpoch - (runner.position % stepsPerEpoch);
-    const totals = new Totals(program.sums);
-    const epochsLeft = options.epochs - epoch;
-    try {
-      yield* runEpoch(runner, program, steps, totals, { epoch, epochsLeft, aborted });
-    } finally {
-      trainer.settle(runner);
+  const { epochs, signal, validation } = options;
+  const { stepsPerEpoch, sums } = await trainer.trainProgram(train);
+  const records: EpochRecord[] = [];
+  yield { event: "start", epochs, stepsPerEpoch, samples: train.count, parameters: trainer.parameterCount };
+  const aborted = () => signal?.aborted === true;
+  for (let epoch = 1; epoch <= epochs && !aborted(); epoch++) {
+    const run = new EpochRun(
+      trainer,
+      train,
+      await savePoint(trainer, new Totals(sums)),
+      stepsPerEpoch,
+      epochs - epoch,
+    );
+    for (let losses = 0; ; ) {
+      const { position } = run.saved.snapshot;
+      try {
+        yield* run.events(epoch, aborted);
+        if (aborted()) break;
+        const val = validation === undefined ? undefined : await trainer.evaluate(validation);
+        const record = { epoch, ...run.result(), ...renamed(val) };
+        records.push(record);
+        yield { event: "epoch", ...record };
+        break;
+      } catch (error) {
+        losses = run.saved.snapshot.position > position ? 1 : losses + 1;
+        if (!(error instanceof DeviceLostError) || losses > MOST_LOSSES) throw error;
+        await trainer.recover(run.saved.snapshot, error);
+        yield { event: "recovered", epoch, step: trainer.steps, message: error.message };
+      }
     }
-    if (aborted()) break;
-    const seconds = (performance.now() - begun) / 1000;
-    const record = { epoch, ...totals.metrics(), seconds, stepsPerSecond: steps / seconds };
-    const val = options.validation === undefined ? undefined : await trainer.evaluate(options.validation);
-    const full: EpochRecord = {
-      ...record,
-      ...(val === undefined ? {} : { valLoss: val.loss }),
-      ...(val?.accuracy === undefined ? {} : { valAccuracy: val.accuracy }),
-    };
-    epochs.push(full);
-    yield { event: "epoch", ...full };
   }
-  const history: History = { epochs, aborted: aborted() };
+  const history: History = { epochs: records, aborted: aborted() };
   yield { event: "end", history };
   return history;
 }
 
-interface EpochState {
-  readonly epoch: number;
-  readonly epochsLeft: number;
-  readonly aborted: () => boolean;
+function renamed(val: Metrics | undefined): Pick<EpochRecord, "valLoss" | "valAccuracy"> {
+  if (val === undefined) return {};
+  return { valLoss: val.loss, ...(val.accuracy === undefined ? {} : { valAccuracy: val.accuracy }) };
 }
 
-/** Submits `steps` steps and yields progress from whatever the ring has told so far. */
-async function* runEpoch(
-  runner: StepRunner,
-  { stepsPerEpoch }: TrainProgram,
-  steps: number,
-  totals: Totals,
-  { epoch, epochsLeft, aborted }: EpochState,
-): AsyncGenerator<TrainEvent> {
-  const { position: first } = runner;
-  const begun = performance.now();
-  let told = begun;
-  let reading: Promise<void> | undefined;
-  let failure: unknown;
-  let fresh = false;
-  const read = async (): Promise<void> => {
-    const from = first + totals.steps;
-    totals.add(await runner.collect(), from);
-    fresh = totals.steps > 0;
-  };
-  const readBehind = async (): Promise<void> => {
-    try {
+/** A moment to come back to: the run's states, and what the epoch had summed up by then. */
+interface SavePoint {
+  readonly snapshot: Snapshot;
+  readonly totals: Totals;
+}
+
+async function savePoint(trainer: Trainer, totals: Totals, position = trainer.steps): Promise<SavePoint> {
+  return { snapshot: await trainer.snapshot(position), totals: totals.copy() };
+}
+
+/** One epoch: submits its steps, reads the ring behind them, and keeps a save point that is not too old. */
+class EpochRun {
+  #totals: Totals;
+  #seconds = 0;
+  readonly #steps: number;
+
+  constructor(
+    readonly trainer: Trainer,
+    readonly train: Dataset,
+    public saved: SavePoint,
+    readonly stepsPerEpoch: number,
+    readonly epochsLeft: number,
+  ) {
+    this.#totals = saved.totals;
+    // A run that was stopped in the middle of an epoch first finishes that epoch.
+    this.#steps = stepsPerEpoch - (saved.snapshot.position % stepsPerEpoch);
+  }
+
+  result(): Metrics & Pick<EpochRecord, "seconds" | "stepsPerSecond"> {
+    return { ...this.#totals.metrics(), seconds: this.#seconds, stepsPerSecond: this.#steps / this.#seconds };
+  }
+
+  /** Trains from the save point to the end of the epoch. */
+  async *events(epoch: number, aborted: () => boolean): AsyncGenerator<TrainEvent> {
+    const runner = this.trainer.runner(await this.trainer.trainProgram(this.train));
+    const totals = this.saved.totals.copy();
+    this.#totals = totals;
+    const before = totals.steps;
+    const first = runner.position - before;
+    const end = first + this.#steps;
+    const begun = performance.now();
+    let told = begun;
+    let savedAt = begun;
+    let reading: Promise<void> | undefined;
+    let failure: unknown;
+    let fresh = false;
+    const read = async (): Promise<void> => {
+      const from = first + totals.steps;
+      totals.add(await runner.collect(), from);
+      fresh = totals.steps > 0;
+    };
+    const readBehind = async (): Promise<void> => {
+      try {
+        await read();
+      } catch (error) {
+        failure = error;
+      } finally {
+        reading = undefined;
+      }
+    };
+    const settled = async (): Promise<void> => {
+      await reading;
+      if (failure !== undefined) throw failure;
       await read();
-    } catch (error) {
-      failure = error;
+    };
+    try {
+      while (runner.position < end && !aborted()) {
+        await runner.advance(end - runner.position);
+        if (failure !== undefined) throw failure;
+        const now = performance.now();
+        const due = now - told > PROGRESS_MILLISECONDS;
+        if (runner.full) await (reading ?? read());
+        else if (due && !fresh) reading ??= readBehind();
+        if (now - savedAt > SAVE_MILLISECONDS) {
+          await settled();
+          this.saved = await savePoint(this.trainer, totals, runner.position);
+          savedAt = performance.now();
+        }
+        if (due && fresh) {
+          fresh = false;
+          told = now;
+          yield this.#progress(epoch, totals, (now - begun) / 1000 / (totals.steps - before));
+        }
+      }
+      await settled();
+      await runner.drain();
+      this.#seconds = (performance.now() - begun) / 1000;
     } finally {
-      reading = undefined;
-    }
-  };
-  while (runner.position - first < steps && !aborted()) {
-    await runner.advance(steps - (runner.position - first));
-    if (failure !== undefined) throw failure;
-    const due = performance.now() - told > PROGRESS_MILLISECONDS;
-    if (runner.full) await (reading ?? read());
-    else if (due && !fresh) reading ??= readBehind();
-    if (due && fresh) {
-      told = performance.now();
-      fresh = false;
-      const seconds = (told - begun) / 1000;
-      yield {
-        event: "progress",
-        epoch,
-        step: stepsPerEpoch - steps + totals.steps,
-        stepsPerEpoch,
-        samplesPerSecond: totals.count / seconds,
-        secondsLeft: (seconds / totals.steps) * (steps - totals.steps + epochsLeft * stepsPerEpoch),
-        ...totals.metrics(),
-      };
+      this.trainer.settle(runner);
     }
   }
-  await reading;
-  if (failure !== undefined) throw failure;
-  await runner.drain();
-  await read();
+
+  #progress(epoch: number, totals: Totals, secondsPerStep: number): TrainEvent {
+    const { stepsPerEpoch, epochsLeft } = this;
+    return {
+      event: "progress",
+      epoch,
+      step: stepsPerEpoch - this.#steps + totals.steps,
+      stepsPerEpoch,
+      samplesPerSecond: totals.count / totals.steps / secondsPerStep,
+      secondsLeft: secondsPerStep * (this.#steps - totals.steps + epochsLeft * stepsPerEpoch),
+      ...totals.metrics(),
+    };
+  }
 }

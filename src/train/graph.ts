@@ -1,7 +1,7 @@
 /** The two graphs of a trainer: one training step, updates included, and one evaluation step. */
 import { gradients } from "../autograd.ts";
-import { forward, type Layer } from "../nn/module.ts";
 import type { Loss, LossResult } from "../nn/loss.ts";
+import { forward, type Layer } from "../nn/module.ts";
 import { record } from "../ops/record.ts";
 import type { Optimizer, OptimizerStates } from "../optim/optimizer.ts";
 import type { GraphSpec } from "../plan/graph.ts";

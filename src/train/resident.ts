@@ -1,8 +1,8 @@
 /** A data set on the device: uploaded once, bytes as bytes; batches are formed there. */
 import type { Backend } from "../backend.ts";
 import { type Dataset, packBytes, validateDataset } from "../data/dataset.ts";
-import { gatherBatch } from "../ops/gather-batch.ts";
 import { DataError } from "../errors.ts";
+import { gatherBatch } from "../ops/gather-batch.ts";
 import { type Data, input, type Tensor } from "../tensor.ts";
 
 export interface Batch {
@@ -27,13 +27,19 @@ export class ResidentData {
     validateDataset(dataset);
     const { inputs, labels, name, split } = dataset;
     if (labels instanceof Int32Array !== classes) {
-      const kinds = classes ? "class numbers, but the labels are values" : "values, but the labels are class numbers";
+      const kinds = classes
+        ? "class numbers, but the labels are values"
+        : "values, but the labels are class numbers";
       throw new DataError(`data set ${name}/${split}: the loss wants ${kinds}`);
     }
     const bytes = inputs.data instanceof Uint8Array;
     const words = bytes ? packBytes(inputs.data as Uint8Array) : (inputs.data as Float32Array);
     this.#inputs = input([words.length], bytes ? "u32" : "f32", `${name}/${split} inputs`);
-    this.#targets = input([labels.length], labels instanceof Int32Array ? "i32" : "f32", `${name}/${split} labels`);
+    this.#targets = input(
+      [labels.length],
+      labels instanceof Int32Array ? "i32" : "f32",
+      `${name}/${split} labels`,
+    );
     this.#data = [words, labels];
   }
 

@@ -35,6 +35,16 @@ export class Totals {
     });
   }
 
+  /** The same totals, to go on from independently. */
+  copy(): Totals {
+    const copy = new Totals(this.sums);
+    copy.#loss = this.#loss;
+    copy.#count = this.#count;
+    copy.#correct = this.#correct;
+    copy.steps = this.steps;
+    return copy;
+  }
+
   get count(): number {
     return this.#count;
   }

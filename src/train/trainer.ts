@@ -4,7 +4,7 @@
  */
 import type { Backend, FileStore, Program } from "../backend.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { DeviceError, GraphError, ValueError } from "../errors.ts";
+import { DeviceError, type DeviceLostError, GraphError, ValueError } from "../errors.ts";
 import type { Loss } from "../nn/loss.ts";
 import { type Layer, namedParameters } from "../nn/module.ts";
 import type { Optimizer, OptimizerStates } from "../optim/optimizer.ts";
@@ -54,6 +54,12 @@ export interface TrainProgram {
   readonly stepsPerEpoch: number;
 }
 
+/** A run at one moment, in host memory. */
+export interface Snapshot {
+  readonly position: number;
+  readonly values: ReadonlyMap<Tensor, Data>;
+}
+
 interface Evaluation extends TrainProgram {
   readonly step: Tensor;
 }
@@ -71,10 +77,13 @@ export class Trainer {
   #position = 0;
   #submits = 0;
 
+  #backend: Backend;
+
   private constructor(
-    readonly backend: Backend,
+    backend: Backend,
     readonly options: TrainerOptions,
   ) {
+    this.#backend = backend;
     const seed = options.seed ?? 0;
     this.parameters = namedParameters(options.model);
     this.#key = state([2], Uint32Array.of(seed >>> 0, Math.floor(seed / 2 ** 32)), "u32", "shuffle key");
@@ -92,11 +101,18 @@ export class Trainer {
     whole("evalBatchSize", options.evalBatchSize ?? 1, 1);
     whole("stepsPerSubmit", options.stepsPerSubmit ?? 1, 1);
     if ((options.stepsPerSubmit ?? 1) > RING_STEPS) {
-      throw new ValueError(`trainer: stepsPerSubmit must be at most ${RING_STEPS}, got ${options.stepsPerSubmit}`);
+      throw new ValueError(
+        `trainer: stepsPerSubmit must be at most ${RING_STEPS}, got ${options.stepsPerSubmit}`,
+      );
     }
     const trainer = new Trainer(backend, options);
     if (trainer.parameters.size === 0) throw new ValueError("trainer: the model has no parameters to train");
     return trainer;
+  }
+
+  /** The device in use; another one after a lost device was replaced. */
+  get backend(): Backend {
+    return this.#backend;
   }
 
   /** Steps taken so far, over all calls of `fit` and including a loaded checkpoint's. */
@@ -162,11 +178,33 @@ export class Trainer {
     this.#submits += runner.submits;
   }
 
+  /** Every state of the run as it is after all steps submitted so far; `position` is how many these are. */
+  async snapshot(position: number): Promise<Snapshot> {
+    const values = new Map<Tensor, Data>();
+    for (const tensor of this.#allStates()) values.set(tensor, await this.#read(tensor));
+    return { position, values };
+  }
+
+  /**
+   * After a lost device: opens another one and goes back to `snapshot`. Programs are compiled anew when next used.
+   * Throws `lost` itself where the host can't open another device.
+   */
+  async recover(snapshot: Snapshot, lost: DeviceLostError): Promise<void> {
+    if (this.#backend.reopen === undefined) throw lost;
+    this.#backend = await this.#backend.reopen();
+    this.#training.clear();
+    this.#evaluations.clear();
+    this.#position = snapshot.position;
+    for (const [tensor, data] of snapshot.values) this.#values.set(tensor, data);
+  }
+
   /** The current value of a parameter by its name. */
   parameter(name: string): Promise<Data> {
     const tensor = this.parameters.get(name);
     if (tensor === undefined) {
-      throw new GraphError(`trainer: has no parameter ${name}; there are ${[...this.parameters.keys()].join(", ")}`);
+      throw new GraphError(
+        `trainer: has no parameter ${name}; there are ${[...this.parameters.keys()].join(", ")}`,
+      );
     }
     return this.#read(tensor);
   }
@@ -242,6 +280,11 @@ export class Trainer {
   #write(tensor: Tensor, data: Data): void {
     if (this.backend.holds(tensor)) this.backend.write(tensor, data);
     else this.#values.set(tensor, data);
+  }
+
+  #allStates(): Tensor[] {
+    const { learningRate, packed } = this.#optimizerStates;
+    return [...this.parameters.values(), ...Object.values(packed), learningRate, this.#step];
   }
 
   #runStates(): RunStates {
