@@ -160,7 +160,10 @@ class CpuProgram implements Program {
     for (const { leaf, slice } of this.#gather) leaf.set(slice);
   }
 
-  async finished(): Promise<void> {}
+  /** Lets the host breathe between runs: signals, timers and painting would else wait for the whole training. */
+  finished(): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve));
+  }
 
   async read(tensor: Tensor): Promise<Data> {
     const own = this.#outputs.get(tensor);

@@ -24,7 +24,8 @@ export interface OpenOptions {
 /** Headless, a submit may take this long: long enough to hide its cost, short enough for a live progress bar. */
 const SUBMIT_MILLISECONDS = 100;
 
-const files: FileStore = {
+/** Files by path, written whole or not at all. */
+export const nodeFiles: FileStore = {
   async read(path) {
     try {
       return await readFile(path);
@@ -41,7 +42,7 @@ export async function openDevice(options: OpenOptions = {}): Promise<Backend> {
   if (!["auto", "webgpu", "cpu"].includes(backend)) {
     throw new ValueError(`openDevice: backend must be auto, webgpu or cpu, got ${String(backend)}`);
   }
-  if (backend === "cpu") return new CpuBackend({ files });
+  if (backend === "cpu") return new CpuBackend({ files: nodeFiles });
   try {
     const { adapter, kind, driver, close } = await openDawn(
       options.software === undefined ? {} : { software: options.software },
@@ -50,7 +51,7 @@ export async function openDevice(options: OpenOptions = {}): Promise<Backend> {
     const limits = options.limits ?? "best";
     return await GpuBackend.open(adapter, {
       limits,
-      files,
+      files: nodeFiles,
       submitMilliseconds: SUBMIT_MILLISECONDS,
       reopen: () => openDevice(options),
       onClose: close,
@@ -58,6 +59,6 @@ export async function openDevice(options: OpenOptions = {}): Promise<Backend> {
   } catch (error) {
     if (backend === "webgpu") throw error;
     onNotice(`No WebGPU adapter; using the CPU reference, which is slow. (${(error as Error).message})`);
-    return new CpuBackend({ files });
+    return new CpuBackend({ files: nodeFiles });
   }
 }

@@ -58,7 +58,7 @@ export async function* fit(
   train: Dataset,
   options: FitOptions,
 ): AsyncGenerator<TrainEvent, History> {
-  const { epochs, signal, validation } = options;
+  const { epochs, signal } = options;
   const { stepsPerEpoch, sums } = await trainer.trainProgram(train);
   const records: EpochRecord[] = [];
   yield { event: "start", epochs, stepsPerEpoch, samples: train.count, parameters: trainer.parameterCount };
@@ -76,7 +76,7 @@ export async function* fit(
       try {
         yield* run.events(epoch, aborted);
         if (aborted()) break;
-        const val = validation === undefined ? undefined : await trainer.evaluate(validation);
+        const val = await validate(trainer, options);
         const record = { epoch, ...run.result(), ...renamed(val) };
         records.push(record);
         yield { event: "epoch", ...record };
@@ -92,6 +92,17 @@ export async function* fit(
   const history: History = { epochs: records, aborted: aborted() };
   yield { event: "end", history };
   return history;
+}
+
+/** Metrics of the validation set; none without such a set, or when the run is aborted meanwhile. */
+async function validate(trainer: Trainer, { validation, signal }: FitOptions): Promise<Metrics | undefined> {
+  if (validation === undefined) return undefined;
+  try {
+    return await trainer.evaluate(validation, signal === undefined ? {} : { signal });
+  } catch (error) {
+    if (error !== signal?.reason) throw error;
+    return undefined;
+  }
 }
 
 function renamed(val: Metrics | undefined): Pick<EpochRecord, "valLoss" | "valAccuracy"> {
@@ -140,7 +151,8 @@ class EpochRun {
     const first = runner.position - before;
     const end = first + this.#steps;
     const begun = performance.now();
-    let told = begun;
+    // The first progress is told as soon as there is any.
+    let told = Number.NEGATIVE_INFINITY;
     let savedAt = begun;
     let reading: Promise<void> | undefined;
     let failure: unknown;
@@ -186,6 +198,7 @@ class EpochRun {
       await settled();
       await runner.drain();
       this.#seconds = (performance.now() - begun) / 1000;
+      if (totals.steps > before) yield this.#progress(epoch, totals, this.#seconds / (totals.steps - before));
     } finally {
       this.trainer.settle(runner);
     }

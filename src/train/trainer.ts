@@ -139,13 +139,17 @@ export class Trainer {
     return new Fit(fit(this, train, options), options.callbacks ?? []);
   }
 
-  /** Mean loss, and accuracy for class labels, over a whole data set. Every sample counts once. */
-  async evaluate(dataset: Dataset): Promise<Metrics> {
+  /**
+   * Mean loss, and accuracy for class labels, over a whole data set. Every sample counts once. Rejects with the reason
+   * of `signal` when that is aborted, after the steps in flight.
+   */
+  async evaluate(dataset: Dataset, options: { readonly signal?: AbortSignal } = {}): Promise<Metrics> {
     const evaluation = this.#evaluations.get(dataset) ?? (await this.#compileEvaluation(dataset));
     this.backend.write(evaluation.step, Uint32Array.of(0));
     const runner = new StepRunner(this.backend, evaluation.program, evaluation.ring, 0, this.#pace());
     const totals = new Totals(evaluation.sums);
     while (runner.position < evaluation.stepsPerEpoch) {
+      options.signal?.throwIfAborted();
       await runner.advance(evaluation.stepsPerEpoch - runner.position);
       if (runner.full) totals.add(await runner.collect(), totals.steps);
     }
