@@ -116,7 +116,7 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
     const vector = SIZE % 4 === 0;
     const parts = vector ? SIZE / 4 : SIZE;
     // A software adapter pays for every permutation; a chip would rather have all its lanes busy.
-    const LANES = Math.ceil(parts / (env.software ? 16 : 2));
+    const LANES = Math.ceil(parts / (env.software ? 32 : 2));
     return {
       kernels: [
         {

@@ -24,6 +24,6 @@ export function expectOne(op: string, name: string, spec: Spec | undefined, dtyp
 /** Turns per invocation and workgroups of an update over `count` values, four of them per invocation and turn. */
 export function updateGrid(count: number, software: boolean) {
   // On a software adapter what every invocation computes first is worth sharing; a chip wants all the lanes it gets.
-  const PER = software ? 8 : count > 2 ** 22 ? 4 : 1;
+  const PER = software ? 16 : count > 2 ** 22 ? 4 : 1;
   return { PER, groups: spread(Math.ceil(count / (4 * 64 * PER))) };
 }
