@@ -16,17 +16,21 @@ override padTop: u32;
 override padLeft: u32;
 override dilationY: u32;
 override dilationX: u32;
-override inside: bool;  // every tap of every window lies in the input
-override CH: u32;       // cells of strideY x strideX pixels that cover the plane, for windows that don't overlap
+override includePad: bool;  // padding counts in the mean
+override divisor: f32;      // what sums are divided by instead of the window's size, if not 0
+override inside: bool;      // every tap of every window lies in the input
+override CH: u32;           // cells of strideY x strideX pixels that cover the plane, for windows that don't overlap
 override CW: u32;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<storage, read> x2: array<vec2<f32>>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @group(0) @binding(2) var<storage, read_write> indices: array<i32>;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(2) var<storage, read> winners: array<i32>;
 @group(0) @binding(1) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(1) var<storage, read_write> dx2: array<vec2<f32>>;
 
 // Taps first..last-1 of a window that starts at `start` lie on an axis of `size` pixels.
 fn firstTap(start: i32, dilation: u32) -> u32 {
@@ -78,6 +82,43 @@ fn maxForward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: 
   }
   y[i] = best;
   indices[i] = winner;
+}
+
+// For windows of 2 x 2 side by side in planes of even sides, rows of OW pairs: the upper pair of window i.
+fn quadPair(i: u32) -> u32 {
+  return i / OW * W + i % OW;
+}
+
+@compute @workgroup_size(64)
+fn maxForwardQuads(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+                   @builtin(local_invocation_index) lane: u32) {
+  let i = (wg.y * n.x + wg.x) * 64u + lane;
+  if (i >= N * C * OH * OW) { return; }
+  let pair = quadPair(i);
+  let top = x2[pair];
+  let low = x2[pair + OW];
+  let first = 2u * (pair % (H * OW));
+  let right = top.y > top.x || isNan(top.y);
+  var best = select(top.x, top.y, right);
+  var winner = first + select(0u, 1u, right);
+  let down = low.x > best || isNan(low.x);
+  best = select(best, low.x, down);
+  winner = select(winner, first + W, down);
+  let across = low.y > best || isNan(low.y);
+  y[i] = select(best, low.y, across);
+  indices[i] = i32(select(winner, first + W + 1u, across));
+}
+
+@compute @workgroup_size(64)
+fn maxBackwardQuads(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+                    @builtin(local_invocation_index) lane: u32) {
+  let i = (wg.y * n.x + wg.x) * 64u + lane;
+  if (i >= N * C * OH * OW) { return; }
+  let pair = quadPair(i);
+  let d = dy[i];
+  let at = winners[i] - i32(2u * (pair % (H * OW)));
+  dx2[pair] = vec2(select(0.0, d, at == 0), select(0.0, d, at == 1));
+  dx2[pair + OW] = vec2(select(0.0, d, at == i32(W)), select(0.0, d, at == i32(W) + 1));
 }
 
 // One invocation per pixel of dx, for windows that may overlap.
@@ -133,4 +174,57 @@ fn maxPick(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec
   if (i >= N * C * OH * OW) { return; }
   let winner = winners[i];
   y[i] = select(0.0, x[i / (OH * OW) * (H * W) + u32(max(winner, 0))], winner >= 0);
+}
+
+fn windowSize(oh: u32, ow: u32) -> f32 {
+  if (divisor != 0.0) { return divisor; }
+  let top = i32(oh * strideY) - i32(padTop);
+  let left = i32(ow * strideX) - i32(padLeft);
+  if (includePad) {
+    return f32(min(i32(KH), i32(H + padTop) - top) * min(i32(KW), i32(W + padLeft) - left));
+  }
+  let rows = lastTap(top, 1u, H, KH) - firstTap(top, 1u);
+  let cols = lastTap(left, 1u, W, KW) - firstTap(left, 1u);
+  return f32(rows * cols);
+}
+
+// One invocation per window.
+@compute @workgroup_size(64)
+fn avgForward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+              @builtin(local_invocation_index) lane: u32) {
+  let i = (wg.y * n.x + wg.x) * 64u + lane;
+  if (i >= N * C * OH * OW) { return; }
+  let oh = (i / OW) % OH;
+  let ow = i % OW;
+  let top = i32(oh * strideY) - i32(padTop);
+  let left = i32(ow * strideX) - i32(padLeft);
+  let plane = i / (OH * OW) * (H * W);
+  let lastRow = lastTap(top, 1u, H, KH);
+  let firstCol = firstTap(left, 1u);
+  let lastCol = lastTap(left, 1u, W, KW);
+  var sum = 0.0;
+  for (var kh = firstTap(top, 1u); kh < lastRow; kh++) {
+    let row = plane + u32(top + i32(kh)) * W;
+    for (var kw = firstCol; kw < lastCol; kw++) { sum += x[row + u32(left + i32(kw))]; }
+  }
+  y[i] = sum / windowSize(oh, ow);
+}
+
+// One invocation per pixel of dx.
+@compute @workgroup_size(64)
+fn avgBackward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+               @builtin(local_invocation_index) lane: u32) {
+  let i = (wg.y * n.x + wg.x) * 64u + lane;
+  if (i >= N * C * H * W) { return; }
+  let fromTop = (i / W) % H + padTop;
+  let fromLeft = i % W + padLeft;
+  let plane = i / (H * W) * (OH * OW);
+  let lastRow = lastWindow(fromTop, strideY, OH);
+  let firstCol = firstWindow(fromLeft, strideX, KW);
+  let lastCol = lastWindow(fromLeft, strideX, OW);
+  var sum = 0.0;
+  for (var oh = firstWindow(fromTop, strideY, KH); oh < lastRow; oh++) {
+    for (var ow = firstCol; ow < lastCol; ow++) { sum += dy[plane + oh * OW + ow] / windowSize(oh, ow); }
+  }
+  dx[i] = sum;
 }

@@ -74,10 +74,13 @@ function define(name: string, rowsName: string, logProbs: boolean): DefinedOp<No
       count[0] = total;
     },
     kernels({ N, C }, env): KernelPlan {
-      const wide = C > 256;
-      const small = N * C <= (env.software ? 16384 : 65536);
+      // Rows are shared out over lanes where there are too few of them to keep the lanes busy.
+      const wide = env.software ? C > 64 * N : C > 256;
+      const small = N * C <= (env.software ? 32768 : 65536);
       const variant = env.variant ?? (wide ? "wide" : small ? "single" : "rows");
-      const constants = { LANES: env.software ? 64 : Math.min(256, env.maxWorkgroupSize) };
+      const few = variant === "wide" ? 16 : 64;
+      const many = variant === "wide" && C < 2048 ? 64 : Math.min(256, env.maxWorkgroupSize);
+      const constants = { LANES: env.software ? few : many };
       const one = { shader, constants, groups: [1] } as const;
       const given = ["logits", "labels", "weights", "dlogits"];
       if (variant === "single") {

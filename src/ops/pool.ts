@@ -1,9 +1,10 @@
 /**
- * Max pooling in two dimensions over overlapping, padded, dilated windows. Padding never wins: it counts as
- * -Infinity. Among equals the first in row-major order wins; NaN beats everything (the last NaN of several), as in
- * PyTorch. A window without a single pixel of the input gives -Infinity and the index -1.
+ * Max and average pooling in two dimensions over overlapping, padded windows, after PyTorch's rules. In max pooling
+ * padding never wins: it counts as -Infinity. Among equals the first in row-major order wins; NaN beats everything (the
+ * last NaN of several). A dilated window without a single pixel of the input gives -Infinity and the index -1.
  */
 import code from "../../shaders/pool.wgsl?raw";
+import { ShapeError } from "../errors.ts";
 import { type DefinedOp, defineOp, expectSpec, shapeError, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import { type Spec, sameShape, type Tensor } from "../tensor.ts";
@@ -19,6 +20,8 @@ import {
   tapsInside,
 } from "./pool-geometry.ts";
 
+export type { Pair };
+
 const shader = new Shader("pool.wgsl", code);
 
 /** (x [N, C, H, W]) -> (y f32, indices i32), both [N, C, OH, OW]; indices are row * W + col within the plane of x. */
@@ -26,6 +29,7 @@ export const maxPool2dOp: DefinedOp<PoolAttrs> = defineOp({
   name: "maxPool2d",
   args: ["x"],
   results: ["y", "indices"],
+  variants: ["quads", "windows"],
   plan([x], attrs: PoolAttrs) {
     const constants = poolGeometry("maxPool2d", x, attrs);
     const shape = outputShape(constants);
@@ -60,9 +64,13 @@ export const maxPool2dOp: DefinedOp<PoolAttrs> = defineOp({
       indices[i] = winner;
     }
   },
-  kernels(g) {
+  kernels(g, env) {
     const constants = { inside: tapsInside(g) };
     const groups = spread(Math.ceil((g.N * g.C * g.OH * g.OW) / 64));
+    if (env.variant !== "windows" && isQuads(g)) {
+      const bind = [["x2", "x"] as const, "y", "indices"];
+      return { kernels: [{ shader, entry: "maxForwardQuads", bind, groups }] };
+    }
     return { kernels: [{ shader, entry: "maxForward", bind: ["x", "y", "indices"], constants, groups }] };
   },
   backward: ({ inputs: [x], outputs: [, indices], grads: [dy], attrs }) => [
@@ -80,7 +88,7 @@ export const maxPool2dBackwardOp: DefinedOp<PoolBackwardAttrs> = defineOp({
   name: "maxPool2dBackward",
   args: ["dy", "indices"],
   results: ["dx"],
-  variants: ["cells", "gather"],
+  variants: ["quads", "cells", "gather"],
   plan([dy, indices], attrs: PoolBackwardAttrs) {
     const constants = poolGeometry("maxPool2dBackward", attrs.input, attrs);
     expectWindows("maxPool2dBackward", "dy", dy, "f32", constants);
@@ -95,6 +103,11 @@ export const maxPool2dBackwardOp: DefinedOp<PoolBackwardAttrs> = defineOp({
     dx.set(sums);
   },
   kernels(g, env) {
+    if ((env.variant ?? "quads") === "quads" && isQuads(g)) {
+      const bind = ["dy", ["winners", "indices"], ["dx2", "dx"]] as const;
+      const groups = spread(Math.ceil((g.N * g.C * g.OH * g.OW) / 64));
+      return { kernels: [{ shader, entry: "maxBackwardQuads", bind, groups }] };
+    }
     const apart = g.strideY >= spanOf(g.KH, g.dilationY) && g.strideX >= spanOf(g.KW, g.dilationX);
     const bind = ["dy", ["winners", "indices"], "dx"] as const;
     if (!apart || env.variant === "gather") {
@@ -138,6 +151,12 @@ export const maxPool2dPickOp: DefinedOp<PoolBackwardAttrs> = defineOp({
   ],
 });
 
+/** Windows of 2 x 2 that tile planes of even sides: the common case, with kernels of its own. */
+function isQuads(g: PoolConstants): boolean {
+  const two = [g.KH, g.KW, g.strideY, g.strideX].every((n) => n === 2);
+  return two && g.dilationY * g.dilationX === 1 && g.H % 2 === 0 && g.W % 2 === 0 && tapsInside(g);
+}
+
 function expectWindows(op: string, name: string, t: Spec | undefined, dtype: string, g: PoolConstants): void {
   const spec = expectSpec(op, name, t, 4, dtype);
   if (!sameShape(spec.shape, outputShape(g))) {
@@ -145,7 +164,91 @@ function expectWindows(op: string, name: string, t: Spec | undefined, dtype: str
   }
 }
 
-export type { Pair };
+interface AvgAttrs extends PoolAttrs {
+  readonly includePad: boolean;
+  /** 0 for none. */
+  readonly divisor: number;
+}
+
+interface AvgBackwardAttrs extends AvgAttrs {
+  readonly input: Spec;
+}
+
+/** (x [N, C, H, W]) -> y [N, C, OH, OW], the mean of each window. */
+export const avgPool2dOp: DefinedOp<AvgAttrs> = defineOp({
+  name: "avgPool2d",
+  args: ["x"],
+  results: ["y"],
+  plan([x], attrs: AvgAttrs) {
+    const constants = avgGeometry("avgPool2d", x, attrs);
+    return { outputs: [{ shape: outputShape(constants), dtype: "f32" }], constants };
+  },
+  cpu({ x, y }, g) {
+    eachAvgWindow(g, (i, pixels, size) => {
+      y[i] = pixels.reduce((sum, at) => sum + x[at]!, 0) / size;
+    });
+  },
+  kernels(g) {
+    const constants = { inside: tapsInside(g) };
+    const groups = spread(Math.ceil((g.N * g.C * g.OH * g.OW) / 64));
+    return { kernels: [{ shader, entry: "avgForward", bind: ["x", "y"], constants, groups }] };
+  },
+  backward: ({ inputs: [x], grads: [dy], attrs }) => [
+    avgPool2dBackwardOp.one([dy!], { ...attrs, input: x! }),
+  ],
+});
+
+/** (dy) -> dx [N, C, H, W]: each dy shared out evenly over its window. */
+export const avgPool2dBackwardOp: DefinedOp<AvgBackwardAttrs> = defineOp({
+  name: "avgPool2dBackward",
+  args: ["dy"],
+  results: ["dx"],
+  plan([dy], attrs: AvgBackwardAttrs) {
+    const constants = avgGeometry("avgPool2dBackward", attrs.input, attrs);
+    expectWindows("avgPool2dBackward", "dy", dy, "f32", constants);
+    return { outputs: [{ shape: inputShape(constants), dtype: "f32" }], constants };
+  },
+  cpu({ dy, dx }, g) {
+    const sums = new Float64Array(dx.length);
+    eachAvgWindow(g, (i, pixels, size) => {
+      for (const at of pixels) sums[at]! += dy[i]! / size;
+    });
+    dx.set(sums);
+  },
+  kernels(g) {
+    const constants = { inside: tapsInside(g) };
+    const groups = spread(Math.ceil((g.N * g.C * g.H * g.W) / 64));
+    return { kernels: [{ shader, entry: "avgBackward", bind: ["dy", "dx"], constants, groups }] };
+  },
+  backward: ({ grads: [d], attrs }) => [avgPool2dOp.one([d!], attrs)],
+});
+
+interface AvgConstants extends PoolConstants {
+  readonly includePad: number;
+  readonly divisor: number;
+}
+
+function avgGeometry(op: string, x: Spec | undefined, attrs: AvgAttrs): AvgConstants {
+  return { ...poolGeometry(op, x, attrs), includePad: attrs.includePad ? 1 : 0, divisor: attrs.divisor };
+}
+
+/** Calls `visit` with each window's number, the pixels of x in it, and what their sum is divided by. */
+function eachAvgWindow(g: AvgConstants, visit: (i: number, pixels: number[], size: number) => void): void {
+  for (let i = 0; i < g.N * g.C * g.OH * g.OW; i++) {
+    const top = (Math.floor(i / g.OW) % g.OH) * g.strideY - g.padTop;
+    const left = (i % g.OW) * g.strideX - g.padLeft;
+    const plane = Math.floor(i / (g.OH * g.OW)) * g.H * g.W;
+    const pixels: number[] = [];
+    let padded = 0;
+    for (let row = top; row < Math.min(top + g.KH, g.H + g.padTop); row++) {
+      for (let col = left; col < Math.min(left + g.KW, g.W + g.padLeft); col++) {
+        padded++;
+        if (row >= 0 && row < g.H && col >= 0 && col < g.W) pixels.push(plane + row * g.W + col);
+      }
+    }
+    visit(i, pixels, g.divisor || (g.includePad ? padded : pixels.length));
+  }
+}
 
 export interface MaxPool2dOptions {
   /** Step from window to window; default the kernel size. */
@@ -181,4 +284,39 @@ export function maxPool2dWithIndices(
     ceilMode: options.ceilMode ?? false,
   });
   return { y: y as Tensor, indices: indices as Tensor };
+}
+
+export interface AvgPool2dOptions {
+  /** Step from window to window; default the kernel size. */
+  readonly stride?: Pair;
+  /** Zeros on each side, at most half the kernel; default 0. */
+  readonly padding?: Pair;
+  /** Round the number of windows up instead of down; the last ones then reach beyond the input. Default false. */
+  readonly ceilMode?: boolean;
+  /** Padding counts as zeros in the mean; else the mean is over pixels of the input only. Default true. */
+  readonly countIncludePad?: boolean;
+  /** What each sum is divided by instead; not 0. */
+  readonly divisorOverride?: number;
+}
+
+/**
+ * The mean of each window: x f32 [N, C, H, W] -> f32 [N, C, OH, OW], with the sizes and refusals of `maxPool2d`. Pixels
+ * that a window of ceilMode reaches beyond the padding never count.
+ */
+export function avgPool2d(x: Tensor, kernelSize: Pair, options: AvgPool2dOptions = {}): Tensor {
+  const { divisorOverride } = options;
+  if (divisorOverride === 0 || !Number.isFinite(divisorOverride ?? 1)) {
+    throw new ShapeError(
+      `avgPool2d: divisorOverride must be a finite number other than 0, got ${divisorOverride}`,
+    );
+  }
+  return avgPool2dOp.one([x], {
+    kernel: pair(kernelSize),
+    stride: pair(options.stride ?? kernelSize),
+    padding: pair(options.padding ?? 0),
+    dilation: [1, 1],
+    ceilMode: options.ceilMode ?? false,
+    includePad: options.countIncludePad ?? true,
+    divisor: divisorOverride ?? 0,
+  });
 }

@@ -5,14 +5,25 @@ import type { Backend } from "../../src/backend.ts";
 import { CpuBackend } from "../../src/cpu/backend.ts";
 import { relu } from "../../src/ops/activation.ts";
 import { mul, square } from "../../src/ops/arithmetic.ts";
-import { type MaxPool2dOptions, maxPool2d, maxPool2dWithIndices, type Pair } from "../../src/ops/pool.ts";
+import {
+  type AvgPool2dOptions,
+  avgPool2d,
+  type MaxPool2dOptions,
+  maxPool2d,
+  maxPool2dWithIndices,
+  type Pair,
+} from "../../src/ops/pool.ts";
 import { sum } from "../../src/ops/sum.ts";
 import { constant, input, type Shape, type Tensor } from "../../src/tensor.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 import { checkGoldens } from "../support/golden.ts";
 
-const both = [{ maxPool2dBackward: "cells" }, { maxPool2dBackward: "gather" }];
+const variants = [
+  {},
+  { maxPool2d: "windows", maxPool2dBackward: "cells" },
+  { maxPool2d: "quads", maxPool2dBackward: "gather" },
+];
 const windows: readonly (readonly [Shape, Pair, MaxPool2dOptions])[] = [
   [[1, 1, 1, 1], 1, {}],
   [[1, 1, 2, 2], 2, {}],
@@ -30,6 +41,9 @@ const windows: readonly (readonly [Shape, Pair, MaxPool2dOptions])[] = [
   [[1, 2, 10, 10], 3, { stride: 1, dilation: [2, 3], padding: 1 }],
   [[1, 1, 9, 5], 2, { stride: 5, ceilMode: true }],
   [[1, 1, 1, 67], [1, 3], { stride: [1, 2], padding: [0, 1] }],
+  [[3, 2, 5, 6], 2, {}],
+  [[3, 2, 6, 5], 2, { ceilMode: true }],
+  [[2, 3, 14, 6], 2, { stride: [2, 1] }],
   [[64, 6, 28, 28], 2, {}],
   [[5, 16, 10, 10], 2, {}],
   [[3, 5, 31, 17], 3, { stride: 2, padding: 1 }],
@@ -42,8 +56,37 @@ checkOp(
     inputs: [{ shape }],
     build: (x) => Object.values(maxPool2dWithIndices(x!, kernel, options)),
   })),
-  { variants: both },
+  { variants },
 );
+
+const means: readonly (readonly [Shape, Pair, AvgPool2dOptions])[] = [
+  [[1, 1, 1, 1], 1, {}],
+  [[2, 3, 8, 8], 2, {}],
+  [[1, 2, 5, 7], 2, {}],
+  [[3, 2, 7, 9], 3, { stride: 1, padding: 1 }],
+  [[3, 2, 7, 9], 3, { stride: 1, padding: 1, countIncludePad: false }],
+  [[2, 2, 7, 8], 3, { stride: 2, ceilMode: true }],
+  [[2, 2, 8, 6], 3, { stride: 2, padding: 1, ceilMode: true }],
+  [[2, 2, 8, 6], 3, { stride: 2, padding: 1, ceilMode: true, countIncludePad: false }],
+  [[2, 1, 6, 6], 2, { padding: 1, divisorOverride: 3 }],
+  [[1, 3, 11, 13], [2, 5], { stride: [1, 3], padding: [0, 2] }],
+  [[2, 1, 13, 9], [3, 2], { stride: [4, 3], padding: 1 }],
+  [[7, 5, 7, 7], 7, {}],
+  [[64, 6, 28, 28], 2, {}],
+];
+
+checkOp("avgPool2d", [
+  ...means.map(([shape, kernel, options]) => ({
+    name: `[${shape}] by ${kernel} ${JSON.stringify(options)}`,
+    inputs: [{ shape }],
+    build: (x?: Tensor) => avgPool2d(x!, kernel, options),
+  })),
+  {
+    name: "the gradient of its square has a gradient of its own",
+    inputs: [{ shape: [2, 2, 6, 6] }],
+    build: (x) => gradients(sum(square(avgPool2d(x!, 3, { stride: 2, padding: 1 }))), [x!]),
+  },
+]);
 
 checkOp("maxPool2d in a graph", [
   {
@@ -68,6 +111,21 @@ checkGoldens("pool", {
       ceil_mode: boolean;
     };
     return maxPool2d(x!, kernel, { stride, padding, dilation, ceilMode: ceil_mode });
+  },
+  avg_pool2d: ({ x }, { attrs }) => {
+    const { kernel, stride, padding, ceil_mode, count_include_pad } = attrs as {
+      kernel: [number, number];
+      stride: [number, number];
+      padding: [number, number];
+      ceil_mode: boolean;
+      count_include_pad: boolean;
+    };
+    return avgPool2d(x!, kernel, {
+      stride,
+      padding,
+      ceilMode: ceil_mode,
+      countIncludePad: count_include_pad,
+    });
   },
 });
 
@@ -141,7 +199,7 @@ describe.each(backends)("maxPool2d on %s", (_, open) => {
   });
 });
 
-describe("maxPool2d refuses", () => {
+describe("pooling refuses", () => {
   const x = input([1, 3, 8, 8], "f32", "x");
   it.each([
     [
@@ -173,6 +231,12 @@ describe("maxPool2d refuses", () => {
       /maxPool2d: x must be f32 of rank 4, got f32\[3, 8, 8\]/,
     ],
     ["another dtype", () => maxPool2d(constant(new Int32Array(4), [1, 1, 2, 2]), 2), /x must be f32/],
+    [
+      "a mean over too large windows",
+      () => avgPool2d(x, 9),
+      /avgPool2d: windows of \[9, 9\] pixels are larger than/,
+    ],
+    ["a divisor of 0", () => avgPool2d(x, 2, { divisorOverride: 0 }), /avgPool2d: divisorOverride must be/],
   ])("%s", (_, build, message) => {
     expect(build).toThrow(message);
   });
