@@ -1,6 +1,6 @@
 // The batch that belongs to a step, out of a data set on the device. With s(b) the sample of row b:
 //   x[b, :] = inputs[s(b), :] * scale + offset    y[b, :] = targets[s(b), :]    weights[b] = 1
-// and x = 0, weights = 0 in rows past the end of the data. Needs permuteIndex and lowbias32 of random.wgsl.
+// and x = 0, weights = 0 in rows past the end of the data. Needs permuteIndex and lowbias32 of random-functions.wgsl.
 // inputs: COUNT x SIZE bytes, four to a word, or as many floats   targets: COUNT x TARGET words   x: B x SIZE
 // LANES invocations share a row, so that the permutation is worked out LANES times per row and not SIZE times.
 

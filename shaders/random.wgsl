@@ -1,64 +1,108 @@
-// Random words and random orders, the same as in src/random.ts and src/permutation.ts. Functions only: they are
-// appended to the kernels that use them.
+// Random numbers by counter: the words of elements 2j and 2j + 1 are Threefry's at counter (j, step), under the key
+// with STREAM mixed in. Needs threefry2x32 of random-functions.wgsl.
+// y: COUNT values, four per invocation and turn; x (dropout): the same.
 
-fn rotateLeft(x: u32, by: u32) -> u32 {
-  return (x << by) | (x >> (32u - by));
+override COUNT: u32;
+override PER: u32;  // turns of each invocation
+override STREAM: u32;
+override low: f32;    // uniform: least value    normal: mean
+override width: f32;  // uniform: high - low     normal: standard deviation
+override CHANCE: u32;  // in 2^-24: of a 1 (bernoulli), of a 0 (dropout)
+override scale: f32;   // of what dropout keeps
+
+@group(0) @binding(0) var<storage, read> step: array<u32>;
+@group(0) @binding(1) var<storage, read> key: array<u32>;
+@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+
+// 24 bits each for elements 4i … 4i + 3.
+fn bits(i: u32) -> vec4<u32> {
+  let k = vec2(key[0] ^ STREAM, key[1]);
+  let words = vec4(threefry2x32(k, vec2(2u * i, step[0])), threefry2x32(k, vec2(2u * i + 1u, step[0])));
+  return words >> vec4(8u);
 }
 
-fn threefryRounds(v: vec2<u32>, r: vec4<u32>) -> vec2<u32> {
-  var x = v.x;
-  var y = v.y;
-  x += y;
-  y = rotateLeft(y, r.x) ^ x;
-  x += y;
-  y = rotateLeft(y, r.y) ^ x;
-  x += y;
-  y = rotateLeft(y, r.z) ^ x;
-  x += y;
-  y = rotateLeft(y, r.w) ^ x;
-  return vec2(x, y);
+// Elements past COUNT stay 0.
+fn put(i: u32, value: vec4<f32>) {
+  y[i] = select(vec4<f32>(), value, vec4(4u * i) + vec4(0u, 1u, 2u, 3u) < vec4(COUNT));
 }
 
-// Threefry-2x32 with 20 rounds: the two words of (key, counter).
-fn threefry2x32(key: vec2<u32>, counter: vec2<u32>) -> vec2<u32> {
-  const odd = vec4<u32>(13u, 15u, 26u, 6u);
-  const even = vec4<u32>(17u, 29u, 16u, 24u);
-  let parity = key.x ^ key.y ^ 0x1bd11bdau;
-  var v = threefryRounds(counter + key, odd) + vec2(key.y, parity + 1u);
-  v = threefryRounds(v, even) + vec2(parity, key.x + 2u);
-  v = threefryRounds(v, odd) + vec2(key.x, key.y + 3u);
-  v = threefryRounds(v, even) + vec2(key.y, parity + 4u);
-  return threefryRounds(v, odd) + vec2(parity, key.x + 5u);
+struct Turns {
+  first: u32,
+  last: u32,
 }
 
-// A 32-bit bijection that mixes well: https://nullprogram.com/blog/2018/07/31/ .
-fn lowbias32(word: u32) -> u32 {
-  var x = (word ^ (word >> 16u)) * 0x7feb352du;
-  x = (x ^ (x >> 15u)) * 0x846ca68bu;
-  return x ^ (x >> 16u);
+fn turns(group: u32, lane: u32) -> Turns {
+  let first = group * 64u * PER + lane;
+  return Turns(first, min(first + 64u * PER, (COUNT + 3u) / 4u));
 }
 
-// Where i stands in the order of 0 .. n - 1 that belongs to the key: a Feistel network on the smallest domain of
-// 4^h >= n values, walked until it lands inside.
-fn permuteIndex(i: u32, n: u32, k0: u32, k1: u32) -> u32 {
-  const golden = 0x9e3779b9u;
-  let halfBits = max(1u, (33u - countLeadingZeros(n - 1u)) >> 1u);
-  let mask = (1u << halfBits) - 1u;
-  let firstKey = lowbias32(k0 ^ lowbias32(k1 + golden));
-  let keyStep = lowbias32(k1 ^ lowbias32(firstKey + golden)) | 1u;
-  var value = i;
-  loop {
-    var left = value >> halfBits;
-    var right = value & mask;
-    var roundKey = firstKey;
-    for (var round = 0u; round < 8u; round++) {
-      let mixed = left ^ (lowbias32(right + roundKey) & mask);
-      left = right;
-      right = mixed;
-      roundKey += keyStep;
-    }
-    value = (left << halfBits) | right;
-    if (value < n) { break; }
+@compute @workgroup_size(64)
+fn uniform_(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+            @builtin(local_invocation_index) lane: u32) {
+  let t = turns(wg.y * n.x + wg.x, lane);
+  for (var i = t.first; i < t.last; i += 64u) { put(i, low + width * (vec4<f32>(bits(i)) * 0x1p-24)); }
+}
+
+@compute @workgroup_size(64)
+fn bernoulli(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+             @builtin(local_invocation_index) lane: u32) {
+  let t = turns(wg.y * n.x + wg.x, lane);
+  for (var i = t.first; i < t.last; i += 64u) {
+    put(i, select(vec4<f32>(), vec4<f32>(1.0), bits(i) < vec4(CHANCE)));
   }
-  return value;
+}
+
+@compute @workgroup_size(64)
+fn dropout(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+           @builtin(local_invocation_index) lane: u32) {
+  let t = turns(wg.y * n.x + wg.x, lane);
+  for (var i = t.first; i < t.last; i += 64u) {
+    put(i, select(x[i] * scale, vec4<f32>(), bits(i) < vec4(CHANCE)));
+  }
+}
+
+// ln(m / 2^24) for m in 1 … 2^24, as in src/math-exact.ts: 2 atanh((f - 1) / (f + 1)) with m = f 2^e, f near 1.
+// Adapters' own log may be off by 2^-21 near 1, and the root of the result then by 1e-3.
+fn logOfFraction(m: u32) -> f32 {
+  var e = firstLeadingBit(m);
+  var f = bitcast<f32>((bitcast<u32>(f32(m)) & 0x7fffffu) | 0x3f800000u);
+  if (f > 1.4142135) {
+    f *= 0.5;
+    e += 1u;
+  }
+  let s = (f - 1.0) / (f + 1.0);
+  let q = s * s;
+  let series = 1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q / 11.0))));
+  return 2.0 * s * series + (f32(e) - 24.0) * 0.69314718;
+}
+
+// cos and sin of k / 2^24 turns: Taylor series on the nearest quarter turn.
+fn cosSin(k: u32) -> vec2<f32> {
+  let quarter = (k + 0x200000u) >> 22u;
+  let angle = f32(i32(k) - i32(quarter << 22u)) * (6.2831853 * 0x1p-24);
+  let q = angle * angle;
+  let s = angle * (1.0 - q / 6.0 * (1.0 - q / 20.0 * (1.0 - q / 42.0 * (1.0 - q / 72.0))));
+  let c = 1.0 - q / 2.0 * (1.0 - q / 12.0 * (1.0 - q / 30.0 * (1.0 - q / 56.0 * (1.0 - q / 90.0))));
+  switch quarter & 3u {
+    case 0u: { return vec2(c, s); }
+    case 1u: { return vec2(-s, c); }
+    case 2u: { return vec2(-c, -s); }
+    default: { return vec2(s, -c); }
+  }
+}
+
+// Box and Muller: two normal numbers of two words.
+fn normalPair(words: vec2<u32>) -> vec2<f32> {
+  return sqrt(-2.0 * logOfFraction(words.x + 1u)) * cosSin(words.y);
+}
+
+@compute @workgroup_size(64)
+fn normal(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+          @builtin(local_invocation_index) lane: u32) {
+  let t = turns(wg.y * n.x + wg.x, lane);
+  for (var i = t.first; i < t.last; i += 64u) {
+    let words = bits(i);
+    put(i, low + width * vec4(normalPair(words.xy), normalPair(words.zw)));
+  }
 }

@@ -5,14 +5,14 @@
  * filled up with rows of weight 0.
  */
 import code from "../../shaders/gather-batch.wgsl?raw";
-import randomCode from "../../shaders/random.wgsl?raw";
+import functions from "../../shaders/random-functions.wgsl?raw";
 import { ShapeError } from "../errors.ts";
 import { type DefinedOp, defineOp, expectSpec, expectWhole, shapeError, spread } from "../op.ts";
 import { lowbias32, permuteIndex } from "../permutation.ts";
 import { Shader } from "../shader.ts";
 import { checkShape, constant, type Shape, type Spec, sizeOf, type Tensor } from "../tensor.ts";
 
-const shader = new Shader("gather-batch.wgsl", `${code}\n${randomCode}`);
+const shader = new Shader("gather-batch.wgsl", `${code}\n${functions}`);
 
 interface Attrs {
   readonly count: number;
