@@ -4,7 +4,7 @@
  * again until it is inside (cycle walking, fewer than four turns on average). Only 32-bit operations, so the gather
  * shader computes the same order. Refuses indices outside [0, n).
  */
-import { ValueError } from "./errors";
+import { ValueError } from "./errors.ts";
 
 /** Odd, 2^32 / golden ratio. */
 const GOLDEN = 0x9e3779b9;

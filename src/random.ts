@@ -4,8 +4,8 @@
  * add, rotate and xor only, so a shader computes the same words. `Random` is a stream of such words.
  * Not for secrets. Refuses seeds that are not whole numbers in 0 .. 2^53 - 1.
  */
-import { ValueError } from "./errors";
-import { cosSin2Pi, logOfFraction } from "./math-exact";
+import { ValueError } from "./errors.ts";
+import { cosSin2Pi, logOfFraction } from "./math-exact.ts";
 
 /** Skein's key-schedule parity word. */
 const PARITY = 0x1bd11bda;

@@ -3,8 +3,8 @@
  * stay bytes, so that a device can hold pixels four to a word. Plain data and functions on it; nothing is copied
  * unless said. Refuses (see `validateDataset`) empty sets, lengths that don't match, NaN, labels out of range.
  */
-import { DataError, ValueError } from "../errors";
-import { Random } from "../random";
+import { DataError, ValueError } from "../errors.ts";
+import { Random } from "../random.ts";
 
 /** Samples, row-major, sample after sample without gaps. A network sees `data[i] * scale + offset`. */
 export interface SampleArray {

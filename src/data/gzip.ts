@@ -3,7 +3,7 @@
  * Refuses bytes that are not gzip, truncated or damaged files, more than one member or bytes behind the end, and
  * contents larger than the caller allows, which stops a small file from filling the memory.
  */
-import { FormatError } from "../errors";
+import { FormatError } from "../errors.ts";
 
 /** Largest content unless the caller says otherwise: 1 GiB. */
 const DEFAULT_LIMIT = 2 ** 30;

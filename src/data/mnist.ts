@@ -3,11 +3,11 @@
  * of 28x28 in ten classes, as four gzipped IDX files each. Refuses files that disagree with each other or hold other
  * labels than 0 .. 9.
  */
-import { FormatError } from "../errors";
-import { type Dataset, validateDataset } from "./dataset";
-import { gunzip } from "./gzip";
-import { parseIdx } from "./idx";
-import type { DatasetSource, FetchFile, SourceFile } from "./source";
+import { FormatError } from "../errors.ts";
+import { type Dataset, validateDataset } from "./dataset.ts";
+import { gunzip } from "./gzip.ts";
+import { parseIdx } from "./idx.ts";
+import type { DatasetSource, FetchFile, SourceFile } from "./source.ts";
 
 const CLASSES = 10;
 /** Well above the 47 MB of the largest file's content. */

@@ -3,8 +3,8 @@
  * sets. Fetching and caching are the host's business, so a source only asks for files by name.
  * `verifyFile` refuses bytes that are not the published ones.
  */
-import { DataError } from "../errors";
-import type { Dataset } from "./dataset";
+import { DataError } from "../errors.ts";
+import type { Dataset } from "./dataset.ts";
 
 export interface SourceFile {
   /** The published name, also the name in the data directory. */

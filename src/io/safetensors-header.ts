@@ -2,8 +2,8 @@
  * Reads and checks the header of a safetensors file: every length, type, shape and byte range, and that the ranges
  * cover the data without gap or overlap. Refuses, with the place, whatever is not as it should be.
  */
-import { FormatError } from "../errors";
-import { type Dtype, isDtype, itemSizes } from "./safetensors-values";
+import { FormatError } from "../errors.ts";
+import { type Dtype, isDtype, itemSizes } from "./safetensors-values.ts";
 
 export interface HeaderEntry {
   readonly key: string;

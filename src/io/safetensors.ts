@@ -4,11 +4,11 @@
  * The reader believes nothing: it refuses lying lengths and ranges, gaps, overlaps, doubled names, unknown types.
  * Specification: https://huggingface.co/docs/safetensors .
  */
-import { FormatError, ValueError } from "../errors";
-import { parseHeader } from "./safetensors-header";
-import { type Dtype, decodeValues, itemSizes, type TensorValues } from "./safetensors-values";
+import { FormatError, ValueError } from "../errors.ts";
+import { parseHeader } from "./safetensors-header.ts";
+import { type Dtype, decodeValues, itemSizes, type TensorValues } from "./safetensors-values.ts";
 
-export type { Dtype, TensorValues } from "./safetensors-values";
+export type { Dtype, TensorValues } from "./safetensors-values.ts";
 
 export interface StoredTensor {
   /** The type in the file; F16 and BF16 are given as float32, I64 as int32. */

@@ -5,13 +5,13 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { DatasetSource, SourceFile } from "../data/source";
-import { verifyFile } from "../data/source";
-import { datasetSources } from "../data/sources";
-import { DataError } from "../errors";
-import { dataDirectory } from "./data-dir";
-import { downloadFile, MirrorsError } from "./download";
-import { writeFileAtomic } from "./files";
+import type { DatasetSource, SourceFile } from "../data/source.ts";
+import { verifyFile } from "../data/source.ts";
+import { datasetSources } from "../data/sources.ts";
+import { DataError } from "../errors.ts";
+import { dataDirectory } from "./data-dir.ts";
+import { downloadFile, MirrorsError } from "./download.ts";
+import { writeFileAtomic } from "./files.ts";
 
 export interface DownloadProgress {
   /** Name of the data set. */

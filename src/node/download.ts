@@ -6,8 +6,8 @@
 import { get as httpGet, type IncomingMessage } from "node:http";
 import { get as httpsGet } from "node:https";
 import { connect } from "node:net";
-import { type SourceFile, verifyFile } from "../data/source";
-import { DataError } from "../errors";
+import { type SourceFile, verifyFile } from "../data/source.ts";
+import { DataError } from "../errors.ts";
 
 export interface DownloadOptions {
   readonly signal?: AbortSignal | undefined;

@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { WeftError } from "../errors";
+import { WeftError } from "../errors.ts";
 
 export interface WriteFileOptions {
   /** Aborting before the rename leaves the target as it was and rejects with the signal's reason. */

@@ -9,8 +9,8 @@ import {
   subset,
   take,
   validateDataset,
-} from "../../src/data/dataset";
-import { DataError, ValueError } from "../../src/errors";
+} from "../../src/data/dataset.ts";
+import { DataError, ValueError } from "../../src/errors.ts";
 
 const bytes = (count: number): Dataset => ({
   name: "toy",

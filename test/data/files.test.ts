@@ -1,11 +1,11 @@
 /** The file formats of MNIST: gzip and IDX, sound and broken in every way, and the two put together. */
 import { describe, expect, test } from "vitest";
-import { gunzip, isGzip } from "../../src/data/gzip";
-import { parseIdx } from "../../src/data/idx";
-import { mnistSource } from "../../src/data/mnist";
-import { sha256Hex, verifyFile } from "../../src/data/source";
-import { datasetSources } from "../../src/data/sources";
-import { DataError, FormatError } from "../../src/errors";
+import { gunzip, isGzip } from "../../src/data/gzip.ts";
+import { parseIdx } from "../../src/data/idx.ts";
+import { mnistSource } from "../../src/data/mnist.ts";
+import { sha256Hex, verifyFile } from "../../src/data/source.ts";
+import { datasetSources } from "../../src/data/sources.ts";
+import { DataError, FormatError } from "../../src/errors.ts";
 
 async function gzip(bytes: Uint8Array): Promise<Uint8Array> {
   const stream = new Blob([bytes as Uint8Array<ArrayBuffer>])

@@ -1,9 +1,9 @@
 /** Safetensors: the golden files, every type, byte-exact writing, and every way a file can lie. */
 import { describe, expect, test } from "vitest";
-import { FormatError, ValueError } from "../../src/errors";
-import { readSafetensors, type TensorToStore, writeSafetensors } from "../../src/io/safetensors";
-import { floatFromHalf } from "../../src/io/safetensors-values";
-import { readFixture } from "../support/fixtures";
+import { FormatError, ValueError } from "../../src/errors.ts";
+import { readSafetensors, type TensorToStore, writeSafetensors } from "../../src/io/safetensors.ts";
+import { floatFromHalf } from "../../src/io/safetensors-values.ts";
+import { readFixture } from "../support/fixtures.ts";
 
 /** A file from header text (or an object) and data, with the true length unless another is given. */
 function file(header: string | object, data: Uint8Array | number = 0, length?: bigint): Uint8Array {
@@ -221,7 +221,9 @@ describe("writing", () => {
   test("the golden weights come out byte for byte", async () => {
     const bytes = await readFixture("golden/lenet5/initial_weights.safetensors");
     const { tensors, metadata } = readSafetensors(bytes);
-    expect(writeSafetensors(tensors, metadata)).toEqual(bytes);
+    const written = writeSafetensors(tensors, metadata);
+    expect(written).toHaveLength(bytes.length);
+    expect(written.findIndex((byte, i) => byte !== bytes[i])).toBe(-1);
   });
 
   test("what is written is read back, in order, every value aligned to its size", () => {

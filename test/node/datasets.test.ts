@@ -7,11 +7,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { DatasetSource } from "../../src/data/source";
-import { DataError } from "../../src/errors";
-import { type DownloadProgress, datasets, loadDataset } from "../../src/node/datasets";
-import { downloadFile } from "../../src/node/download";
-import { withRealData } from "../support/real-data";
+import type { DatasetSource } from "../../src/data/source.ts";
+import { DataError } from "../../src/errors.ts";
+import { type DownloadProgress, datasets, loadDataset } from "../../src/node/datasets.ts";
+import { downloadFile } from "../../src/node/download.ts";
+import { withRealData } from "../support/real-data.ts";
 
 const contents: Record<string, Uint8Array> = {
   "one.bin": Uint8Array.from({ length: 200_000 }, (_, i) => i * 7),

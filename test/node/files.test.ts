@@ -3,9 +3,9 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { WeftError } from "../../src/errors";
-import { cacheDirectory, dataDirectory } from "../../src/node/data-dir";
-import { writeFileAtomic } from "../../src/node/files";
+import { WeftError } from "../../src/errors.ts";
+import { cacheDirectory, dataDirectory } from "../../src/node/data-dir.ts";
+import { writeFileAtomic } from "../../src/node/files.ts";
 
 let folder = "";
 beforeEach(async () => {
