@@ -31,7 +31,7 @@ export interface LoadOptions {
   readonly signal?: AbortSignal | undefined;
   /** Other addresses than the source's, tried in order; a file's name is appended. */
   readonly mirrors?: readonly string[] | undefined;
-  /** Milliseconds for reaching a mirror; default 4500. */
+  /** Milliseconds for reaching a mirror; default 4000. */
   readonly connectTimeout?: number | undefined;
 }
 

@@ -13,7 +13,7 @@ export interface DownloadOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called for every piece that arrives; `total` is the published size. */
   readonly onProgress?: ((received: number, total: number) => void) | undefined;
-  /** Milliseconds for reaching a mirror; default 4500. */
+  /** Milliseconds for reaching a mirror; default 4000. */
   readonly connectTimeout?: number | undefined;
   /** Milliseconds without a single byte after which a mirror is given up; default 20000. */
   readonly silenceTimeout?: number | undefined;
@@ -38,7 +38,7 @@ export async function downloadFile(
   mirrors: readonly string[],
   options: DownloadOptions = {},
 ): Promise<Uint8Array> {
-  const { signal, connectTimeout = 4500 } = options;
+  const { signal, connectTimeout = 4000 } = options;
   signal?.throwIfAborted();
   const addresses = mirrors.map((mirror) => new URL(mirror + file.name));
   // Failures are kept as values: nobody may be listening yet when one comes.
