@@ -22,7 +22,7 @@ export async function writeFileAtomic(
   const folder = dirname(path);
   const temporary = join(folder, `.${basename(path)}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     const file = await open(temporary, "wx");
     try {
       await file.writeFile(content, { signal });
@@ -39,6 +39,25 @@ export async function writeFileAtomic(
     throw new WeftError(`can't write ${path}: ${reason}`, { cause });
   }
   await syncFolder(folder);
+}
+
+/** Makes a folder and those above it. Node's own recursive mkdir never returns where a file system denies folders. */
+async function makeFolder(folder: string): Promise<void> {
+  const make = (missing: () => Promise<void>) =>
+    mkdir(folder).then(
+      () => undefined,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === "EEXIST") return undefined;
+        if (error.code === "ENOENT" && dirname(folder) !== folder) return missing();
+        throw error;
+      },
+    );
+  await make(async () => {
+    await makeFolder(dirname(folder));
+    await make(async () => {
+      throw new WeftError(`the folder ${folder} can't be made`);
+    });
+  });
 }
 
 /** Makes the rename itself durable where the system lets a folder be flushed; elsewhere nothing is lost by not doing so. */
