@@ -8,7 +8,9 @@ import { GraphError } from "../errors.ts";
 import { type DefinedOp, defineOp, expectSpec, type KernelPlan, shapeError, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import type { Tensor } from "../tensor.ts";
-import { mul } from "./arithmetic.ts";
+import { add, div, mul } from "./arithmetic.ts";
+import { reshape } from "./reshape.ts";
+import { softmax, softmaxBackwardOp } from "./softmax.ts";
 
 const shader = new Shader("cross-entropy.wgsl", code);
 
@@ -98,11 +100,13 @@ function define(name: string, rowsName: string, logProbs: boolean): DefinedOp<No
         ],
       };
     },
-    backward({ outputs: [, , , dlogits], grads: [dloss, , , second], needs }) {
+    backward({ inputs, outputs, grads, needs }) {
       if (needs[2]) throw new GraphError(`${name}: weights have no gradient`);
-      if (second !== undefined) throw new GraphError(`${name}: has no second derivative`);
-      if (!needs[0] || dloss === undefined) return [];
-      return [isOne(dloss) ? dlogits : mul(dlogits!, dloss)];
+      const [dlogits, dloss, second] = [outputs[3]!, grads[0], grads[3]];
+      const first = dloss === undefined ? [] : [isOne(dloss) ? dlogits : mul(dlogits, dloss)];
+      const curved = second === undefined || logProbs ? [] : [curvature(inputs, outputs[2]!, second)];
+      const parts = [...first, ...curved];
+      return [parts.length === 2 ? add(parts[0]!, parts[1]!) : parts[0]];
     },
   });
 }
@@ -110,6 +114,13 @@ function define(name: string, rowsName: string, logProbs: boolean): DefinedOp<No
 /** True for the gradient of a loss by itself, with which nothing needs to be multiplied. */
 function isOne({ leaf, size }: Tensor): boolean {
   return leaf?.kind === "constant" && size === 1 && leaf.data[0] === 1;
+}
+
+/** d dlogits / d logits applied to `d`: per row w / count times softmax's own gradient. NaN when all weights are 0. */
+function curvature([logits, , weights]: readonly Tensor[], count: Tensor, d: Tensor): Tensor {
+  const [N] = logits!.shape as [number];
+  const scaled = weights === undefined ? mul(d, 1 / N) : mul(d, div(reshape(weights, [N, 1]), count));
+  return softmaxBackwardOp.one([scaled, softmax(logits!)], { axis: 1 });
 }
 
 /** Scalars of shape []. */

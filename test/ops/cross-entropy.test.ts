@@ -3,8 +3,9 @@ import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
 import type { Backend } from "../../src/backend.ts";
 import { CpuBackend } from "../../src/cpu/backend.ts";
-import { mul } from "../../src/ops/arithmetic.ts";
+import { mul, square } from "../../src/ops/arithmetic.ts";
 import { crossEntropy, crossEntropyOp, nll, nllOp } from "../../src/ops/cross-entropy.ts";
+import { logSoftmax } from "../../src/ops/softmax.ts";
 import { Random } from "../../src/random.ts";
 import { constant, input, type Tensor } from "../../src/tensor.ts";
 import { gpuBackend } from "../support/backend.ts";
@@ -55,6 +56,26 @@ for (const [name, op, shapes] of [
     { variants: ["single", "rows", "wide"].map((variant) => ({ [name]: variant })) },
   );
 }
+
+checkOp("crossEntropy: the gradient has a gradient", [
+  {
+    name: "of its square",
+    inputs: [{ shape: [5, 4] }, { shape: [5], dtype: "i32", data: labelsFor(5, 4) }],
+    build: (logits, labels) => gradients(square(crossEntropy(logits!, labels!).loss), [logits!]),
+  },
+  {
+    name: "weighted, of log-probabilities too",
+    inputs: [
+      { shape: [5, 4] },
+      { shape: [5], dtype: "i32", data: labelsFor(5, 4) },
+      { shape: [5], data: weightsFor(5), gradient: false },
+    ],
+    build: (logits, labels, weights) => [
+      ...gradients(crossEntropy(logits!, labels!, weights).loss, [logits!]),
+      ...gradients(square(nll(logSoftmax(logits!), labels!, weights).loss), [logits!]),
+    ],
+  },
+]);
 
 const families = [undefined, "single", "rows", "wide"] as const;
 const backends = [

@@ -1,0 +1,137 @@
+// softmax and logSoftmax along one axis of [OUTER, SIZE, INNER], a line being the SIZE elements INNER apart.
+//   y = exp(x - m) / s  or  y = x - m - log(s),   m the line's maximum, s = sum exp(x - m)
+//   dx = y (dy - sum dy y)  or  dx = dy - exp(y) sum dy
+// Each comes as `…Lines`, one invocation per line, and as `…Shared`, one workgroup of LANES (a power of 2) per line.
+
+override OUTER: u32;
+override SIZE: u32;
+override INNER: u32;
+override LANES: u32;
+override isLog: bool;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(2) var<storage, read> out: array<f32>;  // y as an input
+@group(0) @binding(1) var<storage, read_write> dx: array<f32>;
+
+var<workgroup> lanes: array<f32, LANES>;
+
+fn start(line: u32) -> u32 {
+  return line / INNER * (SIZE * INNER) + line % INNER;
+}
+
+// By bits: compilers with fast mathematics take v != v for false.
+fn isNan(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
+}
+
+fn larger(m: f32, v: f32) -> f32 {
+  return select(m, v, v > m || isNan(v));
+}
+
+// What a line is divided by, or its log; NaN where the maximum is not finite, said outright since drivers differ in what
+// exp and log make of NaN.
+fn norm(s: f32, m: f32) -> f32 {
+  var nan = 0x7fc00000u;
+  let finite = (bitcast<u32>(m) & 0x7f800000u) != 0x7f800000u;
+  return select(bitcast<f32>(nan), select(s, log(s), isLog), finite);
+}
+
+fn value(v: f32, m: f32, norm: f32) -> f32 {
+  if (isLog) { return (v - m) - norm; }
+  return exp(v - m) / norm;
+}
+
+fn term(at: u32) -> f32 {
+  if (isLog) { return dy[at]; }
+  return dy[at] * out[at];
+}
+
+fn slope(at: u32, sum: f32) -> f32 {
+  if (isLog) { return dy[at] - exp(out[at]) * sum; }
+  return out[at] * (dy[at] - sum);
+}
+
+@compute @workgroup_size(64)
+fn forwardLines(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+                @builtin(local_invocation_index) lane: u32) {
+  let line = (wg.y * n.x + wg.x) * 64u + lane;
+  if (line >= OUTER * INNER) { return; }
+  let first = start(line);
+  let end = first + SIZE * INNER;
+  var m = x[first];
+  for (var at = first + INNER; at < end; at += INNER) { m = larger(m, x[at]); }
+  var s = 0.0;
+  for (var at = first; at < end; at += INNER) { s += exp(x[at] - m); }
+  s = norm(s, m);
+  for (var at = first; at < end; at += INNER) { y[at] = value(x[at], m, s); }
+}
+
+@compute @workgroup_size(64)
+fn backwardLines(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+                 @builtin(local_invocation_index) lane: u32) {
+  let line = (wg.y * n.x + wg.x) * 64u + lane;
+  if (line >= OUTER * INNER) { return; }
+  let first = start(line);
+  let end = first + SIZE * INNER;
+  var sum = 0.0;
+  for (var at = first; at < end; at += INNER) { sum += term(at); }
+  for (var at = first; at < end; at += INNER) { dx[at] = slope(at, sum); }
+}
+
+fn maxOfLanes(lane: u32, own: f32) -> f32 {
+  lanes[lane] = own;
+  for (var half = LANES / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) { lanes[lane] = larger(lanes[lane], lanes[lane + half]); }
+  }
+  workgroupBarrier();
+  let all = lanes[0];
+  workgroupBarrier();
+  return all;
+}
+
+fn sumOfLanes(lane: u32, own: f32) -> f32 {
+  lanes[lane] = own;
+  for (var half = LANES / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) { lanes[lane] += lanes[lane + half]; }
+  }
+  workgroupBarrier();
+  let all = lanes[0];
+  workgroupBarrier();
+  return all;
+}
+
+@compute @workgroup_size(LANES)
+fn forwardShared(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+                 @builtin(local_invocation_index) lane: u32) {
+  let line = wg.y * n.x + wg.x;
+  if (line >= OUTER * INNER) { return; }
+  let first = start(line);
+  let own = first + lane * INNER;
+  let end = first + SIZE * INNER;
+  var m = x[first];
+  for (var at = own; at < end; at += LANES * INNER) { m = larger(m, x[at]); }
+  m = maxOfLanes(lane, m);
+  var s = 0.0;
+  for (var at = own; at < end; at += LANES * INNER) { s += exp(x[at] - m); }
+  s = norm(sumOfLanes(lane, s), m);
+  for (var at = own; at < end; at += LANES * INNER) { y[at] = value(x[at], m, s); }
+}
+
+@compute @workgroup_size(LANES)
+fn backwardShared(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+                  @builtin(local_invocation_index) lane: u32) {
+  let line = wg.y * n.x + wg.x;
+  if (line >= OUTER * INNER) { return; }
+  let first = start(line);
+  let own = first + lane * INNER;
+  let end = first + SIZE * INNER;
+  var sum = 0.0;
+  for (var at = own; at < end; at += LANES * INNER) { sum += term(at); }
+  sum = sumOfLanes(lane, sum);
+  for (var at = own; at < end; at += LANES * INNER) { dx[at] = slope(at, sum); }
+}
