@@ -6,7 +6,7 @@ import code from "../../shaders/adam.wgsl?raw";
 import { type DefinedOp, defineOp } from "../op.ts";
 import { Shader } from "../shader.ts";
 import type { Node, Tensor } from "../tensor.ts";
-import { expectAlike, expectOne, updateGrid } from "./packed-update.ts";
+import { expectAlike, expectOne, UPDATE_VARIANTS, updateGrid } from "./packed-update.ts";
 
 const shader = new Shader("adam.wgsl", code);
 
@@ -24,6 +24,7 @@ export const adamOp: DefinedOp<AdamAttrs> = defineOp({
   name: "adam",
   args: ["p", "g", "m", "v", "step", "lr"],
   results: [],
+  variants: UPDATE_VARIANTS,
   mutates: ["p", "m", "v"],
   plan([p, g, m, v, step, lr], attrs: AdamAttrs) {
     const { beta1, beta2 } = attrs;
@@ -59,7 +60,7 @@ export const adamOp: DefinedOp<AdamAttrs> = defineOp({
     }
   },
   kernels({ COUNT }, env) {
-    const { PER, groups } = updateGrid(COUNT, env.software);
+    const { PER, groups } = updateGrid(COUNT, env);
     const bind = ["p", "g", "m", "v", "step", "lr"];
     return { kernels: [{ shader, entry: "adam", bind, constants: { PER }, groups }] };
   },

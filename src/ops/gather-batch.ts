@@ -43,6 +43,7 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
   name: "gatherBatch",
   args: ["inputs", "targets", "step", "key", "channels"],
   results: ["x", "y", "weights"],
+  variants: ["long", "short"],
   plan([inputs, targets, step, key, channels], attrs: Attrs) {
     const { count, shape, targetShape, batchSize, shuffle, scale, offset } = attrs;
     expectWhole("gatherBatch", "count", count, 1);
@@ -112,11 +113,11 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
       }
     }
   },
-  kernels({ SIZE, B }, env) {
+  kernels({ SIZE, B }, { software, variant = software ? "long" : "short" }) {
     const vector = SIZE % 4 === 0;
     const parts = vector ? SIZE / 4 : SIZE;
     // A software adapter pays for every permutation; a chip would rather have all its lanes busy.
-    const LANES = Math.ceil(parts / (env.software ? 32 : 2));
+    const LANES = Math.ceil(parts / (variant === "long" ? 32 : 2));
     return {
       kernels: [
         {

@@ -1,5 +1,5 @@
 /** What updates over packed tensors have in common: the shapes they take and how their work is divided. */
-import { expectSpec, shapeError, spread } from "../op.ts";
+import { expectSpec, type KernelEnv, shapeError, spread } from "../op.ts";
 import { type Spec, sizeOf } from "../tensor.ts";
 
 /** Refuses tensors that are not f32 of one and the same shape; returns how many values they hold. */
@@ -21,9 +21,12 @@ export function expectOne(op: string, name: string, spec: Spec | undefined, dtyp
   }
 }
 
+/** Forms of an update: many turns per invocation, or as many invocations as there are vec4s. */
+export const UPDATE_VARIANTS = ["long", "short"] as const;
+
 /** Turns per invocation and workgroups of an update over `count` values, four of them per invocation and turn. */
-export function updateGrid(count: number, software: boolean) {
+export function updateGrid(count: number, { software, variant = software ? "long" : "short" }: KernelEnv) {
   // On a software adapter what every invocation computes first is worth sharing; a chip wants all the lanes it gets.
-  const PER = software ? 16 : count > 2 ** 22 ? 4 : 1;
+  const PER = variant === "long" ? 16 : count > 2 ** 22 ? 4 : 1;
   return { PER, groups: spread(Math.ceil(count / (4 * 64 * PER))) };
 }

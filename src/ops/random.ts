@@ -13,7 +13,7 @@ import { lowbias32 } from "../permutation.ts";
 import { threefry2x32Into, uniformFromU32 } from "../random.ts";
 import { Shader } from "../shader.ts";
 import { checkShape, type Data, type Shape, type Spec, sizeOf, type Tensor } from "../tensor.ts";
-import { expectOne, updateGrid } from "./packed-update.ts";
+import { expectOne, UPDATE_VARIANTS, updateGrid } from "./packed-update.ts";
 
 const shader = new Shader("random.wgsl", `${code}\n${functions}`);
 
@@ -49,6 +49,7 @@ export const drawOp: DefinedOp<DrawAttrs> = defineOp({
   name: "draw",
   args: ["step", "key"],
   results: ["y"],
+  variants: UPDATE_VARIANTS,
   plan([step, key], { kind, shape, stream, low, width }: DrawAttrs) {
     checkShape(kind, shape);
     const CHANCE = kind === "bernoulli" ? chanceOf(width) : 0;
@@ -82,6 +83,7 @@ export const dropoutOp: DefinedOp<DropoutAttrs> = defineOp({
   name: "dropout",
   args: ["x", "step", "key"],
   results: ["y"],
+  variants: UPDATE_VARIANTS,
   plan([x, step, key], { p, stream }: DropoutAttrs) {
     const { shape } = expectSpec("dropout", "x", x, x?.shape.length ?? 0);
     return {
@@ -110,7 +112,7 @@ export const dropoutOp: DefinedOp<DropoutAttrs> = defineOp({
 });
 
 function drawKernels(entry: string, bind: readonly string[], count: number, env: KernelEnv): KernelPlan {
-  const { PER, groups } = updateGrid(count, env.software);
+  const { PER, groups } = updateGrid(count, env);
   return { kernels: [{ shader, entry, bind, constants: { PER }, groups }] };
 }
 

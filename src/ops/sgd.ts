@@ -6,7 +6,7 @@ import code from "../../shaders/sgd.wgsl?raw";
 import { type DefinedOp, defineOp, shapeError } from "../op.ts";
 import { Shader } from "../shader.ts";
 import type { Node, Tensor } from "../tensor.ts";
-import { expectAlike, expectOne, updateGrid } from "./packed-update.ts";
+import { expectAlike, expectOne, UPDATE_VARIANTS, updateGrid } from "./packed-update.ts";
 
 const shader = new Shader("sgd.wgsl", code);
 
@@ -22,6 +22,7 @@ export const sgdOp: DefinedOp<SgdAttrs> = defineOp({
   name: "sgd",
   args: ["p", "g", "lr", "velocity", "step"],
   results: [],
+  variants: UPDATE_VARIANTS,
   mutates: ["p", "velocity"],
   plan([p, g, lr, velocity, step], { dampening, ...attrs }: SgdAttrs) {
     const COUNT = expectAlike("sgd", { p, g, ...(velocity === undefined ? {} : { velocity }) });
@@ -44,7 +45,7 @@ export const sgdOp: DefinedOp<SgdAttrs> = defineOp({
     }
   },
   kernels({ COUNT, momentum }, env) {
-    const { PER, groups } = updateGrid(COUNT, env.software);
+    const { PER, groups } = updateGrid(COUNT, env);
     const own = momentum === 0 ? [] : ["velocity", "step"];
     const entry = momentum === 0 ? "plain" : "withMomentum";
     return { kernels: [{ shader, entry, bind: ["p", "g", "lr", ...own], constants: { PER }, groups }] };

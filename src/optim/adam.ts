@@ -1,9 +1,10 @@
 /** Adam (Kingma and Ba, 2014) and AdamW (Loshchilov and Hutter, 2017), torch.optim's options and defaults. */
 import { adamUpdate } from "../ops/adam.ts";
 import type { Tensor } from "../tensor.ts";
+import type { ClipOptions } from "./clip.ts";
 import { checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
 
-export interface AdamOptions {
+export interface AdamOptions extends ClipOptions {
   /** Default 1e-3. */
   readonly learningRate?: number;
   /** Memory of the gradient's and of the squared gradient's mean. Default [0.9, 0.999]. */
@@ -38,6 +39,7 @@ function make(name: string, options: AdamOptions, decay: number, decoupled: bool
   return defineOptimizer({
     name,
     learningRate,
+    clip: options,
     packed: ["m", "v"],
     update(p, g, { learningRate: lr, packed }, step) {
       const { m, v } = packed as { readonly m: Tensor; readonly v: Tensor };

@@ -6,6 +6,7 @@ import { ValueError } from "../errors.ts";
 import { pack } from "../ops/pack.ts";
 import { packLayout } from "../plan/storage.ts";
 import { type Node, state, type Tensor } from "../tensor.ts";
+import { type ClipOptions, checkClip, clip } from "./clip.ts";
 
 export interface OptimizerStates {
   /** f32 `[1]`: what the next step goes by. Written by the host or changed by an update (a schedule). */
@@ -37,12 +38,14 @@ export interface OptimizerParts {
   readonly name: string;
   readonly learningRate: number;
   readonly packed: readonly string[];
+  readonly clip: ClipOptions;
   update(p: Tensor, g: Tensor, states: OptimizerStates, step: Tensor): Node;
 }
 
 /** An optimizer out of its parts: packs parameters and gradients, so that an update is one dispatch over everything. */
 export function defineOptimizer(parts: OptimizerParts): Optimizer {
   const { name, learningRate, packed } = parts;
+  checkClip(name, parts.clip);
   checkRange(name, "learningRate", learningRate, 0, Number.POSITIVE_INFINITY);
   return {
     name,
@@ -60,7 +63,7 @@ export function defineOptimizer(parts: OptimizerParts): Optimizer {
           `${name}: needs one gradient per parameter, got ${grads.length} for ${parameters.length}`,
         );
       }
-      return [parts.update(pack(parameters), pack(grads), states, step)];
+      return [parts.update(pack(parameters), clip(pack(grads), parts.clip), states, step)];
     },
   };
 }

@@ -1,9 +1,10 @@
 /** Stochastic gradient descent with momentum, torch.optim.SGD's options and defaults. */
 import { ValueError } from "../errors.ts";
 import { sgdUpdate } from "../ops/sgd.ts";
+import type { ClipOptions } from "./clip.ts";
 import { checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
 
-export interface SgdOptions {
+export interface SgdOptions extends ClipOptions {
   readonly learningRate: number;
   /** Default 0. */
   readonly momentum?: number;
@@ -33,6 +34,7 @@ export function sgd(options: SgdOptions): Optimizer {
   return defineOptimizer({
     name: "sgd",
     learningRate,
+    clip: options,
     packed: momentum === 0 ? [] : ["velocity"],
     update(p, g, { learningRate: lr, packed: { velocity } }, step) {
       return sgdUpdate({ p, g, lr, ...(velocity === undefined ? {} : { velocity, step }) }, attrs);

@@ -97,7 +97,7 @@ checkOp(
       floatTargets: true,
     }),
   ],
-  { gradients: false },
+  { gradients: false, variants: [{ gatherBatch: "long" }, { gatherBatch: "short" }] },
 );
 
 describe("the order", () => {

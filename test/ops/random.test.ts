@@ -29,7 +29,8 @@ const draws = (make: (size: number, from: RandomSource) => Tensor): OpCase[] =>
   }));
 
 // Widths that are powers of two: the same bits.
-const exact = { gradients: false, atol: 0, rtol: 0 };
+const variants = [{ draw: "long" }, { draw: "short" }];
+const exact = { gradients: false, atol: 0, rtol: 0, variants };
 checkOp(
   "uniform",
   draws((n, s) => uniform([n], s)),
@@ -56,7 +57,7 @@ checkOp(
 checkOp(
   "normal",
   draws((n, s) => normal([n], s)),
-  { gradients: false, atol: 3e-6, rtol: 1e-6 },
+  { gradients: false, variants, atol: 3e-6, rtol: 1e-6 },
 );
 checkOp(
   "normal, mean 3, deviation 0.1",
@@ -78,6 +79,7 @@ checkOp(
     inputs: [{ shape: [size] }, ...counter(7, [1, 2])],
     build: (x, step, key) => dropout(x!, p, source(step!, key!)),
   })),
+  { variants: [{ dropout: "long" }, { dropout: "short" }] },
 );
 
 const backends: readonly [string, () => Promise<Backend>][] = [

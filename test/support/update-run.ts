@@ -18,24 +18,33 @@ export const stateOf = (data: Data | readonly number[], label = "state"): Tensor
 };
 
 /** Runs the update once and reads `changed`. */
-export async function runUpdate(backend: Backend, update: Node, changed: readonly Tensor[]): Promise<Data[]> {
-  const program = await backend.compile({ outputs: [], updates: [update] });
+export async function runUpdate(
+  backend: Backend,
+  update: Node,
+  changed: readonly Tensor[],
+  variant?: string,
+): Promise<Data[]> {
+  const variants = variant === undefined ? {} : { [update.op.name]: variant };
+  const program = await backend.compile({ outputs: [], updates: [update] }, { variants });
   program.run();
   const values: Data[] = [];
   for (const t of changed) values.push(await backend.read(t));
   return values;
 }
 
-/** Fails unless the kernel of `update` changes states as its CPU body does in float64. */
+/** Fails unless every kernel variant of `update` changes states as its CPU body does in float64. */
 export async function checkUpdate(
   name: string,
   build: () => { update: Node; changed: readonly Tensor[] },
   tolerance: Tolerance = {},
 ): Promise<void> {
-  const { update, changed } = build();
-  const expected = await runUpdate(new CpuBackend({ bits: 64 }), update, changed);
-  const actual = await runUpdate(await gpuBackend(), update, changed);
-  changed.forEach((t, i) => {
-    expectClose(`${name}, ${t.label}`, actual[i] as Data, expected[i] as Data, t.shape, tolerance);
-  });
+  for (const variant of build().update.op.variants) {
+    const { update, changed } = build();
+    const expected = await runUpdate(new CpuBackend({ bits: 64 }), update, changed);
+    const actual = await runUpdate(await gpuBackend(), update, changed, variant);
+    changed.forEach((t, i) => {
+      const title = `${name} (${variant}), ${t.label}`;
+      expectClose(title, actual[i] as Data, expected[i] as Data, t.shape, tolerance);
+    });
+  }
 }

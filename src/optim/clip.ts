@@ -1,0 +1,57 @@
+/**
+ * Gradient clipping on packed gradients, on the device: every element by value, then all of them by their common
+ * norm (torch.nn.utils.clip_grad_value_ and clip_grad_norm_). NaN passes through, so that it shows.
+ */
+import { ValueError } from "../errors.ts";
+import { mul, square } from "../ops/arithmetic.ts";
+import { definePointwise, literal } from "../ops/pointwise.ts";
+import { sum } from "../ops/sum.ts";
+import type { Tensor } from "../tensor.ts";
+
+export interface ClipOptions {
+  /** Scales all gradients down together where their norm is larger than this. Default: no limit. */
+  readonly clipNorm?: number;
+  /** Limits every gradient to ±this, before `clipNorm`. Default: no limit. */
+  readonly clipValue?: number;
+}
+
+const clampOp = definePointwise<{ most: number }>({
+  name: "clipValue",
+  args: ["g"],
+  wgsl: ([g], { most }) =>
+    `select(select(${g}, ${literal(most)}, ${g} > ${literal(most)}), ${literal(-most)}, ${g} < ${literal(-most)})`,
+  scalar: ([g], { most }) => (g! > most ? most : g! < -most ? -most : g!),
+});
+
+/** The factor of clip_grad_norm_, min(1, most / (norm + 1e-6)), from the square of the norm. */
+const factorOp = definePointwise<{ most: number }>({
+  name: "clipFactor",
+  args: ["s"],
+  wgsl: ([s], { most }) =>
+    `select(1.0, ${literal(most)} / (sqrt(${s}) + 1e-6), sqrt(${s}) + 1e-6 > ${literal(most)})`,
+  scalar: ([s], { most }) => {
+    const norm = Math.sqrt(s!) + 1e-6;
+    return norm > most ? most / norm : 1;
+  },
+});
+
+/** `g`, a pack of all gradients, clipped as `options` ask. */
+export function clip(g: Tensor, options: ClipOptions): Tensor {
+  const { clipNorm, clipValue } = options;
+  let clipped = g;
+  if (clipValue !== undefined) clipped = clampOp.one([clipped], { most: clipValue });
+  if (clipNorm !== undefined) {
+    clipped = mul(clipped, factorOp.one([sum(square(clipped))], { most: clipNorm }));
+  }
+  return clipped;
+}
+
+/** Refuses limits that are not above 0. */
+export function checkClip(who: string, options: ClipOptions): void {
+  for (const name of ["clipNorm", "clipValue"] as const) {
+    const limit = options[name];
+    if (limit !== undefined && !(limit > 0 && Number.isFinite(limit))) {
+      throw new ValueError(`${who}: ${name} must be a number above 0, got ${limit}`);
+    }
+  }
+}
