@@ -3,7 +3,7 @@ import { constant, type Shape, sizeOf, type Tensor } from "../tensor.ts";
 
 /** A float32 tensor of `shape` with `value` everywhere. */
 export function fill(shape: Shape, value: number): Tensor {
-  return constant(new Float32Array(sizeOf(shape)).fill(value), shape, `fill(${value})`);
+  return constant(new Float64Array(sizeOf(shape)).fill(value), shape, `fill(${value})`);
 }
 
 export function zeros(shape: Shape): Tensor {
@@ -12,4 +12,9 @@ export function zeros(shape: Shape): Tensor {
 
 export function ones(shape: Shape): Tensor {
   return fill(shape, 1);
+}
+
+/** True for a constant that holds a single 1: the gradient of a loss by itself, with which nothing need be multiplied. */
+export function isOne({ leaf, size }: Tensor): boolean {
+  return leaf?.kind === "constant" && size === 1 && leaf.data[0] === 1;
 }

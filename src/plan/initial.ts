@@ -3,9 +3,9 @@ import { ShapeError } from "../errors.ts";
 import { Random } from "../random.ts";
 import type { Data, DType, Tensor } from "../tensor.ts";
 
-/** A zeroed array of the kind that holds `dtype`. */
-export function makeData(dtype: DType, length: number): Data {
-  if (dtype === "f32") return new Float32Array(length);
+/** A zeroed array for values of `dtype`. Floats are wide: what is narrower rounds them itself. */
+function makeData(dtype: DType, length: number): Data {
+  if (dtype === "f32") return new Float64Array(length);
   return dtype === "i32" ? new Int32Array(length) : new Uint32Array(length);
 }
 

@@ -86,6 +86,7 @@ export class Trainer {
     this.#backend = backend;
     const seed = options.seed ?? 0;
     this.parameters = namedParameters(options.model);
+    if (this.parameters.size === 0) throw new ValueError("trainer: the model has no parameters to train");
     this.#key = state([2], Uint32Array.of(seed >>> 0, Math.floor(seed / 2 ** 32)), "u32", "shuffle key");
     // A stream per parameter, so that start weights depend on seed and place in the model only.
     [...this.parameters.values()].forEach((t, i) => {
@@ -105,9 +106,7 @@ export class Trainer {
         `trainer: stepsPerSubmit must be at most ${RING_STEPS}, got ${options.stepsPerSubmit}`,
       );
     }
-    const trainer = new Trainer(backend, options);
-    if (trainer.parameters.size === 0) throw new ValueError("trainer: the model has no parameters to train");
-    return trainer;
+    return new Trainer(backend, options);
   }
 
   /** The device in use; another one after a lost device was replaced. */
@@ -218,7 +217,7 @@ export class Trainer {
     if (!(Number.isFinite(value) && value >= 0)) {
       throw new ValueError(`trainer: the learning rate must be a number of at least 0, got ${value}`);
     }
-    this.#write(this.#optimizerStates.learningRate, Float32Array.of(value));
+    this.#write(this.#optimizerStates.learningRate, Float64Array.of(value));
   }
 
   /** The run as the bytes of a safetensors file: parameters, optimizer states, step. Equal runs give equal bytes. */
