@@ -9,6 +9,7 @@ import { type DefinedOp, defineOp, expectSpec, type KernelPlan, shapeError, spre
 import { Shader } from "../shader.ts";
 import type { Tensor } from "../tensor.ts";
 import { add, div, mul } from "./arithmetic.ts";
+import { isOne } from "./fill.ts";
 import { reshape } from "./reshape.ts";
 import { softmax, softmaxBackwardOp } from "./softmax.ts";
 
@@ -109,11 +110,6 @@ function define(name: string, rowsName: string, logProbs: boolean): DefinedOp<No
       return [parts.length === 2 ? add(parts[0]!, parts[1]!) : parts[0]];
     },
   });
-}
-
-/** True for the gradient of a loss by itself, with which nothing needs to be multiplied. */
-function isOne({ leaf, size }: Tensor): boolean {
-  return leaf?.kind === "constant" && size === 1 && leaf.data[0] === 1;
 }
 
 /** d dlogits / d logits applied to `d`: per row w / count times softmax's own gradient. NaN when all weights are 0. */

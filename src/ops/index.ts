@@ -1,6 +1,7 @@
 /** The graph functions of every op, one line each: `import { ops } from "weft"`. */
 export { relu, sigmoid, tanh } from "./activation.ts";
 export { adamUpdate } from "./adam.ts";
+export { argmax } from "./argmax.ts";
 export { add, div, mul, neg, square, sub } from "./arithmetic.ts";
 export { conv2d } from "./conv2d.ts";
 export { copy, expand } from "./copy.ts";
@@ -8,6 +9,7 @@ export { crossEntropy, nll } from "./cross-entropy.ts";
 export { fill, ones, zeros } from "./fill.ts";
 export { gatherBatch, sampleOrder, stepsPerEpoch } from "./gather-batch.ts";
 export { linear } from "./linear.ts";
+export { bce, bceWithLogits, mse } from "./losses.ts";
 export { matmul } from "./matmul.ts";
 export { pack } from "./pack.ts";
 export { avgPool2d, maxPool2d, maxPool2dWithIndices } from "./pool.ts";

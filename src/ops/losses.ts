@@ -1,0 +1,162 @@
+/**
+ * Losses that are a mean over elements, each with its gradient in the same dispatch: squared difference, binary
+ * cross-entropy of probabilities or of logits. Samples may be weighted; the losses of classes are in cross-entropy.ts.
+ */
+import code from "../../shaders/losses.wgsl?raw";
+import { GraphError } from "../errors.ts";
+import { type DefinedOp, defineOp, type KernelPlan, shapeError } from "../op.ts";
+import { Shader } from "../shader.ts";
+import { sameShape, sizeOf, type Tensor } from "../tensor.ts";
+import { sigmoid, sigmoidBackwardOp } from "./activation.ts";
+import { add, div, mul, neg } from "./arithmetic.ts";
+import { isOne } from "./fill.ts";
+import { reshape } from "./reshape.ts";
+
+const shader = new Shader("losses.wgsl", code);
+
+type None = Record<string, never>;
+
+interface ElementLoss {
+  readonly name: string;
+  /** Number of the formula in the shader. */
+  readonly kind: number;
+  /** Loss of one element and its slope by x. */
+  item(x: number, t: number): readonly [loss: number, slope: number];
+  /** d slope / dx, element by element, times `d`. */
+  curvature?(x: Tensor, d: Tensor): Tensor;
+  /** True where the slope by the target is minus that by x. */
+  readonly odd: boolean;
+}
+
+/** (x, target, weights? [N]) -> loss [], count [], dx like x. */
+export const mseOp = define({
+  name: "mse",
+  kind: 0,
+  item: (x, t) => [(x - t) ** 2, 2 * (x - t)],
+  curvature: (_, d) => mul(d, 2),
+  odd: true,
+});
+
+export const bceOp = define({
+  name: "bce",
+  kind: 1,
+  item: (x, t) => [
+    -(t * Math.max(Math.log(x), -100) + (1 - t) * Math.max(Math.log(1 - x), -100)),
+    (x - t) / Math.max(x * (1 - x), 1e-12),
+  ],
+  odd: false,
+});
+
+export const bceWithLogitsOp = define({
+  name: "bceWithLogits",
+  kind: 2,
+  item: (x, t) => [Math.max(x, 0) - x * t + Math.log1p(Math.exp(-Math.abs(x))), 1 / (1 + Math.exp(-x)) - t],
+  curvature: (x, d) => sigmoidBackwardOp.one([d, sigmoid(x)], {}),
+  odd: false,
+});
+
+function define({ name, kind, item, curvature, odd }: ElementLoss): DefinedOp<None> {
+  return defineOp({
+    name,
+    args: ["x", "target", "weights"],
+    results: ["loss", "count", "dx"],
+    variants: ["single", "parts"],
+    plan(inputs, _attrs: None) {
+      const [x, target, weights] = inputs;
+      if (inputs.length < 2 || inputs.some((s) => s.dtype !== "f32")) {
+        throw shapeError(name, "takes x, target and maybe weights, all f32", inputs);
+      }
+      if (!sameShape(x!.shape, target!.shape))
+        throw shapeError(name, "x and target must have one shape", inputs);
+      const N = x!.shape[0] ?? 1;
+      if (weights !== undefined && !sameShape(weights.shape, [N])) {
+        throw shapeError(name, `weights must have one value for each of ${N} samples`, inputs);
+      }
+      const scalar = { shape: [], dtype: "f32" } as const;
+      return {
+        outputs: [scalar, scalar, { shape: x!.shape, dtype: "f32" }],
+        constants: { N, ROW: sizeOf(x!.shape) / N, KIND: kind, weighted: weights !== undefined },
+      };
+    },
+    cpu({ x, target, weights, loss, count, dx }, { N, ROW, weighted }) {
+      const weight = (n: number) => (weighted ? weights[n]! : 1);
+      let total = 0;
+      for (let n = 0; n < N; n++) total += weight(n);
+      let sum = 0;
+      for (let i = 0; i < N * ROW; i++) {
+        const w = weight(Math.floor(i / ROW));
+        const [l, d] = item(x[i]!, target[i]!);
+        if (w !== 0) sum += w * l;
+        dx[i] = w === 0 || total === 0 ? 0 : (w * d) / (total * ROW);
+      }
+      loss[0] = total === 0 ? 0 : sum / (total * ROW);
+      count[0] = total;
+    },
+    kernels({ N, ROW }, env): KernelPlan {
+      const size = N * ROW;
+      const constants = {
+        LANES: env.software ? 64 : Math.min(256, env.maxWorkgroupSize),
+        PARTS: Math.min(Math.ceil(size / 16), 16384),
+      };
+      const one = { shader, constants, groups: [1] } as const;
+      const given = ["x", ["goal", "target"], "weights", "dx"] as const;
+      if ((env.variant ?? (size <= 16384 ? "single" : "parts")) === "single") {
+        return { kernels: [{ ...one, entry: "single", bind: [...given, "loss", "count"] }] };
+      }
+      const groups = [Math.ceil(constants.PARTS / 64)] as const;
+      return {
+        scratch: { partial: constants.PARTS },
+        kernels: [
+          { ...one, entry: "countRows", bind: ["weights", "count"] },
+          { ...one, entry: "parts", bind: [...given, "partial", ["counted", "count"]], groups },
+          { ...one, entry: "total", bind: [["partials", "partial"], ["counted", "count"], "loss"] },
+        ],
+      };
+    },
+    backward({ inputs, outputs, grads, needs }) {
+      const [dx, dloss, second] = [outputs[2]!, grads[0], grads[2]];
+      if (needs[2]) throw new GraphError(`${name}: weights have no gradient`);
+      if (needs[1] && !odd) throw new GraphError(`${name}: the target has no gradient`);
+      if (second !== undefined && curvature === undefined)
+        throw new GraphError(`${name}: has no second derivative`);
+      const parts: Tensor[] = [];
+      if (dloss !== undefined) parts.push(isOne(dloss) ? dx : mul(dx, dloss));
+      if (second !== undefined) parts.push(curvature!(inputs[0]!, scaled(inputs, outputs[1]!, second)));
+      const gradient = parts.length === 2 ? add(parts[0]!, parts[1]!) : parts[0];
+      return [gradient, needs[1] && gradient !== undefined ? neg(gradient) : undefined];
+    },
+  });
+}
+
+/** `d` times w / (ROW count), the weight of an element in the mean. NaN when all weights are 0. */
+function scaled([x, , weights]: readonly Tensor[], count: Tensor, d: Tensor): Tensor {
+  if (weights === undefined) return mul(d, 1 / x!.size);
+  const [N = 1, ...rest] = x!.shape;
+  const share = div(reshape(weights, [N, ...rest.map(() => 1)]), mul(count, sizeOf(rest)));
+  return mul(d, share);
+}
+
+function mean(op: DefinedOp<None>, x: Tensor, target: Tensor, weights: Tensor | undefined): Tensor {
+  return op.one(weights === undefined ? [x, target] : [x, target, weights], {});
+}
+
+/**
+ * Mean of (x - target)²: f32 tensors of one shape -> f32 []. `weights` f32 [N] weighs samples, which the first axis counts;
+ * the mean is over those that weigh something, 0 if none does. No gradient for weights. Throws ShapeError on other shapes.
+ */
+export function mse(x: Tensor, target: Tensor, weights?: Tensor): Tensor {
+  return mean(mseOp, x, target, weights);
+}
+
+/**
+ * Mean of -(t log x + (1 - t) log(1 - x)) for probabilities x in [0, 1], logs being at least -100 as in PyTorch; otherwise
+ * as `mse`. No gradient for target and no second derivative. Prefer `bceWithLogits`, which loses no precision.
+ */
+export function bce(x: Tensor, target: Tensor, weights?: Tensor): Tensor {
+  return mean(bceOp, x, target, weights);
+}
+
+/** `bce` of sigmoid(x), in a form that neither overflows nor loses small probabilities. No gradient for target. */
+export function bceWithLogits(x: Tensor, target: Tensor, weights?: Tensor): Tensor {
+  return mean(bceWithLogitsOp, x, target, weights);
+}
