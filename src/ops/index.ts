@@ -11,6 +11,7 @@ export { gatherBatch, sampleOrder, stepsPerEpoch } from "./gather-batch.ts";
 export { linear } from "./linear.ts";
 export { bce, bceWithLogits, mse } from "./losses.ts";
 export { matmul } from "./matmul.ts";
+export { norm } from "./norm.ts";
 export { pack } from "./pack.ts";
 export { avgPool2d, maxPool2d, maxPool2dWithIndices } from "./pool.ts";
 export { bernoulli, dropout, normal, RandomSource, uniform } from "./random.ts";

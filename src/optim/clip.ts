@@ -3,9 +3,8 @@
  * norm (torch.nn.utils.clip_grad_value_ and clip_grad_norm_). NaN passes through, so that it shows.
  */
 import { ValueError } from "../errors.ts";
-import { mul, square } from "../ops/arithmetic.ts";
+import { norm } from "../ops/norm.ts";
 import { definePointwise, literal } from "../ops/pointwise.ts";
-import { sum } from "../ops/sum.ts";
 import type { Tensor } from "../tensor.ts";
 
 export interface ClipOptions {
@@ -23,16 +22,13 @@ const clampOp = definePointwise<{ most: number }>({
   scalar: ([g], { most }) => (g! > most ? most : g! < -most ? -most : g!),
 });
 
-/** The factor of clip_grad_norm_, min(1, most / (norm + 1e-6)), from the square of the norm. */
-const factorOp = definePointwise<{ most: number }>({
-  name: "clipFactor",
-  args: ["s"],
-  wgsl: ([s], { most }) =>
-    `select(1.0, ${literal(most)} / (sqrt(${s}) + 1e-6), sqrt(${s}) + 1e-6 > ${literal(most)})`,
-  scalar: ([s], { most }) => {
-    const norm = Math.sqrt(s!) + 1e-6;
-    return norm > most ? most / norm : 1;
-  },
+/** clip_grad_norm_: g min(1, most / (norm + 1e-6)). */
+const scaleOp = definePointwise<{ most: number }>({
+  name: "clipNorm",
+  args: ["g", "norm"],
+  wgsl: ([g, norm], { most }) =>
+    `select(${g}, ${g} * (${literal(most)} / (${norm} + 1e-6)), ${norm} + 1e-6 > ${literal(most)})`,
+  scalar: ([g, norm], { most }) => (norm! + 1e-6 > most ? g! * (most / (norm! + 1e-6)) : g!),
 });
 
 /** `g`, a pack of all gradients, clipped as `options` ask. */
@@ -40,9 +36,7 @@ export function clip(g: Tensor, options: ClipOptions): Tensor {
   const { clipNorm, clipValue } = options;
   let clipped = g;
   if (clipValue !== undefined) clipped = clampOp.one([clipped], { most: clipValue });
-  if (clipNorm !== undefined) {
-    clipped = mul(clipped, factorOp.one([sum(square(clipped))], { most: clipNorm }));
-  }
+  if (clipNorm !== undefined) clipped = scaleOp.one([clipped, norm(clipped)], { most: clipNorm });
   return clipped;
 }
 
