@@ -15,7 +15,7 @@ export type Activation = keyof typeof ACTIVATION;
 
 /** activation(x) by code, for CPU bodies of fused ops. */
 export function activate(code: number, x: number): number {
-  if (code === ACTIVATION.relu) return x > 0 ? x : 0;
+  if (code === ACTIVATION.relu) return x <= 0 ? 0 : x;
   if (code === ACTIVATION.sigmoid) return sigmoidOf(x);
   return code === ACTIVATION.tanh ? Math.tanh(x) : x;
 }
@@ -65,6 +65,11 @@ export const tanhBackwardOp: DefinedOp<None> = definePointwise<None>({
   ],
 });
 
+/** WGSL of `y`, or x where that is NaN: drivers make numbers of exp(NaN). By bits, since x != x may be false for NaN. */
+function keepNan(x: string, y: string): string {
+  return `select(${y}, ${x}, (bitcast<u32>(${x}) & 0x7fffffffu) > 0x7f800000u)`;
+}
+
 const throughOutput =
   (backward: { one(inputs: readonly Tensor[], attrs: None): Tensor }) =>
   ({ outputs: [y], grads: [dy] }: BackwardContext<None>) => [backward.one([dy!, y!], {})];
@@ -81,7 +86,7 @@ export const reluOp = definePointwise<None>({
 export const sigmoidOp = definePointwise<None>({
   name: "sigmoid",
   args: ["x"],
-  wgsl: ([x]) => `1.0 / (1.0 + exp(-${x}))`,
+  wgsl: ([x]) => keepNan(x!, `1.0 / (1.0 + exp(-${x}))`),
   scalar: ([x]) => sigmoidOf(x!),
   backward: throughOutput(sigmoidBackwardOp),
 });
@@ -90,7 +95,7 @@ export const tanhOp = definePointwise<None>({
   name: "tanh",
   args: ["x"],
   // Some drivers compute tanh through exp(2x) and overflow; beyond 9 the float32 result is 1.
-  wgsl: ([x]) => `tanh(clamp(${x}, -9.1, 9.1))`,
+  wgsl: ([x]) => keepNan(x!, `tanh(clamp(${x}, -9.1, 9.1))`),
   scalar: ([x]) => Math.tanh(x!),
   backward: throughOutput(tanhBackwardOp),
 });
