@@ -2,6 +2,8 @@
  * The layers of feed-forward networks, with PyTorch's defaults: weights Kaiming-uniform with a = √5, biases uniform
  * in ±1/√fanIn.
  */
+
+import { expectWhole } from "../op.ts";
 import { relu as reluOf, sigmoid as sigmoidOf, tanh as tanhOf } from "../ops/activation.ts";
 import { type Conv2dOptions, conv2d as conv2dOf } from "../ops/conv2d.ts";
 import { linear as linearOf } from "../ops/linear.ts";
@@ -13,7 +15,6 @@ import {
 } from "../ops/pool.ts";
 import { flatten as flattenOf } from "../ops/reshape.ts";
 import { logSoftmax as logSoftmaxOf, softmax as softmaxOf } from "../ops/softmax.ts";
-import { expectWhole } from "../op.ts";
 import { parameter, type Tensor } from "../tensor.ts";
 import { type Initializer, kaimingUniform, uniform } from "./init.ts";
 import type { Module } from "./module.ts";
@@ -105,10 +106,8 @@ export const logSoftmax =
   (x: Tensor) =>
     logSoftmaxOf(x, axis);
 export const maxPool2d =
-  (kernelSize: number | readonly [number, number], options?: MaxPool2dOptions) =>
-  (x: Tensor) =>
+  (kernelSize: number | readonly [number, number], options?: MaxPool2dOptions) => (x: Tensor) =>
     maxPoolOf(x, kernelSize, options);
 export const avgPool2d =
-  (kernelSize: number | readonly [number, number], options?: AvgPool2dOptions) =>
-  (x: Tensor) =>
+  (kernelSize: number | readonly [number, number], options?: AvgPool2dOptions) => (x: Tensor) =>
     avgPoolOf(x, kernelSize, options);

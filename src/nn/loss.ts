@@ -2,12 +2,10 @@
  * Losses as the trainer wants them: one number to minimise, averaged over the samples that count, and metrics beside
  * it. A sample's weight is 0 when it only pads the last batch.
  */
-import { ShapeError } from "../errors.ts";
-import { div, mul, square, sub } from "../ops/arithmetic.ts";
 import { crossEntropy as crossEntropyOf } from "../ops/cross-entropy.ts";
-import { reshape } from "../ops/reshape.ts";
-import { mean, sum } from "../ops/sum.ts";
-import { formatShape, sameShape, type Tensor } from "../tensor.ts";
+import { bceWithLogits as bceWithLogitsOf, mse as mseOf } from "../ops/losses.ts";
+import { sum } from "../ops/sum.ts";
+import type { Tensor } from "../tensor.ts";
 
 /** What a loss says of a batch. Every tensor is a scalar of shape []. */
 export interface LossResult {
@@ -37,20 +35,23 @@ export function crossEntropy(): Loss {
   };
 }
 
-/** Mean over samples of the mean squared difference. */
+/** Mean over samples of the mean squared difference: output and target of one shape [N, …]. */
 export function mse(): Loss {
+  return valueLoss(mseOf);
+}
+
+/** Binary cross-entropy of logits with targets in [0, 1], of one shape [N, …]; sigmoid is part of it. */
+export function bceWithLogits(): Loss {
+  return valueLoss(bceWithLogitsOf);
+}
+
+function valueLoss(op: (output: Tensor, target: Tensor, weights: Tensor) => Tensor): Loss {
   return {
     classes: false,
-    build(output, target, weights) {
-      if (!sameShape(output.shape, target.shape)) {
-        throw new ShapeError(
-          `mse: output ${formatShape(output.shape)} and target ${formatShape(target.shape)} must have one shape`,
-        );
-      }
-      const [batch = 1] = output.shape;
-      const perSample = mean(reshape(square(sub(output, target)), [batch, -1]), { axes: 1 });
-      const count = sum(weights);
-      return { loss: div(sum(mul(perSample, weights)), count), count, sums: {} };
-    },
+    build: (output, target, weights) => ({
+      loss: op(output, target, weights),
+      count: sum(weights),
+      sums: {},
+    }),
   };
 }

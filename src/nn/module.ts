@@ -67,10 +67,7 @@ export class Sequential implements Module {
   }
 
   forward(x: Tensor): Tensor {
-    return this.layers.reduce<Tensor>(
-      (value, layer, i) => scope(String(i), () => forward(layer, value)),
-      x,
-    );
+    return this.layers.reduce<Tensor>((value, layer, i) => scope(String(i), () => forward(layer, value)), x);
   }
 }
 
