@@ -36,7 +36,8 @@ export function readSafetensors(bytes: Uint8Array, options: ReadOptions = {}): S
   const { entries, metadata, dataStart } = parseHeader(bytes, name, headerLimit);
   const tensors = new Map<string, StoredTensor>();
   for (const { key, dtype, shape, begin, end } of entries) {
-    const raw = bytes.slice(dataStart + begin, dataStart + end);
+    // Node's Buffer is a Uint8Array whose own slice() does not copy.
+    const raw = Uint8Array.from(bytes.subarray(dataStart + begin, dataStart + end));
     const data = decodeValues(dtype, raw, (index, why) => {
       const at = dataStart + begin + index * itemSizes[dtype];
       throw new FormatError(`${name}: tensor "${key}", value ${index} at byte ${at}: ${why}`);

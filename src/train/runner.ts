@@ -9,7 +9,7 @@ import type { Tensor } from "../tensor.ts";
 /** Steps that the ring remembers; a reading must come before it wraps around. */
 export const RING_STEPS = 512;
 const IN_FLIGHT = 2;
-/** A submit holds at least this many steps on a GPU, whatever a step takes: the overhead of a submit is never felt. */
+/** Once under way, a submit holds at least this many steps on a GPU: its overhead is never felt, whatever a step takes. */
 const FEWEST = 8;
 const MOST = 256;
 
@@ -21,6 +21,8 @@ export interface Pace {
   readonly milliseconds: number;
   /** Fixes the number of steps per submit instead. */
   readonly stepsPerSubmit?: number;
+  /** Steps of the first submit, from which the pace is found; default 8, or 1 on the CPU reference. */
+  readonly start?: number;
 }
 
 export class StepRunner {
@@ -40,7 +42,7 @@ export class StepRunner {
     readonly pace: Pace,
   ) {
     const start = backend.kind === "cpu" ? 1 : FEWEST;
-    this.#steps = pace.stepsPerSubmit ?? start;
+    this.#steps = pace.stepsPerSubmit ?? pace.start ?? start;
     this.#submitted = first;
     this.#collected = first;
   }
@@ -52,6 +54,11 @@ export class StepRunner {
 
   get submits(): number {
     return this.#submits;
+  }
+
+  /** Steps of the next submit, as far as they fit. */
+  get stepsPerSubmit(): number {
+    return this.#steps;
   }
 
   /** Submits up to `most` steps, as many as the pace allows. Resolves when there is room for the next submit. */
@@ -104,6 +111,7 @@ export class StepRunner {
     const wanted = (steps * this.pace.milliseconds) / Math.max(milliseconds, 0.05);
     // Halving or doubling at most, so that one odd measurement does no harm.
     const next = Math.min(2 * this.#steps, Math.max(this.#steps / 2, wanted));
-    this.#steps = Math.round(Math.min(MOST, Math.max(FEWEST, next)));
+    const fewest = Math.min(FEWEST, 2 * this.#steps);
+    this.#steps = Math.round(Math.min(MOST, Math.max(fewest, next)));
   }
 }

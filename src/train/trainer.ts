@@ -76,6 +76,8 @@ export class Trainer {
   readonly #optimizerStates: OptimizerStates;
   #position = 0;
   #submits = 0;
+  /** The first submit of all is one step, so that there is something to see soon. */
+  #stepsPerSubmit = 1;
 
   #backend: Backend;
 
@@ -172,13 +174,15 @@ export class Trainer {
 
   /** A runner that goes on where training stands. */
   runner({ program, ring }: TrainProgram): StepRunner {
-    return new StepRunner(this.backend, program, ring, this.#position, this.#pace());
+    const pace = { ...this.#pace(), start: this.#stepsPerSubmit };
+    return new StepRunner(this.backend, program, ring, this.#position, pace);
   }
 
   /** Takes over how far `runner` came. */
   settle(runner: StepRunner): void {
     this.#position = runner.position;
     this.#submits += runner.submits;
+    this.#stepsPerSubmit = runner.stepsPerSubmit;
   }
 
   /** Every state of the run as it is after all steps submitted so far; `position` is how many these are. */
