@@ -60,6 +60,8 @@ export interface Backend {
   write(leaf: Tensor, data: Data): void;
   /** Reads an input or state after all runs started so far. */
   read(leaf: Tensor): Promise<Data>;
+  /** As `read` for many leaves at once, which costs one wait. */
+  readAll(leaves: readonly Tensor[]): Promise<Data[]>;
   /** Frees everything; in Node the process can then end. Programs of this backend can't be used afterwards. */
   close(): Promise<void>;
 }

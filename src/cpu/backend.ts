@@ -55,6 +55,10 @@ export class CpuBackend implements Backend {
     return this.#leaf(leaf).slice();
   }
 
+  async readAll(leaves: readonly Tensor[]): Promise<Data[]> {
+    return leaves.map((leaf) => this.#leaf(leaf).slice());
+  }
+
   async close(): Promise<void> {
     this.#leaves.clear();
   }

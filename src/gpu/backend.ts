@@ -90,6 +90,12 @@ export class GpuBackend implements Backend {
     return this.#memory.read(this.#memory.place(leaf), leaf.dtype, leaf.size);
   }
 
+  readAll(leaves: readonly Tensor[]): Promise<Data[]> {
+    return this.#memory.readAll(
+      leaves.map((t) => ({ place: this.#memory.place(t), dtype: t.dtype, length: t.size })),
+    );
+  }
+
   async close(): Promise<void> {
     this.#memory.destroy();
     this.device.destroy();

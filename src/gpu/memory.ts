@@ -13,6 +13,13 @@ export interface Place {
   readonly offset: number;
 }
 
+/** Part of the device's memory to read: `length` elements from a place on. */
+export interface Wanted {
+  readonly place: Place;
+  readonly dtype: DType;
+  readonly length: number;
+}
+
 interface Resident extends Place {
   /** Label of the pack that it is a slice of. */
   readonly pack: string | undefined;
@@ -89,17 +96,27 @@ export class LeafMemory {
     this.device.raw.queue.writeBuffer(buffer, offset, words as GPUAllowSharedBufferSource);
   }
 
-  /** Copies `length` elements out of `place` once all submitted work is done. Staging buffers are kept and reused. */
+  /** The elements of one place once all submitted work is done. */
   async read(place: Place, dtype: DType, length: number): Promise<Data> {
+    const [data] = await this.readAll([{ place, dtype, length }]);
+    return data as Data;
+  }
+
+  /** As `read`, for many places with one submit and one map. Staging buffers are kept and reused. */
+  async readAll(wanted: readonly Wanted[]): Promise<Data[]> {
     this.device.check();
-    const bytes = length * 4;
+    const bytes = wanted.reduce((sum, { length }) => sum + length * 4, 0);
     const idle = this.#staging.get(bytes) ?? [];
     this.#staging.set(bytes, idle);
     const { raw } = this.device;
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
     const staging = idle.pop() ?? raw.createBuffer({ label: `read ${bytes}`, size: bytes, usage });
     const encoder = raw.createCommandEncoder({ label: "read" });
-    encoder.copyBufferToBuffer(place.buffer, place.offset, staging, 0, bytes);
+    let at = 0;
+    for (const { place, length } of wanted) {
+      encoder.copyBufferToBuffer(place.buffer, place.offset, staging, at, length * 4);
+      at += length * 4;
+    }
     raw.queue.submit([encoder.finish()]);
     try {
       await staging.mapAsync(GPUMapMode.READ);
@@ -110,8 +127,13 @@ export class LeafMemory {
     staging.unmap();
     idle.push(staging);
     this.device.check();
-    if (dtype === "f32") return new Float32Array(copy);
-    return dtype === "i32" ? new Int32Array(copy) : new Uint32Array(copy);
+    at = 0;
+    return wanted.map(({ dtype, length }) => {
+      const from = at;
+      at += length * 4;
+      if (dtype === "f32") return new Float32Array(copy, from, length);
+      return dtype === "i32" ? new Int32Array(copy, from, length) : new Uint32Array(copy, from, length);
+    });
   }
 
   destroy(): void {

@@ -2,7 +2,7 @@
  * States of a run as one safetensors file and back: parameters under their PyTorch names, packed optimizer states
  * cut into `optimizer.<state>.<parameter>`, the step counter. Refuses files whose names or shapes don't fit.
  */
-import { FormatError } from "../errors.ts";
+import { FormatError, GraphError } from "../errors.ts";
 import { readSafetensors, type TensorToStore, writeSafetensors } from "../io/safetensors.ts";
 import { packLayout } from "../plan/storage.ts";
 import { type Data, formatShape, sameShape, type Tensor } from "../tensor.ts";
@@ -17,27 +17,38 @@ export interface RunStates {
 
 const STEP = "trainer.step";
 
-export async function saveStates(
-  read: (state: Tensor) => Promise<Data>,
+/** The bytes of a file with `values` for every state. Equal values give equal bytes. */
+export function saveStates(
+  values: ReadonlyMap<Tensor, Data>,
   states: RunStates,
   metadata: Readonly<Record<string, string>>,
-): Promise<Uint8Array> {
+): Uint8Array {
+  const valueFor = (tensor: Tensor): Exclude<Data, Float64Array> => {
+    const data = values.get(tensor);
+    if (data === undefined) throw new GraphError(`checkpoint: no value for ${tensor.label}`);
+    return data instanceof Float64Array ? Float32Array.from(data) : data;
+  };
   const tensors: [string, TensorToStore][] = [];
   for (const [name, tensor] of states.parameters) {
-    tensors.push([name, { shape: tensor.shape, data: narrow(await read(tensor)) }]);
+    tensors.push([name, { shape: tensor.shape, data: valueFor(tensor) }]);
   }
   const shapes = [...states.parameters.values()];
   const { offsets } = packLayout(shapes.map((t) => t.size));
   for (const [state, pack] of states.packed) {
-    const data = narrow(await read(pack));
+    const data = valueFor(pack);
     [...states.parameters.keys()].forEach((name, i) => {
       const { size, shape } = shapes[i] as Tensor;
       const at = offsets[i] as number;
       tensors.push([`optimizer.${state}.${name}`, { shape, data: data.slice(at, at + size) }]);
     });
   }
-  tensors.push([STEP, { shape: [1], data: narrow(await read(states.step)) }]);
+  tensors.push([STEP, { shape: [1], data: valueFor(states.step) }]);
   return writeSafetensors(tensors, { format: "weft", ...metadata });
+}
+
+/** Every state of a run. */
+export function allStates({ parameters, packed, step }: RunStates): Tensor[] {
+  return [...parameters.values(), ...packed.values(), step];
 }
 
 /**
@@ -87,8 +98,4 @@ export function loadStates(bytes: Uint8Array, states: RunStates, file: string): 
   if (unknown.length > 0)
     throw new FormatError(`${file}: holds ${unknown.join(", ")}, which the model does not have`);
   return values;
-}
-
-function narrow(data: Data): Exclude<Data, Float64Array> {
-  return data instanceof Float64Array ? Float32Array.from(data) : data;
 }

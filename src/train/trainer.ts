@@ -10,7 +10,7 @@ import { type Layer, namedParameters } from "../nn/module.ts";
 import type { Optimizer, OptimizerStates } from "../optim/optimizer.ts";
 import { initialData } from "../plan/initial.ts";
 import { type Data, state, type Tensor } from "../tensor.ts";
-import { loadStates, type RunStates, saveStates } from "./checkpoint.ts";
+import { allStates, loadStates, type RunStates, saveStates } from "./checkpoint.ts";
 import type { Callback, Metrics } from "./events.ts";
 import { Fit, fit } from "./fit.ts";
 import { evaluationStep, type StepGraph, trainingStep } from "./graph.ts";
@@ -187,9 +187,10 @@ export class Trainer {
 
   /** Every state of the run as it is after all steps submitted so far; `position` is how many these are. */
   async snapshot(position: number): Promise<Snapshot> {
-    const values = new Map<Tensor, Data>();
-    for (const tensor of this.#allStates()) values.set(tensor, await this.#read(tensor));
-    return { position, values };
+    return {
+      position,
+      values: await this.#readAll([...allStates(this.#runStates()), this.#optimizerStates.learningRate]),
+    };
   }
 
   /**
@@ -206,14 +207,14 @@ export class Trainer {
   }
 
   /** The current value of a parameter by its name. */
-  parameter(name: string): Promise<Data> {
+  async parameter(name: string): Promise<Data> {
     const tensor = this.parameters.get(name);
     if (tensor === undefined) {
       throw new GraphError(
         `trainer: has no parameter ${name}; there are ${[...this.parameters.keys()].join(", ")}`,
       );
     }
-    return this.#read(tensor);
+    return (await this.#readAll([tensor])).get(tensor) as Data;
   }
 
   /** Changes the learning rate from the next submit on. */
@@ -225,8 +226,9 @@ export class Trainer {
   }
 
   /** The run as the bytes of a safetensors file: parameters, optimizer states, step. Equal runs give equal bytes. */
-  toSafetensors(metadata: Readonly<Record<string, string>> = {}): Promise<Uint8Array> {
-    return saveStates((t) => this.#read(t), this.#runStates(), metadata);
+  async toSafetensors(metadata: Readonly<Record<string, string>> = {}): Promise<Uint8Array> {
+    const states = this.#runStates();
+    return saveStates(await this.#readAll(allStates(states)), states, metadata);
   }
 
   /**
@@ -279,19 +281,19 @@ export class Trainer {
     return data;
   }
 
-  async #read(tensor: Tensor): Promise<Data> {
-    if (this.backend.holds(tensor)) return this.backend.read(tensor);
-    return this.#values.get(tensor) ?? initialData(tensor, this.options.seed ?? 0, 0);
+  async #readAll(tensors: readonly Tensor[]): Promise<Map<Tensor, Data>> {
+    const held = tensors.filter((t) => this.backend.holds(t));
+    const read = held.length === 0 ? [] : await this.backend.readAll(held);
+    const values = new Map(held.map((t, i) => [t, read[i] as Data]));
+    for (const t of tensors) {
+      if (!values.has(t)) values.set(t, this.#values.get(t) ?? initialData(t, this.options.seed ?? 0, 0));
+    }
+    return values;
   }
 
   #write(tensor: Tensor, data: Data): void {
     if (this.backend.holds(tensor)) this.backend.write(tensor, data);
     else this.#values.set(tensor, data);
-  }
-
-  #allStates(): Tensor[] {
-    const { learningRate, packed } = this.#optimizerStates;
-    return [...this.parameters.values(), ...Object.values(packed), learningRate, this.#step];
   }
 
   #runStates(): RunStates {
