@@ -82,11 +82,13 @@ function copiesForPacks(graph: Graph, copy: (tensor: Tensor) => Tensor): Map<Ten
     const bases = node.inputs.map(baseOf);
     const ofLeaves = bases.filter(isLeaf).length;
     if (ofLeaves === bases.length && new Set(bases).size === bases.length) continue;
-    const members = new Set(bases);
+    const members = new Set(bases.filter((t) => !isLeaf(t)));
     const inputs = node.inputs.map((t, i) => {
       const base = bases[i] as Tensor;
       const readsSibling = base.node.inputs.some((x) => members.has(baseOf(x)));
-      const inPlace = !isLeaf(base) && base.node.op.view === undefined && !taken.has(base) && !readsSibling;
+      const once = bases.filter((t) => t === base).length === 1;
+      const computed = !isLeaf(base) && base.node.op.view === undefined;
+      const inPlace = computed && once && !taken.has(base) && !readsSibling;
       if (inPlace) {
         taken.add(base);
         return t;
