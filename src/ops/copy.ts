@@ -1,6 +1,6 @@
 /** The same values in storage of their own: copy, which the planner puts where needed, and expand, which stretches. */
-import type { DefinedOp } from "../op.ts";
-import type { Shape, Tensor } from "../tensor.ts";
+import { type DefinedOp, shapeError } from "../op.ts";
+import { checkShape, formatShape, type Shape, sameShape, type Tensor } from "../tensor.ts";
 import { definePointwise, parseShapes } from "./pointwise.ts";
 import { sumTo } from "./sum.ts";
 
@@ -26,7 +26,12 @@ export function copy(x: Tensor): Tensor {
   return copyOp.one([x], {});
 }
 
-/** `x` stretched to `shape` by broadcasting. */
+/** `x` stretched to `shape` by broadcasting. Throws ShapeError when x does not broadcast to exactly that. */
 export function expand(x: Tensor, shape: Shape): Tensor {
-  return expandOp.one([x], { to: shape.join(",") });
+  checkShape("expand", shape);
+  const y = expandOp.one([x], { to: shape.join(",") });
+  if (!sameShape(y.shape, shape)) {
+    throw shapeError("expand", `${formatShape(shape)} is smaller than the tensor`, [x]);
+  }
+  return y;
 }
