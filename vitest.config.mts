@@ -7,19 +7,22 @@ import { defineConfig } from "vitest/config";
 import { chromiumLaunch } from "./test/support/drivers.ts";
 
 const everywhere = ["test/**/*.test.ts"];
+const limits = { testTimeout: 120_000, hookTimeout: 120_000 };
 
 export default defineConfig({
   test: {
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // One worker in Node beside the one page: a software adapter is itself multi-threaded.
+    maxWorkers: 1,
     projects: [
-      { test: { name: "node", include: ["test/node/**/*.test.ts"] } },
+      { test: { name: "node", include: ["test/node/**/*.test.ts"], ...limits } },
       {
         test: {
           name: "dawn",
           include: everywhere,
           exclude: ["test/node/**", "test/browser/**"],
-          testTimeout: 60_000,
+          // Files share modules and the GPU: opening both anew for each file costs more than most files take.
+          isolate: false,
+          ...limits,
         },
       },
       {
@@ -27,7 +30,7 @@ export default defineConfig({
           name: "chromium",
           include: everywhere,
           exclude: ["test/node/**"],
-          testTimeout: 60_000,
+          isolate: false,
           globalSetup: ["test/support/chromium-setup.ts"],
           browser: {
             enabled: true,
@@ -36,6 +39,7 @@ export default defineConfig({
             provider: playwright({ launchOptions: chromiumLaunch }),
             instances: [{ browser: "chromium" }],
           },
+          ...limits,
         },
       },
     ],

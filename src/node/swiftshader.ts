@@ -3,10 +3,22 @@
  * carries, once and atomically, into the user's cache folder. For Linux on x86-64; elsewhere, or without the package,
  * there is none and the answer is undefined. Only plain files are taken out of an archive, without their folders.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { brotliDecompressSync } from "node:zlib";
+import { DeviceError } from "../errors.ts";
 import { cacheDirectory } from "./data-dir.ts";
 
 /** Where the files of a software Vulkan driver lie. */
@@ -43,9 +55,27 @@ export function chromiumArchives(): { folder: string; version: string } | undefi
   return undefined;
 }
 
-/** A folder in the user's cache, filled by `fill` if it is missing: absent or complete, whoever else does the same. */
+/** Where `fillOnce` makes its folders: the user's cache, or where that can't be written a private temporary folder. */
+export function unpackDirectory(): string {
+  const cache = cacheDirectory();
+  try {
+    mkdirSync(cache, { recursive: true, mode: 0o700 });
+    accessSync(cache, constants.W_OK);
+    return cache;
+  } catch (cause) {
+    const user = process.getuid?.();
+    const shelter = join(tmpdir(), `weft-${user}`);
+    mkdirSync(shelter, { recursive: true, mode: 0o700 });
+    const { uid, mode } = lstatSync(shelter);
+    if (uid === user && (mode & 0o022) === 0) return shelter;
+    // Somebody else could put a library there that this process would load.
+    throw new DeviceError(`can't unpack to ${cache}, and ${shelter} is open to other users`, { cause });
+  }
+}
+
+/** A folder in `unpackDirectory`, filled by `fill` if missing: absent or complete, whoever else does the same. */
 export function fillOnce(name: string, fill: (draft: string) => void): string {
-  const folder = join(cacheDirectory(), name);
+  const folder = join(unpackDirectory(), name);
   if (existsSync(folder)) return folder;
   const draft = `${folder}.${process.pid}-${Date.now().toString(36)}`;
   try {

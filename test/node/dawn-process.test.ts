@@ -40,6 +40,29 @@ describe("a process with a device", () => {
   });
 });
 
+test("a device lives on though nobody holds what it came from", async () => {
+  const start = `
+    import { setFlagsFromString } from "node:v8";
+    import { openDawn } from ${JSON.stringify(dawn.file)};
+    setFlagsFromString("--expose-gc");
+    const openDevice = async (close) => {
+      const dawn = await openDawn({ software: true });
+      const device = await dawn.adapter.requestDevice();
+      if (close) await dawn.close();
+      return device;
+    };
+    for (const close of [true, false]) {
+      const device = await openDevice(close);
+      for (let i = 0; i < 10; i++) {
+        (await import("node:vm")).runInNewContext("gc")();
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      device.createBuffer({ size: 16, usage: GPUBufferUsage.STORAGE });
+      await device.queue.onSubmittedWorkDone();
+    }`;
+  expect(await runScript(start)).toMatchObject({ code: 0, signal: null });
+});
+
 describe("SwiftShader from the package", () => {
   const env = { VK_ICD_FILENAMES: undefined, VK_DRIVER_FILES: undefined };
 
@@ -63,6 +86,17 @@ describe("SwiftShader from the package", () => {
       "vk_swiftshader_icd.json",
     ]);
     rmSync(cache, { recursive: true });
+  });
+
+  test("goes to a private temporary folder where the cache can't be written", async () => {
+    const temporary = mkdtempSync(join(tmpdir(), "weft-tmp-"));
+    const start = `
+      import { openDawn } from ${JSON.stringify(dawn.file)};
+      await (await openDawn({ software: true })).close();`;
+    const places = { XDG_CACHE_HOME: "/dev/null", TMPDIR: temporary };
+    expect(await runScript(start, { ...env, ...places })).toMatchObject({ code: 0 });
+    expect(readdirSync(temporary)).toEqual([expect.stringMatching(/^weft-\d+$/)]);
+    rmSync(temporary, { recursive: true });
   });
 });
 

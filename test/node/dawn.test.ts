@@ -94,7 +94,7 @@ describe("waiting for the GPU", () => {
     const done = device.queue.onSubmittedWorkDone();
     const start = performance.now();
     for (let i = 0; i < 1000; i++) await new Promise((resolve) => setImmediate(resolve));
-    expect(performance.now() - start).toBeLessThan(500);
+    expect(performance.now() - start).toBeLessThan(900);
     expect(await new Promise((resolve) => setImmediate((a, b) => resolve([a, b]), 1, "two"))).toEqual([
       1,
       "two",

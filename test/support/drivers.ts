@@ -3,8 +3,13 @@
  * SwiftShader and the libraries (NSS and others) that a bare system lacks. For Linux on x86-64.
  */
 import { join } from "node:path";
-import { cacheDirectory } from "../../src/node/data-dir.ts";
-import { chromiumArchives, fillOnce, unpackFile, unpackTar } from "../../src/node/swiftshader.ts";
+import {
+  chromiumArchives,
+  fillOnce,
+  unpackDirectory,
+  unpackFile,
+  unpackTar,
+} from "../../src/node/swiftshader.ts";
 
 /** Flags that make WebGPU run on SwiftShader without a display, and keep the browser from calling home. */
 export const chromiumFlags = [
@@ -21,7 +26,7 @@ export const chromiumFlags = [
 
 const archives = chromiumArchives();
 const name = `chromium-${archives?.version}`;
-const folder = join(cacheDirectory(), name);
+const folder = join(unpackDirectory(), name);
 
 /** What Playwright needs to start it, once `unpackChromium` has run. */
 export const chromiumLaunch = {
