@@ -3,6 +3,7 @@ export { gradients } from "./autograd.ts";
 export type { Backend, CompileOptions, FileStore, Program, ProgramDescription } from "./backend.ts";
 export { CpuBackend, type CpuOptions } from "./cpu/backend.ts";
 export * as data from "./data/index.ts";
+export { type DoctorOptions, type DoctorResult, type Report, runDoctor } from "./doctor/index.ts";
 export * from "./errors.ts";
 export { GpuBackend, type GpuOptions } from "./gpu/backend.ts";
 export * as io from "./io/index.ts";

@@ -1,0 +1,81 @@
+/** What comes after the last layer: softmax, the winning class, losses. */
+import { argmax } from "../../ops/argmax.ts";
+import { crossEntropy, nll } from "../../ops/cross-entropy.ts";
+import { bce, bceWithLogits, mse } from "../../ops/losses.ts";
+import { logSoftmax, softmax } from "../../ops/softmax.ts";
+import type { Shape, Tensor } from "../../tensor.ts";
+import type { Case, Check } from "../check.ts";
+
+/** [rows, classes] */
+const batches: readonly (readonly [N: number, C: number])[] = [
+  [1, 2],
+  [7, 10],
+  [64, 10],
+  [67, 300],
+];
+
+/** The last rows only pad the batch. */
+const weightsOf = (N: number) => Array.from({ length: N }, (_, n) => (n === 0 || n < N - 2 ? 1 : 0));
+
+const classLoss = (op: string, apply: typeof crossEntropy): Check => ({
+  op,
+  cases: batches.map(
+    ([N, C]): Case => ({
+      name: `[${N}, ${C}]`,
+      leaves: [
+        { shape: [N, C], range: [-4, 4] },
+        { shape: [N], dtype: "i32", data: Array.from({ length: N }, (_, n) => (7 * n + 1) % C) },
+        { shape: [N], data: weightsOf(N), gradient: false },
+      ],
+      build(logits, labels, weights) {
+        const { loss, correct, count } = apply(logits!, labels!, weights);
+        return { outputs: [loss, correct, count] };
+      },
+    }),
+  ),
+});
+
+const elementLoss = (op: string, apply: typeof mse, range: readonly [number, number]): Check => ({
+  op,
+  cases: ([[1], [7, 3], [64, 1], [67, 130]] as const).map(
+    (shape): Case => ({
+      name: `[${shape}]`,
+      leaves: [
+        { shape, range },
+        { shape, range: [0, 1], gradient: false },
+        { shape: [shape[0]], data: weightsOf(shape[0]), gradient: false },
+      ],
+      build: (x, target, weights) => apply(x!, target!, weights),
+    }),
+  ),
+});
+
+const lines: readonly (readonly [Shape, axis: number])[] = [
+  [[1], 0],
+  [[2, 3, 5], 1],
+  [[65, 10], 1],
+  [[3, 17, 65], 1],
+  [[4, 1030], -1],
+];
+
+const alongLines = (op: string, apply: (x: Tensor, axis: number) => Tensor): Check => ({
+  op,
+  cases: lines.map(
+    ([shape, axis]): Case => ({
+      name: `[${shape}] along ${axis}`,
+      leaves: [{ shape, range: [-3, 3] }],
+      build: (x) => apply(x!, axis),
+    }),
+  ),
+});
+
+export const lossChecks: readonly Check[] = [
+  alongLines("softmax", softmax),
+  alongLines("logSoftmax", logSoftmax),
+  alongLines("argmax", argmax),
+  classLoss("crossEntropy", crossEntropy),
+  classLoss("nll", nll),
+  elementLoss("mse", mse, [-1, 1]),
+  elementLoss("bce", bce, [0.05, 0.95]),
+  elementLoss("bceWithLogits", bceWithLogits, [-5, 5]),
+];

@@ -1,0 +1,87 @@
+/** Element-wise ops and what moves elements: arithmetic, activations, copies, permutations. */
+import { relu, sigmoid, tanh } from "../../ops/activation.ts";
+import { add, div, mul, square, sub } from "../../ops/arithmetic.ts";
+import { copy, expand } from "../../ops/copy.ts";
+import { permute } from "../../ops/transpose.ts";
+import type { Shape, Tensor } from "../../tensor.ts";
+import type { Case, Check } from "../check.ts";
+
+const pairs: readonly (readonly [Shape, Shape])[] = [
+  [[], []],
+  [[7], [7]],
+  [[64], [1]],
+  [
+    [2, 3, 4],
+    [3, 1],
+  ],
+  [
+    [1, 4],
+    [5, 1],
+  ],
+  [
+    [257, 13],
+    [257, 13],
+  ],
+];
+
+function binary(
+  op: string,
+  apply: (a: Tensor, b: Tensor) => Tensor,
+  range: readonly [number, number],
+): Check {
+  const cases = pairs.map(
+    ([a, b]): Case => ({
+      name: `[${a}] and [${b}]`,
+      leaves: [
+        { shape: a, range },
+        { shape: b, range },
+      ],
+      build: (x, y) => apply(x!, y!),
+    }),
+  );
+  return { op, cases };
+}
+
+function unary(
+  op: string,
+  apply: (x: Tensor) => Tensor,
+  shapes: readonly Shape[] = [[1], [13], [5, 67]],
+): Check {
+  const cases = shapes.map(
+    (shape): Case => ({
+      name: `[${shape}]`,
+      leaves: [{ shape, range: [-3, 3] }],
+      build: (x) => apply(x!),
+    }),
+  );
+  return { op, cases };
+}
+
+export const pointwiseChecks: readonly Check[] = [
+  binary("add", add, [-1, 1]),
+  binary("sub", sub, [-1, 1]),
+  binary("mul", mul, [-1, 1]),
+  binary("div", div, [0.5, 2]),
+  unary("add, mul with numbers", (x) => add(mul(x, -3.5), 2)),
+  unary("relu", relu),
+  unary("sigmoid", sigmoid),
+  unary("tanh", tanh),
+  unary("copy", copy),
+  unary("expand", (x) => expand(x, [3, ...x.shape]), [[], [13], [5, 3]]),
+  unary("permute", (x) => permute(x, [2, 0, 1]), [
+    [2, 3, 5],
+    [8, 1, 33],
+    [16, 17, 4],
+  ]),
+  {
+    op: "pointwise chain",
+    fused: true,
+    cases: pairs.map(
+      ([a, b]): Case => ({
+        name: `[${a}] and [${b}]`,
+        leaves: [{ shape: a }, { shape: b }],
+        build: (x, y) => mul(sigmoid(add(square(x!), y!)), sub(y!, tanh(x!))),
+      }),
+    ),
+  },
+];

@@ -1,0 +1,139 @@
+/** What only training has: optimizers, clipping, batches formed on the device, the record of a step. */
+import { adamUpdate } from "../../ops/adam.ts";
+import { gatherBatch } from "../../ops/gather-batch.ts";
+import { norm } from "../../ops/norm.ts";
+import { pack } from "../../ops/pack.ts";
+import { record } from "../../ops/record.ts";
+import { sgdUpdate } from "../../ops/sgd.ts";
+import { clip } from "../../optim/clip.ts";
+import { packLayout } from "../../plan/storage.ts";
+import type { Case, Check, Leaf } from "../check.ts";
+
+/** Sizes of two packed parameters. */
+const parameterSizes: readonly (readonly [number, number])[] = [
+  [1, 1],
+  [13, 65],
+  [150, 2400],
+];
+
+/** A state in pack layout: a's elements, zeros up to a multiple of 64, b's elements, zeros. */
+function packed(a: number, b: number, [low, high]: readonly [number, number]): Leaf {
+  const { offsets, words } = packLayout([a, b]);
+  const second = offsets[1] as number;
+  const data = Array.from({ length: words }, (_, i) =>
+    i < a || (i >= second && i < second + b) ? low + ((high - low) * ((i * 7) % 13)) / 13 : 0,
+  );
+  return { shape: [words], state: true, data };
+}
+
+const scalar = (value: number, dtype: "f32" | "u32"): Leaf => ({
+  shape: [1],
+  dtype,
+  data: [value],
+  state: true,
+});
+
+const parametersAndGradients = (a: number, b: number): Leaf[] => [
+  { shape: [a], state: true },
+  { shape: [b], state: true },
+  { shape: [a] },
+  { shape: [b] },
+];
+
+const adamCase =
+  (decoupled: boolean) =>
+  ([a, b]: readonly [number, number]): Case => ({
+    name: `${a} and ${b} parameters`,
+    leaves: [
+      ...parametersAndGradients(a, b),
+      packed(a, b, [-1, 1]),
+      packed(a, b, [0.1, 1]),
+      scalar(3, "u32"),
+      scalar(1e-3, "f32"),
+    ],
+    build(p, q, dp, dq, m, v, step, lr) {
+      const tensors = { p: pack([p!, q!]), g: pack([dp!, dq!]), m: m!, v: v!, step: step!, lr: lr! };
+      const attrs = { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.01, maximize: false, decoupled };
+      return { updates: [adamUpdate(tensors, attrs)] };
+    },
+  });
+
+const sgdCase =
+  (momentum: number) =>
+  ([a, b]: readonly [number, number]): Case => ({
+    name: `${a} and ${b} parameters`,
+    leaves: [
+      ...parametersAndGradients(a, b),
+      scalar(0.1, "f32"),
+      ...(momentum === 0 ? [] : [packed(a, b, [-1, 1]), scalar(1, "u32")]),
+    ],
+    build(p, q, dp, dq, lr, velocity, step) {
+      const moving = velocity === undefined || step === undefined ? {} : { velocity, step };
+      const tensors = { p: pack([p!, q!]), g: pack([dp!, dq!]), lr: lr!, ...moving };
+      const attrs = { momentum, dampening: 0, nesterov: momentum !== 0, weightDecay: 0.01, maximize: false };
+      return { updates: [sgdUpdate(tensors, attrs)] };
+    },
+  });
+
+const gathers: readonly (readonly [
+  count: number,
+  size: number,
+  batch: number,
+  step: number,
+  bytes: boolean,
+])[] = [
+  [37, 16, 8, 3, true],
+  [37, 13, 8, 4, true],
+  [37, 784, 16, 2, true],
+  [5, 12, 67, 1, false],
+  [11, 3, 4, 1_000_000, false],
+];
+
+const gatherCases = gathers.map(
+  ([count, size, batchSize, step, bytes]): Case => ({
+    name: `${count} of ${size} ${bytes ? "bytes" : "floats"}, step ${step}`,
+    leaves: [
+      bytes
+        ? { shape: [Math.ceil((count * size) / 4)], dtype: "u32", range: [0, 2 ** 32] }
+        : { shape: [count * size] },
+      { shape: [count], dtype: "i32", range: [0, 10] },
+      { shape: [1], dtype: "u32", data: [step] },
+      { shape: [2], dtype: "u32", data: [7, 9] },
+    ],
+    build(inputs, targets, step, shuffleKey) {
+      const batch = gatherBatch(inputs!, targets!, step!, {
+        count,
+        shape: [size],
+        batchSize,
+        shuffleKey: shuffleKey!,
+      });
+      return { outputs: [batch.x, batch.targets, batch.weights] };
+    },
+  }),
+);
+
+export const trainingChecks: readonly Check[] = [
+  { op: "sgd", gradients: false, cases: parameterSizes.map(sgdCase(0)) },
+  { op: "sgd with momentum", gradients: false, cases: parameterSizes.map(sgdCase(0.9)) },
+  { op: "adam", gradients: false, cases: parameterSizes.map(adamCase(false)) },
+  { op: "adamw", gradients: false, cases: parameterSizes.map(adamCase(true)) },
+  {
+    op: "clip",
+    gradients: false,
+    cases: [1, 67, 4099].map((size) => ({
+      name: `${size} gradients`,
+      leaves: [{ shape: [size] }],
+      build: (g) => ({ outputs: [norm(g!), clip(g!, { clipNorm: 0.5, clipValue: 0.9 })] }),
+    })),
+  },
+  { op: "gatherBatch", gradients: false, cases: gatherCases },
+  {
+    op: "record",
+    gradients: false,
+    cases: [0, 6, 13].map((step) => ({
+      name: `step ${step}`,
+      leaves: [{ shape: [7, 2], state: true }, scalar(step, "u32"), { shape: [] }, { shape: [] }],
+      build: (ring, step, a, b) => ({ updates: [record(ring!, step!, [a!, b!])] }),
+    })),
+  },
+];

@@ -1,0 +1,112 @@
+/**
+ * Data sets by the names of the command line. Asked for by name, a set must be had; the recipe's own set may be stood
+ * in for by the built-in synthetic digits, and that is said in plain words.
+ */
+import type { Dataset } from "../../data/dataset.ts";
+import { subset } from "../../data/dataset.ts";
+import type { DatasetSource, TrainTest } from "../../data/source.ts";
+import { datasetSources } from "../../data/sources.ts";
+import { syntheticDigits } from "../../data/synthetic.ts";
+import { DataError, ValueError } from "../../errors.ts";
+import { dataDirectory } from "../data-dir.ts";
+import { type DownloadProgress, loadDataset } from "../datasets.ts";
+
+export const SYNTHETIC = "synthetic";
+const SYNTHETIC_TRAIN = 20_000;
+const SYNTHETIC_TEST = 4_000;
+/** How long to try for a data set that there is a stand-in for. */
+const STAND_IN_AFTER_MS = 2000;
+
+export interface ChosenData extends TrainTest {
+  /** As `--dataset` has it. */
+  readonly name: string;
+  /** For people. */
+  readonly title: string;
+}
+
+export interface ChooseOptions {
+  readonly dataDir?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
+}
+
+const sources = new Map<string, DatasetSource>(Object.values(datasetSources).map((s) => [s.name, s]));
+
+/** The published data set called `name`; throws ValueError listing those there are. */
+export function sourceOf(name: string): DatasetSource {
+  const source = sources.get(name);
+  if (source === undefined) {
+    throw new ValueError(
+      `there is no data set ${name}; there are ${[...sources.keys(), SYNTHETIC].join(", ")}`,
+    );
+  }
+  return source;
+}
+
+/** Training and test set: `asked`, or else `preferred` or its stand-in; the first `limit` samples and a like share of tests. */
+export async function chooseData(
+  asked: string | undefined,
+  preferred: string,
+  limit: number | undefined,
+  options: ChooseOptions & { readonly notice: (line: string) => void },
+): Promise<ChosenData> {
+  const name = asked ?? preferred;
+  if (name === SYNTHETIC) return synthetic(limit);
+  const source = sourceOf(name);
+  try {
+    const quick = asked === undefined ? { connectTimeout: STAND_IN_AFTER_MS } : {};
+    const { train, test } = await loadDataset(source, { ...options, ...quick });
+    return { name, title: source.title, ...limited(train, test, limit) };
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    if (asked !== undefined) {
+      throw new DataError(
+        `${forCommandLine(error.message)} Or train on built-in digits: --dataset ${SYNTHETIC}`,
+        {
+          cause: error,
+        },
+      );
+    }
+    const [reason] = error.message.split(/ Tried:|\n/);
+    options.notice(
+      `No ${source.title}: ${reason} Using the built-in synthetic digits instead. ` +
+        `To have it: weft data get ${name}, or put its files into ${dataDirectory(options.dataDir)}/${name}.`,
+    );
+    return synthetic(limit);
+  }
+}
+
+/** The first `samples` of the test set called `name`; all of it if not given. */
+export async function chooseTest(
+  name: string,
+  samples: number | undefined,
+  options: ChooseOptions,
+): Promise<{ readonly test: Dataset; readonly title: string }> {
+  if (name === SYNTHETIC) {
+    const { test } = syntheticDigits({ train: 1, test: samples ?? SYNTHETIC_TEST });
+    return { test, title: "synthetic digits" };
+  }
+  const source = sourceOf(name);
+  const { test } = await loadDataset(source, options).catch((error: unknown) => {
+    throw error instanceof DataError ? new DataError(forCommandLine(error.message), { cause: error }) : error;
+  });
+  return { test: samples === undefined ? test : subset(test, samples), title: source.title };
+}
+
+/** Advice that names an option of the library, in the words of the command line. */
+export function forCommandLine(message: string): string {
+  return message.replaceAll("`dataDir`", "--data-dir");
+}
+
+function synthetic(limit: number | undefined): ChosenData {
+  const train = limit ?? SYNTHETIC_TRAIN;
+  const test = Math.max(1, Math.round((train * SYNTHETIC_TEST) / SYNTHETIC_TRAIN));
+  return { name: SYNTHETIC, title: "synthetic digits", ...syntheticDigits({ train, test }) };
+}
+
+function limited(train: Dataset, test: Dataset, limit: number | undefined): TrainTest {
+  if (limit === undefined) return { train, test };
+  const first = subset(train, limit);
+  const share = Math.max(1, Math.round((test.count * first.count) / train.count));
+  return { train: first, test: subset(test, share) };
+}

@@ -1,0 +1,74 @@
+/** `weft doctor`: a table of every kernel against the CPU reference on this machine's adapter; exit code 1 if one fails. */
+import type { DoctorResult, Report } from "../../doctor/index.ts";
+import { runDoctor } from "../../doctor/index.ts";
+import { openDevice } from "../device.ts";
+import { Interrupted } from "./failure.ts";
+import { listenForInterrupt } from "./interrupt.ts";
+import { duration, percent, several } from "./words.ts";
+
+interface Flags {
+  readonly software?: true;
+  readonly json?: true;
+}
+
+const line = (text: string) => {
+  process.stdout.write(`${text}\n`);
+};
+
+export async function doctor({ software, json }: Flags): Promise<number> {
+  const { signal, release } = listenForInterrupt();
+  const backend = await openDevice({ backend: "webgpu", ...(software ? { software } : {}) });
+  try {
+    if (!json) {
+      line(`Adapter: ${backend.adapter}${backend.software ? " (software)" : ""}.`);
+      line(row("op", "variant", "cases", "worst error", "time", ""));
+    }
+    const onResult = (result: DoctorResult) => line(json ? jsonLine("check", result) : tableRow(result));
+    const report = await runDoctor(backend, { signal, onResult });
+    if (json) {
+      const { results: _, ...rest } = report;
+      line(jsonLine("done", rest));
+    } else for (const text of verdict(report)) line(text);
+    return report.ok ? 0 : 1;
+  } catch (error) {
+    throw signal.aborted ? new Interrupted("interrupted") : error;
+  } finally {
+    release();
+    await backend.close();
+  }
+}
+
+const jsonLine = (event: string, value: object) =>
+  JSON.stringify({ event, ...value }, (_, v: unknown) => (v === Number.POSITIVE_INFINITY ? "infinite" : v));
+
+function tableRow({ op, variant, cases, worst, ok, milliseconds }: DoctorResult): string {
+  const error = Number.isFinite(worst) ? percent(worst, worst < 0.1 ? 1 : 0) : "-";
+  return row(op, variant, String(cases), error, `${milliseconds.toFixed(0)} ms`, ok ? "ok" : "FAILED");
+}
+
+function row(
+  op: string,
+  variant: string,
+  cases: string,
+  worst: string,
+  time: string,
+  verdict: string,
+): string {
+  const left = `${op.padEnd(30)} ${variant.padEnd(12)}`;
+  return `${left} ${cases.padStart(5)} ${worst.padStart(11)} ${time.padStart(9)}  ${verdict}`.trimEnd();
+}
+
+function verdict({ adapter, results, ok, milliseconds }: Report): string[] {
+  const failed = results.filter((r) => !r.ok);
+  const took = duration(milliseconds / 1000);
+  const meaning = "Errors are in per cent of what is tolerated.";
+  if (ok) {
+    return [meaning, `All ${several(results.length, "check")} passed on ${adapter}, in ${took}.`];
+  }
+  return [
+    meaning,
+    "",
+    ...failed.flatMap(({ op, variant, failures }) => failures.map((text) => `${op} (${variant}): ${text}`)),
+    `${failed.length} of ${several(results.length, "check")} FAILED on ${adapter}, in ${took}.`,
+  ];
+}

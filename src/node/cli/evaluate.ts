@@ -1,0 +1,85 @@
+/** `weft eval FILE`: rebuilds the model that a file was saved from and measures it on the test set. */
+import { FormatError, ValueError } from "../../errors.ts";
+import { readSafetensors } from "../../io/safetensors.ts";
+import { sgd } from "../../optim/index.ts";
+import { recipe as recipeOf } from "../../recipes/index.ts";
+import { Trainer } from "../../train/trainer.ts";
+import { nodeFiles, openDevice } from "../device.ts";
+import { chooseTest } from "./choose-data.ts";
+import { downloadProgress } from "./download-progress.ts";
+import { listenForInterrupt } from "./interrupt.ts";
+import type { EvalFlags } from "./program.ts";
+import { duration, percent, several } from "./words.ts";
+
+const BATCH = 200;
+
+export async function evaluate(file: string, flags: EvalFlags): Promise<number> {
+  const bytes = await nodeFiles.read(file);
+  const { metadata } = readSafetensors(bytes, { name: file });
+  const name = flags.recipe ?? metadata.recipe;
+  if (name === undefined) {
+    throw new ValueError(`${file}: does not say of which recipe it is; name it, as in --recipe lenet5`);
+  }
+  const recipe = recipeOf(name);
+  const dataset = flags.dataset ?? metadata.dataset ?? recipe.dataset;
+  const samples = flags.limit ?? samplesOf(file, metadata.testSamples);
+  const { signal, release } = listenForInterrupt();
+  const progress = downloadProgress();
+  const notices: string[] = [];
+  const opening = openDevice({ backend: flags.backend, onNotice: (text) => void notices.push(text) });
+  const loading = chooseTest(dataset, samples, {
+    dataDir: flags.dataDir,
+    signal,
+    onProgress: progress.update,
+  }).finally(progress.stop);
+  const [opened, loaded] = await Promise.allSettled([opening, loading]);
+  try {
+    if (loaded.status === "rejected") {
+      signal.throwIfAborted();
+      throw loaded.reason;
+    }
+    if (opened.status === "rejected") throw opened.reason;
+    const backend = opened.value;
+    const { test, title } = loaded.value;
+    const trainer = await Trainer.create(backend, {
+      model: recipe.model(),
+      loss: recipe.loss(),
+      // Evaluating changes nothing: any optimizer will do, and this one has no states to look for in the file.
+      optimizer: sgd({ learningRate: 0 }),
+      batchSize: BATCH,
+    });
+    trainer.fromSafetensors(bytes, file);
+    const begun = performance.now();
+    const { loss, accuracy } = await trainer.evaluate(test, { signal });
+    const seconds = (performance.now() - begun) / 1000;
+    if (flags.json) {
+      const { adapter, kind, software } = backend;
+      const measured = {
+        event: "eval",
+        file,
+        recipe: recipe.name,
+        dataset,
+        testSamples: test.count,
+        loss,
+        accuracy,
+      };
+      process.stdout.write(`${JSON.stringify({ ...measured, seconds, adapter, backend: kind, software })}\n`);
+    } else {
+      for (const text of notices) process.stdout.write(`${text}\n`);
+      if (notices.length === 0) process.stdout.write(`Adapter: ${backend.adapter}.\n`);
+      const right = accuracy === undefined ? "" : `${percent(accuracy)} right, `;
+      const what = `${file} (${recipe.name}) on ${several(test.count, "test image")} of ${title}`;
+      process.stdout.write(`${what}: ${right}loss ${loss.toFixed(4)}, in ${duration(seconds)}.\n`);
+    }
+    return 0;
+  } finally {
+    release();
+    if (opened.status === "fulfilled") await opened.value.close();
+  }
+}
+
+function samplesOf(file: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[1-9]\d*$/.test(text)) throw new FormatError(`${file}: says that it has ${text} test samples`);
+  return Number(text);
+}

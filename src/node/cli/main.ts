@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+/** The command `weft`: takes the words of the command line, ends with an exit code (see `failure.ts`). */
+import { describeFailure, exitCodeOf } from "./failure.ts";
+import { runCommand } from "./program.ts";
+
+// A reader that goes away (`weft train | head`) must not cost the training.
+process.stdout.on("error", () => undefined);
+process.stderr.on("error", () => undefined);
+
+try {
+  process.exitCode = await runCommand(process.argv.slice(2));
+} catch (error) {
+  process.exitCode = exitCodeOf(error);
+  if (process.exitCode !== 0) process.stderr.write(`${describeFailure(error)}\n`);
+}

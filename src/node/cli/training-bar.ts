@@ -1,0 +1,56 @@
+/** The live line of a training run: a bar on a terminal, a plain line now and then elsewhere. */
+import { SingleBar } from "cli-progress";
+import type { TrainEvent } from "../../train/events.ts";
+import { count, duration, percent } from "./words.ts";
+
+type Progress = Extract<TrainEvent, { event: "progress" }>;
+
+const PLAIN_EVERY_MS = 10_000;
+
+export class TrainingBar {
+  #bar: SingleBar | undefined;
+  #plain = performance.now();
+
+  update(progress: Progress, epochs: number): void {
+    const { epoch, step, stepsPerEpoch } = progress;
+    if (process.stdout.isTTY) {
+      const payload = { epoch, epochs, words: words(progress) };
+      this.#bar ??= this.#open(stepsPerEpoch, payload);
+      this.#bar.update(step, payload);
+    } else if (performance.now() - this.#plain > PLAIN_EVERY_MS) {
+      this.#plain = performance.now();
+      const share = percent(step / stepsPerEpoch, 0);
+      process.stdout.write(`Epoch ${epoch}/${epochs} ${share}  ${words(progress)}\n`);
+    }
+  }
+
+  /** Takes the bar off the terminal. */
+  stop(): void {
+    if (this.#bar === undefined) return;
+    process.off("exit", this.#onExit);
+    this.#bar.stop();
+    this.#bar = undefined;
+  }
+
+  // cli-progress turns line wrapping off while it draws, which an exit in between must not leave behind.
+  readonly #onExit = () => this.#bar?.stop();
+
+  #open(total: number, payload: object): SingleBar {
+    const bar = new SingleBar({
+      stream: process.stdout,
+      format: "Epoch {epoch}/{epochs} [{bar}] {percentage} %  {words}",
+      barsize: 20,
+      clearOnComplete: true,
+    });
+    process.on("exit", this.#onExit);
+    bar.start(total, 0, payload);
+    return bar;
+  }
+}
+
+function words({ loss, accuracy, samplesPerSecond, secondsLeft }: Progress): string {
+  const parts = [`loss ${loss.toFixed(4)}`];
+  if (accuracy !== undefined) parts.push(`accuracy ${percent(accuracy)}`);
+  parts.push(`${count(samplesPerSecond)} images/s`, `${duration(secondsLeft)} left`);
+  return parts.join("  ");
+}
