@@ -23,7 +23,7 @@ export class Graph {
 
   constructor(spec: GraphSpec) {
     this.outputs = spec.outputs;
-    this.updates = orderUpdates(spec.updates ?? []);
+    this.updates = orderUpdates([...new Set(spec.updates)]);
     const updates = new Set(this.updates);
     const nodes: Node[] = [];
     const seen = new Set<Node>();
@@ -57,6 +57,9 @@ export class Graph {
         throw new GraphError(`${node.label}: changes states, so it belongs in \`updates\``);
       }
       for (const t of new Set(node.inputs)) {
+        if (updates.has(t.node)) {
+          throw new GraphError(`${node.label}: reads ${t.label}, which is there only after the updates`);
+        }
         const list = this.#users.get(t);
         if (list === undefined) this.#users.set(t, [node]);
         else list.push(node);
