@@ -1,8 +1,24 @@
 /** The graph functions of every op, one line each: `import { ops } from "weft"`. */
 export { relu, sigmoid, tanh } from "./activation.ts";
+export {
+  elu,
+  type GeluOptions,
+  gelu,
+  hardSigmoid,
+  hardtanh,
+  identity,
+  leakyRelu,
+  mish,
+  prelu,
+  type SoftplusOptions,
+  selu,
+  silu,
+  softplus,
+} from "./activations.ts";
 export { adamUpdate } from "./adam.ts";
 export { argmax } from "./argmax.ts";
 export { add, div, mul, neg, square, sub } from "./arithmetic.ts";
+export { eq, ge, gt, le, lt, maximum, minimum, ne, where } from "./compare.ts";
 export { conv2d } from "./conv2d.ts";
 export { copy, expand } from "./copy.ts";
 export { crossEntropy, nll } from "./cross-entropy.ts";
@@ -10,6 +26,24 @@ export { fill, ones, zeros } from "./fill.ts";
 export { gatherBatch, sampleOrder, stepsPerEpoch } from "./gather-batch.ts";
 export { linear } from "./linear.ts";
 export { bce, bceWithLogits, mse } from "./losses.ts";
+export {
+  abs,
+  ceil,
+  clamp,
+  cos,
+  erf,
+  exp,
+  expm1,
+  floor,
+  log,
+  log1p,
+  pow,
+  round,
+  rsqrt,
+  sign,
+  sin,
+  sqrt,
+} from "./math.ts";
 export { matmul } from "./matmul.ts";
 export { norm } from "./norm.ts";
 export { pack } from "./pack.ts";

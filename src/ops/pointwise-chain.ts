@@ -90,6 +90,7 @@ function chainOf(members: readonly Node[]): { inputs: Tensor[]; steps: Step[] } 
     return {
       name,
       args: node.inputs.map((t) => made.get(t) as number),
+      functions: pointwise?.functions,
       wgsl: (args) => pointwise?.wgsl(args, constants) ?? "",
       scalar: (args) => pointwise?.scalar(args, constants) ?? Number.NaN,
     };

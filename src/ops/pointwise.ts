@@ -21,6 +21,8 @@ export interface PointwiseDefinition<A extends Constants> {
   /** WGSL expression from the expressions of the arguments, each safe to use as an operand. */
   wgsl(args: readonly string[], attrs: A): string;
   scalar(args: readonly number[], attrs: A): number;
+  /** WGSL functions that the expression calls. */
+  readonly functions?: string;
   /** A shape to stretch the result to, beside what the inputs ask for. */
   stretchTo?(attrs: A): Shape;
   backward?(context: BackwardContext<A>): readonly (Tensor | undefined)[];
@@ -30,6 +32,7 @@ export interface PointwiseDefinition<A extends Constants> {
 export interface Step {
   readonly name: string;
   readonly args: readonly number[];
+  readonly functions: string | undefined;
   wgsl(args: readonly string[]): string;
   scalar(args: readonly number[]): number;
 }
@@ -44,6 +47,7 @@ export function definePointwise<A extends Constants>(definition: PointwiseDefini
     pointwise: {
       wgsl: (values, constants) => definition.wgsl(values, constants as A),
       scalar: (values, constants) => definition.scalar(values, constants as A),
+      functions: definition.functions,
     },
     plan(inputs, attrs: A) {
       if (inputs.length !== args.length) throw shapeError(name, `takes ${args.length} inputs`, inputs);
@@ -52,7 +56,7 @@ export function definePointwise<A extends Constants>(definition: PointwiseDefini
       return { outputs: [pointwiseSpec(name, all)], constants: { ...attrs, shapes: shapesText(all) } };
     },
     cpu(tensors, constants) {
-      const shapes = parseShapes(constants["shapes"] as string);
+      const shapes = parseShapes(constants.shapes as string);
       runChain(
         [single(definition, constants as unknown as A)],
         shapes,
@@ -64,7 +68,7 @@ export function definePointwise<A extends Constants>(definition: PointwiseDefini
       return chainKernels(
         name,
         [single(definition, constants as unknown as A)],
-        parseShapes(constants["shapes"] as string),
+        parseShapes(constants.shapes as string),
         args,
       );
     },
@@ -76,6 +80,7 @@ function single<A extends Constants>(definition: PointwiseDefinition<A>, attrs: 
   return {
     name: definition.name,
     args: definition.args.map((_, i) => i),
+    functions: definition.functions,
     wgsl: (values) => definition.wgsl(values, attrs),
     scalar: (values) => definition.scalar(values, attrs),
   };
@@ -110,7 +115,7 @@ export function runChain(
   tensors: Readonly<Record<string, Data>>,
   names: readonly string[],
 ): void {
-  const out = tensors["result"] as Data;
+  const out = tensors.result as Data;
   const inputs = names.map((n) => tensors[n] as Data);
   const { dims, strides } = broadcastLoop(outShape(shapes), shapes);
   const at = shapes.map(() => 0);
@@ -164,7 +169,7 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u
         @builtin(local_invocation_index) lane: u32) {
   let i = (wg.y * n.x + wg.x) * ${WORKGROUP}u + lane;
 ${body}}
-`;
+${[...new Set(steps.map((s) => s.functions ?? ""))].join("\n")}`;
   return {
     kernels: [
       {

@@ -1,0 +1,87 @@
+/**
+ * Comparisons and choices, element by element with broadcasting. There is no boolean dtype: true is 1, false is 0,
+ * in float32. A comparison has no slope; NaN is unequal to everything.
+ */
+import type { Tensor } from "../tensor.ts";
+import { mul } from "./arithmetic.ts";
+import { fill } from "./fill.ts";
+import { definePointwise } from "./pointwise.ts";
+import { sumTo } from "./sum.ts";
+
+type None = Record<string, never>;
+type Operand = Tensor | number;
+
+function comparison(name: string, symbol: string, holds: (a: number, b: number) => boolean) {
+  return definePointwise<None>({
+    name,
+    args: ["a", "b"],
+    wgsl: ([a, b]) => `select(0.0, 1.0, ${a} ${symbol} ${b})`,
+    scalar: ([a, b]) => (holds(a!, b!) ? 1 : 0),
+    backward: () => [undefined, undefined],
+  });
+}
+
+export const eqOp = comparison("eq", "==", (a, b) => a === b);
+export const neOp = comparison("ne", "!=", (a, b) => a !== b);
+export const ltOp = comparison("lt", "<", (a, b) => a < b);
+export const leOp = comparison("le", "<=", (a, b) => a <= b);
+export const gtOp = comparison("gt", ">", (a, b) => a > b);
+export const geOp = comparison("ge", ">=", (a, b) => a >= b);
+
+export const whereOp = definePointwise<None>({
+  name: "where",
+  args: ["condition", "a", "b"],
+  wgsl: ([condition, a, b]) => `select(${b}, ${a}, ${condition} != 0.0)`,
+  scalar: ([condition, a, b]) => (condition !== 0 ? a! : b!),
+  backward: ({ inputs: [condition, a, b], grads: [dy], needs }) => [
+    undefined,
+    needs[1] ? sumTo(where(condition!, dy!, 0), a!.shape) : undefined,
+    needs[2] ? sumTo(where(condition!, 0, dy!), b!.shape) : undefined,
+  ],
+});
+
+/** Of two equal values each gets half the slope, as in PyTorch. */
+function extremum(
+  name: string,
+  wgsl: (a: string, b: string) => string,
+  scalar: (a: number, b: number) => number,
+) {
+  return definePointwise<None>({
+    name,
+    args: ["a", "b"],
+    wgsl: ([a, b]) => wgsl(a as string, b as string),
+    scalar: ([a, b]) => scalar(a as number, b as number),
+    backward: ({ inputs: [a, b], outputs: [y], grads: [dy], needs }) => {
+      const share = (own: Tensor) => mul(dy!, mul(eq(own, y!), where(eq(a!, b!), 0.5, 1)));
+      return [
+        needs[0] ? sumTo(share(a!), a!.shape) : undefined,
+        needs[1] ? sumTo(share(b!), b!.shape) : undefined,
+      ];
+    },
+  });
+}
+
+export const minimumOp = extremum("minimum", (a, b) => `min(${a}, ${b})`, Math.min);
+export const maximumOp = extremum("maximum", (a, b) => `max(${a}, ${b})`, Math.max);
+
+const tensor = (operand: Operand): Tensor => (typeof operand === "number" ? fill([], operand) : operand);
+
+/** 1 where a == b, else 0. */
+export const eq = (a: Operand, b: Operand): Tensor => eqOp.one([tensor(a), tensor(b)], {});
+/** 1 where a != b, else 0. */
+export const ne = (a: Operand, b: Operand): Tensor => neOp.one([tensor(a), tensor(b)], {});
+/** 1 where a < b, else 0. */
+export const lt = (a: Operand, b: Operand): Tensor => ltOp.one([tensor(a), tensor(b)], {});
+/** 1 where a <= b, else 0. */
+export const le = (a: Operand, b: Operand): Tensor => leOp.one([tensor(a), tensor(b)], {});
+/** 1 where a > b, else 0. */
+export const gt = (a: Operand, b: Operand): Tensor => gtOp.one([tensor(a), tensor(b)], {});
+/** 1 where a >= b, else 0. */
+export const ge = (a: Operand, b: Operand): Tensor => geOp.one([tensor(a), tensor(b)], {});
+/** a where condition is not 0, else b. The condition has no slope. */
+export const where = (condition: Tensor, a: Operand, b: Operand): Tensor =>
+  whereOp.one([condition, tensor(a), tensor(b)], {});
+/** The smaller of a and b. */
+export const minimum = (a: Operand, b: Operand): Tensor => minimumOp.one([tensor(a), tensor(b)], {});
+/** The larger of a and b. */
+export const maximum = (a: Operand, b: Operand): Tensor => maximumOp.one([tensor(a), tensor(b)], {});
