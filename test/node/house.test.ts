@@ -60,11 +60,11 @@ const GLOBALS = [
   { name: "document or window", pattern: /(?<![.\w])(document|window)\.\w/, room: "browser" },
 ];
 
-/**
- * WGSL not named after the op it belongs to: pieces shared by several, second algorithms of one. A file `matmul-*.wgsl`
- * is matmul's without being listed.
- */
-const SHADER_PARTS: Record<string, string> = { "random-functions": "random", im2col: "conv2d" };
+/** Second algorithms of an op under a name of their own. A file `matmul-*.wgsl` is matmul's without being listed. */
+const SHADER_PARTS: Record<string, string> = { im2col: "conv2d" };
+
+/** WGSL functions shared by several ops; no kernels in there. */
+const isLibrary = (shader: string) => shader.endsWith("-functions");
 
 const filesBelow = (folder: string, suffix: string): string[] =>
   existsSync(join(root, folder))
@@ -132,15 +132,22 @@ describe("arrows", () => {
 describe("one stem per op", () => {
   /** src/ops/conv2d-kernels.ts may hold the kernels of conv2d. */
   const opStem = (file: string) => stem(file).replace(/-kernels$/, "");
-  const kernels = imports
+  const users = imports
     .filter(({ from, to }) => from.startsWith("src/ops/") && to.endsWith(".wgsl"))
     .map(({ from, to }) => ({ op: opStem(from), shader: stem(to) }));
+  const kernels = users.filter(({ shader }) => !isLibrary(shader));
+  const names = shaders.map(stem);
 
-  test.each(shaders.map(stem))("shaders/%s.wgsl is a kernel of the op in its name", (name) => {
-    const users = kernels.filter(({ shader }) => shader === name).map(({ op }) => op);
-    const named = users.filter((op) => op === (SHADER_PARTS[name] ?? name) || name.startsWith(`${op}-`));
-    expect(named, `ops that import ${name}.wgsl: ${users.join(", ") || "none"}`).toHaveLength(1);
-    expect(existsSync(join(root, `src/ops/${named[0]}.ts`)), `src/ops/${named[0]}.ts`).toBe(true);
+  test.each(names.filter((name) => !isLibrary(name)))("shaders/%s.wgsl is a kernel of its op", (name) => {
+    const ops = kernels.filter(({ shader }) => shader === name).map(({ op }) => op);
+    const owners = ops.filter((op) => op === (SHADER_PARTS[name] ?? name) || name.startsWith(`${op}-`));
+    expect(owners, `ops that import ${name}.wgsl: ${ops.join(", ") || "none"}`).toHaveLength(1);
+    expect(existsSync(join(root, `src/ops/${owners[0]}.ts`)), `src/ops/${owners[0]}.ts`).toBe(true);
+  });
+
+  test.each(names.filter(isLibrary))("shaders/%s.wgsl is in use and holds no kernel", (name) => {
+    expect(users.map(({ shader }) => shader)).toContain(name);
+    expect(withoutComments(textOf(`shaders/${name}.wgsl`))).not.toContain("@compute");
   });
 
   test.each([...new Set(kernels.map(({ op }) => op))])("op %s has its shader and its test", (op) => {
