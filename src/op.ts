@@ -20,6 +20,8 @@ export interface KernelEnv {
   readonly software: boolean;
   readonly maxWorkgroupSize: number;
   readonly maxWorkgroupMemory: number;
+  /** Invocations per subgroup where the adapter has subgroups and all of one size, else 0. */
+  readonly subgroupSize: number;
   readonly variant?: string;
 }
 
@@ -74,6 +76,8 @@ export interface Op {
 export interface Pointwise {
   /** WGSL expression of the result from the expressions of its arguments (each already in parentheses or a name). */
   wgsl(args: readonly string[], constants: Constants): string;
+  /** WGSL functions that the expression calls. */
+  readonly functions?: string | undefined;
   /** The same function on numbers. */
   scalar(args: readonly number[], constants: Constants): number;
 }

@@ -64,6 +64,7 @@ export class GpuBackend implements Backend {
         software: this.software,
         maxWorkgroupSize: limits.maxComputeInvocationsPerWorkgroup,
         maxWorkgroupMemory: limits.maxComputeWorkgroupStorageSize,
+        subgroupSize: this.device.subgroupSize,
       },
     });
     return GpuProgram.create(

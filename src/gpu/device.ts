@@ -20,6 +20,9 @@ const WANTED = [
   "maxComputeWorkgroupSizeY",
 ] as const;
 
+/** Features that are made use of where they exist. */
+const FEATURES: readonly GPUFeatureName[] = ["timestamp-query", "subgroups"];
+
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|software|basic render|warp/i;
 
 export class GpuDevice {
@@ -28,6 +31,8 @@ export class GpuDevice {
   readonly name: string;
   readonly software: boolean;
   readonly timestamps: boolean;
+  /** Invocations per subgroup, 0 where there are no subgroups or their size varies. */
+  readonly subgroupSize: number;
   /** Resolves when the device is gone, with the reason. */
   readonly lost: Promise<DeviceLostError>;
 
@@ -39,6 +44,8 @@ export class GpuDevice {
     this.name = words[0] ?? "unnamed adapter";
     this.software = info.isFallbackAdapter || SOFTWARE.test(words.join(" "));
     this.timestamps = raw.features.has("timestamp-query");
+    const oneSize = raw.features.has("subgroups") && info.subgroupMinSize === info.subgroupMaxSize;
+    this.subgroupSize = oneSize ? info.subgroupMinSize : 0;
     raw.addEventListener("uncapturederror", (event) => {
       this.#failure ??= new DeviceError(`device: ${event.error.message}`);
     });
@@ -52,9 +59,7 @@ export class GpuDevice {
   static async open(adapter: GPUAdapter, options: DeviceOptions = {}): Promise<GpuDevice> {
     const requiredLimits: Record<string, number> = {};
     if (options.limits !== "default") for (const name of WANTED) requiredLimits[name] = adapter.limits[name];
-    const requiredFeatures: GPUFeatureName[] = adapter.features.has("timestamp-query")
-      ? ["timestamp-query"]
-      : [];
+    const requiredFeatures = FEATURES.filter((name) => adapter.features.has(name));
     try {
       const raw = await adapter.requestDevice({ label: "weft", requiredLimits, requiredFeatures });
       return new GpuDevice(raw, adapter.info);
