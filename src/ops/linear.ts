@@ -20,7 +20,8 @@ import {
 } from "./activation.ts";
 import { add } from "./arithmetic.ts";
 import { expand } from "./copy.ts";
-import { matmul, productKernels } from "./matmul.ts";
+import { matmul } from "./matmul.ts";
+import { PRODUCT_VARIANTS, productKernels } from "./matmul-kernels.ts";
 import { reshape } from "./reshape.ts";
 
 const shader = new Shader("linear.wgsl", code);
@@ -42,7 +43,7 @@ export const linearOp: DefinedOp<Attrs> = defineOp({
   name: "linear",
   args: ["x", "w", "b"],
   results: ["y"],
-  variants: ["register"],
+  variants: PRODUCT_VARIANTS,
   plan(inputs, { activation }: Attrs) {
     const { N, IN, OUT } = sizes("linear", inputs);
     const b = inputs[2];
@@ -63,13 +64,9 @@ export const linearOp: DefinedOp<Attrs> = defineOp({
     }
   },
   kernels({ N, IN, OUT, activation, BIAS }, env) {
+    const bias = BIAS ? "b" : undefined;
     return productKernels(
-      {
-        product: { M: N, N: OUT, K: IN, AM: IN, AK: 1, BK: 1, BN: IN },
-        bind: [["a", "x"], ["b", "w"], ["bias", BIAS ? "b" : "w"], "y"],
-        activation,
-        ...(BIAS ? { bias: 1 } : {}),
-      },
+      { M: N, N: OUT, K: IN, a: "x", b: "w", transposeA: false, transposeB: true, y: "y", bias, activation },
       env,
     );
   },

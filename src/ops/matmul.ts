@@ -2,39 +2,17 @@
  * Matrix products with NumPy's batch broadcasting, operands transposed in place, float32. The kernels are a general
  * matrix product with steps as constants, an optional bias and a fused activation, which linear layers use too.
  */
-import code from "../../shaders/matmul.wgsl?raw";
 import { ShapeError } from "../errors.ts";
-import {
-  type DefinedOp,
-  defineOp,
-  type Kernel,
-  type KernelEnv,
-  type KernelPlan,
-  shapeError,
-  spread,
-} from "../op.ts";
-import { Shader } from "../shader.ts";
+import { type DefinedOp, defineOp, shapeError } from "../op.ts";
 import { type Shape, type Spec, sizeOf, type Tensor } from "../tensor.ts";
 import { broadcastLoop, broadcastShape } from "./broadcast.ts";
+import { PRODUCT_VARIANTS, productKernels } from "./matmul-kernels.ts";
 import { reshape } from "./reshape.ts";
 import { sumTo } from "./sum.ts";
-
-const shader = new Shader("matmul.wgsl", code);
 
 interface Attrs {
   readonly transposeA: boolean;
   readonly transposeB: boolean;
-}
-
-/** One product as the kernels see it: y[m, n] = sum over k of a[m, k] * b[k, n], each with its steps per axis. */
-export interface Product {
-  readonly M: number;
-  readonly N: number;
-  readonly K: number;
-  readonly AM: number;
-  readonly AK: number;
-  readonly BK: number;
-  readonly BN: number;
 }
 
 /** Operands are [..., M, K] and [..., K, N] or their transposes, of rank 2 and more. */
@@ -42,7 +20,7 @@ export const matmulOp: DefinedOp<Attrs> = defineOp({
   name: "matmul",
   args: ["a", "b"],
   results: ["y"],
-  variants: ["register"],
+  variants: PRODUCT_VARIANTS,
   plan(inputs, { transposeA, transposeB }: Attrs) {
     const [a, b] = inputs;
     if (a === undefined || b === undefined) throw shapeError("matmul", "takes two inputs", inputs);
@@ -66,19 +44,14 @@ export const matmulOp: DefinedOp<Attrs> = defineOp({
     const [, Z1, Z2] = last3(dims, 1);
     const [A0, A1, A2] = last3(strides[0] as readonly number[], 0).map((s) => s * M * K);
     const [B0, B1, B2] = last3(strides[1] as readonly number[], 0).map((s) => s * K * N);
-    const product: Product = {
-      M,
-      N,
-      K,
-      AM: transposeA ? 1 : K,
-      AK: transposeA ? M : 1,
-      BK: transposeB ? 1 : N,
-      BN: transposeB ? K : 1,
-    };
     return {
       outputs: [{ shape: [...batch, M, N], dtype: "f32" }],
       constants: {
-        ...product,
+        M,
+        N,
+        K,
+        transposeA,
+        transposeB,
         BATCH: sizeOf(batch),
         Z1: Z1!,
         Z2: Z2!,
@@ -91,7 +64,9 @@ export const matmulOp: DefinedOp<Attrs> = defineOp({
       },
     };
   },
-  cpu({ a, b, y }, { M, N, K, AM, AK, BK, BN, BATCH, Z1, Z2, A0, A1, A2, B0, B1, B2 }) {
+  cpu({ a, b, y }, { M, N, K, transposeA, transposeB, BATCH, Z1, Z2, A0, A1, A2, B0, B1, B2 }) {
+    const [AM, AK] = transposeA ? [1, M] : [K, 1];
+    const [BK, BN] = transposeB ? [1, K] : [N, 1];
     for (let z = 0; z < BATCH; z++) {
       const [z0, z1, z2] = [Math.floor(z / (Z1 * Z2)), Math.floor(z / Z2) % Z1, z % Z2];
       const za = z0 * A0 + z1 * A1 + z2 * A2;
@@ -106,19 +81,7 @@ export const matmulOp: DefinedOp<Attrs> = defineOp({
     }
   },
   kernels: (constants, env) =>
-    productKernels(
-      {
-        product: constants,
-        batch: constants,
-        bind: [
-          ["a", "a"],
-          ["b", "b"],
-          ["bias", "b"],
-          ["y", "y"],
-        ],
-      },
-      env,
-    ),
+    productKernels({ ...constants, batch: constants, a: "a", b: "b", y: "y" }, env),
   backward: ({ inputs: [a, b], grads: [dy], needs, attrs: { transposeA, transposeB } }) => {
     const da = () =>
       transposeA
@@ -140,62 +103,6 @@ function matrix({ shape }: Spec, transposed: boolean): readonly [number, number]
 
 function last3(list: readonly number[], filler: number): number[] {
   return [filler, filler, filler, ...list].slice(-3);
-}
-
-/** How the operands move from one product of a batch to the next, as the shader has it. */
-export interface Batch {
-  readonly BATCH: number;
-  readonly Z1: number;
-  readonly Z2: number;
-  readonly A0: number;
-  readonly A1: number;
-  readonly A2: number;
-  readonly B0: number;
-  readonly B1: number;
-  readonly B2: number;
-}
-
-const SINGLE: Batch = { BATCH: 1, Z1: 1, Z2: 1, A0: 0, A1: 0, A2: 0, B0: 0, B1: 0, B2: 0 };
-
-export interface ProductUse {
-  readonly product: Product;
-  /** Default: one product. */
-  readonly batch?: Batch;
-  /** Which of the node's tensors are a, b, bias and y of the shader. */
-  readonly bind: Kernel["bind"];
-  /** Steps of the bias per column; without it there is none. */
-  readonly bias?: number;
-  /** Code of the activation at the end. */
-  readonly activation?: number;
-}
-
-const LANES = 8;
-
-/** The kernels of one product, or of a batch of them. */
-export function productKernels(
-  { product: p, batch = SINGLE, bind, bias, activation }: ProductUse,
-  _env: KernelEnv,
-): KernelPlan {
-  const TILES_N = Math.ceil(p.N / (4 * LANES));
-  const TILES_M = Math.ceil(p.M / 8);
-  const constants = {
-    ...batch,
-    ...p,
-    YM: p.N,
-    YN: 1,
-    CM: 0,
-    CN: bias ?? 0,
-    BIAS: bias !== undefined,
-    activation: activation ?? 0,
-    LANES,
-    TILES_N,
-    TILES_M,
-  };
-  return {
-    kernels: [
-      { shader, entry: "register8x4", bind, constants, groups: spread(TILES_N * TILES_M * batch.BATCH) },
-    ],
-  };
 }
 
 export interface MatmulOptions {

@@ -12,7 +12,7 @@ import { gpuBackend } from "../support/backend.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 import { checkGoldens } from "../support/golden.ts";
 
-const variants = [{}, { linear: "register", linearBackward: "register" }];
+const variants = [{}];
 
 const sizes: readonly (readonly [N: number, IN: number, OUT: number])[] = [
   [1, 1, 1],

@@ -1,39 +1,94 @@
 /** matmul: shapes around every tile edge, transposes, batches, vectors, goldens, every kernel variant. */
 import { describe, expect, it } from "vitest";
 import { matmul } from "../../src/ops/matmul.ts";
+import { PRODUCT_VARIANTS } from "../../src/ops/matmul-kernels.ts";
 import { input, type Shape } from "../../src/tensor.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 import { checkGoldens } from "../support/golden.ts";
 
-const variants = [{}, { matmul: "register" }];
+type Sizes = readonly [M: number, N: number, K: number];
 
-const sizes: readonly (readonly [number, number, number])[] = [
-  [1, 1, 1],
-  [1, 7, 1],
-  [7, 1, 5],
-  [3, 4, 4],
-  [8, 32, 16],
-  [9, 33, 17],
-  [7, 31, 15],
-  [17, 129, 3],
-  [65, 67, 129],
-  [1, 300, 40],
-  [300, 1, 40],
-];
+function cases(sizes: readonly Sizes[], transposes: readonly (readonly [boolean, boolean])[]): OpCase[] {
+  return sizes.flatMap(([M, N, K]) =>
+    transposes.map(([transposeA, transposeB]) => ({
+      name: `[${M}, ${K}]${transposeA ? "ᵀ" : ""} x [${K}, ${N}]${transposeB ? "ᵀ" : ""}`,
+      inputs: [{ shape: transposeA ? [K, M] : [M, K] }, { shape: transposeB ? [N, K] : [K, N] }],
+      build: (a, b) => matmul(a!, b!, { transposeA, transposeB }),
+    })),
+  );
+}
 
-const plain = sizes.flatMap(([M, N, K]) =>
-  [false, true].flatMap((transposeA) =>
-    [false, true].map(
-      (transposeB): OpCase => ({
-        name: `[${M}, ${K}] x [${K}, ${N}]${transposeA ? " a transposed" : ""}${transposeB ? " b transposed" : ""}`,
-        inputs: [{ shape: transposeA ? [K, M] : [M, K] }, { shape: transposeB ? [N, K] : [K, N] }],
-        build: (a, b) => matmul(a!, b!, { transposeA, transposeB }),
-      }),
-    ),
-  ),
-);
+const straight = [[false, false]] as const;
+const everyWay = [
+  [false, false],
+  [false, true],
+  [true, false],
+  [true, true],
+] as const;
 // Sums of up to 300 products of numbers up to 1 in float32: rounding grows with the length, not with the result.
-checkOp("matmul", plain, { variants, atol: 1e-5 });
+const atol = 1e-5;
+
+// Tiles are 16 x 16 or 16 x 32 (quad), 8 x 64 (registers), 64 x 64 (slabs); ks go by 4, in slabs by 16.
+checkOp(
+  "matmul",
+  [
+    ...cases(
+      [
+        [1, 1, 1],
+        [1, 300, 7],
+        [300, 1, 8],
+        [3, 2, 300],
+        [15, 31, 17],
+        [65, 129, 3],
+      ],
+      straight,
+    ),
+    ...cases(
+      [
+        [16, 32, 16],
+        [17, 33, 18],
+      ],
+      everyWay,
+    ),
+  ],
+  { variants: [{ matmul: "quad" }], atol },
+);
+checkOp(
+  "matmul",
+  [
+    ...cases([[1, 5, 1]], straight),
+    ...cases(
+      [
+        [9, 66, 10],
+        [8, 64, 12],
+      ],
+      everyWay,
+    ),
+  ],
+  {
+    variants: [{ matmul: "registers" }],
+    atol,
+  },
+);
+checkOp("matmul", [...cases([[65, 127, 33]], straight), ...cases([[3, 4, 20]], everyWay)], {
+  variants: [{ matmul: "slabs" }],
+  atol,
+});
+checkOp(
+  "matmul",
+  cases(
+    [
+      [5, 6, 300],
+      [1, 1, 16],
+      [2, 37, 33],
+    ],
+    [[false, true]],
+  ),
+  {
+    variants: [{ matmul: "split" }],
+    atol,
+  },
+);
 
 const batched: readonly (readonly [Shape, Shape])[] = [
   [
@@ -73,7 +128,17 @@ checkOp(
     inputs: [{ shape: a }, { shape: b }],
     build: (x, y) => matmul(x!, y!),
   })),
-  { variants },
+);
+checkOp(
+  "batched matmul",
+  [
+    {
+      name: "one of both sides, broadcast",
+      inputs: [{ shape: [2, 1, 9, 7] }, { shape: [3, 7, 6] }],
+      build: (x, y) => matmul(x!, y!),
+    },
+  ],
+  { variants: PRODUCT_VARIANTS.map((matmul) => ({ matmul })) },
 );
 checkOp(
   "batched matmul, transposed",
@@ -95,7 +160,6 @@ checkOp(
     inputs: [{ shape: a! }, { shape: b! }],
     build: (x, y) => matmul(x!, y!, { transposeA: true, transposeB: true }),
   })),
-  { variants },
 );
 
 checkGoldens(
@@ -104,7 +168,7 @@ checkGoldens(
     matmul: ({ a, b }, { attrs }) =>
       matmul(a!, b!, { transposeA: attrs.transpose_a === true, transposeB: attrs.transpose_b === true }),
   },
-  { variants, atol: 3e-5 },
+  { variants: PRODUCT_VARIANTS.map((matmul) => ({ matmul })), atol: 3e-5 },
 );
 
 describe("matmul refuses", () => {

@@ -1,0 +1,196 @@
+// What the kernels of a matrix product share: operands read and results written in blocks of 4 x 4.
+//
+// y[z, m, n] = slope(mask[z, m, n]) * activation(sum over k of A[z, m, k] * B[z, k, n] + bias[m or n])
+// A, M x K, is a as stored or, with TRANSPOSE_A, the transpose of a; B, K x N, likewise. y: M x N with steps YM, YN.
+// Batch: z runs over Z0 x Z1 x Z2, a moves by A0, A1, A2 and b by B0, B1, B2 (0 where it is broadcast), y by M * N.
+// Split: workgroups of split s sum over CHUNK ks from s * CHUNK on and write to the s-th of SPLITS copies of y.
+//
+// A mat4x4 holds a block of A with one row of A per column, each over four ks, and a block of B with one k per column,
+// each over four columns of B: block of B * block of A is then a block of y, one row of y per column.
+
+override M: u32;
+override N: u32;
+override K: u32;
+override TRANSPOSE_A: bool;
+override TRANSPOSE_B: bool;
+override A_COLUMNS: u32;  // of a as stored; blocks are read as vec4 where it is a multiple of 4
+override B_COLUMNS: u32;
+override RAGGED: bool;    // the last step along k goes over the edge
+override YM: u32;
+override YN: u32;
+override Z1: u32;
+override Z2: u32;
+override A0: u32;
+override A1: u32;
+override A2: u32;
+override B0: u32;
+override B1: u32;
+override B2: u32;
+override BATCH: u32;      // Z0 * Z1 * Z2
+override SPLITS: u32;
+override CHUNK: u32;
+override TILES_M: u32;
+override TILES_N: u32;
+override BIAS: u32;       // 0 none, 1 per column, 2 per row
+override activation: u32; // 0 none, 1 relu, 2 sigmoid, 3 tanh
+override masked: u32;     // activation whose output mask is
+
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read> a4: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(3) var<storage, read> b4: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read> mask: array<f32>;
+@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+@group(0) @binding(6) var<storage, read_write> y4: array<vec4<f32>>;
+
+const STEPS = vec4<u32>(0u, 1u, 2u, 3u);
+
+// The part of the work that a workgroup has: tile (tileM, tileN) of product z, ks from first to last.
+struct Part {
+  z: u32,
+  tileM: u32,
+  tileN: u32,
+  first: u32,
+  last: u32,
+  y: u32,  // where its y begins
+}
+
+fn partOf(g: u32) -> Part {
+  let tile = g % (TILES_M * TILES_N);
+  let sz = g / (TILES_M * TILES_N);
+  let first = (sz / BATCH) * CHUNK;
+  // Workgroups beyond the last get a tile below the last row, which writes nothing.
+  let tileM = select(tile / TILES_N, TILES_M, sz >= BATCH * SPLITS);
+  return Part(sz % BATCH, tileM, tile % TILES_N, first, min(first + CHUNK, K), sz * M * N);
+}
+
+// ks k … k + 3; those over the edge are the last one again.
+fn steps(k: u32) -> vec4<u32> {
+  if (RAGGED) { return min(k + STEPS, vec4(K - 1u)); }
+  return k + STEPS;
+}
+
+// The elements of a at rows + columns, one row per column of the result.
+fn aStored(rows: vec4<u32>, columns: vec4<u32>) -> mat4x4<f32> {
+  if (A_COLUMNS % 4u == 0u) {
+    let at = (rows + columns.x) / 4u;
+    return mat4x4(a4[at.x], a4[at.y], a4[at.z], a4[at.w]);
+  }
+  let r0 = rows.x + columns;
+  let r1 = rows.y + columns;
+  let r2 = rows.z + columns;
+  let r3 = rows.w + columns;
+  return mat4x4(a[r0.x], a[r0.y], a[r0.z], a[r0.w], a[r1.x], a[r1.y], a[r1.z], a[r1.w],
+                a[r2.x], a[r2.y], a[r2.z], a[r2.w], a[r3.x], a[r3.y], a[r3.z], a[r3.w]);
+}
+
+fn bStored(rows: vec4<u32>, columns: vec4<u32>) -> mat4x4<f32> {
+  if (B_COLUMNS % 4u == 0u) {
+    let at = (rows + columns.x) / 4u;
+    return mat4x4(b4[at.x], b4[at.y], b4[at.z], b4[at.w]);
+  }
+  let r0 = rows.x + columns;
+  let r1 = rows.y + columns;
+  let r2 = rows.z + columns;
+  let r3 = rows.w + columns;
+  return mat4x4(b[r0.x], b[r0.y], b[r0.z], b[r0.w], b[r1.x], b[r1.y], b[r1.z], b[r1.w],
+                b[r2.x], b[r2.y], b[r2.z], b[r2.w], b[r3.x], b[r3.y], b[r3.z], b[r3.w]);
+}
+
+// Where rows m … m + 3 of A are: rows of a, or with TRANSPOSE_A columns; those over the edge are the last one again.
+fn aStart(z: u32, m: u32) -> vec4<u32> {
+  let base = (z / (Z1 * Z2)) * A0 + ((z / Z2) % Z1) * A1 + (z % Z2) * A2;
+  let at = min(m + STEPS, vec4(M - 1u));
+  if (TRANSPOSE_A) { return base + at; }
+  return base + at * A_COLUMNS;
+}
+
+fn bStart(z: u32, n: u32) -> vec4<u32> {
+  let base = (z / (Z1 * Z2)) * B0 + ((z / Z2) % Z1) * B1 + (z % Z2) * B2;
+  let at = min(n + STEPS, vec4(N - 1u));
+  if (TRANSPOSE_B) { return base + at * B_COLUMNS; }
+  return base + at;
+}
+
+// ks over the edge are zero in the block of A, and some other k again in that of B.
+fn aBlock(start: vec4<u32>, k: u32) -> mat4x4<f32> {
+  var block: mat4x4<f32>;
+  if (TRANSPOSE_A) {
+    block = transpose(aStored(steps(k) * A_COLUMNS, start));
+  } else {
+    block = aStored(start, steps(k));
+  }
+  if (RAGGED) {
+    let inside = k + STEPS < vec4(K);
+    let zero = vec4<f32>();
+    return mat4x4(select(zero, block[0], inside), select(zero, block[1], inside),
+                  select(zero, block[2], inside), select(zero, block[3], inside));
+  }
+  return block;
+}
+
+fn bBlock(start: vec4<u32>, k: u32) -> mat4x4<f32> {
+  if (TRANSPOSE_B) { return transpose(bStored(start, steps(k))); }
+  return bStored(steps(k) * B_COLUMNS, start);
+}
+
+fn activate(x: vec4<f32>) -> vec4<f32> {
+  if (activation == 1u) { return select(x, vec4<f32>(), x <= vec4<f32>()); }
+  if (activation == 2u) { return 1.0 / (1.0 + exp(-x)); }
+  if (activation == 3u) { return tanh(clamp(x, vec4(-9.1), vec4(9.1))); }
+  return x;
+}
+
+fn slope(y: f32) -> f32 {
+  if (masked == 1u) { return select(0.0, 1.0, y > 0.0); }
+  if (masked == 2u) { return y * (1.0 - y); }
+  return 1.0 - y * y;
+}
+
+// Row m of y from column n on, with all that comes after the sum.
+fn finished(at: u32, m: u32, n: u32, sum: vec4<f32>) -> vec4<f32> {
+  var v = sum;
+  let last = vec4(N - 1u);
+  if (BIAS == 1u) {
+    let c = min(n + STEPS, last);
+    v += vec4(bias[c.x], bias[c.y], bias[c.z], bias[c.w]);
+  }
+  if (BIAS == 2u) { v += bias[m]; }
+  v = activate(v);
+  if (masked != 0u) {
+    let c = at + m * YM + min(n + STEPS, last) * YN;
+    v *= vec4(slope(mask[c.x]), slope(mask[c.y]), slope(mask[c.z]), slope(mask[c.w]));
+  }
+  return v;
+}
+
+fn putRow(at: u32, m: u32, n: u32, sum: vec4<f32>) {
+  if (m >= M) { return; }
+  let v = finished(at, m, n, sum);
+  let c = at + m * YM + n * YN;
+  if (n < N) { y[c] = v.x; }
+  if (n + 1u < N) { y[c + YN] = v.y; }
+  if (n + 2u < N) { y[c + 2u * YN] = v.z; }
+  if (n + 3u < N) { y[c + 3u * YN] = v.w; }
+}
+
+fn putBlock(part: Part, m: u32, n: u32, block: mat4x4<f32>) {
+  putRow(part.y, m, n, block[0]);
+  putRow(part.y, m + 1u, n, block[1]);
+  putRow(part.y, m + 2u, n, block[2]);
+  putRow(part.y, m + 3u, n, block[3]);
+}
+
+// The same where N is a multiple of 4 and YN is 1.
+fn putRow4(at: u32, m: u32, n: u32, sum: vec4<f32>) {
+  if (m >= M || n >= N) { return; }
+  y4[(at + m * YM + n) / 4u] = finished(at, m, n, sum);
+}
+
+fn putBlock4(part: Part, m: u32, n: u32, block: mat4x4<f32>) {
+  putRow4(part.y, m, n, block[0]);
+  putRow4(part.y, m + 1u, n, block[1]);
+  putRow4(part.y, m + 2u, n, block[2]);
+  putRow4(part.y, m + 3u, n, block[3]);
+}

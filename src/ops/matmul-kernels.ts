@@ -1,0 +1,167 @@
+/**
+ * The kernels of a matrix product with what may follow it (bias, activation, slope of a mask): matmul and linear layers
+ * run as these. Chooses a kernel for the adapter, which operand goes along the lanes, and into how many parts a long sum
+ * is split.
+ */
+
+import plain from "../../shaders/matmul.wgsl?raw";
+import blocks from "../../shaders/matmul-blocks.wgsl?raw";
+import quad from "../../shaders/matmul-quad.wgsl?raw";
+import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../op.ts";
+import { Shader } from "../shader.ts";
+
+const plainShader = new Shader("matmul.wgsl", `${plain}\n${blocks}`);
+const quadShader = new Shader("matmul-quad.wgsl", `${quad}\n${blocks}`);
+
+/** How the operands move from one product of a batch to the next, as the shader has it. */
+export interface Batch {
+  readonly BATCH: number;
+  readonly Z1: number;
+  readonly Z2: number;
+  readonly A0: number;
+  readonly A1: number;
+  readonly A2: number;
+  readonly B0: number;
+  readonly B1: number;
+  readonly B2: number;
+}
+
+const SINGLE: Batch = { BATCH: 1, Z1: 1, Z2: 1, A0: 0, A1: 0, A2: 0, B0: 0, B1: 0, B2: 0 };
+
+/** y = A B, row-major, M x K by K x N; a and b are stored as they are or transposed. */
+export interface Product {
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+  readonly transposeA: boolean;
+  readonly transposeB: boolean;
+  /** Default: one product. */
+  readonly batch?: Batch;
+  /** Names of the node's tensors. */
+  readonly a: string;
+  readonly b: string;
+  readonly y: string;
+  /** One number per column, added to the sum. */
+  readonly bias?: string | undefined;
+  /** Code of the activation after that. */
+  readonly activation?: number;
+  /** Output, of y's shape, of the activation with code `masked` whose slope is multiplied in last. */
+  readonly mask?: string | undefined;
+  readonly masked?: number;
+}
+
+export const PRODUCT_VARIANTS = ["quad", "registers", "slabs", "split"];
+
+interface Family {
+  readonly shader: Shader;
+  readonly entry: string;
+  readonly rows: number;
+  readonly columns: number;
+  readonly LANES: number;
+}
+
+/** The kernel family that `env` asks for. */
+function familyOf({ software, subgroupSize, variant }: KernelEnv): Family {
+  const slabs = { shader: plainShader, entry: "slabs", rows: 64, columns: 64, LANES: 64 };
+  const quads = subgroupSize >= 4 && subgroupSize % 4 === 0;
+  if (variant === "slabs" || (!software && variant !== "quad" && variant !== "registers")) return slabs;
+  if (quads && variant !== "registers") {
+    const LANES = subgroupSize;
+    return { shader: quadShader, entry: "quad", rows: 16, columns: 4 * LANES, LANES };
+  }
+  return { shader: plainShader, entry: "registers", rows: 8, columns: 64, LANES: 8 };
+}
+
+export function productKernels(product: Product, env: KernelEnv): KernelPlan {
+  const family = familyOf(env);
+  const covered = (m: number, n: number) =>
+    Math.ceil(m / family.rows) * family.rows * Math.ceil(n / family.columns) * family.columns;
+  // Computing yᵀ = Bᵀ Aᵀ may waste less at the edges; it writes single elements, so it has to be worth it.
+  const turned = covered(product.N, product.M) < 0.9 * covered(product.M, product.N);
+  const batch = product.batch ?? SINGLE;
+  const { M, N, K, A, B } = turned ? turn(product) : straight(product);
+  const TILES_M = Math.ceil(M / family.rows);
+  const TILES_N = Math.ceil(N / family.columns);
+  const groups = TILES_M * TILES_N * batch.BATCH;
+  const { SPLITS, CHUNK } = splitsOf(K, groups, env);
+  const sizes = {
+    M,
+    N,
+    K,
+    TRANSPOSE_A: A.transpose,
+    TRANSPOSE_B: B.transpose,
+    A_COLUMNS: A.transpose ? M : K,
+    B_COLUMNS: B.transpose ? K : N,
+    RAGGED: K % (family.entry === "slabs" ? 16 : 4) !== 0,
+    YM: turned ? 1 : N,
+    YN: turned ? M : 1,
+    BATCH: batch.BATCH,
+    Z1: batch.Z1,
+    Z2: batch.Z2,
+    ...(turned
+      ? { A0: batch.B0, A1: batch.B1, A2: batch.B2, B0: batch.A0, B1: batch.A1, B2: batch.A2 }
+      : { A0: batch.A0, A1: batch.A1, A2: batch.A2, B0: batch.B0, B1: batch.B1, B2: batch.B2 }),
+    TILES_M,
+    TILES_N,
+    SPLITS,
+    CHUNK,
+    LANES: family.LANES,
+  };
+  const after = {
+    BIAS: product.bias === undefined ? 0 : turned ? 2 : 1,
+    activation: product.activation ?? 0,
+    masked: product.masked ?? 0,
+  };
+  const nothing = { BIAS: 0, activation: 0, masked: 0 };
+  const vector = !turned && N % 4 === 0;
+  // A kernel must bind what it may read; operands it never reads stand in for what is missing.
+  const extras: Kernel["bind"] = [
+    ["bias", product.bias ?? A.name],
+    ["mask", product.mask ?? A.name],
+  ];
+  const sums = (y: string, ending: typeof after): Kernel => ({
+    shader: family.shader,
+    entry: vector ? `${family.entry}Vector` : family.entry,
+    bind: [["a", A.name], ["a4", A.name], ["b", B.name], ["b4", B.name], ...extras, [vector ? "y4" : "y", y]],
+    constants: { ...sizes, ...ending },
+    groups: spread(groups * SPLITS),
+  });
+  if (SPLITS === 1) return { kernels: [sums(product.y, after)] };
+  const size = M * N * batch.BATCH;
+  return {
+    scratch: { partial: SPLITS * size },
+    kernels: [
+      sums("partial", nothing),
+      {
+        shader: plainShader,
+        entry: "combine",
+        bind: ["partial", ...extras, ["y", product.y]],
+        constants: { ...sizes, ...after },
+        groups: spread(Math.ceil(size / 64)),
+      },
+    ],
+  };
+}
+
+function straight({ M, N, K, a, b, transposeA, transposeB }: Product) {
+  return { M, N, K, A: { name: a, transpose: transposeA }, B: { name: b, transpose: transposeB } };
+}
+
+function turn({ M, N, K, a, b, transposeA, transposeB }: Product) {
+  return { M: N, N: M, K, A: { name: b, transpose: !transposeB }, B: { name: a, transpose: !transposeA } };
+}
+
+/** Splits a long sum when there are too few tiles to keep the adapter busy. */
+function splitsOf(
+  K: number,
+  groups: number,
+  { software, variant }: KernelEnv,
+): { SPLITS: number; CHUNK: number } {
+  const busy = software ? 16 : 256;
+  const least = software ? 512 : 128;
+  const wanted = Math.min(Math.ceil(busy / groups), Math.floor(K / least));
+  const parts = variant === "split" ? Math.max(2, wanted) : Math.max(1, wanted);
+  // Parts begin at multiples of 16, the step of the kernel with the longest one.
+  const CHUNK = Math.ceil(K / parts / 16) * 16;
+  return { SPLITS: Math.ceil(K / CHUNK), CHUNK };
+}
