@@ -1,0 +1,254 @@
+/** The planner: slots, packs, the order of updates, what is left out and what is refused. */
+import { describe, expect, it } from "vitest";
+import { gradients } from "../src/autograd.ts";
+import { CpuBackend } from "../src/cpu/backend.ts";
+import { defineOp } from "../src/op.ts";
+import { relu } from "../src/ops/activation.ts";
+import { add, mul } from "../src/ops/arithmetic.ts";
+import { crossEntropyOp } from "../src/ops/cross-entropy.ts";
+import { pack } from "../src/ops/pack.ts";
+import { reshape } from "../src/ops/reshape.ts";
+import { sum } from "../src/ops/sum.ts";
+import { Graph, type GraphSpec } from "../src/plan/graph.ts";
+import { constant, input, parameter, state, type Tensor } from "../src/tensor.ts";
+import { checkPlan, planOf } from "./support/check-plan.ts";
+
+/** An update for these tests: target += scale * sum of the values, element by element. */
+const bumpOp = defineOp({
+  name: "bump",
+  args: ["target", "value"],
+  results: [],
+  mutates: ["target"],
+  plan: (_inputs, attrs: { scale: number }) => ({ outputs: [], constants: { scale: attrs.scale } }),
+  cpu({ target, value }, { scale }) {
+    let by = 0;
+    for (const v of value) by += v;
+    for (const i of target.keys()) target[i]! += scale * by;
+  },
+  kernels: () => ({ kernels: [] }),
+});
+const bump = (target: Tensor, value: Tensor, label: string, scale = 1) =>
+  bumpOp.node([target, value], { scale }, label);
+
+// ---- slots ----
+
+describe("slots", () => {
+  it("are two for a chain, however long", async () => {
+    const x = input([100]);
+    let y: Tensor = x;
+    for (let i = 0; i < 2000; i++) y = add(y, 1);
+    const plan = planOf({ outputs: [y] });
+    expect(plan.storage.slots).toEqual([100, 100]);
+    checkPlan(plan);
+    const cpu = new CpuBackend({ bits: 64 });
+    const program = await cpu.compile({ outputs: [y] });
+    program.run();
+    expect((await program.read(y))[99]).toBe(2000);
+  });
+
+  it("are kept for what a backward pass reads again", () => {
+    const x = input([100]);
+    let y: Tensor = x;
+    for (let i = 0; i < 6; i++) y = relu(y);
+    const plan = planOf({ outputs: gradients(sum(y), [x]) });
+    expect(plan.storage.slots.length).toBeGreaterThanOrEqual(7);
+    checkPlan(plan);
+  });
+
+  it("grow to the largest tensor that passes through them, padded to 16 bytes", () => {
+    const x = input([5]);
+    const wide = add(x, input([1000, 5]));
+    const narrow = sum(mul(wide, 2), { axes: 0 });
+    const { slots } = planOf({ outputs: [add(narrow, 1)] }).storage;
+    expect(Math.max(...slots)).toBe(5000);
+    expect(slots.every((words) => words % 4 === 0)).toBe(true);
+  });
+
+  it("are not used for outputs, which stay readable", () => {
+    const x = input([10]);
+    const first = add(x, 1);
+    const plan = planOf({ outputs: [first, add(add(first, 1), 1)] });
+    expect(plan.outputs.map((t) => plan.storage.homes.get(t)?.root.kind)).toEqual(["kept", "kept"]);
+    checkPlan(plan);
+  });
+});
+
+// ---- packs ----
+
+describe("packs", () => {
+  it("hold their parts at multiples of 64 words, in order, without overlap", () => {
+    const parts = [[3], [64], [65], [2, 2]].map((shape) => mul(input(shape), 2));
+    const plan = planOf({ outputs: [pack(parts)] });
+    const homes = parts.map((_, i) => plan.storage.homes.get(plan.outputs[0]!.node.inputs[i]!)!);
+    expect(homes.map((h) => h.offset)).toEqual([0, 64, 128, 256]);
+    expect(new Set(homes.map((h) => h.root)).size).toBe(1);
+    expect(plan.outputs[0]?.shape).toEqual([320]);
+    expect(plan.graph.nodes.filter((n) => n.op.name === "copy")).toEqual([]);
+  });
+
+  it("of states are those states' memory", () => {
+    const states = [parameter([3]), parameter([5])];
+    const plan = planOf({ outputs: [], updates: [bump(pack(states), input([]), "step")] });
+    const roots = states.map((t) => plan.storage.homes.get(t)?.root);
+    expect(roots[0]).toBe(roots[1]);
+    expect(roots[0]?.kind).toBe("state");
+  });
+
+  it("refuse a state in two of them", () => {
+    const [a, b] = [parameter([3]), parameter([5])];
+    const updates = [bump(pack([a, b]), input([]), "one"), bump(pack([b, a]), input([]), "two")];
+    expect(() => planOf({ outputs: [], updates })).toThrow(/is packed twice/);
+  });
+});
+
+// ---- updates ----
+
+describe("updates", () => {
+  const run = async (spec: GraphSpec, states: readonly Tensor[], times = 1) => {
+    const cpu = new CpuBackend({ bits: 64 });
+    const program = await cpu.compile(spec);
+    program.run(times);
+    const values = await Promise.all(states.map((t) => cpu.read(t)));
+    const outputs = await Promise.all(spec.outputs.map((t) => program.read(t)));
+    return { states: values.map((v) => v[0]), outputs: outputs.map((v) => v[0]) };
+  };
+
+  it("come after everything that reads the old value, wherever they are built", async () => {
+    const a = state([], 1);
+    const before = mul(a, 10);
+    const update = bump(a, fill(5), "a += 5");
+    const after = mul(a, 100);
+    expect(await run({ outputs: [before, after], updates: [update] }, [a])).toEqual({
+      states: [6],
+      outputs: [10, 100],
+    });
+  });
+
+  it("that read a state come before the one that changes it, however they are listed", async () => {
+    const [a, b] = [state([], 1), state([], 2)];
+    const changesA = bump(a, fill(10), "a += 10");
+    const readsA = bump(b, a, "b += a");
+    for (const updates of [
+      [changesA, readsA],
+      [readsA, changesA],
+    ]) {
+      expect((await run({ outputs: [], updates }, [a, b])).states).toEqual([11, 3]);
+      expect(new Graph({ outputs: [], updates }).updates).toEqual([readsA, changesA]);
+    }
+  });
+
+  it("of one state keep their order", async () => {
+    const a = state([], 1);
+    const addOne = bump(a, fill(1), "a += 1");
+    const addSelf = bump(a, reshape(fill(3), [1]), "a += 3");
+    expect(new Graph({ outputs: [], updates: [addSelf, addOne] }).updates).toEqual([addSelf, addOne]);
+    expect((await run({ outputs: [], updates: [addSelf, addOne] }, [a], 3)).states).toEqual([13]);
+  });
+
+  it("listed twice happen once", async () => {
+    const a = state([], 1);
+    const update = bump(a, fill(1), "a += 1");
+    expect((await run({ outputs: [], updates: [update, update] }, [a])).states).toEqual([2]);
+  });
+
+  it("see each other's old values through computed tensors", async () => {
+    const [a, b] = [state([], 1), state([], 2)];
+    const updates = [bump(a, mul(b, 1), "a += b"), bump(b, mul(a, 1), "b += a")];
+    expect((await run({ outputs: [], updates }, [a, b])).states).toEqual([3, 3]);
+  });
+
+  it("that each change what the other reads are refused by name", () => {
+    const [a, b] = [state([]), state([])];
+    const updates = [bump(a, b, "first"), bump(b, a, "second")];
+    expect(() => new Graph({ outputs: [], updates })).toThrow(
+      /updates: each of first, second changes a state that another one reads/,
+    );
+  });
+
+  it("see through packs and reshapes of states", () => {
+    const [a, b] = [state([2]), state([2])];
+    const whole = bump(pack([a, b]), fill(1), "whole");
+    const reads = bump(state([]), reshape(b, [2, 1]), "reads");
+    expect(new Graph({ outputs: [], updates: [whole, reads] }).updates).toEqual([reads, whole]);
+  });
+
+  it("keep state over runs, and let outputs that are states be read as they became", async () => {
+    const a = state([], 1);
+    expect(await run({ outputs: [a], updates: [bump(a, mul(a, 1), "a += a")] }, [a], 10)).toEqual({
+      states: [1024],
+      outputs: [1024],
+    });
+  });
+
+  it("outside `updates` are refused", () => {
+    const loose = defineOp({
+      name: "loose",
+      args: ["target"],
+      results: ["y"],
+      mutates: ["target"],
+      plan: ([t], _attrs: Record<string, never>) => ({ outputs: [t!], constants: {} }),
+      cpu: () => undefined,
+    });
+    const y = loose.one([state([])], {}, "loose.step");
+    expect(() => new Graph({ outputs: [mul(y, 2)] })).toThrow(
+      /loose.step: changes states, so it belongs in `updates`/,
+    );
+    expect(() => new Graph({ outputs: [mul(y, 2)], updates: [y.node] })).toThrow(
+      /mulScalar: reads loose.step, which is there only after the updates/,
+    );
+    expect(new Graph({ outputs: [y], updates: [y.node] }).nodes).toEqual([y.node]);
+  });
+
+  it("of anything but states are refused", () => {
+    const x = input([]);
+    expect(() => new Graph({ outputs: [], updates: [bump(x, fill(1), "step")] })).toThrow(
+      /step: changes input, which is not a state/,
+    );
+    expect(() => new Graph({ outputs: [], updates: [bump(mul(x, 2), fill(1), "step")] })).toThrow(
+      /step: changes mulScalar, which is not a state/,
+    );
+    expect(() => new Graph({ outputs: [], updates: [bump(fill(2), fill(1), "step")] })).toThrow(
+      /step: changes constant, which is not a state/,
+    );
+  });
+
+  function fill(value: number): Tensor {
+    return constant(Float32Array.of(value), []);
+  }
+});
+
+// ---- what is left out, what is chosen ----
+
+describe("plans", () => {
+  it("leave out what nobody asked for", () => {
+    const x = input([4]);
+    const wanted = mul(x, 2);
+    add(wanted, 1);
+    gradients(sum(wanted), [x]);
+    expect(planOf({ outputs: [wanted] }).graph.nodes).toEqual([wanted.node]);
+  });
+
+  it("know who reads a tensor, each reader once", () => {
+    const x = input([4]);
+    const [a, b] = [mul(x, x), add(x, 1)];
+    const graph = new Graph({ outputs: [a, b] });
+    expect(graph.users(x)).toEqual([a.node, b.node]);
+    expect(graph.users(a)).toEqual([]);
+    expect(graph.isOutput(a)).toBe(true);
+    expect(graph.isOutput(x)).toBe(false);
+    expect(graph.leaves()).toEqual([x]);
+  });
+
+  it("force kernel variants by op name, and refuse those that are none", () => {
+    const [loss] = crossEntropyOp.apply([input([4, 3]), input([4], "i32")], {}) as [Tensor];
+    const entries = (variant: string) => {
+      const plan = planOf({ outputs: [loss] }, { crossEntropy: variant });
+      return plan.kernels.get(plan.graph.nodes[0]!)?.kernels.map((k) => k.entry);
+    };
+    expect(entries("single")).toEqual(["single"]);
+    expect(entries("rows")).toEqual(["countRows", "rows", "total"]);
+    expect(() => entries("sideways")).toThrow(
+      /crossEntropy: has no variant sideways, only single, rows, wide/,
+    );
+  });
+});

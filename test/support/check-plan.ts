@@ -1,0 +1,86 @@
+/** Walks a plan as a device would and fails where memory is shared that must not be. */
+import { expect } from "vitest";
+import { argName } from "../../src/op.ts";
+import { copy } from "../../src/ops/copy.ts";
+import type { GraphSpec } from "../../src/plan/graph.ts";
+import { makePlan, type Plan } from "../../src/plan/plan.ts";
+import { baseOf, type Root } from "../../src/plan/storage.ts";
+import { isLeaf, type Tensor } from "../../src/tensor.ts";
+
+/** The plan of a software adapter, scratch included, without fusions. */
+export function planOf(spec: GraphSpec, variants: Readonly<Record<string, string>> = {}): Plan {
+  const env = { software: true, maxWorkgroupSize: 256, maxWorkgroupMemory: 16384, subgroupSize: 0 };
+  return makePlan(spec, { copy, env, variants });
+}
+
+/** Where tensors lie while a plan runs; writing takes the place from whatever overlaps. */
+class Memory {
+  readonly #held = new Map<string, { owner: Tensor; from: number; to: number }[]>();
+  readonly #names = new Map<Root, string>();
+
+  constructor(readonly plan: Plan) {}
+
+  buffer(root: Root): string {
+    if (root.kind === "slot") return `slot ${root.slot}`;
+    const known = this.#names.get(root) ?? `${root.kind} ${this.#names.size}`;
+    this.#names.set(root, known);
+    return known;
+  }
+
+  place(t: Tensor): { buffer: string; from: number; to: number } {
+    const home = this.plan.storage.homes.get(t);
+    if (home === undefined) throw new Error(`${t.label} has no home`);
+    const words = home.root.kind === "slot" ? this.plan.storage.slots[home.root.slot]! : home.root.words;
+    expect(home.offset + t.size, `${t.label} fits its home`).toBeLessThanOrEqual(words);
+    return { buffer: this.buffer(home.root), from: home.offset, to: home.offset + t.size };
+  }
+
+  write(t: Tensor): void {
+    const { buffer, from, to } = this.place(t);
+    const others = (this.#held.get(buffer) ?? []).filter((h) => h.to <= from || h.from >= to);
+    this.#held.set(buffer, [...others, { owner: t, from, to }]);
+  }
+
+  spoil(buffer: string): void {
+    this.#held.delete(buffer);
+  }
+
+  /** True when all elements of `t` are still there. */
+  holds(t: Tensor): boolean {
+    const base = baseOf(t);
+    if (isLeaf(base)) return true;
+    if (base.node.op.view === "pack") return base.node.inputs.every((part) => this.holds(part));
+    return this.#held.get(this.place(base).buffer)?.some((h) => h.owner === base) === true;
+  }
+}
+
+/** Fails when a value is gone before its use, or a buffer is both read and written. */
+export function checkPlan(plan: Plan): void {
+  const memory = new Memory(plan);
+  for (const node of plan.graph.nodes) {
+    if (node.op.view !== undefined) continue;
+    for (const t of node.inputs)
+      expect(memory.holds(t), `${node.label} reads ${t.label}, still there`).toBe(true);
+    const read = new Set<string>();
+    const written = new Map<string, string>();
+    node.inputs.forEach((t, i) => {
+      const { buffer } = memory.place(t);
+      if (node.op.mutates.includes(argName(node.op, i))) written.set(buffer, t.label);
+      else read.add(buffer);
+    });
+    for (const t of node.outputs) written.set(memory.place(t).buffer, t.label);
+    const scratch = [...(plan.storage.scratch.get(node)?.values() ?? [])].map((h) => memory.buffer(h.root));
+    expect(new Set(scratch).size, `${node.label}: scratches apart`).toBe(scratch.length);
+    for (const buffer of scratch) {
+      expect(written.has(buffer), `${node.label}: scratch apart from results`).toBe(false);
+      written.set(buffer, "scratch");
+    }
+    for (const [buffer, what] of written) {
+      expect(read.has(buffer), `${node.label} writes ${what} into ${buffer}, which it reads`).toBe(false);
+    }
+    for (const t of node.outputs) memory.write(t);
+    for (const buffer of scratch) memory.spoil(buffer);
+    for (const t of node.outputs) expect(memory.holds(t), `${node.label}: results apart`).toBe(true);
+  }
+  for (const t of plan.outputs) expect(memory.holds(t), `output ${t.label} at the end`).toBe(true);
+}
