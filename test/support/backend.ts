@@ -14,3 +14,10 @@ async function open(): Promise<GpuBackend> {
   if (adapter === null) throw new Error("gpuBackend: no adapter");
   return GpuBackend.open(adapter);
 }
+
+/** A backend of its own for a test that counts calls, needs plain limits or breaks the device; to be closed there. */
+export async function ownBackend(limits: "best" | "default" = "best"): Promise<GpuBackend> {
+  const adapter = await (await testGpu()).requestAdapter();
+  if (adapter === null) throw new Error("ownBackend: no adapter");
+  return GpuBackend.open(adapter, { limits });
+}

@@ -1,0 +1,261 @@
+/** Programs on a device: replay to the bit, states over programs, packs that move, descriptions. */
+import { describe, expect, it } from "vitest";
+import { gradients } from "../../src/autograd.ts";
+import { DeviceError, GraphError, ShapeError } from "../../src/errors.ts";
+import { sigmoid } from "../../src/ops/activation.ts";
+import { add, mul, sub } from "../../src/ops/arithmetic.ts";
+import { linear } from "../../src/ops/linear.ts";
+import { mse } from "../../src/ops/losses.ts";
+import { pack } from "../../src/ops/pack.ts";
+import { sgdUpdate } from "../../src/ops/sgd.ts";
+import { sum } from "../../src/ops/sum.ts";
+import { Random } from "../../src/random.ts";
+import { constant, input, parameter, scope, state, type Tensor } from "../../src/tensor.ts";
+import { gpuBackend, ownBackend } from "../support/backend.ts";
+
+/** Two layers, squared error, one step of gradient descent on packed parameters. */
+function training() {
+  const random = new Random(11, 0);
+  const drawn = (...shape: number[]) =>
+    parameter(
+      shape,
+      Float32Array.from({ length: shape[0]! * (shape[1] ?? 1) }, () => random.uniform() - 0.5),
+    );
+  const parameters = [drawn(13, 7), drawn(13), drawn(3, 13), drawn(3)];
+  const [w1, b1, w2, b2] = parameters as [Tensor, Tensor, Tensor, Tensor];
+  const x = constant(
+    Float32Array.from({ length: 35 }, () => random.uniform()),
+    [5, 7],
+  );
+  const target = constant(
+    Float32Array.from({ length: 15 }, () => random.uniform()),
+    [5, 3],
+  );
+  const y = linear(sigmoid(linear(x, w1, b1)), w2, b2);
+  const loss = mse(y, target);
+  const update = sgdUpdate(
+    { p: pack(parameters), g: pack(gradients(loss, parameters)), lr: constant(Float32Array.of(0.5)) },
+    { momentum: 0, dampening: 0, nesterov: false, weightDecay: 0, maximize: false },
+  );
+  return { parameters, y, loss, update };
+}
+
+describe("runs", () => {
+  const trained = async (times: readonly number[]) => {
+    const backend = await gpuBackend();
+    const { parameters, loss, update } = training();
+    const program = await backend.compile({ outputs: [loss], updates: [update] });
+    for (const n of times) program.run(n);
+    return [...(await backend.readAll(parameters)), await program.read(loss)];
+  };
+
+  it("give the same bits whether started one by one, in lots, or at once", async () => {
+    const atOnce = await trained([50]);
+    expect(await trained(new Array(50).fill(1))).toEqual(atOnce);
+    expect(await trained([7, 13, 30])).toEqual(atOnce);
+    expect(atOnce[4]?.[0]).toBeLessThan((await trained([1]))[4]?.[0] as number);
+  });
+
+  it("make nothing happen when there are none", async () => {
+    const backend = await gpuBackend();
+    const { parameters, update } = training();
+    const program = await backend.compile({ outputs: [], updates: [update] });
+    const before = await backend.readAll(parameters);
+    program.run(0);
+    expect(await backend.readAll(parameters)).toEqual(before);
+  });
+
+  it("carry states over from one to the next", async () => {
+    const backend = await gpuBackend();
+    const { update, loss } = training();
+    const program = await backend.compile({ outputs: [loss], updates: [update] });
+    const losses: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      program.run();
+      losses.push((await program.read(loss))[0] as number);
+    }
+    expect(losses).toEqual([...losses].sort((a, b) => b - a));
+    expect(new Set(losses).size).toBe(5);
+  });
+});
+
+describe("reading", () => {
+  it("waits for all that was started, and may be asked many times at once", async () => {
+    const backend = await gpuBackend();
+    const x = input([3]);
+    const wanted = [add(x, 1), mul(x, 2), sub(x, 3)] as const;
+    const program = await backend.compile({ outputs: wanted });
+    backend.write(x, Float32Array.of(1, 2, 3));
+    program.run();
+    const first = wanted.map((t) => program.read(t));
+    backend.write(x, Float32Array.of(10, 20, 30));
+    program.run();
+    const second = wanted.map((t) => program.read(t));
+    expect((await Promise.all(first)).map((v) => [...v])).toEqual([
+      [2, 3, 4],
+      [2, 4, 6],
+      [-2, -1, 0],
+    ]);
+    expect((await Promise.all(second)).map((v) => [...v])).toEqual([
+      [11, 21, 31],
+      [20, 40, 60],
+      [7, 17, 27],
+    ]);
+  });
+
+  it("gives data that later runs leave alone", async () => {
+    const backend = await gpuBackend();
+    const x = input([2]);
+    const y = mul(x, 2);
+    const program = await backend.compile({ outputs: [y] });
+    backend.write(x, Float32Array.of(1, 2));
+    program.run();
+    const kept = await program.read(y);
+    backend.write(x, Float32Array.of(3, 4));
+    program.run();
+    await program.read(y);
+    expect([...kept]).toEqual([2, 4]);
+  });
+
+  it("keeps dtypes, and takes numbers of another width for f32", async () => {
+    const backend = await gpuBackend();
+    const leaves = [state([2], 0, "i32"), state([2], 0, "u32"), state([2])] as const;
+    await backend.compile({ outputs: leaves });
+    backend.write(leaves[0], Int32Array.of(-5, 7));
+    backend.write(leaves[1], Uint32Array.of(4294967295, 1));
+    backend.write(leaves[2], Float64Array.of(0.1, -2));
+    expect(await backend.readAll(leaves)).toEqual([
+      Int32Array.of(-5, 7),
+      Uint32Array.of(4294967295, 1),
+      Float32Array.of(0.1, -2),
+    ]);
+  });
+
+  it("refuses what is no output, and what is not on the device", async () => {
+    const backend = await gpuBackend();
+    const x = input([2]);
+    const y = scope("block", () => mul(x, 2));
+    const z = add(y, 1);
+    const program = await backend.compile({ outputs: [z] });
+    await expect(program.read(y)).rejects.toThrow(/block.mulScalar: is not an output of this program/);
+    const stranger = input([2], "f32", "stranger");
+    expect(() => backend.write(stranger, Float32Array.of(1, 2))).toThrow(
+      /stranger: is not on this device; compile a graph that uses it first/,
+    );
+    expect(() => backend.read(stranger)).toThrow(GraphError);
+  });
+
+  it("refuses data of another length, before anything is written", async () => {
+    const backend = await gpuBackend();
+    const x = input([2, 3], "f32", "images");
+    await backend.compile({ outputs: [mul(x, 2)] });
+    expect(() => backend.write(x, new Float32Array(5))).toThrow(ShapeError);
+    expect(() => backend.write(x, new Float32Array(7))).toThrow(/images f32\[2, 3\]: holds 6 values, got 7/);
+  });
+});
+
+describe("several programs", () => {
+  it("share states: what one trains the other sees", async () => {
+    const backend = await gpuBackend();
+    const { parameters, y, update } = training();
+    const evaluation = await backend.compile({ outputs: [y] });
+    evaluation.run();
+    const before = await evaluation.read(y);
+    const step = await backend.compile({ outputs: [], updates: [update] });
+    step.run(3);
+    evaluation.run();
+    const after = await evaluation.read(y);
+    expect(after).not.toEqual(before);
+    // The same numbers as in a program that never saw the states move.
+    const twin = training();
+    const both = await backend.compile({ outputs: [twin.y], updates: [twin.update] });
+    both.run(4);
+    expect([...after]).toEqual([...(await both.read(twin.y))]);
+    expect(parameters.length).toBe(4);
+  });
+
+  it("keep values when a pack moves states that are there already, and both go on working", async () => {
+    const backend = await gpuBackend();
+    const a = state([3], Float32Array.of(1, 2, 3));
+    const b = state([70], 5);
+    const seen = add(a, sum(b));
+    const evaluation = await backend.compile({ outputs: [seen] });
+    backend.write(a, Float32Array.of(10, 20, 30));
+    evaluation.run();
+    expect([...(await evaluation.read(seen))]).toEqual([360, 370, 380]);
+
+    const packed = pack([a, b]);
+    const g = constant(new Float32Array(packed.size).fill(1));
+    const attrs = { momentum: 0, dampening: 0, nesterov: false, weightDecay: 0, maximize: true };
+    const update = sgdUpdate({ p: packed, g, lr: constant(Float32Array.of(1)) }, attrs);
+    const step = await backend.compile({ outputs: [packed], updates: [update] });
+    expect([...(await backend.read(a))]).toEqual([10, 20, 30]);
+    expect([...(await backend.read(b))]).toEqual(new Array(70).fill(5));
+
+    step.run();
+    evaluation.run();
+    expect([...(await evaluation.read(seen))]).toEqual([11 + 420, 21 + 420, 31 + 420]);
+    backend.write(b, new Float32Array(70));
+    evaluation.run();
+    expect([...(await evaluation.read(seen))]).toEqual([11, 21, 31]);
+    expect([...(await step.read(packed))].slice(0, 3)).toEqual([11, 21, 31]);
+    expect([...(await step.read(packed))].slice(64, 134)).toEqual(new Array(70).fill(0));
+
+    const again = await backend.compile({ outputs: [pack([a, b])] });
+    expect([...(await again.read(again.plan.outputs[0]!)).slice(0, 3)]).toEqual([11, 21, 31]);
+  });
+
+  it("refuse to pack a state with others than it lies with", async () => {
+    const backend = await gpuBackend();
+    const [a, b, c] = [state([2], 0, "f32", "a"), state([2]), state([2])];
+    await backend.compile({ outputs: [pack([a, b])] });
+    await expect(backend.compile({ outputs: [pack([a, c])] })).rejects.toThrow(
+      /pack: a is already part of another pack on this device/,
+    );
+  });
+
+  it("compile the same kernel once", async () => {
+    const backend = await ownBackend();
+    const build = () => mul(sigmoid(input([100])), 3);
+    await backend.compile({ outputs: [build()] });
+    let made = 0;
+    const { raw } = backend.device;
+    const create = raw.createComputePipelineAsync.bind(raw);
+    raw.createComputePipelineAsync = (d: GPUComputePipelineDescriptor) => {
+      made++;
+      return create(d);
+    };
+    await backend.compile({ outputs: [build()] });
+    expect(made).toBe(0);
+    await backend.close();
+  });
+});
+
+describe("descriptions", () => {
+  it("tell dispatches, pipelines, bytes and steps before anything runs", async () => {
+    const backend = await gpuBackend();
+    const x = input([100]);
+    const a = scope("first", () => sigmoid(x));
+    const b = scope("second", () => sigmoid(a));
+    const program = await backend.compile({ outputs: [mul(b, 2)] }, { fuse: false });
+    expect(program.describe()).toEqual({
+      dispatches: 3,
+      pipelines: 2,
+      stateBytes: 800,
+      slotBytes: 800,
+      steps: ["first.sigmoid", "second.sigmoid", "mulScalar"],
+    });
+  });
+
+  it("have a time for every dispatch where the adapter has a clock, and say so where not", async () => {
+    const backend = await gpuBackend();
+    const program = await backend.compile({ outputs: [mul(sigmoid(input([100])), 2)] }, { fuse: false });
+    if (!backend.device.timestamps) {
+      await expect(program.profile()).rejects.toThrow(DeviceError);
+      return;
+    }
+    const times = await program.profile();
+    expect(times.map((t) => t.label)).toEqual(["sigmoid", "mulScalar"]);
+    expect(times.every((t) => t.milliseconds >= 0)).toBe(true);
+  });
+});
