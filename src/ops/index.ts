@@ -22,10 +22,22 @@ export { eq, ge, gt, le, lt, maximum, minimum, ne, where } from "./compare.ts";
 export { conv2d } from "./conv2d.ts";
 export { copy, expand } from "./copy.ts";
 export { crossEntropy, nll } from "./cross-entropy.ts";
+export {
+  type HingeOptions,
+  type HuberOptions,
+  hinge,
+  huber,
+  type KlDivOptions,
+  klDiv,
+  l1,
+  type SmoothL1Options,
+  smoothL1,
+} from "./element-losses.ts";
 export { fill, ones, zeros } from "./fill.ts";
 export { gatherBatch, sampleOrder, stepsPerEpoch } from "./gather-batch.ts";
 export { linear } from "./linear.ts";
-export { bce, bceWithLogits, mse } from "./losses.ts";
+export type { LossOptions, Reduction } from "./loss-reduction.ts";
+export { type BceWithLogitsOptions, bce, bceWithLogits, mse } from "./losses.ts";
 export {
   abs,
   ceil,

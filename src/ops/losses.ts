@@ -1,6 +1,6 @@
 /**
  * Losses that are a mean over elements, each with its gradient in the same dispatch: squared difference, binary
- * cross-entropy of probabilities or of logits. Samples may be weighted; the losses of classes are in cross-entropy.ts.
+ * cross-entropy of probabilities or of logits. Samples may be weighted; classes: cross-entropy.ts, more: element-losses.ts.
  */
 import code from "../../shaders/losses.wgsl?raw";
 import { GraphError } from "../errors.ts";
@@ -8,8 +8,11 @@ import { type DefinedOp, defineOp, type KernelPlan, shapeError } from "../op.ts"
 import { Shader } from "../shader.ts";
 import { sameShape, sizeOf, type Tensor } from "../tensor.ts";
 import { sigmoid, sigmoidBackwardOp } from "./activation.ts";
-import { add, div, mul, neg } from "./arithmetic.ts";
+import { add, div, mul, neg, square, sub } from "./arithmetic.ts";
+import { broadcastShape } from "./broadcast.ts";
+import { bceItemOp, bceWithLogitsItem } from "./element-losses.ts";
 import { isOne } from "./fill.ts";
+import { elementLoss, type LossOptions, type LossOptionsOrWeights, lossOptions } from "./loss-reduction.ts";
 import { reshape } from "./reshape.ts";
 
 const shader = new Shader("losses.wgsl", code);
@@ -136,27 +139,52 @@ function scaled([x, , weights]: readonly Tensor[], count: Tensor, d: Tensor): Te
   return mul(d, share);
 }
 
-function mean(op: DefinedOp<None>, x: Tensor, target: Tensor, weights: Tensor | undefined): Tensor {
+/** The mean in one dispatch; other reductions from single elements. */
+function loss(
+  op: DefinedOp<None>,
+  x: Tensor,
+  target: Tensor,
+  options: LossOptions,
+  item: (x: Tensor, target: Tensor) => Tensor,
+): Tensor {
+  const { weights, reduction = "mean" } = options;
+  if (reduction !== "mean") return elementLoss(op.name, x, target, options, item);
   return op.one(weights === undefined ? [x, target] : [x, target, weights], {});
 }
 
 /**
- * Mean of (x - target)²: f32 tensors of one shape -> f32 []. `weights` f32 [N] weighs samples, which the first axis counts;
- * the mean is over those that weigh something, 0 if none does. No gradient for weights. Throws ShapeError on other shapes.
+ * (x - target)² reduced as `options` say, default their mean: f32 tensors of one shape -> f32 []. `weights` f32 [N] weighs
+ * samples, which the first axis counts; the mean is over those that weigh something, 0 if none does. No gradient for
+ * weights. Throws ShapeError on other shapes.
  */
-export function mse(x: Tensor, target: Tensor, weights?: Tensor): Tensor {
-  return mean(mseOp, x, target, weights);
+export function mse(x: Tensor, target: Tensor, options?: LossOptionsOrWeights): Tensor {
+  return loss(mseOp, x, target, lossOptions(options), (a, t) => square(sub(a, t)));
 }
 
 /**
- * Mean of -(t log x + (1 - t) log(1 - x)) for probabilities x in [0, 1], logs being at least -100 as in PyTorch; otherwise
- * as `mse`. No gradient for target and no second derivative. Prefer `bceWithLogits`, which loses no precision.
+ * -(t log x + (1 - t) log(1 - x)) for probabilities x in [0, 1], logs being at least -100 as in PyTorch; otherwise as
+ * `mse`. No gradient for target and no second derivative. Prefer `bceWithLogits`, which loses no precision.
  */
-export function bce(x: Tensor, target: Tensor, weights?: Tensor): Tensor {
-  return mean(bceOp, x, target, weights);
+export function bce(x: Tensor, target: Tensor, options?: LossOptionsOrWeights): Tensor {
+  return loss(bceOp, x, target, lossOptions(options), (a, t) => bceItemOp.one([a, t], {}));
 }
 
-/** `bce` of sigmoid(x), in a form that neither overflows nor loses small probabilities. No gradient for target. */
-export function bceWithLogits(x: Tensor, target: Tensor, weights?: Tensor): Tensor {
-  return mean(bceWithLogitsOp, x, target, weights);
+export interface BceWithLogitsOptions extends LossOptions {
+  /** Weight of the positive part, t log sigmoid(x): any shape that broadcasts to x, one value per class as a rule. */
+  readonly posWeight?: Tensor;
+}
+
+/**
+ * `bce` of sigmoid(x), in a form that neither overflows nor loses small probabilities. The target has a gradient only
+ * with `posWeight` or another reduction than the mean.
+ */
+export function bceWithLogits(x: Tensor, target: Tensor, options?: Tensor | BceWithLogitsOptions): Tensor {
+  const chosen: BceWithLogitsOptions = lossOptions(options);
+  const { posWeight } = chosen;
+  const item = (a: Tensor, t: Tensor) => bceWithLogitsItem(a, t, posWeight);
+  if (posWeight === undefined) return loss(bceWithLogitsOp, x, target, chosen, item);
+  if (!sameShape(broadcastShape("bceWithLogits", [x, posWeight]), x.shape)) {
+    throw shapeError("bceWithLogits", "posWeight must broadcast to x", [x, posWeight]);
+  }
+  return elementLoss("bceWithLogits", x, target, chosen, item);
 }

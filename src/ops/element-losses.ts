@@ -1,0 +1,129 @@
+/**
+ * Losses composed of pointwise ops, which fuse: absolute difference, Huber's two forms, Kullback-Leibler divergence,
+ * hinge; and the single elements of those that losses.ts has as one dispatch, for other reductions than the mean.
+ */
+import { ValueError } from "../errors.ts";
+import type { DefinedOp } from "../op.ts";
+import { sizeOf, type Tensor } from "../tensor.ts";
+import { relu } from "./activation.ts";
+import { softplusOp } from "./activations.ts";
+import { add, mul, neg, sub } from "./arithmetic.ts";
+import { eq, where } from "./compare.ts";
+import { elementLoss, type LossOptions, type LossOptionsOrWeights, lossOptions } from "./loss-reduction.ts";
+import { abs, clamp, exp, log } from "./math.ts";
+import { definePointwise, literal } from "./pointwise.ts";
+
+/** d²/2 up to |d| = delta, the tangent beyond. */
+export const huberItemOp = definePointwise<{ delta: number }>({
+  name: "huberItem",
+  args: ["d"],
+  wgsl: ([d], { delta }) =>
+    `select(${literal(delta)} * (abs(${d}) - 0.5 * ${literal(delta)}), 0.5 * ${d} * ${d}, abs(${d}) <= ${literal(delta)})`,
+  scalar: ([d], { delta }) => (Math.abs(d!) <= delta ? 0.5 * d! * d! : delta * (Math.abs(d!) - 0.5 * delta)),
+  backward: ({ inputs: [d], grads: [dy], attrs: { delta } }) => [mul(dy!, clamp(d!, -delta, delta))],
+});
+
+const clampedLogs = `fn clampedLogOf(v: f32) -> f32 { return select(max(log(v), -100.0), -100.0, v <= 0.0); }
+fn bceItemOf(x: f32, t: f32) -> f32 {
+  let l = -(t * clampedLogOf(x) + (1.0 - t) * clampedLogOf(1.0 - x));
+  return select(l, x, (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u);
+}`;
+
+/** Binary cross-entropy of one probability, logs being at least -100. */
+export const bceItemOp = definePointwise<Record<string, never>>({
+  name: "bceItem",
+  args: ["x", "t"],
+  functions: clampedLogs,
+  wgsl: ([x, t]) => `bceItemOf(${x}, ${t})`,
+  scalar: ([x, t]) => -(t! * Math.max(Math.log(x!), -100) + (1 - t!) * Math.max(Math.log(1 - x!), -100)),
+  backward: ({ inputs: [x, t], grads: [dy], needs }) => {
+    if (needs[1]) throw new ValueError("bce: the target has no gradient");
+    return [mul(dy!, bceSlopeOp.one([x!, t!], {})), undefined];
+  },
+});
+
+const bceSlopeOp: DefinedOp<Record<string, never>> = definePointwise<Record<string, never>>({
+  name: "bceSlope",
+  args: ["x", "t"],
+  wgsl: ([x, t]) => `(${x} - ${t}) / max(${x} * (1.0 - ${x}), 1e-12)`,
+  scalar: ([x, t]) => (x! - t!) / Math.max(x! * (1 - x!), 1e-12),
+});
+
+/** posWeight t softplus(-x) + (1 - t) softplus(x): nothing cancels. */
+export function bceWithLogitsItem(x: Tensor, t: Tensor, posWeight?: Tensor): Tensor {
+  const positive = mul(t, softplusOp.one([neg(x)], {}));
+  const negative = mul(sub(1, t), softplusOp.one([x], {}));
+  return add(posWeight === undefined ? positive : mul(positive, posWeight), negative);
+}
+
+/**
+ * |x - target|, reduced as `options` say: f32 tensors of one shape [N, …]. The slope at 0 is 0.
+ * Throws ShapeError on other shapes, ValueError on another reduction. torch.nn.functional.l1_loss.
+ */
+export function l1(x: Tensor, target: Tensor, options?: LossOptionsOrWeights): Tensor {
+  return elementLoss("l1", x, target, lossOptions(options), (a, b) => abs(sub(a, b)));
+}
+
+export interface HuberOptions extends LossOptions {
+  /** Where the parabola ends and its tangent begins, above 0. Default 1. */
+  readonly delta?: number;
+}
+
+/** (x - target)²/2 up to |x - target| = delta, then delta (|x - target| - delta/2); otherwise as `l1`. */
+export function huber(x: Tensor, target: Tensor, options: HuberOptions = {}): Tensor {
+  const { delta = 1 } = options;
+  if (!(delta > 0 && Number.isFinite(delta)))
+    throw new ValueError(`huber: delta must be above 0, got ${delta}`);
+  return elementLoss("huber", x, target, options, (a, b) => huberItemOp.one([sub(a, b)], { delta }));
+}
+
+export interface SmoothL1Options extends LossOptions {
+  /** Where the parabola ends, at least 0; at 0 this is `l1`. Default 1. */
+  readonly beta?: number;
+}
+
+/** `huber` divided by its threshold `beta`, so that the slope is ±1 beyond it. torch.nn.functional.smooth_l1_loss. */
+export function smoothL1(x: Tensor, target: Tensor, options: SmoothL1Options = {}): Tensor {
+  const { beta = 1 } = options;
+  if (!(beta >= 0 && Number.isFinite(beta)))
+    throw new ValueError(`smoothL1: beta must be at least 0, got ${beta}`);
+  return elementLoss("smoothL1", x, target, options, (a, b) =>
+    beta === 0 ? abs(sub(a, b)) : mul(huberItemOp.one([sub(a, b)], { delta: beta }), 1 / beta),
+  );
+}
+
+export interface KlDivOptions extends Omit<LossOptions, "reduction"> {
+  /** `batchMean`: the sum of w l over the sum of w, which is the divergence; `mean` divides by a row's size too. */
+  readonly reduction?: LossOptions["reduction"] | "batchMean";
+  /** The target holds logarithms of probabilities. Default false. */
+  readonly logTarget?: boolean;
+}
+
+/**
+ * Kullback-Leibler divergence target (log target - x) of log-probabilities x, both [N, …]; 0 where the target is 0.
+ * Default reduction `mean`, over all elements, as torch.nn.functional.kl_div has it.
+ */
+export function klDiv(x: Tensor, target: Tensor, options: KlDivOptions = {}): Tensor {
+  const { logTarget = false, reduction = "mean", weights } = options;
+  const perRow = reduction === "batchMean";
+  const plain: LossOptions = {
+    reduction: perRow ? "mean" : reduction,
+    ...(weights === undefined ? {} : { weights }),
+  };
+  const loss = elementLoss("klDiv", x, target, plain, (a, t) =>
+    logTarget ? mul(exp(t), sub(t, a)) : mul(t, sub(log(where(eq(t, 0), 1, t)), a)),
+  );
+  return perRow ? mul(loss, sizeOf(x.shape.slice(1))) : loss;
+}
+
+export interface HingeOptions extends LossOptions {
+  /** Default 1. */
+  readonly margin?: number;
+}
+
+/** max(0, margin - target x) for targets of -1 and 1, of one shape [N, …]; otherwise as `l1`. */
+export function hinge(x: Tensor, target: Tensor, options: HingeOptions = {}): Tensor {
+  const { margin = 1 } = options;
+  if (!Number.isFinite(margin)) throw new ValueError(`hinge: margin must be a number, got ${margin}`);
+  return elementLoss("hinge", x, target, options, (a, t) => relu(sub(margin, mul(a, t))));
+}
