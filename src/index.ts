@@ -12,8 +12,8 @@ export { defineOp } from "./op.ts";
 export * as ops from "./ops/index.ts";
 export * as optim from "./optim/index.ts";
 export type { GraphSpec } from "./plan/graph.ts";
-export * as recipes from "./recipes/index.ts";
 export { Random } from "./random.ts";
+export * as recipes from "./recipes/index.ts";
 export {
   constant,
   type Data,

@@ -3,19 +3,22 @@
  * CPU reference. What the tests do on our machines this does on the user's.
  */
 import type { Backend } from "../backend.ts";
+import { ValueError } from "../errors.ts";
 import { convolutionChecks } from "./cases/convolution.ts";
 import { lossChecks } from "./cases/losses.ts";
+import { mathChecks } from "./cases/math.ts";
 import { pointwiseChecks } from "./cases/pointwise.ts";
 import { productChecks } from "./cases/products.ts";
 import { randomChecks } from "./cases/random.ts";
 import { trainingChecks } from "./cases/training.ts";
 import { type DoctorResult, runCheck } from "./run-check.ts";
-import { runWholeSteps } from "./whole-step.ts";
+import { runWholeSteps, WHOLE_STEPS } from "./whole-step.ts";
 
 export type { DoctorResult } from "./run-check.ts";
 
 const checks = [
   ...pointwiseChecks,
+  ...mathChecks,
   ...productChecks,
   ...convolutionChecks,
   ...lossChecks,
@@ -33,13 +36,18 @@ export interface Report {
 }
 
 export interface DoctorOptions {
+  /** Examines only ops whose name contains this text; `LeNet-5` is the whole training step. Default: everything. */
+  readonly only?: string;
   /** Called after each check, in order; a promise is waited for. */
   readonly onResult?: (result: DoctorResult) => void | Promise<void>;
   /** Ends the examination between two checks; `runDoctor` then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
-/** Examines `backend`. A kernel that is wrong makes the report not ok; a lost device throws DeviceLostError. */
+/**
+ * Examines `backend`. A kernel that is wrong makes the report not ok. Throws ValueError when `only` is in no op's name,
+ * and DeviceLostError when the device is lost.
+ */
 export async function runDoctor(backend: Backend, options: DoctorOptions = {}): Promise<Report> {
   const begun = performance.now();
   const results: DoctorResult[] = [];
@@ -48,10 +56,15 @@ export async function runDoctor(backend: Backend, options: DoctorOptions = {}): 
     await options.onResult?.(result);
     options.signal?.throwIfAborted();
   };
-  for (const check of checks) {
-    await runCheck(backend, check, add);
+  const { only = "" } = options;
+  const chosen = checks.filter(({ op }) => op.includes(only));
+  const whole = WHOLE_STEPS.includes(only);
+  if (chosen.length === 0 && !whole) {
+    const names = [...checks.map(({ op }) => op), WHOLE_STEPS].join(", ");
+    throw new ValueError(`doctor: there is no op ${only}; there are ${names}`);
   }
-  await runWholeSteps(backend, add);
+  for (const check of chosen) await runCheck(backend, check, add);
+  if (whole) await runWholeSteps(backend, add);
   const { adapter, kind, software } = backend;
   const ok = results.every((r) => r.ok);
   return { adapter, backend: kind, software, results, ok, milliseconds: performance.now() - begun };

@@ -14,6 +14,9 @@ import type { DoctorResult } from "./run-check.ts";
 const BATCH = 8;
 const STEPS = 2;
 
+/** As the report calls it. */
+export const WHOLE_STEPS = `LeNet-5, ${STEPS} steps`;
+
 /**
  * Gradient descent, whose steps are as exact as the gradients; Adam's first ones turn a rounding error in a gradient
  * near zero into a step of another size. A large rate makes the weights move by much more than is tolerated.
@@ -55,7 +58,7 @@ export async function runWholeSteps(
     const now = performance.now();
     const counts = { cases: 1, worst, ok: failures.length === 0, milliseconds: now - since };
     since = now;
-    await onResult({ op: `LeNet-5, ${STEPS} steps`, variant, ...counts, failures });
+    await onResult({ op: WHOLE_STEPS, variant, ...counts, failures });
   }
 }
 

@@ -1,6 +1,7 @@
 /** What comes after the last layer: softmax, the winning class, losses. */
 import { argmax } from "../../ops/argmax.ts";
 import { crossEntropy, nll } from "../../ops/cross-entropy.ts";
+import { huber } from "../../ops/element-losses.ts";
 import { bce, bceWithLogits, mse } from "../../ops/losses.ts";
 import { logSoftmax, softmax } from "../../ops/softmax.ts";
 import type { Shape, Tensor } from "../../tensor.ts";
@@ -50,6 +51,26 @@ const elementLoss = (op: string, apply: typeof mse, range: readonly [number, num
   ),
 });
 
+/** Losses of one element each, nothing summed. */
+const itemLoss = (
+  op: string,
+  apply: (x: Tensor, t: Tensor) => Tensor,
+  range: readonly [number, number],
+): Check => ({
+  op,
+  atol: 4e-6,
+  cases: [
+    {
+      name: "[7, 13]",
+      leaves: [
+        { shape: [7, 13], range },
+        { shape: [7, 13], range: [0, 1], gradient: false },
+      ],
+      build: (x, target) => apply(x!, target!),
+    },
+  ],
+});
+
 const lines: readonly (readonly [Shape, axis: number])[] = [
   [[1], 0],
   [[2, 3, 5], 1],
@@ -78,4 +99,6 @@ export const lossChecks: readonly Check[] = [
   elementLoss("mse", mse, [-1, 1]),
   elementLoss("bce", bce, [0.05, 0.95]),
   elementLoss("bceWithLogits", bceWithLogits, [-5, 5]),
+  itemLoss("bce, not summed", (x, t) => bce(x, t, { reduction: "none" }), [0.05, 0.95]),
+  itemLoss("huber", (x, t) => huber(x, t, { delta: 0.5, reduction: "none" }), [-2, 2]),
 ];

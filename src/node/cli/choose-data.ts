@@ -2,6 +2,7 @@
  * Data sets by the names of the command line. Asked for by name, a set must be had; the recipe's own set may be stood
  * in for by the built-in synthetic digits, and that is said in plain words.
  */
+import { join } from "node:path";
 import type { Dataset } from "../../data/dataset.ts";
 import { subset } from "../../data/dataset.ts";
 import type { DatasetSource, TrainTest } from "../../data/source.ts";
@@ -31,6 +32,11 @@ export interface ChooseOptions {
 }
 
 const sources = new Map<string, DatasetSource>(Object.values(datasetSources).map((s) => [s.name, s]));
+
+/** Throws ValueError unless there is a data set called `name`. */
+export function expectDataset(name: string): void {
+  if (name !== SYNTHETIC) sourceOf(name);
+}
 
 /** The published data set called `name`; throws ValueError listing those there are. */
 export function sourceOf(name: string): DatasetSource {
@@ -67,10 +73,10 @@ export async function chooseData(
         },
       );
     }
-    const [reason] = error.message.split(/ Tried:|\n/);
+    const [reason = ""] = error.message.split(/ Tried:|\n/);
     options.notice(
-      `No ${source.title}: ${reason} Using the built-in synthetic digits instead. ` +
-        `To have it: weft data get ${name}, or put its files into ${dataDirectory(options.dataDir)}/${name}.`,
+      `${reason}${/[.?!]$/.test(reason) ? "" : "."} Using the built-in synthetic digits instead. For the real ones: ` +
+        `weft data get ${name}, or put the files into ${join(dataDirectory(options.dataDir), name)}.`,
     );
     return synthetic(limit);
   }

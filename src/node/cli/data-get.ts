@@ -5,7 +5,7 @@ import { dataDirectory } from "../data-dir.ts";
 import { loadDataset } from "../datasets.ts";
 import { forCommandLine, SYNTHETIC, sourceOf } from "./choose-data.ts";
 import { downloadProgress } from "./download-progress.ts";
-import { listenForInterrupt } from "./interrupt.ts";
+import { interruptSignal } from "./interrupt.ts";
 import { count } from "./words.ts";
 
 export async function dataGet(name: string, { dataDir }: { readonly dataDir?: string }): Promise<number> {
@@ -14,7 +14,7 @@ export async function dataGet(name: string, { dataDir }: { readonly dataDir?: st
     return 0;
   }
   const source = sourceOf(name);
-  const { signal, release } = listenForInterrupt();
+  const signal = interruptSignal();
   const progress = downloadProgress();
   try {
     const { train, test } = await loadDataset(source, { dataDir, signal, onProgress: progress.update });
@@ -28,7 +28,5 @@ export async function dataGet(name: string, { dataDir }: { readonly dataDir?: st
     progress.stop();
     if (!(error instanceof DataError)) throw error;
     throw new DataError(forCommandLine(error.message), { cause: error });
-  } finally {
-    release();
   }
 }

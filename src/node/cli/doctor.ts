@@ -3,7 +3,7 @@ import type { DoctorResult, Report } from "../../doctor/index.ts";
 import { runDoctor } from "../../doctor/index.ts";
 import { openDevice } from "../device.ts";
 import { Interrupted } from "./failure.ts";
-import { listenForInterrupt } from "./interrupt.ts";
+import { interruptSignal } from "./interrupt.ts";
 import { duration, percent, several } from "./words.ts";
 
 interface Flags {
@@ -15,8 +15,8 @@ const line = (text: string) => {
   process.stdout.write(`${text}\n`);
 };
 
-export async function doctor({ software, json }: Flags): Promise<number> {
-  const { signal, release } = listenForInterrupt();
+export async function doctor(only: string | undefined, { software, json }: Flags): Promise<number> {
+  const signal = interruptSignal();
   const backend = await openDevice({ backend: "webgpu", ...(software ? { software } : {}) });
   try {
     if (!json) {
@@ -24,7 +24,7 @@ export async function doctor({ software, json }: Flags): Promise<number> {
       line(row("op", "variant", "cases", "worst error", "time", ""));
     }
     const onResult = (result: DoctorResult) => line(json ? jsonLine("check", result) : tableRow(result));
-    const report = await runDoctor(backend, { signal, onResult });
+    const report = await runDoctor(backend, { signal, onResult, ...(only === undefined ? {} : { only }) });
     if (json) {
       const { results: _, ...rest } = report;
       line(jsonLine("done", rest));
@@ -33,7 +33,6 @@ export async function doctor({ software, json }: Flags): Promise<number> {
   } catch (error) {
     throw signal.aborted ? new Interrupted("interrupted") : error;
   } finally {
-    release();
     await backend.close();
   }
 }

@@ -7,7 +7,7 @@ import { Trainer } from "../../train/trainer.ts";
 import { nodeFiles, openDevice } from "../device.ts";
 import { chooseTest } from "./choose-data.ts";
 import { downloadProgress } from "./download-progress.ts";
-import { listenForInterrupt } from "./interrupt.ts";
+import { interruptSignal } from "./interrupt.ts";
 import type { EvalFlags } from "./program.ts";
 import { duration, percent, several } from "./words.ts";
 
@@ -23,7 +23,7 @@ export async function evaluate(file: string, flags: EvalFlags): Promise<number> 
   const recipe = recipeOf(name);
   const dataset = flags.dataset ?? metadata.dataset ?? recipe.dataset;
   const samples = flags.limit ?? samplesOf(file, metadata.testSamples);
-  const { signal, release } = listenForInterrupt();
+  const signal = interruptSignal();
   const progress = downloadProgress();
   const notices: string[] = [];
   const opening = openDevice({ backend: flags.backend, onNotice: (text) => void notices.push(text) });
@@ -73,7 +73,6 @@ export async function evaluate(file: string, flags: EvalFlags): Promise<number> 
     }
     return 0;
   } finally {
-    release();
     if (opened.status === "fulfilled") await opened.value.close();
   }
 }

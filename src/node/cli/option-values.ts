@@ -1,9 +1,9 @@
 /** Reads the numbers and paths of the command line; refuses what is not one, saying what is expected. */
-import { constants } from "node:fs";
-import { access, stat } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { InvalidArgumentError } from "commander";
 import { ValueError } from "../../errors.ts";
+import { writeFileAtomic } from "../files.ts";
 
 /** A parser of whole numbers of at least `least`. */
 export function whole(least: number): (text: string) => number {
@@ -25,19 +25,16 @@ export function positive(text: string): number {
   return value;
 }
 
-/** Throws ValueError unless a file can be put at `path`: better now than after an hour of training. */
+/** Throws ValueError unless a file can be put at `path`: better now than after an hour of training. Makes its folder. */
 export async function expectWritable(option: string, path: string): Promise<void> {
-  const refuse = (why: string): never => {
-    throw new ValueError(`${option}: can't write ${path}: ${why}`);
-  };
-  const target = resolve(path);
-  const existing = await stat(target).catch(() => undefined);
-  if (existing?.isDirectory()) refuse("it is a folder");
-  for (let folder = dirname(target); ; folder = dirname(folder)) {
-    const found = await stat(folder).catch((error: NodeJS.ErrnoException) => error.code);
-    if (found === "ENOENT" && folder !== dirname(folder)) continue;
-    if (found === undefined || typeof found === "string") return refuse(`${folder}: ${found ?? "unknown"}`);
-    if (!found.isDirectory()) return refuse(`${folder} is no folder`);
-    return access(folder, constants.W_OK).catch(() => refuse(`${folder} is not writable`));
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory()) throw new ValueError(`${option}: can't write ${path}: it is a folder`);
+  const probe = join(dirname(path), `.${basename(path)}.${process.pid}.probe`);
+  try {
+    await writeFileAtomic(probe, "");
+    await rm(probe, { force: true });
+  } catch (cause) {
+    const reason = (cause as Error).cause ?? cause;
+    throw new ValueError(`${option}: can't write ${path}: ${(reason as Error).message}`, { cause });
   }
 }

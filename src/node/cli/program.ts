@@ -60,8 +60,14 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     .addOption(dataDir())
     .option("--epochs <n>", "passes over the training data", whole(1))
     .option("--batch-size <n>", "samples per step", whole(1))
-    .option("--lr <number>", "learning rate", positive)
-    .addOption(new Option("--optimizer <name>", "the update rule").choices(["sgd", "adam", "adamw"]))
+    .option("--lr <number>", "learning rate (default: the recipe's; 0.01 for sgd)", positive)
+    .addOption(
+      new Option("--optimizer <name>", "the update rule; sgd has momentum 0.9").choices([
+        "sgd",
+        "adam",
+        "adamw",
+      ]),
+    )
     .option("--seed <n>", "of start weights and shuffling", whole(0), 0)
     .addOption(backend())
     .addOption(
@@ -102,10 +108,11 @@ export async function runCommand(words: readonly string[]): Promise<number> {
   program
     .command("doctor")
     .description("check every kernel against the CPU reference on this machine's adapter")
+    .argument("[op]", "check only ops whose name contains this (default: all)")
     .option("--software", "check a software adapter even where there is a GPU")
     .addOption(json())
-    .action(async (flags: { software?: true; json?: true }) => {
-      code = await (await import("./doctor.ts")).doctor(flags);
+    .action(async (op: string | undefined, flags: { software?: true; json?: true }) => {
+      code = await (await import("./doctor.ts")).doctor(op, flags);
     });
 
   const data = program.command("data").description("fetch published data sets");

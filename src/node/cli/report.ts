@@ -66,6 +66,7 @@ export function jsonReporter(): Reporter {
     },
     event(event) {
       if (event.event === "epoch") line(JSON.stringify(jsonOf(event)));
+      if (event.event === "recovered") process.stderr.write(`${event.message}; another one was opened\n`);
     },
     end: (run) => void line(JSON.stringify(run)),
     close: () => undefined,
@@ -107,7 +108,12 @@ export function humanReporter(): Reporter {
     },
     event(event) {
       if (event.event === "start") epochs = event.epochs;
-      else if (event.event === "progress") bar.update(event, epochs);
+      else if (event.event === "recovered") {
+        bar.stop();
+        line(
+          `The device was lost and another one opened; going on from step ${count(event.step)}. (${event.message})`,
+        );
+      } else if (event.event === "progress") bar.update(event, epochs);
       else if (event.event === "epoch") {
         bar.stop();
         line(epochLine(event, epochs));

@@ -3,12 +3,13 @@ import type { Backend } from "../../backend.ts";
 import { adam, adamw, type Optimizer, sgd } from "../../optim/index.ts";
 import { recipe as recipeOf } from "../../recipes/index.ts";
 import type { Recipe } from "../../recipes/recipe.ts";
+import type { EpochRecord } from "../../train/events.ts";
 import { Trainer } from "../../train/trainer.ts";
 import { version } from "../../version.ts";
 import { openDevice } from "../device.ts";
-import { type ChosenData, chooseData } from "./choose-data.ts";
+import { type ChosenData, chooseData, expectDataset } from "./choose-data.ts";
 import { downloadProgress } from "./download-progress.ts";
-import { listenForInterrupt } from "./interrupt.ts";
+import { interruptSignal } from "./interrupt.ts";
 import { expectWritable } from "./option-values.ts";
 import type { TrainFlags } from "./program.ts";
 import { humanReporter, jsonReporter, logReporter, type Reporter, together } from "./report.ts";
@@ -20,12 +21,16 @@ const optimizers = {
   adamw: (learningRate: number) => adamw({ learningRate }),
 } as const satisfies Record<TrainFlags["optimizer"] & string, (rate: number) => Optimizer>;
 
+/** Learning rates to begin with, for an optimizer that is not the recipe's. */
+const usualRates = { sgd: 0.01, adam: 1e-3, adamw: 1e-3 } as const;
+
 export async function train(name: string, flags: TrainFlags): Promise<number> {
   const recipe = recipeOf(name);
+  if (flags.dataset !== undefined) expectDataset(flags.dataset);
   const save = flags.save ?? `${recipe.name}.safetensors`;
   await expectWritable("--save", save);
   if (flags.log !== undefined) await expectWritable("--log", flags.log);
-  const { signal, release } = listenForInterrupt();
+  const signal = interruptSignal();
   const shown = flags.json ? jsonReporter() : humanReporter();
   const reporter = flags.log === undefined ? shown : together([shown, logReporter(flags.log)]);
   try {
@@ -38,7 +43,6 @@ export async function train(name: string, flags: TrainFlags): Promise<number> {
     }
   } finally {
     reporter.close();
-    release();
   }
   return signal.aborted ? 130 : 0;
 }
@@ -51,11 +55,13 @@ async function prepare(
   reporter: Reporter,
   notices: string[],
 ): Promise<{ backend: Backend; data: ChosenData }> {
+  const failed = new AbortController();
   const opening = openDevice({ backend: flags.backend, onNotice: (text) => void notices.push(text) });
+  opening.catch((reason: unknown) => failed.abort(reason));
   const progress = downloadProgress();
   const loading = chooseData(flags.dataset, recipe.dataset, flags.limit, {
     dataDir: flags.dataDir,
-    signal,
+    signal: AbortSignal.any([signal, failed.signal]),
     onProgress: progress.update,
     notice: (text) => reporter.notice(text),
   }).finally(progress.stop);
@@ -65,7 +71,7 @@ async function prepare(
   }
   if (opened.status === "fulfilled") await opened.value.close();
   signal.throwIfAborted();
-  throw loaded.status === "rejected" ? loaded.reason : (opened as PromiseRejectedResult).reason;
+  throw [opened, loaded].find((result) => result.status === "rejected")?.reason;
 }
 
 interface Run {
@@ -80,69 +86,91 @@ interface Run {
 }
 
 async function run({ recipe, flags, save, backend, data, signal, reporter, notices }: Run): Promise<void> {
-  const { seed, epochs = recipe.epochs, batchSize = recipe.batchSize, conv } = flags;
-  const { optimizer = recipe.optimizer, lr = recipe.learningRate } = flags;
-  const begun = performance.now();
+  const { seed, conv, epochs = recipe.epochs, batchSize = recipe.batchSize } = flags;
+  const { optimizer = recipe.optimizer } = flags;
+  const { lr = optimizer === recipe.optimizer ? recipe.learningRate : usualRates[optimizer] } = flags;
   const trainer = await Trainer.create(backend, {
     model: recipe.model(),
     loss: recipe.loss(),
     optimizer: optimizers[optimizer](lr),
     batchSize,
     seed,
-    ...(conv === "auto" ? {} : { variants: convolutionVariants(conv) }),
+    variants: conv === "auto" ? {} : convolutionVariants(conv),
   });
+  const samples = { trainSamples: data.train.count, testSamples: data.test.count };
   reporter.begin({
-    title: `Weft ${version}: ${recipe.title}, ${count(trainer.parameterCount)} parameters.`,
+    title: `Weft ${version} trains ${recipe.name}, ${count(trainer.parameterCount)} parameters.`,
     adapter: backend.adapter,
     notices: flags.backend === "cpu" ? [`Adapter: ${backend.adapter}, plain JavaScript and slow.`] : notices,
     data: data.title,
-    trainSamples: data.train.count,
-    testSamples: data.test.count,
+    ...samples,
   });
+  try {
+    const trained = await follow(trainer, data, { epochs, signal, reporter });
+    if (trainer.steps > 0) {
+      await trainer.save(save, {
+        recipe: recipe.name,
+        dataset: data.name,
+        testSamples: String(data.test.count),
+        seed: String(seed),
+        optimizer,
+        learningRate: String(lr),
+        batchSize: String(batchSize),
+        weft: version,
+      });
+    }
+    const { adapter, kind, software } = trainer.backend;
+    await reporter.end({
+      event: "done",
+      ...trained,
+      adapter,
+      backend: kind,
+      software,
+      dataset: data.name,
+      ...samples,
+      seed,
+      interrupted: signal.aborted,
+      file: trainer.steps > 0 ? save : null,
+    });
+  } finally {
+    // Where the device was lost, another one took its place.
+    if (trainer.backend !== backend) await trainer.backend.close();
+  }
+}
+
+interface Following {
+  readonly epochs: number;
+  readonly signal: AbortSignal;
+  readonly reporter: Reporter;
+}
+
+/** Trains, passes the events on and sums them up. */
+async function follow(trainer: Trainer, data: ChosenData, { epochs, signal, reporter }: Following) {
+  const begun = performance.now();
   let firstStepSeconds: number | null = null;
-  let seconds = 0;
-  let metrics: { loss?: number | undefined; accuracy?: number | undefined } = {};
+  let trainingSeconds = 0;
+  let last: EpochRecord | undefined;
   for await (const event of trainer.fit(data.train, { epochs, validation: data.test, signal })) {
     if (event.event === "progress") firstStepSeconds ??= performance.now() / 1000;
     if (event.event === "epoch") {
-      seconds += event.seconds;
-      metrics = { loss: event.valLoss, accuracy: event.valAccuracy };
+      trainingSeconds += event.seconds;
+      last = event;
     }
     await reporter.event(event);
   }
+  const seconds = (performance.now() - begun) / 1000;
   const { steps, submits } = trainer;
-  const ran = (performance.now() - begun) / 1000;
-  if (steps > 0) {
-    const dataset = { dataset: data.name, testSamples: String(data.test.count) };
-    const settings = {
-      seed: String(seed),
-      optimizer,
-      learningRate: String(lr),
-      batchSize: String(batchSize),
-    };
-    await trainer.save(save, { recipe: recipe.name, ...dataset, ...settings, weft: version });
-  }
   const { program } = await trainer.trainProgram(data.train);
-  await reporter.end({
-    event: "done",
-    testAccuracy: signal.aborted ? null : (metrics.accuracy ?? null),
-    testLoss: signal.aborted ? null : (metrics.loss ?? null),
-    adapter: backend.adapter,
-    backend: backend.kind,
-    software: backend.software,
-    dataset: data.name,
-    trainSamples: data.train.count,
-    testSamples: data.test.count,
-    seed,
+  return {
+    testAccuracy: signal.aborted ? null : (last?.valAccuracy ?? null),
+    testLoss: signal.aborted ? null : (last?.valLoss ?? null),
     steps,
-    stepsPerSecond: steps / (seconds > 0 ? seconds : ran),
+    stepsPerSecond: steps / (trainingSeconds > 0 ? trainingSeconds : seconds),
     dispatchesPerStep: program.describe().dispatches,
     submits,
     firstStepSeconds,
-    seconds: ran,
-    interrupted: signal.aborted,
-    file: steps > 0 ? save : null,
-  });
+    seconds,
+  };
 }
 
 /** Forces one kind of kernel for a convolution and both its gradients. */

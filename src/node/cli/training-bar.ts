@@ -17,7 +17,7 @@ export class TrainingBar {
       const payload = { epoch, epochs, words: words(progress) };
       this.#bar ??= this.#open(stepsPerEpoch, payload);
       this.#bar.update(step, payload);
-    } else if (performance.now() - this.#plain > PLAIN_EVERY_MS) {
+    } else if (step < stepsPerEpoch && performance.now() - this.#plain > PLAIN_EVERY_MS) {
       this.#plain = performance.now();
       const share = percent(step / stepsPerEpoch, 0);
       process.stdout.write(`Epoch ${epoch}/${epochs} ${share}  ${words(progress)}\n`);

@@ -1,0 +1,89 @@
+/** The command line as it is published, built once per test file and run in processes of its own. Node only. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { build } from "vite";
+import { swiftShader } from "../../src/node/swiftshader.ts";
+import type { Ended } from "./child.ts";
+
+const root = resolve(import.meta.dirname, "../..");
+
+export interface RunOptions {
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Called with the process as it starts. */
+  readonly onStart?: (child: ChildProcess) => void;
+  /** Ended with SIGKILL when it takes longer; default two minutes. */
+  readonly limitMs?: number;
+}
+
+export interface Cli {
+  /** The built entry. */
+  readonly file: string;
+  /** An empty folder in which commands run. */
+  readonly folder: string;
+  run(words: readonly string[], options?: RunOptions): Promise<Ended>;
+  remove(): void;
+}
+
+/** Builds the package into a folder inside the repository, where packages are found as usual. */
+export async function buildCli(): Promise<Cli> {
+  const outDir = mkdtempSync(join(root, "node_modules", ".weft-test-cli-"));
+  const folder = mkdtempSync(join(tmpdir(), "weft-cli-"));
+  await build({
+    root,
+    configFile: join(root, "vite.config.mts"),
+    logLevel: "warn",
+    build: { outDir, emptyOutDir: true },
+  });
+  const file = join(outDir, "cli.js");
+  return {
+    file,
+    folder,
+    run: (words, options) => runCli(file, folder, words, options),
+    remove() {
+      for (const made of [outDir, folder]) rmSync(made, { recursive: true, force: true });
+    },
+  };
+}
+
+/** SwiftShader, so that every machine tests the same, and no data but what a test names. */
+function environment(folder: string): Record<string, string | undefined> {
+  const named = process.env.VK_ICD_FILENAMES || process.env.VK_DRIVER_FILES;
+  const driver = named ? {} : { VK_ICD_FILENAMES: swiftShader()?.icd };
+  return { ...process.env, ...driver, WEFT_DATA: join(folder, "no-data") };
+}
+
+function runCli(
+  file: string,
+  folder: string,
+  words: readonly string[],
+  options: RunOptions = {},
+): Promise<Ended> {
+  const { env = {}, onStart, limitMs = 120_000 } = options;
+  const child = spawn(process.execPath, [file, ...words], {
+    cwd: folder,
+    env: { ...environment(folder), ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const out = { stdout: "", stderr: "" };
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (out.stdout += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (out.stderr += text));
+  const timer = setTimeout(() => child.kill("SIGKILL"), limitMs);
+  onStart?.(child);
+  return new Promise((done, failed) => {
+    child.on("error", failed);
+    child.on("close", (code, signal) => {
+      clearTimeout(timer);
+      done({ code, signal, ...out });
+    });
+  });
+}
+
+/** The objects of `--json` output; fails on a line that is none. */
+export function jsonLines(text: string): Record<string, unknown>[] {
+  return text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
