@@ -1,4 +1,5 @@
 /** What Weft adds in Node: devices through Dawn, data sets from disk and mirrors. */
-export { openDawn } from "./dawn.ts";
+
 export { datasets } from "./datasets.ts";
+export { openDawn } from "./dawn.ts";
 export { type OpenOptions, openDevice } from "./device.ts";

@@ -2,8 +2,9 @@
  * LeNet-5 on 28x28 grey images, after LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document
  * recognition", Proc. IEEE 86(11), 1998, with ReLU and max-pooling as it is usually trained today.
  */
-import { crossEntropy } from "../nn/loss.ts";
+
 import * as nn from "../nn/index.ts";
+import { crossEntropy } from "../nn/loss.ts";
 import type { Recipe } from "./recipe.ts";
 
 /** conv 6@5x5 pad 2, relu, maxpool 2, conv 16@5x5, relu, maxpool 2, 400-120-84-classes. 61,706 parameters for 10 classes. */
