@@ -1,10 +1,11 @@
-// Where the largest element of each line of x [OUTER, SIZE, INNER] is, a line being the SIZE elements INNER apart.
-// y [OUTER, INNER] of 0..SIZE-1. The first of equals; NaN is the largest of all, the first NaN of several.
+// Where the largest element (or, if `smallest`, the smallest) of each line of x [OUTER, SIZE, INNER] is, a line being the SIZE elements INNER apart.
+// y [OUTER, INNER] of 0..SIZE-1. The first of equals; NaN beats all, the first NaN of several.
 
 override OUTER: u32;
 override SIZE: u32;
 override INNER: u32;
 override LANES: u32;
+override smallest: bool;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<i32>;
@@ -18,7 +19,7 @@ fn isNan(v: f32) -> bool {
 }
 
 fn beats(v: f32, best: f32) -> bool {
-  return v > best || (isNan(v) && !isNan(best));
+  return select(v > best, v < best, smallest) || (isNan(v) && !isNan(best));
 }
 
 fn start(line: u32) -> u32 {

@@ -1,4 +1,4 @@
-/** Where the largest element along an axis is. No gradient. */
+/** Where the largest or the smallest element along an axis is. No gradient. */
 import code from "../../shaders/argmax.wgsl?raw";
 import { type DefinedOp, defineOp, shapeError, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
@@ -7,26 +7,33 @@ import { normalizeAxes } from "./sum.ts";
 
 const shader = new Shader("argmax.wgsl", code);
 
+interface Attrs {
+  readonly axis: number;
+  readonly smallest: boolean;
+}
+
 /** (x) -> y i32 without `axis`, which counts from 0. */
-export const argmaxOp: DefinedOp<{ readonly axis: number }> = defineOp({
+export const argmaxOp: DefinedOp<Attrs> = defineOp({
   name: "argmax",
   args: ["x"],
   results: ["y"],
   variants: ["lines", "shared"],
-  plan([x], { axis }: { readonly axis: number }) {
-    if (x?.dtype !== "f32") throw shapeError("argmax", "input must be f32", x ? [x] : []);
+  plan([x], { axis, smallest }: Attrs) {
+    if (x?.dtype !== "f32")
+      throw shapeError(smallest ? "argmin" : "argmax", "input must be f32", x ? [x] : []);
     const [before, after] = [x.shape.slice(0, axis), x.shape.slice(axis + 1)];
     return {
       outputs: [{ shape: [...before, ...after], dtype: "i32" }],
-      constants: { OUTER: sizeOf(before), SIZE: x.shape[axis] ?? 1, INNER: sizeOf(after) },
+      constants: { OUTER: sizeOf(before), SIZE: x.shape[axis] ?? 1, INNER: sizeOf(after), smallest },
     };
   },
-  cpu({ x, y }, { OUTER, SIZE, INNER }) {
+  cpu({ x, y }, { OUTER, SIZE, INNER, smallest }) {
+    const wins = (v: number, best: number) => (smallest ? v < best : v > best);
     for (let outer = 0; outer < OUTER; outer++) {
       for (let inner = 0; inner < INNER; inner++) {
         const line = Array.from({ length: SIZE }, (_, k) => x[(outer * SIZE + k) * INNER + inner]!);
         const nan = line.findIndex(Number.isNaN);
-        const winner = line.reduce((best, v, k) => (v > line[best]! ? k : best), 0);
+        const winner = line.reduce((best, v, k) => (wins(v, line[best]!) ? k : best), 0);
         y[outer * INNER + inner] = nan < 0 ? winner : nan;
       }
     }
@@ -52,5 +59,14 @@ export const argmaxOp: DefinedOp<{ readonly axis: number }> = defineOp({
  * is the largest of all, as in PyTorch. Throws ShapeError on an axis that x does not have.
  */
 export function argmax(x: Tensor, axis = -1): Tensor {
-  return argmaxOp.one([x], { axis: normalizeAxes("argmax", x.rank, axis)[0] as number });
+  return argmaxOp.one([x], { axis: axisOf("argmax", x, axis), smallest: false });
+}
+
+/** As `argmax`, the smallest element's index. NaN is the smallest of all, as in PyTorch. */
+export function argmin(x: Tensor, axis = -1): Tensor {
+  return argmaxOp.one([x], { axis: axisOf("argmin", x, axis), smallest: true }, "argmin");
+}
+
+function axisOf(op: string, x: Tensor, axis: number): number {
+  return normalizeAxes(op, x.rank, axis)[0] as number;
 }

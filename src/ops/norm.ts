@@ -1,9 +1,17 @@
-/** The Euclidean norm of a whole tensor, float32: gradient clipping, monitoring. Squares above 3.4e38 overflow. */
+/**
+ * Norms, float32: the Euclidean one of a whole tensor in a kernel of its own (gradient clipping, monitoring), others
+ * made of reductions. Squares above 3.4e38 overflow.
+ */
 import code from "../../shaders/norm.wgsl?raw";
+import { ValueError } from "../errors.ts";
 import { type DefinedOp, defineOp, expectSpec } from "../op.ts";
 import { Shader } from "../shader.ts";
 import { sizeOf, type Tensor } from "../tensor.ts";
-import { div, mul } from "./arithmetic.ts";
+import { div, mul, square } from "./arithmetic.ts";
+import { eq, where } from "./compare.ts";
+import { abs } from "./math.ts";
+import { max, rootOrZero } from "./reduce.ts";
+import { type ReduceOptions, sum } from "./sum.ts";
 
 const shader = new Shader("norm.wgsl", code);
 
@@ -38,11 +46,21 @@ export const normOp: DefinedOp<Record<string, never>> = defineOp({
       ],
     };
   },
-  // dx = dy x / y; at x = 0 there is no gradient, and 0 / 0 says so.
-  backward: ({ inputs: [x], outputs: [y], grads: [dy] }) => [mul(x!, div(dy!, y!))],
+  // dx = dy x / y, and 0 at x = 0.
+  backward: ({ inputs: [x], outputs: [y], grads: [dy] }) => [mul(x!, div(dy!, where(eq(y!, 0), 1, y!)))],
 });
 
-/** √(sum of the squares) of all elements of `x`, shape []. Not differentiable at x = 0 (NaN there). */
-export function norm(x: Tensor): Tensor {
-  return normOp.one([x], {});
+export interface NormOptions extends ReduceOptions {
+  /** 2 (default): root of the sum of squares. 1: sum of magnitudes. Infinity: the largest magnitude. */
+  readonly p?: 1 | 2 | typeof Number.POSITIVE_INFINITY;
+}
+
+/** The p-norm over `axes` (default all, shape []). The gradient at 0 is 0, as in PyTorch's vector_norm. */
+export function norm(x: Tensor, options: NormOptions = {}): Tensor {
+  const { p = 2, axes, keepDims = false } = options;
+  if (p === 1) return sum(abs(x), options);
+  if (p === Number.POSITIVE_INFINITY) return max(abs(x), options);
+  if (p !== 2) throw new ValueError(`norm: p must be 1, 2 or Infinity, got ${p}`);
+  if (axes === undefined && !keepDims) return normOp.one([x], {});
+  return rootOrZero(sum(square(x), options));
 }

@@ -1,14 +1,16 @@
 /** Sums and means over any axes, float32. Long sums are split in parts added in a fixed order. */
+import functions from "../../shaders/reduction-functions.wgsl?raw";
 import code from "../../shaders/sum.wgsl?raw";
 import { ShapeError } from "../errors.ts";
 import { type DefinedOp, defineOp, shapeError, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
-import { formatShape, type Shape, sameShape, sizeOf, type Tensor } from "../tensor.ts";
+import { formatShape, type Shape, sameShape, type Tensor } from "../tensor.ts";
 import { mul } from "./arithmetic.ts";
 import { expand } from "./copy.ts";
+import { reducedSpec, reductionGeometry, reductionParts, reductionPlace } from "./reduction-geometry.ts";
 import { reshape } from "./reshape.ts";
 
-const shader = new Shader("sum.wgsl", code);
+const shader = new Shader("sum.wgsl", `${code}\n${functions}`);
 
 interface Attrs {
   /** Axes that are summed over, ascending. */
@@ -23,59 +25,33 @@ export const sumOp: DefinedOp<Attrs> = defineOp({
   results: ["y"],
   plan([x], attrs: Attrs) {
     if (x === undefined || x.dtype !== "f32") throw shapeError("sum", "input must be f32", x ? [x] : []);
-    const kept: Axis[] = [];
-    const reduced: Axis[] = [];
-    let step = sizeOf(x.shape);
-    x.shape.forEach((size, axis) => {
-      step /= size;
-      if (size > 1) pushMerged(attrs.axes.includes(axis) ? reduced : kept, { size, step });
-    });
-    if (kept.length > 3 || reduced.length > 3) {
-      throw shapeError("sum", "axes alternate between kept and summed more than three times", [x]);
-    }
-    const REDUCED = reduced.reduce((n, a) => n * a.size, 1);
-    const [k0, k1, k2] = three(kept);
-    const [r0, r1, r2] = three(reduced);
-    return {
-      outputs: [{ shape: x.shape.map((d, axis) => (attrs.axes.includes(axis) ? 1 : d)), dtype: "f32" }],
-      constants: {
-        K1: k1.size,
-        K2: k2.size,
-        SK0: k0.step,
-        SK1: k1.step,
-        SK2: k2.step,
-        R1: r1.size,
-        R2: r2.size,
-        SR0: r0.step,
-        SR1: r1.step,
-        SR2: r2.step,
-        KEPT: kept.reduce((n, a) => n * a.size, 1),
-        REDUCED,
-        scale: attrs.mean ? 1 / REDUCED : 1,
-      },
-    };
+    const geometry = reductionGeometry("sum", x, attrs.axes);
+    const scale = attrs.mean ? 1 / geometry.REDUCED : 1;
+    return { outputs: [reducedSpec(x, attrs.axes)], constants: { ...geometry, scale } };
   },
-  cpu({ x, y }, { K1, K2, SK0, SK1, SK2, R1, R2, SR0, SR1, SR2, KEPT, REDUCED, scale }) {
-    for (let k = 0; k < KEPT; k++) {
-      const at = Math.floor(k / (K1 * K2)) * SK0 + (Math.floor(k / K2) % K1) * SK1 + (k % K2) * SK2;
+  cpu({ x, y }, g) {
+    for (let k = 0; k < g.KEPT; k++) {
       let sum = 0;
-      for (let r = 0; r < REDUCED; r++) {
-        sum += x[at + Math.floor(r / (R1 * R2)) * SR0 + (Math.floor(r / R2) % R1) * SR1 + (r % R2) * SR2]!;
-      }
-      y[k] = sum * scale;
+      for (let r = 0; r < g.REDUCED; r++) sum += x[reductionPlace(g, k, r)]!;
+      y[k] = sum * g.scale;
     }
   },
-  kernels({ KEPT, REDUCED }) {
-    // Enough invocations to fill a chip, without parts shorter than 64 terms.
-    const PARTS = Math.max(1, Math.min(Math.ceil(REDUCED / 64), Math.ceil(8192 / KEPT), 1024));
-    const constants = { PARTS, CHUNK: Math.ceil(REDUCED / PARTS) };
-    const first = { shader, entry: "sum", constants, groups: spread(Math.ceil((KEPT * PARTS) / 64)) };
+  kernels(g) {
+    const { PARTS, ...parts } = reductionParts(g);
+    const constants = { PARTS, CHUNK: parts.CHUNK };
+    const first = { shader, entry: "sum", constants, groups: parts.groups };
     if (PARTS === 1) return { kernels: [{ ...first, bind: ["x", "y"] }] };
     return {
-      scratch: { partial: KEPT * PARTS },
+      scratch: { partial: g.KEPT * PARTS },
       kernels: [
         { ...first, bind: ["x", ["y", "partial"]] },
-        { shader, entry: "combine", constants, bind: ["partial", "y"], groups: spread(Math.ceil(KEPT / 64)) },
+        {
+          shader,
+          entry: "combine",
+          constants,
+          bind: ["partial", "y"],
+          groups: spread(Math.ceil(g.KEPT / 64)),
+        },
       ],
     };
   },
@@ -85,24 +61,6 @@ export const sumOp: DefinedOp<Attrs> = defineOp({
     return [count === 1 ? spreadOut : mul(spreadOut, 1 / count)];
   },
 });
-
-interface Axis {
-  readonly size: number;
-  readonly step: number;
-}
-
-function pushMerged(list: Axis[], axis: Axis): void {
-  const last = list.at(-1);
-  if (last !== undefined && last.step === axis.step * axis.size) {
-    list[list.length - 1] = { size: last.size * axis.size, step: axis.step };
-  } else list.push(axis);
-}
-
-function three(list: readonly Axis[]): readonly [Axis, Axis, Axis] {
-  const one = { size: 1, step: 0 };
-  const [a, b, c] = [one, one, one, ...list].slice(-3);
-  return [a ?? one, b ?? one, c ?? one];
-}
 
 export interface ReduceOptions {
   /** Axes to reduce over, negative ones counted from the end; default all. */

@@ -1,9 +1,9 @@
-/** argmax: any axis, short and long lines, ties, NaN, infinities, refusals. */
+/** argmax, argmin: any axis, short and long lines, ties, NaN, infinities, refusals. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
 import type { Backend } from "../../src/backend.ts";
 import { CpuBackend } from "../../src/cpu/backend.ts";
-import { argmax } from "../../src/ops/argmax.ts";
+import { argmax, argmin } from "../../src/ops/argmax.ts";
 import { Random } from "../../src/random.ts";
 import { constant, input, type Shape, sizeOf } from "../../src/tensor.ts";
 import { gpuBackend } from "../support/backend.ts";
@@ -39,6 +39,11 @@ checkOp(
         name: `[${shape}] along ${axis}, many ties`,
         inputs: [{ shape, data }],
         build: (x) => argmax(x!, axis),
+      },
+      {
+        name: `[${shape}] along ${axis}, the smallest`,
+        inputs: [{ shape, data }],
+        build: (x) => argmin(x!, axis),
       },
     ];
   }),
@@ -85,6 +90,17 @@ it("gives whole numbers, without the axis", () => {
   const y = argmax(input([2, 3, 5]), 1);
   expect([y.dtype, y.shape]).toEqual(["i32", [2, 5]]);
   expect(argmax(input([3])).shape).toEqual([]);
+});
+
+it("argmin: the first of equals, NaN before all", async () => {
+  const backend = await gpuBackend();
+  const x = input([3, 4]);
+  const y = argmin(x, 1);
+  const program = await backend.compile({ outputs: [y] });
+  backend.write(x, Float32Array.from([3, 1, 1, 2, 5, Number.NaN, -9, Number.NaN, 4, 4, 4, 4]));
+  program.run();
+  expect([...(await program.read(y))]).toEqual([1, 1, 0]);
+  expect(() => argmin(x, 2)).toThrow(/argmin: axis 2 does not exist/);
 });
 
 it("refuses axes that do not exist, whole numbers, and gradients", () => {

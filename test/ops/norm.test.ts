@@ -24,7 +24,7 @@ it("does not count what lies behind the last element", async () => {
   expect(Array.from(await program.read(y))).toEqual([5]);
 });
 
-it("shows NaN and infinities, and has no gradient at 0", async () => {
+it("shows NaN and infinities, and a gradient of 0 at 0", async () => {
   const gpu = await gpuBackend();
   const x = input([5]);
   const y = norm(x);
@@ -37,7 +37,36 @@ it("shows NaN and infinities, and has no gradient at 0", async () => {
   };
   expect((await at(1, 2, Number.NaN, 4, 5))[0]).toBeNaN();
   expect((await at(1, 2, 3, 4, Number.POSITIVE_INFINITY))[0]).toBe(Number.POSITIVE_INFINITY);
-  expect(await at(0, 0, 0, 0, 0)).toEqual([0, Number.NaN]);
+  expect(await at(0, 0, 0, 0, 0)).toEqual([0, 0]);
+});
+
+checkOp(
+  "norm over axes",
+  ([1, 2, Number.POSITIVE_INFINITY] as const).flatMap((p) => [
+    { name: `p = ${p}, all`, inputs: [{ shape: [3, 5] }], build: (x) => norm(x!, { p }) },
+    { name: `p = ${p}, rows`, inputs: [{ shape: [7, 65] }], build: (x) => norm(x!, { p, axes: 1 }) },
+    {
+      name: `p = ${p}, channels`,
+      inputs: [{ shape: [2, 3, 4, 5] }],
+      build: (x) => norm(x!, { p, axes: [1, -1], keepDims: true }),
+    },
+  ]),
+);
+
+checkOp(
+  "norm of zeros",
+  [
+    {
+      name: "rows",
+      inputs: [{ shape: [2, 3], data: [0, 0, 0, 3, 4, 0] }],
+      build: (x) => norm(x!, { axes: 1 }),
+    },
+  ],
+  { numeric: false },
+);
+
+it("refuses other powers", () => {
+  expect(() => norm(input([3]), { p: 3 })).toThrow(/norm: p must be 1, 2 or Infinity, got 3/);
 });
 
 it("refuses integers", () => {

@@ -1,0 +1,170 @@
+/**
+ * Reductions over any axes beside sums, float32: max, min and prod by a kernel; variance, std and logSumExp made of
+ * other ops. Names, defaults and corners as in PyTorch (amax, amin, prod, var, std, logsumexp).
+ */
+import code from "../../shaders/reduce.wgsl?raw";
+import functions from "../../shaders/reduction-functions.wgsl?raw";
+import { ValueError } from "../errors.ts";
+import { type BackwardContext, type DefinedOp, defineOp, shapeError, spread } from "../op.ts";
+import { Shader } from "../shader.ts";
+import { sizeOf, type Tensor } from "../tensor.ts";
+import { add, div, mul, square, sub } from "./arithmetic.ts";
+import { eq, lt, where } from "./compare.ts";
+import { detach } from "./detach.ts";
+import { fill } from "./fill.ts";
+import { abs, exp, log, sqrt } from "./math.ts";
+import { reducedSpec, reductionGeometry, reductionParts, reductionPlace } from "./reduction-geometry.ts";
+import { reshape } from "./reshape.ts";
+import { mean, normalizeAxes, type ReduceOptions, sum } from "./sum.ts";
+
+const shader = new Shader("reduce.wgsl", `${code}\n${functions}`);
+
+interface Attrs {
+  /** Axes that are reduced, ascending. */
+  readonly axes: readonly number[];
+}
+
+type Backward = (context: BackwardContext<Attrs>) => readonly (Tensor | undefined)[];
+
+/** The result keeps reduced axes as 1. */
+function define(
+  name: string,
+  KIND: number,
+  merge: (a: number, v: number) => number,
+  backward: Backward,
+): DefinedOp<Attrs> {
+  return defineOp({
+    name,
+    args: ["x"],
+    results: ["y"],
+    plan([x], { axes }: Attrs) {
+      if (x === undefined || x.dtype !== "f32") throw shapeError(name, "input must be f32", x ? [x] : []);
+      return {
+        outputs: [reducedSpec(x, axes)],
+        constants: { ...reductionGeometry(name, x, axes), KIND },
+      };
+    },
+    cpu({ x, y }, g) {
+      for (let k = 0; k < g.KEPT; k++) {
+        let result = x[reductionPlace(g, k, 0)]!;
+        for (let r = 1; r < g.REDUCED; r++) result = merge(result, x[reductionPlace(g, k, r)]!);
+        y[k] = result;
+      }
+    },
+    kernels(g) {
+      const { PARTS, CHUNK, groups } = reductionParts(g);
+      const constants = { PARTS, CHUNK };
+      const first = { shader, entry: "reduce", constants, groups };
+      if (PARTS === 1) return { kernels: [{ ...first, bind: ["x", "y"] }] };
+      const last = { shader, entry: "combine", constants, groups: spread(Math.ceil(g.KEPT / 64)) };
+      return {
+        scratch: { partial: g.KEPT * PARTS },
+        kernels: [
+          { ...first, bind: ["x", ["y", "partial"]] },
+          { ...last, bind: ["partial", "y"] },
+        ],
+      };
+    },
+    backward,
+  });
+}
+
+/** Equals share the gradient. */
+const toWinners: Backward = ({ inputs: [x], outputs: [y], grads: [dy], attrs: { axes } }) => {
+  const wins = eq(x!, y!);
+  return [mul(wins, div(dy!, sum(wins, { axes, keepDims: true })))];
+};
+
+export const maxOp: DefinedOp<Attrs> = define("max", 0, Math.max, toWinners);
+export const minOp: DefinedOp<Attrs> = define("min", 1, Math.min, toWinners);
+
+export const prodOp: DefinedOp<Attrs> = define(
+  "prod",
+  2,
+  (a, v) => a * v,
+  ({ inputs: [x], grads: [dy], attrs: { axes } }) => {
+    // The product of the others: of one zero it is that of all that are not zero, beside a zero it is 0.
+    const zero = eq(x!, 0);
+    const nonZero = where(zero, 1, x!);
+    const zeros = sum(zero, { axes, keepDims: true });
+    const product = mul(prodOp.one([nonZero], { axes }), dy!);
+    return [mul(product, where(zero, eq(zeros, 1), div(eq(zeros, 0), nonZero)))];
+  },
+);
+
+function apply(name: string, op: DefinedOp<Attrs>, x: Tensor, options: ReduceOptions): Tensor {
+  const axes = normalizeAxes(name, x.rank, options.axes);
+  return dropAxes(op.one([x], { axes }), axes, options.keepDims);
+}
+
+function dropAxes(y: Tensor, axes: readonly number[], keepDims = false): Tensor {
+  if (keepDims) return y;
+  return reshape(
+    y,
+    y.shape.filter((_, axis) => !axes.includes(axis)),
+  );
+}
+
+/** The largest element over `axes` (default all). NaN wins. Equals share the gradient (torch.amax). */
+export function max(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return apply("max", maxOp, x, options);
+}
+
+/** The smallest element over `axes` (default all). NaN wins. Equals share the gradient (torch.amin). */
+export function min(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return apply("min", minOp, x, options);
+}
+
+/**
+ * The product over `axes` (default all). The gradient is right where elements are 0; differentiated twice it is right
+ * only where none is.
+ */
+export function prod(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return apply("prod", prodOp, x, options);
+}
+
+export interface VarianceOptions extends ReduceOptions {
+  /** Degrees of freedom that the mean takes: 1 (default) for the unbiased variance, 0 for the mean of the squares. */
+  readonly correction?: number;
+}
+
+/**
+ * Σ (x - mean)² / max(0, n - correction) over `axes` (default all): torch.var. One value with correction 1 has the
+ * variance 0 / 0 = NaN. Throws ValueError on a correction that is not finite.
+ */
+export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
+  const { correction = 1, keepDims } = options;
+  if (!Number.isFinite(correction)) {
+    throw new ValueError(`variance: correction must be a finite number, got ${correction}`);
+  }
+  const axes = normalizeAxes("variance", x.rank, options.axes);
+  const free = Math.max(0, sizeOf(axes.map((axis) => x.shape[axis] as number)) - correction);
+  const squares = sum(square(sub(x, mean(x, { axes, keepDims: true }))), { axes, keepDims: true });
+  return dropAxes(free === 0 ? div(squares, fill([], 0)) : div(squares, free), axes, keepDims);
+}
+
+/** The root of the variance: torch.std. Where that is 0, the gradient is 0. */
+export function std(x: Tensor, options: VarianceOptions = {}): Tensor {
+  return rootOrZero(variance(x, options));
+}
+
+/** √x, whose slope at 0 is taken for 0 where PyTorch does so (std, norm). */
+export function rootOrZero(x: Tensor): Tensor {
+  const zero = eq(x, 0);
+  return where(zero, 0, sqrt(where(zero, 1, x)));
+}
+
+/**
+ * log Σ exp(x) over `axes` (default all), the maximum subtracted first: torch.logsumexp. An infinite
+ * maximum is the result, and then the gradient is 0; NaN stays NaN.
+ */
+export function logSumExp(x: Tensor, options: ReduceOptions = {}): Tensor {
+  const axes = normalizeAxes("logSumExp", x.rank, options.axes);
+  // The result does not depend on what is subtracted, so nothing flows back through it.
+  const m = detach(max(x, { axes, keepDims: true }));
+  const finite = lt(abs(m), 3.4e38);
+  const shift = where(finite, m, 0);
+  const s = sum(exp(sub(x, shift)), { axes, keepDims: true });
+  // Drivers differ in what exp makes of an infinity.
+  return dropAxes(where(finite, add(log(s), shift), m), axes, options.keepDims);
+}

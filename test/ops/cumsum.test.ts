@@ -1,0 +1,47 @@
+/** cumsum: any axis, lines shorter and longer than the lanes that share them, gradient, refusals. */
+import { expect, it } from "vitest";
+import { gradients } from "../../src/autograd.ts";
+import { square } from "../../src/ops/arithmetic.ts";
+import { cumsum } from "../../src/ops/cumsum.ts";
+import { sum } from "../../src/ops/sum.ts";
+import { constant, input, type Shape } from "../../src/tensor.ts";
+import { checkOp } from "../support/check-op.ts";
+
+const grid: readonly (readonly [Shape, number])[] = [
+  [[1], 0],
+  [[7], -1],
+  [[15], 0],
+  [[16], 0],
+  [[17], 0],
+  [[257], 0],
+  [[5, 1], 1],
+  [[3, 65], 0],
+  [[3, 65], 1],
+  [[2, 3, 5], 1],
+  [[2, 300, 3], 1],
+  [[130, 33], 1],
+];
+
+checkOp(
+  "cumsum",
+  grid.map(([shape, axis]) => ({
+    name: `[${shape}] along ${axis}`,
+    inputs: [{ shape }],
+    build: (x) => cumsum(x!, axis),
+  })),
+  // Sums of hundreds of terms of either sign, rounded after each.
+  { variants: [{ cumsum: "lines" }, { cumsum: "shared" }, {}], atol: 1e-5 },
+);
+
+checkOp("cumsum differentiated twice", [
+  {
+    name: "[5, 3]",
+    inputs: [{ shape: [5, 3] }],
+    build: (x) => gradients(sum(square(cumsum(x!, 0))), [x!])[0]!,
+  },
+]);
+
+it("refuses axes that do not exist, and integers", () => {
+  expect(() => cumsum(input([2, 3]), 2)).toThrow(/cumsum: axis 2 does not exist in a tensor of rank 2/);
+  expect(() => cumsum(constant(new Int32Array(3)), 0)).toThrow(/cumsum: input must be f32, got i32\[3\]/);
+});

@@ -1,0 +1,135 @@
+/** max, min, prod, variance, std, logSumExp: choices of axes, long lines, and the corners as PyTorch has them. */
+import { describe, expect, it } from "vitest";
+import { gradients } from "../../src/autograd.ts";
+import type { Backend } from "../../src/backend.ts";
+import { CpuBackend } from "../../src/cpu/backend.ts";
+import { square } from "../../src/ops/arithmetic.ts";
+import { logSumExp, max, min, prod, std, variance } from "../../src/ops/reduce.ts";
+import { type ReduceOptions, sum } from "../../src/ops/sum.ts";
+import { constant, input, type Shape, type Tensor } from "../../src/tensor.ts";
+import { gpuBackend } from "../support/backend.ts";
+import { checkOp } from "../support/check-op.ts";
+
+const grid: readonly (readonly [Shape, number[]])[] = [
+  [[1], [0]],
+  [[7], [0]],
+  [[5, 1], []],
+  [[3, 65], [1]],
+  [[3, 65], [0]],
+  [
+    [2, 3, 5],
+    [0, 2],
+  ],
+  [
+    [2, 3, 5, 7],
+    [1, 3],
+  ],
+  [[129], [0]],
+  [[40, 321], [1]],
+];
+
+const functions: Record<string, (x: Tensor, options: ReduceOptions) => Tensor> = {
+  max,
+  min,
+  prod,
+  logSumExp,
+  variance: (x, options) => variance(x, { correction: 0, ...options }),
+  std: (x, options) => std(x, { correction: 0, ...options }),
+};
+
+for (const [title, apply] of Object.entries(functions)) {
+  // The spread of a single value is 0, where a root has no slope to compare.
+  const cases = grid.filter(([shape, axes]) => title !== "std" || axes.some((axis) => shape[axis]! > 1));
+  checkOp(
+    title,
+    cases.map(([shape, axes]) => ({
+      name: `[${shape}] over [${axes}]`,
+      inputs: [{ shape, range: title === "prod" ? [0.8, 1.2] : [-1, 1] }],
+      build: (x) => apply(x!, { axes }),
+    })),
+    // Products of hundreds of factors lose a bit for each.
+    title === "prod" ? { rtol: 1e-4, atol: 1e-5 } : {},
+  );
+}
+
+checkOp("of all, in parts", [
+  { name: "max of 70000", inputs: [{ shape: [70_000] }], build: (x) => max(x!) },
+  { name: "min of 65600", inputs: [{ shape: [65_600] }], build: (x) => min(x!) },
+  { name: "unbiased", inputs: [{ shape: [6, 11] }], build: (x) => variance(x!, { axes: 0, keepDims: true }) },
+  { name: "unbiased root", inputs: [{ shape: [6, 11] }], build: (x) => std(x!, { axes: -1 }) },
+]);
+
+checkOp("prod with zeros", [
+  { name: "none", inputs: [{ shape: [3], data: [2, -3, 4] }], build: (x) => prod(x!) },
+  { name: "one", inputs: [{ shape: [2, 3], data: [2, 0, 4, 1, 2, 3] }], build: (x) => prod(x!, { axes: 1 }) },
+  { name: "two", inputs: [{ shape: [4], data: [2, 0, 4, 0] }], build: (x) => prod(x!) },
+]);
+
+checkOp("differentiated twice", [
+  {
+    name: "variance",
+    inputs: [{ shape: [4, 3] }],
+    build: (x) => gradients(sum(square(variance(x!, { axes: 0 }))), [x!])[0]!,
+  },
+  {
+    name: "logSumExp",
+    inputs: [{ shape: [4, 3] }],
+    build: (x) => gradients(sum(logSumExp(x!, { axes: 1 })), [x!])[0]!,
+  },
+  {
+    name: "prod",
+    inputs: [{ shape: [4, 3], range: [1, 2] }],
+    build: (x) => gradients(sum(prod(x!, { axes: 1 })), [x!])[0]!,
+  },
+]);
+
+const backends = [
+  ["cpu", async (): Promise<Backend> => new CpuBackend()],
+  ["webgpu", gpuBackend],
+] as const;
+const [nan, inf] = [Number.NaN, Number.POSITIVE_INFINITY];
+
+describe.each(backends)("corners on %s", (_, open) => {
+  const evaluate = async (values: readonly number[], apply: (x: Tensor) => Tensor) => {
+    const backend = await open();
+    const x = input([values.length]);
+    const y = apply(x);
+    const [dx] = gradients(y, [x]);
+    const program = await backend.compile({ outputs: [y, dx!] });
+    backend.write(x, Float32Array.from(values));
+    program.run();
+    return [[...(await program.read(y))], [...(await program.read(dx!))]];
+  };
+
+  it.each([
+    ["max: ties share the gradient", max, [3, 1, 3], [3], [0.5, 0, 0.5]],
+    ["min: ties share the gradient", min, [1, 4, 1, 1], [1], [1 / 3, 0, 1 / 3, 1 / 3].map(Math.fround)],
+    ["max: all equal", max, [2, 2], [2], [0.5, 0.5]],
+    ["max: nothing but -Infinity", max, [-inf, -inf], [-inf], [0.5, 0.5]],
+    ["variance: all equal", variance, [2, 2, 2], [0], [0, 0, 0]],
+    ["std: all equal, gradient 0", std, [2, 2, 2], [0], [0, 0, 0]],
+    ["prod: a zero", prod, [2, 0, 5], [0], [0, 10, 0]],
+    ["logSumExp: large", logSumExp, [1e4, -1e4], [1e4], [1, 0]],
+    ["logSumExp: very small", logSumExp, [-1e4, -1e4 - 200], [-1e4], [1, 0]],
+  ] as const)("%s", async (_, apply, values, y, dx) => {
+    expect(await evaluate(values, (x) => apply(x))).toEqual([y, dx]);
+  });
+
+  it("NaN wins, infinities stay, one value has no unbiased variance", async () => {
+    expect((await evaluate([1, nan, 3], (x) => max(x)))[0]).toEqual([nan]);
+    expect((await evaluate([nan, -inf], (x) => min(x)))[0]).toEqual([nan]);
+    expect((await evaluate([inf, 1], (x) => logSumExp(x)))[0]).toEqual([inf]);
+    expect((await evaluate([-inf, -inf], (x) => logSumExp(x)))[0]).toEqual([-inf]);
+    expect((await evaluate([5], (x) => variance(x)))[0]).toEqual([nan]);
+  });
+});
+
+it("drops reduced axes, or keeps them as 1; refuses what it can't reduce", () => {
+  const x = input([2, 3, 5]);
+  expect(max(x).shape).toEqual([]);
+  expect(variance(x, { axes: [0, 2], keepDims: true }).shape).toEqual([1, 3, 1]);
+  expect(logSumExp(x, { axes: 1 }).shape).toEqual([2, 5]);
+  expect(() => max(x, { axes: 3 })).toThrow(/max: axis 3 does not exist in a tensor of rank 3/);
+  expect(() => min(constant(new Int32Array(3)))).toThrow(/min: input must be f32, got i32\[3\]/);
+  expect(() => variance(x, { correction: nan })).toThrow(/variance: correction must be a finite number/);
+});
