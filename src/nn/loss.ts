@@ -2,10 +2,18 @@
  * Losses as the trainer wants them: one number to minimise, averaged over the samples that count, and metrics beside
  * it. A sample's weight is 0 when it only pads the last batch.
  */
-import { crossEntropy as crossEntropyOf } from "../ops/cross-entropy.ts";
-import { bceWithLogits as bceWithLogitsOf, mse as mseOf } from "../ops/losses.ts";
+import { type ClassLoss, type MultiMarginOptions, multiMargin as multiMarginOf } from "../ops/class-loss.ts";
+import { crossEntropy as crossEntropyOf, nll as nllOf } from "../ops/cross-entropy.ts";
+import {
+  hinge as hingeOf,
+  huber as huberOf,
+  klDiv as klDivOf,
+  l1 as l1Of,
+  smoothL1 as smoothL1Of,
+} from "../ops/element-losses.ts";
+import { bce as bceOf, bceWithLogits as bceWithLogitsOf, mse as mseOf } from "../ops/losses.ts";
 import { sum } from "../ops/sum.ts";
-import type { Tensor } from "../tensor.ts";
+import { constant, type Tensor } from "../tensor.ts";
 
 /** What a loss says of a batch. Every tensor is a scalar of shape []. */
 export interface LossResult {
@@ -24,15 +32,36 @@ export interface Loss {
   build(output: Tensor, target: Tensor, weights: Tensor): LossResult;
 }
 
+export interface CrossEntropyLossOptions {
+  /** One number per class; a label's mean is weighted by its class's. */
+  readonly classWeights?: readonly number[];
+  /** Samples of this label count for nothing. */
+  readonly ignoreIndex?: number;
+  /** Share of the target that is spread over all classes, 0 to 1. Default 0. */
+  readonly labelSmoothing?: number;
+  /** Targets are probabilities of the logits' shape and not class numbers. Default false. */
+  readonly probabilities?: boolean;
+}
+
 /** Cross-entropy of softmax(logits [N, C]) with class numbers [N]; counts correct answers too. */
-export function crossEntropy(): Loss {
-  return {
-    classes: true,
-    build(output, target, weights) {
-      const { loss, correct, count } = crossEntropyOf(output, target, weights);
-      return { loss, count, sums: { correct } };
-    },
-  };
+export function crossEntropy(options: CrossEntropyLossOptions = {}): Loss {
+  const { classWeights, probabilities = false, ...rest } = options;
+  return classLoss(!probabilities, (output, target, weights) =>
+    crossEntropyOf(output, target, { ...rest, ...classWeightsOf(classWeights), weights }),
+  );
+}
+
+/** Negative log-likelihood of log-probabilities [N, C], as logSoftmax gives them; counts correct answers too. */
+export function nll(options: Pick<CrossEntropyLossOptions, "classWeights" | "ignoreIndex"> = {}): Loss {
+  const { classWeights, ...rest } = options;
+  return classLoss(true, (output, target, weights) =>
+    nllOf(output, target, { ...rest, ...classWeightsOf(classWeights), weights }),
+  );
+}
+
+/** Multi-class margin of scores [N, C] and class numbers [N]; counts correct answers too. */
+export function multiMargin(options: Omit<MultiMarginOptions, "weights" | "reduction"> = {}): Loss {
+  return classLoss(true, (output, target, weights) => multiMarginOf(output, target, { ...options, weights }));
 }
 
 /** Mean over samples of the mean squared difference: output and target of one shape [N, …]. */
@@ -40,9 +69,65 @@ export function mse(): Loss {
   return valueLoss(mseOf);
 }
 
-/** Binary cross-entropy of logits with targets in [0, 1], of one shape [N, …]; sigmoid is part of it. */
-export function bceWithLogits(): Loss {
-  return valueLoss(bceWithLogitsOf);
+/** Mean over samples of the mean absolute difference: output and target of one shape [N, …]. */
+export function l1(): Loss {
+  return valueLoss(l1Of);
+}
+
+/** Half the squared difference up to `delta` (default 1), the tangent beyond; otherwise as `mse`. */
+export function huber({ delta = 1 }: { readonly delta?: number } = {}): Loss {
+  return valueLoss((output, target, weights) => huberOf(output, target, { delta, weights }));
+}
+
+/** `huber` divided by its threshold `beta` (default 1); otherwise as `mse`. */
+export function smoothL1({ beta = 1 }: { readonly beta?: number } = {}): Loss {
+  return valueLoss((output, target, weights) => smoothL1Of(output, target, { beta, weights }));
+}
+
+/** Kullback-Leibler divergence of log-probabilities from target probabilities, mean over samples (PyTorch's batchmean). */
+export function klDiv({ logTarget = false }: { readonly logTarget?: boolean } = {}): Loss {
+  return valueLoss((output, target, weights) =>
+    klDivOf(output, target, { logTarget, weights, reduction: "batchMean" }),
+  );
+}
+
+/** Mean of max(0, margin - target output) for targets of -1 and 1; otherwise as `mse`. */
+export function hinge({ margin = 1 }: { readonly margin?: number } = {}): Loss {
+  return valueLoss((output, target, weights) => hingeOf(output, target, { margin, weights }));
+}
+
+/** Binary cross-entropy of probabilities with targets in [0, 1], of one shape [N, …]. Prefer `bceWithLogits`. */
+export function bce(): Loss {
+  return valueLoss(bceOf);
+}
+
+/**
+ * Binary cross-entropy of logits with targets in [0, 1], of one shape [N, …]; sigmoid is part of it. `posWeight` weighs
+ * the positive part, a number or one per column.
+ */
+export function bceWithLogits({ posWeight }: { readonly posWeight?: number | readonly number[] } = {}): Loss {
+  if (posWeight === undefined) return valueLoss(bceWithLogitsOf);
+  const values = Float64Array.from(typeof posWeight === "number" ? [posWeight] : posWeight);
+  return valueLoss((output, target, weights) =>
+    bceWithLogitsOf(output, target, { weights, posWeight: constant(values) }),
+  );
+}
+
+function classWeightsOf(values: readonly number[] | undefined): { classWeights?: Tensor } {
+  return values === undefined ? {} : { classWeights: constant(Float64Array.from(values)) };
+}
+
+function classLoss(
+  classes: boolean,
+  op: (output: Tensor, target: Tensor, weights: Tensor) => ClassLoss,
+): Loss {
+  return {
+    classes,
+    build(output, target, weights) {
+      const { loss, correct, count } = op(output, target, weights);
+      return { loss, count, sums: { correct } };
+    },
+  };
 }
 
 function valueLoss(op: (output: Tensor, target: Tensor, weights: Tensor) => Tensor): Loss {

@@ -9,7 +9,15 @@ import { type DefinedOp, defineOp, expectSpec, type KernelPlan, shapeError, spre
 import { Shader } from "../shader.ts";
 import type { Tensor } from "../tensor.ts";
 import { add, div, mul } from "./arithmetic.ts";
+import {
+  type ClassLoss,
+  type CrossEntropyOptions,
+  generalClassLoss,
+  isPlain,
+  type NllOptions,
+} from "./class-loss.ts";
 import { isOne } from "./fill.ts";
+import { lossOptions } from "./loss-reduction.ts";
 import { reshape } from "./reshape.ts";
 import { softmax, softmaxBackwardOp } from "./softmax.ts";
 
@@ -119,28 +127,29 @@ function curvature([logits, , weights]: readonly Tensor[], count: Tensor, d: Ten
   return softmaxBackwardOp.one([scaled, softmax(logits!)], { axis: 1 });
 }
 
-/** Scalars of shape []. */
-export interface ClassLoss {
-  /** Weighted mean over the rows; 0 when all weights are 0. */
-  readonly loss: Tensor;
-  /** Sum of the weights of the rows whose largest entry (the first of several) is the label. */
-  readonly correct: Tensor;
-  /** Sum of the weights. */
-  readonly count: Tensor;
-}
-
 /**
- * Mean of -log softmax(logits)[label], weighted: sum(w l) / sum(w). logits f32 [N, C], labels i32 [N], weights f32 [N]
- * (default all 1; a row that weighs 0 counts for nothing, whatever its label and logits). A label outside 0…C-1 makes
- * the loss NaN. No gradient for weights. Throws ShapeError on other shapes.
+ * Mean of -log softmax(logits)[label]: logits f32 [N, C] or [N, C, …], target labels i32 [N] or [N, …], or probabilities
+ * of the logits' shape. `options` (or weights f32 [N] alone): sample weights, whose rows of 0 count for nothing, whatever
+ * they hold; class weights, an ignored label, label smoothing, other reductions. The mean is sum(w l) / sum(w), with
+ * labels w including their class weights; where nothing counts it is 0 (PyTorch: NaN). A label outside 0…C-1 makes the
+ * loss NaN. No gradient for targets and weights. Throws ShapeError, ValueError.
  */
-export function crossEntropy(logits: Tensor, labels: Tensor, weights?: Tensor): ClassLoss {
-  return classLoss(crossEntropyOp, logits, labels, weights);
+export function crossEntropy(
+  logits: Tensor,
+  target: Tensor,
+  options?: Tensor | CrossEntropyOptions,
+): ClassLoss {
+  const chosen: CrossEntropyOptions = lossOptions(options);
+  if (!isPlain(logits, target, chosen))
+    return generalClassLoss("crossEntropy", logits, target, chosen, false);
+  return classLoss(crossEntropyOp, logits, target, chosen.weights);
 }
 
-/** `crossEntropy` of log-probabilities [N, C], as `logSoftmax` gives them: the weighted mean of -logProbs[label]. */
-export function nll(logProbs: Tensor, labels: Tensor, weights?: Tensor): ClassLoss {
-  return classLoss(nllOp, logProbs, labels, weights);
+/** `crossEntropy` of log-probabilities, as `logSoftmax` gives them: the weighted mean of -logProbs[label]. */
+export function nll(logProbs: Tensor, labels: Tensor, options?: Tensor | NllOptions): ClassLoss {
+  const chosen: NllOptions = lossOptions(options);
+  if (!isPlain(logProbs, labels, chosen)) return generalClassLoss("nll", logProbs, labels, chosen, true);
+  return classLoss(nllOp, logProbs, labels, chosen.weights);
 }
 
 function classLoss(op: DefinedOp<None>, rows: Tensor, labels: Tensor, weights?: Tensor): ClassLoss {

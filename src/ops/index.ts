@@ -16,12 +16,21 @@ export {
   softplus,
 } from "./activations.ts";
 export { adamUpdate } from "./adam.ts";
-export { argmax } from "./argmax.ts";
+export { argmax, argmin } from "./argmax.ts";
 export { add, div, mul, neg, square, sub } from "./arithmetic.ts";
+export {
+  type ClassLoss,
+  type CrossEntropyOptions,
+  type MultiMarginOptions,
+  multiMargin,
+  type NllOptions,
+} from "./class-loss.ts";
 export { eq, ge, gt, le, lt, maximum, minimum, ne, where } from "./compare.ts";
 export { conv2d } from "./conv2d.ts";
 export { copy, expand } from "./copy.ts";
 export { crossEntropy, nll } from "./cross-entropy.ts";
+export { cumsum } from "./cumsum.ts";
+export { detach } from "./detach.ts";
 export {
   type HingeOptions,
   type HuberOptions,
@@ -57,11 +66,12 @@ export {
   sqrt,
 } from "./math.ts";
 export { matmul } from "./matmul.ts";
-export { norm } from "./norm.ts";
+export { type NormOptions, norm } from "./norm.ts";
 export { pack } from "./pack.ts";
 export { avgPool2d, maxPool2d, maxPool2dWithIndices } from "./pool.ts";
 export { bernoulli, dropout, normal, RandomSource, uniform } from "./random.ts";
 export { record, recordedSteps } from "./record.ts";
+export { logSumExp, max, min, prod, std, type VarianceOptions, variance } from "./reduce.ts";
 export { flatten, reshape } from "./reshape.ts";
 export { sgdUpdate } from "./sgd.ts";
 export { logSoftmax, softmax } from "./softmax.ts";

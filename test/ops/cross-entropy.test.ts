@@ -215,17 +215,17 @@ describe("crossEntropy refuses", () => {
     [
       "labels that are no whole numbers",
       () => crossEntropy(logits, input([4])),
-      /labels must be i32 of rank 1, got f32\[4\]/,
+      /probabilities must have shape \[4, 3\], got f32\[4, 3\], f32\[4\]/,
     ],
     [
-      "logits of another rank",
+      "labels of another rank",
       () => crossEntropy(input([4, 3, 2]), labels),
-      /crossEntropy: logits must be f32 of rank 2/,
+      /crossEntropy: labels must have shape \[4, 2\]/,
     ],
     [
       "log-probabilities of another rank",
       () => nll(input([4]), labels),
-      /nll: logProbs must be f32 of rank 2/,
+      /nll: logits must be \[N, C\] or \[N, C, …\], got f32\[4\]/,
     ],
     [
       "to differentiate by weights",

@@ -1,10 +1,11 @@
 /** What comes after the last layer: softmax, the winning class, losses. */
 import { argmax } from "../../ops/argmax.ts";
+import { type ClassLoss, multiMargin } from "../../ops/class-loss.ts";
 import { crossEntropy, nll } from "../../ops/cross-entropy.ts";
-import { huber } from "../../ops/element-losses.ts";
+import { hinge, huber, klDiv, l1, smoothL1 } from "../../ops/element-losses.ts";
 import { bce, bceWithLogits, mse } from "../../ops/losses.ts";
 import { logSoftmax, softmax } from "../../ops/softmax.ts";
-import type { Shape, Tensor } from "../../tensor.ts";
+import { constant, type Shape, type Tensor } from "../../tensor.ts";
 import type { Case, Check } from "../check.ts";
 
 /** [rows, classes] */
@@ -18,7 +19,9 @@ const batches: readonly (readonly [N: number, C: number])[] = [
 /** The last rows only pad the batch. */
 const weightsOf = (N: number) => Array.from({ length: N }, (_, n) => (n === 0 || n < N - 2 ? 1 : 0));
 
-const classLoss = (op: string, apply: typeof crossEntropy): Check => ({
+type Apply = (logits: Tensor, labels: Tensor, weights: Tensor) => ClassLoss;
+
+const classLoss = (op: string, apply: Apply): Check => ({
   op,
   cases: batches.map(
     ([N, C]): Case => ({
@@ -29,14 +32,16 @@ const classLoss = (op: string, apply: typeof crossEntropy): Check => ({
         { shape: [N], data: weightsOf(N), gradient: false },
       ],
       build(logits, labels, weights) {
-        const { loss, correct, count } = apply(logits!, labels!, weights);
+        const { loss, correct, count } = apply(logits!, labels!, weights!);
         return { outputs: [loss, correct, count] };
       },
     }),
   ),
 });
 
-const elementLoss = (op: string, apply: typeof mse, range: readonly [number, number]): Check => ({
+type ElementLoss = (x: Tensor, target: Tensor, weights: Tensor) => Tensor;
+
+const elementLoss = (op: string, apply: ElementLoss, range: readonly [number, number]): Check => ({
   op,
   cases: ([[1], [7, 3], [64, 1], [67, 130]] as const).map(
     (shape): Case => ({
@@ -46,7 +51,7 @@ const elementLoss = (op: string, apply: typeof mse, range: readonly [number, num
         { shape, range: [0, 1], gradient: false },
         { shape: [shape[0]], data: weightsOf(shape[0]), gradient: false },
       ],
-      build: (x, target, weights) => apply(x!, target!, weights),
+      build: (x, target, weights) => apply(x!, target!, weights!),
     }),
   ),
 });
@@ -95,7 +100,21 @@ export const lossChecks: readonly Check[] = [
   alongLines("logSoftmax", logSoftmax),
   alongLines("argmax", argmax),
   classLoss("crossEntropy", crossEntropy),
+  classLoss("crossEntropy with options", (logits, labels, weights) =>
+    crossEntropy(logits, labels, {
+      weights,
+      classWeights: constant(Float64Array.from({ length: logits.shape[1] as number }, (_, c) => 1 + (c % 3))),
+      labelSmoothing: 0.1,
+      ignoreIndex: 0,
+    }),
+  ),
   classLoss("nll", nll),
+  classLoss("multiMargin", (x, labels, weights) => multiMargin(x, labels, { weights })),
+  elementLoss("l1", l1, [-1, 1]),
+  elementLoss("smoothL1", (x, t, weights) => smoothL1(x, t, { weights, beta: 0.5 }), [-1, 1]),
+  elementLoss("klDiv", (x, t, weights) => klDiv(x, t, { weights, logTarget: true }), [-4, 0]),
+  elementLoss("hinge", (x, t, weights) => hinge(x, t, { weights }), [-2, 2]),
+  elementLoss("bce, summed", (x, t, weights) => bce(x, t, { weights, reduction: "sum" }), [0.05, 0.95]),
   elementLoss("mse", mse, [-1, 1]),
   elementLoss("bce", bce, [0.05, 0.95]),
   elementLoss("bceWithLogits", bceWithLogits, [-5, 5]),

@@ -1,0 +1,94 @@
+// What each row of a class loss aims at: one invocation per row.
+// logits [N, C]   labels [N]  or  shares [N, C]   weights [N]   classWeights [C]
+// targets [N, C]: classWeights[c] ((1 - smoothing) share + smoothing / C), share being 1 at the label; 0 in ignored rows
+// counts [N]: weights[n], 0 in ignored rows   norms [N]: counts times the label's class weight (of shares: counts)
+// hits [N]: counts where the largest logit is at the label (of shares: at the largest share), else 0
+
+override N: u32;
+override C: u32;
+override weighted: bool;
+override classWeighted: bool;
+override ignoring: bool;
+override ignoreIndex: i32;
+override even: f32;  // smoothing / C
+override rest: f32;  // 1 - smoothing
+
+@group(0) @binding(0) var<storage, read> logits: array<f32>;
+@group(0) @binding(1) var<storage, read> labels: array<i32>;
+@group(0) @binding(1) var<storage, read> shares: array<f32>;
+@group(0) @binding(2) var<storage, read> weights: array<f32>;
+@group(0) @binding(3) var<storage, read> classWeights: array<f32>;
+@group(0) @binding(4) var<storage, read_write> targets: array<f32>;
+@group(0) @binding(5) var<storage, read_write> counts: array<f32>;
+@group(0) @binding(6) var<storage, read_write> norms: array<f32>;
+@group(0) @binding(7) var<storage, read_write> hits: array<f32>;
+
+fn isNan(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
+}
+
+fn beats(v: f32, best: f32) -> bool {
+  return v > best || (isNan(v) && !isNan(best));
+}
+
+fn winnerOfLogits(first: u32) -> u32 {
+  var winner = 0u;
+  for (var c = 1u; c < C; c++) {
+    if (beats(logits[first + c], logits[first + winner])) { winner = c; }
+  }
+  return winner;
+}
+
+fn classWeight(c: u32) -> f32 {
+  if (classWeighted) { return classWeights[c]; }
+  return 1.0;
+}
+
+fn weightOf(n: u32) -> f32 {
+  if (weighted) { return weights[n]; }
+  return 1.0;
+}
+
+fn write(n: u32, count: f32, norm: f32, hit: bool) {
+  counts[n] = count;
+  norms[n] = norm;
+  hits[n] = select(0.0, count, hit);
+}
+
+@compute @workgroup_size(64)
+fn fromLabels(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) g: vec3<u32>,
+              @builtin(local_invocation_index) lane: u32) {
+  let n = (wg.y * g.x + wg.x) * 64u + lane;
+  if (n >= N) { return; }
+  let label = labels[n];
+  let w = weightOf(n);
+  if (w == 0.0 || (ignoring && label == ignoreIndex)) {
+    for (var c = 0u; c < C; c++) { targets[n * C + c] = 0.0; }
+    write(n, 0.0, 0.0, false);
+    return;
+  }
+  let known = label >= 0 && label < i32(C);
+  // A NaN that no compiler folds away.
+  let strange = bitcast<f32>(0x7fc00000u | u32(w == 0.0));
+  for (var c = 0u; c < C; c++) {
+    let share = even + select(0.0, rest, i32(c) == label);
+    targets[n * C + c] = select(strange, classWeight(c) * share, known);
+  }
+  let own = classWeight(select(0u, u32(label), known));
+  write(n, w, select(strange, w * own, known), i32(winnerOfLogits(n * C)) == label);
+}
+
+@compute @workgroup_size(64)
+fn fromShares(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) g: vec3<u32>,
+              @builtin(local_invocation_index) lane: u32) {
+  let n = (wg.y * g.x + wg.x) * 64u + lane;
+  if (n >= N) { return; }
+  let w = weightOf(n);
+  var best = 0u;
+  for (var c = 0u; c < C; c++) {
+    let share = shares[n * C + c];
+    if (beats(share, shares[n * C + best])) { best = c; }
+    targets[n * C + c] = select(classWeight(c) * (even + rest * share), 0.0, w == 0.0);
+  }
+  write(n, w, w, winnerOfLogits(n * C) == best);
+}

@@ -1,0 +1,142 @@
+/**
+ * Losses of classes with all options of PyTorch's: class weights, label smoothing, probabilities as targets, an ignored
+ * label, more axes than two, other reductions; and the multi-class margin. Composed of ops; the plain mean over
+ * labelled rows is one dispatch in cross-entropy.ts.
+ */
+import { ValueError } from "../errors.ts";
+import { shapeError } from "../op.ts";
+import { formatShape, sameShape, sizeOf, type Tensor } from "../tensor.ts";
+import { relu } from "./activation.ts";
+import { add, mul, neg, sub } from "./arithmetic.ts";
+import { classTargets } from "./class-targets.ts";
+import { ne, where } from "./compare.ts";
+import { expand } from "./copy.ts";
+import { checkReduction, type LossOptions, weightedMean } from "./loss-reduction.ts";
+import { reshape } from "./reshape.ts";
+import { logSoftmax } from "./softmax.ts";
+import { mean, sum } from "./sum.ts";
+import { permute } from "./transpose.ts";
+
+export interface NllOptions extends LossOptions {
+  /** f32 [C]: weight of each class; the mean divides by the weights of the labels. Default all 1. */
+  readonly classWeights?: Tensor;
+  /** Rows of this label count for nothing. Default none (PyTorch's -100 is a label as unknown as others). */
+  readonly ignoreIndex?: number;
+}
+
+export interface CrossEntropyOptions extends NllOptions {
+  /** Share of the target that is spread evenly over all classes, 0 to 1. Default 0. */
+  readonly labelSmoothing?: number;
+}
+
+/** Scalars of shape []; the loss has the targets' shape with reduction `none`. */
+export interface ClassLoss {
+  /** Weighted mean over the rows; 0 when all weights are 0. */
+  readonly loss: Tensor;
+  /** Sum of the weights of the rows whose largest entry (the first of several) is the label. */
+  readonly correct: Tensor;
+  /** Sum of the weights of the rows that count. Class weights don't enter. */
+  readonly count: Tensor;
+}
+
+/** True when `options` ask for more than sample weights. */
+export function isPlain(logits: Tensor, target: Tensor, options: CrossEntropyOptions): boolean {
+  const { classWeights, ignoreIndex, labelSmoothing = 0, reduction = "mean" } = options;
+  const given = classWeights !== undefined || ignoreIndex !== undefined || labelSmoothing !== 0;
+  return !given && reduction === "mean" && logits.rank === 2 && target.dtype === "i32";
+}
+
+/** Cross-entropy or, of log-probabilities, negative log-likelihood, with any options. */
+export function generalClassLoss(
+  who: string,
+  logits: Tensor,
+  target: Tensor,
+  options: CrossEntropyOptions,
+  logProbs: boolean,
+): ClassLoss {
+  const { labelSmoothing = 0, reduction = "mean" } = options;
+  checkReduction(who, reduction);
+  if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) {
+    throw new ValueError(`${who}: labelSmoothing must be in [0, 1], got ${labelSmoothing}`);
+  }
+  const flat = rowsOf(who, logits, target, options.weights);
+  const { weights: _, ...others } = options;
+  const { targets, counts, norms, hits } = classTargets(flat.logits, flat.target, {
+    ...others,
+    ...flat.weights,
+  });
+  // A row that does not count is 0 before anything is computed, whatever it holds.
+  const used = where(ne(reshape(counts, [flat.rows, 1]), 0), flat.logits, 0);
+  const logs = logProbs ? used : logSoftmax(used);
+  // A class that is impossible, of which nothing is wanted, costs nothing: 0 · ∞ would be NaN.
+  const terms = where(ne(targets, 0), mul(targets, logs), 0);
+  const losses = mul(neg(sum(terms, { axes: 1 })), counts);
+  return {
+    loss: reduceRows(losses, norms, reduction, flat.outer),
+    correct: sum(hits),
+    count: sum(counts),
+  };
+}
+
+export interface MultiMarginOptions extends LossOptions {
+  /** Default 1. */
+  readonly margin?: number;
+  /** Power of the distance, 1 or 2. Default 1. */
+  readonly p?: 1 | 2;
+}
+
+/**
+ * Mean over classes c other than the label of max(0, margin - x[label] + x[c])ᵖ, the sum divided by C as in PyTorch's
+ * multi_margin_loss. x f32 [N, C], labels i32 [N]. Throws ShapeError on other shapes, ValueError on another p.
+ */
+export function multiMargin(x: Tensor, labels: Tensor, options: MultiMarginOptions = {}): ClassLoss {
+  const { margin = 1, p = 1, reduction = "mean", weights } = options;
+  checkReduction("multiMargin", reduction);
+  if (p !== 1 && p !== 2) throw new ValueError(`multiMargin: p must be 1 or 2, got ${p}`);
+  if (labels.dtype !== "i32") throw shapeError("multiMargin", "labels must be i32", [labels]);
+  const { targets, counts, norms, hits } = classTargets(x, labels, weights === undefined ? {} : { weights });
+  const [N] = x.shape as [number];
+  const used = where(ne(reshape(counts, [N, 1]), 0), x, 0);
+  const own = sum(mul(used, targets), { axes: 1, keepDims: true });
+  const gap = relu(add(sub(used, own), margin));
+  const items = mul(p === 2 ? mul(gap, gap) : gap, sub(1, targets));
+  const losses = mul(mean(items, { axes: 1 }), counts);
+  return { loss: reduceRows(losses, norms, reduction, [N]), correct: sum(hits), count: sum(counts) };
+}
+
+function reduceRows(
+  losses: Tensor,
+  norms: Tensor,
+  reduction: NonNullable<LossOptions["reduction"]>,
+  outer: readonly number[],
+): Tensor {
+  if (reduction === "none") return reshape(losses, outer);
+  return reduction === "sum" ? sum(losses) : weightedMean(losses, sum(norms));
+}
+
+/** Logits [N, C, …] as rows [M, C], with targets and weights to match; `outer` is the shape of the rows. */
+function rowsOf(who: string, logits: Tensor, target: Tensor, weights: Tensor | undefined) {
+  if (logits.rank < 2) throw shapeError(who, "logits must be [N, C] or [N, C, …]", [logits]);
+  const [N, C, ...rest] = logits.shape as readonly [number, number, ...number[]];
+  const outer = [N, ...rest];
+  const expected = target.dtype === "f32" ? logits.shape : outer;
+  if (!sameShape(target.shape, expected)) {
+    const kind = target.dtype === "f32" ? "probabilities" : "labels";
+    throw shapeError(who, `${kind} must have shape ${formatShape(expected)}`, [logits, target]);
+  }
+  if (weights !== undefined && !sameShape(weights.shape, [N])) {
+    throw shapeError(who, `weights must have one value for each of ${N} samples`, [weights]);
+  }
+  const rows = sizeOf(outer);
+  const apart = (t: Tensor) =>
+    rest.length === 0 ? t : reshape(permute(t, [0, ...rest.map((_, i) => i + 2), 1]), [rows, C]);
+  const spreadOut = (w: Tensor) =>
+    rest.length === 0 ? w : reshape(expand(reshape(w, [N, 1]), [N, rows / N]), [rows]);
+  return {
+    outer,
+    rows,
+    logits: apart(logits),
+    target: target.dtype === "f32" ? apart(target) : reshape(target, [rows]),
+    weights: weights === undefined ? {} : { weights: spreadOut(weights) },
+  };
+}
