@@ -1,144 +1,130 @@
-// Gradients of a linear layer y[n, o] = sum over i of x[n, i] * w[o, i] + b[o], all in one dispatch:
-//   dx[n, i] = slope(mask[n, i]) * sum over o of dy[n, o] * w[o, i]
-//   dw[o, i] = sum over n of dy[n, o] * x[n, i]
-//   db[o]    = sum over n of dy[n, o]
-// x, mask, dx: N x IN;  w, dw: OUT x IN;  dy: N x OUT;  db: OUT.
-// Workgroups 0 … INPUT_GROUPS - 1 compute dx, the next WEIGHT_GROUPS dw, the rest db.
+// Gradients of a linear layer without subgroups, in one dispatch: `registers` for adapters that run on a CPU, `slabs`
+// for real ones. Needs linear-blocks.wgsl.
 
-override N: u32;
-override IN: u32;
-override OUT: u32;
-override activation: u32;  // of what computed x: 0 none, 1 relu, 2 sigmoid, 3 tanh
-override LANES: u32;       // invocations per workgroup, side by side along i
-override INPUT_GROUPS: u32;
-override WEIGHT_GROUPS: u32;
-override TILES: u32;       // along i
+override LANES: u32;  // of `registers`: invocations per workgroup
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> w: array<f32>;
-@group(0) @binding(2) var<storage, read> dy: array<f32>;
-@group(0) @binding(3) var<storage, read> mask: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dw: array<f32>;
-@group(0) @binding(6) var<storage, read_write> db: array<f32>;
+// 8 x 8 per invocation, out of registers. Entries: top left, top right, bottom left, bottom right.
+alias Tile = array<mat4x4<f32>, 4>;
 
-fn slope(at: u32) -> f32 {
-  if (activation == 0u) { return 1.0; }
-  let y = mask[at];
-  if (activation == 1u) { return select(0.0, 1.0, y > 0.0); }
-  if (activation == 2u) { return y * (1.0 - y); }
-  return 1.0 - y * y;
-}
-
-fn putInput(n: u32, i: u32, sum: vec4<f32>) {
-  if (n >= N) { return; }
-  let at = n * IN + i;
-  if (i < IN) { dx[at] = sum.x * slope(at); }
-  if (i + LANES < IN) { dx[at + LANES] = sum.y * slope(at + LANES); }
-  if (i + 2u * LANES < IN) { dx[at + 2u * LANES] = sum.z * slope(at + 2u * LANES); }
-  if (i + 3u * LANES < IN) { dx[at + 3u * LANES] = sum.w * slope(at + 3u * LANES); }
-}
-
-fn putWeight(o: u32, i: u32, sum: vec4<f32>) {
-  if (o >= OUT) { return; }
-  let at = o * IN + i;
-  if (i < IN) { dw[at] = sum.x; }
-  if (i + LANES < IN) { dw[at + LANES] = sum.y; }
-  if (i + 2u * LANES < IN) { dw[at + 2u * LANES] = sum.z; }
-  if (i + 3u * LANES < IN) { dw[at + 3u * LANES] = sum.w; }
-}
-
-fn inputTile(g: u32, lane: u32) {
-  let n = (g / TILES) * 8u;
-  let i = (g % TILES) * LANES * 4u + lane;
-  let i0 = min(i, IN - 1u);
-  let i1 = min(i + LANES, IN - 1u);
-  let i2 = min(i + 2u * LANES, IN - 1u);
-  let i3 = min(i + 3u * LANES, IN - 1u);
-  var s0 = vec4<f32>();
-  var s1 = vec4<f32>();
-  var s2 = vec4<f32>();
-  var s3 = vec4<f32>();
-  var s4 = vec4<f32>();
-  var s5 = vec4<f32>();
-  var s6 = vec4<f32>();
-  var s7 = vec4<f32>();
-  for (var o = 0u; o < OUT; o++) {
-    let r = o * IN;
-    let v = vec4<f32>(w[r + i0], w[r + i1], w[r + i2], w[r + i3]);
-    s0 += dy[n * OUT + o] * v;
-    s1 += dy[min(n + 1u, N - 1u) * OUT + o] * v;
-    s2 += dy[min(n + 2u, N - 1u) * OUT + o] * v;
-    s3 += dy[min(n + 3u, N - 1u) * OUT + o] * v;
-    s4 += dy[min(n + 4u, N - 1u) * OUT + o] * v;
-    s5 += dy[min(n + 5u, N - 1u) * OUT + o] * v;
-    s6 += dy[min(n + 6u, N - 1u) * OUT + o] * v;
-    s7 += dy[min(n + 7u, N - 1u) * OUT + o] * v;
+fn inputTile(n: u32, i: u32) -> Tile {
+  let top = four(n, N);
+  let bottom = four(n + 4u, N);
+  let left = four(i, IN);
+  let right = four(i + 4u, IN);
+  var t = Tile();
+  for (var o = 0u; o < OUT; o += 4u) {
+    let u = dyOverOs(top, o);
+    let s = dyOverOs(bottom, o);
+    let v = wOverIs(o, left);
+    let z = wOverIs(o, right);
+    t[0] += v * u;
+    t[1] += z * u;
+    t[2] += v * s;
+    t[3] += z * s;
   }
-  putInput(n, i, s0);
-  putInput(n + 1u, i, s1);
-  putInput(n + 2u, i, s2);
-  putInput(n + 3u, i, s3);
-  putInput(n + 4u, i, s4);
-  putInput(n + 5u, i, s5);
-  putInput(n + 6u, i, s6);
-  putInput(n + 7u, i, s7);
+  return t;
 }
 
-fn weightTile(g: u32, lane: u32) {
-  let o = (g / TILES) * 8u;
-  let i = (g % TILES) * LANES * 4u + lane;
-  let i0 = min(i, IN - 1u);
-  let i1 = min(i + LANES, IN - 1u);
-  let i2 = min(i + 2u * LANES, IN - 1u);
-  let i3 = min(i + 3u * LANES, IN - 1u);
-  var s0 = vec4<f32>();
-  var s1 = vec4<f32>();
-  var s2 = vec4<f32>();
-  var s3 = vec4<f32>();
-  var s4 = vec4<f32>();
-  var s5 = vec4<f32>();
-  var s6 = vec4<f32>();
-  var s7 = vec4<f32>();
-  for (var n = 0u; n < N; n++) {
-    let r = n * IN;
-    let v = vec4<f32>(x[r + i0], x[r + i1], x[r + i2], x[r + i3]);
-    let d = n * OUT;
-    s0 += dy[d + o] * v;
-    s1 += dy[d + min(o + 1u, OUT - 1u)] * v;
-    s2 += dy[d + min(o + 2u, OUT - 1u)] * v;
-    s3 += dy[d + min(o + 3u, OUT - 1u)] * v;
-    s4 += dy[d + min(o + 4u, OUT - 1u)] * v;
-    s5 += dy[d + min(o + 5u, OUT - 1u)] * v;
-    s6 += dy[d + min(o + 6u, OUT - 1u)] * v;
-    s7 += dy[d + min(o + 7u, OUT - 1u)] * v;
+fn weightTile(o: u32, i: u32) -> Tile {
+  let top = four(o, OUT);
+  let bottom = four(o + 4u, OUT);
+  let left = four(i, IN);
+  let right = four(i + 4u, IN);
+  var t = Tile();
+  for (var n = 0u; n < N; n += 4u) {
+    let u = dyOverNs(n, top);
+    let s = dyOverNs(n, bottom);
+    let v = xOverIs(n, left);
+    let z = xOverIs(n, right);
+    t[0] += v * u;
+    t[1] += z * u;
+    t[2] += v * s;
+    t[3] += z * s;
   }
-  putWeight(o, i, s0);
-  putWeight(o + 1u, i, s1);
-  putWeight(o + 2u, i, s2);
-  putWeight(o + 3u, i, s3);
-  putWeight(o + 4u, i, s4);
-  putWeight(o + 5u, i, s5);
-  putWeight(o + 6u, i, s6);
-  putWeight(o + 7u, i, s7);
-}
-
-fn biasSum(o: u32) {
-  if (o >= OUT) { return; }
-  var sum = 0.0;
-  for (var n = 0u; n < N; n++) { sum += dy[n * OUT + o]; }
-  db[o] = sum;
+  return t;
 }
 
 @compute @workgroup_size(LANES)
-fn backward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-            @builtin(local_invocation_index) lane: u32) {
-  let g = wg.y * groups.x + wg.x;
-  if (g < INPUT_GROUPS) {
-    inputTile(g, lane);
-  } else if (g < INPUT_GROUPS + WEIGHT_GROUPS) {
-    weightTile(g - INPUT_GROUPS, lane);
+fn registers(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+             @builtin(local_invocation_index) lane: u32) {
+  let job = jobOf(wg.y * groups.x + wg.x);
+  let row = job.row * 8u;
+  let i = (job.column * LANES + lane) * 8u;
+  if (job.kind == INPUT) {
+    var t = inputTile(row, i);
+    for (var p = 0u; p < 4u; p++) {
+      for (var r = 0u; r < 4u; r++) { putInput(row + p / 2u * 4u + r, i + p % 2u * 4u, t[p][r]); }
+    }
+  } else if (job.kind == WEIGHT) {
+    var t = weightTile(row, i);
+    for (var p = 0u; p < 4u; p++) {
+      for (var r = 0u; r < 4u; r++) { putWeight(row + p / 2u * 4u + r, i + p % 2u * 4u, t[p][r]); }
+    }
   } else {
-    biasSum((g - INPUT_GROUPS - WEIGHT_GROUPS) * LANES + lane);
+    let o = (job.row * LANES + lane) * 4u;
+    putBias(o, biasSums(o, 0u, 1u));
+  }
+}
+
+// Slabs of 32 ks of 32 rows of the left factor and 32 columns of the right one: 8 vec4 per k.
+var<workgroup> leftSlab: array<vec4<f32>, 256>;
+var<workgroup> rightSlab: array<vec4<f32>, 256>;
+
+fn fill(lane: u32, left: mat4x4<f32>, right: mat4x4<f32>) {
+  let at = lane / 8u * 32u + lane % 8u;
+  for (var r = 0u; r < 4u; r++) {
+    leftSlab[at + r * 8u] = left[r];
+    rightSlab[at + r * 8u] = right[r];
+  }
+}
+
+// The 4 x 4 of the workgroup's 32 x 32 that an invocation has, summed over one slab.
+fn slabProduct(lane: u32) -> mat4x4<f32> {
+  var t = mat4x4<f32>();
+  for (var k = 0u; k < 256u; k += 8u) {
+    let u = leftSlab[k + lane / 8u];
+    let v = rightSlab[k + lane % 8u];
+    t += mat4x4(v * u.x, v * u.y, v * u.z, v * u.w);
+  }
+  return t;
+}
+
+// 32 x 32 per workgroup of 64. Every invocation fetches one block of either factor per slab: ks by lane / 8, rows or
+// columns by lane % 8.
+@compute @workgroup_size(64)
+fn slabs(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+         @builtin(local_invocation_index) lane: u32) {
+  let job = jobOf(wg.y * groups.x + wg.x);
+  let across = lane % 8u * 4u;
+  let down = lane / 8u * 4u;
+  let i = four(job.column * 32u + across, IN);
+  var t = mat4x4<f32>();
+  if (job.kind == INPUT) {
+    let n = four(job.row * 32u + across, N);
+    for (var o = 0u; o < OUT; o += 32u) {
+      fill(lane, transpose(dyOverOs(n, o + down)), wOverIs(o + down, i));
+      workgroupBarrier();
+      t += slabProduct(lane);
+      workgroupBarrier();
+    }
+    for (var r = 0u; r < 4u; r++) { putInput(job.row * 32u + down + r, job.column * 32u + across, t[r]); }
+  } else if (job.kind == WEIGHT) {
+    let o = four(job.row * 32u + across, OUT);
+    for (var n = 0u; n < N; n += 32u) {
+      fill(lane, transpose(dyOverNs(n + down, o)), xOverIs(n + down, i));
+      workgroupBarrier();
+      t += slabProduct(lane);
+      workgroupBarrier();
+    }
+    for (var r = 0u; r < 4u; r++) { putWeight(job.row * 32u + down + r, job.column * 32u + across, t[r]); }
+  } else {
+    let o = job.row * 32u + across;
+    leftSlab[lane] = biasSums(o, lane / 8u, 8u);
+    workgroupBarrier();
+    if (lane < 8u) {
+      var sum = vec4<f32>();
+      for (var s = 0u; s < 64u; s += 8u) { sum += leftSlab[s + lane]; }
+      putBias(o, sum);
+    }
   }
 }

@@ -175,22 +175,25 @@ fn putRow(at: u32, m: u32, n: u32, sum: vec4<f32>) {
   if (n + 3u < N) { y[c + 3u * YN] = v.w; }
 }
 
-fn putBlock(part: Part, m: u32, n: u32, block: mat4x4<f32>) {
-  putRow(part.y, m, n, block[0]);
-  putRow(part.y, m + 1u, n, block[1]);
-  putRow(part.y, m + 2u, n, block[2]);
-  putRow(part.y, m + 3u, n, block[3]);
-}
-
 // The same where N is a multiple of 4 and YN is 1.
 fn putRow4(at: u32, m: u32, n: u32, sum: vec4<f32>) {
   if (m >= M || n >= N) { return; }
   y4[(at + m * YM + n) / 4u] = finished(at, m, n, sum);
 }
 
-fn putBlock4(part: Part, m: u32, n: u32, block: mat4x4<f32>) {
-  putRow4(part.y, m, n, block[0]);
-  putRow4(part.y, m + 1u, n, block[1]);
-  putRow4(part.y, m + 2u, n, block[2]);
-  putRow4(part.y, m + 3u, n, block[3]);
+@group(0) @binding(0) var<storage, read> partial: array<f32>;  // SPLITS copies of the sums
+
+// y from the sums of all splits, added in order; one element per invocation.
+@compute @workgroup_size(64)
+fn combine(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+           @builtin(local_invocation_index) lane: u32) {
+  let e = (wg.y * groups.x + wg.x) * 64u + lane;
+  if (e >= BATCH * M * N) { return; }
+  var sum = 0.0;
+  for (var s = 0u; s < SPLITS; s++) { sum += partial[s * BATCH * M * N + e]; }
+  let r = e % (M * N);
+  let byColumn = YM == 1u;
+  let m = select(r / N, r % M, byColumn);
+  let n = select(r % N, r / M, byColumn);
+  y[e] = finished(e - r, m, n, vec4(sum)).x;
 }

@@ -1,16 +1,12 @@
 // Matrix product for adapters where loads are dear and lanes run in lockstep: no workgroup memory, no barriers. The
 // four lanes of a quad each load four of sixteen rows of A and swap them, so that every lane has all sixteen.
-// Needs matmul-blocks.wgsl.
+// Needs matmul-blocks.wgsl or another file with the same functions.
 enable subgroups;
 
 override LANES: u32;  // the adapter's subgroup size, a multiple of 4
 
-struct Tile {
-  own: mat4x4<f32>,
-  x: mat4x4<f32>,
-  y: mat4x4<f32>,
-  diagonal: mat4x4<f32>,
-}
+// Entry p: rows of the lane whose number in the quad is this one's XOR p.
+alias Tile = array<mat4x4<f32>, 4>;
 
 fn swapX(m: mat4x4<f32>) -> mat4x4<f32> {
   return mat4x4(quadSwapX(m[0]), quadSwapX(m[1]), quadSwapX(m[2]), quadSwapX(m[3]));
@@ -32,10 +28,10 @@ fn tile(part: Part, m: u32, n: u32) -> Tile {
   for (var k = part.first; k < part.last; k += 4u) {
     let u = aBlock(aAt, k);
     let v = bBlock(bAt, k);
-    t.own += v * u;
-    t.x += v * swapX(u);
-    t.y += v * swapY(u);
-    t.diagonal += v * swapDiagonal(u);
+    t[0] += v * u;
+    t[1] += v * swapX(u);
+    t[2] += v * swapY(u);
+    t[3] += v * swapDiagonal(u);
   }
   return t;
 }
@@ -47,11 +43,10 @@ fn quad(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: v
   let q = lane % 4u;
   let m = part.tileM * 16u;
   let n = (part.tileN * LANES + lane) * 4u;
-  let t = tile(part, m + q * 4u, n);
-  putBlock(part, m + q * 4u, n, t.own);
-  putBlock(part, m + (q ^ 1u) * 4u, n, t.x);
-  putBlock(part, m + (q ^ 2u) * 4u, n, t.y);
-  putBlock(part, m + (q ^ 3u) * 4u, n, t.diagonal);
+  var t = tile(part, m + q * 4u, n);
+  for (var p = 0u; p < 4u; p++) {
+    for (var r = 0u; r < 4u; r++) { putRow(part.y, m + (q ^ p) * 4u + r, n, t[p][r]); }
+  }
 }
 
 @compute @workgroup_size(LANES)
@@ -61,9 +56,8 @@ fn quadVector(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) gro
   let q = lane % 4u;
   let m = part.tileM * 16u;
   let n = (part.tileN * LANES + lane) * 4u;
-  let t = tile(part, m + q * 4u, n);
-  putBlock4(part, m + q * 4u, n, t.own);
-  putBlock4(part, m + (q ^ 1u) * 4u, n, t.x);
-  putBlock4(part, m + (q ^ 2u) * 4u, n, t.y);
-  putBlock4(part, m + (q ^ 3u) * 4u, n, t.diagonal);
+  var t = tile(part, m + q * 4u, n);
+  for (var p = 0u; p < 4u; p++) {
+    for (var r = 0u; r < 4u; r++) { putRow4(part.y, m + (q ^ p) * 4u + r, n, t[p][r]); }
+  }
 }

@@ -1,15 +1,11 @@
-// Matrix product without subgroups: `register` for adapters that run on a CPU, `shared` for real ones.
-// Needs matmul-blocks.wgsl, which has the operands.
+// Matrix product without subgroups: `registers` for adapters that run on a CPU, `slabs` for real ones.
+// Needs matmul-blocks.wgsl, which has the operands, or another file with the same functions.
 
-override LANES: u32;  // of `register`: invocations per workgroup
+override LANES: u32;  // of `registers`: invocations per workgroup
 
 // 8 x 8 of y per invocation, out of registers; lanes side by side along n read the same rows of A.
-struct Tile {
-  topLeft: mat4x4<f32>,
-  topRight: mat4x4<f32>,
-  bottomLeft: mat4x4<f32>,
-  bottomRight: mat4x4<f32>,
-}
+// Entries: top left, top right, bottom left, bottom right.
+alias Tile = array<mat4x4<f32>, 4>;
 
 fn registersTile(part: Part, m: u32, n: u32) -> Tile {
   let aTop = aStart(part.z, m);
@@ -22,10 +18,10 @@ fn registersTile(part: Part, m: u32, n: u32) -> Tile {
     let bottom = aBlock(aBottom, k);
     let left = bBlock(bLeft, k);
     let right = bBlock(bRight, k);
-    t.topLeft += left * top;
-    t.topRight += right * top;
-    t.bottomLeft += left * bottom;
-    t.bottomRight += right * bottom;
+    t[0] += left * top;
+    t[1] += right * top;
+    t[2] += left * bottom;
+    t[3] += right * bottom;
   }
   return t;
 }
@@ -36,11 +32,10 @@ fn registers(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grou
   let part = partOf(wg.y * groups.x + wg.x);
   let m = part.tileM * 8u;
   let n = (part.tileN * LANES + lane) * 8u;
-  let t = registersTile(part, m, n);
-  putBlock(part, m, n, t.topLeft);
-  putBlock(part, m, n + 4u, t.topRight);
-  putBlock(part, m + 4u, n, t.bottomLeft);
-  putBlock(part, m + 4u, n + 4u, t.bottomRight);
+  var t = registersTile(part, m, n);
+  for (var p = 0u; p < 4u; p++) {
+    for (var r = 0u; r < 4u; r++) { putRow(part.y, m + p / 2u * 4u + r, n + p % 2u * 4u, t[p][r]); }
+  }
 }
 
 @compute @workgroup_size(LANES)
@@ -49,11 +44,10 @@ fn registersVector(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups
   let part = partOf(wg.y * groups.x + wg.x);
   let m = part.tileM * 8u;
   let n = (part.tileN * LANES + lane) * 8u;
-  let t = registersTile(part, m, n);
-  putBlock4(part, m, n, t.topLeft);
-  putBlock4(part, m, n + 4u, t.topRight);
-  putBlock4(part, m + 4u, n, t.bottomLeft);
-  putBlock4(part, m + 4u, n + 4u, t.bottomRight);
+  var t = registersTile(part, m, n);
+  for (var p = 0u; p < 4u; p++) {
+    for (var r = 0u; r < 4u; r++) { putRow4(part.y, m + p / 2u * 4u + r, n + p % 2u * 4u, t[p][r]); }
+  }
 }
 
 // A slab of 16 ks of the workgroup's rows of A and columns of B: 16 vec4 of rows or columns per k.
@@ -91,10 +85,10 @@ fn slabsTile(part: Part, lane: u32) -> Tile {
       let bottom = aSlab[i * 16u + row + 8u];
       let left = bSlab[i * 16u + column];
       let right = bSlab[i * 16u + column + 8u];
-      t.topLeft += outer(left, top);
-      t.topRight += outer(right, top);
-      t.bottomLeft += outer(left, bottom);
-      t.bottomRight += outer(right, bottom);
+      t[0] += outer(left, top);
+      t[1] += outer(right, top);
+      t[2] += outer(left, bottom);
+      t[3] += outer(right, bottom);
     }
     workgroupBarrier();
   }
@@ -109,41 +103,65 @@ fn outer(columns: vec4<f32>, rows: vec4<f32>) -> mat4x4<f32> {
 fn slabs(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
           @builtin(local_invocation_index) lane: u32) {
   let part = partOf(wg.y * groups.x + wg.x);
-  let t = slabsTile(part, lane);
+  var t = slabsTile(part, lane);
   let m = part.tileM * 64u + lane / 8u * 4u;
   let n = part.tileN * 64u + lane % 8u * 4u;
-  putBlock(part, m, n, t.topLeft);
-  putBlock(part, m, n + 32u, t.topRight);
-  putBlock(part, m + 32u, n, t.bottomLeft);
-  putBlock(part, m + 32u, n + 32u, t.bottomRight);
+  for (var p = 0u; p < 4u; p++) {
+    for (var r = 0u; r < 4u; r++) { putRow(part.y, m + p / 2u * 32u + r, n + p % 2u * 32u, t[p][r]); }
+  }
 }
 
 @compute @workgroup_size(64)
 fn slabsVector(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
                 @builtin(local_invocation_index) lane: u32) {
   let part = partOf(wg.y * groups.x + wg.x);
-  let t = slabsTile(part, lane);
+  var t = slabsTile(part, lane);
   let m = part.tileM * 64u + lane / 8u * 4u;
   let n = part.tileN * 64u + lane % 8u * 4u;
-  putBlock4(part, m, n, t.topLeft);
-  putBlock4(part, m, n + 32u, t.topRight);
-  putBlock4(part, m + 32u, n, t.bottomLeft);
-  putBlock4(part, m + 32u, n + 32u, t.bottomRight);
+  for (var p = 0u; p < 4u; p++) {
+    for (var r = 0u; r < 4u; r++) { putRow4(part.y, m + p / 2u * 32u + r, n + p % 2u * 32u, t[p][r]); }
+  }
 }
 
-@group(0) @binding(0) var<storage, read> partial: array<f32>;  // SPLITS copies of the sums
+// For small outputs: 32 x 32 per workgroup of 64, 4 x 4 each, in slabs of 32 ks of 8 vec4.
+fn smallSlabsTile(part: Part, lane: u32) -> mat4x4<f32> {
+  let aK = select(lane % 8u, lane / 8u, TRANSPOSE_A);
+  let aM = select(lane / 8u, lane % 8u, TRANSPOSE_A);
+  let bK = select(lane / 8u, lane % 8u, TRANSPOSE_B);
+  let bN = select(lane % 8u, lane / 8u, TRANSPOSE_B);
+  let aAt = aStart(part.z, part.tileM * 32u + aM * 4u);
+  let bAt = bStart(part.z, part.tileN * 32u + bN * 4u);
+  var t = mat4x4<f32>();
+  for (var k = part.first; k < part.last; k += 32u) {
+    let u = transpose(aBlock(aAt, k + aK * 4u));
+    let v = bBlock(bAt, k + bK * 4u);
+    for (var i = 0u; i < 4u; i++) {
+      aSlab[(aK * 4u + i) * 8u + aM] = u[i];
+      bSlab[(bK * 4u + i) * 8u + bN] = v[i];
+    }
+    workgroupBarrier();
+    for (var i = 0u; i < 256u; i += 8u) { t += outer(bSlab[i + lane % 8u], aSlab[i + lane / 8u]); }
+    workgroupBarrier();
+  }
+  return t;
+}
 
-// y from the sums of all splits, added in order; one element per invocation.
 @compute @workgroup_size(64)
-fn combine(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-           @builtin(local_invocation_index) lane: u32) {
-  let e = (wg.y * groups.x + wg.x) * 64u + lane;
-  if (e >= BATCH * M * N) { return; }
-  var sum = 0.0;
-  for (var s = 0u; s < SPLITS; s++) { sum += partial[s * BATCH * M * N + e]; }
-  let r = e % (M * N);
-  let byColumn = YM == 1u;
-  let m = select(r / N, r % M, byColumn);
-  let n = select(r % N, r / M, byColumn);
-  y[e] = finished(e - r, m, n, vec4(sum)).x;
+fn smallSlabs(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+              @builtin(local_invocation_index) lane: u32) {
+  let part = partOf(wg.y * groups.x + wg.x);
+  let m = part.tileM * 32u + lane / 8u * 4u;
+  let n = part.tileN * 32u + lane % 8u * 4u;
+  var t = smallSlabsTile(part, lane);
+  for (var r = 0u; r < 4u; r++) { putRow(part.y, m + r, n, t[r]); }
+}
+
+@compute @workgroup_size(64)
+fn smallSlabsVector(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+                    @builtin(local_invocation_index) lane: u32) {
+  let part = partOf(wg.y * groups.x + wg.x);
+  let m = part.tileM * 32u + lane / 8u * 4u;
+  let n = part.tileN * 32u + lane % 8u * 4u;
+  var t = smallSlabsTile(part, lane);
+  for (var r = 0u; r < 4u; r++) { putRow4(part.y, m + r, n, t[r]); }
 }

@@ -2,10 +2,8 @@
  * Linear layers in PyTorch's layout, float32: y = activation(x wᵀ + b). The three gradients come out of one dispatch,
  * with the slope of the activation that made x multiplied into dx where a rewrite says so.
  */
-import code from "../../shaders/linear.wgsl?raw";
-import { type DefinedOp, defineOp, expectSpec, shapeError, spread } from "../op.ts";
+import { type DefinedOp, defineOp, expectSpec, shapeError } from "../op.ts";
 import type { Rewrite } from "../plan/graph.ts";
-import { Shader } from "../shader.ts";
 import { type Shape, type Spec, sameShape, sizeOf, type Tensor } from "../tensor.ts";
 import {
   ACTIVATION,
@@ -20,11 +18,10 @@ import {
 } from "./activation.ts";
 import { add } from "./arithmetic.ts";
 import { expand } from "./copy.ts";
+import { LINEAR_BACKWARD_VARIANTS, linearBackwardKernels } from "./linear-kernels.ts";
 import { matmul } from "./matmul.ts";
 import { PRODUCT_VARIANTS, productKernels } from "./matmul-kernels.ts";
 import { reshape } from "./reshape.ts";
-
-const shader = new Shader("linear.wgsl", code);
 
 /** The activations that can be fused, by op. */
 const ACTIVATED = [
@@ -97,7 +94,7 @@ export const linearBackwardOp: DefinedOp<BackwardAttrs> = defineOp({
   name: "linearBackward",
   args: ["x", "w", "dy", "mask"],
   results: ["dx", "dw", "db"],
-  variants: ["register"],
+  variants: LINEAR_BACKWARD_VARIANTS,
   plan(inputs, { activation, needsX, needsW, needsB }: BackwardAttrs) {
     const { N, IN, OUT } = sizes("linearBackward", inputs);
     const [, , dy, mask] = inputs;
@@ -134,24 +131,7 @@ export const linearBackwardOp: DefinedOp<BackwardAttrs> = defineOp({
       db[o] = sum;
     }
   },
-  kernels({ N, IN, OUT, activation, needsX, needsW, needsB }, _env) {
-    const LANES = 8;
-    const TILES = Math.ceil(IN / (4 * LANES));
-    const INPUT_GROUPS = needsX ? TILES * Math.ceil(N / 8) : 0;
-    const WEIGHT_GROUPS = needsW ? TILES * Math.ceil(OUT / 8) : 0;
-    const BIAS_GROUPS = needsB ? Math.ceil(OUT / LANES) : 0;
-    return {
-      kernels: [
-        {
-          shader,
-          entry: "backward",
-          bind: ["x", "w", "dy", ["mask", activation === ACTIVATION.none ? "x" : "mask"], "dx", "dw", "db"],
-          constants: { LANES, TILES, INPUT_GROUPS, WEIGHT_GROUPS },
-          groups: spread(Math.max(1, INPUT_GROUPS + WEIGHT_GROUPS + BIAS_GROUPS)),
-        },
-      ],
-    };
-  },
+  kernels: linearBackwardKernels,
   // Before fusion: no mask. dx = dy w, dw = dyᵀ x, db = sum of dy, each of them linear in both factors.
   backward: ({ inputs: [x, w, dy, mask], grads: [gx, gw, gb], needs }) => {
     if (mask !== undefined) return [];

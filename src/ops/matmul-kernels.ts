@@ -50,35 +50,49 @@ export interface Product {
   readonly masked?: number;
 }
 
-export const PRODUCT_VARIANTS = ["quad", "registers", "slabs", "split"];
+export const PRODUCT_VARIANTS = ["quad", "registers", "slabs", "smallSlabs", "split"];
 
 interface Family {
   readonly shader: Shader;
   readonly entry: string;
+  /** Of y, that one workgroup computes. */
   readonly rows: number;
   readonly columns: number;
+  /** ks taken at once. */
+  readonly step: number;
   readonly LANES: number;
 }
 
-/** The kernel family that `env` asks for. */
-function familyOf({ software, subgroupSize, variant }: KernelEnv): Family {
-  const slabs = { shader: plainShader, entry: "slabs", rows: 64, columns: 64, LANES: 64 };
-  const quads = subgroupSize >= 4 && subgroupSize % 4 === 0;
-  if (variant === "slabs" || (!software && variant !== "quad" && variant !== "registers")) return slabs;
-  if (quads && variant !== "registers") {
+const SLABS: Family = { shader: plainShader, entry: "slabs", rows: 64, columns: 64, step: 16, LANES: 64 };
+const SMALL_SLABS: Family = { ...SLABS, entry: "smallSlabs", rows: 32, columns: 32, step: 32 };
+const REGISTERS: Family = { ...SLABS, entry: "registers", rows: 8, columns: 64, step: 4, LANES: 8 };
+
+/** True where the kernels that swap rows within quads run: lanes in step, four of them in every subgroup. */
+export function hasQuads({ subgroupSize }: KernelEnv): boolean {
+  return subgroupSize >= 4 && subgroupSize % 4 === 0;
+}
+
+/** The kernel family for `tiles` tiles of 64 x 64 of the output. */
+function familyOf(tiles: number, env: KernelEnv): Family {
+  const { software, subgroupSize, variant } = env;
+  if (variant === "slabs") return SLABS;
+  if (variant === "smallSlabs") return SMALL_SLABS;
+  if (variant === "registers" || (software && !hasQuads(env))) return REGISTERS;
+  if (software || (variant === "quad" && hasQuads(env))) {
     const LANES = subgroupSize;
-    return { shader: quadShader, entry: "quad", rows: 16, columns: 4 * LANES, LANES };
+    return { shader: quadShader, entry: "quad", rows: 16, columns: 4 * LANES, step: 4, LANES };
   }
-  return { shader: plainShader, entry: "registers", rows: 8, columns: 64, LANES: 8 };
+  // Too few large tiles leave most of a chip idle.
+  return tiles < 128 ? SMALL_SLABS : SLABS;
 }
 
 export function productKernels(product: Product, env: KernelEnv): KernelPlan {
-  const family = familyOf(env);
+  const batch = product.batch ?? SINGLE;
+  const family = familyOf(Math.ceil(product.M / 64) * Math.ceil(product.N / 64) * batch.BATCH, env);
   const covered = (m: number, n: number) =>
     Math.ceil(m / family.rows) * family.rows * Math.ceil(n / family.columns) * family.columns;
   // Computing yᵀ = Bᵀ Aᵀ may waste less at the edges; it writes single elements, so it has to be worth it.
   const turned = covered(product.N, product.M) < 0.9 * covered(product.M, product.N);
-  const batch = product.batch ?? SINGLE;
   const { M, N, K, A, B } = turned ? turn(product) : straight(product);
   const TILES_M = Math.ceil(M / family.rows);
   const TILES_N = Math.ceil(N / family.columns);
@@ -92,7 +106,7 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
     TRANSPOSE_B: B.transpose,
     A_COLUMNS: A.transpose ? M : K,
     B_COLUMNS: B.transpose ? K : N,
-    RAGGED: K % (family.entry === "slabs" ? 16 : 4) !== 0,
+    RAGGED: K % family.step !== 0,
     YM: turned ? 1 : N,
     YN: turned ? M : 1,
     BATCH: batch.BATCH,
@@ -128,14 +142,15 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
   });
   if (SPLITS === 1) return { kernels: [sums(product.y, after)] };
   const size = M * N * batch.BATCH;
+  const partial = `${product.y}Partial`;
   return {
-    scratch: { partial: SPLITS * size },
+    scratch: { [partial]: SPLITS * size },
     kernels: [
-      sums("partial", nothing),
+      sums(partial, nothing),
       {
         shader: plainShader,
         entry: "combine",
-        bind: ["partial", ...extras, ["y", product.y]],
+        bind: [["partial", partial], ...extras, ["y", product.y]],
         constants: { ...sizes, ...after },
         groups: spread(Math.ceil(size / 64)),
       },
@@ -161,7 +176,7 @@ function splitsOf(
   const least = software ? 512 : 128;
   const wanted = Math.min(Math.ceil(busy / groups), Math.floor(K / least));
   const parts = variant === "split" ? Math.max(2, wanted) : Math.max(1, wanted);
-  // Parts begin at multiples of 16, the step of the kernel with the longest one.
-  const CHUNK = Math.ceil(K / parts / 16) * 16;
+  // Parts begin at multiples of 32, the longest step of any kernel.
+  const CHUNK = Math.ceil(K / parts / 32) * 32;
   return { SPLITS: Math.ceil(K / CHUNK), CHUNK };
 }

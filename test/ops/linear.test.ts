@@ -5,6 +5,8 @@ import { CpuBackend } from "../../src/cpu/backend.ts";
 import { relu, sigmoid, tanh } from "../../src/ops/activation.ts";
 import { add, mul } from "../../src/ops/arithmetic.ts";
 import { linear } from "../../src/ops/linear.ts";
+import { LINEAR_BACKWARD_VARIANTS } from "../../src/ops/linear-kernels.ts";
+import { PRODUCT_VARIANTS } from "../../src/ops/matmul-kernels.ts";
 import { reshape } from "../../src/ops/reshape.ts";
 import { sum } from "../../src/ops/sum.ts";
 import { input, type Tensor } from "../../src/tensor.ts";
@@ -12,29 +14,34 @@ import { gpuBackend } from "../support/backend.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 import { checkGoldens } from "../support/golden.ts";
 
-const variants = [{}];
-
 const sizes: readonly (readonly [N: number, IN: number, OUT: number])[] = [
   [1, 1, 1],
   [1, 7, 3],
-  [8, 32, 16],
-  [7, 31, 15],
-  [9, 33, 17],
+  [16, 32, 16],
+  [17, 33, 15],
+  [9, 36, 17],
   [64, 84, 10],
-  [3, 130, 65],
-  [130, 5, 2],
+  [3, 130, 66],
 ];
 
-const withBias = sizes.map(
-  ([N, IN, OUT]): OpCase => ({
-    name: `[${N}, ${IN}] -> [${N}, ${OUT}]`,
-    inputs: [{ shape: [N, IN] }, { shape: [OUT, IN] }, { shape: [OUT] }],
-    build: (x, w, b) => linear(x!, w!, b),
-  }),
-);
 // Sums of up to 130 products of numbers up to 1 in float32: rounding grows with the length, not with the result.
 const tolerance = { atol: 1e-5 };
-checkOp("linear", withBias, { variants, ...tolerance });
+
+const layer = ([N, IN, OUT]: readonly [number, number, number]): OpCase => ({
+  name: `[${N}, ${IN}] -> [${N}, ${OUT}]`,
+  inputs: [{ shape: [N, IN] }, { shape: [OUT, IN] }, { shape: [OUT] }],
+  build: (x, w, b) => linear(x!, w!, b),
+});
+checkOp("linear", sizes.map(layer), tolerance);
+checkOp("linear", [layer([9, 66, 11]), layer([33, 32, 36])], {
+  variants: LINEAR_BACKWARD_VARIANTS.map((linearBackward, i) => ({
+    linearBackward,
+    linear: PRODUCT_VARIANTS[i] as string,
+  })),
+  ...tolerance,
+});
+// Long enough for the planner to split the sum over the batch.
+checkOp("linear", [layer([2051, 5, 3])], { atol: 3e-5 });
 
 checkOp(
   "linear, what is needed",
@@ -66,25 +73,33 @@ checkOp(
       build: (x, w, b) => linear(x!, w!, b),
     },
   ],
-  { variants, ...tolerance },
+  tolerance,
 );
 
 const activations = { relu, sigmoid, tanh };
 for (const [name, activation] of Object.entries(activations)) {
-  const cases = sizes.map(
-    ([N, IN, OUT]): OpCase => ({
-      name: `two layers, [${N}, ${IN}] -> ${OUT} -> 3`,
-      inputs: [
-        { shape: [N, IN] },
-        { shape: [OUT, IN] },
-        { shape: [OUT] },
-        { shape: [3, OUT] },
-        { shape: [3], range: [0, 1] },
-      ],
-      build: (x, w, b, w2, b2) => activation(linear(activation(linear(x!, w!, b)), w2!, b2)),
-    }),
-  );
-  checkOp(`linear with ${name} fused`, cases, { variants, fuse: true, ...tolerance });
+  const twoLayers = ([N, IN, OUT]: readonly [number, number, number]): OpCase => ({
+    name: `two layers, [${N}, ${IN}] -> ${OUT} -> 3`,
+    inputs: [
+      { shape: [N, IN] },
+      { shape: [OUT, IN] },
+      { shape: [OUT] },
+      { shape: [3, OUT] },
+      { shape: [3], range: [0, 1] },
+    ],
+    build: (x, w, b, w2, b2) => activation(linear(activation(linear(x!, w!, b)), w2!, b2)),
+  });
+  const title = `linear with ${name} fused`;
+  checkOp(title, [twoLayers([17, 9, 18]), twoLayers([5, 6, 20])], { fuse: true, ...tolerance });
+  checkOp(title, [twoLayers([17, 9, 18])], {
+    fuse: true,
+    numeric: false,
+    variants: LINEAR_BACKWARD_VARIANTS.map((linearBackward, i) => ({
+      linearBackward,
+      linear: PRODUCT_VARIANTS[i + 1] as string,
+    })),
+    ...tolerance,
+  });
 }
 
 describe("fusion", () => {
@@ -153,7 +168,7 @@ it("second derivatives agree with float64 differences", async () => {
   }
 });
 
-checkGoldens("linear", { linear: ({ x, weight, bias }) => linear(x!, weight!, bias) }, { variants });
+checkGoldens("linear", { linear: ({ x, weight, bias }) => linear(x!, weight!, bias) }, tolerance);
 
 describe("linear refuses", () => {
   it("sizes that disagree", () => {
