@@ -33,3 +33,24 @@ export function flatten(x: Tensor, startAxis = 1): Tensor {
   const lead = x.shape.slice(0, startAxis);
   return reshape(x, [...lead, sizeOf(x.shape.slice(startAxis))]);
 }
+
+/** `x` without its axes of 1, or without those of `axes`, which must be 1: torch.squeeze, but that it throws ShapeError. */
+export function squeeze(x: Tensor, axes?: number | readonly number[]): Tensor {
+  const list = axes === undefined ? undefined : typeof axes === "number" ? [axes] : axes;
+  const dropped = list?.map((axis) => (axis < 0 ? axis + x.rank : axis));
+  if (dropped?.some((axis) => x.shape[axis] !== 1)) {
+    throw shapeError("squeeze", `axes ${formatShape(list ?? [])} must exist and be 1`, [x]);
+  }
+  return reshape(
+    x,
+    x.shape.filter((d, axis) => (dropped === undefined ? d !== 1 : !dropped.includes(axis))),
+  );
+}
+
+/** `x` with a new axis of 1 at `axis`, counted from the end if negative: torch.unsqueeze. Throws ShapeError. */
+export function expandDims(x: Tensor, axis: number): Tensor {
+  if (!Number.isInteger(axis) || axis < -x.rank - 1 || axis > x.rank) {
+    throw shapeError("expandDims", `axis ${axis} is not in ${-x.rank - 1} … ${x.rank}`, [x]);
+  }
+  return reshape(x, x.shape.toSpliced(axis < 0 ? axis + x.rank + 1 : axis, 0, 1));
+}

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
 import { CpuBackend } from "../../src/cpu/backend.ts";
 import { mul } from "../../src/ops/arithmetic.ts";
-import { flatten, reshape } from "../../src/ops/reshape.ts";
+import { expandDims, flatten, reshape, squeeze } from "../../src/ops/reshape.ts";
 import { sum } from "../../src/ops/sum.ts";
 import { constant, input, parameter } from "../../src/tensor.ts";
 import { gpuBackend } from "../support/backend.ts";
@@ -72,4 +72,21 @@ it("refuses other numbers of elements, two unknown axes, and axes that are no si
   expect(() => reshape(x, [-1, -1])).toThrow(/reshape: only one axis may be -1, got \[-1, -1\]/);
   expect(() => reshape(x, [4, -1])).toThrow(/reshape: every axis must be a whole number of at least 1/);
   expect(() => reshape(x, [0, -1])).toThrow(/reshape: every axis must be a whole number of at least 1/);
+});
+
+it("squeeze and expandDims drop and add axes of 1", () => {
+  const x = input([1, 2, 1, 3]);
+  expect(squeeze(x).shape).toEqual([2, 3]);
+  expect(squeeze(x, 0).shape).toEqual([2, 1, 3]);
+  expect(squeeze(x, [0, -2]).shape).toEqual([2, 3]);
+  expect([0, 2, 4, -1, -5].map((axis) => expandDims(x, axis).shape)).toEqual([
+    [1, 1, 2, 1, 3],
+    [1, 2, 1, 1, 3],
+    [1, 2, 1, 3, 1],
+    [1, 2, 1, 3, 1],
+    [1, 1, 2, 1, 3],
+  ]);
+  expect(() => squeeze(x, 1)).toThrow(/squeeze: axes \[1\] must exist and be 1, got f32\[1, 2, 1, 3\]/);
+  expect(() => squeeze(x, 4)).toThrow(/squeeze: axes \[4\] must exist and be 1/);
+  expect(() => expandDims(x, 5)).toThrow(/expandDims: axis 5 is not in -5 … 4/);
 });
