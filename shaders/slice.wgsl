@@ -37,14 +37,14 @@ fn place(e: u32) -> u32 {
 
 @compute @workgroup_size(64)
 fn readRegion(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
+              @builtin(local_invocation_index) lane: u32) {
   let first = (wg.y * n.x + wg.x) * 256u + lane;
   for (var e = first; e < min(first + 256u, COUNT); e += 64u) { y[e] = x[place(e)]; }
 }
 
 @compute @workgroup_size(64)
 fn writeRegion(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-          @builtin(local_invocation_index) lane: u32) {
+               @builtin(local_invocation_index) lane: u32) {
   let first = (wg.y * n.x + wg.x) * 256u + lane;
   for (var e = first; e < min(first + 256u, COUNT); e += 64u) { y[place(e)] = x[e]; }
 }

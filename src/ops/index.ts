@@ -26,6 +26,7 @@ export {
   type NllOptions,
 } from "./class-loss.ts";
 export { eq, ge, gt, le, lt, maximum, minimum, ne, where } from "./compare.ts";
+export { concat, split, stack } from "./concat.ts";
 export { conv2d } from "./conv2d.ts";
 export { copy, expand } from "./copy.ts";
 export { crossEntropy, nll } from "./cross-entropy.ts";
@@ -43,6 +44,7 @@ export {
   smoothL1,
 } from "./element-losses.ts";
 export { fill, ones, zeros } from "./fill.ts";
+export { embedding, gather, oneHot, scatterAdd, take } from "./gather.ts";
 export { gatherBatch, sampleOrder, stepsPerEpoch } from "./gather-batch.ts";
 export { linear } from "./linear.ts";
 export type { LossOptions, Reduction } from "./loss-reduction.ts";
@@ -68,12 +70,16 @@ export {
 export { matmul } from "./matmul.ts";
 export { type NormOptions, norm } from "./norm.ts";
 export { pack } from "./pack.ts";
+export { type PadOptions, pad } from "./pad.ts";
 export { avgPool2d, maxPool2d, maxPool2dWithIndices } from "./pool.ts";
 export { bernoulli, dropout, normal, RandomSource, uniform } from "./random.ts";
 export { record, recordedSteps } from "./record.ts";
 export { logSumExp, max, min, prod, std, type VarianceOptions, variance } from "./reduce.ts";
-export { flatten, reshape } from "./reshape.ts";
+export { expandDims, flatten, reshape, squeeze } from "./reshape.ts";
 export { sgdUpdate } from "./sgd.ts";
+export { flip, slice } from "./slice.ts";
 export { logSoftmax, softmax } from "./softmax.ts";
 export { mean, sum } from "./sum.ts";
+export { repeat, tile } from "./tile.ts";
 export { permute, transpose } from "./transpose.ts";
+export { tril, triu } from "./triangle.ts";
