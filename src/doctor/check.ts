@@ -45,4 +45,9 @@ export interface Check extends Tolerance {
   readonly fused?: true;
   /** Set to false where forcing a kernel would undo the fusion. Default: the planner's choice, then every variant. */
   readonly force?: false;
+  /**
+   * How many cases, from the first, each forced kernel goes through on a software adapter. Such an adapter takes seconds
+   * to compile a kernel with barriers, for every shape anew. Default all.
+   */
+  readonly forcedOnSoftware?: number;
 }

@@ -5,11 +5,13 @@
 import type { Backend } from "../backend.ts";
 import { ValueError } from "../errors.ts";
 import { convolutionChecks } from "./cases/convolution.ts";
+import { layoutChecks } from "./cases/layout.ts";
 import { lossChecks } from "./cases/losses.ts";
 import { mathChecks } from "./cases/math.ts";
 import { pointwiseChecks } from "./cases/pointwise.ts";
 import { productChecks } from "./cases/products.ts";
 import { randomChecks } from "./cases/random.ts";
+import { reductionChecks } from "./cases/reductions.ts";
 import { trainingChecks } from "./cases/training.ts";
 import { type DoctorResult, runCheck } from "./run-check.ts";
 import { runWholeSteps, WHOLE_STEPS } from "./whole-step.ts";
@@ -19,6 +21,8 @@ export type { DoctorResult } from "./run-check.ts";
 const checks = [
   ...pointwiseChecks,
   ...mathChecks,
+  ...layoutChecks,
+  ...reductionChecks,
   ...productChecks,
   ...convolutionChecks,
   ...lossChecks,

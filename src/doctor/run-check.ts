@@ -51,9 +51,12 @@ export async function runCheck(
   await reference.close();
   let since = begun;
   for (const { name, variants } of passes(check, built)) {
-    const { worst, failures } = await runPass(backend, check, built, variants);
+    const forced = Object.keys(variants).length > 0;
+    const some = forced && backend.software ? built.slice(0, check.forcedOnSoftware) : built;
+    if (some.length === 0) continue;
+    const { worst, failures } = await runPass(backend, check, some, variants);
     const now = performance.now();
-    const counts = { cases: built.length, worst, ok: failures.length === 0, milliseconds: now - since };
+    const counts = { cases: some.length, worst, ok: failures.length === 0, milliseconds: now - since };
     since = now;
     await onResult({ op: check.op, variant: name, ...counts, failures });
   }

@@ -1,12 +1,12 @@
-/** What comes after the last layer: softmax, the winning class, losses. */
-import { argmax } from "../../ops/argmax.ts";
+/** What comes after the last layer: softmax and losses. */
 import { type ClassLoss, multiMargin } from "../../ops/class-loss.ts";
 import { crossEntropy, nll } from "../../ops/cross-entropy.ts";
 import { hinge, huber, klDiv, l1, smoothL1 } from "../../ops/element-losses.ts";
 import { bce, bceWithLogits, mse } from "../../ops/losses.ts";
 import { logSoftmax, softmax } from "../../ops/softmax.ts";
-import { constant, type Shape, type Tensor } from "../../tensor.ts";
+import { constant, type Tensor } from "../../tensor.ts";
 import type { Case, Check } from "../check.ts";
+import { alongLines } from "./reductions.ts";
 
 /** [rows, classes] */
 const batches: readonly (readonly [N: number, C: number])[] = [
@@ -76,29 +76,9 @@ const itemLoss = (
   ],
 });
 
-const lines: readonly (readonly [Shape, axis: number])[] = [
-  [[1], 0],
-  [[2, 3, 5], 1],
-  [[65, 10], 1],
-  [[3, 17, 65], 1],
-  [[4, 1030], -1],
-];
-
-const alongLines = (op: string, apply: (x: Tensor, axis: number) => Tensor): Check => ({
-  op,
-  cases: lines.map(
-    ([shape, axis]): Case => ({
-      name: `[${shape}] along ${axis}`,
-      leaves: [{ shape, range: [-3, 3] }],
-      build: (x) => apply(x!, axis),
-    }),
-  ),
-});
-
 export const lossChecks: readonly Check[] = [
   alongLines("softmax", softmax),
   alongLines("logSoftmax", logSoftmax),
-  alongLines("argmax", argmax),
   classLoss("crossEntropy", crossEntropy),
   classLoss("crossEntropy with options", (logits, labels, weights) =>
     crossEntropy(logits, labels, {

@@ -1,38 +1,9 @@
-/** Sums, matrix products and linear layers. */
+/** Matrix products and linear layers. */
 import { relu, sigmoid, tanh } from "../../ops/activation.ts";
 import { linear } from "../../ops/linear.ts";
 import { matmul } from "../../ops/matmul.ts";
-import { mean, sum } from "../../ops/sum.ts";
 import type { Shape } from "../../tensor.ts";
 import type { Case, Check } from "../check.ts";
-
-const reductions: readonly (readonly [Shape, readonly number[]])[] = [
-  [[1], [0]],
-  [[7, 5], [1]],
-  [[7, 5], [0]],
-  [
-    [3, 4, 5, 6],
-    [0, 2],
-  ],
-  [[4099], [0]],
-  [
-    [33, 65],
-    [0, 1],
-  ],
-];
-
-const reducing = (op: string, apply: typeof sum): Check => ({
-  op,
-  // Thousands of terms up to 1, added in float32.
-  atol: 1e-5,
-  cases: reductions.map(
-    ([shape, axes]): Case => ({
-      name: `[${shape}] over ${axes}`,
-      leaves: [{ shape }],
-      build: (x) => apply(x!, { axes }),
-    }),
-  ),
-});
 
 /** Few: a matrix product's kernels are the slowest to compile, and each shape is compiled by itself. */
 const matrices: readonly (readonly [a: Shape, b: Shape, transposeA?: boolean, transposeB?: boolean])[] = [
@@ -59,11 +30,11 @@ const layerLeaves = (N: number, IN: number, OUT: number) => [
 // Sums of up to 130 products of numbers up to 1.
 const atol = 1e-5;
 
-/** Every kernel is forced with relu only: the others differ in one expression. */
+/** Kernels are forced with relu only, the others differing in one expression, and not where they are slow to compile. */
 const twoLayers = (op: string, activation: typeof relu): Check => ({
   op,
   fused: true,
-  ...(activation === relu ? {} : { force: false }),
+  ...(activation === relu ? { forcedOnSoftware: 0 } : { force: false }),
   // WGSL lets tanh be off by 1e-5.
   atol: activation === tanh ? 1e-4 : atol,
   cases: layers.slice(0, 1).map(
@@ -76,11 +47,10 @@ const twoLayers = (op: string, activation: typeof relu): Check => ({
 });
 
 export const productChecks: readonly Check[] = [
-  reducing("sum", sum),
-  reducing("mean", mean),
   {
     op: "matmul",
     atol,
+    forcedOnSoftware: 1,
     cases: matrices.map(
       ([a, b, transposeA = false, transposeB = false]): Case => ({
         name: `[${a}]${transposeA ? " transposed" : ""} by [${b}]${transposeB ? " transposed" : ""}`,
@@ -92,6 +62,7 @@ export const productChecks: readonly Check[] = [
   {
     op: "linear",
     atol,
+    forcedOnSoftware: 1,
     cases: [
       ...layers.map(
         ([N, IN, OUT]): Case => ({

@@ -15,7 +15,7 @@ export class TrainingBar {
     const { epoch, step, stepsPerEpoch } = progress;
     if (process.stdout.isTTY) {
       const payload = { epoch, epochs, words: words(progress) };
-      this.#bar ??= this.#open(stepsPerEpoch, payload);
+      this.#bar ??= this.#open(stepsPerEpoch, step, payload);
       this.#bar.update(step, payload);
     } else if (step < stepsPerEpoch && performance.now() - this.#plain > PLAIN_EVERY_MS) {
       this.#plain = performance.now();
@@ -35,7 +35,7 @@ export class TrainingBar {
   // cli-progress turns line wrapping off while it draws, which an exit in between must not leave behind.
   readonly #onExit = () => this.#bar?.stop();
 
-  #open(total: number, payload: object): SingleBar {
+  #open(total: number, step: number, payload: object): SingleBar {
     const bar = new SingleBar({
       stream: process.stdout,
       format: "Epoch {epoch}/{epochs} [{bar}] {percentage} %  {words}",
@@ -43,7 +43,7 @@ export class TrainingBar {
       clearOnComplete: true,
     });
     process.on("exit", this.#onExit);
-    bar.start(total, 0, payload);
+    bar.start(total, step, payload);
     return bar;
   }
 }
