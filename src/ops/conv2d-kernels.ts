@@ -1,84 +1,219 @@
-/** Which kernels a convolution runs as: `direct` reads its operands in place, `im2col` lays out a matrix of columns. */
+/**
+ * Which kernels a convolution runs as. `quad`, `registers` and `slabs` are the tiles of matmul over operands read in
+ * place; `im2col` lays out a matrix of columns first; `direct` sums output by output, for groups too small for tiles.
+ */
 import direct from "../../shaders/conv2d.wgsl?raw";
+import forward from "../../shaders/conv2d-forward.wgsl?raw";
+import gradients from "../../shaders/conv2d-gradients.wgsl?raw";
+import input from "../../shaders/conv2d-input.wgsl?raw";
+import places from "../../shaders/conv2d-places.wgsl?raw";
+import weight from "../../shaders/conv2d-weight.wgsl?raw";
 import columns from "../../shaders/im2col.wgsl?raw";
+import plain from "../../shaders/matmul.wgsl?raw";
+import quad from "../../shaders/matmul-quad.wgsl?raw";
 import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import type { ConvConstants } from "./conv-geometry.ts";
 
+export const CONV_VARIANTS = ["quad", "registers", "slabs", "direct", "im2col"];
+
 const conv2d = new Shader("conv2d.wgsl", direct);
 const im2col = new Shader("im2col.wgsl", columns);
 
-/** Outputs of a matrix product that one workgroup of im2col.wgsl covers, each way. */
-const TILE = 32;
+/** The tiles of matmul with these operands. */
+export function tiled(name: string, ...operands: readonly string[]) {
+  const join = (tiles: string) => [tiles, ...operands].join("\n");
+  return { quad: new Shader(`${name}-quad`, join(quad)), plain: new Shader(name, join(plain)) };
+}
+
+const forwardTiles = tiled("conv2d-forward.wgsl", forward, places);
+const inputTiles = tiled("conv2d-input.wgsl", input);
+const weightTiles = tiled("conv2d-weight.wgsl", weight, gradients);
+
+/** A product of `rows` x `depth` by `depth` x `columns` for each of `count` groups and parts. */
+export interface TileJob {
+  readonly tiles: ReturnType<typeof tiled>;
+  readonly rows: number;
+  readonly columns: number;
+  readonly depth: number;
+  readonly count: number;
+  /** Four columns of the result may be written as one. */
+  readonly vector: boolean;
+  readonly TRANSPOSE_A: boolean;
+  readonly TRANSPOSE_B: boolean;
+  readonly bind: Kernel["bind"];
+  readonly constants?: Kernel["constants"];
+}
+
+interface Family {
+  readonly entry: "quad" | "registers" | "slabs";
+  readonly rows: number;
+  readonly columns: number;
+  readonly step: number;
+  readonly LANES: number;
+}
+
+function familyOf({ software, subgroupSize, variant }: KernelEnv): Family {
+  if (variant === "slabs" || (!software && variant !== "quad" && variant !== "registers")) {
+    return { entry: "slabs", rows: 64, columns: 64, step: 16, LANES: 64 };
+  }
+  if (subgroupSize >= 4 && subgroupSize % 4 === 0 && variant !== "registers") {
+    return { entry: "quad", rows: 16, columns: 4 * subgroupSize, step: 4, LANES: subgroupSize };
+  }
+  return { entry: "registers", rows: 8, columns: 64, step: 4, LANES: 8 };
+}
+
+/** The kernel that does `job`. */
+export function tileKernel(job: TileJob, env: KernelEnv): Kernel {
+  const family = familyOf(env);
+  const TILES_M = Math.ceil(job.rows / family.rows);
+  const TILES_N = Math.ceil(job.columns / family.columns);
+  return {
+    shader: family.entry === "quad" ? job.tiles.quad : job.tiles.plain,
+    entry: job.vector ? `${family.entry}Vector` : family.entry,
+    bind: job.bind,
+    constants: {
+      ...job.constants,
+      TILES_M,
+      TILES_N,
+      LANES: family.LANES,
+      RAGGED: job.depth % family.step !== 0,
+      TRANSPOSE_A: job.TRANSPOSE_A,
+      TRANSPOSE_B: job.TRANSPOSE_B,
+    },
+    groups: spread(TILES_M * TILES_N * job.count),
+  };
+}
+
+/** How many parts a sum over `places` is cut into so that `job`'s tiles keep the adapter busy. */
+export function partsOf(
+  job: Pick<TileJob, "rows" | "columns">,
+  count: number,
+  places: number,
+  env: KernelEnv,
+) {
+  const family = familyOf(env);
+  const tiles = Math.ceil(job.rows / family.rows) * Math.ceil(job.columns / family.columns) * count;
+  const wanted = Math.min(Math.ceil((env.software ? 64 : 512) / tiles), Math.ceil(places / 256));
+  const CHUNK = Math.ceil(places / Math.max(1, wanted) / 16) * 16;
+  return { PARTS: Math.ceil(places / CHUNK), CHUNK };
+}
+
+/** The variant that is forced, else the one for this shape: tiles would be mostly empty for a channel or two per group. */
+function variantOf(rows: number, { variant }: KernelEnv): string {
+  if (variant === "direct" || variant === "im2col") return variant;
+  return variant === undefined && rows < 4 ? "direct" : "tiles";
+}
 
 export function forwardKernels(c: ConvConstants, env: KernelEnv): KernelPlan {
-  if (env.variant === "im2col") {
-    return {
-      scratch: { col: columnWords(c) },
-      kernels: [
-        columnKernel(c),
-        {
-          shader: im2col,
-          entry: "forward",
-          bind: [["columns", "col"], "w", "b", "y"],
-          groups: [Math.ceil((c.OH * c.OW) / TILE), Math.ceil(c.OG / TILE), c.N * c.GROUPS],
-        },
-      ],
+  const variant = variantOf(c.OG, env);
+  if (variant === "im2col") {
+    const product: Kernel = {
+      shader: im2col,
+      entry: "forward",
+      bind: [["columns", "col"], "w", "b", "y"],
+      groups: [Math.ceil((c.OH * c.OW) / TILE), Math.ceil(c.OG / TILE), c.N * c.GROUPS],
     };
+    return { scratch: { col: columnWords(c) }, kernels: [columnKernel(c), product] };
   }
-  const groups = spread(Math.ceil((c.N * c.O * c.OH * c.OW) / 64));
-  return { kernels: [{ shader: conv2d, entry: "forward", bind: ["x", "w", "b", "y"], groups }] };
+  if (variant === "direct") {
+    const groups = spread(Math.ceil((c.N * c.O * c.OH * c.OW) / 64));
+    return { kernels: [{ shader: conv2d, entry: "forward", bind: ["x", "w", "b", "y"], groups }] };
+  }
+  const vector = (c.OH * c.OW) % 4 === 0;
+  const job: TileJob = {
+    tiles: forwardTiles,
+    rows: c.OG,
+    columns: c.N * c.OH * c.OW,
+    depth: c.CG * c.KH * c.KW,
+    count: c.GROUPS,
+    vector,
+    TRANSPOSE_A: false,
+    TRANSPOSE_B: false,
+    // A kernel must bind what it may read: without a bias it binds w again and does not look.
+    bind: ["x", "w", ["w4", "w"], c.BIAS ? "b" : ["b", "w"], vector ? ["y4", "y"] : "y"],
+  };
+  return { kernels: [tileKernel(job, env)] };
 }
 
 export function backwardInputKernels(c: ConvConstants, env: KernelEnv): KernelPlan {
+  const variant = variantOf(c.CG, env);
   const pixels = spread(Math.ceil((c.N * c.C * c.H * c.W) / 64));
-  if (env.variant === "im2col") {
-    return {
-      scratch: { col: columnWords(c) },
-      kernels: [
-        {
-          shader: im2col,
-          entry: "backwardColumns",
-          bind: ["dy", "w", ["dcol", "col"]],
-          groups: [Math.ceil((c.OH * c.OW) / TILE), Math.ceil((c.CG * c.KH * c.KW) / TILE), c.N * c.GROUPS],
-        },
-        { shader: im2col, entry: "col2im", bind: [["columns", "col"], "dx"], groups: pixels },
-      ],
+  if (variant === "im2col") {
+    const product: Kernel = {
+      shader: im2col,
+      entry: "backwardColumns",
+      bind: ["dy", "w", ["dcol", "col"]],
+      groups: [Math.ceil((c.OH * c.OW) / TILE), Math.ceil((c.CG * c.KH * c.KW) / TILE), c.N * c.GROUPS],
     };
+    const sum: Kernel = { shader: im2col, entry: "col2im", bind: [["columns", "col"], "dx"], groups: pixels };
+    return { scratch: { col: columnWords(c) }, kernels: [product, sum] };
   }
-  return { kernels: [{ shader: conv2d, entry: "backwardInput", bind: ["dy", "w", "dx"], groups: pixels }] };
+  if (variant === "direct") {
+    return { kernels: [{ shader: conv2d, entry: "backwardInput", bind: ["dy", "w", "dx"], groups: pixels }] };
+  }
+  const vector = (c.H * c.W) % 4 === 0;
+  const job: TileJob = {
+    tiles: inputTiles,
+    rows: c.CG,
+    columns: c.N * c.H * c.W,
+    depth: c.OG * c.KH * c.KW,
+    count: c.GROUPS,
+    vector,
+    TRANSPOSE_A: true,
+    TRANSPOSE_B: false,
+    bind: ["dy", "w", vector ? ["dx4", "dx"] : "dx"],
+  };
+  return { kernels: [tileKernel(job, env)] };
 }
 
 export function backwardWeightKernels(c: ConvConstants, env: KernelEnv): KernelPlan {
+  const variant = variantOf(c.OG, env);
   const count = c.O * c.CG * c.KH * c.KW + c.O;
+  if (variant === "tiles") {
+    const PLACES = c.N * c.OH * c.OW;
+    const size = { rows: c.OG, columns: c.CG * c.KH * c.KW + 1 };
+    const parts = partsOf(size, c.GROUPS, PLACES, env);
+    const job: TileJob = {
+      ...size,
+      tiles: weightTiles,
+      depth: PLACES,
+      count: c.GROUPS * parts.PARTS,
+      vector: false,
+      TRANSPOSE_A: false,
+      TRANSPOSE_B: true,
+      bind: ["x", "dy", ["dy4", "dy"], "partial"],
+      constants: { ...parts, PLACES },
+    };
+    return {
+      scratch: { partial: parts.PARTS * count },
+      kernels: [tileKernel(job, env), combineParts(c, parts.PARTS)],
+    };
+  }
   const CHUNK = Math.ceil(c.N / 16);
   const PARTS = Math.ceil(c.N / CHUNK);
   const constants = { PARTS, CHUNK };
-  const combine = combineParts(c, PARTS);
-  if (env.variant === "im2col") {
+  if (variant === "im2col") {
+    const product: Kernel = {
+      shader: im2col,
+      entry: "backwardWeight",
+      bind: [["columns", "col"], ["g", "dy"], "partial"],
+      constants,
+      groups: [Math.ceil((c.CG * c.KH * c.KW) / TILE), Math.ceil(c.OG / TILE), c.GROUPS * PARTS],
+    };
     return {
       scratch: { col: columnWords(c), partial: PARTS * count },
-      kernels: [
-        columnKernel(c),
-        {
-          shader: im2col,
-          entry: "backwardWeight",
-          bind: [["columns", "col"], ["g", "dy"], "partial"],
-          constants,
-          groups: [Math.ceil((c.CG * c.KH * c.KW) / TILE), Math.ceil(c.OG / TILE), c.GROUPS * PARTS],
-        },
-        combine,
-      ],
+      kernels: [columnKernel(c), product, combineParts(c, PARTS)],
     };
   }
-  const first = {
+  const first: Kernel = {
     shader: conv2d,
     entry: "backwardWeight",
-    bind: ["x", ["g", "dy"], "partial"] as const,
+    bind: ["x", ["g", "dy"], "partial"],
     constants,
     groups: spread(Math.ceil((count * PARTS) / 64)),
   };
-  return { scratch: { partial: PARTS * count }, kernels: [first, combine] };
+  return { scratch: { partial: PARTS * count }, kernels: [first, combineParts(c, PARTS)] };
 }
 
 /** The second stage of a weight gradient: adds `partial` [PARTS, weights, biases] in order of the parts. */
@@ -92,11 +227,14 @@ export function combineParts(c: ConvConstants, PARTS: number): Kernel {
   };
 }
 
+/** Outputs of a matrix product that one workgroup of im2col.wgsl covers, each way. */
+const TILE = 32;
+
 function columnWords(c: ConvConstants): number {
   return c.N * c.C * c.KH * c.KW * c.OH * c.OW;
 }
 
-function columnKernel(c: ConvConstants) {
+function columnKernel(c: ConvConstants): Kernel {
   const groups = spread(Math.ceil(columnWords(c) / 64));
   return { shader: im2col, entry: "im2col", bind: ["x", "col"], groups };
 }

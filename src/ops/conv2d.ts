@@ -11,12 +11,15 @@ import {
   convAttrs,
   convConstants,
 } from "./conv-geometry.ts";
-import { backwardInputKernels, backwardWeightKernels, forwardKernels } from "./conv2d-kernels.ts";
+import {
+  backwardInputKernels,
+  backwardWeightKernels,
+  CONV_VARIANTS,
+  forwardKernels,
+} from "./conv2d-kernels.ts";
 import { fill } from "./fill.ts";
 
 export type { Conv2dOptions } from "./conv-geometry.ts";
-
-const variants = ["direct", "im2col"] as const;
 
 /** Attributes of the input gradient: x's height and width do not follow from the others. */
 type InputAttrs = ConvAttrs & { readonly H: number; readonly W: number };
@@ -27,7 +30,7 @@ export const conv2dOp: DefinedOp<ConvAttrs> = defineOp({
   name: "conv2d",
   args: ["x", "w", "b"],
   results: ["y"],
-  variants,
+  variants: CONV_VARIANTS,
   plan([x, w, b], attrs: ConvAttrs) {
     const xs = expectSpec("conv2d", "input", x, 4).shape;
     const ws = expectSpec("conv2d", "weight", w, 4).shape;
@@ -64,7 +67,7 @@ export const conv2dBackwardInputOp: DefinedOp<InputAttrs> = defineOp({
   name: "conv2dBackwardInput",
   args: ["w", "dy"],
   results: ["dx"],
-  variants,
+  variants: CONV_VARIANTS,
   plan([w, dy], attrs: InputAttrs) {
     const name = "conv2dBackwardInput";
     const ws = expectSpec(name, "weight", w, 4).shape;
@@ -99,7 +102,7 @@ export const conv2dBackwardWeightOp: DefinedOp<WeightAttrs> = defineOp({
   name: "conv2dBackwardWeight",
   args: ["x", "dy"],
   results: ["dw", "db"],
-  variants,
+  variants: CONV_VARIANTS,
   plan([x, dy], attrs: WeightAttrs) {
     const name = "conv2dBackwardWeight";
     const xs = expectSpec(name, "input", x, 4).shape;

@@ -12,7 +12,7 @@ import { checkOp } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";
 import { listFixtures, readFixture, readJsonFixture } from "../support/fixtures.ts";
 
-const all = ["direct", "im2col"].map((v) => ({
+const all = ["quad", "registers", "slabs", "direct", "im2col"].map((v) => ({
   conv2d: v,
   conv2dBackwardInput: v,
   conv2dBackwardWeight: v,

@@ -1,0 +1,98 @@
+// y = w * x as a matrix product that never lays out its columns: A is w, OG channels x CG KH KW taps, B has one column per
+// place of y and one row per tap, read from x in place. Goes with the tiles of matmul-quad.wgsl or matmul.wgsl and with
+// a file that says where places are and what becomes of the sums: conv2d-places.wgsl or conv-block-places.wgsl.
+// x [N, C, H, W], w [O, CG, KH, KW]; group g has CG of the C and OG of the O channels.
+
+override C: u32;
+override H: u32;
+override W: u32;
+override CG: u32;
+override OG: u32;
+override KH: u32;
+override KW: u32;
+override strideY: u32;
+override strideX: u32;
+override padTop: u32;
+override padLeft: u32;
+override dilationY: u32;
+override dilationX: u32;
+override GROUPS: u32;
+override TILES_M: u32;
+override TILES_N: u32;
+override RAGGED: bool;       // the last step along the taps goes over the edge
+override TRANSPOSE_A: bool;  // false: taps lie side by side
+override TRANSPOSE_B: bool;  // false: so do places
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read> w4: array<vec4<f32>>;
+
+const STEPS = vec4<u32>(0u, 1u, 2u, 3u);
+
+struct Part {
+  z: u32,  // group of channels
+  tileM: u32,
+  tileN: u32,
+  first: u32,
+  last: u32,
+  y: u32,  // the group's first channel of y
+}
+
+fn partOf(g: u32) -> Part {
+  let tile = g % (TILES_M * TILES_N);
+  let z = g / (TILES_M * TILES_N);
+  // Workgroups beyond the last get a tile below the last row, which writes nothing.
+  let tileM = select(tile / TILES_N, TILES_M, z >= GROUPS);
+  return Part(min(z, GROUPS - 1u), tileM, tile % TILES_N, 0u, CG * KH * KW, z * OG);
+}
+
+// Where channels m … m + 3 begin in w; those over the edge are the last one again.
+fn aStart(z: u32, m: u32) -> vec4<u32> {
+  return (z * OG + min(m + STEPS, vec4(OG - 1u))) * (CG * KH * KW);
+}
+
+// One channel per column, over taps k … k + 3; taps over the edge are zero.
+fn aBlock(start: vec4<u32>, k: u32) -> mat4x4<f32> {
+  let K = CG * KH * KW;
+  if (K % 4u == 0u) {
+    let at = (start + k) / 4u;
+    if (RAGGED & (k >= K)) { return mat4x4<f32>(); }
+    return mat4x4(w4[at.x], w4[at.y], w4[at.z], w4[at.w]);
+  }
+  let taps = min(k + STEPS, vec4(K - 1u));
+  let inside = k + STEPS < vec4(K);
+  return mat4x4(aColumn(start.x + taps, inside), aColumn(start.y + taps, inside),
+                aColumn(start.z + taps, inside), aColumn(start.w + taps, inside));
+}
+
+fn aColumn(at: vec4<u32>, inside: vec4<bool>) -> vec4<f32> {
+  return select(vec4<f32>(), vec4(w[at.x], w[at.y], w[at.z], w[at.w]), inside);
+}
+
+// Of four places of y: the image's first element in x, and the pixel under the kernel's first tap.
+struct Columns {
+  image: vec4<u32>,
+  top: vec4<u32>,
+  left: vec4<u32>,
+}
+
+fn bStart(z: u32, n: u32) -> Columns {
+  let p = placesOf(n);
+  return Columns((p.image * C + z * CG) * (H * W), p.row * strideY - padTop, p.column * strideX - padLeft);
+}
+
+// One tap per column, over four places. Taps over the edge are the last one again.
+fn bBlock(start: Columns, k: u32) -> mat4x4<f32> {
+  return mat4x4(pixels(start, k), pixels(start, k + 1u), pixels(start, k + 2u), pixels(start, k + 3u));
+}
+
+fn pixels(start: Columns, k: u32) -> vec4<f32> {
+  let tap = min(k, CG * KH * KW - 1u);
+  let c = tap / (KH * KW);
+  let r = tap % (KH * KW);
+  // Above or left of the input the unsigned sum has wrapped round to something huge.
+  let row = start.top + r / KW * dilationY;
+  let column = start.left + r % KW * dilationX;
+  let at = start.image + (c * H + row) * W + column;
+  return select(vec4<f32>(), vec4(x[at.x], x[at.y], x[at.z], x[at.w]), (row < vec4(H)) & (column < vec4(W)));
+}

@@ -1,0 +1,112 @@
+// dx = w^T * dy as a matrix product that never lays out its columns: A is w turned, CG channels x KH KW OG taps, B has one
+// column per pixel of x and one row per tap (ky, kx, o), read from dy in place. Goes with the tiles of matmul-quad.wgsl
+// or matmul.wgsl. x [N, C, H, W], w [O, CG, KH, KW], dy [N, O, OH, OW].
+
+override N: u32;
+override C: u32;
+override H: u32;
+override W: u32;
+override O: u32;
+override CG: u32;
+override OG: u32;
+override KH: u32;
+override KW: u32;
+override OH: u32;
+override OW: u32;
+override strideY: u32;
+override strideX: u32;
+override padTop: u32;
+override padLeft: u32;
+override dilationY: u32;
+override dilationX: u32;
+override GROUPS: u32;
+override TILES_M: u32;
+override TILES_N: u32;
+override TRANSPOSE_A: bool;  // true: channels lie nearer to each other than taps
+override TRANSPOSE_B: bool;  // false: pixels lie side by side
+
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dx4: array<vec4<f32>>;
+
+const STEPS = vec4<u32>(0u, 1u, 2u, 3u);
+
+struct Part {
+  z: u32,  // group of channels
+  tileM: u32,
+  tileN: u32,
+  first: u32,
+  last: u32,
+  y: u32,  // the group's first channel of x
+}
+
+fn partOf(g: u32) -> Part {
+  let tile = g % (TILES_M * TILES_N);
+  let z = g / (TILES_M * TILES_N);
+  // Workgroups beyond the last get a tile below the last row, which writes nothing.
+  let tileM = select(tile / TILES_N, TILES_M, z >= GROUPS);
+  return Part(min(z, GROUPS - 1u), tileM, tile % TILES_N, 0u, OG * KH * KW, z * CG);
+}
+
+// Where channels m … m + 3 begin in w; those over the edge are the last one again.
+fn aStart(z: u32, m: u32) -> vec4<u32> {
+  return (z * OG * CG + min(m + STEPS, vec4(CG - 1u))) * (KH * KW);
+}
+
+// One channel per column, over taps k … k + 3; taps over the edge are zero.
+fn aBlock(start: vec4<u32>, k: u32) -> mat4x4<f32> {
+  let taps = min(k + STEPS, vec4(OG * KH * KW - 1u));
+  let inside = k + STEPS < vec4(OG * KH * KW);
+  let at = taps % OG * (CG * KH * KW) + taps / OG;
+  return mat4x4(aColumn(start.x + at, inside), aColumn(start.y + at, inside),
+                aColumn(start.z + at, inside), aColumn(start.w + at, inside));
+}
+
+fn aColumn(at: vec4<u32>, inside: vec4<bool>) -> vec4<f32> {
+  return select(vec4<f32>(), vec4(w[at.x], w[at.y], w[at.z], w[at.w]), inside);
+}
+
+// Of four pixels of x: the image's first element in dy, and the pixel's row and column with padding.
+struct Columns {
+  image: vec4<u32>,
+  row: vec4<u32>,
+  column: vec4<u32>,
+}
+
+fn bStart(z: u32, n: u32) -> Columns {
+  let p = min(n + STEPS, vec4(N * H * W - 1u));
+  return Columns((p / (H * W) * O + z * OG) * (OH * OW), p / W % H + padTop, p % W + padLeft);
+}
+
+// One tap per column, over four pixels. Taps over the edge are the last one again.
+fn bBlock(start: Columns, k: u32) -> mat4x4<f32> {
+  return mat4x4(gradients(start, k), gradients(start, k + 1u), gradients(start, k + 2u), gradients(start, k + 3u));
+}
+
+fn gradients(start: Columns, k: u32) -> vec4<f32> {
+  let tap = min(k, OG * KH * KW - 1u);
+  let o = tap % OG;
+  let r = tap / OG;
+  // Above or left of dy the unsigned difference wraps round to something huge.
+  let y = start.row - r / KW * dilationY;
+  let x = start.column - r % KW * dilationX;
+  let row = y / strideY;
+  let column = x / strideX;
+  let inside = (row < vec4(OH)) & (column < vec4(OW)) & (row * strideY == y) & (column * strideX == x);
+  let at = start.image + (o * OH + row) * OW + column;
+  return select(vec4<f32>(), vec4(dy[at.x], dy[at.y], dy[at.z], dy[at.w]), inside);
+}
+
+fn putRow(first: u32, m: u32, n: u32, sum: vec4<f32>) {
+  var v = sum;
+  for (var j = 0u; j < 4u; j++) {
+    let p = n + j;
+    if ((m < CG) & (p < N * H * W)) { dx[(p / (H * W) * C + first + m) * (H * W) + p % (H * W)] = v[j]; }
+  }
+}
+
+// The same where H * W is a multiple of 4.
+fn putRow4(first: u32, m: u32, n: u32, sum: vec4<f32>) {
+  if ((m < CG) & (n < N * H * W)) { dx4[((n / (H * W) * C + first + m) * (H * W) + n % (H * W)) / 4u] = sum; }
+}

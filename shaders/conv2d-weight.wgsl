@@ -1,0 +1,99 @@
+// dw = dy * x^T as a matrix product that never lays out its columns: A has a row per channel of y and a k per place of y,
+// B, read from x in place, a row per place and a column per tap (c, ky, kx), and one more of ones for the bias.
+// Goes with the tiles of matmul-quad.wgsl or matmul.wgsl and a file that says where places and gradients are:
+// conv2d-gradients.wgsl or conv-block-gradients.wgsl. x [N, C, H, W], w [O, CG, KH, KW].
+// The sum over places is cut into PARTS parts of CHUNK: partial [PARTS, O CG KH KW + O], weights and then biases.
+
+override C: u32;
+override H: u32;
+override W: u32;
+override O: u32;
+override CG: u32;
+override OG: u32;
+override KH: u32;
+override KW: u32;
+override strideY: u32;
+override strideX: u32;
+override padTop: u32;
+override padLeft: u32;
+override dilationY: u32;
+override dilationX: u32;
+override GROUPS: u32;
+override PARTS: u32;
+override CHUNK: u32;
+override PLACES: u32;
+override TILES_M: u32;
+override TILES_N: u32;
+override TRANSPOSE_A: bool;  // false: places lie side by side
+override TRANSPOSE_B: bool;  // true: here too
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> partial: array<f32>;
+
+const STEPS = vec4<u32>(0u, 1u, 2u, 3u);
+
+struct Part {
+  z: u32,  // group of channels
+  tileM: u32,
+  tileN: u32,
+  first: u32,
+  last: u32,
+  y: u32,  // where its part of `partial` begins
+}
+
+fn partOf(g: u32) -> Part {
+  let tile = g % (TILES_M * TILES_N);
+  let zs = g / (TILES_M * TILES_N);
+  let z = zs % GROUPS;
+  let part = zs / GROUPS;
+  // Workgroups beyond the last get a tile below the last row, which writes nothing.
+  let tileM = select(tile / TILES_N, TILES_M, part >= PARTS);
+  let first = part * CHUNK;
+  return Part(z, tileM, tile % TILES_N, first, min(first + CHUNK, PLACES), part * (O * CG * KH * KW + O) + z * OG);
+}
+
+// Of four taps: the channel's first element in an image, row and column of the tap less the padding.
+struct Columns {
+  channel: vec4<u32>,
+  row: vec4<u32>,
+  column: vec4<u32>,
+  ones: vec4<bool>,
+}
+
+fn bStart(z: u32, n: u32) -> Columns {
+  let tap = min(n + STEPS, vec4(CG * KH * KW - 1u));
+  let r = tap % (KH * KW);
+  return Columns((z * CG + tap / (KH * KW)) * (H * W), r / KW * dilationY - padTop, r % KW * dilationX - padLeft,
+                 n + STEPS == vec4(CG * KH * KW));
+}
+
+// One place per column, over four taps. Places over the edge are the last one again.
+fn bBlock(start: Columns, k: u32) -> mat4x4<f32> {
+  let p = placesOf(k);
+  return mat4x4(pixels(start, p.image.x, p.row.x, p.column.x), pixels(start, p.image.y, p.row.y, p.column.y),
+                pixels(start, p.image.z, p.row.z, p.column.z), pixels(start, p.image.w, p.row.w, p.column.w));
+}
+
+fn pixels(start: Columns, image: u32, outRow: u32, outColumn: u32) -> vec4<f32> {
+  // Above or left of the input the unsigned sum wraps round to something huge.
+  let row = start.row + outRow * strideY;
+  let column = start.column + outColumn * strideX;
+  let at = image * (C * H * W) + start.channel + row * W + column;
+  let v = select(vec4<f32>(), vec4(x[at.x], x[at.y], x[at.z], x[at.w]), (row < vec4(H)) & (column < vec4(W)));
+  return select(v, vec4(1.0), start.ones);
+}
+
+fn putRow(first: u32, m: u32, n: u32, sum: vec4<f32>) {
+  var v = sum;
+  let K = CG * KH * KW;
+  for (var j = 0u; j < 4u; j++) {
+    let k = n + j;
+    let group = first % (O * K + O);
+    let at = first - group + select(O * K + group + m, (group + m) * K + k, k < K);
+    if ((m < OG) & (k <= K)) { partial[at] = v[j]; }
+  }
+}
+
+fn putRow4(first: u32, m: u32, n: u32, sum: vec4<f32>) {
+  putRow(first, m, n, sum);
+}
