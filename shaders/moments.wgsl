@@ -1,0 +1,124 @@
+// Statistics of x [KEPT, REDUCED] per kept position k, and the two sums that the gradient of a normalisation needs:
+//   mean[k], variance[k] = mean of (x - mean)², rstd[k] = 1 / sqrt(variance + eps); with CENTRED false the mean is 0
+//   sumDy[k] = sum of dy, sumDyXhat[k] = sum of dy (x - mean[k]) rstd[k]; with STATS false, sum of dy x
+// Needs keptPlace, reducedPlace and their constants of reduction-functions.wgsl. Every invocation takes each PARTS-th
+// element of a line; parts are joined in order by `combine…` (Chan, Golub, LeVeque, 1983) where there are several.
+
+override eps: f32;
+override CENTRED: bool;
+override STATS: bool;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> dy: array<f32>;
+@group(0) @binding(2) var<storage, read> means: array<f32>;  // mean as an input
+@group(0) @binding(3) var<storage, read> rstds: array<f32>;
+@group(0) @binding(4) var<storage, read_write> mean: array<f32>;
+@group(0) @binding(5) var<storage, read_write> variance: array<f32>;
+@group(0) @binding(6) var<storage, read_write> rstd: array<f32>;
+@group(0) @binding(4) var<storage, read_write> sumDy: array<f32>;
+@group(0) @binding(5) var<storage, read_write> sumDyXhat: array<f32>;
+@group(0) @binding(7) var<storage, read_write> partial: array<vec2<f32>>;  // KEPT x PARTS
+@group(0) @binding(7) var<storage, read> parts: array<vec2<f32>>;          // the same as an input
+
+fn sizeOfPart(part: u32) -> u32 {
+  return (REDUCED - part + PARTS - 1u) / PARTS;
+}
+
+// Mean of a part, and the sum of its squared distances from that.
+fn momentsOf(k: u32, part: u32) -> vec2<f32> {
+  let at = keptPlace(k);
+  var m = 0.0;
+  if (CENTRED) {
+    for (var r = part; r < REDUCED; r += PARTS) { m += x[at + reducedPlace(r)]; }
+    m /= f32(sizeOfPart(part));
+  }
+  var squares = 0.0;
+  for (var r = part; r < REDUCED; r += PARTS) {
+    let d = x[at + reducedPlace(r)] - m;
+    squares += d * d;
+  }
+  return vec2(m, squares);
+}
+
+fn storeMoments(k: u32, m: vec2<f32>) {
+  let v = m.y / f32(REDUCED);
+  mean[k] = m.x;
+  variance[k] = v;
+  rstd[k] = 1.0 / sqrt(v + eps);
+}
+
+@compute @workgroup_size(64)
+fn moments(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+           @builtin(local_invocation_index) lane: u32) {
+  let k = (wg.y * n.x + wg.x) * 64u + lane;
+  if (k < KEPT) { storeMoments(k, momentsOf(k, 0u)); }
+}
+
+@compute @workgroup_size(64)
+fn momentsPart(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+               @builtin(local_invocation_index) lane: u32) {
+  let i = (wg.y * n.x + wg.x) * 64u + lane;
+  if (i < KEPT * PARTS) { partial[i] = momentsOf(i / PARTS, i % PARTS); }
+}
+
+@compute @workgroup_size(64)
+fn combineMoments(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+                  @builtin(local_invocation_index) lane: u32) {
+  let k = (wg.y * n.x + wg.x) * 64u + lane;
+  if (k >= KEPT) { return; }
+  var all = parts[k * PARTS];
+  var count = f32(sizeOfPart(0u));
+  for (var p = 1u; p < PARTS; p++) {
+    let part = parts[k * PARTS + p];
+    let size = f32(sizeOfPart(p));
+    let apart = part.x - all.x;
+    let share = size / (count + size);
+    all = vec2(all.x + apart * share, all.y + part.y + apart * apart * count * share);
+    count += size;
+  }
+  storeMoments(k, all);
+}
+
+fn sumsOf(k: u32, part: u32) -> vec2<f32> {
+  let at = keptPlace(k);
+  var m = 0.0;
+  var scale = 1.0;
+  if (STATS) {
+    m = means[k];
+    scale = rstds[k];
+  }
+  var sums = vec2<f32>();
+  for (var r = part; r < REDUCED; r += PARTS) {
+    let e = at + reducedPlace(r);
+    sums += dy[e] * vec2(1.0, x[e] - m);
+  }
+  return vec2(sums.x, sums.y * scale);
+}
+
+@compute @workgroup_size(64)
+fn sums(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+  let k = (wg.y * n.x + wg.x) * 64u + lane;
+  if (k >= KEPT) { return; }
+  let s = sumsOf(k, 0u);
+  sumDy[k] = s.x;
+  sumDyXhat[k] = s.y;
+}
+
+@compute @workgroup_size(64)
+fn sumsPart(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+            @builtin(local_invocation_index) lane: u32) {
+  let i = (wg.y * n.x + wg.x) * 64u + lane;
+  if (i < KEPT * PARTS) { partial[i] = sumsOf(i / PARTS, i % PARTS); }
+}
+
+@compute @workgroup_size(64)
+fn combineSums(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+               @builtin(local_invocation_index) lane: u32) {
+  let k = (wg.y * n.x + wg.x) * 64u + lane;
+  if (k >= KEPT) { return; }
+  var s = vec2<f32>();
+  for (var p = 0u; p < PARTS; p++) { s += parts[k * PARTS + p]; }
+  sumDy[k] = s.x;
+  sumDyXhat[k] = s.y;
+}
