@@ -1,4 +1,5 @@
 /** The graph functions of every op, one line each: `import { ops } from "weft"`. */
+export { accumulateUpdate } from "./accumulate.ts";
 export { relu, sigmoid, tanh } from "./activation.ts";
 export {
   elu,
@@ -15,9 +16,11 @@ export {
   silu,
   softplus,
 } from "./activations.ts";
+export { adagradUpdate } from "./adagrad.ts";
 export { adamUpdate } from "./adam.ts";
 export { argmax, argmin } from "./argmax.ts";
 export { add, div, mul, neg, square, sub } from "./arithmetic.ts";
+export { averageUpdate } from "./average.ts";
 export {
   type ClassLoss,
   type CrossEntropyOptions,
@@ -47,6 +50,7 @@ export { fill, ones, zeros } from "./fill.ts";
 export { embedding, gather, oneHot, scatterAdd, take } from "./gather.ts";
 export { gatherBatch, sampleOrder, stepsPerEpoch } from "./gather-batch.ts";
 export { linear } from "./linear.ts";
+export { lionUpdate } from "./lion.ts";
 export type { LossOptions, Reduction } from "./loss-reduction.ts";
 export { type BceWithLogitsOptions, bce, bceWithLogits, mse } from "./losses.ts";
 export {
@@ -69,6 +73,15 @@ export {
 } from "./math.ts";
 export { matmul } from "./matmul.ts";
 export { type NormOptions, norm } from "./norm.ts";
+export {
+  type BatchNormResult,
+  batchNorm,
+  batchNormWith,
+  groupNorm,
+  layerNorm,
+  type NormalizeOptions,
+  rmsNorm,
+} from "./normalize.ts";
 export { pack } from "./pack.ts";
 export { type PadOptions, pad } from "./pad.ts";
 export { avgPool2d, maxPool2d, maxPool2dWithIndices } from "./pool.ts";
@@ -76,6 +89,9 @@ export { bernoulli, dropout, normal, RandomSource, uniform } from "./random.ts";
 export { record, recordedSteps } from "./record.ts";
 export { logSumExp, max, min, prod, std, type VarianceOptions, variance } from "./reduce.ts";
 export { expandDims, flatten, reshape, squeeze } from "./reshape.ts";
+export { rmspropUpdate } from "./rmsprop.ts";
+export { updateRunningStats } from "./running-stats.ts";
+export { type RateFormula, scheduledRate } from "./schedule.ts";
 export { sgdUpdate } from "./sgd.ts";
 export { flip, slice } from "./slice.ts";
 export { logSoftmax, softmax } from "./softmax.ts";
