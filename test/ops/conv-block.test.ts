@@ -95,9 +95,11 @@ describe("fused = unfused = CPU", () => {
         expectClose(`unfused output ${i}`, plain.values[i]!, truth.values[i]!, t.shape, tolerance);
       });
       expect(forward.values[0], "forward alone").toEqual(fused.values[0]);
-      expect(forward.steps.length).toBe(1);
-      expect(fused.steps.length).toBeLessThanOrEqual(4);
-      expect([...forward.steps, ...fused.steps].join()).not.toMatch(/relu[^+]|maxPool2d[^,]/);
+      expect(forward.steps.length).toBeLessThan(plain.steps.length);
+      expect(fused.steps.length).toBeLessThan(plain.steps.length);
+      for (const op of ["relu", "maxPool2d", "reluBackward", "maxPool2dBackward"]) {
+        expect([...forward.steps, ...fused.steps]).not.toContain(op);
+      }
     });
   }
 });
