@@ -1,5 +1,9 @@
 /** Layers, losses and initialisers: `import { nn } from "weft"`. */
+export * from "./activations.ts";
+export * from "./blocks.ts";
 export * as init from "./init.ts";
 export * from "./layers.ts";
 export * from "./loss.ts";
+export * from "./mode.ts";
 export * from "./module.ts";
+export * from "./normalization.ts";

@@ -1,6 +1,6 @@
 /**
- * States of a run as one safetensors file and back: parameters under their PyTorch names, packed optimizer states
- * cut into `optimizer.<state>.<parameter>`, the step counter. Refuses files whose names or shapes don't fit.
+ * States of a run as one safetensors file and back: parameters and buffers under their PyTorch names, packed optimizer
+ * states cut into `optimizer.<state>.<parameter>`, the step counter. Refuses files whose names or shapes don't fit.
  */
 import { FormatError, GraphError } from "../errors.ts";
 import { readSafetensors, type TensorToStore, writeSafetensors } from "../io/safetensors.ts";
@@ -10,6 +10,8 @@ import { type Data, formatShape, sameShape, type Tensor } from "../tensor.ts";
 /** What there is to save. */
 export interface RunStates {
   readonly parameters: ReadonlyMap<string, Tensor>;
+  /** States of layers that are not trained, such as running statistics. */
+  readonly buffers: ReadonlyMap<string, Tensor>;
   /** Optimizer states in the pack layout of the parameters, by name. */
   readonly packed: ReadonlyMap<string, Tensor>;
   readonly step: Tensor;
@@ -29,7 +31,7 @@ export function saveStates(
     return data instanceof Float64Array ? Float32Array.from(data) : data;
   };
   const tensors: [string, TensorToStore][] = [];
-  for (const [name, tensor] of states.parameters) {
+  for (const [name, tensor] of [...states.parameters, ...states.buffers]) {
     tensors.push([name, { shape: tensor.shape, data: valueFor(tensor) }]);
   }
   const shapes = [...states.parameters.values()];
@@ -47,13 +49,13 @@ export function saveStates(
 }
 
 /** Every state of a run. */
-export function allStates({ parameters, packed, step }: RunStates): Tensor[] {
-  return [...parameters.values(), ...packed.values(), step];
+export function allStates({ parameters, buffers, packed, step }: RunStates): Tensor[] {
+  return [...parameters.values(), ...buffers.values(), ...packed.values(), step];
 }
 
 /**
- * Values for every state out of `bytes`. Parameters must all be there with their shapes; optimizer states and the
- * step may be missing (a file of PyTorch's), and then keep their values. Unknown tensors are refused.
+ * Values for every state out of `bytes`. Parameters and buffers must all be there with their shapes; optimizer states
+ * and the step may be missing (a file of PyTorch's), and then keep their values. Unknown tensors are refused.
  */
 export function loadStates(bytes: Uint8Array, states: RunStates, file: string): Map<Tensor, Data> {
   const { tensors } = readSafetensors(bytes, { name: file });
@@ -71,7 +73,7 @@ export function loadStates(bytes: Uint8Array, states: RunStates, file: string): 
     return found.data as Data;
   };
   const missing: string[] = [];
-  for (const [name, tensor] of states.parameters) {
+  for (const [name, tensor] of [...states.parameters, ...states.buffers]) {
     const data = take(name, tensor);
     if (data === undefined) missing.push(name);
     else values.set(tensor, data);

@@ -6,7 +6,7 @@ import type { Backend, FileStore, Program } from "../backend.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { DeviceError, type DeviceLostError, GraphError, ValueError } from "../errors.ts";
 import type { Loss } from "../nn/loss.ts";
-import { type Layer, namedParameters } from "../nn/module.ts";
+import { type Layer, namedBuffers, namedParameters } from "../nn/module.ts";
 import type { Optimizer, OptimizerStates } from "../optim/optimizer.ts";
 import { initialData } from "../plan/initial.ts";
 import { type Data, state, type Tensor } from "../tensor.ts";
@@ -66,6 +66,8 @@ interface Evaluation extends TrainProgram {
 
 export class Trainer {
   readonly parameters: ReadonlyMap<string, Tensor>;
+  /** States of the model that are not trained but saved, such as running statistics. */
+  readonly buffers: ReadonlyMap<string, Tensor>;
   readonly #step = state([1], 0, "u32", "step");
   readonly #key: Tensor;
   /** Values of states that no program has put on the device yet. */
@@ -88,8 +90,9 @@ export class Trainer {
     this.#backend = backend;
     const seed = options.seed ?? 0;
     this.parameters = namedParameters(options.model);
+    this.buffers = namedBuffers(options.model);
     if (this.parameters.size === 0) throw new ValueError("trainer: the model has no parameters to train");
-    this.#key = state([2], Uint32Array.of(seed >>> 0, Math.floor(seed / 2 ** 32)), "u32", "shuffle key");
+    this.#key = state([2], Uint32Array.of(seed >>> 0, Math.floor(seed / 2 ** 32)), "u32", "random key");
     // A stream per parameter, so that start weights depend on seed and place in the model only.
     [...this.parameters.values()].forEach((t, i) => {
       this.#values.set(t, initialData(t, seed, i));
@@ -166,7 +169,16 @@ export class Trainer {
     const data = this.#residentData(dataset);
     const batch = data.batch(batchSize, this.#step, this.#key);
     const parameters = [...this.parameters.values()];
-    const built = trainingStep(model, loss, batch, this.#step, parameters, optimizer, this.#optimizerStates);
+    const built = trainingStep(
+      model,
+      loss,
+      batch,
+      this.#step,
+      this.#key,
+      parameters,
+      optimizer,
+      this.#optimizerStates,
+    );
     const ready = await this.#compile(built, data, batchSize);
     this.#training.set(dataset, ready);
     return ready;
@@ -299,6 +311,7 @@ export class Trainer {
   #runStates(): RunStates {
     return {
       parameters: this.parameters,
+      buffers: this.buffers,
       packed: new Map(Object.entries(this.#optimizerStates.packed)),
       step: this.#step,
     };

@@ -1,0 +1,58 @@
+/** Layers around other layers, and layers of their own kind: residual, dropout, embedding. */
+import { ValueError } from "../errors.ts";
+import { expectWhole } from "../op.ts";
+import { add } from "../ops/arithmetic.ts";
+import { embedding as embeddingOf } from "../ops/gather.ts";
+import { dropout as dropoutOf } from "../ops/random.ts";
+import { parameter, scope, type Tensor } from "../tensor.ts";
+import { type Initializer, normal } from "./init.ts";
+import { isTraining, randomSource } from "./mode.ts";
+import { forward, type Layer, type Module } from "./module.ts";
+
+/** main(x) + x, or main(x) + shortcut(x) where the shapes differ. */
+export class Residual implements Module {
+  readonly kind = "Residual";
+  readonly shortcut?: Layer;
+
+  constructor(
+    readonly main: Layer,
+    shortcut?: Layer,
+  ) {
+    if (shortcut !== undefined) this.shortcut = shortcut;
+  }
+
+  forward(x: Tensor): Tensor {
+    const { main, shortcut } = this;
+    const y = scope("main", () => forward(main, x));
+    return add(y, shortcut === undefined ? x : scope("shortcut", () => forward(shortcut, x)));
+  }
+}
+
+/** Rows of `weight` [numEmbeddings, embeddingDim] by i32 indices […]: […, embeddingDim]. */
+export class Embedding implements Module {
+  readonly kind = "Embedding";
+  readonly weight: Tensor;
+
+  constructor(numEmbeddings: number, embeddingDim: number, weightInit: Initializer = normal()) {
+    expectWhole("nn.embedding", "numEmbeddings", numEmbeddings, 1);
+    expectWhole("nn.embedding", "embeddingDim", embeddingDim, 1);
+    const shape = [numEmbeddings, embeddingDim];
+    this.weight = parameter(shape, weightInit(shape), "weight");
+  }
+
+  forward(indices: Tensor): Tensor {
+    return embeddingOf(indices, this.weight);
+  }
+}
+
+export const residual = (main: Layer, shortcut?: Layer) => new Residual(main, shortcut);
+
+/** `weightInit` defaults to normal numbers of standard deviation 1, as in PyTorch. */
+export const embedding = (numEmbeddings: number, embeddingDim: number, weightInit?: Initializer) =>
+  new Embedding(numEmbeddings, embeddingDim, weightInit);
+
+/** Zeroes elements with chance `p` and scales the others by 1 / (1 - p) while training; else changes nothing. */
+export function dropout(p = 0.5): (x: Tensor) => Tensor {
+  if (!(p >= 0 && p <= 1)) throw new ValueError(`nn.dropout: p must be in [0, 1], got ${p}`);
+  return (x) => (isTraining() ? dropoutOf(x, p, randomSource("nn.dropout")) : x);
+}
