@@ -4,38 +4,47 @@
  */
 import code from "../../shaders/adam.wgsl?raw";
 import { type DefinedOp, defineOp } from "../op.ts";
-import { Shader } from "../shader.ts";
 import type { Node, Tensor } from "../tensor.ts";
-import { expectAlike, expectOne, UPDATE_VARIANTS, updateGrid } from "./packed-update.ts";
+import {
+  expectAlike,
+  expectOne,
+  UPDATE_VARIANTS,
+  type UpdateAttrs,
+  updateConstants,
+  updateGrid,
+  updateShader,
+  updateTerms,
+} from "./packed-update.ts";
 
-const shader = new Shader("adam.wgsl", code);
+const shader = updateShader("adam.wgsl", code);
 
-export interface AdamAttrs {
+export interface AdamAttrs extends UpdateAttrs {
   readonly beta1: number;
   readonly beta2: number;
   readonly eps: number;
-  readonly weightDecay: number;
   /** Weight decay acts on the parameters (AdamW) and not through the gradient. */
   readonly decoupled: boolean;
-  readonly maximize: boolean;
 }
 
 export const adamOp: DefinedOp<AdamAttrs> = defineOp({
   name: "adam",
-  args: ["p", "g", "m", "v", "step", "lr"],
+  args: ["p", "g", "m", "v", "step", "lr", "groups"],
   results: [],
   variants: UPDATE_VARIANTS,
   mutates: ["p", "m", "v"],
-  plan([p, g, m, v, step, lr], attrs: AdamAttrs) {
-    const { beta1, beta2 } = attrs;
+  plan([p, g, m, v, step, lr, groups], attrs: AdamAttrs) {
+    const { beta1, beta2, eps, decoupled } = attrs;
     const COUNT = expectAlike("adam", { p, g, m, v });
     expectOne("adam", "step", step, "u32");
     expectOne("adam", "lr", lr, "f32");
     return {
       outputs: [],
       constants: {
-        COUNT,
-        ...attrs,
+        ...updateConstants("adam", attrs, COUNT, groups),
+        beta1,
+        beta2,
+        eps,
+        decoupled,
         oneMinusBeta1: 1 - beta1,
         oneMinusBeta2: 1 - beta2,
         logBeta1: logOf(beta1),
@@ -43,25 +52,28 @@ export const adamOp: DefinedOp<AdamAttrs> = defineOp({
       },
     };
   },
-  cpu({ p, g, m, v, step, lr }, constants) {
+  cpu({ p, g, m, v, step, lr, groups }, constants) {
     const { COUNT, beta1, beta2, logBeta1, logBeta2, eps } = constants;
-    const { weightDecay, decoupled, maximize } = constants;
-    const t = step[0]! + 1;
+    const { decoupled, maximize } = constants;
+    const { gathers, updatesBefore, decayAt, rateAt } = updateTerms(constants, step, groups);
+    if (gathers) return;
+    const t = updatesBefore + 1;
     const correction1 = -Math.expm1(t * logBeta1);
     const correction2 = -Math.expm1(t * logBeta2);
     for (let i = 0; i < COUNT; i++) {
-      const d = (maximize ? -g[i]! : g[i]!) + (decoupled ? 0 : weightDecay * p[i]!);
+      const d = (maximize ? -g[i]! : g[i]!) + (decoupled ? 0 : decayAt(i) * p[i]!);
       const m1 = beta1 * m[i]! + (1 - beta1) * d;
       const v1 = beta2 * v[i]! + (1 - beta2) * d * d;
       m[i] = m1;
       v[i] = v1;
-      const decay = decoupled ? lr[0]! * weightDecay * p[i]! : 0;
-      p[i]! -= decay + ((lr[0]! / correction1) * m1) / (Math.sqrt(v1) / Math.sqrt(correction2) + eps);
+      const decay = decoupled ? lr[0]! * decayAt(i) * p[i]! : 0;
+      const change = ((lr[0]! / correction1) * m1) / (Math.sqrt(v1) / Math.sqrt(correction2) + eps);
+      p[i]! -= rateAt(i) * (decay + change);
     }
   },
   kernels({ COUNT }, env) {
     const { PER, groups } = updateGrid(COUNT, env);
-    const bind = ["p", "g", "m", "v", "step", "lr"];
+    const bind = ["p", "g", "m", "v", "step", "lr", "groups"];
     return { kernels: [{ shader, entry: "adam", bind, constants: { PER }, groups }] };
   },
 });
@@ -73,13 +85,13 @@ function logOf(beta: number): number {
 
 /**
  * An update: one step of Adam on `p` (a state or a pack of states) along `g` of the same shape, with the moments `m`
- * and `v`, states of that shape too. `step`: u32 `[1]`, 0 at the first step. `lr`: f32 `[1]`.
- * Formula: torch.optim.Adam, or AdamW with `decoupled`. Throws ShapeError.
+ * and `v`, states of that shape too. `step`: u32 `[1]`, 0 at the first step. `lr`: f32 `[1]`. `groups`: f32 `[2, COUNT]`,
+ * see packed-update.ts. Formula: torch.optim.Adam, or AdamW with `decoupled`. Throws ShapeError.
  */
 export function adamUpdate(
-  tensors: { p: Tensor; g: Tensor; m: Tensor; v: Tensor; step: Tensor; lr: Tensor },
+  tensors: { p: Tensor; g: Tensor; m: Tensor; v: Tensor; step: Tensor; lr: Tensor; groups?: Tensor },
   attrs: AdamAttrs,
 ): Node {
-  const { p, g, m, v, step, lr } = tensors;
-  return adamOp.node([p, g, m, v, step, lr], attrs);
+  const { p, g, m, v, step, lr, groups } = tensors;
+  return adamOp.node([p, g, m, v, step, lr, ...(groups === undefined ? [] : [groups])], attrs);
 }

@@ -1,6 +1,59 @@
-/** What updates over packed tensors have in common: the shapes they take and how their work is divided. */
-import { expectSpec, type KernelEnv, shapeError, spread } from "../op.ts";
-import { type Spec, sizeOf } from "../tensor.ts";
+/**
+ * What updates over packed tensors have in common: the shapes they take, how their work is divided, groups of parameters
+ * that go by factors of their own, and updates that happen at every k-th step only.
+ */
+import functions from "../../shaders/packed-functions.wgsl?raw";
+import { expectSpec, expectWhole, type KernelEnv, shapeError, spread } from "../op.ts";
+import { Shader } from "../shader.ts";
+import { type Data, type Spec, sizeOf } from "../tensor.ts";
+
+/** The shader of an update: its own code and what updates share. */
+export function updateShader(file: string, code: string): Shader {
+  return new Shader(file, `${code}\n${functions}`);
+}
+
+/** Attributes of every update. */
+export interface UpdateAttrs {
+  readonly weightDecay: number;
+  readonly maximize: boolean;
+  /** The update happens at steps k - 1, 2k - 1 …, and nothing between. Default 1. */
+  readonly every?: number;
+}
+
+/** Constants of every update; `groups` f32 [2, COUNT] holds each value's weight decay and share of the rate. */
+export function updateConstants(
+  op: string,
+  { weightDecay, maximize, every = 1 }: UpdateAttrs,
+  COUNT: number,
+  groups: Spec | undefined,
+) {
+  expectWhole(op, "every", every, 1);
+  const grouped = groups !== undefined && sizeOf(groups.shape) > 1;
+  if (grouped && (COUNT % 4 !== 0 || sizeOf(expectSpec(op, "groups", groups, 2).shape) !== 2 * COUNT)) {
+    throw shapeError(op, `groups must be [2, ${COUNT}], of packs`, [groups]);
+  }
+  return { COUNT, EVERY: every, grouped, weightDecay, maximize };
+}
+
+/** The same as the shader's functions, for CPU bodies. */
+export function updateTerms(
+  {
+    COUNT,
+    EVERY,
+    grouped,
+    weightDecay,
+  }: { COUNT: number; EVERY: number; grouped: boolean; weightDecay: number },
+  step: Data,
+  groups: Data,
+) {
+  const now = step[0] ?? 0;
+  return {
+    gathers: (now + 1) % EVERY !== 0,
+    updatesBefore: Math.floor(now / EVERY),
+    decayAt: (i: number) => (grouped ? groups[i]! : weightDecay),
+    rateAt: (i: number) => (grouped ? groups[COUNT + i]! : 1),
+  };
+}
 
 /** Refuses tensors that are not f32 of one and the same shape; returns how many values they hold. */
 export function expectAlike(op: string, specs: Readonly<Record<string, Spec | undefined>>): number {

@@ -4,65 +4,79 @@
  */
 import code from "../../shaders/sgd.wgsl?raw";
 import { type DefinedOp, defineOp, shapeError } from "../op.ts";
-import { Shader } from "../shader.ts";
 import type { Node, Tensor } from "../tensor.ts";
-import { expectAlike, expectOne, UPDATE_VARIANTS, updateGrid } from "./packed-update.ts";
+import { fill } from "./fill.ts";
+import {
+  expectAlike,
+  expectOne,
+  UPDATE_VARIANTS,
+  type UpdateAttrs,
+  updateConstants,
+  updateGrid,
+  updateShader,
+  updateTerms,
+} from "./packed-update.ts";
 
-const shader = new Shader("sgd.wgsl", code);
+const shader = updateShader("sgd.wgsl", code);
 
-export interface SgdAttrs {
+export interface SgdAttrs extends UpdateAttrs {
   readonly momentum: number;
   readonly dampening: number;
   readonly nesterov: boolean;
-  readonly weightDecay: number;
-  readonly maximize: boolean;
 }
 
 export const sgdOp: DefinedOp<SgdAttrs> = defineOp({
   name: "sgd",
-  args: ["p", "g", "lr", "velocity", "step"],
+  args: ["p", "g", "lr", "step", "groups", "velocity"],
   results: [],
   variants: UPDATE_VARIANTS,
   mutates: ["p", "velocity"],
-  plan([p, g, lr, velocity, step], { dampening, ...attrs }: SgdAttrs) {
+  plan([p, g, lr, step, groups, velocity], attrs: SgdAttrs) {
     const COUNT = expectAlike("sgd", { p, g, ...(velocity === undefined ? {} : { velocity }) });
     expectOne("sgd", "lr", lr, "f32");
     if ((velocity !== undefined) !== (attrs.momentum !== 0)) {
       throw shapeError("sgd", "momentum needs a velocity, and nothing else does", p ? [p] : []);
     }
-    if (velocity !== undefined) expectOne("sgd", "step", step, "u32");
-    return { outputs: [], constants: { COUNT, ...attrs, undampened: 1 - dampening } };
+    if (step !== undefined) expectOne("sgd", "step", step, "u32");
+    const { momentum, dampening, nesterov } = attrs;
+    const shared = updateConstants("sgd", attrs, COUNT, groups);
+    return { outputs: [], constants: { ...shared, momentum, nesterov, undampened: 1 - dampening } };
   },
-  cpu({ p, g, lr, velocity, step }, { COUNT, momentum, undampened, nesterov, weightDecay, maximize }) {
+  cpu({ p, g, lr, velocity, step, groups }, constants) {
+    const { COUNT, momentum, undampened, nesterov, maximize } = constants;
+    const { gathers, updatesBefore, decayAt, rateAt } = updateTerms(constants, step, groups);
+    if (gathers) return;
     for (let i = 0; i < COUNT; i++) {
-      let d = (maximize ? -g[i]! : g[i]!) + weightDecay * p[i]!;
+      let d = (maximize ? -g[i]! : g[i]!) + decayAt(i) * p[i]!;
       if (momentum !== 0) {
-        const v = step[0] === 0 ? d : momentum * velocity[i]! + undampened * d;
+        const v = updatesBefore === 0 ? d : momentum * velocity[i]! + undampened * d;
         velocity[i] = v;
         d = nesterov ? d + momentum * v : v;
       }
-      p[i]! -= lr[0]! * d;
+      p[i]! -= lr[0]! * rateAt(i) * d;
     }
   },
   kernels({ COUNT, momentum }, env) {
     const { PER, groups } = updateGrid(COUNT, env);
-    const own = momentum === 0 ? [] : ["velocity", "step"];
+    const bind = ["p", "g", "lr", "step", "groups", ...(momentum === 0 ? [] : ["velocity"])];
     const entry = momentum === 0 ? "plain" : "withMomentum";
-    return { kernels: [{ shader, entry, bind: ["p", "g", "lr", ...own], constants: { PER }, groups }] };
+    return { kernels: [{ shader, entry, bind, constants: { PER }, groups }] };
   },
 });
 
 /**
  * An update: one step of gradient descent on `p` (a state or a pack of states) along `g` of the same shape.
  *
- * `lr`: f32 `[1]`. With momentum: `velocity`, a state of p's shape, and `step` u32 `[1]`, 0 at the first step, when the
- * velocity starts as the gradient. Formula: torch.optim.SGD. Throws ShapeError.
+ * `lr`: f32 `[1]`. `step`: u32 `[1]` from 0, needed with momentum, `every` or groups. With momentum: `velocity`, a state
+ * of p's shape, which starts as the first gradient. `groups`: f32 `[2, COUNT]`, see packed-update.ts.
+ * Formula: torch.optim.SGD. Throws ShapeError.
  */
 export function sgdUpdate(
-  tensors: { p: Tensor; g: Tensor; lr: Tensor; velocity?: Tensor; step?: Tensor },
+  tensors: { p: Tensor; g: Tensor; lr: Tensor; velocity?: Tensor; step?: Tensor; groups?: Tensor },
   attrs: SgdAttrs,
 ): Node {
-  const { p, g, lr, velocity, step } = tensors;
-  const moving = velocity === undefined || step === undefined ? [] : [velocity, step];
-  return sgdOp.node([p, g, lr, ...moving], attrs);
+  const { p, g, lr, velocity, step, groups } = tensors;
+  const moving = velocity === undefined ? [] : [velocity];
+  if (step === undefined) return sgdOp.node([p, g, lr], attrs);
+  return sgdOp.node([p, g, lr, step, groups ?? fill([1], 0), ...moving], attrs);
 }

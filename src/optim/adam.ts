@@ -1,12 +1,12 @@
 /** Adam (Kingma and Ba, 2014) and AdamW (Loshchilov and Hutter, 2017), torch.optim's options and defaults. */
 import { adamUpdate } from "../ops/adam.ts";
 import type { Tensor } from "../tensor.ts";
-import type { ClipOptions } from "./clip.ts";
-import { checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
+import { type CommonOptions, checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
+import type { Schedule } from "./schedules.ts";
 
-export interface AdamOptions extends ClipOptions {
+export interface AdamOptions extends CommonOptions {
   /** Default 1e-3. */
-  readonly learningRate?: number;
+  readonly learningRate?: number | Schedule;
   /** Memory of the gradient's and of the squared gradient's mean. Default [0.9, 0.999]. */
   readonly betas?: readonly [number, number];
   /** Added to the root of the second moment. Default 1e-8. */
@@ -34,16 +34,17 @@ function make(name: string, options: AdamOptions, decay: number, decoupled: bool
   checkRange(name, "betas[0]", beta1, 0, 1);
   checkRange(name, "betas[1]", beta2, 0, 1);
   checkRange(name, "eps", eps, 0, Number.POSITIVE_INFINITY);
-  checkRange(name, "weightDecay", weightDecay, 0, Number.POSITIVE_INFINITY);
   const attrs = { beta1, beta2, eps, weightDecay, decoupled, maximize };
   return defineOptimizer({
     name,
     learningRate,
-    clip: options,
+    weightDecay,
+    options,
     packed: ["m", "v"],
-    update(p, g, { learningRate: lr, packed }, step) {
+    update(p, g, { learningRate: lr, packed, groups, step, every }) {
       const { m, v } = packed as { readonly m: Tensor; readonly v: Tensor };
-      return adamUpdate({ p, g, m, v, step, lr }, attrs);
+      const tensors = { p, g, m, v, step, lr, ...(groups === undefined ? {} : { groups }) };
+      return adamUpdate(tensors, { ...attrs, every });
     },
   });
 }

@@ -1,5 +1,17 @@
-/** Optimizers: `import { optim } from "weft"`. */
+/** Optimizers and learning-rate schedules: `import { optim } from "weft"`. */
+export { type AdagradOptions, adagrad } from "./adagrad.ts";
 export { type AdamOptions, adam, adamw } from "./adam.ts";
 export type { ClipOptions } from "./clip.ts";
-export type { Optimizer, OptimizerStates } from "./optimizer.ts";
+export { type LionOptions, lion } from "./lion.ts";
+export {
+  type CommonOptions,
+  decaysWeights,
+  type Optimizer,
+  type OptimizerStates,
+  type ParameterFilter,
+  type ParameterGroup,
+} from "./optimizer.ts";
+export { type PlateauOptions, ReduceOnPlateau, reduceOnPlateau } from "./plateau.ts";
+export { type RmspropOptions, rmsprop } from "./rmsprop.ts";
+export * from "./schedules.ts";
 export { type SgdOptions, sgd } from "./sgd.ts";

@@ -1,18 +1,49 @@
 /**
  * What an optimizer is: states beside the parameters, and updates that change both. States are made once; updates
- * may be built for several graphs (one per data set) over the same states.
+ * may be built for several graphs (one per data set) over the same states. What all optimizers can do is here: clipping,
+ * schedules, parameter groups, gradient accumulation, averaged weights.
  */
 import { ValueError } from "../errors.ts";
+import { accumulateUpdate } from "../ops/accumulate.ts";
+import { add, mul } from "../ops/arithmetic.ts";
+import { averageUpdate } from "../ops/average.ts";
 import { pack } from "../ops/pack.ts";
+import { scheduledRate } from "../ops/schedule.ts";
 import { packLayout } from "../plan/storage.ts";
-import { type Node, state, type Tensor } from "../tensor.ts";
+import { constant, type Node, state, type Tensor } from "../tensor.ts";
 import { type ClipOptions, checkClip, clip } from "./clip.ts";
+import type { Schedule } from "./schedules.ts";
+
+/** Says of a parameter, by its name (`0.weight`) and its tensor, whether something holds for it. */
+export type ParameterFilter = (name: string, parameter: Tensor) => boolean;
+
+export interface ParameterGroup {
+  readonly filter: ParameterFilter;
+  /** What the learning rate is multiplied by in this group. Default 1. */
+  readonly learningRateFactor?: number;
+  /** Weight decay of this group. Default the optimizer's. */
+  readonly weightDecay?: number;
+}
+
+/** Options of every optimizer. */
+export interface CommonOptions extends ClipOptions {
+  /** Weight decay is for the parameters of which this is true. Default: for all. See `decaysWeights`. */
+  readonly weightDecayFilter?: ParameterFilter;
+  /** A parameter goes by the first group whose filter holds for it; by the optimizer's own options if none does. */
+  readonly groups?: readonly ParameterGroup[];
+  /** Gradients are averaged over this many steps, and an update follows each time. Default 1. */
+  readonly accumulate?: number;
+  /** Keeps an exponential moving average of the weights, with this memory in [0, 1): `Trainer.evaluate` can use it. */
+  readonly averageDecay?: number;
+}
 
 export interface OptimizerStates {
-  /** f32 `[1]`: what the next step goes by. Written by the host or changed by an update (a schedule). */
+  /** f32 `[1]`: what the next step goes by; with a schedule, what it is scaled to. Written by the host. */
   readonly learningRate: Tensor;
   /** States in the layout of the packed parameters, by the names that checkpoints give them: `m`, `v`, `velocity`. */
   readonly packed: Readonly<Record<string, Tensor>>;
+  /** Weight decay and rate factor of every packed value, f32 [2, words]; only where groups or a filter were given. */
+  readonly groups?: Tensor;
 }
 
 export interface Optimizer {
@@ -20,7 +51,8 @@ export interface Optimizer {
   readonly name: string;
   /** The learning rate that states begin with. */
   readonly learningRate: number;
-  states(parameters: readonly Tensor[]): OptimizerStates;
+  /** States for `parameters`; filters are asked with `names`, default the tensors' labels. */
+  states(parameters: readonly Tensor[], names?: readonly string[]): OptimizerStates;
   /**
    * The updates of one step. `grads[i]` belongs to `parameters[i]`; `step` is a u32 `[1]` state that counts from 0 and
    * that somebody else moves on.
@@ -33,28 +65,61 @@ export interface Optimizer {
   ): Node[];
 }
 
+/** What an update of packed parameters is built from. */
+export interface UpdateParts extends OptimizerStates {
+  readonly step: Tensor;
+  readonly every: number;
+}
+
 /** The parts that optimizers differ in; `defineOptimizer` does the rest. */
 export interface OptimizerParts {
   readonly name: string;
-  readonly learningRate: number;
-  readonly packed: readonly string[];
-  readonly clip: ClipOptions;
-  update(p: Tensor, g: Tensor, states: OptimizerStates, step: Tensor): Node;
+  readonly learningRate: number | Schedule;
+  readonly weightDecay: number;
+  /** Names of packed states, or with what they begin. */
+  readonly packed: readonly string[] | Readonly<Record<string, number>>;
+  readonly options: CommonOptions;
+  update(p: Tensor, g: Tensor, parts: UpdateParts): Node;
 }
+
+/** Names of the packed states that are not the optimizer's own. */
+export const AVERAGE = "average";
+const ACCUMULATED = "accumulated";
 
 /** An optimizer out of its parts: packs parameters and gradients, so that an update is one dispatch over everything. */
 export function defineOptimizer(parts: OptimizerParts): Optimizer {
-  const { name, learningRate, packed } = parts;
-  checkClip(name, parts.clip);
+  const { name, options } = parts;
+  const { accumulate: every = 1, averageDecay } = options;
+  const schedule = typeof parts.learningRate === "number" ? undefined : parts.learningRate;
+  const learningRate =
+    typeof parts.learningRate === "number" ? parts.learningRate : parts.learningRate.learningRate;
+  checkClip(name, options);
   checkRange(name, "learningRate", learningRate, 0, Number.POSITIVE_INFINITY);
+  checkRange(name, "weightDecay", parts.weightDecay, 0, Number.POSITIVE_INFINITY);
+  if (averageDecay !== undefined) checkRange(name, "averageDecay", averageDecay, 0, 1);
+  if (!Number.isInteger(every) || every < 1) {
+    throw new ValueError(`${name}: accumulate must be a whole number of at least 1, got ${every}`);
+  }
+  const own = Array.isArray(parts.packed)
+    ? Object.fromEntries((parts.packed as readonly string[]).map((key) => [key, 0]))
+    : (parts.packed as Readonly<Record<string, number>>);
+  const packed = {
+    ...own,
+    ...(every > 1 ? { [ACCUMULATED]: 0 } : {}),
+    ...(averageDecay === undefined ? {} : { [AVERAGE]: 0 }),
+  };
   return {
     name,
     learningRate,
-    states(parameters) {
+    states(parameters, names = parameters.map((t) => t.label)) {
       const { words } = packLayout(parameters.map((t) => t.size));
+      const grouped = options.groups !== undefined || options.weightDecayFilter !== undefined;
       return {
         learningRate: state([1], learningRate, "f32", "learning rate"),
-        packed: Object.fromEntries(packed.map((key) => [key, state([words], 0, "f32", key)])),
+        packed: Object.fromEntries(
+          Object.entries(packed).map(([key, first]) => [key, state([words], first, "f32", key)]),
+        ),
+        ...(grouped ? { groups: groupsOf(parameters, names, parts) } : {}),
       };
     },
     updates(parameters, grads, states, step) {
@@ -63,9 +128,50 @@ export function defineOptimizer(parts: OptimizerParts): Optimizer {
           `${name}: needs one gradient per parameter, got ${grads.length} for ${parameters.length}`,
         );
       }
-      return [parts.update(pack(parameters), clip(pack(grads), parts.clip), states, step)];
+      const { [ACCUMULATED]: kept, [AVERAGE]: average } = states.packed;
+      const [p, fresh] = [pack(parameters), pack(grads)];
+      const total = kept === undefined ? fresh : add(kept, mul(fresh, 1 / every));
+      const rate =
+        schedule === undefined
+          ? states.learningRate
+          : scheduledRate(schedule, states.learningRate, step, every);
+      const use = { ...states, learningRate: rate, step, every };
+      const updates = [parts.update(p, clip(total, options), use)];
+      if (kept !== undefined) updates.push(accumulateUpdate({ kept, total, step }, every));
+      if (average !== undefined && averageDecay !== undefined) {
+        updates.push(averageUpdate({ average, p, step }, { decay: averageDecay, every }));
+      }
+      return updates;
     },
   };
+}
+
+function groupsOf(
+  parameters: readonly Tensor[],
+  names: readonly string[],
+  { name, weightDecay, options }: OptimizerParts,
+): Tensor {
+  const { groups = [], weightDecayFilter } = options;
+  const { offsets, words } = packLayout(parameters.map((t) => t.size));
+  const values = new Float64Array(2 * words);
+  parameters.forEach((t, i) => {
+    const key = names[i] ?? t.label;
+    const group = groups.find((g) => g.filter(key, t));
+    const decays = weightDecayFilter === undefined || weightDecayFilter(key, t);
+    const decay = decays ? (group?.weightDecay ?? weightDecay) : 0;
+    const factor = group?.learningRateFactor ?? 1;
+    checkRange(name, "groups: weightDecay", decay, 0, Number.POSITIVE_INFINITY);
+    checkRange(name, "groups: learningRateFactor", factor, 0, Number.POSITIVE_INFINITY);
+    const at = offsets[i] as number;
+    values.fill(decay, at, at + t.size);
+    values.fill(factor, words + at, words + at + t.size);
+  });
+  return constant(values, [2, words], "parameter groups");
+}
+
+/** A `weightDecayFilter` as most training recipes have it: true for weights, false for biases and norms' vectors. */
+export function decaysWeights(_name: string, parameter: Tensor): boolean {
+  return parameter.rank > 1;
 }
 
 /** Refuses a hyper-parameter outside [low, high), or that is not finite. */

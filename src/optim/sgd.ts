@@ -1,11 +1,11 @@
 /** Stochastic gradient descent with momentum, torch.optim.SGD's options and defaults. */
 import { ValueError } from "../errors.ts";
 import { sgdUpdate } from "../ops/sgd.ts";
-import type { ClipOptions } from "./clip.ts";
-import { checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
+import { type CommonOptions, checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
+import type { Schedule } from "./schedules.ts";
 
-export interface SgdOptions extends ClipOptions {
-  readonly learningRate: number;
+export interface SgdOptions extends CommonOptions {
+  readonly learningRate: number | Schedule;
   /** Default 0. */
   readonly momentum?: number;
   /** Takes this part of each gradient away from the momentum. Default 0. */
@@ -23,7 +23,6 @@ export function sgd(options: SgdOptions): Optimizer {
   const { learningRate, momentum = 0, dampening = 0, nesterov = false } = options;
   const { weightDecay = 0, maximize = false } = options;
   checkRange("sgd", "momentum", momentum, 0, Number.POSITIVE_INFINITY);
-  checkRange("sgd", "weightDecay", weightDecay, 0, Number.POSITIVE_INFINITY);
   if (!Number.isFinite(dampening)) throw new ValueError(`sgd: dampening must be a number, got ${dampening}`);
   if (nesterov && (momentum === 0 || dampening !== 0)) {
     throw new ValueError(
@@ -34,10 +33,15 @@ export function sgd(options: SgdOptions): Optimizer {
   return defineOptimizer({
     name: "sgd",
     learningRate,
-    clip: options,
+    weightDecay,
+    options,
     packed: momentum === 0 ? [] : ["velocity"],
-    update(p, g, { learningRate: lr, packed: { velocity } }, step) {
-      return sgdUpdate({ p, g, lr, ...(velocity === undefined ? {} : { velocity, step }) }, attrs);
+    update(p, g, { learningRate: lr, packed: { velocity }, groups, step, every }) {
+      const given = {
+        ...(velocity === undefined ? {} : { velocity }),
+        ...(groups === undefined ? {} : { groups }),
+      };
+      return sgdUpdate({ p, g, lr, step, ...given }, { ...attrs, every });
     },
   });
 }

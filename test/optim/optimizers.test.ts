@@ -10,8 +10,11 @@ import { add, mul, square, sub } from "../../src/ops/arithmetic.ts";
 import { record } from "../../src/ops/record.ts";
 import { sgdUpdate } from "../../src/ops/sgd.ts";
 import { sum } from "../../src/ops/sum.ts";
+import { type AdagradOptions, adagrad } from "../../src/optim/adagrad.ts";
 import { type AdamOptions, adam, adamw } from "../../src/optim/adam.ts";
+import { type LionOptions, lion } from "../../src/optim/lion.ts";
 import type { Optimizer } from "../../src/optim/optimizer.ts";
+import { type RmspropOptions, rmsprop } from "../../src/optim/rmsprop.ts";
 import { type SgdOptions, sgd } from "../../src/optim/sgd.ts";
 import { constant, input, parameter, type Shape, sizeOf, state, type Tensor } from "../../src/tensor.ts";
 import { gpuBackend } from "../support/backend.ts";
@@ -57,6 +60,51 @@ const adamLoop =
     const mHat = slots[0] / (1 - b1 ** t);
     const vHat = slots[1] / (1 - b2 ** t);
     return from - (lr * mHat) / (Math.sqrt(vHat) + eps);
+  };
+
+const rmspropLoop =
+  (options: RmspropOptions): Loop =>
+  (p, g, _t, lr, slots) => {
+    const {
+      alpha = 0.99,
+      eps = 1e-8,
+      momentum = 0,
+      centered = false,
+      weightDecay = 0,
+      maximize = false,
+    } = options;
+    const d = (maximize ? -g : g) + weightDecay * p;
+    slots[0] = alpha * (slots[0] ?? 0) + (1 - alpha) * d * d;
+    slots[1] = alpha * (slots[1] ?? 0) + (1 - alpha) * d;
+    const average = Math.sqrt(centered ? slots[0] - slots[1] * slots[1] : slots[0]) + eps;
+    if (momentum === 0) return p - (lr * d) / average;
+    slots[2] = momentum * (slots[2] ?? 0) + d / average;
+    return p - lr * slots[2];
+  };
+
+const adagradLoop =
+  (options: AdagradOptions): Loop =>
+  (p, g, t, lr, slots) => {
+    const {
+      learningRateDecay = 0,
+      initialAccumulatorValue = 0,
+      eps = 1e-10,
+      weightDecay = 0,
+      maximize = false,
+    } = options;
+    const d = (maximize ? -g : g) + weightDecay * p;
+    slots[0] = (slots[0] ?? initialAccumulatorValue) + d * d;
+    return p - ((lr / (1 + (t - 1) * learningRateDecay)) * d) / (Math.sqrt(slots[0]) + eps);
+  };
+
+const lionLoop =
+  (options: LionOptions): Loop =>
+  (p, g, _t, lr, slots) => {
+    const { betas: [b1, b2] = [0.9, 0.99], weightDecay = 0, maximize = false } = options;
+    const d = maximize ? -g : g;
+    const direction = Math.sign(b1 * (slots[0] ?? 0) + (1 - b1) * d);
+    slots[0] = b2 * (slots[0] ?? 0) + (1 - b2) * d;
+    return p - lr * (direction + weightDecay * p);
   };
 
 function reference(loop: Loop): Float64Array[] {
@@ -119,6 +167,36 @@ const cases: readonly (readonly [string, Optimizer, Loop])[] = [
     ] as const
   ).map(([name, o]) => [name, adam(o), adamLoop(o, 0, false)] as const),
   ["adamw", adamw(), adamLoop({}, 0.01, true)],
+  ...(
+    [
+      ["rmsprop", {}],
+      ["rmsprop, weight decay, maximize", { alpha: 0.9, eps: 1e-3, weightDecay: 0.1, maximize: true }],
+      ["rmsprop, centered", { centered: true, eps: 1e-2 }],
+      ["rmsprop, momentum", { momentum: 0.9 }],
+      ["rmsprop, centered, momentum", { centered: true, momentum: 0.5, eps: 1e-2 }],
+    ] as const
+  ).map(([name, o]) => [name, rmsprop(o), rmspropLoop(o)] as const),
+  ...(
+    [
+      ["adagrad", {}],
+      [
+        "adagrad, all options",
+        {
+          learningRateDecay: 0.01,
+          initialAccumulatorValue: 0.5,
+          eps: 1e-3,
+          weightDecay: 0.1,
+          maximize: true,
+        },
+      ],
+    ] as const
+  ).map(([name, o]) => [name, adagrad(o), adagradLoop(o)] as const),
+  ...(
+    [
+      ["lion", {}],
+      ["lion, all options", { betas: [0.8, 0.95], weightDecay: 0.1, maximize: true }],
+    ] as const
+  ).map(([name, o]) => [name, lion(o), lionLoop(o)] as const),
   ["adamw, strong decay", adamw({ weightDecay: 2 }), adamLoop({ weightDecay: 2 }, 0.01, true)],
 ];
 
@@ -234,6 +312,28 @@ describe("refuses", () => {
       "beta2",
       () => adamw({ betas: [0.9, -0.1] }),
       /adamw: betas\[1\] must be a number in \[0, 1\), got -0.1/,
+    ],
+    ["alpha", () => rmsprop({ alpha: 1 }), /rmsprop: alpha must be a number in \[0, 1\), got 1/],
+    [
+      "a first sum",
+      () => adagrad({ initialAccumulatorValue: -1 }),
+      /adagrad: initialAccumulatorValue must be/,
+    ],
+    ["lion's betas", () => lion({ betas: [0.9, 1] }), /lion: betas\[1\] must be a number in \[0, 1\), got 1/],
+    [
+      "half steps",
+      () => adam({ accumulate: 1.5 }),
+      /adam: accumulate must be a whole number of at least 1, got 1.5/,
+    ],
+    [
+      "a decay of averages",
+      () => adam({ averageDecay: 1 }),
+      /adam: averageDecay must be a number in \[0, 1\)/,
+    ],
+    [
+      "a group that decays backwards",
+      () => adam({ groups: [{ filter: () => true, weightDecay: -1 }] }).states([p]),
+      /adam: groups: weightDecay must be a number at least 0, got -1/,
     ],
     ["eps", () => adam({ eps: -1e-8 }), /adam: eps must be a number at least 0, got -1e-8/],
     ["no decay", () => adamw({ weightDecay: Number.POSITIVE_INFINITY }), /adamw: weightDecay must be/],

@@ -1,0 +1,67 @@
+/** Adagrad (Duchi, Hazan and Singer, 2011) as one update over packed parameters, as torch.optim.Adagrad has it. */
+import code from "../../shaders/adagrad.wgsl?raw";
+import { type DefinedOp, defineOp } from "../op.ts";
+import type { Node, Tensor } from "../tensor.ts";
+import {
+  expectAlike,
+  expectOne,
+  UPDATE_VARIANTS,
+  type UpdateAttrs,
+  updateConstants,
+  updateGrid,
+  updateShader,
+  updateTerms,
+} from "./packed-update.ts";
+
+const shader = updateShader("adagrad.wgsl", code);
+
+export interface AdagradAttrs extends UpdateAttrs {
+  readonly eps: number;
+  /** The rate of update t (from 0) is divided by 1 + t learningRateDecay. */
+  readonly learningRateDecay: number;
+}
+
+export const adagradOp: DefinedOp<AdagradAttrs> = defineOp({
+  name: "adagrad",
+  args: ["p", "g", "total", "step", "lr", "groups"],
+  results: [],
+  variants: UPDATE_VARIANTS,
+  mutates: ["p", "total"],
+  plan([p, g, total, step, lr, groups], attrs: AdagradAttrs) {
+    const COUNT = expectAlike("adagrad", { p, g, total });
+    expectOne("adagrad", "step", step, "u32");
+    expectOne("adagrad", "lr", lr, "f32");
+    const shared = updateConstants("adagrad", attrs, COUNT, groups);
+    return { outputs: [], constants: { ...shared, eps: attrs.eps, decay: attrs.learningRateDecay } };
+  },
+  cpu({ p, g, total, step, lr, groups }, constants) {
+    const { COUNT, eps, decay, maximize } = constants;
+    const { gathers, updatesBefore, decayAt, rateAt } = updateTerms(constants, step, groups);
+    if (gathers) return;
+    const rate = lr[0]! / (1 + updatesBefore * decay);
+    for (let i = 0; i < COUNT; i++) {
+      const d = (maximize ? -g[i]! : g[i]!) + decayAt(i) * p[i]!;
+      const sum = total[i]! + d * d;
+      total[i] = sum;
+      p[i]! -= (rate * rateAt(i) * d) / (Math.sqrt(sum) + eps);
+    }
+  },
+  kernels({ COUNT }, env) {
+    const { PER, groups } = updateGrid(COUNT, env);
+    const bind = ["p", "g", "total", "step", "lr", "groups"];
+    return { kernels: [{ shader, entry: "adagrad", bind, constants: { PER }, groups }] };
+  },
+});
+
+/**
+ * An update: one step of Adagrad on `p` (a state or a pack of states) along `g`, with `total`, the sum of squares, a state
+ * of the same shape. `step` u32 `[1]` from 0, `lr` f32 `[1]`, `groups` as in packed-update.ts.
+ * Formula: torch.optim.Adagrad. Throws ShapeError.
+ */
+export function adagradUpdate(
+  tensors: { p: Tensor; g: Tensor; total: Tensor; step: Tensor; lr: Tensor; groups?: Tensor | undefined },
+  attrs: AdagradAttrs,
+): Node {
+  const { p, g, total, step, lr, groups } = tensors;
+  return adagradOp.node([p, g, total, step, lr, ...(groups === undefined ? [] : [groups])], attrs);
+}

@@ -1,0 +1,65 @@
+/** Lion (Chen et al., 2023) as one update over packed parameters: steps of one length along the sign of a momentum. */
+import code from "../../shaders/lion.wgsl?raw";
+import { type DefinedOp, defineOp } from "../op.ts";
+import type { Node, Tensor } from "../tensor.ts";
+import {
+  expectAlike,
+  expectOne,
+  UPDATE_VARIANTS,
+  type UpdateAttrs,
+  updateConstants,
+  updateGrid,
+  updateShader,
+  updateTerms,
+} from "./packed-update.ts";
+
+const shader = updateShader("lion.wgsl", code);
+
+export interface LionAttrs extends UpdateAttrs {
+  readonly beta1: number;
+  readonly beta2: number;
+}
+
+export const lionOp: DefinedOp<LionAttrs> = defineOp({
+  name: "lion",
+  args: ["p", "g", "m", "step", "lr", "groups"],
+  results: [],
+  variants: UPDATE_VARIANTS,
+  mutates: ["p", "m"],
+  plan([p, g, m, step, lr, groups], attrs: LionAttrs) {
+    const COUNT = expectAlike("lion", { p, g, m });
+    expectOne("lion", "step", step, "u32");
+    expectOne("lion", "lr", lr, "f32");
+    const { beta1, beta2 } = attrs;
+    const betas = { beta1, beta2, oneMinusBeta1: 1 - beta1, oneMinusBeta2: 1 - beta2 };
+    return { outputs: [], constants: { ...updateConstants("lion", attrs, COUNT, groups), ...betas } };
+  },
+  cpu({ p, g, m, step, lr, groups }, constants) {
+    const { COUNT, beta1, beta2, maximize } = constants;
+    const { gathers, decayAt, rateAt } = updateTerms(constants, step, groups);
+    if (gathers) return;
+    for (let i = 0; i < COUNT; i++) {
+      const d = maximize ? -g[i]! : g[i]!;
+      const direction = Math.sign(beta1 * m[i]! + (1 - beta1) * d);
+      p[i]! -= lr[0]! * rateAt(i) * (direction + decayAt(i) * p[i]!);
+      m[i] = beta2 * m[i]! + (1 - beta2) * d;
+    }
+  },
+  kernels({ COUNT }, env) {
+    const { PER, groups } = updateGrid(COUNT, env);
+    const bind = ["p", "g", "m", "step", "lr", "groups"];
+    return { kernels: [{ shader, entry: "lion", bind, constants: { PER }, groups }] };
+  },
+});
+
+/**
+ * An update: one step of Lion on `p` (a state or a pack of states) along `g`, with the momentum `m`, a state of the same
+ * shape. `step` u32 `[1]` from 0, `lr` f32 `[1]`, `groups` as in packed-update.ts. Throws ShapeError.
+ */
+export function lionUpdate(
+  tensors: { p: Tensor; g: Tensor; m: Tensor; step: Tensor; lr: Tensor; groups?: Tensor | undefined },
+  attrs: LionAttrs,
+): Node {
+  const { p, g, m, step, lr, groups } = tensors;
+  return lionOp.node([p, g, m, step, lr, ...(groups === undefined ? [] : [groups])], attrs);
+}

@@ -1,0 +1,56 @@
+/**
+ * Learning rates that follow the step on the device: the step counter as a float, and a pointwise op of a formula that
+ * exists as WGSL and as a function on numbers. Nothing that changes from step to step is compiled in.
+ */
+
+import math from "../../shaders/math-functions.wgsl?raw";
+import code from "../../shaders/schedule.wgsl?raw";
+import functions from "../../shaders/schedule-functions.wgsl?raw";
+import { type DefinedOp, defineOp, expectWhole } from "../op.ts";
+import { Shader } from "../shader.ts";
+import type { Tensor } from "../tensor.ts";
+import { expectOne } from "./packed-update.ts";
+import { definePointwise, literal } from "./pointwise.ts";
+
+const shader = new Shader("schedule.wgsl", code);
+
+/** (step u32 [1]) -> count f32 [1] = floor(step / every), exact up to 2^24. */
+export const stepCountOp: DefinedOp<{ readonly every: number }> = defineOp({
+  name: "stepCount",
+  args: ["step"],
+  results: ["count"],
+  plan([step], { every }: { readonly every: number }) {
+    expectOne("stepCount", "step", step, "u32");
+    const EVERY = expectWhole("stepCount", "every", every, 1);
+    return { outputs: [{ shape: [1], dtype: "f32" }], constants: { EVERY } };
+  },
+  cpu({ step, count }, { EVERY }) {
+    count[0] = Math.floor(step[0]! / EVERY);
+  },
+  kernels: () => ({ kernels: [{ shader, entry: "stepCount", bind: ["step", "count"], groups: [1] }] }),
+});
+
+/** A rate as a function of the number of updates before this one. */
+export interface RateFormula {
+  /** The rate on which the formula is built; another one at run time scales the whole of it. */
+  readonly learningRate: number;
+  rate(count: number): number;
+  /** The same as an expression; the functions of schedule-functions.wgsl and math-functions.wgsl may be called. */
+  wgsl(count: string): string;
+}
+
+/**
+ * The rate f32 [1] of this step: `formula` at floor(step / every), times rate / formula.learningRate, `rate` being the
+ * rate f32 [1] that the host may change. `step` u32 [1].
+ */
+export function scheduledRate(formula: RateFormula, rate: Tensor, step: Tensor, every = 1): Tensor {
+  const op = definePointwise<{ over: number }>({
+    name: "schedule",
+    args: ["count", "rate"],
+    functions: `${math}\n${functions}`,
+    wgsl: ([count, r], { over }) => `(${formula.wgsl(count as string)}) * (${r} * ${literal(over)})`,
+    scalar: ([count, r], { over }) => formula.rate(count!) * (r! * over),
+  });
+  const count = stepCountOp.one([step], { every });
+  return op.one([count, rate], { over: 1 / formula.learningRate });
+}

@@ -1,0 +1,107 @@
+/**
+ * A learning rate that falls when a metric stops getting better, torch.optim's ReduceLROnPlateau. The metric is known on
+ * the host only, so this is driven from there, once an epoch as a rule.
+ */
+import { ValueError } from "../errors.ts";
+
+export interface PlateauOptions {
+  /** The rate to begin with. */
+  readonly learningRate: number;
+  /** Whether the metric should fall or rise. Default min. */
+  readonly mode?: "min" | "max";
+  /** What the rate is multiplied by, below 1. Default 0.1. */
+  readonly factor?: number;
+  /** Observations without progress that are put up with. Default 10. */
+  readonly patience?: number;
+  /** Progress smaller than this is none: a share of the best (`rel`, default) or a distance (`abs`). Default 1e-4. */
+  readonly threshold?: number;
+  readonly thresholdMode?: "rel" | "abs";
+  /** Observations after a reduction during which nothing is counted. Default 0. */
+  readonly cooldown?: number;
+  /** Default 0. */
+  readonly minLearningRate?: number;
+  /** Smaller reductions are left undone. Default 1e-8. */
+  readonly eps?: number;
+}
+
+/** What `follow` needs of a trainer. */
+interface Settable {
+  setLearningRate(value: number): void;
+}
+
+export class ReduceOnPlateau {
+  readonly #options: Required<PlateauOptions>;
+  #rate: number;
+  #best: number;
+  #bad = 0;
+  #resting = 0;
+
+  constructor(options: PlateauOptions) {
+    const defaults = {
+      mode: "min",
+      factor: 0.1,
+      patience: 10,
+      threshold: 1e-4,
+      thresholdMode: "rel",
+    } as const;
+    this.#options = { ...defaults, cooldown: 0, minLearningRate: 0, eps: 1e-8, ...options };
+    const { factor, learningRate } = this.#options;
+    if (!(factor > 0 && factor < 1))
+      throw new ValueError(`reduceOnPlateau: factor must be in (0, 1), got ${factor}`);
+    if (!(learningRate > 0)) {
+      throw new ValueError(`reduceOnPlateau: learningRate must be above 0, got ${learningRate}`);
+    }
+    this.#rate = learningRate;
+    this.#best = this.#options.mode === "min" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+  }
+
+  get learningRate(): number {
+    return this.#rate;
+  }
+
+  /** Takes the next value of the metric; returns the rate to go on with. */
+  observe(metric: number): number {
+    const { patience, cooldown, factor, minLearningRate, eps } = this.#options;
+    if (this.#better(metric)) {
+      this.#best = metric;
+      this.#bad = 0;
+    } else this.#bad++;
+    if (this.#resting > 0) {
+      this.#resting--;
+      this.#bad = 0;
+    }
+    if (this.#bad > patience) {
+      const next = Math.max(this.#rate * factor, minLearningRate);
+      if (this.#rate - next > eps) this.#rate = next;
+      this.#resting = cooldown;
+      this.#bad = 0;
+    }
+    return this.#rate;
+  }
+
+  /** A callback for `trainer.fit`: at every epoch's end observes its validation loss, or its loss where there is none. */
+  follow(trainer: Settable): (event: { readonly event: string }) => void {
+    return (event) => {
+      if (event.event !== "epoch") return;
+      const { valLoss, loss } = event as { readonly valLoss?: number; readonly loss?: number };
+      const before = this.#rate;
+      const after = this.observe(valLoss ?? loss ?? Number.NaN);
+      if (after !== before) trainer.setLearningRate(after);
+    };
+  }
+
+  #better(metric: number): boolean {
+    const { mode, threshold, thresholdMode } = this.#options;
+    const best = this.#best;
+    // PyTorch's rule; a best of ±infinity is beaten by every number.
+    if (!Number.isFinite(best)) return mode === "min" ? metric < best : metric > best;
+    const sign = mode === "min" ? -1 : 1;
+    const limit = thresholdMode === "rel" ? best * (1 + sign * threshold) : best + sign * threshold;
+    return mode === "min" ? metric < limit : metric > limit;
+  }
+}
+
+/** Throws ValueError on a factor outside (0, 1) or a rate that is not above 0. */
+export function reduceOnPlateau(options: PlateauOptions): ReduceOnPlateau {
+  return new ReduceOnPlateau(options);
+}

@@ -1,0 +1,43 @@
+/** RMSprop (Hinton, 2012; centered: Graves, 2013), torch.optim.RMSprop's options and defaults. */
+import { rmspropUpdate } from "../ops/rmsprop.ts";
+import type { Tensor } from "../tensor.ts";
+import { type CommonOptions, checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
+import type { Schedule } from "./schedules.ts";
+
+export interface RmspropOptions extends CommonOptions {
+  /** Default 0.01. */
+  readonly learningRate?: number | Schedule;
+  /** Memory of the mean of squares. Default 0.99. */
+  readonly alpha?: number;
+  /** Added to the root. Default 1e-8. */
+  readonly eps?: number;
+  /** Default 0. */
+  readonly momentum?: number;
+  /** Divide by the variance's root, not by that of the squares' mean. Default false. */
+  readonly centered?: boolean;
+  /** L2 penalty, through the gradient. Default 0. */
+  readonly weightDecay?: number;
+  /** Climb instead of descend. Default false. */
+  readonly maximize?: boolean;
+}
+
+/** Throws ValueError on options outside their range. */
+export function rmsprop(options: RmspropOptions = {}): Optimizer {
+  const { learningRate = 0.01, alpha = 0.99, eps = 1e-8, momentum = 0, centered = false } = options;
+  const { weightDecay = 0, maximize = false } = options;
+  checkRange("rmsprop", "alpha", alpha, 0, 1);
+  checkRange("rmsprop", "eps", eps, 0, Number.POSITIVE_INFINITY);
+  checkRange("rmsprop", "momentum", momentum, 0, Number.POSITIVE_INFINITY);
+  const attrs = { alpha, eps, momentum, centered, weightDecay, maximize };
+  return defineOptimizer({
+    name: "rmsprop",
+    learningRate,
+    weightDecay,
+    options,
+    packed: ["v", ...(centered ? ["mean"] : []), ...(momentum === 0 ? [] : ["velocity"])],
+    update(p, g, { learningRate: lr, packed, groups, step, every }) {
+      const { v, mean, velocity } = packed as { readonly v: Tensor; readonly [name: string]: Tensor };
+      return rmspropUpdate({ p, g, lr, step, v, mean, velocity, groups }, { ...attrs, every });
+    },
+  });
+}

@@ -1,0 +1,53 @@
+/** The step as a float, and rates by formula. The formulas themselves are checked in test/optim/schedules.test.ts. */
+import { describe, expect, it } from "vitest";
+import { CpuBackend } from "../../src/cpu/backend.ts";
+import { scheduledRate, stepCountOp } from "../../src/ops/schedule.ts";
+import { state } from "../../src/tensor.ts";
+import { gpuBackend } from "../support/backend.ts";
+
+describe("schedule", () => {
+  it("counts updates exactly up to 2^24", async () => {
+    for (const backend of [new CpuBackend(), await gpuBackend()]) {
+      const step = state([1], 0, "u32");
+      for (const every of [1, 3]) {
+        const count = stepCountOp.one([step], { every });
+        const program = await backend.compile({ outputs: [count] });
+        for (const at of [0, 1, 2, 3, 4, 8, 999_999, 2 ** 24 - 1, 2 ** 24]) {
+          backend.write(step, Uint32Array.of(at));
+          program.run();
+          expect((await program.read(count))[0]).toBe(Math.floor(at / every));
+        }
+      }
+    }
+  });
+
+  it("scales by the rate that the host may change", async () => {
+    for (const backend of [new CpuBackend({ bits: 64 }), await gpuBackend()]) {
+      const [step, rate] = [state([1], 0, "u32"), state([1], 0.5)];
+      const formula = {
+        learningRate: 0.5,
+        rate: (t: number) => 0.5 / (1 + t),
+        wgsl: (t: string) => `0.5 / (1.0 + ${t})`,
+      };
+      const lr = scheduledRate(formula, rate, step);
+      const program = await backend.compile({ outputs: [lr] });
+      for (const [at, to, expected] of [
+        [0, 0.5, 0.5],
+        [1, 0.5, 0.25],
+        [3, 2, 0.5],
+      ] as const) {
+        backend.write(step, Uint32Array.of(at));
+        backend.write(rate, Float32Array.of(to));
+        program.run();
+        expect((await program.read(lr))[0]).toBeCloseTo(expected, 6);
+      }
+    }
+  });
+
+  it("refuses what is no counter", () => {
+    expect(() => stepCountOp.one([state([1])], { every: 1 })).toThrow(
+      /stepCount: step must be u32 of rank 1/,
+    );
+    expect(() => stepCountOp.one([state([1], 0, "u32")], { every: 0 })).toThrow(/stepCount: every must be/);
+  });
+});
