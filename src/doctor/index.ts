@@ -8,6 +8,7 @@ import { convolutionChecks } from "./cases/convolution.ts";
 import { layoutChecks } from "./cases/layout.ts";
 import { lossChecks } from "./cases/losses.ts";
 import { mathChecks } from "./cases/math.ts";
+import { normalizationChecks } from "./cases/normalization.ts";
 import { pointwiseChecks } from "./cases/pointwise.ts";
 import { productChecks } from "./cases/products.ts";
 import { randomChecks } from "./cases/random.ts";
@@ -23,6 +24,7 @@ const checks = [
   ...mathChecks,
   ...layoutChecks,
   ...reductionChecks,
+  ...normalizationChecks,
   ...productChecks,
   ...convolutionChecks,
   ...lossChecks,
