@@ -7,8 +7,9 @@ import type { Dataset } from "../data/dataset.ts";
 import { DeviceError, type DeviceLostError, GraphError, ValueError } from "../errors.ts";
 import type { Loss } from "../nn/loss.ts";
 import { type Layer, namedBuffers, namedParameters } from "../nn/module.ts";
-import type { Optimizer, OptimizerStates } from "../optim/optimizer.ts";
+import { AVERAGE, type Optimizer, type OptimizerStates } from "../optim/optimizer.ts";
 import { initialData } from "../plan/initial.ts";
+import { packLayout } from "../plan/storage.ts";
 import { type Data, state, type Tensor } from "../tensor.ts";
 import { allStates, loadStates, type RunStates, saveStates } from "./checkpoint.ts";
 import type { Callback, Metrics } from "./events.ts";
@@ -97,7 +98,10 @@ export class Trainer {
     [...this.parameters.values()].forEach((t, i) => {
       this.#values.set(t, initialData(t, seed, i));
     });
-    this.#optimizerStates = options.optimizer.states([...this.parameters.values()]);
+    this.#optimizerStates = options.optimizer.states(
+      [...this.parameters.values()],
+      [...this.parameters.keys()],
+    );
   }
 
   /** Throws ValueError on a batch size or seed that is no whole number, and on a model without parameters. */
@@ -145,9 +149,15 @@ export class Trainer {
 
   /**
    * Mean loss, and accuracy for class labels, over a whole data set. Every sample counts once. Rejects with the reason
-   * of `signal` when that is aborted, after the steps in flight.
+   * of `signal` when that is aborted, after the steps in flight. With `average`, the averaged weights are evaluated and
+   * not the latest; the optimizer must have an `averageDecay`, else throws GraphError.
    */
-  async evaluate(dataset: Dataset, options: { readonly signal?: AbortSignal } = {}): Promise<Metrics> {
+  async evaluate(
+    dataset: Dataset,
+    options: { readonly signal?: AbortSignal; readonly average?: boolean } = {},
+  ): Promise<Metrics> {
+    const { average = false, ...rest } = options;
+    if (average) return this.withAverages(() => this.evaluate(dataset, rest));
     const evaluation = this.#evaluations.get(dataset) ?? (await this.#compileEvaluation(dataset));
     this.backend.write(evaluation.step, Uint32Array.of(0));
     const runner = new StepRunner(this.backend, evaluation.program, evaluation.ring, 0, this.#pace());
@@ -159,6 +169,31 @@ export class Trainer {
     }
     totals.add(await runner.collect(), totals.steps);
     return totals.metrics();
+  }
+
+  /**
+   * Runs `work` with the averaged weights in place of the latest, which come back afterwards; `save` in there writes a
+   * file of them. Must not overlap with training. Throws GraphError for an optimizer without `averageDecay`.
+   */
+  async withAverages<T>(work: () => Promise<T>): Promise<T> {
+    const average = this.#optimizerStates.packed[AVERAGE];
+    if (average === undefined) throw new GraphError("trainer: averages need an optimizer with averageDecay");
+    const parameters = [...this.parameters.values()];
+    const latest = await this.#readAll([...parameters, average]);
+    const averages = latest.get(average) as Data;
+    const { offsets } = packLayout(parameters.map((t) => t.size));
+    try {
+      // Before the first step there is no average yet.
+      if (this.#position > 0) {
+        parameters.forEach((t, i) => {
+          const at = offsets[i] as number;
+          this.#write(t, averages.slice(at, at + t.size));
+        });
+      }
+      return await work();
+    } finally {
+      for (const t of parameters) this.#write(t, latest.get(t) as Data);
+    }
   }
 
   /** The program that trains on `dataset`, compiled at the first call. */

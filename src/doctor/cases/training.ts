@@ -1,12 +1,20 @@
 /** What only training has: optimizers, clipping, batches formed on the device, the record of a step. */
+import { accumulateUpdate } from "../../ops/accumulate.ts";
+import { adagradUpdate } from "../../ops/adagrad.ts";
 import { adamUpdate } from "../../ops/adam.ts";
+import { averageUpdate } from "../../ops/average.ts";
 import { gatherBatch } from "../../ops/gather-batch.ts";
+import { lionUpdate } from "../../ops/lion.ts";
 import { norm } from "../../ops/norm.ts";
 import { pack } from "../../ops/pack.ts";
 import { record } from "../../ops/record.ts";
+import { rmspropUpdate } from "../../ops/rmsprop.ts";
+import { scheduledRate } from "../../ops/schedule.ts";
 import { sgdUpdate } from "../../ops/sgd.ts";
 import { clip } from "../../optim/clip.ts";
+import { cosineRestarts, type Schedule, step as stepSchedule, warmUp } from "../../optim/schedules.ts";
 import { packLayout } from "../../plan/storage.ts";
+import type { Node, Tensor } from "../../tensor.ts";
 import type { Case, Check, Leaf } from "../check.ts";
 
 /** Sizes of two packed parameters. */
@@ -75,6 +83,61 @@ const sgdCase =
     },
   });
 
+type Update = (tensors: { p: Tensor; g: Tensor; m: Tensor; v: Tensor; step: Tensor; lr: Tensor }) => Node;
+
+/** Updates of p and of states of their own: m around 0 and v, which holds squares. `changes` says which are in use. */
+const updateCase =
+  (changes: string, update: Update) =>
+  ([a, b]: readonly [number, number]): Case => {
+    const used = (name: string, { state: _, ...leaf }: Leaf): Leaf =>
+      changes.includes(name) ? { ...leaf, state: true } : leaf;
+    return {
+      name: `${a} and ${b} parameters`,
+      leaves: [
+        used("p", { shape: [a] }),
+        used("p", { shape: [b] }),
+        { shape: [a] },
+        { shape: [b] },
+        used("m", packed(a, b, [-0.1, 0.1])),
+        used("v", packed(a, b, [0.5, 1])),
+        { shape: [1], dtype: "u32", data: [3] },
+        { shape: [1], data: [1e-2] },
+      ],
+      build: (p, q, dp, dq, m, v, step, lr) => ({
+        updates: [update({ p: pack([p!, q!]), g: pack([dp!, dq!]), m: m!, v: v!, step: step!, lr: lr! })],
+      }),
+    };
+  };
+
+const shared = { eps: 1e-4, weightDecay: 0.1, maximize: false };
+const updateChecks: readonly (readonly [op: string, changes: string, Update])[] = [
+  [
+    "rmsprop",
+    "pmv",
+    ({ v, m, ...t }) =>
+      rmspropUpdate({ ...t, v, velocity: m }, { ...shared, alpha: 0.99, momentum: 0.9, centered: false }),
+  ],
+  [
+    "rmsprop, centered",
+    "pmv",
+    ({ v, m, ...t }) =>
+      rmspropUpdate({ ...t, v, mean: m }, { ...shared, alpha: 0.99, momentum: 0, centered: true }),
+  ],
+  [
+    "adagrad",
+    "pv",
+    ({ v, ...t }) => adagradUpdate({ ...t, total: v }, { ...shared, learningRateDecay: 0.1 }),
+  ],
+  ["lion", "pm", (t) => lionUpdate(t, { ...shared, beta1: 0.9, beta2: 0.99 })],
+  ["accumulate", "m", ({ m, g, step }) => accumulateUpdate({ kept: m, total: g, step }, 3)],
+  ["average", "pm", ({ m, p, step }) => averageUpdate({ average: m, p, step }, { decay: 0.9 })],
+];
+
+const rates: readonly (readonly [string, Schedule])[] = [
+  ["cosine restarts", cosineRestarts({ learningRate: 0.1, period: 10, factor: 2 })],
+  ["warm-up, then steps", warmUp({ steps: 5 }, stepSchedule({ learningRate: 0.1, stepSize: 7 }))],
+];
+
 const gathers: readonly (readonly [
   count: number,
   size: number,
@@ -117,6 +180,29 @@ export const trainingChecks: readonly Check[] = [
   { op: "sgd with momentum", gradients: false, cases: parameterSizes.map(sgdCase(0.9)) },
   { op: "adam", gradients: false, cases: parameterSizes.map(adamCase(false)) },
   { op: "adamw", gradients: false, cases: parameterSizes.map(adamCase(true)) },
+  ...updateChecks.map(
+    ([op, changes, update]): Check => ({
+      op,
+      gradients: false,
+      cases: parameterSizes.map(updateCase(changes, update)),
+    }),
+  ),
+  {
+    op: "schedule",
+    gradients: false,
+    cases: rates.flatMap(([name, schedule]) =>
+      [0, 4, 70].map(
+        (step): Case => ({
+          name: `${name}, step ${step}`,
+          leaves: [
+            { shape: [1], data: [0.1] },
+            { shape: [1], dtype: "u32", data: [step] },
+          ],
+          build: (rate, step) => scheduledRate(schedule, rate!, step!),
+        }),
+      ),
+    ),
+  },
   {
     op: "clip",
     gradients: false,
