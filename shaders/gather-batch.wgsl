@@ -1,6 +1,6 @@
 // The batch that belongs to a step, out of a data set on the device. With s(b) the sample of row b:
 //   x[b, :] = inputs[s(b), :] * scale + offset    y[b, :] = targets[s(b), :]    weights[b] = 1
-// and x = 0, weights = 0 in rows past the end of the data. Needs permuteIndex and lowbias32 of random-functions.wgsl.
+// Rows past the end of the data begin again at its start, with weights[b] = 0. Needs permuteIndex and lowbias32 of random-functions.wgsl.
 // inputs: COUNT x SIZE bytes, four to a word, or as many floats   targets: COUNT x TARGET words   x: B x SIZE
 // LANES invocations share a row, so that the permutation is worked out LANES times per row and not SIZE times.
 
@@ -31,7 +31,6 @@ struct Row {
   row: u32,
   lane: u32,
   sample: u32,
-  inside: bool,
 }
 
 // What invocation i works on; its first lane also writes the weight, all its lanes the targets.
@@ -39,15 +38,11 @@ fn begin(i: u32) -> Row {
   let row = i / LANES;
   let lane = i % LANES;
   let place = (step[0] % STEPS) * B + row;
-  let inside = place < COUNT;
-  var sample = 0u;
-  if (inside) {
-    sample = place;
-    if (shuffle) { sample = permuteIndex(place, COUNT, key[0], key[1] ^ lowbias32(step[0] / STEPS)); }
-  }
-  if (lane == 0u) { weights[row] = select(0.0, 1.0, inside); }
+  var sample = place % COUNT;
+  if (shuffle) { sample = permuteIndex(sample, COUNT, key[0], key[1] ^ lowbias32(step[0] / STEPS)); }
+  if (lane == 0u) { weights[row] = select(0.0, 1.0, place < COUNT); }
   for (var j = lane; j < TARGET; j += LANES) { y[row * TARGET + j] = targets[sample * TARGET + j]; }
-  return Row(row, lane, sample, inside);
+  return Row(row, lane, sample);
 }
 
 fn scaled(value: f32, j: u32) -> f32 {
@@ -81,9 +76,7 @@ fn vector(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3
   if (i >= B * LANES) { return; }
   let r = begin(i);
   for (var j = r.lane; j < SIZE / 4u; j += LANES) {
-    var value = vec4<f32>();
-    if (r.inside) { value = scaled4(load4(r.sample * (SIZE / 4u) + j), 4u * j); }
-    x4[r.row * (SIZE / 4u) + j] = value;
+    x4[r.row * (SIZE / 4u) + j] = scaled4(load4(r.sample * (SIZE / 4u) + j), 4u * j);
   }
 }
 
@@ -94,8 +87,6 @@ fn scalar(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3
   if (i >= B * LANES) { return; }
   let r = begin(i);
   for (var j = r.lane; j < SIZE; j += LANES) {
-    var value = 0.0;
-    if (r.inside) { value = scaled(load(r.sample * SIZE + j), j); }
-    x[r.row * SIZE + j] = value;
+    x[r.row * SIZE + j] = scaled(load(r.sample * SIZE + j), j);
   }
 }

@@ -32,7 +32,7 @@ export interface BatchNormOptions extends NormOptions {
 
 /**
  * Each channel with mean 0 and variance 1 over the batch while training, by the running statistics in evaluation.
- * A batch that is filled up at the end of an epoch counts its filling too.
+ * The last batch of an epoch, where it is partial, counts the samples that fill it up too.
  */
 export class BatchNorm implements Module {
   readonly weight?: Tensor;

@@ -2,7 +2,7 @@
  * Forms the batch of a step on the device: the data set is uploaded once, and this op picks the samples whose turn
  * it is, in a seeded order that is new in every epoch, and scales them. Reads a step counter that lives on the
  * device, so nothing is uploaded per step. Every sample comes exactly once per epoch; the last, partial batch is
- * filled up with rows of weight 0.
+ * filled up with samples of weight 0, so that statistics over a batch (batchNorm's) are of real samples.
  */
 import code from "../../shaders/gather-batch.wgsl?raw";
 import functions from "../../shaders/random-functions.wgsl?raw";
@@ -98,18 +98,15 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
     const epoch = Math.floor(step[0]! / STEPS);
     for (let b = 0; b < B; b++) {
       const place = (step[0]! % STEPS) * B + b;
-      const inside = place < COUNT;
-      const shuffled = inside && shuffle;
-      const sample = shuffled ? sampleOrder(place, COUNT, epoch, [key[0]!, key[1]!]) : inside ? place : 0;
-      weights[b] = inside ? 1 : 0;
+      const sample = shuffle ? sampleOrder(place % COUNT, COUNT, epoch, [key[0]!, key[1]!]) : place % COUNT;
+      weights[b] = place < COUNT ? 1 : 0;
       for (let j = 0; j < TARGET; j++) y[b * TARGET + j] = targets[sample * TARGET + j]!;
       for (let j = 0; j < SIZE; j++) {
         const at = sample * SIZE + j;
         const value = FLOATS ? inputs[at]! : (inputs[at >>> 2]! >>> (8 * (at & 3))) & 255;
         const c = Math.floor(j / PLANE);
-        const scaled =
+        x[b * SIZE + j] =
           CHANNELS === 1 ? value * scale + offset : value * channels[c]! + channels[CHANNELS + c]!;
-        x[b * SIZE + j] = inside ? scaled : 0;
       }
     }
   },
@@ -156,9 +153,9 @@ export interface GatherOptions {
 }
 
 export interface GatheredBatch {
-  /** f32 `[batchSize, …shape]`; zeros in rows past the end of the data. */
+  /** f32 `[batchSize, …shape]`; rows past the end of the data begin again at the epoch's first sample. */
   readonly x: Tensor;
-  /** `[batchSize, …targetShape]`, i32 or f32 as the targets are; rows past the end repeat the first sample's. */
+  /** `[batchSize, …targetShape]`, i32 or f32 as the targets are, of the samples in x. */
   readonly targets: Tensor;
   /** f32 `[batchSize]`: 1 for a sample, 0 for a row past the end of the data. */
   readonly weights: Tensor;

@@ -217,3 +217,26 @@ it("refuses what does not fit", () => {
   const { updates } = nn.build({ training: true }, () => nn.batchNorm1d(1).forward(input([2, 1])));
   expect(() => nn.addUpdate(updates[0]!)).toThrow(/updates need nn\.build around the layers/);
 });
+
+it("the last, partial batch takes its statistics of real samples", async () => {
+  const count = 3;
+  const inputs = Float32Array.of(4, 6, 8);
+  const labels = new Float32Array(count);
+  const data = {
+    name: "three",
+    split: "train",
+    count,
+    inputs: { data: inputs, shape: [1] },
+    labels,
+  } as const;
+  const trainer = await Trainer.create(await gpuBackend(), {
+    model: nn.sequential(nn.batchNorm1d(1, { momentum: 1 }), nn.linear(1, 1)),
+    loss: nn.mse(),
+    optimizer: adam(),
+    batchSize: 2,
+  });
+  await trainer.fit(data, { epochs: 1 });
+  const { tensors } = readSafetensors(await trainer.toSafetensors());
+  // Two different ones of 4, 6 and 8: filled up with zeros the mean would be below 4.
+  expect([5, 6, 7]).toContain(tensors.get("0.running_mean")!.data[0]);
+});
