@@ -2,7 +2,8 @@
 //   mean[k], variance[k] = mean of (x - mean)², rstd[k] = 1 / sqrt(variance + eps); with CENTRED false the mean is 0
 //   sumDy[k] = sum of dy, sumDyXhat[k] = sum of dy (x - mean[k]) rstd[k]; with STATS false, sum of dy x
 // Needs keptPlace, reducedPlace and their constants of reduction-functions.wgsl. Every invocation takes each PARTS-th
-// element of a line; parts are joined in order by `combine…` (Chan, Golub, LeVeque, 1983) where there are several.
+// element of a line; parts are joined in order (Chan, Golub, LeVeque, 1983): by `combine…` where there are several, or
+// by the first lane of `…Shared`, which give a line to a workgroup of PARTS lanes.
 
 override eps: f32;
 override CENTRED: bool;
@@ -20,6 +21,9 @@ override STATS: bool;
 @group(0) @binding(7) var<storage, read_write> partial: array<vec2<f32>>;  // KEPT x PARTS
 @group(0) @binding(7) var<storage, read> parts: array<vec2<f32>>;          // the same as an input
 
+var<workgroup> lanes: array<vec2<f32>, PARTS>;
+
+// 0 for a part beyond a line shorter than PARTS.
 fn sizeOfPart(part: u32) -> u32 {
   return (REDUCED - part + PARTS - 1u) / PARTS;
 }
@@ -30,7 +34,7 @@ fn momentsOf(k: u32, part: u32) -> vec2<f32> {
   var m = 0.0;
   if (CENTRED) {
     for (var r = part; r < REDUCED; r += PARTS) { m += x[at + reducedPlace(r)]; }
-    m /= f32(sizeOfPart(part));
+    m /= f32(max(sizeOfPart(part), 1u));
   }
   var squares = 0.0;
   for (var r = part; r < REDUCED; r += PARTS) {
@@ -38,6 +42,13 @@ fn momentsOf(k: u32, part: u32) -> vec2<f32> {
     squares += d * d;
   }
   return vec2(m, squares);
+}
+
+// Mean, squares and number of elements of two parts together.
+fn join(all: vec3<f32>, part: vec2<f32>, size: f32) -> vec3<f32> {
+  let apart = part.x - all.x;
+  let share = size / (all.z + size);
+  return vec3(all.x + apart * share, all.y + part.y + apart * apart * all.z * share, all.z + size);
 }
 
 fn storeMoments(k: u32, m: vec2<f32>) {
@@ -66,17 +77,22 @@ fn combineMoments(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups)
                   @builtin(local_invocation_index) lane: u32) {
   let k = (wg.y * n.x + wg.x) * 64u + lane;
   if (k >= KEPT) { return; }
-  var all = parts[k * PARTS];
-  var count = f32(sizeOfPart(0u));
-  for (var p = 1u; p < PARTS; p++) {
-    let part = parts[k * PARTS + p];
-    let size = f32(sizeOfPart(p));
-    let apart = part.x - all.x;
-    let share = size / (count + size);
-    all = vec2(all.x + apart * share, all.y + part.y + apart * apart * count * share);
-    count += size;
-  }
-  storeMoments(k, all);
+  var all = vec3(parts[k * PARTS], f32(sizeOfPart(0u)));
+  for (var p = 1u; p < PARTS; p++) { all = join(all, parts[k * PARTS + p], f32(sizeOfPart(p))); }
+  storeMoments(k, all.xy);
+}
+
+@compute @workgroup_size(PARTS)
+fn momentsShared(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+                 @builtin(local_invocation_index) lane: u32) {
+  let k = wg.y * n.x + wg.x;
+  if (k >= KEPT) { return; }
+  lanes[lane] = momentsOf(k, lane);
+  workgroupBarrier();
+  if (lane != 0u) { return; }
+  var all = vec3(lanes[0], f32(sizeOfPart(0u)));
+  for (var p = 1u; p < PARTS; p++) { all = join(all, lanes[p], f32(sizeOfPart(p))); }
+  storeMoments(k, all.xy);
 }
 
 fn sumsOf(k: u32, part: u32) -> vec2<f32> {
@@ -119,6 +135,20 @@ fn combineSums(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n:
   if (k >= KEPT) { return; }
   var s = vec2<f32>();
   for (var p = 0u; p < PARTS; p++) { s += parts[k * PARTS + p]; }
+  sumDy[k] = s.x;
+  sumDyXhat[k] = s.y;
+}
+
+@compute @workgroup_size(PARTS)
+fn sumsShared(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+              @builtin(local_invocation_index) lane: u32) {
+  let k = wg.y * n.x + wg.x;
+  if (k >= KEPT) { return; }
+  lanes[lane] = sumsOf(k, lane);
+  workgroupBarrier();
+  if (lane != 0u) { return; }
+  var s = vec2<f32>();
+  for (var p = 0u; p < PARTS; p++) { s += lanes[p]; }
   sumDy[k] = s.x;
   sumDyXhat[k] = s.y;
 }

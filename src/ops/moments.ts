@@ -4,7 +4,7 @@
  */
 import code from "../../shaders/moments.wgsl?raw";
 import functions from "../../shaders/reduction-functions.wgsl?raw";
-import { type DefinedOp, defineOp, type KernelPlan, shapeError, spread } from "../op.ts";
+import { type DefinedOp, defineOp, type KernelEnv, type KernelPlan, shapeError, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import { sameShape, sizeOf, type Tensor } from "../tensor.ts";
 import { add, mul, sub } from "./arithmetic.ts";
@@ -31,12 +31,27 @@ export interface MomentsAttrs {
   readonly centred: boolean;
 }
 
-/** One stage, or parts and their combination. */
-function kernels(g: ReductionGeometry, entry: string, combine: string, from: Bind, to: Bind): KernelPlan {
+const variants = ["parts", "shared"];
+
+/** A workgroup per line, or one invocation per line or part of it and then their combination. */
+function kernels(
+  g: ReductionGeometry,
+  env: KernelEnv,
+  [entry, combine]: readonly [string, string],
+  from: Bind,
+  to: Bind,
+): KernelPlan {
+  const bind = [...from, ...to];
+  // Lines as many as fill a chip, long enough for the lanes of a workgroup to read side by side.
+  const shared = !env.software && g.KEPT >= 256 && g.REDUCED >= 32;
+  if ((env.variant ?? (shared ? "shared" : "parts")) === "shared") {
+    const constants = { PARTS: env.software ? 16 : g.REDUCED < 512 ? 32 : 64 };
+    return { kernels: [{ shader, entry: `${entry}Shared`, constants, bind, groups: spread(g.KEPT) }] };
+  }
   const { PARTS, CHUNK, groups } = reductionParts(g);
   const constants = { PARTS, CHUNK };
   const all = spread(Math.ceil(g.KEPT / 64));
-  if (PARTS === 1) return { kernels: [{ shader, entry, constants, bind: [...from, ...to], groups: all }] };
+  if (PARTS === 1) return { kernels: [{ shader, entry, constants, bind, groups: all }] };
   return {
     scratch: { partial: 2 * g.KEPT * PARTS },
     kernels: [
@@ -51,6 +66,7 @@ export const momentsOp: DefinedOp<MomentsAttrs> = defineOp({
   name: "moments",
   args: ["x"],
   results: ["mean", "variance", "rstd"],
+  variants,
   plan([x], { axes, eps, centred }: MomentsAttrs) {
     if (x?.dtype !== "f32") throw shapeError("moments", "input must be f32", x ? [x] : []);
     const one = reducedSpec(x, axes);
@@ -71,7 +87,7 @@ export const momentsOp: DefinedOp<MomentsAttrs> = defineOp({
       rstd[k] = 1 / Math.sqrt(v + eps);
     }
   },
-  kernels: (g) => kernels(g, "moments", "combineMoments", ["x"], ["mean", "variance", "rstd"]),
+  kernels: (g, env) => kernels(g, env, ["moments", "combineMoments"], ["x"], ["mean", "variance", "rstd"]),
   // dx = (dmean + (2 dvariance - drstd rstd³) (x - mean)) / n
   backward: ({ inputs: [x], outputs: [mean, , rstd], grads: [dmean, dvariance, drstd], attrs }) => {
     const n = sizeOf(attrs.axes.map((axis) => x!.shape[axis]!));
@@ -92,6 +108,7 @@ export const normSumsOp: DefinedOp<{ readonly axes: readonly number[] }> = defin
   name: "normSums",
   args: ["dy", "x", "mean", "rstd"],
   results: ["sumDy", "sumDyXhat"],
+  variants,
   plan(inputs, { axes }: { readonly axes: readonly number[] }) {
     const [dy, x, mean, rstd = mean] = inputs;
     const one = reducedSpec(dy!, axes);
@@ -116,11 +133,11 @@ export const normSumsOp: DefinedOp<{ readonly axes: readonly number[] }> = defin
       sumDyXhat[k] = t;
     }
   },
-  kernels(g) {
+  kernels(g, env) {
     // Without statistics their bindings take anything.
     const stats = g.STATS === 1 ? ["mean", "rstd"] : ["x", "x"];
     const from: Bind = ["dy", "x", ["means", stats[0]!], ["rstds", stats[1]!]];
-    return kernels(g, "sums", "combineSums", from, ["sumDy", "sumDyXhat"]);
+    return kernels(g, env, ["sums", "combineSums"], from, ["sumDy", "sumDyXhat"]);
   },
   backward: ({ inputs: [dy, x, mean, rstd], grads: [d, dXhat], needs, attrs: { axes } }) => {
     const centred = mean === undefined ? x! : sub(x!, mean);

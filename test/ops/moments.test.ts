@@ -27,6 +27,8 @@ const grid: readonly (readonly [Shape, number[]])[] = [
   ],
 ];
 
+const variants = ["parts", "shared"].map((kind) => ({ moments: kind, normSums: kind }));
+
 for (const centred of [true, false]) {
   checkOp(
     centred ? "moments" : "moments about 0",
@@ -35,6 +37,7 @@ for (const centred of [true, false]) {
       inputs: [{ shape }],
       build: (x) => momentsOp.apply([x!], { axes, eps: 1e-3, centred }),
     })),
+    { variants },
   );
 }
 
@@ -56,14 +59,14 @@ checkOp(
     ];
   }),
   // Sums of up to 1568 terms of either sign.
-  { atol: 2e-5 },
+  { atol: 2e-5, variants },
 );
 
-it("keeps the variance of values far from 0", async () => {
+it.each(variants)("keeps the variance of values far from 0, $moments", async (forced) => {
   const gpu = await gpuBackend();
   const x = input([4096]);
   const [mean, variance] = momentsOp.apply([x], { axes: [0], eps: 0, centred: true });
-  const program = await gpu.compile({ outputs: [mean!, variance!] });
+  const program = await gpu.compile({ outputs: [mean!, variance!] }, { variants: forced });
   gpu.write(
     x,
     Float32Array.from({ length: 4096 }, (_, i) => 10_000 + (i % 2)),
