@@ -1,10 +1,13 @@
 /**
- * Which kernels the fused convolution block runs as: for windows of 2 x 2 the products of conv2d with places in the
- * order of windows; for others, and for the input's gradient, those of conv2d with a pass over their output or dy.
+ * Which kernels the fused convolution block runs as. `strips`: written for kernels of 5 x 5 before windows of 2 x 2 on
+ * software adapters with subgroups. Else, for windows of 2 x 2, the products of conv2d with places in the order of
+ * windows; for other windows, and for the input's gradient, those of conv2d with a pass over their output or dy.
  */
 import around from "../../shaders/conv-block.wgsl?raw";
 import gradients from "../../shaders/conv-block-gradients.wgsl?raw";
 import places from "../../shaders/conv-block-places.wgsl?raw";
+import strips from "../../shaders/conv-block-strips.wgsl?raw";
+import stripsBackward from "../../shaders/conv-block-strips-backward.wgsl?raw";
 import forward from "../../shaders/conv2d-forward.wgsl?raw";
 import weight from "../../shaders/conv2d-weight.wgsl?raw";
 import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../op.ts";
@@ -21,15 +24,21 @@ import {
   tileKernel,
 } from "./conv2d-kernels.ts";
 
-const shader = new Shader("conv-block.wgsl", around);
+/** `strips` means the default where it does not apply. */
+export const BLOCK_VARIANTS = ["strips", "quad", "registers", "slabs"];
+
+const aroundShader = new Shader("conv-block.wgsl", around);
+const stripsShader = new Shader("conv-block-strips.wgsl", strips);
+const stripsBackwardShader = new Shader("conv-block-strips-backward.wgsl", stripsBackward);
 const forwardTiles = tiled("conv-block-forward.wgsl", forward, places);
 const weightTiles = tiled("conv-block-weight.wgsl", weight, gradients);
 
 export function blockForwardKernels(c: BlockConstants, env: KernelEnv): KernelPlan {
+  if (stripsApply(c, env)) return { kernels: [forwardStrips(c)] };
   if (!isSquare(c)) {
     const conv = forwardKernels(c, env);
     const pool: Kernel = {
-      shader,
+      shader: aroundShader,
       entry: "pool",
       bind: ["conv", "y", "code"],
       groups: spread(Math.ceil((c.N * c.O * c.PH * c.PW) / 64)),
@@ -55,10 +64,35 @@ export function blockForwardKernels(c: BlockConstants, env: KernelEnv): KernelPl
 }
 
 export function blockBackwardInputKernels(c: BlockConstants, env: KernelEnv): KernelPlan {
-  return afterUnpool(c, backwardInputKernels(c, env));
+  // A strip of the input's gradient is what five windows reach, with nothing to the right of it.
+  if (!stripsApply(c, env) || c.PW > 5 || c.W + c.padLeft > 14) {
+    return afterUnpool(c, backwardInputKernels(c, env));
+  }
+  const groups = Math.ceil(c.N / 16) * Math.ceil(c.C / 2) * Math.ceil((c.H + c.padTop) / 2);
+  const kernel: Kernel = {
+    shader: stripsBackwardShader,
+    entry: "backwardInput",
+    bind: ["w", "dy", "code", "dx"],
+    groups: [groups],
+  };
+  return { kernels: [kernel] };
 }
 
 export function blockBackwardWeightKernels(c: BlockConstants, env: KernelEnv): KernelPlan {
+  const count = c.O * c.C * c.KH * c.KW + c.O;
+  if (stripsApply(c, env)) {
+    const jobs = c.C * Math.ceil(c.O / 8);
+    const CHUNK = Math.ceil(c.N / Math.ceil(192 / jobs));
+    const PARTS = Math.ceil(c.N / CHUNK);
+    const first: Kernel = {
+      shader: stripsBackwardShader,
+      entry: "backwardWeight",
+      bind: ["x", "dy", "code", "partial"],
+      constants: { CHUNK, PARTS, PADDED: isPadded(c) },
+      groups: spread(Math.ceil((jobs * PARTS) / 8)),
+    };
+    return { scratch: { partial: PARTS * count }, kernels: [first, combineParts(c, PARTS)] };
+  }
   if (!isSquare(c)) return afterUnpool(c, backwardWeightKernels(c, env));
   const PLACES = c.N * c.PH * c.PW * 4;
   const size = { rows: c.O, columns: c.C * c.KH * c.KW + 1 };
@@ -75,16 +109,49 @@ export function blockBackwardWeightKernels(c: BlockConstants, env: KernelEnv): K
     constants: { ...parts, PLACES },
   };
   return {
-    scratch: { partial: parts.PARTS * (c.O * c.C * c.KH * c.KW + c.O) },
+    scratch: { partial: parts.PARTS * count },
     kernels: [tileKernel(job, env), combineParts(c, parts.PARTS)],
   };
+}
+
+/** Six channels a strip, or sixteen a quad: whichever leaves less of itself empty. */
+function forwardStrips(c: BlockConstants): Kernel {
+  const share = (size: number, tile: number) => size / (Math.ceil(size / tile) * tile);
+  const narrow = share(c.O, 6) * share(c.PW, 7) > 1.2 * share(c.O, 16) * share(c.PW, 5);
+  const strips = c.N * c.PH * Math.ceil(c.PW / (narrow ? 7 : 5));
+  const groups = narrow
+    ? Math.ceil(strips / 64) * Math.ceil(c.O / 6)
+    : Math.ceil((strips * Math.ceil(c.O / 16)) / 16);
+  return {
+    shader: stripsShader,
+    entry: narrow ? "forwardNarrow" : "forwardWide",
+    bind: ["x", "w", c.BIAS ? "b" : ["b", "w"], "y", "code"],
+    constants: { PADDED: isPadded(c) },
+    groups: spread(groups),
+  };
+}
+
+function stripsApply(c: BlockConstants, { software, subgroupSize, variant }: KernelEnv): boolean {
+  return (
+    (variant === "strips" || (variant === undefined && software)) &&
+    subgroupSize >= 4 &&
+    subgroupSize % 4 === 0 &&
+    isSquare(c) &&
+    [c.KH, c.KW].every((size) => size === 5) &&
+    [c.strideY, c.strideX, c.dilationY, c.dilationX].every((step) => step === 1)
+  );
+}
+
+/** Whether some window looks beyond the input. Strips also look at windows over the edge, but nobody uses those. */
+function isPadded(c: BlockConstants): boolean {
+  return c.padTop > 0 || c.padLeft > 0 || c.PH * 2 + 4 > c.H || c.PW * 2 + 4 > c.W;
 }
 
 /** Kernels of conv2d that read dy, made to read what `unpool` spreads out. */
 function afterUnpool(c: BlockConstants, { kernels, scratch }: KernelPlan): KernelPlan {
   const size = c.N * c.O * c.OH * c.OW;
   const unpool: Kernel = {
-    shader,
+    shader: aroundShader,
     entry: "unpool",
     bind: ["dy", ["codes", "code"], "dense"],
     groups: spread(Math.ceil(size / 64)),

@@ -6,6 +6,7 @@ import { type DefinedOp, defineOp, expectSpec, shapeError } from "../op.ts";
 import { type Data, formatShape, type Spec, sameShape } from "../tensor.ts";
 import { reluOp } from "./activation.ts";
 import {
+  BLOCK_VARIANTS,
   blockBackwardInputKernels,
   blockBackwardWeightKernels,
   blockForwardKernels,
@@ -36,6 +37,7 @@ export const convBlockOp: DefinedOp<BlockAttrs> = defineOp({
   name: "convBlock",
   args: ["x", "w", "b"],
   results: ["y", "code"],
+  variants: BLOCK_VARIANTS,
   plan([x, w, b], attrs: BlockAttrs) {
     const xs = expectSpec("convBlock", "input", x, 4).shape;
     const ws = expectSpec("convBlock", "weight", w, 4).shape;
@@ -72,6 +74,7 @@ export const convBlockBackwardInputOp: DefinedOp<InputAttrs> = defineOp({
   name: "convBlockBackwardInput",
   args: ["w", "dy", "code"],
   results: ["dx"],
+  variants: BLOCK_VARIANTS,
   plan([w, dy, code], { H, W, ...attrs }: InputAttrs) {
     const name = "convBlockBackwardInput";
     const ws = expectSpec(name, "weight", w, 4).shape;
@@ -92,6 +95,7 @@ export const convBlockBackwardWeightOp: DefinedOp<WeightAttrs> = defineOp({
   name: "convBlockBackwardWeight",
   args: ["x", "dy", "code"],
   results: ["dw", "db"],
+  variants: BLOCK_VARIANTS,
   plan([x, dy, code], { KH, KW, ...attrs }: WeightAttrs) {
     const name = "convBlockBackwardWeight";
     const xs = expectSpec(name, "input", x, 4).shape;
