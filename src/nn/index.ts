@@ -1,6 +1,8 @@
 /** Layers, losses and initialisers: `import { nn } from "weft"`. */
 export * from "./activations.ts";
+export * from "./attention.ts";
 export * from "./blocks.ts";
+export * from "./convolution.ts";
 export * as init from "./init.ts";
 export * from "./layers.ts";
 export * from "./loss.ts";

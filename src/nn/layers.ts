@@ -5,7 +5,7 @@
 
 import { expectWhole } from "../op.ts";
 import { relu as reluOf, sigmoid as sigmoidOf, tanh as tanhOf } from "../ops/activation.ts";
-import { type Conv2dOptions, conv2d as conv2dOf } from "../ops/conv2d.ts";
+import { type ConvOptions, conv2d as conv2dOf } from "../ops/convolutions.ts";
 import { linear as linearOf } from "../ops/linear.ts";
 import {
   type AvgPool2dOptions,
@@ -57,7 +57,7 @@ export class Conv2d implements Module {
     inChannels: number,
     outChannels: number,
     kernelSize: number | readonly [number, number],
-    readonly options: Conv2dOptions & WeightOptions = {},
+    readonly options: ConvOptions & WeightOptions = {},
   ) {
     expectWhole("nn.conv2d", "inChannels", inChannels, 1);
     expectWhole("nn.conv2d", "outChannels", outChannels, 1);
@@ -87,7 +87,7 @@ export const conv2d = (
   inChannels: number,
   outChannels: number,
   kernelSize: number | readonly [number, number],
-  options?: Conv2dOptions & WeightOptions,
+  options?: ConvOptions & WeightOptions,
 ) => new Conv2d(inChannels, outChannels, kernelSize, options);
 
 export const relu = () => reluOf;

@@ -20,6 +20,7 @@ export { adagradUpdate } from "./adagrad.ts";
 export { adamUpdate } from "./adam.ts";
 export { argmax, argmin } from "./argmax.ts";
 export { add, div, mul, neg, square, sub } from "./arithmetic.ts";
+export { type AttentionOptions, einsum, outer, scaledDotProductAttention } from "./attention.ts";
 export { averageUpdate } from "./average.ts";
 export {
   type ClassLoss,
@@ -30,7 +31,14 @@ export {
 } from "./class-loss.ts";
 export { eq, ge, gt, le, lt, maximum, minimum, ne, where } from "./compare.ts";
 export { concat, split, stack } from "./concat.ts";
-export { conv2d } from "./conv2d.ts";
+export {
+  type Conv1dOptions,
+  type ConvOptions,
+  type ConvTranspose2dOptions,
+  conv1d,
+  conv2d,
+  convTranspose2d,
+} from "./convolutions.ts";
 export { copy, expand } from "./copy.ts";
 export { crossEntropy, nll } from "./cross-entropy.ts";
 export { cumsum } from "./cumsum.ts";
@@ -89,6 +97,14 @@ export { bernoulli, dropout, normal, RandomSource, uniform } from "./random.ts";
 export { record, recordedSteps } from "./record.ts";
 export { logSumExp, max, min, prod, std, type VarianceOptions, variance } from "./reduce.ts";
 export { expandDims, flatten, reshape, squeeze } from "./reshape.ts";
+export {
+  adaptiveAvgPool2d,
+  adaptiveMaxPool2d,
+  globalAvgPool2d,
+  globalMaxPool2d,
+  type UpsampleOptions,
+  upsample,
+} from "./resize.ts";
 export { rmspropUpdate } from "./rmsprop.ts";
 export { updateRunningStats } from "./running-stats.ts";
 export { type RateFormula, scheduledRate } from "./schedule.ts";

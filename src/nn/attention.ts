@@ -1,0 +1,74 @@
+/**
+ * Attention with several heads, parameters named and laid out as PyTorch's MultiheadAttention. The batch comes first:
+ * [N, L, E], PyTorch's `batch_first=True`.
+ */
+import { ShapeError } from "../errors.ts";
+import { expectWhole } from "../op.ts";
+import { type AttentionOptions, joinHeads, scaledDotProductAttention, splitHeads } from "../ops/attention.ts";
+import { split } from "../ops/concat.ts";
+import { linear as linearOf } from "../ops/linear.ts";
+import { parameter, type Tensor } from "../tensor.ts";
+import { constant as constantInit, xavierUniform } from "./init.ts";
+import { Linear } from "./layers.ts";
+import type { Module } from "./module.ts";
+
+export interface MultiHeadAttentionOptions extends Pick<AttentionOptions, "causal"> {
+  /** Default true. */
+  readonly bias?: boolean;
+}
+
+/** `in_proj_weight` is [3 E, E] for queries, keys and values one below the other; `out_proj` a linear layer E -> E. */
+export class MultiHeadAttention implements Module {
+  readonly kind = "MultiHeadAttention";
+  readonly in_proj_weight: Tensor;
+  readonly in_proj_bias?: Tensor;
+  readonly out_proj: Linear;
+
+  constructor(
+    readonly embedSize: number,
+    readonly heads: number,
+    readonly options: MultiHeadAttentionOptions = {},
+  ) {
+    expectWhole("nn.multiHeadAttention", "embedSize", embedSize, 1);
+    expectWhole("nn.multiHeadAttention", "heads", heads, 1);
+    if (embedSize % heads !== 0) {
+      throw new ShapeError(
+        `nn.multiHeadAttention: embedSize ${embedSize} does not divide into ${heads} heads`,
+      );
+    }
+    const shape = [3 * embedSize, embedSize];
+    const { bias = true } = options;
+    this.in_proj_weight = parameter(shape, xavierUniform()(shape), "in_proj_weight");
+    if (bias) this.in_proj_bias = parameter([3 * embedSize], 0, "in_proj_bias");
+    this.out_proj = new Linear(embedSize, embedSize, { bias, biasInit: constantInit(0) });
+  }
+
+  /** Self-attention: [N, L, E] -> [N, L, E]. */
+  forward(x: Tensor): Tensor {
+    const [q, k, v] = split(linearOf(x, this.in_proj_weight, this.in_proj_bias), this.embedSize, 2);
+    return this.#attend(q as Tensor, k as Tensor, v as Tensor);
+  }
+
+  /** Attention of `query` [N, L, E] to `key` and `value` [N, S, E]: [N, L, E]. */
+  attend(query: Tensor, key: Tensor, value: Tensor): Tensor {
+    const weights = split(this.in_proj_weight, this.embedSize, 0);
+    const biases = this.in_proj_bias === undefined ? [] : split(this.in_proj_bias, this.embedSize, 0);
+    const [q, k, v] = [query, key, value].map((t, i) => linearOf(t, weights[i] as Tensor, biases[i]));
+    return this.#attend(q as Tensor, k as Tensor, v as Tensor);
+  }
+
+  #attend(q: Tensor, k: Tensor, v: Tensor): Tensor {
+    const [a, b, c] = [q, k, v].map((t) => splitHeads(t, this.heads)) as [Tensor, Tensor, Tensor];
+    const { causal = false } = this.options;
+    return this.out_proj.forward(joinHeads(scaledDotProductAttention(a, b, c, { causal })));
+  }
+}
+
+/** Attention of `embedSize` features in `heads` parts. Throws ShapeError unless the one divides into the other. */
+export function multiHeadAttention(
+  embedSize: number,
+  heads: number,
+  options?: MultiHeadAttentionOptions,
+): MultiHeadAttention {
+  return new MultiHeadAttention(embedSize, heads, options);
+}

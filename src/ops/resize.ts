@@ -1,0 +1,153 @@
+/**
+ * Pools to a given size and interpolation between pixels, composed: along an axis each result is a weighted sum of the
+ * input, so both are products with a small fixed matrix, and have their gradients from there. Whole multiples go by pools
+ * and by broadcasting. In products an infinity or NaN spreads along its row and column.
+ */
+import { ShapeError, ValueError } from "../errors.ts";
+import { expectSpec, expectWhole } from "../op.ts";
+import { constant, type Tensor } from "../tensor.ts";
+import { concat } from "./concat.ts";
+import { expand } from "./copy.ts";
+import { matmul } from "./matmul.ts";
+import { avgPool2d, maxPool2d } from "./pool.ts";
+import { reshape } from "./reshape.ts";
+import { slice } from "./slice.ts";
+import { mean } from "./sum.ts";
+
+type Pair = number | readonly [number, number];
+const pair = (value: Pair): readonly [number, number] => (typeof value === "number" ? [value, value] : value);
+
+function planes(who: string, x: Tensor): readonly [N: number, C: number, H: number, W: number] {
+  return expectSpec(who, "input", x, 4).shape as readonly [number, number, number, number];
+}
+
+/** Mean of each plane: x [N, C, H, W] -> [N, C, 1, 1]. Throws ShapeError on another rank. */
+export function globalAvgPool2d(x: Tensor): Tensor {
+  planes("globalAvgPool2d", x);
+  return mean(x, { axes: [2, 3], keepDims: true });
+}
+
+/** Maximum of each plane: x [N, C, H, W] -> [N, C, 1, 1]; the gradient goes to the first of equals. */
+export function globalMaxPool2d(x: Tensor): Tensor {
+  const [, , H, W] = planes("globalMaxPool2d", x);
+  return maxPool2d(x, [H, W]);
+}
+
+/** Window i of `to` over `from` pixels: from floor(i from / to) up to ceil((i + 1) from / to). */
+function windowOf(i: number, from: number, to: number): readonly [begin: number, end: number] {
+  return [Math.floor((i * from) / to), Math.ceil(((i + 1) * from) / to)];
+}
+
+function sizes(who: string, outputSize: Pair): readonly [number, number] {
+  const [OH, OW] = pair(outputSize);
+  return [expectWhole(who, "outputSize", OH, 1), expectWhole(who, "outputSize", OW, 1)];
+}
+
+/**
+ * Means of x [N, C, H, W] over OH x OW windows that cover it as evenly as can be: [N, C, OH, OW].
+ * torch.nn.functional.adaptive_avg_pool2d. Throws ShapeError.
+ */
+export function adaptiveAvgPool2d(x: Tensor, outputSize: Pair): Tensor {
+  const [, , H, W] = planes("adaptiveAvgPool2d", x);
+  const [OH, OW] = sizes("adaptiveAvgPool2d", outputSize);
+  if (H % OH === 0 && W % OW === 0) return avgPool2d(x, [H / OH, W / OW]);
+  const weights = (from: number, to: number) => (i: number, k: number) => {
+    const [begin, end] = windowOf(i, from, to);
+    return k >= begin && k < end ? 1 / (end - begin) : 0;
+  };
+  return separable(x, [OH, OW], weights(H, OH), weights(W, OW));
+}
+
+/**
+ * Maxima of x [N, C, H, W] over OH x OW windows that cover it as evenly as can be: [N, C, OH, OW]; the gradient goes to
+ * the first of equals. torch.nn.functional.adaptive_max_pool2d. Throws ShapeError.
+ */
+export function adaptiveMaxPool2d(x: Tensor, outputSize: Pair): Tensor {
+  const [, , H, W] = planes("adaptiveMaxPool2d", x);
+  const [OH, OW] = sizes("adaptiveMaxPool2d", outputSize);
+  if (H % OH === 0 && W % OW === 0) return maxPool2d(x, [H / OH, W / OW]);
+  // The largest of each row's largest, the first row winning: the first in reading order.
+  return maxAlong(maxAlong(x, 3, OW), 2, OH);
+}
+
+function maxAlong(x: Tensor, axis: 2 | 3, to: number): Tensor {
+  const from = x.shape[axis] as number;
+  const parts = Array.from({ length: to }, (_, i) => {
+    const [begin, end] = windowOf(i, from, to);
+    const starts = axis === 2 ? [0, 0, begin, 0] : [0, 0, 0, begin];
+    const part = slice(
+      x,
+      starts,
+      x.shape.map((d, a) => (a === axis ? end : d)),
+    );
+    return maxPool2d(part, axis === 2 ? [end - begin, 1] : [1, end - begin]);
+  });
+  return concat(parts, axis);
+}
+
+export interface UpsampleOptions {
+  /** The result's height and width; else `scale`. */
+  readonly size?: Pair;
+  /** How many times as high and wide, rounded down. */
+  readonly scale?: Pair;
+  /** Default nearest. */
+  readonly mode?: "nearest" | "bilinear";
+  /** bilinear only: corner pixels lie on corner pixels, not corners on corners. Default false. */
+  readonly alignCorners?: boolean;
+}
+
+/**
+ * x [N, C, H, W] in another size, [N, C, OH, OW], by the nearest pixel or between pixels; may shrink too, without
+ * smoothing. torch.nn.functional.interpolate. Throws ShapeError, and ValueError unless one of size and scale is given.
+ */
+export function upsample(x: Tensor, options: UpsampleOptions): Tensor {
+  const { size, scale, mode = "nearest", alignCorners = false } = options;
+  const [N, C, H, W] = planes("upsample", x);
+  if ((size === undefined) === (scale === undefined)) {
+    throw new ValueError("upsample: give size or scale, and not both");
+  }
+  if (alignCorners && mode !== "bilinear")
+    throw new ValueError("upsample: alignCorners is for bilinear only");
+  const axis = (from: number, i: 0 | 1) => {
+    if (size !== undefined) return { to: sizes("upsample", size)[i], step: from / pair(size)[i] };
+    const times = pair(scale as Pair)[i];
+    const to = Math.floor(from * times);
+    if (!(to >= 1)) throw new ShapeError(`upsample: scale ${times} of ${from} pixels leaves none`);
+    return { to, step: 1 / times };
+  };
+  const [rows, columns] = [axis(H, 0), axis(W, 1)];
+  const out = [rows.to, columns.to] as const;
+  if (mode === "nearest" && rows.to % H === 0 && columns.to % W === 0) {
+    const [fy, fx] = [rows.to / H, columns.to / W];
+    const stretched = expand(reshape(x, [N, C, H, 1, W, 1]), [N, C, H, fy, W, fx]);
+    return reshape(stretched, [N, C, ...out]);
+  }
+  const weights =
+    (from: number, { to, step }: { to: number; step: number }) =>
+    (i: number, k: number) => {
+      if (mode === "nearest") return k === Math.min(Math.floor(i * step), from - 1) ? 1 : 0;
+      const corner = to === 1 ? 0 : (i * (from - 1)) / (to - 1);
+      const at = alignCorners ? corner : Math.max(0, (i + 0.5) * step - 0.5);
+      const first = Math.min(Math.floor(at), from - 1);
+      const part = first === from - 1 ? 0 : at - first;
+      return k === first ? 1 - part : k === first + 1 ? part : 0;
+    };
+  return separable(x, out, weights(H, rows), weights(W, columns));
+}
+
+/** y[i, j] = sum over k, l of rows(i, k) columns(j, l) x[k, l], plane by plane. */
+function separable(
+  x: Tensor,
+  [OH, OW]: readonly [number, number],
+  rows: (i: number, k: number) => number,
+  columns: (i: number, k: number) => number,
+): Tensor {
+  const [, , H, W] = planes("resize", x);
+  const matrix = (to: number, from: number, at: (i: number, k: number) => number) =>
+    constant(
+      Float64Array.from({ length: to * from }, (_, e) => at(Math.floor(e / from), e % from)),
+      [to, from],
+    );
+  const wide = matmul(x, matrix(OW, W, columns), { transposeB: true });
+  return matmul(matrix(OH, H, rows), wide);
+}

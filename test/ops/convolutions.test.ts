@@ -1,0 +1,147 @@
+/** conv2d with "same", conv1d and convTranspose2d: values by plain loops, gradients, golden values, refusals. */
+import { describe, expect, it } from "vitest";
+import { CpuBackend } from "../../src/cpu/backend.ts";
+import { conv1d, conv2d, convTranspose2d } from "../../src/ops/convolutions.ts";
+import { input } from "../../src/tensor.ts";
+import { checkOp, type OpCase } from "../support/check-op.ts";
+import { expectClose } from "../support/close.ts";
+import { checkGoldens } from "../support/golden.ts";
+import { numbers } from "../support/update-run.ts";
+
+checkGoldens(
+  "conv_transpose2d",
+  {
+    conv_transpose2d: ({ x, weight, bias }, { attrs }) =>
+      convTranspose2d(x!, weight!, bias, {
+        stride: attrs.stride as [number, number],
+        padding: attrs.padding as [number, number],
+        outputPadding: attrs.output_padding as [number, number],
+        dilation: attrs.dilation as [number, number],
+        groups: attrs.groups as number,
+      }),
+  },
+  { atol: 6e-6 },
+); // The bias gradient adds 280 numbers around 1.
+
+const transposed: readonly (readonly [x: number[], w: number[], Parameters<typeof convTranspose2d>[3]])[] = [
+  [[1, 1, 1, 1], [1, 1, 1, 1], {}],
+  [[2, 3, 5, 7], [3, 4, 3, 3], {}],
+  [[1, 4, 3, 4], [4, 3, 2, 3], { stride: [2, 3], padding: [1, 0], outputPadding: [1, 2], groups: 2 }],
+  [[2, 2, 4, 3], [2, 2, 3, 2], { stride: 2, dilation: [2, 3], padding: 1 }],
+  [[1, 2, 9, 9], [2, 1, 4, 4], { stride: 4, groups: 2 }],
+];
+const convCases: readonly OpCase[] = [
+  ...transposed.map(
+    ([x, w, options]): OpCase => ({
+      name: `transposed [${x}] by [${w}] ${JSON.stringify(options)}`,
+      inputs: [{ shape: x }, { shape: w }, { shape: [w[1]! * (options?.groups ?? 1)] }],
+      build: (a, b, c) => convTranspose2d(a!, b!, c, options),
+    }),
+  ),
+  ...(
+    [
+      [3, 1],
+      [2, 1],
+      [4, 3],
+      [5, 2],
+    ] as const
+  ).map(
+    ([k, dilation]): OpCase => ({
+      name: `same, kernel [${k}, ${k + 1}], dilation ${dilation}`,
+      inputs: [{ shape: [2, 4, 7, 9] }, { shape: [6, 2, k, k + 1] }, { shape: [6] }],
+      build: (a, b, c) => conv2d(a!, b!, c, { padding: "same", dilation, groups: 2 }),
+    }),
+  ),
+  ...(
+    [{}, { stride: 3, padding: 2 }, { padding: [3, 0], dilation: 2 }, { padding: "same", groups: 2 }] as const
+  ).map(
+    (options): OpCase => ({
+      name: `conv1d ${JSON.stringify(options)}`,
+      inputs: [{ shape: [3, 4, 17] }, { shape: [6, "groups" in options ? 2 : 4, 4] }, { shape: [6] }],
+      build: (a, b, c) => conv1d(a!, b!, c, options),
+    }),
+  ),
+];
+// Sums of up to 40 products; the bias gradient adds 100 and more.
+checkOp("convolutions", convCases, { atol: 4e-6 });
+
+it("convTranspose2d scatters, as PyTorch's formula says", async () => {
+  const [s, p, d, op, groups] = [[2, 3], [1, 2], [2, 1], [1, 0], 2] as const;
+  const [X, K] = [
+    [2, 4, 3, 5],
+    [4, 3, 2, 4],
+  ] as const;
+  const size = (i: 0 | 1) => (X[2 + i]! - 1) * s[i] - 2 * p[i] + d[i] * (K[2 + i]! - 1) + op[i] + 1;
+  const [H, W] = [size(0), size(1)];
+  const [x, w] = [input([...X]), input([...K])];
+  const [xs, ws] = [numbers(120, 1), numbers(96, 2)];
+  const expected = new Float64Array(2 * 6 * H * W);
+  for (let n = 0; n < 2; n++)
+    for (let c = 0; c < 4; c++)
+      for (let o = 0; o < 3; o++)
+        for (let iy = 0; iy < 3; iy++)
+          for (let ix = 0; ix < 5; ix++)
+            for (let ky = 0; ky < 2; ky++)
+              for (let kx = 0; kx < 4; kx++) {
+                const [y, col] = [iy * s[0] - p[0] + ky * d[0], ix * s[1] - p[1] + kx * d[1]];
+                if (y < 0 || y >= H || col < 0 || col >= W) continue;
+                const channel = Math.floor(c / 2) * 3 + o;
+                expected[((n * 6 + channel) * H + y) * W + col]! +=
+                  xs[((n * 4 + c) * 3 + iy) * 5 + ix]! * ws[((c * 3 + o) * 2 + ky) * 4 + kx]!;
+              }
+  const y = convTranspose2d(x, w, undefined, {
+    stride: s,
+    padding: p,
+    dilation: d,
+    outputPadding: op,
+    groups,
+  });
+  expect(y.shape).toEqual([2, 6, H, W]);
+  const cpu = new CpuBackend({ bits: 64 });
+  const program = await cpu.compile({ outputs: [y] });
+  cpu.write(x, xs);
+  cpu.write(w, ws);
+  program.run();
+  expectClose("y", await program.read(y), expected, y.shape, { atol: 1e-12 });
+});
+
+it("same keeps the size; an uneven pixel comes last", () => {
+  const y = conv2d(input([1, 1, 5, 6]), input([1, 1, 2, 4]), undefined, { padding: "same" });
+  expect(y.shape).toEqual([1, 1, 5, 6]);
+  expect(y.node.attrs).toMatchObject({ padTop: 0, padBottom: 1, padLeft: 1, padRight: 2 });
+});
+
+describe("convolutions refuse", () => {
+  const [x, w] = [input([1, 4, 5, 5]), input([4, 2, 3, 3])];
+  it.each([
+    [
+      "same with a stride",
+      () => conv2d(x, input([2, 4, 3, 3]), undefined, { padding: "same", stride: 2 }),
+      /"same" needs a stride of 1, got 2, 2/,
+    ],
+    [
+      "too much output padding",
+      () => convTranspose2d(x, w, undefined, { outputPadding: 1 }),
+      /outputPadding must be less than the stride 1, got 1/,
+    ],
+    [
+      "other channels",
+      () => convTranspose2d(input([1, 3, 5, 5]), w),
+      /convTranspose2d: weight must have 3 input channels/,
+    ],
+    [
+      "groups that do not divide",
+      () => convTranspose2d(x, w, undefined, { groups: 3 }),
+      /4 channels do not divide into 3 groups/,
+    ],
+    ["a bias of another size", () => convTranspose2d(x, w, input([3])), /bias must hold 2 values/],
+    [
+      "padding that leaves nothing",
+      () => convTranspose2d(input([1, 4, 1, 1]), w, undefined, { padding: 2 }),
+      /padding leaves nothing/,
+    ],
+    ["images in one dimension", () => conv1d(x, w), /conv1d: input must be f32 of rank 3/],
+  ])("%s", (_, build, message) => {
+    expect(build).toThrow(message);
+  });
+});
