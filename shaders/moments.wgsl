@@ -28,18 +28,32 @@ fn sizeOfPart(part: u32) -> u32 {
   return (REDUCED - part + PARTS - 1u) / PARTS;
 }
 
+// Rows of R2 elements are walked without dividing: integer division is dear.
+
 // Mean of a part, and the sum of its squared distances from that.
 fn momentsOf(k: u32, part: u32) -> vec2<f32> {
   let at = keptPlace(k);
   var m = 0.0;
   if (CENTRED) {
-    for (var r = part; r < REDUCED; r += PARTS) { m += x[at + reducedPlace(r)]; }
+    for (var r = part; r < REDUCED;) {
+      let row = at + reducedPlace(r - r % R2);
+      var i = r % R2;
+      r -= i;
+      for (; i < R2; i += PARTS) { m += x[row + i * SR2]; }
+      r += i;
+    }
     m /= f32(max(sizeOfPart(part), 1u));
   }
   var squares = 0.0;
-  for (var r = part; r < REDUCED; r += PARTS) {
-    let d = x[at + reducedPlace(r)] - m;
-    squares += d * d;
+  for (var r = part; r < REDUCED;) {
+    let row = at + reducedPlace(r - r % R2);
+    var i = r % R2;
+    r -= i;
+    for (; i < R2; i += PARTS) {
+      let d = x[row + i * SR2] - m;
+      squares += d * d;
+    }
+    r += i;
   }
   return vec2(m, squares);
 }
@@ -104,9 +118,15 @@ fn sumsOf(k: u32, part: u32) -> vec2<f32> {
     scale = rstds[k];
   }
   var sums = vec2<f32>();
-  for (var r = part; r < REDUCED; r += PARTS) {
-    let e = at + reducedPlace(r);
-    sums += dy[e] * vec2(1.0, x[e] - m);
+  for (var r = part; r < REDUCED;) {
+    let row = at + reducedPlace(r - r % R2);
+    var i = r % R2;
+    r -= i;
+    for (; i < R2; i += PARTS) {
+      let e = row + i * SR2;
+      sums += dy[e] * vec2(1.0, x[e] - m);
+    }
+    r += i;
   }
   return vec2(sums.x, sums.y * scale);
 }

@@ -48,7 +48,7 @@ function kernels(
     const constants = { PARTS: env.software ? 16 : g.REDUCED < 512 ? 32 : 64 };
     return { kernels: [{ shader, entry: `${entry}Shared`, constants, bind, groups: spread(g.KEPT) }] };
   }
-  const { PARTS, CHUNK, groups } = reductionParts(g);
+  const { PARTS, CHUNK, groups } = reductionParts(g, env.software ? 1024 : 8192);
   const constants = { PARTS, CHUNK };
   const all = spread(Math.ceil(g.KEPT / 64));
   if (PARTS === 1) return { kernels: [{ shader, entry, constants, bind, groups: all }] };

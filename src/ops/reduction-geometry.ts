@@ -69,9 +69,9 @@ export function reductionPlace(g: ReductionGeometry, k: number, r: number): numb
   return kept + Math.floor(r / (R1 * R2)) * SR0 + (Math.floor(r / R2) % R1) * SR1 + (r % R2) * SR2;
 }
 
-/** How a reduction is shared out: enough invocations to fill a chip, without parts shorter than 64 terms. */
-export function reductionParts({ KEPT, REDUCED }: ReductionGeometry) {
-  const PARTS = Math.max(1, Math.min(Math.ceil(REDUCED / 64), Math.ceil(8192 / KEPT), 1024));
+/** How a reduction is shared out: `wanted` invocations, enough to fill a chip, without parts shorter than 64 terms. */
+export function reductionParts({ KEPT, REDUCED }: ReductionGeometry, wanted = 8192) {
+  const PARTS = Math.max(1, Math.min(Math.ceil(REDUCED / 64), Math.ceil(wanted / KEPT), 1024));
   return { PARTS, CHUNK: Math.ceil(REDUCED / PARTS), groups: spread(Math.ceil((KEPT * PARTS) / 64)) };
 }
 
