@@ -1,6 +1,14 @@
 /** The public names, nothing else. Hosts add `weft/node` and `weft/browser`. */
 export { gradients } from "./autograd.ts";
 export type { Backend, CompileOptions, FileStore, Program, ProgramDescription } from "./backend.ts";
+export {
+  type CheckGradientsOptions,
+  checkGradients,
+  type GradientDifference,
+  type GradientInput,
+  type GradientReport,
+} from "./check-gradients.ts";
+export { type CompareOptions, type CompareReport, compare, type Divergence } from "./compare.ts";
 export { CpuBackend, type CpuOptions } from "./cpu/backend.ts";
 export * as data from "./data/index.ts";
 export { type DoctorOptions, type DoctorResult, type Report, runDoctor } from "./doctor/index.ts";

@@ -43,8 +43,10 @@ const ARROWS: Record<string, readonly string[]> = {
   io: GROUND,
   train: [...GRAPH, "autograd", "backend", "data", "io", "nn", "ops", "optim", "plan"],
   recipes: [...GRAPH, "data", "nn", "ops", "optim", "train"],
+  "check-gradients": [...GRAPH, "autograd", "cpu", "ops"],
+  compare: [...GRAPH, "backend", "cpu", "plan"],
   doctor: [...HOUSE, "cpu"],
-  index: [...HOUSE, "cpu", "gpu", "doctor"],
+  index: [...HOUSE, "check-gradients", "compare", "cpu", "gpu", "doctor"],
   browser: [...HOUSE, "cpu", "gpu", "doctor", "index"],
   node: [...HOUSE, "cpu", "gpu", "doctor", "index"],
 };
