@@ -56,7 +56,13 @@ fn backwardWeight(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups)
   let part = job / (C * eights);
   let near = min(o, O - 1u) * (PH * PW);
   let far = min(o + 1u, O - 1u) * (PH * PW);
-  var t: array<mat4x2<f32>, 7>;
+  var t0 = mat4x2<f32>();
+  var t1 = mat4x2<f32>();
+  var t2 = mat4x2<f32>();
+  var t3 = mat4x2<f32>();
+  var t4 = mat4x2<f32>();
+  var t5 = mat4x2<f32>();
+  var t6 = mat4x2<f32>();
   for (var m = 0u; m < CHUNK * PH * PW; m++) {
     let n = min(part * CHUNK + m / (PH * PW), N);
     let p = m % (PH * PW);
@@ -82,14 +88,15 @@ fn backwardWeight(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups)
     let at = min(n, N - 1u) * (O * PH * PW) + p;
     let inside = vec4(select(0.0, 1.0, n < N));
     let d = transpose(mat2x4(gradient(at + near) * inside, gradient(at + far) * inside));
-    t[0] += d * mat4x4(p00, between(p00, p01), p01, between(p01, p02));
-    t[1] += d * mat4x4(p02, p10, between(p10, p11), p11);
-    t[2] += d * mat4x4(between(p11, p12), p12, p20, between(p20, p21));
-    t[3] += d * mat4x4(p21, between(p21, p22), p22, p30);
-    t[4] += d * mat4x4(between(p30, p31), p31, between(p31, p32), p32);
-    t[5] += d * mat4x4(p40, between(p40, p41), p41, between(p41, p42));
-    t[6] += d * mat4x4(p42, vec4(1.0), vec4<f32>(), vec4<f32>());
+    t0 += d * mat4x4(p00, between(p00, p01), p01, between(p01, p02));
+    t1 += d * mat4x4(p02, p10, between(p10, p11), p11);
+    t2 += d * mat4x4(between(p11, p12), p12, p20, between(p20, p21));
+    t3 += d * mat4x4(p21, between(p21, p22), p22, p30);
+    t4 += d * mat4x4(between(p30, p31), p31, between(p31, p32), p32);
+    t5 += d * mat4x4(p40, between(p40, p41), p41, between(p41, p42));
+    t6 += d * mat4x4(p42, vec4(1.0), vec4<f32>(), vec4<f32>());
   }
+  var t = array<mat4x2<f32>, 7>(t0, t1, t2, t3, t4, t5, t6);
   let weights = O * C * 25u;
   let first = part * (weights + O);
   // The bound is hidden to keep compilers from unrolling: each copy of a store costs them more than it saves.
@@ -134,7 +141,20 @@ fn backwardInput(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) 
   let image = min(n, N - 1u) * O;
   let channel = min(c + s / 2u, C - 1u);
   // One vec4 per column of pixels: two rows of the first channel, two of the second.
-  var t: array<vec4<f32>, 14>;
+  var t0 = vec4<f32>();
+  var t1 = vec4<f32>();
+  var t2 = vec4<f32>();
+  var t3 = vec4<f32>();
+  var t4 = vec4<f32>();
+  var t5 = vec4<f32>();
+  var t6 = vec4<f32>();
+  var t7 = vec4<f32>();
+  var t8 = vec4<f32>();
+  var t9 = vec4<f32>();
+  var t10 = vec4<f32>();
+  var t11 = vec4<f32>();
+  var t12 = vec4<f32>();
+  var t13 = vec4<f32>();
   for (var m = 0u; m < O * reach; m++) {
     let o = m / reach;
     let back = least + m % reach;
@@ -152,21 +172,22 @@ fn backwardInput(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) 
     let m2 = mat2x4(spread(tap(kernel, top, 2u)), spread(tap(kernel, top - 1u, 2u)));
     let m3 = mat2x4(spread(tap(kernel, top, 3u)), spread(tap(kernel, top - 1u, 3u)));
     let m4 = mat2x4(spread(tap(kernel, top, 4u)), spread(tap(kernel, top - 1u, 4u)));
-    t[0] += m0 * g0.xz;
-    t[1] += m0 * g0.yw + m1 * g0.xz;
-    t[2] += m0 * g1.xz + m1 * g0.yw + m2 * g0.xz;
-    t[3] += m0 * g1.yw + m1 * g1.xz + m2 * g0.yw + m3 * g0.xz;
-    t[4] += m0 * g2.xz + m1 * g1.yw + m2 * g1.xz + m3 * g0.yw + m4 * g0.xz;
-    t[5] += m0 * g2.yw + m1 * g2.xz + m2 * g1.yw + m3 * g1.xz + m4 * g0.yw;
-    t[6] += m0 * g3.xz + m1 * g2.yw + m2 * g2.xz + m3 * g1.yw + m4 * g1.xz;
-    t[7] += m0 * g3.yw + m1 * g3.xz + m2 * g2.yw + m3 * g2.xz + m4 * g1.yw;
-    t[8] += m0 * g4.xz + m1 * g3.yw + m2 * g3.xz + m3 * g2.yw + m4 * g2.xz;
-    t[9] += m0 * g4.yw + m1 * g4.xz + m2 * g3.yw + m3 * g3.xz + m4 * g2.yw;
-    t[10] += m1 * g4.yw + m2 * g4.xz + m3 * g3.yw + m4 * g3.xz;
-    t[11] += m2 * g4.yw + m3 * g4.xz + m4 * g3.yw;
-    t[12] += m3 * g4.yw + m4 * g4.xz;
-    t[13] += m4 * g4.yw;
+    t0 += m0 * g0.xz;
+    t1 += m0 * g0.yw + m1 * g0.xz;
+    t2 += m0 * g1.xz + m1 * g0.yw + m2 * g0.xz;
+    t3 += m0 * g1.yw + m1 * g1.xz + m2 * g0.yw + m3 * g0.xz;
+    t4 += m0 * g2.xz + m1 * g1.yw + m2 * g1.xz + m3 * g0.yw + m4 * g0.xz;
+    t5 += m0 * g2.yw + m1 * g2.xz + m2 * g1.yw + m3 * g1.xz + m4 * g0.yw;
+    t6 += m0 * g3.xz + m1 * g2.yw + m2 * g2.xz + m3 * g1.yw + m4 * g1.xz;
+    t7 += m0 * g3.yw + m1 * g3.xz + m2 * g2.yw + m3 * g2.xz + m4 * g1.yw;
+    t8 += m0 * g4.xz + m1 * g3.yw + m2 * g3.xz + m3 * g2.yw + m4 * g2.xz;
+    t9 += m0 * g4.yw + m1 * g4.xz + m2 * g3.yw + m3 * g3.xz + m4 * g2.yw;
+    t10 += m1 * g4.yw + m2 * g4.xz + m3 * g3.yw + m4 * g3.xz;
+    t11 += m2 * g4.yw + m3 * g4.xz + m4 * g3.yw;
+    t12 += m3 * g4.yw + m4 * g4.xz;
+    t13 += m4 * g4.yw;
   }
+  var t = array<vec4<f32>, 14>(t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13);
   let columns = min(14u, arrayLength(&dx));
   for (var e = 0u; e < columns; e++) {
     let v = t[e];

@@ -57,11 +57,15 @@ fn under(p: vec4<f32>, q: vec4<f32>, r: vec4<f32>) -> mat4x4<f32> {
   return mat4x4(p, between(p, q), q, between(q, r));
 }
 
+// What the sums of channel o begin with.
+fn bias(o: u32) -> vec4<f32> {
+  if (BIAS) { return vec4(b[min(o, O - 1u)]); }
+  return vec4<f32>();
+}
+
 fn put(n: u32, o: u32, py: u32, px: u32, sum: vec4<f32>) {
   if ((o < O) & (px < PW) & (n < N)) {
-    var v = sum;
-    if (BIAS) { v += b[o]; }
-    let r = select(v, vec4<f32>(), v <= vec4<f32>());
+    let r = select(sum, vec4<f32>(), sum <= vec4<f32>());
     let best = max(max(r.x, r.y), max(r.z, r.w));
     // A NaN beats everything, and only a NaN makes the sum of relus one.
     let all = r.x + r.y + r.z + r.w;
@@ -85,7 +89,12 @@ fn forwardWide(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) nu
   let o = (strip / (strips * PH * N) * 4u + s) * 4u;
   let column = px * 2u + s % 2u - padLeft;
   let first = min(o + STEPS, vec4(O - 1u)) * (C * 25u);
-  var t: array<mat4x4<f32>, 5>;
+  let begin = mat4x4(bias(o), bias(o + 1u), bias(o + 2u), bias(o + 3u));
+  var t0 = begin;
+  var t1 = begin;
+  var t2 = begin;
+  var t3 = begin;
+  var t4 = begin;
   for (var k = 0u; k < C * 5u; k++) {
     let plane = (n * C + k / 5u) * (H * W);
     let row = py * 2u + k % 5u + s / 2u - padTop;
@@ -103,12 +112,13 @@ fn forwardWide(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) nu
     let k3 = vec4(w[f.w], w[f.w + 1u], w[f.w + 2u], w[f.w + 3u]);
     let fifth = vec4(w[f.x + 4u], w[f.y + 4u], w[f.z + 4u], w[f.w + 4u]);
     let taps = mat4x4(k0, k1, k2, k3);
-    t[0] += sums(under(p0, p1, p2), taps, p2, fifth);
-    t[1] += sums(under(p1, p2, p3), taps, p3, fifth);
-    t[2] += sums(under(p2, p3, p4), taps, p4, fifth);
-    t[3] += sums(under(p3, p4, p5), taps, p5, fifth);
-    t[4] += sums(under(p4, p5, p6), taps, p6, fifth);
+    t0 += sums(under(p0, p1, p2), taps, p2, fifth);
+    t1 += sums(under(p1, p2, p3), taps, p3, fifth);
+    t2 += sums(under(p2, p3, p4), taps, p4, fifth);
+    t3 += sums(under(p3, p4, p5), taps, p5, fifth);
+    t4 += sums(under(p4, p5, p6), taps, p6, fifth);
   }
+  var t = array<mat4x4<f32>, 5>(t0, t1, t2, t3, t4);
   for (var e = 0u; e < hidden(20u); e++) { put(n, o + e % 4u, py, px + e / 4u, t[e / 4u][e % 4u]); }
 }
 
@@ -142,7 +152,22 @@ fn forwardNarrow(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) 
   let n = strip / (strips * PH);
   let o = tile / tiles * 6u;
   let column = px * 2u - padLeft;
-  var t: array<mat3x4<f32>, 14>;
+  let beginA = mat3x4(bias(o), bias(o + 1u), bias(o + 2u));
+  let beginC = mat3x4(bias(o + 3u), bias(o + 4u), bias(o + 5u));
+  var t0 = beginA;
+  var t1 = beginA;
+  var t2 = beginA;
+  var t3 = beginA;
+  var t4 = beginA;
+  var t5 = beginA;
+  var t6 = beginA;
+  var t7 = beginC;
+  var t8 = beginC;
+  var t9 = beginC;
+  var t10 = beginC;
+  var t11 = beginC;
+  var t12 = beginC;
+  var t13 = beginC;
   for (var k = 0u; k < C * 5u; k++) {
     let plane = (n * C + k / 5u) * (H * W);
     let row = py * 2u + k % 5u - padTop;
@@ -161,21 +186,22 @@ fn forwardNarrow(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) 
     let sixth = spread(tap(o + 4u + s % 2u, k, 4u));
     let af = fifth.xyz;
     let cf = vec3(fifth.w, sixth.xy);
-    t[0] += sums3(under(p0, p1, p2), a, p2, af);
-    t[1] += sums3(under(p1, p2, p3), a, p3, af);
-    t[2] += sums3(under(p2, p3, p4), a, p4, af);
-    t[3] += sums3(under(p3, p4, p5), a, p5, af);
-    t[4] += sums3(under(p4, p5, p6), a, p6, af);
-    t[5] += sums3(under(p5, p6, p7), a, p7, af);
-    t[6] += sums3(under(p6, p7, p8), a, p8, af);
-    t[7] += sums3(under(p0, p1, p2), c, p2, cf);
-    t[8] += sums3(under(p1, p2, p3), c, p3, cf);
-    t[9] += sums3(under(p2, p3, p4), c, p4, cf);
-    t[10] += sums3(under(p3, p4, p5), c, p5, cf);
-    t[11] += sums3(under(p4, p5, p6), c, p6, cf);
-    t[12] += sums3(under(p5, p6, p7), c, p7, cf);
-    t[13] += sums3(under(p6, p7, p8), c, p8, cf);
+    t0 += sums3(under(p0, p1, p2), a, p2, af);
+    t1 += sums3(under(p1, p2, p3), a, p3, af);
+    t2 += sums3(under(p2, p3, p4), a, p4, af);
+    t3 += sums3(under(p3, p4, p5), a, p5, af);
+    t4 += sums3(under(p4, p5, p6), a, p6, af);
+    t5 += sums3(under(p5, p6, p7), a, p7, af);
+    t6 += sums3(under(p6, p7, p8), a, p8, af);
+    t7 += sums3(under(p0, p1, p2), c, p2, cf);
+    t8 += sums3(under(p1, p2, p3), c, p3, cf);
+    t9 += sums3(under(p2, p3, p4), c, p4, cf);
+    t10 += sums3(under(p3, p4, p5), c, p5, cf);
+    t11 += sums3(under(p4, p5, p6), c, p6, cf);
+    t12 += sums3(under(p5, p6, p7), c, p7, cf);
+    t13 += sums3(under(p6, p7, p8), c, p8, cf);
   }
+  var t = array<mat3x4<f32>, 14>(t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13);
   for (var e = 0u; e < hidden(42u); e++) {
     let j = e / 3u;
     put(n, o + j / 7u * 3u + e % 3u, py, px + j % 7u, t[j][e % 3u]);
