@@ -1,15 +1,32 @@
 // Functions that WGSL lacks or leaves inexact. Functions only: they are appended to the kernels that use them.
 
+// By bits: compilers with fast mathematics take x != x for false.
+fn isNanOf(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+
+// log as in IEEE 754: drivers make numbers of log(-1), log(0), log(NaN) and log(Infinity).
+fn logOf(x: f32) -> f32 {
+  let bits = bitcast<u32>(x);
+  let magnitude = bits & 0x7fffffffu;
+  if (magnitude == 0u) { return bitcast<f32>(0xff800000u | magnitude); }
+  if (bits == 0x7f800000u) { return x; }
+  // Below 0 and NaN; of the sign bit and a NaN a NaN is made that no compiler can foresee.
+  if (bits > 0x7f800000u) { return bitcast<f32>(0x7fc00000u | (bits >> 31u)); }
+  return log(x);
+}
+
+// exp that keeps NaN.
+fn expOf(x: f32) -> f32 { return select(exp(x), x, isNanOf(x)); }
+
 // log(1 + x) without losing small x: a series below 1/64, where 1 + x would round.
 fn log1pOf(x: f32) -> f32 {
   let series = x * (1.0 - x * (0.5 - x * (0.33333333 - x * (0.25 - x * 0.2))));
-  return select(log(1.0 + x), series, abs(x) < 0.015625);
+  return select(logOf(1.0 + x), series, abs(x) < 0.015625);
 }
 
 // exp(x) - 1 without losing small x.
 fn expm1Of(x: f32) -> f32 {
   let series = x * (1.0 + x * (0.5 + x * (0.16666667 + x * (0.041666668 + x * 0.0083333333))));
-  return select(exp(x) - 1.0, series, abs(x) < 0.125);
+  return select(expOf(x) - 1.0, series, abs(x) < 0.125);
 }
 
 // The error function. Below 1 its Maclaurin series; above, 1 - exp(-x^2) times a rational fit of erfcx

@@ -17,7 +17,7 @@ export const softplusOp = definePointwise<Record<string, never>>({
   name: "softplus",
   args: ["x"],
   functions,
-  wgsl: ([x]) => `max(${x}, 0.0) + log1pOf(exp(-abs(${x})))`,
+  wgsl: ([x]) => `max(${x}, 0.0) + log1pOf(expOf(-abs(${x})))`,
   scalar: ([x]) => Math.max(x!, 0) + Math.log1p(Math.exp(-Math.abs(x!))),
   backward: ({ inputs: [x], grads: [dy] }) => [mul(dy!, sigmoid(x!))],
 });

@@ -40,7 +40,7 @@ export const absOp = unary(
 export const signOp = unary("sign", (x) => `sign(${x})`, Math.sign, flat);
 export const expOp = unary(
   "exp",
-  (x) => `exp(${x})`,
+  (x) => `expOf(${x})`,
   Math.exp,
   ({ y, dy }) => mul(dy, y),
 );
@@ -52,7 +52,7 @@ export const expm1Op = unary(
 );
 export const logOp = unary(
   "log",
-  (x) => `log(${x})`,
+  (x) => `logOf(${x})`,
   Math.log,
   ({ x, dy }) => div(dy, x),
 );

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
 import type { Backend } from "../../src/backend.ts";
 import { CpuBackend } from "../../src/cpu/backend.ts";
+import { softplus } from "../../src/ops/activations.ts";
 import { eq, ge, gt, le, lt, maximum, minimum, ne, where } from "../../src/ops/compare.ts";
 import * as math from "../../src/ops/math.ts";
 import { erfOf, roundOf } from "../../src/ops/math-scalar.ts";
@@ -107,6 +108,24 @@ describe.each([
     const y = math.pow(of(-2, -2, -2, 0, 0, 0, 5, -1), of(3, 2, 0.5, 0, 2, -1, 0, 1e30));
     const got = await values(await open(), y);
     expectClose("pow", got, [-8, 4, Number.NaN, 1, 0, Number.POSITIVE_INFINITY, 1, 1], [8], { rtol: 1e-6 });
+  });
+
+  it("log, log1p, exp and expm1 outside their domains and at the ends of the numbers", async () => {
+    const [inf, nan] = [Number.POSITIVE_INFINITY, Number.NaN];
+    const backend = await open();
+    expect(await values(backend, math.log(of(-10, 0, -0, nan, inf, 1, -inf)))).toEqual([
+      nan,
+      -inf,
+      -inf,
+      nan,
+      inf,
+      0,
+      nan,
+    ]);
+    expect(await values(backend, math.log1p(of(-2, -1, nan, inf, 0)))).toEqual([nan, -inf, nan, inf, 0]);
+    expect(await values(backend, math.exp(of(nan, -inf, inf, 0)))).toEqual([nan, 0, inf, 1]);
+    expect(await values(backend, math.expm1(of(nan, -inf, inf, 0)))).toEqual([nan, -1, inf, 0]);
+    expect(await values(backend, softplus(of(nan, 0, -1000)))).toEqual([nan, expect.closeTo(Math.LN2, 6), 0]);
   });
 
   it("equal operands of minimum and maximum share the slope", async () => {
