@@ -35,5 +35,6 @@ export {
   state,
   type Tensor,
 } from "./tensor.ts";
+export { AnomalyError } from "./train/anomaly.ts";
 export type { Callback, EpochRecord, History, Metrics, TrainEvent } from "./train/events.ts";
 export { type FitOptions, Trainer, type TrainerOptions } from "./train/trainer.ts";

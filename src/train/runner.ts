@@ -26,6 +26,8 @@ export interface Pace {
   readonly stepsPerSubmit?: number;
   /** Steps of the first submit, from which the pace is found; default 10, or 1 on the CPU reference. */
   readonly start?: number;
+  /** Looks at the step that comes next, before it is taken; `stepsPerSubmit` should be 1 then. */
+  readonly inspect?: (step: number) => Promise<void>;
 }
 
 export class StepRunner {
@@ -69,6 +71,7 @@ export class StepRunner {
     const room = RING_STEPS - (this.#submitted - this.#collected);
     const steps = Math.min(most, this.#steps, room);
     if (steps < 1) throw new DeviceError("training: the metrics ring is full; collect() before going on");
+    await this.pace.inspect?.(this.#submitted);
     const begun = performance.now();
     this.program.run(steps);
     this.#submitted += steps;

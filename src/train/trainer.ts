@@ -11,6 +11,7 @@ import { AVERAGE, type Optimizer, type OptimizerStates } from "../optim/optimize
 import { initialData } from "../plan/initial.ts";
 import { packLayout } from "../plan/storage.ts";
 import { type Data, state, type Tensor } from "../tensor.ts";
+import { anomalyWatch } from "./anomaly.ts";
 import { allStates, loadStates, type RunStates, saveStates } from "./checkpoint.ts";
 import type { Callback, Metrics } from "./events.ts";
 import { Fit, fit } from "./fit.ts";
@@ -35,6 +36,11 @@ export interface TrainerOptions {
   readonly submitMilliseconds?: number;
   /** Fixes the number of steps per submit. Does not change results, bit for bit. */
   readonly stepsPerSubmit?: number;
+  /**
+   * Examines everything that a training step computes, before it is taken, and stops with an AnomalyError naming op, label
+   * and step at the first NaN or infinity. Many times slower. Default false.
+   */
+  readonly detectAnomaly?: boolean;
 }
 
 export interface FitOptions {
@@ -53,6 +59,8 @@ export interface TrainProgram {
   readonly ring: Tensor;
   readonly sums: readonly string[];
   readonly stepsPerEpoch: number;
+  /** Examines the step that comes next. */
+  readonly inspect?: (step: number) => Promise<void>;
 }
 
 /** A run at one moment, in host memory. */
@@ -214,14 +222,18 @@ export class Trainer {
       optimizer,
       this.#optimizerStates,
     );
-    const ready = await this.#compile(built, data, batchSize);
+    const program = await this.#compile(built, data, batchSize);
+    const ready = this.options.detectAnomaly
+      ? { ...program, inspect: await anomalyWatch(this.backend, built.spec, this.options.variants ?? {}) }
+      : program;
     this.#training.set(dataset, ready);
     return ready;
   }
 
   /** A runner that goes on where training stands. */
-  runner({ program, ring }: TrainProgram): StepRunner {
-    const pace = { ...this.#pace(), start: this.#stepsPerSubmit };
+  runner({ program, ring, inspect }: TrainProgram): StepRunner {
+    const examined = inspect === undefined ? {} : { inspect, stepsPerSubmit: 1 };
+    const pace = { ...this.#pace(), start: this.#stepsPerSubmit, ...examined };
     return new StepRunner(this.backend, program, ring, this.#position, pace);
   }
 
