@@ -145,7 +145,10 @@ export function runChain(
 
 const WORKGROUP = 64;
 
-/** The generated kernel of a chain: four elements per invocation, vec4 accesses where no input is broadcast. */
+/**
+ * The generated kernel of a chain: four elements per invocation; as vec4 where no input is broadcast, or where the
+ * innermost axis is a multiple of four along which every input runs or stands still.
+ */
 export function chainKernels(
   name: string,
   steps: readonly Step[],
@@ -157,9 +160,26 @@ export function chainKernels(
   const { dims, strides } = broadcastLoop(out, shapes);
   const whole = strides.map((s) => dims.length === 0 || (dims.length === 1 && s[0] === 1));
   const lone = shapes.map((s) => sizeOf(s) === 1);
-  const vector = names.every((_, i) => whole[i] || lone[i]);
-  const body = vector ? vectorBody(steps, names, lone, size) : scalarBody(steps, names, dims, strides, size);
-  const element = (i: number) => (vector && !lone[i] ? "vec4<f32>" : "f32");
+  const even = names.every((_, i) => whole[i] || lone[i]);
+  const rows =
+    (dims.at(-1) ?? 1) % 4 === 0 &&
+    names.every(
+      (_, i) => strides[i]?.at(-1) === 0 || strides[i]?.every((s, a) => s % 4 === 0 || a === dims.length - 1),
+    );
+  const vector = even || rows;
+  const wide = names.map((_, i) => vector && (even ? !lone[i] : strides[i]?.at(-1) === 1));
+  const body = even
+    ? vectorBody(
+        steps,
+        names,
+        wide,
+        size,
+        names.map((_, i) => (lone[i] ? "0" : "i")),
+      )
+    : rows
+      ? rowBody(steps, names, wide, dims, strides, size)
+      : scalarBody(steps, names, dims, strides, size);
+  const element = (i: number) => (wide[i] ? "vec4<f32>" : "f32");
   const code = `// ${steps.map((s) => s.name).join(" -> ")}
 ${names.map((n, i) => `@group(0) @binding(${i}) var<storage, read> ${n}: array<${element(i)}>;`).join("\n")}
 @group(0) @binding(${names.length}) var<storage, read_write> result: array<${vector ? "vec4<f32>" : "f32"}>;
@@ -182,24 +202,45 @@ ${[...new Set(steps.map((s) => s.functions ?? ""))].join("\n")}`;
   };
 }
 
+/** `places`: WGSL of where each input is read. Wide inputs come as vec4, others are one value for all four. */
 function vectorBody(
   steps: readonly Step[],
   names: readonly string[],
-  lone: readonly boolean[],
+  wide: readonly boolean[],
   size: number,
+  places: readonly string[],
+  coordinates = "",
 ): string {
   const lane = (k: string) =>
     chainLines(
       steps,
-      names.map((n, i) => (lone[i] ? `${n}_v` : `${n}_v.${k}`)),
+      names.map((n, i) => (wide[i] ? `${n}_v.${k}` : `${n}_v`)),
     );
-  const loads = names.map((n, i) => `  let ${n}_v = ${n}[${lone[i] ? "0" : "i"}];\n`).join("");
+  const loads = names.map((n, i) => `  let ${n}_v = ${n}[${places[i]}];\n`).join("");
   const lanes = [..."xyzw"].map((k, j) => {
     const { lines, result } = lane(k);
     const guard = size % 4 === 0 ? "" : `if (i * 4u + ${j}u < ${size}u) `;
     return `  ${guard}{\n${lines}    r.${k} = ${result};\n  }\n`;
   });
-  return `  if (i >= ${Math.ceil(size / 4)}u) { return; }\n${loads}  var r = vec4<f32>();\n${lanes.join("")}  result[i] = r;\n`;
+  const start = `  if (i >= ${Math.ceil(size / 4)}u) { return; }\n${coordinates}${loads}`;
+  return `${start}  var r = vec4<f32>();\n${lanes.join("")}  result[i] = r;\n`;
+}
+
+/** As vectorBody, with broadcasting: one place for four neighbours of the innermost axis. */
+function rowBody(
+  steps: readonly Step[],
+  names: readonly string[],
+  wide: readonly boolean[],
+  dims: readonly number[],
+  strides: readonly (readonly number[])[],
+  size: number,
+): string {
+  const places = names.map((_, i) => {
+    const at = placeOf(dims, strides[i] as readonly number[]);
+    return at === "e" ? "i" : wide[i] ? `(${at}) / 4u` : at;
+  });
+  const coordinates = `  let e = i * 4u;\n${coordinateLines(dims, size)}`;
+  return vectorBody(steps, names, wide, size, places, coordinates);
 }
 
 function scalarBody(
@@ -209,15 +250,6 @@ function scalarBody(
   strides: readonly (readonly number[])[],
   size: number,
 ): string {
-  let inner = size;
-  const parts = dims.map((d) => {
-    inner /= d;
-    return `(e / ${inner}u) % ${d}u`;
-  });
-  const offset = (s: readonly number[]) => {
-    const terms = s.map((step, axis) => (step === 0 ? "" : `c${axis} * ${step}u`)).filter((t) => t !== "");
-    return terms.length === 0 ? "0u" : terms.join(" + ");
-  };
   const { lines, result } = chainLines(
     steps,
     names.map((n) => `${n}_v`),
@@ -225,11 +257,32 @@ function scalarBody(
   return `  for (var k = 0u; k < 4u; k++) {
     let e = i * 4u + k;
     if (e >= ${size}u) { return; }
-${parts.map((p, axis) => `    let c${axis} = ${p};\n`).join("")}${names
-  .map((n, i) => `    let ${n}_v = ${n}[${offset(strides[i] as readonly number[])}];\n`)
+${coordinateLines(dims, size)}${names
+  .map((n, i) => `    let ${n}_v = ${n}[${placeOf(dims, strides[i] as readonly number[])}];\n`)
   .join("")}${lines}    result[e] = ${result};
   }
 `;
+}
+
+/** Coordinates c0, c1 … of element e. */
+function coordinateLines(dims: readonly number[], size: number): string {
+  let inner = size;
+  return dims
+    .map((d, axis) => {
+      inner /= d;
+      const quotient = inner === 1 ? "e" : `(e / ${inner}u)`;
+      return `    let c${axis} = ${quotient}${axis === 0 ? "" : ` % ${d}u`};\n`;
+    })
+    .join("");
+}
+
+/** Where an input's part of element e is: e itself for one that is not broadcast, which spares dividing. */
+function placeOf(dims: readonly number[], strides: readonly number[]): string {
+  if (strides.every((step, axis) => step === sizeOf(dims.slice(axis + 1)))) return "e";
+  const terms = strides
+    .map((step, axis) => (step === 0 ? "" : `c${axis} * ${step}u`))
+    .filter((t) => t !== "");
+  return terms.length === 0 ? "0u" : terms.join(" + ");
 }
 
 function chainLines(steps: readonly Step[], inputs: readonly string[]): { lines: string; result: string } {
