@@ -182,7 +182,7 @@ describe.each([
         const padded = await weigh([1, 0]);
         expect(padded.loss[0], `${kind.name} ${reduction}`).toBeGreaterThan(-10);
         expect(padded.dx.slice(5), kind.name).toEqual([0, 0, 0, 0, 0]);
-        expect((await weigh([0, 0])).loss, kind.name).toEqual([0]);
+        expectClose(kind.name, (await weigh([0, 0])).loss, [0], [], { atol: 0 });
         expect((await weigh([1, 1])).loss[0], kind.name).toBeNaN();
       }
     }
