@@ -19,6 +19,7 @@ override STEP: u32;           // ks that a kernel takes at once
 @group(0) @binding(1) var<storage, read> w: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> mask: array<f32>;
+@group(0) @binding(3) var<storage, read> mask4: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(5) var<storage, read_write> dw: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dx4: array<vec4<f32>>;
@@ -41,6 +42,15 @@ fn jobOf(g: u32) -> Job {
   let h = g - INPUT_GROUPS;
   if (h < WEIGHT_GROUPS) { return Job(WEIGHT, h / TILES, h % TILES); }
   return Job(BIAS, h - WEIGHT_GROUPS, 0u);
+}
+
+// Four blocks of 4 x 4, as each kernel arranges them.
+alias Tile = array<mat4x4<f32>, 4>;
+
+// `t` with every row moved one place up, so that a loop can write row after row without indexing.
+fn shifted(t: Tile) -> Tile {
+  return Tile(mat4x4(t[0][1], t[0][2], t[0][3], t[1][0]), mat4x4(t[1][1], t[1][2], t[1][3], t[2][0]),
+              mat4x4(t[2][1], t[2][2], t[2][3], t[3][0]), mat4x4(t[3][1], t[3][2], t[3][3], t[3][3]));
 }
 
 const STEPS = vec4<u32>(0u, 1u, 2u, 3u);
@@ -118,20 +128,20 @@ fn wOverIs(o: u32, i: vec4<u32>) -> mat4x4<f32> { return inside(wBlock(steps(o, 
 fn dyOverNs(n: u32, o: vec4<u32>) -> mat4x4<f32> { return transpose(inside(dyBlock(steps(n, N), o), n, N)); }
 fn xOverIs(n: u32, i: vec4<u32>) -> mat4x4<f32> { return xBlock(steps(n, N), i); }
 
-fn slope(y: f32) -> f32 {
-  if (activation == 1u) { return select(0.0, 1.0, y > 0.0); }
-  if (activation == 2u) { return y * (1.0 - y); }
-  return 1.0 - y * y;
-}
-
-fn sloped(at: vec4<u32>, sum: vec4<f32>) -> vec4<f32> {
-  if (activation == 0u) { return sum; }
-  return sum * vec4(slope(mask[at.x]), slope(mask[at.y]), slope(mask[at.z]), slope(mask[at.w]));
+// v times the slope of the activation that gave y.
+fn sloped(v: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
+  if (activation == 1u) { return select(vec4<f32>(), v, y > vec4<f32>()); }
+  if (activation == 2u) { return v * (y * (1.0 - y)); }
+  return v * (1.0 - y * y);
 }
 
 fn putInput(n: u32, i: u32, sum: vec4<f32>) {
   if (n >= N) { return; }
-  let v = sloped(n * IN + four(i, IN), sum);
+  var v = sum;
+  if (activation != 0u) {
+    let c = n * IN + four(i, IN);
+    v = sloped(v, vec4(mask[c.x], mask[c.y], mask[c.z], mask[c.w]));
+  }
   let at = n * IN + i;
   if (i < IN) { dx[at] = v.x; }
   if (i + 1u < IN) { dx[at + 1u] = v.y; }
@@ -151,7 +161,10 @@ fn putWeight(o: u32, i: u32, v: vec4<f32>) {
 // The same where IN is a multiple of 4.
 fn putInput4(n: u32, i: u32, sum: vec4<f32>) {
   if (n >= N || i >= IN) { return; }
-  dx4[(n * IN + i) / 4u] = sloped(n * IN + i + STEPS, sum);
+  let at = (n * IN + i) / 4u;
+  var v = sum;
+  if (activation != 0u) { v = sloped(v, mask4[at]); }
+  dx4[at] = v;
 }
 
 fn putWeight4(o: u32, i: u32, v: vec4<f32>) {
@@ -159,13 +172,13 @@ fn putWeight4(o: u32, i: u32, v: vec4<f32>) {
   dw4[(o * IN + i) / 4u] = v;
 }
 
-// Sums of dy over every `stride`-th group of four rows from the `first` on, for columns o … o + 3.
-fn biasSums(o: u32, first: u32, stride: u32) -> vec4<f32> {
+// Sums of dy over every `stride`-th row from the `first` on and before `last`, for columns o … o + 3.
+fn biasSums(o: u32, first: u32, last: u32, stride: u32) -> vec4<f32> {
   let columns = four(o, OUT);
   var sum = vec4<f32>();
-  for (var n = first * 4u; n < N; n += stride * 4u) {
-    let v = inside(dyBlock(steps(n, N), columns), n, N);
-    sum += (v[0] + v[1]) + (v[2] + v[3]);
+  for (var n = first; n < last; n += stride) {
+    let at = n * OUT + columns;
+    if (OUT % 4u == 0u) { sum += dy[at.x / 4u]; } else { sum += dyRow(at); }
   }
   return sum;
 }

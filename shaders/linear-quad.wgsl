@@ -4,9 +4,6 @@ enable subgroups;
 
 override LANES: u32;  // the adapter's subgroup size, a multiple of 4
 
-// Entry p: rows of the lane whose number in the quad is this one's XOR p.
-alias Tile = array<mat4x4<f32>, 4>;
-
 fn swapX(m: mat4x4<f32>) -> mat4x4<f32> {
   return mat4x4(quadSwapX(m[0]), quadSwapX(m[1]), quadSwapX(m[2]), quadSwapX(m[3]));
 }
@@ -19,9 +16,12 @@ fn swapDiagonal(m: mat4x4<f32>) -> mat4x4<f32> {
   return mat4x4(quadSwapDiagonal(m[0]), quadSwapDiagonal(m[1]), quadSwapDiagonal(m[2]), quadSwapDiagonal(m[3]));
 }
 
-fn inputTile(n: vec4<u32>, i: vec4<u32>) -> Tile {
+// Block p of a tile: rows of the lane whose number in the quad is this one's XOR p. `one` is num_workgroups.z, which is 1,
+// but compilers do not know it: a loop whose bound is multiplied by it stays a loop. Unrolled, loops of memory accesses
+// take seconds to compile on CPU adapters.
+fn inputTile(n: vec4<u32>, i: vec4<u32>, one: u32) -> Tile {
   var t = Tile();
-  for (var o = 0u; o < OUT; o += 4u) {
+  for (var o = 0u; o < OUT * one; o += 4u) {
     let u = dyOverOs(n, o);
     let v = wOverIs(o, i);
     t[0] += v * u;
@@ -32,9 +32,9 @@ fn inputTile(n: vec4<u32>, i: vec4<u32>) -> Tile {
   return t;
 }
 
-fn weightTile(o: vec4<u32>, i: vec4<u32>) -> Tile {
+fn weightTile(o: vec4<u32>, i: vec4<u32>, one: u32) -> Tile {
   var t = Tile();
-  for (var n = 0u; n < N; n += 4u) {
+  for (var n = 0u; n < N * one; n += 4u) {
     let u = dyOverNs(n, o);
     let v = xOverIs(n, i);
     t[0] += v * u;
@@ -53,18 +53,20 @@ fn quad(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: v
   let row = job.row * 16u;
   let i = (job.column * LANES + lane) * 4u;
   if (job.kind == INPUT) {
-    var t = inputTile(four(row + q * 4u, N), four(i, IN));
-    for (var p = 0u; p < 4u; p++) {
-      for (var r = 0u; r < 4u; r++) { putInput(row + (q ^ p) * 4u + r, i, t[p][r]); }
+    var t = inputTile(four(row + q * 4u, N), four(i, IN), groups.z);
+    for (var e = 0u; e < 16u * groups.z; e++) {
+      putInput(row + (q ^ (e / 4u)) * 4u + e % 4u, i, t[0][0]);
+      t = shifted(t);
     }
   } else if (job.kind == WEIGHT) {
-    var t = weightTile(four(row + q * 4u, OUT), four(i, IN));
-    for (var p = 0u; p < 4u; p++) {
-      for (var r = 0u; r < 4u; r++) { putWeight(row + (q ^ p) * 4u + r, i, t[p][r]); }
+    var t = weightTile(four(row + q * 4u, OUT), four(i, IN), groups.z);
+    for (var e = 0u; e < 16u * groups.z; e++) {
+      putWeight(row + (q ^ (e / 4u)) * 4u + e % 4u, i, t[0][0]);
+      t = shifted(t);
     }
   } else {
     let o = (job.row * LANES + lane) * 4u;
-    putBias(o, biasSums(o, 0u, 1u));
+    putBias(o, biasSums(o, 0u, N * groups.z, 1u));
   }
 }
 
@@ -77,17 +79,19 @@ fn quadVector(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) gro
   let row = job.row * 16u;
   let i = (job.column * LANES + lane) * 4u;
   if (job.kind == INPUT) {
-    var t = inputTile(four(row + q * 4u, N), four(i, IN));
-    for (var p = 0u; p < 4u; p++) {
-      for (var r = 0u; r < 4u; r++) { putInput4(row + (q ^ p) * 4u + r, i, t[p][r]); }
+    var t = inputTile(four(row + q * 4u, N), four(i, IN), groups.z);
+    for (var e = 0u; e < 16u * groups.z; e++) {
+      putInput4(row + (q ^ (e / 4u)) * 4u + e % 4u, i, t[0][0]);
+      t = shifted(t);
     }
   } else if (job.kind == WEIGHT) {
-    var t = weightTile(four(row + q * 4u, OUT), four(i, IN));
-    for (var p = 0u; p < 4u; p++) {
-      for (var r = 0u; r < 4u; r++) { putWeight4(row + (q ^ p) * 4u + r, i, t[p][r]); }
+    var t = weightTile(four(row + q * 4u, OUT), four(i, IN), groups.z);
+    for (var e = 0u; e < 16u * groups.z; e++) {
+      putWeight4(row + (q ^ (e / 4u)) * 4u + e % 4u, i, t[0][0]);
+      t = shifted(t);
     }
   } else {
     let o = (job.row * LANES + lane) * 4u;
-    putBias(o, biasSums(o, 0u, 1u));
+    putBias(o, biasSums(o, 0u, N * groups.z, 1u));
   }
 }

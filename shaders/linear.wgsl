@@ -3,16 +3,15 @@
 
 override LANES: u32;  // of `registers`: invocations per workgroup
 
-// 8 x 8 per invocation, out of registers. Entries: top left, top right, bottom left, bottom right.
-alias Tile = array<mat4x4<f32>, 4>;
-
-fn inputTile(n: u32, i: u32) -> Tile {
+// 8 x 8 per invocation, out of registers. Blocks: top left, top right, bottom left, bottom right. `one` is 1 and keeps
+// loops from being unrolled, as in linear-quad.wgsl.
+fn inputTile(n: u32, i: u32, one: u32) -> Tile {
   let top = four(n, N);
   let bottom = four(n + 4u, N);
   let left = four(i, IN);
   let right = four(i + 4u, IN);
   var t = Tile();
-  for (var o = 0u; o < OUT; o += 4u) {
+  for (var o = 0u; o < OUT * one; o += 4u) {
     let u = dyOverOs(top, o);
     let s = dyOverOs(bottom, o);
     let v = wOverIs(o, left);
@@ -25,13 +24,13 @@ fn inputTile(n: u32, i: u32) -> Tile {
   return t;
 }
 
-fn weightTile(o: u32, i: u32) -> Tile {
+fn weightTile(o: u32, i: u32, one: u32) -> Tile {
   let top = four(o, OUT);
   let bottom = four(o + 4u, OUT);
   let left = four(i, IN);
   let right = four(i + 4u, IN);
   var t = Tile();
-  for (var n = 0u; n < N; n += 4u) {
+  for (var n = 0u; n < N * one; n += 4u) {
     let u = dyOverNs(n, top);
     let s = dyOverNs(n, bottom);
     let v = xOverIs(n, left);
@@ -51,18 +50,20 @@ fn registers(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grou
   let row = job.row * 8u;
   let i = (job.column * LANES + lane) * 8u;
   if (job.kind == INPUT) {
-    var t = inputTile(row, i);
-    for (var p = 0u; p < 4u; p++) {
-      for (var r = 0u; r < 4u; r++) { putInput(row + p / 2u * 4u + r, i + p % 2u * 4u, t[p][r]); }
+    var t = inputTile(row, i, groups.z);
+    for (var e = 0u; e < 16u * groups.z; e++) {
+      putInput(row + e / 8u * 4u + e % 4u, i + e / 4u % 2u * 4u, t[0][0]);
+      t = shifted(t);
     }
   } else if (job.kind == WEIGHT) {
-    var t = weightTile(row, i);
-    for (var p = 0u; p < 4u; p++) {
-      for (var r = 0u; r < 4u; r++) { putWeight(row + p / 2u * 4u + r, i + p % 2u * 4u, t[p][r]); }
+    var t = weightTile(row, i, groups.z);
+    for (var e = 0u; e < 16u * groups.z; e++) {
+      putWeight(row + e / 8u * 4u + e % 4u, i + e / 4u % 2u * 4u, t[0][0]);
+      t = shifted(t);
     }
   } else {
     let o = (job.row * LANES + lane) * 4u;
-    putBias(o, biasSums(o, 0u, 1u));
+    putBias(o, biasSums(o, 0u, N * groups.z, 1u));
   }
 }
 
@@ -119,7 +120,7 @@ fn slabs(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: 
     for (var r = 0u; r < 4u; r++) { putWeight(job.row * 32u + down + r, job.column * 32u + across, t[r]); }
   } else {
     let o = job.row * 32u + across;
-    leftSlab[lane] = biasSums(o, lane / 8u, 8u);
+    leftSlab[lane] = biasSums(o, lane / 8u, N, 8u);
     workgroupBarrier();
     if (lane < 8u) {
       var sum = vec4<f32>();

@@ -1,6 +1,6 @@
 // What the kernels of a matrix product share: operands read and results written in blocks of 4 x 4.
 //
-// y[z, m, n] = slope(mask[z, m, n]) * activation(sum over k of A[z, m, k] * B[z, k, n] + bias[m or n])
+// y[z, m, n] = slope of mask[z, m, n] * activation(sum over k of A[z, m, k] * B[z, k, n] + bias[m or n])
 // A, M x K, is a as stored or, with TRANSPOSE_A, the transpose of a; B, K x N, likewise. y: M x N with steps YM, YN.
 // Batch: z runs over Z0 x Z1 x Z2, a moves by A0, A1, A2 and b by B0, B1, B2 (0 where it is broadcast), y by M * N.
 // Split: workgroups of split s sum over CHUNK ks from s * CHUNK on and write to the s-th of SPLITS copies of y.
@@ -53,16 +53,20 @@ struct Part {
   tileN: u32,
   first: u32,
   last: u32,
-  y: u32,  // where its y begins
+  y: u32,    // where its y begins
+  one: u32,  // 1
 }
 
-fn partOf(g: u32) -> Part {
+// num_workgroups.z is 1 here, which compilers do not know: a loop whose bound is multiplied by it stays a loop. Unrolled,
+// loops of memory accesses take seconds to compile on CPU adapters.
+fn partOf(wg: vec3<u32>, groups: vec3<u32>) -> Part {
+  let g = wg.y * groups.x + wg.x;
   let tile = g % (TILES_M * TILES_N);
   let sz = g / (TILES_M * TILES_N);
   let first = (sz / BATCH) * CHUNK;
   // Workgroups beyond the last get a tile below the last row, which writes nothing.
   let tileM = select(tile / TILES_N, TILES_M, sz >= BATCH * SPLITS);
-  return Part(sz % BATCH, tileM, tile % TILES_N, first, min(first + CHUNK, K), sz * M * N);
+  return Part(sz % BATCH, tileM, tile % TILES_N, first, min(first + CHUNK, K) * groups.z, sz * M * N, groups.z);
 }
 
 // ks k … k + 3; those over the edge are the last one again.
@@ -135,6 +139,15 @@ fn bBlock(start: vec4<u32>, k: u32) -> mat4x4<f32> {
   return bStored(steps(k) * B_COLUMNS, start);
 }
 
+// Four blocks of 4 x 4, as each kernel arranges them.
+alias Tile = array<mat4x4<f32>, 4>;
+
+// `t` with every row moved one place up, so that a loop can write row after row without indexing.
+fn shifted(t: Tile) -> Tile {
+  return Tile(mat4x4(t[0][1], t[0][2], t[0][3], t[1][0]), mat4x4(t[1][1], t[1][2], t[1][3], t[2][0]),
+              mat4x4(t[2][1], t[2][2], t[2][3], t[3][0]), mat4x4(t[3][1], t[3][2], t[3][3], t[3][3]));
+}
+
 fn activate(x: vec4<f32>) -> vec4<f32> {
   if (activation == 1u) { return select(x, vec4<f32>(), x <= vec4<f32>()); }
   if (activation == 2u) { return 1.0 / (1.0 + exp(-x)); }
@@ -142,10 +155,11 @@ fn activate(x: vec4<f32>) -> vec4<f32> {
   return x;
 }
 
-fn slope(y: f32) -> f32 {
-  if (masked == 1u) { return select(0.0, 1.0, y > 0.0); }
-  if (masked == 2u) { return y * (1.0 - y); }
-  return 1.0 - y * y;
+// v times the slope of the activation that gave y.
+fn sloped(v: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
+  if (masked == 1u) { return select(vec4<f32>(), v, y > vec4<f32>()); }
+  if (masked == 2u) { return v * (y * (1.0 - y)); }
+  return v * (1.0 - y * y);
 }
 
 // Row m of y from column n on, with all that comes after the sum.
@@ -160,7 +174,7 @@ fn finished(at: u32, m: u32, n: u32, sum: vec4<f32>) -> vec4<f32> {
   v = activate(v);
   if (masked != 0u) {
     let c = at + m * YM + min(n + STEPS, last) * YN;
-    v *= vec4(slope(mask[c.x]), slope(mask[c.y]), slope(mask[c.z]), slope(mask[c.w]));
+    v = sloped(v, vec4(mask[c.x], mask[c.y], mask[c.z], mask[c.w]));
   }
   return v;
 }

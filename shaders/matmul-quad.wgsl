@@ -5,9 +5,6 @@ enable subgroups;
 
 override LANES: u32;  // the adapter's subgroup size, a multiple of 4
 
-// Entry p: rows of the lane whose number in the quad is this one's XOR p.
-alias Tile = array<mat4x4<f32>, 4>;
-
 fn swapX(m: mat4x4<f32>) -> mat4x4<f32> {
   return mat4x4(quadSwapX(m[0]), quadSwapX(m[1]), quadSwapX(m[2]), quadSwapX(m[3]));
 }
@@ -20,7 +17,8 @@ fn swapDiagonal(m: mat4x4<f32>) -> mat4x4<f32> {
   return mat4x4(quadSwapDiagonal(m[0]), quadSwapDiagonal(m[1]), quadSwapDiagonal(m[2]), quadSwapDiagonal(m[3]));
 }
 
-// 16 rows x 4 columns of y per lane, 16 rows x 4 LANES columns per workgroup.
+// Block p: rows of the lane whose number in the quad is this one's XOR p. 16 rows x 4 columns of y per lane,
+// 16 rows x 4 LANES columns per workgroup.
 fn tile(part: Part, m: u32, n: u32) -> Tile {
   let aAt = aStart(part.z, m);
   let bAt = bStart(part.z, n);
@@ -39,25 +37,27 @@ fn tile(part: Part, m: u32, n: u32) -> Tile {
 @compute @workgroup_size(LANES)
 fn quad(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(subgroup_invocation_id) lane: u32) {
-  let part = partOf(wg.y * groups.x + wg.x);
+  let part = partOf(wg, groups);
   let q = lane % 4u;
   let m = part.tileM * 16u;
   let n = (part.tileN * LANES + lane) * 4u;
   var t = tile(part, m + q * 4u, n);
-  for (var p = 0u; p < 4u; p++) {
-    for (var r = 0u; r < 4u; r++) { putRow(part.y, m + (q ^ p) * 4u + r, n, t[p][r]); }
+  for (var e = 0u; e < 16u * part.one; e++) {
+    putRow(part.y, m + (q ^ (e / 4u)) * 4u + e % 4u, n, t[0][0]);
+    t = shifted(t);
   }
 }
 
 @compute @workgroup_size(LANES)
 fn quadVector(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
               @builtin(subgroup_invocation_id) lane: u32) {
-  let part = partOf(wg.y * groups.x + wg.x);
+  let part = partOf(wg, groups);
   let q = lane % 4u;
   let m = part.tileM * 16u;
   let n = (part.tileN * LANES + lane) * 4u;
   var t = tile(part, m + q * 4u, n);
-  for (var p = 0u; p < 4u; p++) {
-    for (var r = 0u; r < 4u; r++) { putRow4(part.y, m + (q ^ p) * 4u + r, n, t[p][r]); }
+  for (var e = 0u; e < 16u * part.one; e++) {
+    putRow4(part.y, m + (q ^ (e / 4u)) * 4u + e % 4u, n, t[0][0]);
+    t = shifted(t);
   }
 }

@@ -3,10 +3,8 @@
 
 override LANES: u32;  // of `registers`: invocations per workgroup
 
-// 8 x 8 of y per invocation, out of registers; lanes side by side along n read the same rows of A.
-// Entries: top left, top right, bottom left, bottom right.
-alias Tile = array<mat4x4<f32>, 4>;
-
+// 8 x 8 of y per invocation, out of registers; lanes side by side along n read the same rows of A. Blocks: top left, top
+// right, bottom left, bottom right.
 fn registersTile(part: Part, m: u32, n: u32) -> Tile {
   let aTop = aStart(part.z, m);
   let aBottom = aStart(part.z, m + 4u);
@@ -29,24 +27,26 @@ fn registersTile(part: Part, m: u32, n: u32) -> Tile {
 @compute @workgroup_size(LANES)
 fn registers(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
             @builtin(local_invocation_index) lane: u32) {
-  let part = partOf(wg.y * groups.x + wg.x);
+  let part = partOf(wg, groups);
   let m = part.tileM * 8u;
   let n = (part.tileN * LANES + lane) * 8u;
   var t = registersTile(part, m, n);
-  for (var p = 0u; p < 4u; p++) {
-    for (var r = 0u; r < 4u; r++) { putRow(part.y, m + p / 2u * 4u + r, n + p % 2u * 4u, t[p][r]); }
+  for (var e = 0u; e < 16u * part.one; e++) {
+    putRow(part.y, m + e / 8u * 4u + e % 4u, n + e / 4u % 2u * 4u, t[0][0]);
+    t = shifted(t);
   }
 }
 
 @compute @workgroup_size(LANES)
 fn registersVector(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
                   @builtin(local_invocation_index) lane: u32) {
-  let part = partOf(wg.y * groups.x + wg.x);
+  let part = partOf(wg, groups);
   let m = part.tileM * 8u;
   let n = (part.tileN * LANES + lane) * 8u;
   var t = registersTile(part, m, n);
-  for (var p = 0u; p < 4u; p++) {
-    for (var r = 0u; r < 4u; r++) { putRow4(part.y, m + p / 2u * 4u + r, n + p % 2u * 4u, t[p][r]); }
+  for (var e = 0u; e < 16u * part.one; e++) {
+    putRow4(part.y, m + e / 8u * 4u + e % 4u, n + e / 4u % 2u * 4u, t[0][0]);
+    t = shifted(t);
   }
 }
 
@@ -102,24 +102,26 @@ fn outer(columns: vec4<f32>, rows: vec4<f32>) -> mat4x4<f32> {
 @compute @workgroup_size(64)
 fn slabs(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
           @builtin(local_invocation_index) lane: u32) {
-  let part = partOf(wg.y * groups.x + wg.x);
+  let part = partOf(wg, groups);
   var t = slabsTile(part, lane);
   let m = part.tileM * 64u + lane / 8u * 4u;
   let n = part.tileN * 64u + lane % 8u * 4u;
-  for (var p = 0u; p < 4u; p++) {
-    for (var r = 0u; r < 4u; r++) { putRow(part.y, m + p / 2u * 32u + r, n + p % 2u * 32u, t[p][r]); }
+  for (var e = 0u; e < 16u * part.one; e++) {
+    putRow(part.y, m + e / 8u * 32u + e % 4u, n + e / 4u % 2u * 32u, t[0][0]);
+    t = shifted(t);
   }
 }
 
 @compute @workgroup_size(64)
 fn slabsVector(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
                 @builtin(local_invocation_index) lane: u32) {
-  let part = partOf(wg.y * groups.x + wg.x);
+  let part = partOf(wg, groups);
   var t = slabsTile(part, lane);
   let m = part.tileM * 64u + lane / 8u * 4u;
   let n = part.tileN * 64u + lane % 8u * 4u;
-  for (var p = 0u; p < 4u; p++) {
-    for (var r = 0u; r < 4u; r++) { putRow4(part.y, m + p / 2u * 32u + r, n + p % 2u * 32u, t[p][r]); }
+  for (var e = 0u; e < 16u * part.one; e++) {
+    putRow4(part.y, m + e / 8u * 32u + e % 4u, n + e / 4u % 2u * 32u, t[0][0]);
+    t = shifted(t);
   }
 }
 
@@ -149,7 +151,7 @@ fn smallSlabsTile(part: Part, lane: u32) -> mat4x4<f32> {
 @compute @workgroup_size(64)
 fn smallSlabs(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
               @builtin(local_invocation_index) lane: u32) {
-  let part = partOf(wg.y * groups.x + wg.x);
+  let part = partOf(wg, groups);
   let m = part.tileM * 32u + lane / 8u * 4u;
   let n = part.tileN * 32u + lane % 8u * 4u;
   var t = smallSlabsTile(part, lane);
@@ -159,7 +161,7 @@ fn smallSlabs(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) gro
 @compute @workgroup_size(64)
 fn smallSlabsVector(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
                     @builtin(local_invocation_index) lane: u32) {
-  let part = partOf(wg.y * groups.x + wg.x);
+  let part = partOf(wg, groups);
   let m = part.tileM * 32u + lane / 8u * 4u;
   let n = part.tileN * 32u + lane % 8u * 4u;
   var t = smallSlabsTile(part, lane);

@@ -43,7 +43,7 @@ function chosen({ N, IN, OUT, needsX, needsW }: LinearBackwardConstants, env: Ke
 
 /** All three in one dispatch. */
 function single(c: LinearBackwardConstants, variant: string, env: KernelEnv): KernelPlan {
-  const { N, IN, OUT, needsX, needsW, needsB } = c;
+  const { N, IN, OUT, activation, needsX, needsW, needsB } = c;
   const family =
     variant === "slabs"
       ? { shader: plainShader, entry: "slabs", rows: 32, columns: 32, step: 32, LANES: 8 }
@@ -61,11 +61,15 @@ function single(c: LinearBackwardConstants, variant: string, env: KernelEnv): Ke
   const INPUT_GROUPS = needsX ? TILES * Math.ceil(N / family.rows) : 0;
   const WEIGHT_GROUPS = needsW ? TILES * Math.ceil(OUT / family.rows) : 0;
   const biasGroups = needsB ? Math.ceil(OUT / (4 * family.LANES)) : 0;
+  // A kernel must bind what it may read; x stands in where there is no mask.
+  const mask = activation === ACTIVATION.none ? "x" : "mask";
   const vector = family.entry === "quad" && IN % 4 === 0;
   const kernel: Kernel = {
     shader: family.shader,
     entry: vector ? "quadVector" : family.entry,
-    bind: ["x", "w", "dy", maskOf(c), vector ? ["dx4", "dx"] : "dx", vector ? ["dw4", "dw"] : "dw", "db"],
+    bind: vector
+      ? ["x", "w", "dy", ["mask4", mask], ["dx4", "dx"], ["dw4", "dw"], "db"]
+      : ["x", "w", "dy", ["mask", mask], "dx", "dw", "db"],
     constants: { INPUT_GROUPS, WEIGHT_GROUPS, TILES, STEP: family.step, LANES: family.LANES },
     groups: spread(INPUT_GROUPS + WEIGHT_GROUPS + biasGroups),
   };
@@ -91,9 +95,4 @@ function products(c: LinearBackwardConstants, env: KernelEnv): KernelPlan {
     kernels: plans.flatMap((plan) => plan.kernels),
     scratch: Object.assign({}, ...plans.map((plan) => plan.scratch ?? {})),
   };
-}
-
-/** A kernel must bind what it may read; x stands in where there is no mask. */
-function maskOf({ activation }: LinearBackwardConstants): Kernel["bind"][number] {
-  return ["mask", activation === ACTIVATION.none ? "x" : "mask"];
 }

@@ -115,7 +115,7 @@ export const linearBackwardOp: DefinedOp<BackwardAttrs> = defineOp({
       for (let i = 0; i < IN; i++) {
         let sum = 0;
         for (let o = 0; o < OUT; o++) sum += dy[n * OUT + o]! * w[o * IN + i]!;
-        dx[n * IN + i] = activation === ACTIVATION.none ? sum : sum * slope(activation, mask[n * IN + i]!);
+        dx[n * IN + i] = sloped(activation, sum, mask[n * IN + i]!);
       }
     }
     for (let o = 0; needsW && o < OUT; o++) {
@@ -150,6 +150,12 @@ export const linearBackwardOp: DefinedOp<BackwardAttrs> = defineOp({
     ];
   },
 });
+
+/** What the activation's own gradient op makes of dy; 0, not NaN, where relu is off and dy is infinite. */
+function sloped(activation: number, dy: number, y: number): number {
+  if (activation === ACTIVATION.relu) return y > 0 ? dy : 0;
+  return activation === ACTIVATION.none ? dy : dy * slope(activation, y);
+}
 
 function sizes(op: string, [x, w]: readonly Spec[]): { N: number; IN: number; OUT: number } {
   const [N, IN] = expectSpec(op, "x", x, 2).shape as [number, number];

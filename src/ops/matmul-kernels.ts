@@ -92,7 +92,7 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
   const covered = (m: number, n: number) =>
     Math.ceil(m / family.rows) * family.rows * Math.ceil(n / family.columns) * family.columns;
   // Computing yᵀ = Bᵀ Aᵀ may waste less at the edges; it writes single elements, so it has to be worth it.
-  const turned = covered(product.N, product.M) < 0.9 * covered(product.M, product.N);
+  const turned = covered(product.N, product.M) <= 0.9 * covered(product.M, product.N);
   const { M, N, K, A, B } = turned ? turn(product) : straight(product);
   const TILES_M = Math.ceil(M / family.rows);
   const TILES_N = Math.ceil(N / family.columns);
