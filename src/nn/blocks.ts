@@ -3,7 +3,7 @@ import { ValueError } from "../errors.ts";
 import { expectWhole } from "../op.ts";
 import { add } from "../ops/arithmetic.ts";
 import { embedding as embeddingOf } from "../ops/gather.ts";
-import { dropout as dropoutOf } from "../ops/random.ts";
+import { dropout2d as dropout2dOf, dropout as dropoutOf } from "../ops/random.ts";
 import { parameter, scope, type Tensor } from "../tensor.ts";
 import { type Initializer, normal } from "./init.ts";
 import { isTraining, randomSource } from "./mode.ts";
@@ -53,6 +53,15 @@ export const embedding = (numEmbeddings: number, embeddingDim: number, weightIni
 
 /** Zeroes elements with chance `p` and scales the others by 1 / (1 - p) while training; else changes nothing. */
 export function dropout(p = 0.5): (x: Tensor) => Tensor {
-  if (!(p >= 0 && p <= 1)) throw new ValueError(`nn.dropout: p must be in [0, 1], got ${p}`);
-  return (x) => (isTraining() ? dropoutOf(x, p, randomSource("nn.dropout")) : x);
+  return dropping("nn.dropout", dropoutOf, p);
+}
+
+/** As `dropout`, for whole channels of [N, C, …]. */
+export function dropout2d(p = 0.5): (x: Tensor) => Tensor {
+  return dropping("nn.dropout2d", dropout2dOf, p);
+}
+
+function dropping(name: string, op: typeof dropoutOf, p: number): (x: Tensor) => Tensor {
+  if (!(p >= 0 && p <= 1)) throw new ValueError(`${name}: p must be in [0, 1], got ${p}`);
+  return (x) => (isTraining() ? op(x, p, randomSource(name)) : x);
 }

@@ -93,7 +93,7 @@ export {
 export { pack } from "./pack.ts";
 export { type PadOptions, pad } from "./pad.ts";
 export { avgPool2d, maxPool2d, maxPool2dWithIndices } from "./pool.ts";
-export { bernoulli, dropout, normal, RandomSource, uniform } from "./random.ts";
+export { bernoulli, dropout, dropout2d, normal, RandomSource, uniform } from "./random.ts";
 export { record, recordedSteps } from "./record.ts";
 export { logSumExp, max, min, prod, std, type VarianceOptions, variance } from "./reduce.ts";
 export { expandDims, flatten, reshape, squeeze } from "./reshape.ts";

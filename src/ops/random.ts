@@ -8,11 +8,21 @@ import code from "../../shaders/random.wgsl?raw";
 import functions from "../../shaders/random-functions.wgsl?raw";
 import { ValueError } from "../errors.ts";
 import { cosSin2Pi, logOfFraction } from "../math-exact.ts";
-import { type DefinedOp, defineOp, expectSpec, expectWhole, type KernelEnv, type KernelPlan } from "../op.ts";
+import {
+  type DefinedOp,
+  defineOp,
+  expectSpec,
+  expectWhole,
+  type KernelEnv,
+  type KernelPlan,
+  shapeError,
+} from "../op.ts";
 import { lowbias32 } from "../permutation.ts";
 import { threefry2x32Into, uniformFromU32 } from "../random.ts";
 import { Shader } from "../shader.ts";
 import { checkShape, type Data, type Shape, type Spec, sizeOf, type Tensor } from "../tensor.ts";
+import { mul } from "./arithmetic.ts";
+import { ones } from "./fill.ts";
 import { expectOne, UPDATE_VARIANTS, updateGrid } from "./packed-update.ts";
 
 const shader = new Shader("random.wgsl", `${code}\n${functions}`);
@@ -211,6 +221,17 @@ export function dropout(x: Tensor, p: number, source: RandomSource, options: Dra
   const { stream = source.stream() } = options;
   if (chance("dropout", p) === 0) return x;
   return dropoutOp.one([x, source.step, source.key], { p, stream });
+}
+
+/**
+ * Zeroes whole channels of f32 `x` [N, C, …] with chance `p` and scales the others by 1 / (1 - p) (Tompson et al.,
+ * 2015). Throws ValueError on a p outside [0, 1], ShapeError below two axes.
+ */
+export function dropout2d(x: Tensor, p: number, source: RandomSource, options: DrawOptions = {}): Tensor {
+  if (x.rank < 2) throw shapeError("dropout2d", "x must be [N, C, …]", [x]);
+  if (chance("dropout2d", p) === 0) return x;
+  const perChannel = x.shape.map((d, axis) => (axis < 2 ? d : 1));
+  return mul(x, dropout(ones(perChannel), p, source, options));
 }
 
 function chance(op: string, p: number): number {

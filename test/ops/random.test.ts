@@ -4,7 +4,7 @@ import { gradients } from "../../src/autograd.ts";
 import type { Backend } from "../../src/backend.ts";
 import { CpuBackend } from "../../src/cpu/backend.ts";
 import { mul } from "../../src/ops/arithmetic.ts";
-import { bernoulli, dropout, normal, RandomSource, uniform } from "../../src/ops/random.ts";
+import { bernoulli, dropout, dropout2d, normal, RandomSource, uniform } from "../../src/ops/random.ts";
 import { record } from "../../src/ops/record.ts";
 import { sum } from "../../src/ops/sum.ts";
 import { lowbias32 } from "../../src/permutation.ts";
@@ -81,6 +81,13 @@ checkOp(
   })),
   { variants: [{ dropout: "long" }, { dropout: "short" }] },
 );
+checkOp("dropout2d", [
+  {
+    name: "[3, 5, 4, 7], p 0.4",
+    inputs: [{ shape: [3, 5, 4, 7] }, ...counter(7, [1, 2])],
+    build: (x, step, key) => dropout2d(x!, 0.4, source(step!, key!)),
+  },
+]);
 
 const backends: readonly [string, () => Promise<Backend>][] = [
   ["CPU", async () => new CpuBackend()],
@@ -179,6 +186,24 @@ for (const [name, open] of backends) {
       });
     });
 
+    it("2d keeps or zeroes whole channels", async () => {
+      const backend = await open();
+      const [x, step, key] = [input([40, 25, 2, 3]), state([1], 4, "u32"), state([2], 9, "u32")];
+      const y = dropout2d(x, 0.2, source(step, key));
+      const program = await backend.compile({ outputs: [y] });
+      backend.write(x, new Float32Array(6000).fill(1));
+      program.run();
+      const values = await program.read(y);
+      let kept = 0;
+      for (let channel = 0; channel < 1000; channel++) {
+        const own = new Set(values.subarray(channel * 6, channel * 6 + 6));
+        expect(own.size).toBe(1);
+        expect([0, 1.25]).toContain([...own][0]);
+        if (!own.has(0)) kept++;
+      }
+      expect(Math.abs(kept - 800)).toBeLessThan(5 * Math.sqrt(160));
+    });
+
     it("takes a new mask at every step of one submit", async () => {
       const backend = await open();
       const [x, step, key] = [input([64]), state([1], 0, "u32"), state([2], 9, "u32")];
@@ -219,5 +244,6 @@ describe("refuses", () => {
   });
   it("inputs that are no floats", () => {
     expect(() => dropout(input([2], "i32"), 0.5, source(step, key))).toThrow(/dropout: x must be f32/);
+    expect(() => dropout2d(input([2]), 0.5, source(step, key))).toThrow(/dropout2d: x must be \[N, C, …\]/);
   });
 });
