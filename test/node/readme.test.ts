@@ -1,0 +1,65 @@
+/** The README's examples run as they are printed; only the data is smaller and the package is this checkout. */
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { nn, optim, Trainer } from "../../src/index.ts";
+import { openDevice } from "../../src/node/index.ts";
+
+const folder = fileURLToPath(new URL("../../.cache/readme-test/", import.meta.url));
+let blocks: string[];
+
+beforeAll(async () => {
+  const text = await readFile(new URL("../../README.md", import.meta.url), "utf8");
+  blocks = [...text.matchAll(/```ts\n([\s\S]*?)```/g)].map((m) => m[1] as string);
+  await mkdir(folder, { recursive: true });
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Imports a code block as a module. */
+async function load(name: string, code: string): Promise<Record<string, unknown>> {
+  const here = code
+    .replaceAll('from "weft/node"', 'from "../../src/node/index.ts"')
+    .replaceAll('from "weft"', 'from "../../src/index.ts"');
+  await writeFile(`${folder}${name}.ts`, here);
+  return (await import(/* @vite-ignore */ `${folder}${name}.ts`)) as Record<string, unknown>;
+}
+
+it("the twenty lines train and save", async () => {
+  const code = blocks.find((b) => b.includes("datasets.mnist()")) as string;
+  const file = `${folder}lenet5.safetensors`;
+  const small = code
+    .replace("import { nn,", "import { data, nn,")
+    .replace("import { datasets, openDevice }", "import { openDevice }")
+    .replace("await datasets.mnist()", "data.syntheticDigits({ train: 256, test: 64 })")
+    .replace("epochs: 3", "epochs: 1")
+    .replace('"lenet5.safetensors"', JSON.stringify(file));
+  await load("twenty-lines", small);
+  expect((await readFile(file)).length).toBeGreaterThan(3 * 61_706 * 4);
+});
+
+it("the reader's own layer trains", async () => {
+  const code = blocks.find((b) => b.includes("class ResidualBlock")) as string;
+  const { ResidualBlock } = (await load("residual", `${code}\nexport { ResidualBlock };`)) as {
+    ResidualBlock: new () => nn.Module;
+  };
+  const device = await openDevice({ backend: "webgpu" });
+  const { train, test } = syntheticDigits({ train: 1500, test: 300 });
+  const model = nn.sequential(
+    nn.conv2d(1, 8, 3, { stride: 2 }),
+    nn.maxPool2d(2),
+    new ResidualBlock(),
+    nn.flatten(),
+    nn.linear(8 * 6 * 6, 10),
+  );
+  const trainer = await Trainer.create(device, {
+    model,
+    loss: nn.crossEntropy(),
+    optimizer: optim.adam({ learningRate: 1e-2 }),
+    batchSize: 50,
+  });
+  expect([...trainer.parameters.keys()]).toContain("2.norm.weight");
+  const { epochs } = await trainer.fit(train, { epochs: 3, validation: test });
+  expect(epochs.at(-1)?.valAccuracy).toBeGreaterThan(0.7);
+  await device.close();
+});
