@@ -1,6 +1,7 @@
 // y = w * x as a matrix product that never lays out its columns: A is w, OG channels x CG KH KW taps, B has one column per
-// place of y and one row per tap, read from x in place. Goes with the tiles of matmul-quad.wgsl or matmul.wgsl and with
-// a file that says where places are and what becomes of the sums: conv2d-places.wgsl or conv-block-places.wgsl.
+// place of y and one row per tap, read from x in place. Goes with the tiles of matmul-quad.wgsl or matmul.wgsl, with
+// conv2d-part.wgsl and with a file that says where places are and what becomes of the sums: conv2d-places.wgsl or
+// conv-block-places.wgsl.
 // x [N, C, H, W], w [O, CG, KH, KW]; group g has CG of the C and OG of the O channels.
 
 override C: u32;
@@ -27,23 +28,15 @@ override TRANSPOSE_B: bool;  // false: so do places
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read> w4: array<vec4<f32>>;
 
-const STEPS = vec4<u32>(0u, 1u, 2u, 3u);
-
-struct Part {
-  z: u32,  // group of channels
-  tileM: u32,
-  tileN: u32,
-  first: u32,
-  last: u32,
-  y: u32,  // the group's first channel of y
-}
-
-fn partOf(g: u32) -> Part {
+// num_workgroups.z is 1, which compilers do not know: loops over memory whose bounds depend on it are not unrolled, which
+// would take CPU adapters seconds.
+fn partOf(wg: vec3<u32>, groups: vec3<u32>) -> Part {
+  let g = wg.y * groups.x + wg.x;
   let tile = g % (TILES_M * TILES_N);
   let z = g / (TILES_M * TILES_N);
   // Workgroups beyond the last get a tile below the last row, which writes nothing.
   let tileM = select(tile / TILES_N, TILES_M, z >= GROUPS);
-  return Part(min(z, GROUPS - 1u), tileM, tile % TILES_N, 0u, CG * KH * KW, z * OG);
+  return Part(min(z, GROUPS - 1u), tileM, tile % TILES_N, 0u, CG * KH * KW * groups.z, z * OG, groups.z);
 }
 
 // Where channels m … m + 3 begin in w; those over the edge are the last one again.

@@ -1,6 +1,6 @@
 // dx = w^T * dy as a matrix product that never lays out its columns: A is w turned, CG channels x KH KW OG taps, B has one
 // column per pixel of x and one row per tap (ky, kx, o), read from dy in place. Goes with the tiles of matmul-quad.wgsl
-// or matmul.wgsl. x [N, C, H, W], w [O, CG, KH, KW], dy [N, O, OH, OW].
+// or matmul.wgsl and with conv2d-part.wgsl. x [N, C, H, W], w [O, CG, KH, KW], dy [N, O, OH, OW].
 
 override N: u32;
 override C: u32;
@@ -30,23 +30,15 @@ override TRANSPOSE_B: bool;  // false: pixels lie side by side
 @group(0) @binding(2) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dx4: array<vec4<f32>>;
 
-const STEPS = vec4<u32>(0u, 1u, 2u, 3u);
-
-struct Part {
-  z: u32,  // group of channels
-  tileM: u32,
-  tileN: u32,
-  first: u32,
-  last: u32,
-  y: u32,  // the group's first channel of x
-}
-
-fn partOf(g: u32) -> Part {
+// num_workgroups.z is 1, which compilers do not know: loops over memory whose bounds depend on it are not unrolled, which
+// would take CPU adapters seconds.
+fn partOf(wg: vec3<u32>, groups: vec3<u32>) -> Part {
+  let g = wg.y * groups.x + wg.x;
   let tile = g % (TILES_M * TILES_N);
   let z = g / (TILES_M * TILES_N);
   // Workgroups beyond the last get a tile below the last row, which writes nothing.
   let tileM = select(tile / TILES_N, TILES_M, z >= GROUPS);
-  return Part(min(z, GROUPS - 1u), tileM, tile % TILES_N, 0u, OG * KH * KW, z * CG);
+  return Part(min(z, GROUPS - 1u), tileM, tile % TILES_N, 0u, OG * KH * KW * groups.z, z * CG, groups.z);
 }
 
 // Where channels m … m + 3 begin in w; those over the edge are the last one again.
@@ -99,11 +91,14 @@ fn gradients(start: Columns, k: u32) -> vec4<f32> {
 }
 
 fn putRow(first: u32, m: u32, n: u32, sum: vec4<f32>) {
-  var v = sum;
-  for (var j = 0u; j < 4u; j++) {
-    let p = n + j;
-    if ((m < CG) & (p < N * H * W)) { dx[(p / (H * W) * C + first + m) * (H * W) + p % (H * W)] = v[j]; }
-  }
+  put(first, m, n, sum.x);
+  put(first, m, n + 1u, sum.y);
+  put(first, m, n + 2u, sum.z);
+  put(first, m, n + 3u, sum.w);
+}
+
+fn put(first: u32, m: u32, p: u32, value: f32) {
+  if ((m < CG) & (p < N * H * W)) { dx[(p / (H * W) * C + first + m) * (H * W) + p % (H * W)] = value; }
 }
 
 // The same where H * W is a multiple of 4.

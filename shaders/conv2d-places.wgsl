@@ -23,13 +23,16 @@ fn placesOf(n: u32) -> Places {
 }
 
 fn putRow(first: u32, m: u32, n: u32, sum: vec4<f32>) {
-  let o = first + m;
   var v = sum;
-  if (BIAS) { v += b[min(o, O - 1u)]; }
-  for (var j = 0u; j < 4u; j++) {
-    let p = n + j;
-    if ((m < OG) & (p < N * OH * OW)) { y[(p / (OH * OW) * O + o) * (OH * OW) + p % (OH * OW)] = v[j]; }
-  }
+  if (BIAS) { v += b[min(first + m, O - 1u)]; }
+  put(first, m, n, v.x);
+  put(first, m, n + 1u, v.y);
+  put(first, m, n + 2u, v.z);
+  put(first, m, n + 3u, v.w);
+}
+
+fn put(first: u32, m: u32, p: u32, value: f32) {
+  if ((m < OG) & (p < N * OH * OW)) { y[(p / (OH * OW) * O + first + m) * (OH * OW) + p % (OH * OW)] = value; }
 }
 
 // The same where OH * OW is a multiple of 4.

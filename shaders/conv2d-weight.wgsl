@@ -1,7 +1,7 @@
 // dw = dy * x^T as a matrix product that never lays out its columns: A has a row per channel of y and a k per place of y,
 // B, read from x in place, a row per place and a column per tap (c, ky, kx), and one more of ones for the bias.
-// Goes with the tiles of matmul-quad.wgsl or matmul.wgsl and a file that says where places and gradients are:
-// conv2d-gradients.wgsl or conv-block-gradients.wgsl. x [N, C, H, W], w [O, CG, KH, KW].
+// Goes with the tiles of matmul-quad.wgsl or matmul.wgsl, with conv2d-part.wgsl and with a file that says where places and
+// gradients are: conv2d-gradients.wgsl or conv-block-gradients.wgsl. x [N, C, H, W], w [O, CG, KH, KW].
 // The sum over places is cut into PARTS parts of CHUNK: partial [PARTS, O CG KH KW + O], weights and then biases.
 
 override C: u32;
@@ -30,18 +30,10 @@ override TRANSPOSE_B: bool;  // true: here too
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> partial: array<f32>;
 
-const STEPS = vec4<u32>(0u, 1u, 2u, 3u);
-
-struct Part {
-  z: u32,  // group of channels
-  tileM: u32,
-  tileN: u32,
-  first: u32,
-  last: u32,
-  y: u32,  // where its part of `partial` begins
-}
-
-fn partOf(g: u32) -> Part {
+// num_workgroups.z is 1, which compilers do not know: loops over memory whose bounds depend on it are not unrolled, which
+// would take CPU adapters seconds.
+fn partOf(wg: vec3<u32>, groups: vec3<u32>) -> Part {
+  let g = wg.y * groups.x + wg.x;
   let tile = g % (TILES_M * TILES_N);
   let zs = g / (TILES_M * TILES_N);
   let z = zs % GROUPS;
@@ -49,7 +41,8 @@ fn partOf(g: u32) -> Part {
   // Workgroups beyond the last get a tile below the last row, which writes nothing.
   let tileM = select(tile / TILES_N, TILES_M, part >= PARTS);
   let first = part * CHUNK;
-  return Part(z, tileM, tile % TILES_N, first, min(first + CHUNK, PLACES), part * (O * CG * KH * KW + O) + z * OG);
+  return Part(z, tileM, tile % TILES_N, first, min(first + CHUNK, PLACES) * groups.z,
+              part * (O * CG * KH * KW + O) + z * OG, groups.z);
 }
 
 // Of four taps: the channel's first element in an image, row and column of the tap less the padding.
@@ -84,14 +77,17 @@ fn pixels(start: Columns, image: u32, outRow: u32, outColumn: u32) -> vec4<f32> 
 }
 
 fn putRow(first: u32, m: u32, n: u32, sum: vec4<f32>) {
-  var v = sum;
+  put(first, m, n, sum.x);
+  put(first, m, n + 1u, sum.y);
+  put(first, m, n + 2u, sum.z);
+  put(first, m, n + 3u, sum.w);
+}
+
+fn put(first: u32, m: u32, k: u32, value: f32) {
   let K = CG * KH * KW;
-  for (var j = 0u; j < 4u; j++) {
-    let k = n + j;
-    let group = first % (O * K + O);
-    let at = first - group + select(O * K + group + m, (group + m) * K + k, k < K);
-    if ((m < OG) & (k <= K)) { partial[at] = v[j]; }
-  }
+  let group = first % (O * K + O);
+  let at = first - group + select(O * K + group + m, (group + m) * K + k, k < K);
+  if ((m < OG) & (k <= K)) { partial[at] = value; }
 }
 
 fn putRow4(first: u32, m: u32, n: u32, sum: vec4<f32>) {

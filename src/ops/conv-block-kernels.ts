@@ -19,13 +19,15 @@ import {
   combineParts,
   forwardKernels,
   partsOf,
+  TILE_VARIANTS,
   type TileJob,
   tiled,
   tileKernel,
 } from "./conv2d-kernels.ts";
+import { hasQuads } from "./matmul-kernels.ts";
 
 /** `strips` means the default where it does not apply. */
-export const BLOCK_VARIANTS = ["strips", "quad", "registers", "slabs"];
+export const BLOCK_VARIANTS = ["strips", ...TILE_VARIANTS];
 
 const aroundShader = new Shader("conv-block.wgsl", around);
 const stripsShader = new Shader("conv-block-strips.wgsl", strips);
@@ -96,7 +98,7 @@ export function blockBackwardWeightKernels(c: BlockConstants, env: KernelEnv): K
   if (!isSquare(c)) return afterUnpool(c, backwardWeightKernels(c, env));
   const PLACES = c.N * c.PH * c.PW * 4;
   const size = { rows: c.O, columns: c.C * c.KH * c.KW + 1 };
-  const parts = partsOf(size, 1, PLACES, env);
+  const parts = partsOf(size.rows, size.columns, 1, PLACES, env);
   const job: TileJob = {
     ...size,
     tiles: weightTiles,
@@ -131,11 +133,11 @@ function forwardStrips(c: BlockConstants): Kernel {
   };
 }
 
-function stripsApply(c: BlockConstants, { software, subgroupSize, variant }: KernelEnv): boolean {
+function stripsApply(c: BlockConstants, env: KernelEnv): boolean {
+  const wanted = env.variant === "strips" || (env.variant === undefined && env.software);
   return (
-    (variant === "strips" || (variant === undefined && software)) &&
-    subgroupSize >= 4 &&
-    subgroupSize % 4 === 0 &&
+    wanted &&
+    hasQuads(env) &&
     isSquare(c) &&
     [c.KH, c.KW].every((size) => size === 5) &&
     [c.strideY, c.strideX, c.dilationY, c.dilationX].every((step) => step === 1)

@@ -1,11 +1,12 @@
 /**
- * Which kernels a convolution runs as. `quad`, `registers` and `slabs` are the tiles of matmul over operands read in
- * place; `im2col` lays out a matrix of columns first; `direct` sums output by output, for groups too small for tiles.
+ * Which kernels a convolution runs as. `quad`, `registers`, `slabs`, `smallSlabs` are the tiles of matmul over operands read in
+ * place (see matmul-kernels.ts); `im2col` lays out a matrix of columns first; `direct` sums output by output, for groups too small for tiles.
  */
 import direct from "../../shaders/conv2d.wgsl?raw";
 import forward from "../../shaders/conv2d-forward.wgsl?raw";
 import gradients from "../../shaders/conv2d-gradients.wgsl?raw";
 import input from "../../shaders/conv2d-input.wgsl?raw";
+import part from "../../shaders/conv2d-part.wgsl?raw";
 import places from "../../shaders/conv2d-places.wgsl?raw";
 import weight from "../../shaders/conv2d-weight.wgsl?raw";
 import columns from "../../shaders/im2col.wgsl?raw";
@@ -14,15 +15,17 @@ import quad from "../../shaders/matmul-quad.wgsl?raw";
 import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import type { ConvConstants } from "./conv-geometry.ts";
+import { hasQuads } from "./matmul-kernels.ts";
 
-export const CONV_VARIANTS = ["quad", "registers", "slabs", "direct", "im2col"];
+export const TILE_VARIANTS = ["quad", "registers", "slabs", "smallSlabs"];
+export const CONV_VARIANTS = [...TILE_VARIANTS, "direct", "im2col"];
 
 const conv2d = new Shader("conv2d.wgsl", direct);
 const im2col = new Shader("im2col.wgsl", columns);
 
 /** The tiles of matmul with these operands. */
 export function tiled(name: string, ...operands: readonly string[]) {
-  const join = (tiles: string) => [tiles, ...operands].join("\n");
+  const join = (tiles: string) => [tiles, part, ...operands].join("\n");
   return { quad: new Shader(`${name}-quad`, join(quad)), plain: new Shader(name, join(plain)) };
 }
 
@@ -46,26 +49,38 @@ export interface TileJob {
 }
 
 interface Family {
-  readonly entry: "quad" | "registers" | "slabs";
+  readonly entry: string;
+  /** Of the product, that one workgroup computes. */
   readonly rows: number;
   readonly columns: number;
+  /** Taken at once along the sum. */
   readonly step: number;
   readonly LANES: number;
 }
 
-function familyOf({ software, subgroupSize, variant }: KernelEnv): Family {
-  if (variant === "slabs" || (!software && variant !== "quad" && variant !== "registers")) {
-    return { entry: "slabs", rows: 64, columns: 64, step: 16, LANES: 64 };
-  }
-  if (subgroupSize >= 4 && subgroupSize % 4 === 0 && variant !== "registers") {
+const SLABS: Family = { entry: "slabs", rows: 64, columns: 64, step: 16, LANES: 64 };
+const SMALL_SLABS: Family = { entry: "smallSlabs", rows: 32, columns: 32, step: 32, LANES: 64 };
+const REGISTERS: Family = { entry: "registers", rows: 8, columns: 64, step: 4, LANES: 8 };
+
+/** The tiles for a product, as matmul chooses them. */
+function familyOf(
+  { rows, columns, count }: Pick<TileJob, "rows" | "columns" | "count">,
+  env: KernelEnv,
+): Family {
+  const { software, subgroupSize, variant } = env;
+  if (variant === "slabs") return SLABS;
+  if (variant === "smallSlabs") return SMALL_SLABS;
+  if (variant === "registers" || (software && !hasQuads(env))) return REGISTERS;
+  if (software || (variant === "quad" && hasQuads(env))) {
     return { entry: "quad", rows: 16, columns: 4 * subgroupSize, step: 4, LANES: subgroupSize };
   }
-  return { entry: "registers", rows: 8, columns: 64, step: 4, LANES: 8 };
+  // Too few large tiles leave most of a chip idle.
+  return Math.ceil(rows / 64) * Math.ceil(columns / 64) * count < 128 ? SMALL_SLABS : SLABS;
 }
 
 /** The kernel that does `job`. */
 export function tileKernel(job: TileJob, env: KernelEnv): Kernel {
-  const family = familyOf(env);
+  const family = familyOf(job, env);
   const TILES_M = Math.ceil(job.rows / family.rows);
   const TILES_N = Math.ceil(job.columns / family.columns);
   return {
@@ -85,24 +100,20 @@ export function tileKernel(job: TileJob, env: KernelEnv): Kernel {
   };
 }
 
-/** How many parts a sum over `places` is cut into so that `job`'s tiles keep the adapter busy. */
-export function partsOf(
-  job: Pick<TileJob, "rows" | "columns">,
-  count: number,
-  places: number,
-  env: KernelEnv,
-) {
-  const family = familyOf(env);
-  const tiles = Math.ceil(job.rows / family.rows) * Math.ceil(job.columns / family.columns) * count;
+/** Into how many parts a sum over `places` is cut so that tiles of `rows` x `columns` keep the adapter busy. */
+export function partsOf(rows: number, columns: number, groups: number, places: number, env: KernelEnv) {
+  const family = familyOf({ rows, columns, count: groups }, env);
+  const tiles = Math.ceil(rows / family.rows) * Math.ceil(columns / family.columns) * groups;
   const wanted = Math.min(Math.ceil((env.software ? 64 : 512) / tiles), Math.ceil(places / 256));
-  const CHUNK = Math.ceil(places / Math.max(1, wanted) / 16) * 16;
+  // Parts are whole steps of every family, since how many there are may change the family.
+  const CHUNK = Math.ceil(places / Math.max(1, wanted) / 32) * 32;
   return { PARTS: Math.ceil(places / CHUNK), CHUNK };
 }
 
-/** The variant that is forced, else the one for this shape: tiles would be mostly empty for a channel or two per group. */
-function variantOf(rows: number, { variant }: KernelEnv): string {
+/** The variant that is forced, else the one for this shape: a channel or few per group would leave tiles empty. */
+function variantOf(rows: number, { software, variant }: KernelEnv): string {
   if (variant === "direct" || variant === "im2col") return variant;
-  return variant === undefined && rows < 4 ? "direct" : "tiles";
+  return variant === undefined && rows < (software ? 2 : 8) ? "direct" : "tiles";
 }
 
 export function forwardKernels(c: ConvConstants, env: KernelEnv): KernelPlan {
@@ -173,7 +184,7 @@ export function backwardWeightKernels(c: ConvConstants, env: KernelEnv): KernelP
   if (variant === "tiles") {
     const PLACES = c.N * c.OH * c.OW;
     const size = { rows: c.OG, columns: c.CG * c.KH * c.KW + 1 };
-    const parts = partsOf(size, c.GROUPS, PLACES, env);
+    const parts = partsOf(size.rows, size.columns, c.GROUPS, PLACES, env);
     const job: TileJob = {
       ...size,
       tiles: weightTiles,
