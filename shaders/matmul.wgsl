@@ -50,6 +50,41 @@ fn registersVector(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups
   }
 }
 
+// For up to four rows: 4 x 4 of y per invocation, lanes side by side along n.
+fn narrowTile(part: Part, n: u32) -> mat4x4<f32> {
+  let aAt = aStart(part.z, part.tileM * 4u);
+  let bAt = bStart(part.z, n);
+  var t = mat4x4<f32>();
+  for (var k = part.first; k < part.last; k += 4u) { t += bBlock(bAt, k) * aBlock(aAt, k); }
+  return t;
+}
+
+@compute @workgroup_size(LANES)
+fn narrow(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+          @builtin(local_invocation_index) lane: u32) {
+  let part = partOf(wg, groups);
+  let m = part.tileM * 4u;
+  let n = (part.tileN * LANES + lane) * 4u;
+  let t = narrowTile(part, n);
+  putRow(part.y, m, n, t[0]);
+  putRow(part.y, m + 1u, n, t[1]);
+  putRow(part.y, m + 2u, n, t[2]);
+  putRow(part.y, m + 3u, n, t[3]);
+}
+
+@compute @workgroup_size(LANES)
+fn narrowVector(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+                @builtin(local_invocation_index) lane: u32) {
+  let part = partOf(wg, groups);
+  let m = part.tileM * 4u;
+  let n = (part.tileN * LANES + lane) * 4u;
+  let t = narrowTile(part, n);
+  putRow4(part.y, m, n, t[0]);
+  putRow4(part.y, m + 1u, n, t[1]);
+  putRow4(part.y, m + 2u, n, t[2]);
+  putRow4(part.y, m + 3u, n, t[3]);
+}
+
 // A slab of 16 ks of the workgroup's rows of A and columns of B: 16 vec4 of rows or columns per k.
 var<workgroup> aSlab: array<vec4<f32>, 256>;
 var<workgroup> bSlab: array<vec4<f32>, 256>;

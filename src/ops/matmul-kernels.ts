@@ -50,7 +50,7 @@ export interface Product {
   readonly masked?: number;
 }
 
-export const PRODUCT_VARIANTS = ["quad", "registers", "slabs", "smallSlabs", "split"];
+export const PRODUCT_VARIANTS = ["quad", "registers", "narrow", "slabs", "smallSlabs", "split"];
 
 interface Family {
   readonly shader: Shader;
@@ -72,9 +72,14 @@ export function hasQuads({ subgroupSize }: KernelEnv): boolean {
   return subgroupSize >= 4 && subgroupSize % 4 === 0;
 }
 
-/** The kernel family for `tiles` tiles of 64 x 64 of the output. */
-function familyOf(tiles: number, env: KernelEnv): Family {
+/** The kernel family for a product. */
+function familyOf(M: number, N: number, batch: number, env: KernelEnv): Family {
   const { software, subgroupSize, variant } = env;
+  const vectors = Math.min(M, N) <= 4 && (variant === undefined || variant === "split");
+  if (vectors || variant === "narrow") {
+    const LANES = software ? 8 : 64;
+    return { ...REGISTERS, entry: "narrow", rows: 4, columns: 4 * LANES, LANES };
+  }
   if (variant === "slabs") return SLABS;
   if (variant === "smallSlabs") return SMALL_SLABS;
   if (variant === "registers" || (software && !hasQuads(env))) return REGISTERS;
@@ -83,12 +88,12 @@ function familyOf(tiles: number, env: KernelEnv): Family {
     return { shader: quadShader, entry: "quad", rows: 16, columns: 4 * LANES, step: 4, LANES };
   }
   // Too few large tiles leave most of a chip idle.
-  return tiles < 128 ? SMALL_SLABS : SLABS;
+  return Math.ceil(M / 64) * Math.ceil(N / 64) * batch < 128 ? SMALL_SLABS : SLABS;
 }
 
 export function productKernels(product: Product, env: KernelEnv): KernelPlan {
   const batch = product.batch ?? SINGLE;
-  const family = familyOf(Math.ceil(product.M / 64) * Math.ceil(product.N / 64) * batch.BATCH, env);
+  const family = familyOf(product.M, product.N, batch.BATCH, env);
   const covered = (m: number, n: number) =>
     Math.ceil(m / family.rows) * family.rows * Math.ceil(n / family.columns) * family.columns;
   // Computing yᵀ = Bᵀ Aᵀ may waste less at the edges; it writes single elements, so it has to be worth it.

@@ -34,9 +34,8 @@ checkOp(
     ...cases(
       [
         [1, 1, 1],
-        [1, 300, 7],
-        [300, 1, 8],
-        [3, 2, 300],
+        [5, 300, 7],
+        [300, 5, 8],
         [15, 31, 17],
         [65, 129, 3],
       ],
@@ -69,6 +68,22 @@ checkOp(
     atol,
   },
 );
+// Few rows or few columns: the planner's choice is narrow.
+checkOp(
+  "matmul",
+  cases(
+    [
+      [1, 300, 7],
+      [300, 1, 8],
+      [3, 2, 300],
+      [2, 33, 5],
+      [4, 36, 8],
+    ],
+    [[false, true]],
+  ),
+  { atol },
+);
+checkOp("matmul", cases([[6, 33, 5]], [[true, false]]), { variants: [{ matmul: "narrow" }], atol });
 // Slow to compile on software adapters, hence few cases; the golden values below go through slabs, too.
 checkOp("matmul", cases([[65, 127, 33]], straight), { variants: [{ matmul: "slabs" }], atol });
 checkOp("matmul", [...cases([[33, 65, 35]], straight), ...cases([[3, 4, 20]], [[true, true]])], {
@@ -158,7 +173,7 @@ checkGoldens(
     matmul: ({ a, b }, { attrs }) =>
       matmul(a!, b!, { transposeA: attrs.transpose_a === true, transposeB: attrs.transpose_b === true }),
   },
-  { variants: ["quad", "registers", "slabs", "split"].map((matmul) => ({ matmul })), atol: 3e-5 },
+  { variants: ["quad", "registers", "narrow", "slabs", "split"].map((matmul) => ({ matmul })), atol: 3e-5 },
 );
 
 describe("matmul refuses", () => {
