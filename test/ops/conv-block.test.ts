@@ -41,6 +41,15 @@ const cases: readonly Case[] = [
   { x: [2, 5, 6, 6], w: [3, 5, 3, 3], pool: 1 },
 ];
 
+/** What the kernels for 5 x 5 and 2 x 2 have to cope with: few and many channels, edges, padding, wide and low planes. */
+const strips: readonly Case[] = [
+  { x: [1, 1, 6, 6], w: [1, 1, 5, 5], pool: 2 },
+  { x: [7, 2, 13, 12], w: [7, 2, 5, 5], pool: 2, options: { padding: [0, 1, 1, 0] } },
+  { x: [17, 3, 14, 14], w: [17, 3, 5, 5], pool: 2 },
+  { x: [3, 5, 10, 10], w: [6, 5, 5, 5], pool: 2, options: { padding: 2 }, bias: false },
+  { x: [2, 1, 8, 45], w: [13, 1, 5, 5], pool: 2, options: { padding: [1, 3] } },
+];
+
 interface Built {
   readonly inputs: readonly Tensor[];
   readonly seed: Tensor;
@@ -104,25 +113,51 @@ describe("fused = unfused = CPU", () => {
   }
 });
 
+interface Ops extends Built {
+  readonly title: string;
+}
+
+function buildOps({ x, w, pool, options, bias }: Case): Ops {
+  const [PKH, PKW] = typeof pool === "number" ? [pool, pool] : pool;
+  const attrs = { ...convAttrs("convBlock", options ?? {}), PKH, PKW };
+  const inputs = [input(x), input(w), ...(bias === false ? [] : [input([w[0]!])])];
+  const [y, code] = convBlockOp.apply(inputs, attrs) as [Tensor, Tensor];
+  const seed = input(y.shape);
+  const size = { H: x[2]!, W: x[3]!, KH: w[2]!, KW: w[3]! };
+  const dx = convBlockBackwardInputOp.one([inputs[1]!, seed, code], { ...attrs, ...size });
+  const gradient = convBlockBackwardWeightOp.apply([inputs[0]!, seed, code], { ...attrs, ...size });
+  return {
+    title: JSON.stringify({ x, w, pool, options }),
+    inputs,
+    seed,
+    outputs: [y, dx, ...gradient, code],
+  };
+}
+
+const tiles: readonly Case[] = [
+  { x: [3, 4, 11, 9], w: [7, 4, 5, 5], pool: 2, options: { padding: [2, 1] } },
+  { x: [2, 3, 20, 27], w: [17, 3, 3, 3], pool: 2, options: { padding: 1 } },
+];
+
 describe("the ops themselves, CPU bodies against kernels", () => {
-  for (const { x, w, pool, options, bias } of cases) {
-    it(JSON.stringify({ x, w, pool, options }), async () => {
-      const [PKH, PKW] = typeof pool === "number" ? [pool, pool] : pool;
-      const attrs = { ...convAttrs("convBlock", options ?? {}), PKH, PKW };
-      const inputs = [input(x), input(w), ...(bias === false ? [] : [input([w[0]!])])];
-      const [y, code] = convBlockOp.apply(inputs, attrs) as [Tensor, Tensor];
-      const seed = input(y.shape);
-      const size = { H: x[2]!, W: x[3]!, KH: w[2]!, KW: w[3]! };
-      const dx = convBlockBackwardInputOp.one([inputs[1]!, seed, code], { ...attrs, ...size });
-      const gradient = convBlockBackwardWeightOp.apply([inputs[0]!, seed, code], { ...attrs, ...size });
-      const outputs = [y, dx, ...gradient, code];
-      const built = { inputs, seed, outputs };
-      const truth = await run(new CpuBackend({ bits: 64 }), built, outputs);
-      const { values } = await run(await gpuBackend(), built, outputs);
-      outputs.forEach((t, i) => {
-        expectClose(`output ${i}`, values[i]!, truth.values[i]!, t.shape, tolerance);
+  const runs = [
+    ...cases.map((c) => ({ c, variants: [undefined] })),
+    ...tiles.map((c) => ({ c, variants: ["quad", "registers", "slabs", "smallSlabs"] })),
+    ...strips.map((c) => ({ c, variants: ["strips"] })),
+  ];
+  for (const { c, variants } of runs) {
+    for (const v of variants) {
+      const built = buildOps(c);
+      it(`${built.title}${v === undefined ? "" : ` (${v})`}`, async () => {
+        const forced =
+          v === undefined ? {} : { convBlock: v, convBlockBackwardInput: v, convBlockBackwardWeight: v };
+        const truth = await run(new CpuBackend({ bits: 64 }), built, built.outputs);
+        const { values } = await run(await gpuBackend(), built, built.outputs, { variants: forced });
+        built.outputs.forEach((t, i) => {
+          expectClose(`output ${i}`, values[i]!, truth.values[i]!, t.shape, tolerance);
+        });
       });
-    });
+    }
   }
 });
 
@@ -146,6 +181,25 @@ describe("the rewrite", () => {
     expect([...(await program.read(built.outputs[1]!))]).toEqual([
       5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0,
     ]);
+  });
+
+  it("keeps NaN, as the parts do", async () => {
+    for (const c of [small, { x: [2, 1, 12, 12], w: [3, 1, 5, 5], pool: 2 } as const]) {
+      const built = build(c);
+      const x = uniform(c.x, 0);
+      x[7] = Number.NaN;
+      const program = async (backend: Backend) => {
+        const made = await backend.compile({ outputs: built.outputs.slice(0, 1) });
+        built.inputs.forEach((t, i) => {
+          backend.write(t, i === 0 ? x : uniform(t.shape, i));
+        });
+        made.run();
+        return made.read(built.outputs[0]!);
+      };
+      const truth = await program(new CpuBackend({ bits: 64 }));
+      expect([...truth].some(Number.isNaN)).toBe(true);
+      expectClose("y", await program(await gpuBackend()), truth, built.outputs[0]!.shape, tolerance);
+    }
   });
 
   it("leaves out what nobody wants", async () => {
