@@ -63,6 +63,11 @@ fn bias(o: u32) -> vec4<f32> {
   return vec4<f32>();
 }
 
+// By its bits: compilers take `v != v` to be false.
+fn isNan(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
+}
+
 fn put(n: u32, o: u32, py: u32, px: u32, sum: vec4<f32>) {
   if ((o < O) & (px < PW) & (n < N)) {
     let r = select(sum, vec4<f32>(), sum <= vec4<f32>());
@@ -71,8 +76,8 @@ fn put(n: u32, o: u32, py: u32, px: u32, sum: vec4<f32>) {
     let all = r.x + r.y + r.z + r.w;
     let at = ((n * O + o) * PH + py) * PW + px;
     let position = select(select(select(3u, 2u, r.z == best), 1u, r.y == best), 0u, r.x == best);
-    y[at] = select(best, all, all != all);
-    code[at] = select(NONE, position, (best > 0.0) & (all == all));
+    y[at] = select(best, all, isNan(all));
+    code[at] = select(NONE, position, (best > 0.0) & !isNan(all));
   }
 }
 

@@ -184,7 +184,8 @@ describe("the rewrite", () => {
   });
 
   it("keeps NaN, as the parts do", async () => {
-    for (const c of [small, { x: [2, 1, 12, 12], w: [3, 1, 5, 5], pool: 2 } as const]) {
+    const five = { x: [2, 1, 12, 12], w: [3, 1, 5, 5], pool: 2 } as const;
+    for (const c of [small, five, { ...small, pool: 3 }]) {
       const built = build(c);
       const x = uniform(c.x, 0);
       x[7] = Number.NaN;
