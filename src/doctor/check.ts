@@ -1,4 +1,5 @@
 /** What the doctor checks: uses of an op at small shapes, odd ones among them, with seeded numbers. */
+import type { Op } from "../op.ts";
 import type { DType, Node, Shape, Tensor } from "../tensor.ts";
 
 export interface Leaf {
@@ -43,8 +44,11 @@ export interface Check extends Tolerance {
   readonly gradients?: false;
   /** Set to true to run with fusions on; else op by op as written. */
   readonly fused?: true;
-  /** Set to false where forcing a kernel would undo the fusion. Default: the planner's choice, then every variant. */
-  readonly force?: false;
+  /**
+   * Whose variants are forced in turn, after the planner's choice. Default: of all ops as written. For a fusion, the ops
+   * that it puts in, since forcing those as written would undo it; or none of any.
+   */
+  readonly force?: false | readonly Op[];
   /**
    * How many cases, from the first, each forced kernel goes through on a software adapter. Such an adapter takes seconds
    * to compile a kernel with barriers, for every shape anew. Default all.

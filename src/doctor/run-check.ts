@@ -100,7 +100,7 @@ function passes({ fused, force }: Check, built: readonly Built[]): { name: strin
   const auto = { name: fused ? "fused" : "auto", variants: {} };
   if (force === false) return [auto];
   const nodes = built.flatMap(({ spec }) => new Graph(spec).nodes);
-  const ops = [...new Set(nodes.map((node) => node.op))].filter((op) => op.variants.length > 0);
+  const ops = (force ?? [...new Set(nodes.map((node) => node.op))]).filter((op) => op.variants.length > 0);
   const rounds = Math.max(0, ...ops.map((op) => op.variants.length));
   const forced = Array.from({ length: rounds }, (_, round) => {
     const variants = Object.fromEntries(
