@@ -1,5 +1,5 @@
-// The places of a convolution in the order of the 2 x 2 windows of the pool behind it, four to a window, and the gradient
-// there: dy [N, O, PH, PW] where the window's code says, zero elsewhere. See conv2d-weight.wgsl.
+// The places of a convolution in the order of the 2 x 2 windows of the pool behind it, four to a window, and the
+// gradient there: dy [N, O, PH, PW] where the window's code says, zero elsewhere. See conv2d-weight.wgsl.
 
 override PH: u32;
 override PW: u32;

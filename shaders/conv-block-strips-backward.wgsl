@@ -1,4 +1,5 @@
-// Gradients of the blocks of conv-block-strips.wgsl, in the same way. A window of the gradient is dy in one of its places.
+// Gradients of the blocks of conv-block-strips.wgsl, in the same way. A window of the gradient is dy in one of its
+// places.
 enable subgroups;
 
 override N: u32;
@@ -31,6 +32,7 @@ fn pixel(plane: u32, row: u32, column: u32) -> f32 {
   return select(v, 0.0, PADDED & ((row >= H) | (column >= W)));
 }
 
+// Of two blocks side by side, or one above the other, the block in the middle.
 fn between(left: vec4<f32>, right: vec4<f32>) -> vec4<f32> {
   return vec4(left.y, right.x, left.w, right.z);
 }

@@ -1,6 +1,6 @@
-// Convolution blocks with kernels of 5 x 5 at stride 1 and windows of 2 x 2, for adapters where loads are dear and lanes
-// run in lockstep. The lanes of a quad load for each other; sums stay in registers. Everything is in blocks of 2 x 2,
-// (top left, top right, bottom left, bottom right): windows of places, blocks of pixels.
+// Convolution blocks with kernels of 5 x 5 at stride 1 and windows of 2 x 2, for adapters where loads are dear and
+// lanes run in lockstep. The lanes of a quad load for each other; sums stay in registers. Everything is in blocks of
+// 2 x 2, (top left, top right, bottom left, bottom right): windows of places, blocks of pixels.
 // x [N, C, H, W], w [O, C, 5, 5], b [O], y, dy and code [N, O, PH, PW].
 enable subgroups;
 
@@ -15,7 +15,6 @@ override padTop: u32;
 override padLeft: u32;
 override BIAS: bool;
 override PADDED: bool;  // any pixel of any window lies outside the input
-override CHUNK: u32;    // images per part of the weight gradient
 
 const NONE = 0xffffffffu;
 const STEPS = vec4<u32>(0u, 1u, 2u, 3u);
@@ -42,13 +41,9 @@ fn block(plane: u32, row: u32, column: u32) -> vec4<f32> {
               pixel(plane, row + 1u, column), pixel(plane, row + 1u, column + 1u));
 }
 
-// Of two blocks side by side, or one above the other, the block in the middle.
+// Of two blocks side by side the block in the middle.
 fn between(left: vec4<f32>, right: vec4<f32>) -> vec4<f32> {
   return vec4(left.y, right.x, left.w, right.z);
-}
-
-fn amid(above: vec4<f32>, below: vec4<f32>) -> vec4<f32> {
-  return vec4(above.zw, below.xy);
 }
 
 // The pixels under the first four taps of a row of the kernel, for the places of the window at p; those under the fifth

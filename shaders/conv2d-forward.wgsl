@@ -1,6 +1,6 @@
-// y = w * x as a matrix product that never lays out its columns: A is w, OG channels x CG KH KW taps, B has one column per
-// place of y and one row per tap, read from x in place. Goes with the tiles of matmul-quad.wgsl or matmul.wgsl, with
-// conv2d-part.wgsl and with a file that says where places are and what becomes of the sums: conv2d-places.wgsl or
+// y = w * x as a matrix product that never lays out its columns: A is w, OG channels x CG KH KW taps, B has one column
+// per place of y and one row per tap, read from x in place. Goes with the tiles of matmul-quad.wgsl or matmul.wgsl,
+// with conv2d-part.wgsl and with a file that says where places are and what becomes of the sums: conv2d-places.wgsl or
 // conv-block-places.wgsl.
 // x [N, C, H, W], w [O, CG, KH, KW]; group g has CG of the C and OG of the O channels.
 
@@ -28,8 +28,8 @@ override TRANSPOSE_B: bool;  // false: so do places
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read> w4: array<vec4<f32>>;
 
-// num_workgroups.z is 1, which compilers do not know: loops over memory whose bounds depend on it are not unrolled, which
-// would take CPU adapters seconds.
+// num_workgroups.z is 1, which compilers do not know: loops over memory whose bounds depend on it are not unrolled,
+// which would take CPU adapters seconds.
 fn partOf(wg: vec3<u32>, groups: vec3<u32>) -> Part {
   let g = wg.y * groups.x + wg.x;
   let tile = g % (TILES_M * TILES_N);

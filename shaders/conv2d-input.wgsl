@@ -1,6 +1,7 @@
-// dx = w^T * dy as a matrix product that never lays out its columns: A is w turned, CG channels x KH KW OG taps, B has one
-// column per pixel of x and one row per tap (ky, kx, o), read from dy in place. Goes with the tiles of matmul-quad.wgsl
-// or matmul.wgsl and with conv2d-part.wgsl. x [N, C, H, W], w [O, CG, KH, KW], dy [N, O, OH, OW].
+// dx = w^T * dy as a matrix product that never lays out its columns: A is w turned, CG channels x KH KW OG taps, B has
+// one column per pixel of x and one row per tap (ky, kx, o), read from dy in place. Goes with the tiles of
+// matmul-quad.wgsl or matmul.wgsl and with conv2d-part.wgsl.
+// x [N, C, H, W], w [O, CG, KH, KW], dy [N, O, OH, OW].
 
 override N: u32;
 override C: u32;
@@ -30,8 +31,8 @@ override TRANSPOSE_B: bool;  // false: pixels lie side by side
 @group(0) @binding(2) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dx4: array<vec4<f32>>;
 
-// num_workgroups.z is 1, which compilers do not know: loops over memory whose bounds depend on it are not unrolled, which
-// would take CPU adapters seconds.
+// num_workgroups.z is 1, which compilers do not know: loops over memory whose bounds depend on it are not unrolled,
+// which would take CPU adapters seconds.
 fn partOf(wg: vec3<u32>, groups: vec3<u32>) -> Part {
   let g = wg.y * groups.x + wg.x;
   let tile = g % (TILES_M * TILES_N);

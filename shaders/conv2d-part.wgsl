@@ -1,5 +1,5 @@
-// What the products of conv2d-forward.wgsl, conv2d-input.wgsl and conv2d-weight.wgsl hand to the tiles of matmul-quad.wgsl
-// and matmul.wgsl beside their operands.
+// What the products of conv2d-forward.wgsl, conv2d-input.wgsl and conv2d-weight.wgsl hand to the tiles of
+// matmul-quad.wgsl and matmul.wgsl beside their operands.
 
 const STEPS = vec4<u32>(0u, 1u, 2u, 3u);
 

@@ -1,8 +1,9 @@
-// dw = dy * x^T as a matrix product that never lays out its columns: A has a row per channel of y and a k per place of y,
-// B, read from x in place, a row per place and a column per tap (c, ky, kx), and one more of ones for the bias.
-// Goes with the tiles of matmul-quad.wgsl or matmul.wgsl, with conv2d-part.wgsl and with a file that says where places and
-// gradients are: conv2d-gradients.wgsl or conv-block-gradients.wgsl. x [N, C, H, W], w [O, CG, KH, KW].
-// The sum over places is cut into PARTS parts of CHUNK: partial [PARTS, O CG KH KW + O], weights and then biases.
+// dw = dy * x^T as a matrix product that never lays out its columns: A has a row per channel of y and a k per place of
+// y, B, read from x in place, a row per place and a column per tap (c, ky, kx), and one more of ones for the bias. Goes
+// with the tiles of matmul-quad.wgsl or matmul.wgsl, with conv2d-part.wgsl and with a file that says where places and
+// gradients are: conv2d-gradients.wgsl or conv-block-gradients.wgsl.
+// x [N, C, H, W], w [O, CG, KH, KW]. The sum over places is cut into PARTS parts of CHUNK:
+// partial [PARTS, O CG KH KW + O], weights and then biases.
 
 override C: u32;
 override H: u32;
@@ -30,8 +31,8 @@ override TRANSPOSE_B: bool;  // true: here too
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> partial: array<f32>;
 
-// num_workgroups.z is 1, which compilers do not know: loops over memory whose bounds depend on it are not unrolled, which
-// would take CPU adapters seconds.
+// num_workgroups.z is 1, which compilers do not know: loops over memory whose bounds depend on it are not unrolled,
+// which would take CPU adapters seconds.
 fn partOf(wg: vec3<u32>, groups: vec3<u32>) -> Part {
   let g = wg.y * groups.x + wg.x;
   let tile = g % (TILES_M * TILES_N);

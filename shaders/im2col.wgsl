@@ -1,5 +1,6 @@
 // Convolution as a matrix product with an explicit matrix of columns.
-// col [N, C, KH, KW, OH, OW]: for each group of an image a matrix K x P, K = CG KH KW, P = OH OW. w is OG x K per group.
+// col [N, C, KH, KW, OH, OW]: for each group of an image a matrix K x P, K = CG KH KW, P = OH OW.
+// w is OG x K per group.
 //   forward          y[n, g]  = w[g] col[n, g]          (OG x P)
 //   backwardInput    col[n, g] = w[g]^T dy[n, g]         (K x P), then col2im adds what belongs to each pixel
 //   backwardWeight   dw[g]    = sum over n, p of dy[n, g] col[n, g]^T   (OG x K)
