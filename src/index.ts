@@ -36,5 +36,6 @@ export {
   type Tensor,
 } from "./tensor.ts";
 export { AnomalyError } from "./train/anomaly.ts";
+export { type BestCheckpointOptions, bestCheckpoint, type Monitor } from "./train/callbacks.ts";
 export type { Callback, EpochRecord, History, Metrics, TrainEvent } from "./train/events.ts";
 export { type FitOptions, Trainer, type TrainerOptions } from "./train/trainer.ts";

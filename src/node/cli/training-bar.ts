@@ -1,6 +1,6 @@
 /** The live line of a training run: a bar on a terminal, a plain line now and then elsewhere. */
 import { SingleBar } from "cli-progress";
-import type { TrainEvent } from "../../train/events.ts";
+import type { Callback, TrainEvent } from "../../train/events.ts";
 import { count, duration, percent } from "./words.ts";
 
 type Progress = Extract<TrainEvent, { event: "progress" }>;
@@ -46,6 +46,17 @@ export class TrainingBar {
     bar.start(total, step, payload);
     return bar;
   }
+}
+
+/** A callback for `fit` that shows the run: a live bar on a terminal, a plain line now and then elsewhere. */
+export function progressBar(): Callback {
+  const bar = new TrainingBar();
+  let epochs = 0;
+  return (event) => {
+    if (event.event === "start") epochs = event.epochs;
+    else if (event.event === "progress") bar.update(event, epochs);
+    else bar.stop();
+  };
 }
 
 function words({ loss, accuracy, samplesPerSecond, secondsLeft }: Progress): string {
