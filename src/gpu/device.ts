@@ -3,6 +3,7 @@
  * out-of-memory, uncaptured errors, loss. The one place that asks an adapter for features and limits.
  */
 import { DeviceError, DeviceLostError } from "../errors.ts";
+import { adapterKind } from "./adapter-kind.ts";
 
 export interface DeviceOptions {
   /** `"default"` asks for WebGPU's guaranteed limits only; `"best"` (default) for all the adapter has. */
@@ -23,8 +24,6 @@ const WANTED = [
 /** Features that are made use of where they exist. */
 const FEATURES: readonly GPUFeatureName[] = ["timestamp-query", "subgroups"];
 
-const SOFTWARE = /swiftshader|llvmpipe|lavapipe|software|basic render|warp/i;
-
 export class GpuDevice {
   /** Rejections of this device land here first; later calls throw it. */
   #failure: DeviceError | undefined;
@@ -42,7 +41,7 @@ export class GpuDevice {
   ) {
     const words = [info.description, info.device, info.architecture, info.vendor].filter((w) => w !== "");
     this.name = words[0] ?? "unnamed adapter";
-    this.software = info.isFallbackAdapter || SOFTWARE.test(words.join(" "));
+    this.software = adapterKind(info) === "software";
     this.timestamps = raw.features.has("timestamp-query");
     const oneSize = raw.features.has("subgroups") && info.subgroupMinSize === info.subgroupMaxSize;
     this.subgroupSize = oneSize ? info.subgroupMinSize : 0;

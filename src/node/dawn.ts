@@ -6,6 +6,7 @@
 import { constants, tmpdir } from "node:os";
 import { isMainThread } from "node:worker_threads";
 import { DeviceError } from "../errors.ts";
+import { adapterKind } from "../gpu/adapter-kind.ts";
 import { paceDawn } from "./pacing.ts";
 import { swiftShader } from "./swiftshader.ts";
 
@@ -65,13 +66,6 @@ export async function openDawn(options: DawnOptions = {}): Promise<Dawn> {
     stopPacing();
     throw error;
   }
-}
-
-/** Whether an adapter computes on the CPU: what it says of itself, or a name known to be software. */
-export function adapterKind(info: GPUAdapterInfo): "hardware" | "software" {
-  const name = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`;
-  const known = /swiftshader|llvmpipe|lavapipe|softpipe|basic render|\bwarp\b|\bsoftware\b/i.test(name);
-  return info.isFallbackAdapter || known ? "software" : "hardware";
 }
 
 async function importDawn(): Promise<DawnModule> {

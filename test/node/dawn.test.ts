@@ -3,7 +3,8 @@ import { performance } from "node:perf_hooks";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DeviceError } from "../../src/errors.ts";
-import { adapterKind, type Dawn, openDawn } from "../../src/node/dawn.ts";
+import { adapterKind } from "../../src/gpu/adapter-kind.ts";
+import { type Dawn, openDawn } from "../../src/node/dawn.ts";
 import { submitLongJob } from "../support/long-job.ts";
 
 const info = (text: Partial<GPUAdapterInfo>) =>
