@@ -3,7 +3,7 @@
  * The CPU body and the kernels are independent of each other but read the same names. Nothing here knows WebGPU.
  */
 import { ShapeError } from "./errors.ts";
-import type { Shader } from "./shader.ts";
+import type { Shader, ShaderSource } from "./shader.ts";
 import { type Data, formatSpec, Node, type Spec, scopedLabel, type Tensor } from "./tensor.ts";
 
 /** Numbers computed once by `plan`; those that a shader declares as `override` of the same name are given to it. */
@@ -77,7 +77,7 @@ export interface Pointwise {
   /** WGSL expression of the result from the expressions of its arguments (each already in parentheses or a name). */
   wgsl(args: readonly string[], constants: Constants): string;
   /** WGSL functions that the expression calls. */
-  readonly functions?: string | undefined;
+  readonly functions?: readonly ShaderSource[] | undefined;
   /** The same function on numbers. */
   scalar(args: readonly number[], constants: Constants): number;
 }

@@ -1,6 +1,7 @@
 /**
- * A WGSL file as text, with what the runtime must know of it: its storage variables (binding number, access) and
- * its override constants. Reads declarations only; the file stays valid WGSL as it stands.
+ * WGSL files as text, with what the runtime must know of it: storage variables (binding number, access) and override
+ * constants. The text is fetched when a kernel in it is first compiled, so that a page loads only the kernels it runs.
+ * Reads declarations only; the files stay valid WGSL as they stand.
  */
 import { ShaderError } from "./errors.ts";
 
@@ -9,12 +10,44 @@ export interface ShaderBinding {
   readonly access: "read" | "read_write";
 }
 
+/** Text, or a file to fetch: `() => import("….wgsl?raw")`. */
+export type ShaderSource = string | (() => Promise<{ readonly default: string }>);
+
+/** One WGSL module made of the texts of `sources`; what comes twice is taken once. */
 export class Shader {
+  readonly sources: readonly ShaderSource[];
+  #text: Promise<ShaderText> | undefined;
+
+  /** `file`: name shown in errors, `conv2d.wgsl`. */
+  constructor(
+    readonly file: string,
+    ...sources: readonly ShaderSource[]
+  ) {
+    this.sources = sources;
+  }
+
+  /** Throws ShaderError on a variable that is declared twice, and whatever fetching throws; it may be tried again. */
+  load(): Promise<ShaderText> {
+    this.#text ??= this.#fetch().catch((error: unknown) => {
+      this.#text = undefined;
+      throw error;
+    });
+    return this.#text;
+  }
+
+  async #fetch(): Promise<ShaderText> {
+    const texts = await Promise.all(
+      this.sources.map(async (source) => (typeof source === "string" ? source : (await source()).default)),
+    );
+    return new ShaderText(this.file, [...new Set(texts)].join("\n"));
+  }
+}
+
+export class ShaderText {
   readonly bindings: ReadonlyMap<string, ShaderBinding>;
   /** Name and type of each `override`. */
   readonly overrides: ReadonlyMap<string, string>;
 
-  /** `file`: name shown in errors, `conv2d.wgsl`. `code`: the text (`import code from "…?raw"`). */
   constructor(
     readonly file: string,
     readonly code: string,

@@ -4,12 +4,13 @@
  */
 import { DeviceError, ShaderError } from "../errors.ts";
 import type { Constants, Kernel } from "../op.ts";
-import type { Shader } from "../shader.ts";
+import type { ShaderText } from "../shader.ts";
 import type { GpuDevice } from "./device.ts";
 
 export interface CompiledKernel {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
+  readonly text: ShaderText;
 }
 
 export class PipelineCache {
@@ -20,13 +21,14 @@ export class PipelineCache {
   constructor(readonly device: GpuDevice) {}
 
   /** The pipeline of `kernel`, compiled at most once. */
-  compile(kernel: Kernel, constants: Constants): Promise<CompiledKernel> {
-    const values = kernel.shader.pick({ ...constants, ...kernel.constants });
-    const layoutKey = this.#layoutKey(kernel);
-    const key = JSON.stringify([kernel.shader.code, kernel.entry, layoutKey, values]);
+  async compile(kernel: Kernel, constants: Constants): Promise<CompiledKernel> {
+    const text = await kernel.shader.load();
+    const values = text.pick({ ...constants, ...kernel.constants });
+    const layoutKey = this.#layoutKey(kernel, text);
+    const key = JSON.stringify([text.code, kernel.entry, layoutKey, values]);
     let compiled = this.#pipelines.get(key);
     if (compiled === undefined) {
-      compiled = this.#build(kernel, values, layoutKey);
+      compiled = this.#build(text, kernel.entry, values, layoutKey);
       this.#pipelines.set(key, compiled);
       compiled.catch(() => this.#pipelines.delete(key));
     }
@@ -34,30 +36,31 @@ export class PipelineCache {
   }
 
   async #build(
-    kernel: Kernel,
+    text: ShaderText,
+    entry: string,
     constants: Record<string, number>,
     layoutKey: string,
   ): Promise<CompiledKernel> {
-    const label = `${kernel.shader.file}:${kernel.entry}`;
+    const label = `${text.file}:${entry}`;
     const { raw } = this.device;
-    const module = this.#module(kernel.shader);
+    const module = this.#module(text);
     const layout = this.#layout(layoutKey);
     try {
       const pipeline = await raw.createComputePipelineAsync({
         label,
         layout: layout.pipeline,
-        compute: { module, entryPoint: kernel.entry, constants },
+        compute: { module, entryPoint: entry, constants },
       });
-      return { pipeline, layout: layout.group };
+      return { pipeline, layout: layout.group, text };
     } catch (cause) {
       this.device.check();
-      const detail = await compileMessages(module, kernel.shader);
+      const detail = await compileMessages(module, text);
       const given = JSON.stringify(constants);
       throw new ShaderError(`${label}: ${detail || String(cause)} (constants ${given})`, { cause });
     }
   }
 
-  #module(shader: Shader): GPUShaderModule {
+  #module(shader: ShaderText): GPUShaderModule {
     let module = this.#modules.get(shader.code);
     if (module === undefined) {
       // A faulty module reports itself through the pipelines made of it; its own error must not be uncaptured.
@@ -69,10 +72,10 @@ export class PipelineCache {
     return module;
   }
 
-  #layoutKey(kernel: Kernel): string {
+  #layoutKey(kernel: Kernel, text: ShaderText): string {
     const entries = kernel.bind.map((b) => {
       const variable = typeof b === "string" ? b : b[0];
-      const declared = kernel.shader.bindings.get(variable);
+      const declared = text.bindings.get(variable);
       if (declared === undefined) {
         throw new ShaderError(
           `${kernel.shader.file}: ${kernel.entry} binds ${variable}, which the file does not declare`,
@@ -110,7 +113,7 @@ export class PipelineCache {
   }
 }
 
-async function compileMessages(module: GPUShaderModule, shader: Shader): Promise<string> {
+async function compileMessages(module: GPUShaderModule, shader: ShaderText): Promise<string> {
   const { messages } = await module.getCompilationInfo();
   const lines = shader.code.split("\n");
   return messages

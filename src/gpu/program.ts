@@ -205,7 +205,7 @@ export class GpuProgram implements Program {
     const access = new Map<GPUBuffer, string>();
     const entries = kernel.bind.map((b): GPUBindGroupEntry => {
       const [variable, name] = typeof b === "string" ? [b, b] : b;
-      const declared = kernel.shader.bindings.get(variable);
+      const declared = compiled.text.bindings.get(variable);
       if (declared === undefined)
         throw new GraphError(`${label}: ${kernel.shader.file} has no variable ${variable}`);
       const { place, words } = this.#resolve(node, name);

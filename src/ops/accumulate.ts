@@ -1,9 +1,10 @@
 /** The memory of gradient accumulation: keeps a sum of packed gradients for k steps, then starts again from 0. */
-import code from "../../shaders/accumulate.wgsl?raw";
 import { type DefinedOp, defineOp, expectWhole, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import type { Node, Tensor } from "../tensor.ts";
 import { expectAlike, expectOne } from "./packed-update.ts";
+
+const code = () => import("../../shaders/accumulate.wgsl?raw");
 
 const shader = new Shader("accumulate.wgsl", code);
 

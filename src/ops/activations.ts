@@ -2,7 +2,6 @@
  * Activations made of other ops; chains of pointwise ops fuse, so each is one kernel all the same. Formulas and
  * defaults as in PyTorch. relu, sigmoid and tanh, which fused kernels know, are in activation.ts.
  */
-import functions from "../../shaders/math-functions.wgsl?raw";
 import { ShapeError, ValueError } from "../errors.ts";
 import { formatShape, type Tensor } from "../tensor.ts";
 import { sigmoid, tanh } from "./activation.ts";
@@ -12,11 +11,13 @@ import { erf, expm1 } from "./math.ts";
 import { definePointwise } from "./pointwise.ts";
 import { reshape } from "./reshape.ts";
 
+const functions = () => import("../../shaders/math-functions.wgsl?raw");
+
 /** log(1 + eˣ): an op of its own, since by |x| and relu its slope at 0 would be lost. */
 export const softplusOp = definePointwise<Record<string, never>>({
   name: "softplus",
   args: ["x"],
-  functions,
+  functions: [functions],
   wgsl: ([x]) => `max(${x}, 0.0) + log1pOf(expOf(-abs(${x})))`,
   scalar: ([x]) => Math.max(x!, 0) + Math.log1p(Math.exp(-Math.abs(x!))),
   backward: ({ inputs: [x], grads: [dy] }) => [mul(dy!, sigmoid(x!))],

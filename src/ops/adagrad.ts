@@ -1,5 +1,4 @@
 /** Adagrad (Duchi, Hazan and Singer, 2011) as one update over packed parameters, as torch.optim.Adagrad has it. */
-import code from "../../shaders/adagrad.wgsl?raw";
 import { type DefinedOp, defineOp } from "../op.ts";
 import type { Node, Tensor } from "../tensor.ts";
 import {
@@ -12,6 +11,8 @@ import {
   updateShader,
   updateTerms,
 } from "./packed-update.ts";
+
+const code = () => import("../../shaders/adagrad.wgsl?raw");
 
 const shader = updateShader("adagrad.wgsl", code);
 

@@ -2,7 +2,6 @@
  * Adam and AdamW as one update over packed parameters, as torch.optim.Adam and AdamW have them. Learning rate and
  * step are states on the device; the bias corrections are worked out there, accurately from step 0 to millions.
  */
-import code from "../../shaders/adam.wgsl?raw";
 import { type DefinedOp, defineOp } from "../op.ts";
 import type { Node, Tensor } from "../tensor.ts";
 import {
@@ -15,6 +14,8 @@ import {
   updateShader,
   updateTerms,
 } from "./packed-update.ts";
+
+const code = () => import("../../shaders/adam.wgsl?raw");
 
 const shader = updateShader("adam.wgsl", code);
 

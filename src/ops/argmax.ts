@@ -1,9 +1,10 @@
 /** Where the largest or the smallest element along an axis is. No gradient. */
-import code from "../../shaders/argmax.wgsl?raw";
 import { type DefinedOp, defineOp, shapeError, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import { sizeOf, type Tensor } from "../tensor.ts";
 import { normalizeAxes } from "./sum.ts";
+
+const code = () => import("../../shaders/argmax.wgsl?raw");
 
 const shader = new Shader("argmax.wgsl", code);
 

@@ -1,9 +1,10 @@
 /** Exponential moving average of packed weights, as an update that follows the optimizer's (Polyak, 1990). */
-import code from "../../shaders/average.wgsl?raw";
 import { type DefinedOp, defineOp, expectWhole, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import type { Node, Tensor } from "../tensor.ts";
 import { expectAlike, expectOne } from "./packed-update.ts";
+
+const code = () => import("../../shaders/average.wgsl?raw");
 
 const shader = new Shader("average.wgsl", code);
 

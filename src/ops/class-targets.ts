@@ -2,12 +2,13 @@
  * What each row of a class loss aims at: labels or probabilities made into smoothed, class-weighted targets, with the
  * rows' weights and the right answers. Has no gradient. A label outside 0…C-1 that is not the ignored one gives NaN.
  */
-import code from "../../shaders/class-targets.wgsl?raw";
 import { GraphError } from "../errors.ts";
 import { type DefinedOp, defineOp, expectSpec, shapeError, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import { sameShape, type Tensor } from "../tensor.ts";
 import { fill } from "./fill.ts";
+
+const code = () => import("../../shaders/class-targets.wgsl?raw");
 
 const shader = new Shader("class-targets.wgsl", code);
 

@@ -3,13 +3,6 @@
  * software adapters with subgroups. Else, for windows of 2 x 2, the products of conv2d with places in the order of
  * windows; for other windows, and for the input's gradient, those of conv2d with a pass over their output or dy.
  */
-import around from "../../shaders/conv-block.wgsl?raw";
-import gradients from "../../shaders/conv-block-gradients.wgsl?raw";
-import places from "../../shaders/conv-block-places.wgsl?raw";
-import strips from "../../shaders/conv-block-strips.wgsl?raw";
-import stripsBackward from "../../shaders/conv-block-strips-backward.wgsl?raw";
-import forward from "../../shaders/conv2d-forward.wgsl?raw";
-import weight from "../../shaders/conv2d-weight.wgsl?raw";
 import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import type { BlockConstants } from "./conv-block.ts";
@@ -25,6 +18,14 @@ import {
   tileKernel,
 } from "./conv2d-kernels.ts";
 import { hasQuads } from "./matmul-kernels.ts";
+
+const around = () => import("../../shaders/conv-block.wgsl?raw");
+const gradients = () => import("../../shaders/conv-block-gradients.wgsl?raw");
+const places = () => import("../../shaders/conv-block-places.wgsl?raw");
+const strips = () => import("../../shaders/conv-block-strips.wgsl?raw");
+const stripsBackward = () => import("../../shaders/conv-block-strips-backward.wgsl?raw");
+const forward = () => import("../../shaders/conv2d-forward.wgsl?raw");
+const weight = () => import("../../shaders/conv2d-weight.wgsl?raw");
 
 /** `strips` means the default where it does not apply. */
 export const BLOCK_VARIANTS = ["strips", ...TILE_VARIANTS];

@@ -2,20 +2,21 @@
  * Which kernels a convolution runs as. `quad`, `registers`, `slabs`, `smallSlabs` are the tiles of matmul over operands read in
  * place (see matmul-kernels.ts); `im2col` lays out a matrix of columns first; `direct` sums output by output, for groups too small for tiles.
  */
-import direct from "../../shaders/conv2d.wgsl?raw";
-import forward from "../../shaders/conv2d-forward.wgsl?raw";
-import gradients from "../../shaders/conv2d-gradients.wgsl?raw";
-import input from "../../shaders/conv2d-input.wgsl?raw";
-import part from "../../shaders/conv2d-part.wgsl?raw";
-import places from "../../shaders/conv2d-places.wgsl?raw";
-import weight from "../../shaders/conv2d-weight.wgsl?raw";
-import columns from "../../shaders/im2col.wgsl?raw";
-import plain from "../../shaders/matmul.wgsl?raw";
-import quad from "../../shaders/matmul-quad.wgsl?raw";
 import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../op.ts";
-import { Shader } from "../shader.ts";
+import { Shader, type ShaderSource } from "../shader.ts";
 import type { ConvConstants } from "./conv-geometry.ts";
 import { hasQuads } from "./matmul-kernels.ts";
+
+const direct = () => import("../../shaders/conv2d.wgsl?raw");
+const forward = () => import("../../shaders/conv2d-forward.wgsl?raw");
+const gradients = () => import("../../shaders/conv2d-gradients.wgsl?raw");
+const input = () => import("../../shaders/conv2d-input.wgsl?raw");
+const part = () => import("../../shaders/conv2d-part.wgsl?raw");
+const places = () => import("../../shaders/conv2d-places.wgsl?raw");
+const weight = () => import("../../shaders/conv2d-weight.wgsl?raw");
+const columns = () => import("../../shaders/im2col.wgsl?raw");
+const plain = () => import("../../shaders/matmul.wgsl?raw");
+const quad = () => import("../../shaders/matmul-quad.wgsl?raw");
 
 export const TILE_VARIANTS = ["quad", "registers", "slabs", "smallSlabs"];
 export const CONV_VARIANTS = [...TILE_VARIANTS, "direct", "im2col"];
@@ -24,9 +25,9 @@ const conv2d = new Shader("conv2d.wgsl", direct);
 const im2col = new Shader("im2col.wgsl", columns);
 
 /** The tiles of matmul with these operands. */
-export function tiled(name: string, ...operands: readonly string[]) {
-  const join = (tiles: string) => [tiles, part, ...operands].join("\n");
-  return { quad: new Shader(`${name}-quad`, join(quad)), plain: new Shader(name, join(plain)) };
+export function tiled(name: string, ...operands: readonly ShaderSource[]) {
+  const of = (file: string, tiles: ShaderSource) => new Shader(file, tiles, part, ...operands);
+  return { quad: of(`${name}-quad`, quad), plain: of(name, plain) };
 }
 
 const forwardTiles = tiled("conv2d-forward.wgsl", forward, places);

@@ -3,7 +3,6 @@
  * correct answers and the number of samples that count: what a training step needs of a batch, in one dispatch.
  * A label outside 0…C-1 can't be thrown from a GPU: it makes loss and its row of the gradient NaN.
  */
-import code from "../../shaders/cross-entropy.wgsl?raw";
 import { GraphError } from "../errors.ts";
 import { type DefinedOp, defineOp, expectSpec, type KernelPlan, shapeError, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
@@ -20,6 +19,8 @@ import { isOne } from "./fill.ts";
 import { lossOptions } from "./loss-reduction.ts";
 import { reshape } from "./reshape.ts";
 import { softmax, softmaxBackwardOp } from "./softmax.ts";
+
+const code = () => import("../../shaders/cross-entropy.wgsl?raw");
 
 const shader = new Shader("cross-entropy.wgsl", code);
 

@@ -1,9 +1,10 @@
 /** Running sums along one axis, float32, in a fixed order. */
-import code from "../../shaders/cumsum.wgsl?raw";
 import { type DefinedOp, defineOp, shapeError, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import { sizeOf, type Tensor } from "../tensor.ts";
 import { normalizeAxes } from "./sum.ts";
+
+const code = () => import("../../shaders/cumsum.wgsl?raw");
 
 const shader = new Shader("cumsum.wgsl", code);
 

@@ -33,7 +33,7 @@ fn bceItemOf(x: f32, t: f32) -> f32 {
 export const bceItemOp = definePointwise<Record<string, never>>({
   name: "bceItem",
   args: ["x", "t"],
-  functions: clampedLogs,
+  functions: [clampedLogs],
   wgsl: ([x, t]) => `bceItemOf(${x}, ${t})`,
   scalar: ([x, t]) => -(t! * Math.max(Math.log(x!), -100) + (1 - t!) * Math.max(Math.log(1 - x!), -100)),
   backward: ({ inputs: [x, t], grads: [dy], needs }) => {

@@ -4,15 +4,16 @@
  * device, so nothing is uploaded per step. Every sample comes exactly once per epoch; the last, partial batch is
  * filled up with samples of weight 0, so that statistics over a batch (batchNorm's) are of real samples.
  */
-import code from "../../shaders/gather-batch.wgsl?raw";
-import functions from "../../shaders/random-functions.wgsl?raw";
 import { ShapeError } from "../errors.ts";
 import { type DefinedOp, defineOp, expectSpec, expectWhole, shapeError, spread } from "../op.ts";
 import { lowbias32, permuteIndex } from "../permutation.ts";
 import { Shader } from "../shader.ts";
 import { checkShape, constant, type Shape, type Spec, sizeOf, type Tensor } from "../tensor.ts";
 
-const shader = new Shader("gather-batch.wgsl", `${code}\n${functions}`);
+const code = () => import("../../shaders/gather-batch.wgsl?raw");
+const functions = () => import("../../shaders/random-functions.wgsl?raw");
+
+const shader = new Shader("gather-batch.wgsl", code, functions);
 
 interface Attrs {
   readonly count: number;

@@ -3,7 +3,6 @@
  * fixed order, without atomics: same input, same bits. An index that does not exist can't be thrown from a GPU: it
  * gathers NaN and adds nothing.
  */
-import code from "../../shaders/gather.wgsl?raw";
 import { type DefinedOp, defineOp, expectSpec, expectWhole, shapeError, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import { type Shape, type Spec, sameShape, sizeOf, type Tensor } from "../tensor.ts";
@@ -12,6 +11,8 @@ import { ones } from "./fill.ts";
 import { reshape } from "./reshape.ts";
 import { slice } from "./slice.ts";
 import { normalizeAxes } from "./sum.ts";
+
+const code = () => import("../../shaders/gather.wgsl?raw");
 
 const shader = new Shader("gather.wgsl", code);
 

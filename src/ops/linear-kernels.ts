@@ -2,16 +2,17 @@
  * The kernels of a linear layer's gradients: one dispatch for all three, or products of their own where those are large
  * or a long batch is to be split.
  */
-import plain from "../../shaders/linear.wgsl?raw";
-import blocks from "../../shaders/linear-blocks.wgsl?raw";
-import quad from "../../shaders/linear-quad.wgsl?raw";
 import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import { ACTIVATION } from "./activation.ts";
 import { hasQuads, productKernels } from "./matmul-kernels.ts";
 
-const plainShader = new Shader("linear.wgsl", `${plain}\n${blocks}`);
-const quadShader = new Shader("linear-quad.wgsl", `${quad}\n${blocks}`);
+const plain = () => import("../../shaders/linear.wgsl?raw");
+const blocks = () => import("../../shaders/linear-blocks.wgsl?raw");
+const quad = () => import("../../shaders/linear-quad.wgsl?raw");
+
+const plainShader = new Shader("linear.wgsl", plain, blocks);
+const quadShader = new Shader("linear-quad.wgsl", quad, blocks);
 
 export const LINEAR_BACKWARD_VARIANTS = ["quad", "registers", "slabs", "products"];
 

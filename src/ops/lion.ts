@@ -1,5 +1,4 @@
 /** Lion (Chen et al., 2023) as one update over packed parameters: steps of one length along the sign of a momentum. */
-import code from "../../shaders/lion.wgsl?raw";
 import { type DefinedOp, defineOp } from "../op.ts";
 import type { Node, Tensor } from "../tensor.ts";
 import {
@@ -12,6 +11,8 @@ import {
   updateShader,
   updateTerms,
 } from "./packed-update.ts";
+
+const code = () => import("../../shaders/lion.wgsl?raw");
 
 const shader = updateShader("lion.wgsl", code);
 

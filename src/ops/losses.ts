@@ -2,7 +2,6 @@
  * Losses that are a mean over elements, each with its gradient in the same dispatch: squared difference, binary
  * cross-entropy of probabilities or of logits. Samples may be weighted; classes: cross-entropy.ts, more: element-losses.ts.
  */
-import code from "../../shaders/losses.wgsl?raw";
 import { GraphError } from "../errors.ts";
 import { type DefinedOp, defineOp, type KernelPlan, shapeError } from "../op.ts";
 import { Shader } from "../shader.ts";
@@ -14,6 +13,8 @@ import { bceItemOp, bceWithLogitsItem } from "./element-losses.ts";
 import { isOne } from "./fill.ts";
 import { elementLoss, type LossOptions, type LossOptionsOrWeights, lossOptions } from "./loss-reduction.ts";
 import { reshape } from "./reshape.ts";
+
+const code = () => import("../../shaders/losses.wgsl?raw");
 
 const shader = new Shader("losses.wgsl", code);
 

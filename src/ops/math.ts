@@ -2,7 +2,6 @@
  * Element-wise functions of mathematics, float32, as in PyTorch: values outside a function's domain give NaN, poles
  * give infinities. Their derivatives are built of ops again, so they can be differentiated twice.
  */
-import functions from "../../shaders/math-functions.wgsl?raw";
 import { ValueError } from "../errors.ts";
 import type { BackwardContext, DefinedOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
@@ -12,6 +11,8 @@ import { erfOf, powOf, roundOf } from "./math-scalar.ts";
 import { definePointwise, literal } from "./pointwise.ts";
 import { sumTo } from "./sum.ts";
 
+const functions = () => import("../../shaders/math-functions.wgsl?raw");
+
 type None = Record<string, never>;
 type Slope = (context: { x: Tensor; y: Tensor; dy: Tensor }) => Tensor | undefined;
 
@@ -20,7 +21,7 @@ function unary(name: string, wgsl: (x: string) => string, scalar: (x: number) =>
   return definePointwise<None>({
     name,
     args: ["x"],
-    functions,
+    functions: [functions],
     wgsl: ([x]) => wgsl(x as string),
     scalar: ([x]) => scalar(x as number),
     backward: ({ inputs: [x], outputs: [y], grads: [dy] }: BackwardContext<None>) => [
@@ -99,7 +100,7 @@ export const roundOp = unary("round", (x) => `round(${x})`, roundOf, flat);
 export const powOp: DefinedOp<None> = definePointwise<None>({
   name: "pow",
   args: ["a", "b"],
-  functions,
+  functions: [functions],
   wgsl: ([a, b]) => `powOf(${a}, ${b})`,
   scalar: ([a, b]) => powOf(a!, b!),
   backward: ({ inputs: [a, b], outputs: [y], grads: [dy], needs }) => [
@@ -114,7 +115,7 @@ export const powOp: DefinedOp<None> = definePointwise<None>({
 export const powScalarOp = definePointwise<{ exponent: number }>({
   name: "powScalar",
   args: ["x"],
-  functions,
+  functions: [functions],
   wgsl: ([x], { exponent }) => `powOf(${x}, ${literal(exponent)})`,
   scalar: ([x], { exponent }) => powOf(x!, exponent),
   backward: ({ inputs: [x], grads: [dy], attrs: { exponent } }) => [

@@ -4,14 +4,15 @@
  * is split.
  */
 
-import plain from "../../shaders/matmul.wgsl?raw";
-import blocks from "../../shaders/matmul-blocks.wgsl?raw";
-import quad from "../../shaders/matmul-quad.wgsl?raw";
 import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 
-const plainShader = new Shader("matmul.wgsl", `${plain}\n${blocks}`);
-const quadShader = new Shader("matmul-quad.wgsl", `${quad}\n${blocks}`);
+const plain = () => import("../../shaders/matmul.wgsl?raw");
+const blocks = () => import("../../shaders/matmul-blocks.wgsl?raw");
+const quad = () => import("../../shaders/matmul-quad.wgsl?raw");
+
+const plainShader = new Shader("matmul.wgsl", plain, blocks);
+const quadShader = new Shader("matmul-quad.wgsl", quad, blocks);
 
 /** How the operands move from one product of a batch to the next, as the shader has it. */
 export interface Batch {

@@ -2,8 +2,6 @@
  * Mean, variance and 1 / standard deviation over any axes in one go, and the two sums that the gradient of a
  * normalisation needs. What batchNorm, layerNorm, groupNorm and rmsNorm are made of. float32.
  */
-import code from "../../shaders/moments.wgsl?raw";
-import functions from "../../shaders/reduction-functions.wgsl?raw";
 import { type DefinedOp, defineOp, type KernelEnv, type KernelPlan, shapeError, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import { sameShape, sizeOf, type Tensor } from "../tensor.ts";
@@ -18,7 +16,10 @@ import {
 } from "./reduction-geometry.ts";
 import { sum, sumTo } from "./sum.ts";
 
-const shader = new Shader("moments.wgsl", `${code}\n${functions}`);
+const code = () => import("../../shaders/moments.wgsl?raw");
+const functions = () => import("../../shaders/reduction-functions.wgsl?raw");
+
+const shader = new Shader("moments.wgsl", code, functions);
 
 type Bind = KernelPlan["kernels"][0]["bind"];
 

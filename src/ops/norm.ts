@@ -2,7 +2,6 @@
  * Norms, float32: the Euclidean one of a whole tensor in a kernel of its own (gradient clipping, monitoring), others
  * made of reductions. Squares above 3.4e38 overflow.
  */
-import code from "../../shaders/norm.wgsl?raw";
 import { ValueError } from "../errors.ts";
 import { type DefinedOp, defineOp, expectSpec } from "../op.ts";
 import { Shader } from "../shader.ts";
@@ -12,6 +11,8 @@ import { eq, where } from "./compare.ts";
 import { abs } from "./math.ts";
 import { max, rootOrZero } from "./reduce.ts";
 import { type ReduceOptions, sum } from "./sum.ts";
+
+const code = () => import("../../shaders/norm.wgsl?raw");
 
 const shader = new Shader("norm.wgsl", code);
 

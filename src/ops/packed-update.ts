@@ -2,14 +2,15 @@
  * What updates over packed tensors have in common: the shapes they take, how their work is divided, groups of parameters
  * that go by factors of their own, and updates that happen at every k-th step only.
  */
-import functions from "../../shaders/packed-functions.wgsl?raw";
 import { expectSpec, expectWhole, type KernelEnv, shapeError, spread } from "../op.ts";
-import { Shader } from "../shader.ts";
+import { Shader, type ShaderSource } from "../shader.ts";
 import { type Data, type Spec, sizeOf } from "../tensor.ts";
 
+const functions = () => import("../../shaders/packed-functions.wgsl?raw");
+
 /** The shader of an update: its own code and what updates share. */
-export function updateShader(file: string, code: string): Shader {
-  return new Shader(file, `${code}\n${functions}`);
+export function updateShader(file: string, code: ShaderSource): Shader {
+  return new Shader(file, code, functions);
 }
 
 /** Attributes of every update. */

@@ -11,7 +11,7 @@ import {
   shapeError,
   spread,
 } from "../op.ts";
-import { Shader } from "../shader.ts";
+import { Shader, type ShaderSource } from "../shader.ts";
 import { type Data, type Shape, type Spec, sizeOf, type Tensor } from "../tensor.ts";
 import { broadcastLoop, broadcastShape } from "./broadcast.ts";
 
@@ -22,7 +22,7 @@ export interface PointwiseDefinition<A extends Constants> {
   wgsl(args: readonly string[], attrs: A): string;
   scalar(args: readonly number[], attrs: A): number;
   /** WGSL functions that the expression calls. */
-  readonly functions?: string;
+  readonly functions?: readonly ShaderSource[];
   /** A shape to stretch the result to, beside what the inputs ask for. */
   stretchTo?(attrs: A): Shape;
   backward?(context: BackwardContext<A>): readonly (Tensor | undefined)[];
@@ -32,7 +32,7 @@ export interface PointwiseDefinition<A extends Constants> {
 export interface Step {
   readonly name: string;
   readonly args: readonly number[];
-  readonly functions: string | undefined;
+  readonly functions: readonly ShaderSource[] | undefined;
   wgsl(args: readonly string[]): string;
   scalar(args: readonly number[]): number;
 }
@@ -188,12 +188,11 @@ ${names.map((n, i) => `@group(0) @binding(${i}) var<storage, read> ${n}: array<$
 fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
   let i = (wg.y * n.x + wg.x) * ${WORKGROUP}u + lane;
-${body}}
-${[...new Set(steps.map((s) => s.functions ?? ""))].join("\n")}`;
+${body}}`;
   return {
     kernels: [
       {
-        shader: new Shader(`${name} (generated)`, code),
+        shader: new Shader(`${name} (generated)`, code, ...steps.flatMap((s) => s.functions ?? [])),
         entry: "main",
         bind: [...names, "result"],
         groups: spread(Math.ceil(size / (4 * WORKGROUP))),

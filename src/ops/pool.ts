@@ -3,7 +3,6 @@
  * padding never wins: it counts as -Infinity. Among equals the first in row-major order wins; NaN beats everything (the
  * last NaN of several). A dilated window without a single pixel of the input gives -Infinity and the index -1.
  */
-import code from "../../shaders/pool.wgsl?raw";
 import { ShapeError } from "../errors.ts";
 import { type DefinedOp, defineOp, expectSpec, shapeError, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
@@ -19,6 +18,8 @@ import {
   spanOf,
   tapsInside,
 } from "./pool-geometry.ts";
+
+const code = () => import("../../shaders/pool.wgsl?raw");
 
 export type { Pair };
 

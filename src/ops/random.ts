@@ -4,8 +4,6 @@
  * step draws anew, the backward pass draws the forward pass's mask again, and nothing is stored.
  */
 
-import code from "../../shaders/random.wgsl?raw";
-import functions from "../../shaders/random-functions.wgsl?raw";
 import { ValueError } from "../errors.ts";
 import { cosSin2Pi, logOfFraction } from "../math-exact.ts";
 import {
@@ -25,7 +23,10 @@ import { mul } from "./arithmetic.ts";
 import { ones } from "./fill.ts";
 import { expectOne, UPDATE_VARIANTS, updateGrid } from "./packed-update.ts";
 
-const shader = new Shader("random.wgsl", `${code}\n${functions}`);
+const code = () => import("../../shaders/random.wgsl?raw");
+const functions = () => import("../../shaders/random-functions.wgsl?raw");
+
+const shader = new Shader("random.wgsl", code, functions);
 
 /** What random ops draw from. Every use has a number of its own, so that no two draw alike. */
 export class RandomSource {

@@ -3,10 +3,11 @@
  * The host reads the ring when it likes; nothing waits. Values are stored as they are, so that a loss that is NaN
  * or infinite shows in the row of its step.
  */
-import code from "../../shaders/record.wgsl?raw";
 import { type DefinedOp, defineOp, expectSpec, shapeError } from "../op.ts";
 import { Shader } from "../shader.ts";
 import { type Data, type Node, sizeOf, type Tensor } from "../tensor.ts";
+
+const code = () => import("../../shaders/record.wgsl?raw");
 
 const shader = new Shader("record.wgsl", code);
 

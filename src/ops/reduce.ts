@@ -2,8 +2,6 @@
  * Reductions over any axes beside sums, float32: max, min and prod by a kernel; variance, std and logSumExp made of
  * other ops. Names, defaults and corners as in PyTorch (amax, amin, prod, var, std, logsumexp).
  */
-import code from "../../shaders/reduce.wgsl?raw";
-import functions from "../../shaders/reduction-functions.wgsl?raw";
 import { ValueError } from "../errors.ts";
 import { type BackwardContext, type DefinedOp, defineOp, shapeError, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
@@ -17,7 +15,10 @@ import { reducedSpec, reductionGeometry, reductionParts, reductionPlace } from "
 import { reshape } from "./reshape.ts";
 import { mean, normalizeAxes, type ReduceOptions, sum } from "./sum.ts";
 
-const shader = new Shader("reduce.wgsl", `${code}\n${functions}`);
+const code = () => import("../../shaders/reduce.wgsl?raw");
+const functions = () => import("../../shaders/reduction-functions.wgsl?raw");
+
+const shader = new Shader("reduce.wgsl", code, functions);
 
 interface Attrs {
   /** Axes that are reduced, ascending. */

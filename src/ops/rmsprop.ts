@@ -2,7 +2,6 @@
  * RMSprop as one update over packed parameters, as torch.optim.RMSprop has it: plain or centered, with or without
  * momentum. The learning rate is a tensor on the device, never a constant.
  */
-import code from "../../shaders/rmsprop.wgsl?raw";
 import { type DefinedOp, defineOp } from "../op.ts";
 import type { Node, Tensor } from "../tensor.ts";
 import { fill } from "./fill.ts";
@@ -16,6 +15,8 @@ import {
   updateShader,
   updateTerms,
 } from "./packed-update.ts";
+
+const code = () => import("../../shaders/rmsprop.wgsl?raw");
 
 const shader = updateShader("rmsprop.wgsl", code);
 

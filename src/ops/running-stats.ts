@@ -1,8 +1,9 @@
 /** The update that carries a batch's statistics over into running ones, as torch.nn.BatchNorm has it. */
-import code from "../../shaders/running-stats.wgsl?raw";
 import { type DefinedOp, defineOp, expectSpec, shapeError } from "../op.ts";
 import { Shader } from "../shader.ts";
 import { type Node, sizeOf, type Tensor } from "../tensor.ts";
+
+const code = () => import("../../shaders/running-stats.wgsl?raw");
 
 const shader = new Shader("running-stats.wgsl", code);
 

@@ -3,14 +3,15 @@
  * exists as WGSL and as a function on numbers. Nothing that changes from step to step is compiled in.
  */
 
-import math from "../../shaders/math-functions.wgsl?raw";
-import code from "../../shaders/schedule.wgsl?raw";
-import functions from "../../shaders/schedule-functions.wgsl?raw";
 import { type DefinedOp, defineOp, expectWhole } from "../op.ts";
 import { Shader } from "../shader.ts";
 import type { Tensor } from "../tensor.ts";
 import { expectOne } from "./packed-update.ts";
 import { definePointwise, literal } from "./pointwise.ts";
+
+const math = () => import("../../shaders/math-functions.wgsl?raw");
+const code = () => import("../../shaders/schedule.wgsl?raw");
+const functions = () => import("../../shaders/schedule-functions.wgsl?raw");
 
 const shader = new Shader("schedule.wgsl", code);
 
@@ -47,7 +48,7 @@ export function scheduledRate(formula: RateFormula, rate: Tensor, step: Tensor, 
   const op = definePointwise<{ over: number }>({
     name: "schedule",
     args: ["count", "rate"],
-    functions: `${math}\n${functions}`,
+    functions: [math, functions],
     wgsl: ([count, r], { over }) => `(${formula.wgsl(count as string)}) * (${r} * ${literal(over)})`,
     scalar: ([count, r], { over }) => formula.rate(count!) * (r! * over),
   });

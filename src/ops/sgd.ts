@@ -2,7 +2,6 @@
  * Stochastic gradient descent as one update over packed parameters: momentum, Nesterov's form, dampening and weight
  * decay as torch.optim.SGD has them. The learning rate is a state on the device, never a constant.
  */
-import code from "../../shaders/sgd.wgsl?raw";
 import { type DefinedOp, defineOp, shapeError } from "../op.ts";
 import type { Node, Tensor } from "../tensor.ts";
 import { fill } from "./fill.ts";
@@ -16,6 +15,8 @@ import {
   updateShader,
   updateTerms,
 } from "./packed-update.ts";
+
+const code = () => import("../../shaders/sgd.wgsl?raw");
 
 const shader = updateShader("sgd.wgsl", code);
 

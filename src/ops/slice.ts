@@ -2,12 +2,13 @@
  * Parts of tensors, any dtype, gradients for float32: slice, flip, and their counterpart that puts a part into a
  * tensor filled with one value. Each is the gradient of the other. Refuses regions of more than six groups of axes.
  */
-import code from "../../shaders/slice.wgsl?raw";
 import { ShapeError } from "../errors.ts";
 import { type DefinedOp, defineOp, type Kernel, shapeError, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import { checkShape, formatShape, type Shape, type Spec, sizeOf, type Tensor } from "../tensor.ts";
 import { normalizeAxes, type ReduceOptions } from "./sum.ts";
+
+const code = () => import("../../shaders/slice.wgsl?raw");
 
 const shader = new Shader("slice.wgsl", code);
 const LOOPS = 6;

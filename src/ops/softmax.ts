@@ -1,5 +1,4 @@
 /** softmax and logSoftmax along any axis, the maximum subtracted first, with gradients that have gradients. float32. */
-import code from "../../shaders/softmax.wgsl?raw";
 import {
   type BackwardContext,
   type DefinedOp,
@@ -13,6 +12,8 @@ import { Shader } from "../shader.ts";
 import { type Spec, sameShape, sizeOf, type Tensor } from "../tensor.ts";
 import { mul, sub } from "./arithmetic.ts";
 import { normalizeAxes, sum } from "./sum.ts";
+
+const code = () => import("../../shaders/softmax.wgsl?raw");
 
 const shader = new Shader("softmax.wgsl", code);
 

@@ -1,6 +1,4 @@
 /** Sums and means over any axes, float32. Long sums are split in parts added in a fixed order. */
-import functions from "../../shaders/reduction-functions.wgsl?raw";
-import code from "../../shaders/sum.wgsl?raw";
 import { ShapeError } from "../errors.ts";
 import { type DefinedOp, defineOp, shapeError, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
@@ -10,7 +8,10 @@ import { expand } from "./copy.ts";
 import { reducedSpec, reductionGeometry, reductionParts, reductionPlace } from "./reduction-geometry.ts";
 import { reshape } from "./reshape.ts";
 
-const shader = new Shader("sum.wgsl", `${code}\n${functions}`);
+const functions = () => import("../../shaders/reduction-functions.wgsl?raw");
+const code = () => import("../../shaders/sum.wgsl?raw");
+
+const shader = new Shader("sum.wgsl", code, functions);
 
 interface Attrs {
   /** Axes that are summed over, ascending. */

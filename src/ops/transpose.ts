@@ -2,12 +2,13 @@
  * Axes in another order, the elements moved accordingly: permute and transpose, any 4-byte dtype, gradients for
  * float32. Refuses permutations that move more than six groups of axes.
  */
-import code from "../../shaders/transpose.wgsl?raw";
 import { ShapeError } from "../errors.ts";
 import { type DefinedOp, defineOp, shapeError, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import { formatShape, type Shape, sizeOf, type Tensor } from "../tensor.ts";
 import { reshape } from "./reshape.ts";
+
+const code = () => import("../../shaders/transpose.wgsl?raw");
 
 const shader = new Shader("transpose.wgsl", code);
 
