@@ -3,7 +3,8 @@
  * too old.
  */
 import type { Dataset } from "../data/dataset.ts";
-import type { EpochRecord, Metrics, TrainEvent } from "./events.ts";
+import { RunControl } from "./control.ts";
+import type { EpochRecord, Metrics, StepListener, TrainEvent } from "./events.ts";
 import type { Totals } from "./totals.ts";
 import type { Snapshot, Trainer } from "./trainer.ts";
 
@@ -17,6 +18,13 @@ export interface SavePoint {
   readonly totals: Totals;
 }
 
+/** Who has a say in the run, and who listens to every step. */
+export interface Followers {
+  readonly control?: RunControl;
+  readonly onSteps?: StepListener;
+  readonly signal?: AbortSignal;
+}
+
 export class EpochRun {
   #totals: Totals;
   #seconds = 0;
@@ -28,6 +36,7 @@ export class EpochRun {
     public saved: SavePoint,
     readonly stepsPerEpoch: number,
     readonly epochsLeft: number,
+    readonly followers: Followers = {},
   ) {
     this.#totals = saved.totals;
     // A run that was stopped in the middle of an epoch first finishes that epoch.
@@ -40,13 +49,14 @@ export class EpochRun {
 
   /** Trains from the save point to the end of the epoch, which becomes the next save point. */
   async *events(epoch: number, aborted: () => boolean): AsyncGenerator<TrainEvent> {
+    const { control = new RunControl(), onSteps, signal } = this.followers;
     const runner = this.trainer.runner(await this.trainer.trainProgram(this.train));
     const totals = this.saved.totals.copy();
     this.#totals = totals;
     const before = totals.steps;
     const first = runner.position - before;
     const end = first + this.#steps;
-    const begun = performance.now();
+    let begun = performance.now();
     // The first progress is told as soon as there is any.
     let told = Number.NEGATIVE_INFINITY;
     let savedAt = begun;
@@ -55,8 +65,10 @@ export class EpochRun {
     let fresh = false;
     const read = async (): Promise<void> => {
       const from = first + totals.steps;
-      totals.add(await runner.collect(), from);
+      const rows = await runner.collect();
+      totals.add(rows, from);
       fresh = totals.steps > 0;
+      if (rows.length > 0) onSteps?.(from, totals.metricsOf(rows));
     };
     const readBehind = async (): Promise<void> => {
       try {
@@ -78,7 +90,18 @@ export class EpochRun {
     };
     try {
       while (runner.position < end && !aborted()) {
-        await runner.advance(end - runner.position);
+        if (control.paused) {
+          await settled();
+          const held = performance.now();
+          if (fresh) yield this.#progress(epoch, totals, (held - begun) / 1000 / (totals.steps - before));
+          fresh = false;
+          await control.wait(signal);
+          begun += performance.now() - held;
+          continue;
+        }
+        const from = runner.position;
+        await runner.advance(Math.min(end - from, control.allowed));
+        control.taken(runner.position - from);
         if (failure !== undefined) throw failure;
         const now = performance.now();
         const due = now - told > PROGRESS_MILLISECONDS;

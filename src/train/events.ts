@@ -53,3 +53,6 @@ export type TrainEvent =
 
 /** A listener on a run. May return a promise, which is waited for. */
 export type Callback = (event: TrainEvent) => void | Promise<void>;
+
+/** Hears the metrics of every step, in order, some steps at a time: `first` is the run's step number of `steps[0]`, from 0. */
+export type StepListener = (first: number, steps: readonly Metrics[]) => void;

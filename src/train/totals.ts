@@ -35,6 +35,15 @@ export class Totals {
     });
   }
 
+  /** Each row's own means. */
+  metricsOf(rows: readonly Row[]): Metrics[] {
+    return rows.map((row) => {
+      const one = new Totals(this.sums);
+      one.add([row], 0);
+      return one.metrics();
+    });
+  }
+
   /** The same totals, to go on from independently. */
   copy(): Totals {
     const copy = new Totals(this.sums);
