@@ -38,5 +38,6 @@ export {
 export { AnomalyError } from "./train/anomaly.ts";
 export { type BestCheckpointOptions, bestCheckpoint, type Monitor } from "./train/callbacks.ts";
 export type { Callback, EpochRecord, History, Metrics, TrainEvent } from "./train/events.ts";
+export type { FitOptions, TrainerOptions } from "./train/options.ts";
 export { loadStateDict, type StateDict, stateDict } from "./train/state-dict.ts";
-export { type FitOptions, Trainer, type TrainerOptions } from "./train/trainer.ts";
+export { Trainer } from "./train/trainer.ts";

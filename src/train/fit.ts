@@ -6,8 +6,9 @@ import type { Dataset } from "../data/dataset.ts";
 import { DeviceLostError } from "../errors.ts";
 import { EpochRun } from "./epoch.ts";
 import type { Callback, EpochRecord, History, Metrics, TrainEvent } from "./events.ts";
+import type { FitOptions } from "./options.ts";
 import { Totals } from "./totals.ts";
-import type { FitOptions, Trainer } from "./trainer.ts";
+import type { Trainer } from "./trainer.ts";
 
 /** A device that is lost this often without getting further is not worth another try. */
 const MOST_LOSSES = 3;

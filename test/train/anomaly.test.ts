@@ -9,7 +9,8 @@ import { log, sqrt } from "../../src/ops/math.ts";
 import { adam, sgd } from "../../src/optim/index.ts";
 import type { Tensor } from "../../src/tensor.ts";
 import { AnomalyError } from "../../src/train/anomaly.ts";
-import { Trainer, type TrainerOptions } from "../../src/train/trainer.ts";
+import type { TrainerOptions } from "../../src/train/options.ts";
+import { Trainer } from "../../src/train/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 const digits = syntheticDigits({ seed: 3, train: 100, test: 50 });

@@ -10,7 +10,8 @@ import { adam, sgd } from "../../src/optim/index.ts";
 import { Random } from "../../src/random.ts";
 import { lenet5 } from "../../src/recipes/index.ts";
 import type { TrainEvent } from "../../src/train/events.ts";
-import { Trainer, type TrainerOptions } from "../../src/train/trainer.ts";
+import type { TrainerOptions } from "../../src/train/options.ts";
+import { Trainer } from "../../src/train/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 const digits = syntheticDigits({ seed: 3, train: 1000, test: 333 });

@@ -1,0 +1,100 @@
+/** The programs of a trainer, one to train and one to evaluate per data set, compiled when first used. */
+import type { Program } from "../backend.ts";
+import type { Dataset } from "../data/dataset.ts";
+import type { OptimizerStates } from "../optim/optimizer.ts";
+import { state, type Tensor } from "../tensor.ts";
+import { anomalyWatch } from "./anomaly.ts";
+import { evaluationStep, type StepGraph, trainingStep } from "./graph.ts";
+import type { TrainerOptions } from "./options.ts";
+import { ResidentData } from "./resident.ts";
+import type { StateValues } from "./state-values.ts";
+
+/** A program that steps through one data set. */
+export interface StepProgram {
+  readonly program: Program;
+  readonly ring: Tensor;
+  readonly sums: readonly string[];
+  readonly stepsPerEpoch: number;
+}
+
+export interface TrainProgram extends StepProgram {
+  /** Examines the step that comes next. */
+  readonly inspect?: (step: number) => Promise<void>;
+}
+
+export interface EvaluationProgram extends StepProgram {
+  /** Its step counter, u32 [1]. */
+  readonly step: Tensor;
+}
+
+/** The states that training moves on. */
+export interface TrainStates {
+  readonly parameters: readonly Tensor[];
+  readonly optimizer: OptimizerStates;
+  /** u32 [1]: steps taken so far. */
+  readonly step: Tensor;
+  /** u32 [2]: of shuffling and of layers that draw. */
+  readonly key: Tensor;
+}
+
+export class Programs {
+  readonly #training = new Map<Dataset, TrainProgram>();
+  readonly #evaluations = new Map<Dataset, EvaluationProgram>();
+  readonly #resident = new Map<Dataset, ResidentData>();
+
+  constructor(
+    readonly options: TrainerOptions,
+    readonly values: StateValues,
+    readonly states: TrainStates,
+  ) {}
+
+  async training(dataset: Dataset): Promise<TrainProgram> {
+    const known = this.#training.get(dataset);
+    if (known !== undefined) return known;
+    const { model, loss, optimizer, batchSize, variants = {} } = this.options;
+    const { parameters, optimizer: optimizerStates, step, key } = this.states;
+    const data = this.#residentData(dataset);
+    const batch = data.batch(batchSize, step, key);
+    const built = trainingStep(model, loss, batch, step, key, parameters, optimizer, optimizerStates);
+    const program = await this.#compile(built, data, batchSize);
+    const ready = this.options.detectAnomaly
+      ? { ...program, inspect: await anomalyWatch(this.values.backend, built.spec, variants) }
+      : program;
+    this.#training.set(dataset, ready);
+    return ready;
+  }
+
+  async evaluation(dataset: Dataset): Promise<EvaluationProgram> {
+    const known = this.#evaluations.get(dataset);
+    if (known !== undefined) return known;
+    const { model, loss, batchSize } = this.options;
+    const data = this.#residentData(dataset);
+    const evalBatch = Math.min(dataset.count, this.options.evalBatchSize ?? Math.max(batchSize, 200));
+    const step = state([1], 0, "u32", "evaluation step");
+    const built = evaluationStep(model, loss, data.batch(evalBatch, step, undefined), step);
+    const ready = { ...(await this.#compile(built, data, evalBatch)), step };
+    this.#evaluations.set(dataset, ready);
+    return ready;
+  }
+
+  /** Forgets what was compiled, for another device. */
+  clear(): void {
+    this.#training.clear();
+    this.#evaluations.clear();
+  }
+
+  async #compile(built: StepGraph, data: ResidentData, batchSize: number): Promise<StepProgram> {
+    const { variants = {}, seed = 0 } = this.options;
+    const { backend } = this.values;
+    const program = await backend.compile(built.spec, { variants, seed });
+    this.values.deliver();
+    data.upload(backend);
+    return { program, ring: built.ring, sums: built.sums, stepsPerEpoch: data.stepsPerEpoch(batchSize) };
+  }
+
+  #residentData(dataset: Dataset): ResidentData {
+    const data = this.#resident.get(dataset) ?? new ResidentData(dataset, this.options.loss.classes);
+    this.#resident.set(dataset, data);
+    return data;
+  }
+}
