@@ -1,8 +1,10 @@
-/** What Weft adds in a page or worker: devices through `navigator.gpu`. */
+/** What Weft adds in a page or worker: devices through `navigator.gpu`, published data sets through `fetch`. */
 import type { Backend } from "../backend.ts";
 import { CpuBackend } from "../cpu/backend.ts";
 import { DeviceError } from "../errors.ts";
 import { GpuBackend } from "../gpu/backend.ts";
+
+export { type DownloadProgress, datasets, type LoadOptions, loadDataset, pageMirrors } from "./datasets.ts";
 
 export interface OpenOptions {
   /** `"webgpu"` and `"cpu"` insist; `"auto"` (default) falls back to the CPU reference when there is no adapter. */

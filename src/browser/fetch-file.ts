@@ -1,0 +1,109 @@
+/**
+ * Fetches one file of known size and hash in a page or worker: from Cache Storage, else from the first address that
+ * delivers it, with progress and abort. Refuses other sizes and hashes, on every road; what is kept is what was checked.
+ */
+import { type SourceFile, verifyFile } from "../data/source.ts";
+import { DataError } from "../errors.ts";
+
+export interface FetchOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called for every piece that arrives; `total` is the published size. */
+  readonly onProgress?: ((received: number, total: number) => void) | undefined;
+  /** Name of the cache in Cache Storage where files are kept; undefined keeps nothing. */
+  readonly cacheName?: string | undefined;
+}
+
+export interface Fetched {
+  readonly bytes: Uint8Array;
+  /** The address it came from, now or when it was put into the cache. */
+  readonly url: string;
+  readonly cached: boolean;
+}
+
+/** Throws DataError with a line per address when none delivers the published bytes. */
+export async function fetchFile(
+  file: SourceFile,
+  addresses: readonly string[],
+  options: FetchOptions = {},
+): Promise<Fetched> {
+  const { signal, onProgress, cacheName } = options;
+  signal?.throwIfAborted();
+  const cache = cacheName === undefined ? undefined : await openCache(cacheName);
+  const key = keyOf(file);
+  const kept = await fromCache(cache, key, file);
+  if (kept !== undefined) {
+    onProgress?.(file.bytes, file.bytes);
+    return kept;
+  }
+  const failures: string[] = [];
+  for (const url of addresses) {
+    try {
+      const bytes = await transfer(file, url, options);
+      await verifyFile(file, bytes, url);
+      await keep(cache, key, bytes, url);
+      return { bytes, url, cached: false };
+    } catch (error) {
+      signal?.throwIfAborted();
+      const reason = error instanceof Error ? error.message : String(error);
+      failures.push(reason.startsWith(url) ? reason : `${url}: ${reason}`);
+    }
+  }
+  throw new DataError(`${file.name}: no address delivered it; ${failures.join("; ") || "none is known"}`);
+}
+
+/** Files are kept by content, so that another mirror or another folder of the page finds them too. */
+const keyOf = (file: SourceFile) => `https://weft.invalid/${file.sha256}`;
+
+/** undefined where there is no Cache Storage: insecure pages, some private windows. */
+async function openCache(name: string): Promise<Cache | undefined> {
+  if (!("caches" in globalThis)) return undefined;
+  return caches.open(name).catch(() => undefined);
+}
+
+async function fromCache(
+  cache: Cache | undefined,
+  key: string,
+  file: SourceFile,
+): Promise<Fetched | undefined> {
+  const response = await cache?.match(key).catch(() => undefined);
+  if (cache === undefined || response === undefined) return undefined;
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  const url = response.headers.get("x-from") ?? "";
+  try {
+    await verifyFile(file, bytes, "Cache Storage");
+    return { bytes, url, cached: true };
+  } catch {
+    await cache.delete(key);
+    return undefined;
+  }
+}
+
+/** Where there is no room, training goes on without: the file is fetched again next time. */
+async function keep(cache: Cache | undefined, key: string, bytes: Uint8Array, url: string): Promise<void> {
+  const response = new Response(bytes as Uint8Array<ArrayBuffer>, { headers: { "x-from": url } });
+  await cache?.put(key, response).catch(() => undefined);
+}
+
+async function transfer(file: SourceFile, url: string, options: FetchOptions): Promise<Uint8Array> {
+  const { signal, onProgress } = options;
+  const response = await fetch(url, { credentials: "omit", ...(signal === undefined ? {} : { signal }) });
+  if (!response.ok) throw new DataError(`the server answered ${response.status}`);
+  if (response.body === null) throw new DataError("the answer is empty");
+  const bytes = new Uint8Array(file.bytes);
+  let received = 0;
+  onProgress?.(0, file.bytes);
+  const reader = response.body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    if (received + value.length > file.bytes) {
+      await reader.cancel().catch(() => undefined);
+      throw new DataError(`expected ${file.bytes} bytes, more came`);
+    }
+    bytes.set(value, received);
+    received += value.length;
+    onProgress?.(received, file.bytes);
+  }
+  if (received !== file.bytes) throw new DataError(`expected ${file.bytes} bytes, got ${received}`);
+  return bytes;
+}
