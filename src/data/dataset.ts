@@ -31,6 +31,8 @@ export interface Dataset {
   readonly classNames?: readonly string[];
   /** Shape of one sample's target values; default [1]. Only with target values. */
   readonly labelShape?: readonly number[];
+  /** Names of the values of one sample, where they are columns of a table. */
+  readonly columns?: readonly string[];
 }
 
 /** Numbers in one sample of this shape. */
@@ -106,32 +108,12 @@ export function take(dataset: Dataset, indices: ArrayLike<number>, split = datas
   return { ...dataset, split, count, inputs: { ...inputs, data }, labels: picked };
 }
 
-/**
- * Divides the samples at random in two, the first part holding `fraction` of them (rounded, at least one in each).
- * The same seed gives the same parts on every host.
- */
-export function split(
-  dataset: Dataset,
-  fraction: number,
-  seed: number,
-  names: readonly [string, string] = ["train", "validation"],
-): [Dataset, Dataset] {
-  if (!(fraction > 0 && fraction < 1)) {
-    throw new ValueError(`split: the fraction must lie between 0 and 1, got ${fraction}`);
-  }
-  if (dataset.count < 2) {
-    throw new ValueError(`split: needs at least 2 samples, ${titleOf(dataset)} has ${dataset.count}`);
-  }
-  const order = new Random(seed).permutation(dataset.count);
-  const first = Math.min(dataset.count - 1, Math.max(1, Math.round(dataset.count * fraction)));
-  return [take(dataset, order.subarray(0, first), names[0]), take(dataset, order.subarray(first), names[1])];
-}
-
-const titleOf = (dataset: Dataset) => `data set ${dataset.name}/${dataset.split}`;
+/** For errors: "data set mnist/train". */
+export const titleOf = (dataset: Dataset) => `data set ${dataset.name}/${dataset.split}`;
 
 /** Throws a DataError that names the first thing that is wrong; returns the data set otherwise. */
 export function validateDataset(dataset: Dataset): Dataset {
-  const { count, inputs, labels, classes, classNames, labelShape } = dataset;
+  const { count, inputs, labels, classes, classNames, labelShape, columns } = dataset;
   const fail = (what: string): never => {
     throw new DataError(`${titleOf(dataset)}: ${what}`);
   };
@@ -155,6 +137,9 @@ export function validateDataset(dataset: Dataset): Dataset {
   checkShape("inputs.shape", inputs.shape);
   checkLength("inputs.data", inputs.data.length, inputs.shape);
   if (inputs.data instanceof Float32Array) checkFinite("input", inputs.data, sampleSize(inputs.shape));
+  if (columns !== undefined && columns.length !== sampleSize(inputs.shape)) {
+    fail(`has ${sampleSize(inputs.shape)} values per sample but ${columns.length} column names`);
+  }
   for (const [key, value] of [
     ["scale", inputs.scale],
     ["offset", inputs.offset],

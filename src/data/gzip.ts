@@ -22,6 +22,15 @@ export function isGzip(bytes: Uint8Array): boolean {
   return bytes[0] === 0x1f && bytes[1] === 0x8b && bytes[2] === 8;
 }
 
+/** What is inside if the bytes are gzip, the bytes themselves if not; both within the limit. */
+export async function gunzipIfPacked(bytes: Uint8Array, options: GunzipOptions = {}): Promise<Uint8Array> {
+  const { name = "data", limit = DEFAULT_LIMIT } = options;
+  if (isGzip(bytes)) return gunzip(bytes, options);
+  if (bytes.length > limit)
+    throw new FormatError(`${name}: ${bytes.length} bytes, the limit is ${limit} bytes`);
+  return bytes;
+}
+
 export async function gunzip(bytes: Uint8Array, options: GunzipOptions = {}): Promise<Uint8Array> {
   const { name = "gzip data", limit = DEFAULT_LIMIT } = options;
   if (!isGzip(bytes)) {

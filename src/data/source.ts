@@ -13,25 +13,49 @@ export interface SourceFile {
   readonly sha256: string;
 }
 
-/** Gives the verified bytes of one of the source's files. */
+/** Gives the verified bytes of one of the source's files, downloading it if it may and can. */
 export type FetchFile = (name: string) => Promise<Uint8Array>;
+
+/**
+ * Gives the bytes of a file that already lies in the data directory, whatever it holds, or undefined. For files that
+ * come in several forms: the reader checks what is in them. Hosts without a data directory leave it out.
+ */
+export type FindFile = (name: string) => Promise<Uint8Array | undefined>;
 
 export interface TrainTest {
   readonly train: Dataset;
   readonly test: Dataset;
+  /** What a user should know about these parts, for example that only some of the files are there. */
+  readonly note?: string;
 }
 
-/** `Splits` is what the set is divided in: most have train and test, some only one part. */
-export interface DatasetSource<Splits = TrainTest> {
+/** `Parts` is what comes out: training and test set, or one data set that nobody has divided. */
+export interface DatasetSource<Parts = TrainTest> {
   /** Also the name of the sub-folder of the data directory. */
   readonly name: string;
   readonly title: string;
+  /** Those that can be fetched. */
   readonly files: readonly SourceFile[];
   /** Addresses that a file's name is appended to, tried in order; none when the set can't be downloaded file by file. */
   readonly mirrors: readonly string[];
   /** Where people find the set and its terms. */
   readonly homepage: string;
-  read(fetchFile: FetchFile): Promise<Splits>;
+  /** What to put into the data directory by hand; default: the names of `files`. */
+  readonly wanted?: string;
+  read(fetchFile: FetchFile, findFile?: FindFile): Promise<Parts>;
+}
+
+/** The first of these files that lies in the data directory, and its name; the first one fetched if there is none. */
+export async function findAnyOf(
+  names: readonly [string, ...string[]],
+  fetchFile: FetchFile,
+  findFile?: FindFile,
+): Promise<[name: string, bytes: Uint8Array]> {
+  for (const name of findFile ? names : []) {
+    const bytes = await findFile?.(name);
+    if (bytes) return [name, bytes];
+  }
+  return [names[0], await fetchFile(names[0])];
 }
 
 export async function sha256Hex(bytes: Uint8Array): Promise<string> {
@@ -41,8 +65,12 @@ export async function sha256Hex(bytes: Uint8Array): Promise<string> {
   return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Throws a DataError unless the bytes are the published file's. `where` says where they came from. */
-export async function verifyFile(file: SourceFile, bytes: Uint8Array, where: string): Promise<void> {
+/** Throws a DataError unless the bytes are the published ones. `where` says where they came from. */
+export async function verifyFile(
+  file: Pick<SourceFile, "bytes" | "sha256">,
+  bytes: Uint8Array,
+  where: string,
+): Promise<void> {
   if (bytes.length !== file.bytes) {
     throw new DataError(`${where}: expected ${file.bytes} bytes, got ${bytes.length}`);
   }

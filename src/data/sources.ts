@@ -1,7 +1,15 @@
 /** The table of published data sets, one line each; hosts build their loaders from it. */
+import { bostonSource } from "./boston.ts";
+import { cifar10Source } from "./cifar10.ts";
+import { digitsSource } from "./digits.ts";
 import { fashionMnistSource, mnistSource } from "./mnist.ts";
+import { uspsSource } from "./usps.ts";
 
 export const datasetSources = {
   mnist: mnistSource,
   fashionMnist: fashionMnistSource,
+  cifar10: cifar10Source,
+  usps: uspsSource,
+  digits: digitsSource,
+  boston: bostonSource,
 } as const;

@@ -41,12 +41,14 @@ export async function loadDataset<Splits>(
   options: LoadOptions = {},
 ): Promise<Splits> {
   const folder = join(dataDirectory(options.dataDir), source.name);
-  return source.read(async (name) => {
+  const findFile = async (name: string) => {
     options.signal?.throwIfAborted();
-    const file = source.files.find((candidate) => candidate.name === name);
-    if (!file) throw new DataError(`${source.name}: the source lists no file ${name}`);
+    return readIfThere(join(folder, name));
+  };
+  const fetchFile = async (name: string) => {
     const path = join(folder, name);
-    const cached = await readIfThere(path);
+    const file = source.files.find((candidate) => candidate.name === name);
+    const cached = file && (await findFile(name));
     if (!cached) return fetchInto(path, file, source, folder, options);
     await verifyFile(file, cached, path).catch((cause: unknown) => {
       const reason = cause instanceof Error ? cause.message : String(cause);
@@ -58,7 +60,8 @@ export async function loadDataset<Splits>(
       );
     });
     return cached;
-  });
+  };
+  return source.read(fetchFile, findFile);
 }
 
 async function readIfThere(path: string): Promise<Uint8Array | undefined> {
@@ -72,16 +75,16 @@ async function readIfThere(path: string): Promise<Uint8Array | undefined> {
 
 async function fetchInto<Splits>(
   path: string,
-  file: SourceFile,
+  file: SourceFile | undefined,
   source: DatasetSource<Splits>,
   folder: string,
   options: LoadOptions,
 ): Promise<Uint8Array> {
   const { download = true, mirrors = source.mirrors, signal, onProgress, connectTimeout } = options;
-  const names = source.files.map(({ name }) => name).join(", ");
-  const advice = `put ${names} (see ${source.homepage}) into ${folder}, or name another folder with \`dataDir\` or WEFT_DATA`;
+  const wanted = source.wanted ?? source.files.map(({ name }) => name).join(", ");
+  const advice = `put ${wanted} (see ${source.homepage}) into ${folder}, or name another folder with \`dataDir\` or WEFT_DATA`;
   if (!download) throw new DataError(`${path} is missing and downloads are switched off: ${advice}`);
-  if (mirrors.length === 0)
+  if (!file || mirrors.length === 0)
     throw new DataError(`${path} is missing and can't be fetched by itself: ${advice}`);
   try {
     const bytes = await downloadFile(file, mirrors, {
@@ -111,4 +114,12 @@ export const datasets = {
   mnist: (options?: LoadOptions) => loadDataset(datasetSources.mnist, options),
   /** Clothing articles, 60,000 + 10,000, 28x28; 31 MB to download. */
   fashionMnist: (options?: LoadOptions) => loadDataset(datasetSources.fashionMnist, options),
+  /** Colour photographs, 50,000 + 10,000, 3x32x32; 170 MB to download. Batches already there are used as they are. */
+  cifar10: (options?: LoadOptions) => loadDataset(datasetSources.cifar10, options),
+  /** Handwritten ZIP-code digits, 7,291 + 2,007, 16x16 in [-1, 1]; to be put into the data directory by hand. */
+  usps: (options?: LoadOptions) => loadDataset(datasetSources.usps, options),
+  /** Handwritten digits, 1,797 (no split), 8x8 in 0 .. 16; 0.3 MB to download. */
+  digits: (options?: LoadOptions) => loadDataset(datasetSources.digits, options),
+  /** House prices, 506 (no split), 13 columns and a target; 0.1 MB to download. */
+  boston: (options?: LoadOptions) => loadDataset(datasetSources.boston, options),
 };

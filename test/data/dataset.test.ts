@@ -5,11 +5,11 @@ import {
   packBytes,
   readSample,
   sampleSize,
-  split,
   subset,
   take,
   validateDataset,
 } from "../../src/data/dataset.ts";
+import { split } from "../../src/data/split.ts";
 import { DataError, ValueError } from "../../src/errors.ts";
 
 const bytes = (count: number): Dataset => ({

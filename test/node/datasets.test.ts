@@ -308,4 +308,94 @@ describe("the published sets", () => {
       expect(train.classNames?.[9]).toBe("Ankle boot");
     });
   });
+
+  withRealData("cifar10", (realTest) => {
+    realTest("CIFAR-10, the batches that are there", async (folder) => {
+      const { train, test: held, note } = await datasets.cifar10({ dataDir: folder, download: false });
+      expect(train.count % 10_000).toBe(0);
+      if (train.count < 50_000) expect(note).toMatch(/of 50,000 training images: batch(es)? [1-5]/);
+      expect(train.inputs.shape).toEqual([3, 32, 32]);
+      expect(countsOf(held.labels)).toEqual(new Array(10).fill(1000));
+      expect([...held.labels.subarray(0, 10)]).toEqual([3, 8, 8, 0, 6, 6, 1, 6, 3, 1]);
+      expect([...train.labels.subarray(0, 10)]).toEqual([6, 9, 9, 4, 1, 1, 2, 7, 8, 3]);
+      expect(countsOf(train.labels.subarray(10_000, 20_000))).toEqual([
+        ...[984, 1007, 1010, 995, 1010, 988, 1008, 1026, 987, 985],
+      ]);
+      // Red, green and blue of batch 1.
+      const means = [0, 0, 0];
+      for (let i = 0; i < 10_000 * 3072; i++) {
+        const channel = Math.floor(i / 1024) % 3;
+        means[channel] = (means[channel] as number) + (train.inputs.data[i] as number);
+      }
+      expect(means.map((sum) => (sum / 1024 / 10_000 / 255).toFixed(4))).toEqual([
+        "0.4935",
+        "0.4834",
+        "0.4472",
+      ]);
+      expect(train.classNames?.[9]).toBe("truck");
+    });
+  });
+
+  withRealData("usps", (realTest) => {
+    realTest("USPS", async (folder) => {
+      const { train, test: held } = await datasets.usps({ dataDir: folder, download: false });
+      expect([train.count, held.count]).toEqual([7291, 2007]);
+      expect(countsOf(train.labels)).toEqual([1194, 1005, 731, 658, 652, 556, 664, 645, 542, 644]);
+      expect(countsOf(held.labels)).toEqual([359, 264, 198, 166, 200, 160, 170, 147, 166, 177]);
+      expect([...train.labels.subarray(0, 10)]).toEqual([6, 5, 4, 7, 3, 6, 3, 1, 0, 1]);
+      expect(train.inputs.shape).toEqual([1, 16, 16]);
+      expect(meanOf(train.inputs.data) * 255).toBeCloseTo(-0.491, 4);
+      expect(meanOf(held.inputs.data) * 255).toBeCloseTo(-0.4648, 4);
+    });
+  });
+
+  withRealData("digits", (realTest) => {
+    realTest("digits", async (folder) => {
+      const all = await datasets.digits({ dataDir: folder, download: false });
+      expect([all.count, all.split, ...all.inputs.shape]).toEqual([1797, "all", 1, 8, 8]);
+      expect(countsOf(all.labels)).toEqual([178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
+      expect([...all.labels.subarray(0, 10)]).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+      // The first row of the first image; the network sees 0 .. 1.
+      expect([...all.inputs.data.subarray(0, 8)]).toEqual([0, 0, 5, 13, 9, 1, 0, 0]);
+      expect(all.inputs.scale).toBe(1 / 16);
+    });
+  });
+
+  withRealData("boston", (realTest) => {
+    realTest("Boston housing, StatLib's text and UCI's", async (folder) => {
+      const all = await datasets.boston({ dataDir: folder, download: false });
+      expect([all.count, ...all.inputs.shape]).toEqual([506, 13]);
+      const column = (j: number) => Array.from({ length: 506 }, (_, i) => all.inputs.data[i * 13 + j] ?? 0);
+      const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+      expect(mean(column(0))).toBeCloseTo(3.6135, 4);
+      expect(mean(column(11))).toBeCloseTo(356.674, 3);
+      expect(mean(column(12))).toBeCloseTo(12.6531, 4);
+      expect(mean([...all.labels])).toBeCloseTo(22.5328, 4);
+      expect(column(3).filter((tract) => tract === 1)).toHaveLength(35);
+      expect(all.columns?.[12]).toBe("LSTAT");
+      await mkdir(join(dataDir, "boston"));
+      const uci = await readFile(join(folder, "boston", "housing.data"));
+      await writeFile(join(dataDir, "boston", "housing.data"), uci);
+      expect(await datasets.boston({ dataDir, download: false })).toEqual(all);
+      // A number changed: still a table, but not the published one.
+      await writeFile(join(dataDir, "boston", "housing.data"), uci.toString().replace("24.00", "24.10"));
+      await expect(datasets.boston({ dataDir, download: false })).rejects.toThrow(
+        "boston/housing.data: numbers: expected sha256",
+      );
+    });
+  });
+
+  test("sets that are not there say which files to put where", async () => {
+    const attempt = datasets.usps({ dataDir });
+    await expect(attempt).rejects.toThrow(DataError);
+    await expect(attempt).rejects.toThrow(
+      `zip.train.gz is missing and can't be fetched by itself: put zip.train.gz and zip.test.gz`,
+    );
+    await expect(datasets.cifar10({ dataDir, download: false })).rejects.toThrow(
+      "put cifar-10-binary.tar.gz, or test_batch.bin and some of data_batch_1.bin .. data_batch_5.bin",
+    );
+    await expect(datasets.digits({ dataDir, download: false })).rejects.toThrow(
+      "put optdigits.tes or digits.csv.gz (see https://archive.ics.uci.edu/",
+    );
+  });
 });

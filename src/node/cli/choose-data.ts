@@ -5,12 +5,13 @@
 import { join } from "node:path";
 import type { Dataset } from "../../data/dataset.ts";
 import { subset } from "../../data/dataset.ts";
-import type { DatasetSource, TrainTest } from "../../data/source.ts";
+import type { TrainTest } from "../../data/source.ts";
 import { datasetSources } from "../../data/sources.ts";
+import { split } from "../../data/split.ts";
 import { syntheticDigits } from "../../data/synthetic.ts";
 import { DataError, ValueError } from "../../errors.ts";
 import { dataDirectory } from "../data-dir.ts";
-import { type DownloadProgress, loadDataset } from "../datasets.ts";
+import { type DownloadProgress, type LoadOptions, loadDataset } from "../datasets.ts";
 
 export const SYNTHETIC = "synthetic";
 const SYNTHETIC_TRAIN = 20_000;
@@ -31,7 +32,27 @@ export interface ChooseOptions {
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
 }
 
-const sources = new Map<string, DatasetSource>(Object.values(datasetSources).map((s) => [s.name, s]));
+type AnySource = (typeof datasetSources)[keyof typeof datasetSources];
+const sources = new Map<string, AnySource>(Object.values(datasetSources).map((s) => [s.name, s]));
+
+/** How a set that nobody has divided is divided here, the same way each time. */
+const TRAIN_SHARE = 0.8;
+const SPLIT_SEED = 0;
+
+/** A published set as training and test set, divided 80 to 20 (classes in proportion) where it comes in one piece. */
+export async function loadDivided(source: AnySource, options: LoadOptions): Promise<TrainTest> {
+  const parts = await loadDataset<TrainTest | Dataset>(source, options);
+  return "train" in parts ? parts : divide(parts);
+}
+
+function divide(dataset: Dataset): TrainTest {
+  const stratify = dataset.classes !== undefined;
+  const [train, test] = split(dataset, TRAIN_SHARE, SPLIT_SEED, { stratify, names: ["train", "test"] });
+  return { train, test };
+}
+
+const titled = (source: AnySource, { note }: TrainTest) =>
+  note === undefined ? source.title : `${source.title} (${note})`;
 
 /** Throws ValueError unless there is a data set called `name`. */
 export function expectDataset(name: string): void {
@@ -39,7 +60,7 @@ export function expectDataset(name: string): void {
 }
 
 /** The published data set called `name`; throws ValueError listing those there are. */
-export function sourceOf(name: string): DatasetSource {
+export function sourceOf(name: string): AnySource {
   const source = sources.get(name);
   if (source === undefined) {
     throw new ValueError(
@@ -61,8 +82,8 @@ export async function chooseData(
   const source = sourceOf(name);
   try {
     const quick = asked === undefined ? { connectTimeout: STAND_IN_AFTER_MS } : {};
-    const { train, test } = await loadDataset(source, { ...options, ...quick });
-    return { name, title: source.title, ...limited(train, test, limit) };
+    const parts = await loadDivided(source, { ...options, ...quick });
+    return { name, title: titled(source, parts), ...limited(parts.train, parts.test, limit) };
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
     if (asked !== undefined) {
@@ -93,10 +114,11 @@ export async function chooseTest(
     return { test, title: "synthetic digits" };
   }
   const source = sourceOf(name);
-  const { test } = await loadDataset(source, options).catch((error: unknown) => {
+  const parts = await loadDivided(source, options).catch((error: unknown) => {
     throw error instanceof DataError ? new DataError(forCommandLine(error.message), { cause: error }) : error;
   });
-  return { test: samples === undefined ? test : subset(test, samples), title: source.title };
+  const test = samples === undefined ? parts.test : subset(parts.test, samples);
+  return { test, title: titled(source, parts) };
 }
 
 /** Advice that names an option of the library, in the words of the command line. */

@@ -1,5 +1,7 @@
 /** `weft data get NAME`: downloads what is missing of a data set, checks all of it, says where it lies. */
 import { join } from "node:path";
+import type { Dataset } from "../../data/dataset.ts";
+import type { TrainTest } from "../../data/source.ts";
 import { DataError } from "../../errors.ts";
 import { dataDirectory } from "../data-dir.ts";
 import { loadDataset } from "../datasets.ts";
@@ -17,12 +19,16 @@ export async function dataGet(name: string, { dataDir }: { readonly dataDir?: st
   const signal = interruptSignal();
   const progress = downloadProgress();
   try {
-    const { train, test } = await loadDataset(source, { dataDir, signal, onProgress: progress.update });
+    const options = { dataDir, signal, onProgress: progress.update };
+    const parts = await loadDataset<TrainTest | Dataset>(source, options);
     progress.stop();
-    process.stdout.write(
-      `${source.title}: ${count(train.count)} training and ${count(test.count)} test samples, ` +
-        `checked, in ${join(dataDirectory(dataDir), name)}\n`,
-    );
+    const samples =
+      "train" in parts
+        ? `${count(parts.train.count)} training and ${count(parts.test.count)} test samples`
+        : `${count(parts.count)} samples`;
+    const folder = join(dataDirectory(dataDir), name);
+    process.stdout.write(`${source.title}: ${samples}, checked, in ${folder}\n`);
+    if ("train" in parts && parts.note) process.stdout.write(`${parts.note}\n`);
     return 0;
   } catch (error) {
     progress.stop();

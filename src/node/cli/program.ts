@@ -56,7 +56,10 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     .command("train")
     .description("train a model and save it")
     .argument("[recipe]", "what to train", "lenet5")
-    .option("--dataset <name>", "mnist, fashion-mnist or synthetic (default: the recipe's)")
+    .option(
+      "--dataset <name>",
+      "mnist, fashion-mnist, cifar10, usps, digits, boston or synthetic (default: the recipe's)",
+    )
     .addOption(dataDir())
     .option("--epochs <n>", "passes over the training data", whole(1))
     .option("--batch-size <n>", "samples per step", whole(1))
@@ -88,7 +91,7 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     .description("load a saved model and measure it on the test set")
     .argument("<file>", "a .safetensors file that weft train saved, or one with PyTorch's names")
     .option("--recipe <name>", "the file's model (default: as the file says)")
-    .option("--dataset <name>", "mnist, fashion-mnist or synthetic (default: as the file says)")
+    .option("--dataset <name>", "its data set, as for weft train (default: as the file says)")
     .addOption(dataDir())
     .option("--limit <n>", "use the first n test samples (default: as many as in training)", whole(1))
     .addOption(backend())
@@ -119,7 +122,7 @@ export async function runCommand(words: readonly string[]): Promise<number> {
   data
     .command("get")
     .description("download a data set into the data directory and check it")
-    .argument("<name>", "mnist or fashion-mnist")
+    .argument("<name>", "mnist, fashion-mnist, cifar10, usps, digits or boston")
     .addOption(dataDir())
     .action(async (name: string, flags: { dataDir?: string }) => {
       code = await (await import("./data-get.ts")).dataGet(name, flags);
