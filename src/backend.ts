@@ -22,6 +22,14 @@ export interface Program {
   /** The value of one of the graph's outputs after the latest run. Float data comes as Float32Array (or 64-bit). */
   read(tensor: Tensor): Promise<Data>;
   describe(): ProgramDescription;
+  /** Runs once with the adapter's clock around every dispatch. Only where the backend says `timestamps`. */
+  profile?(): Promise<readonly KernelTime[]>;
+}
+
+/** Time of one dispatch. */
+export interface KernelTime {
+  readonly label: string;
+  readonly milliseconds: number;
 }
 
 export interface ProgramDescription {
@@ -47,6 +55,8 @@ export interface Backend {
   readonly adapter: string;
   /** True for adapters that run on the CPU. */
   readonly software: boolean;
+  /** Whether programs can be profiled. */
+  readonly timestamps: boolean;
   compile(spec: GraphSpec, options?: CompileOptions): Promise<Program>;
   /** How long one submit may keep the device busy: about a frame in a page, longer headless. */
   readonly submitMilliseconds: number;

@@ -1,6 +1,13 @@
 /** The public names, nothing else. Hosts add `weft/node` and `weft/browser`. */
 export { gradients } from "./autograd.ts";
-export type { Backend, CompileOptions, FileStore, Program, ProgramDescription } from "./backend.ts";
+export type {
+  Backend,
+  CompileOptions,
+  FileStore,
+  KernelTime,
+  Program,
+  ProgramDescription,
+} from "./backend.ts";
 export {
   type CheckGradientsOptions,
   checkGradients,
@@ -37,7 +44,8 @@ export {
 } from "./tensor.ts";
 export { AnomalyError } from "./train/anomaly.ts";
 export { type BestCheckpointOptions, bestCheckpoint, type Monitor } from "./train/callbacks.ts";
-export type { Callback, EpochRecord, History, Metrics, TrainEvent } from "./train/events.ts";
+export { RunControl } from "./train/control.ts";
+export type { Callback, EpochRecord, History, Metrics, StepListener, TrainEvent } from "./train/events.ts";
 export type { FitOptions, TrainerOptions } from "./train/options.ts";
 export { loadStateDict, type StateDict, stateDict } from "./train/state-dict.ts";
 export { Trainer } from "./train/trainer.ts";

@@ -21,6 +21,7 @@ export interface CpuOptions {
 export class CpuBackend implements Backend {
   readonly kind = "cpu";
   readonly software = true;
+  readonly timestamps = false;
   readonly submitMilliseconds = 0;
   readonly files: FileStore | undefined;
   readonly adapter: string;

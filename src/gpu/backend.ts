@@ -54,6 +54,10 @@ export class GpuBackend implements Backend {
     return this.device.software;
   }
 
+  get timestamps(): boolean {
+    return this.device.timestamps;
+  }
+
   async compile(spec: GraphSpec, options: CompileOptions = {}): Promise<GpuProgram> {
     const { limits } = this.device;
     const plan = makePlan(spec, {

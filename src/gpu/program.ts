@@ -2,7 +2,7 @@
  * A plan made ready: buffers, pipelines, bind groups, a flat list of dispatches. `run` only replays it: one compute
  * pass, one submit, nothing created but the command buffer.
  */
-import type { Program, ProgramDescription } from "../backend.ts";
+import type { KernelTime, Program, ProgramDescription } from "../backend.ts";
 import { DeviceError, GraphError } from "../errors.ts";
 import { argName, type Kernel } from "../op.ts";
 import { firstValues } from "../plan/initial.ts";
@@ -19,12 +19,6 @@ interface Dispatch {
   readonly compiled: CompiledKernel;
   readonly label: string;
   group: GPUBindGroup;
-}
-
-/** Time of one dispatch as the adapter's own clock has it. */
-export interface KernelTime {
-  readonly label: string;
-  readonly milliseconds: number;
 }
 
 export class GpuProgram implements Program {

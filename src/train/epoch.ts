@@ -4,7 +4,8 @@
  */
 import type { Dataset } from "../data/dataset.ts";
 import { RunControl } from "./control.ts";
-import type { EpochRecord, Metrics, StepListener, TrainEvent } from "./events.ts";
+import type { EpochRecord, Metrics, TrainEvent } from "./events.ts";
+import type { FitOptions } from "./options.ts";
 import type { Totals } from "./totals.ts";
 import type { Snapshot, Trainer } from "./trainer.ts";
 
@@ -18,13 +19,6 @@ export interface SavePoint {
   readonly totals: Totals;
 }
 
-/** Who has a say in the run, and who listens to every step. */
-export interface Followers {
-  readonly control?: RunControl;
-  readonly onSteps?: StepListener;
-  readonly signal?: AbortSignal;
-}
-
 export class EpochRun {
   #totals: Totals;
   #seconds = 0;
@@ -36,7 +30,7 @@ export class EpochRun {
     public saved: SavePoint,
     readonly stepsPerEpoch: number,
     readonly epochsLeft: number,
-    readonly followers: Followers = {},
+    readonly options: FitOptions,
   ) {
     this.#totals = saved.totals;
     // A run that was stopped in the middle of an epoch first finishes that epoch.
@@ -49,7 +43,7 @@ export class EpochRun {
 
   /** Trains from the save point to the end of the epoch, which becomes the next save point. */
   async *events(epoch: number, aborted: () => boolean): AsyncGenerator<TrainEvent> {
-    const { control = new RunControl(), onSteps, signal } = this.followers;
+    const { control = new RunControl(), onSteps, signal } = this.options;
     const runner = this.trainer.runner(await this.trainer.trainProgram(this.train));
     const totals = this.saved.totals.copy();
     this.#totals = totals;
@@ -65,9 +59,10 @@ export class EpochRun {
     let fresh = false;
     const read = async (): Promise<void> => {
       const from = first + totals.steps;
+      if (from === runner.position) return;
       const rows = await runner.collect();
       totals.add(rows, from);
-      fresh = totals.steps > 0;
+      fresh ||= rows.length > 0;
       if (rows.length > 0) onSteps?.(from, totals.metricsOf(rows));
     };
     const readBehind = async (): Promise<void> => {
@@ -92,6 +87,8 @@ export class EpochRun {
       while (runner.position < end && !aborted()) {
         if (control.paused) {
           await settled();
+          // Throws when the device was lost meanwhile.
+          await runner.program.finished();
           const held = performance.now();
           if (fresh) yield this.#progress(epoch, totals, (held - begun) / 1000 / (totals.steps - before));
           fresh = false;
@@ -111,7 +108,7 @@ export class EpochRun {
           await save();
           savedAt = performance.now();
         }
-        if (due && fresh) {
+        if (due && fresh && !control.paused) {
           fresh = false;
           told = now;
           yield this.#progress(epoch, totals, (now - begun) / 1000 / (totals.steps - before));

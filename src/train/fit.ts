@@ -65,7 +65,7 @@ export async function* fit(
   let snapshot = await trainer.snapshot(trainer.steps);
   for (let epoch = 1; epoch <= epochs && !aborted(); epoch++) {
     const start = { snapshot, totals: new Totals(sums) };
-    const run = new EpochRun(trainer, train, start, stepsPerEpoch, epochs - epoch);
+    const run = new EpochRun(trainer, train, start, stepsPerEpoch, epochs - epoch, options);
     for (let losses = 0; ; ) {
       const { position } = run.saved.snapshot;
       try {

@@ -4,7 +4,8 @@ import { ValueError } from "../errors.ts";
 import type { Loss } from "../nn/loss.ts";
 import type { Layer } from "../nn/module.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
-import type { Callback } from "./events.ts";
+import type { RunControl } from "./control.ts";
+import type { Callback, StepListener } from "./events.ts";
 import { RING_STEPS } from "./runner.ts";
 
 export interface TrainerOptions {
@@ -38,6 +39,10 @@ export interface FitOptions {
   /** Ends the run cleanly after the steps in flight. */
   readonly signal?: AbortSignal;
   readonly callbacks?: readonly Callback[];
+  /** To pause, resume and step the run while it goes on. */
+  readonly control?: RunControl;
+  /** Hears every step's own metrics; steps that are repeated after a lost device again. */
+  readonly onSteps?: StepListener;
 }
 
 /** Throws ValueError on a batch size, seed or number of steps that is no whole number. */

@@ -2,6 +2,7 @@
 import type { Program } from "../backend.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { OptimizerStates } from "../optim/optimizer.ts";
+import type { GraphSpec } from "../plan/graph.ts";
 import { state, type Tensor } from "../tensor.ts";
 import { anomalyWatch } from "./anomaly.ts";
 import { evaluationStep, type StepGraph, trainingStep } from "./graph.ts";
@@ -77,6 +78,14 @@ export class Programs {
     return ready;
   }
 
+  /** Compiles a graph over the run's states, which have their present values there. */
+  async compile(spec: GraphSpec): Promise<Program> {
+    const { variants = {}, seed = 0 } = this.options;
+    const program = await this.values.backend.compile(spec, { variants, seed });
+    this.values.deliver();
+    return program;
+  }
+
   /** Forgets what was compiled, for another device. */
   clear(): void {
     this.#training.clear();
@@ -84,11 +93,8 @@ export class Programs {
   }
 
   async #compile(built: StepGraph, data: ResidentData, batchSize: number): Promise<StepProgram> {
-    const { variants = {}, seed = 0 } = this.options;
-    const { backend } = this.values;
-    const program = await backend.compile(built.spec, { variants, seed });
-    this.values.deliver();
-    data.upload(backend);
+    const program = await this.compile(built.spec);
+    data.upload(this.values.backend);
     return { program, ring: built.ring, sums: built.sums, stepsPerEpoch: data.stepsPerEpoch(batchSize) };
   }
 

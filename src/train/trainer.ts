@@ -2,11 +2,12 @@
  * Trains a model on any backend. The graph of a step is compiled once and replayed; data, step counter, shuffling and
  * metrics live on the device. What the host does is submit, and now and then look at the ring of metrics.
  */
-import type { Backend, FileStore } from "../backend.ts";
+import type { Backend, FileStore, KernelTime, Program } from "../backend.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { DeviceError, type DeviceLostError, GraphError, ValueError } from "../errors.ts";
 import { namedBuffers, namedParameters } from "../nn/module.ts";
 import { AVERAGE, type OptimizerStates } from "../optim/optimizer.ts";
+import type { GraphSpec } from "../plan/graph.ts";
 import { initialData } from "../plan/initial.ts";
 import { packLayout } from "../plan/storage.ts";
 import { type Data, state, type Tensor } from "../tensor.ts";
@@ -137,6 +138,30 @@ export class Trainer {
   /** The program that trains on `dataset`, compiled at the first call. */
   trainProgram(dataset: Dataset): Promise<TrainProgram> {
     return this.#programs.training(dataset);
+  }
+
+  /**
+   * Any graph over this run's parameters and states, compiled for the device in use (`backend`, which changes after a
+   * loss). It may run at any time, also between the steps of `fit`, and sees the weights as they are then.
+   */
+  compile(spec: GraphSpec): Promise<Program> {
+    return this.#programs.compile(spec);
+  }
+
+  /**
+   * Milliseconds of each dispatch of a training step by the adapter's own clock, after one step to warm up; undefined
+   * where the adapter has no timestamps. The run stays as it was. Must not overlap with `fit`.
+   */
+  async profile(dataset: Dataset): Promise<readonly KernelTime[] | undefined> {
+    if (!this.backend.timestamps) return undefined;
+    const { program } = await this.trainProgram(dataset);
+    const { values } = await this.snapshot(this.#position);
+    try {
+      await program.profile?.();
+      return await program.profile?.();
+    } finally {
+      for (const [tensor, data] of values) this.#values.write(tensor, data);
+    }
   }
 
   /** A runner that goes on where training stands. */
