@@ -1,0 +1,22 @@
+/** A plain network without convolutions on 28x28 grey images: what LeNet-5 is to be compared with. */
+
+import * as nn from "../nn/index.ts";
+import { crossEntropy } from "../nn/loss.ts";
+import type { Recipe } from "./recipe.ts";
+
+/** 784-128-classes with ReLU. 101,770 parameters for 10 classes. */
+export function mlp(features = 784, classes = 10): nn.Sequential {
+  return nn.sequential(nn.flatten(), nn.linear(features, 128), nn.relu(), nn.linear(128, classes));
+}
+
+export const mlpRecipe: Recipe = {
+  name: "mlp",
+  title: "One hidden layer on MNIST",
+  dataset: "mnist",
+  epochs: 3,
+  batchSize: 64,
+  optimizer: "adam",
+  learningRate: 1e-3,
+  model: () => mlp(),
+  loss: crossEntropy,
+};
