@@ -1,7 +1,10 @@
-// Library build: three entries and the command line; WGSL is inlined, packages and Node modules stay imports.
+// Library build: three entries and the command line; each WGSL file becomes a chunk of its own, packages and Node modules stay imports.
+import { resolve } from "node:path";
 import { defineConfig } from "vite";
+import { minifyWgsl } from "./build/minify-wgsl.ts";
 
 export default defineConfig({
+  plugins: [minifyWgsl(resolve(import.meta.dirname, "shaders"))],
   build: {
     target: "es2023",
     minify: false,
@@ -15,6 +18,12 @@ export default defineConfig({
       },
       formats: ["es"],
     },
-    rollupOptions: { external: [/^node:/, "webgpu", "commander", "cli-progress", /^@sparticuz\//] },
+    rollupOptions: {
+      output: {
+        chunkFileNames: ({ name, moduleIds }) =>
+          moduleIds.every((id) => id.includes(".wgsl")) ? `shaders/${name}-[hash].js` : `${name}-[hash].js`,
+      },
+      external: [/^node:/, "webgpu", "commander", "cli-progress", /^@sparticuz\//],
+    },
   },
 });

@@ -113,6 +113,7 @@ export interface DefinedOp<A> extends Op {
 }
 
 /** Makes an op out of its definition. */
+// @__NO_SIDE_EFFECTS__
 export function defineOp<const Args extends string, const Results extends string, A, C extends Constants>(
   definition: OpDefinition<Args, Results, A, C>,
 ): DefinedOp<A> {

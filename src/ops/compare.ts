@@ -11,6 +11,7 @@ import { sumTo } from "./sum.ts";
 type None = Record<string, never>;
 type Operand = Tensor | number;
 
+// @__NO_SIDE_EFFECTS__
 function comparison(name: string, symbol: string, holds: (a: number, b: number) => boolean) {
   return definePointwise<None>({
     name,
@@ -41,6 +42,7 @@ export const whereOp = definePointwise<None>({
 });
 
 /** Of two equal values each gets half the slope, as in PyTorch. */
+// @__NO_SIDE_EFFECTS__
 function extremum(
   name: string,
   wgsl: (a: string, b: string) => string,

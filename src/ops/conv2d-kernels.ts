@@ -25,6 +25,7 @@ const conv2d = new Shader("conv2d.wgsl", direct);
 const im2col = new Shader("im2col.wgsl", columns);
 
 /** The tiles of matmul with these operands. */
+// @__NO_SIDE_EFFECTS__
 export function tiled(name: string, ...operands: readonly ShaderSource[]) {
   const of = (file: string, tiles: ShaderSource) => new Shader(file, tiles, part, ...operands);
   return { quad: of(`${name}-quad`, quad), plain: of(name, plain) };

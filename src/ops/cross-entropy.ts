@@ -32,6 +32,7 @@ export const crossEntropyOp = define("crossEntropy", "logits", false);
 /** The same of log-probabilities: l = -logProbs[label]. */
 export const nllOp = define("nll", "logProbs", true);
 
+// @__NO_SIDE_EFFECTS__
 function define(name: string, rowsName: string, logProbs: boolean): DefinedOp<None> {
   return defineOp({
     name,

@@ -59,6 +59,7 @@ export const bceWithLogitsOp = define({
   odd: false,
 });
 
+// @__NO_SIDE_EFFECTS__
 function define({ name, kind, item, curvature, odd }: ElementLoss): DefinedOp<None> {
   return defineOp({
     name,

@@ -17,6 +17,7 @@ type None = Record<string, never>;
 type Slope = (context: { x: Tensor; y: Tensor; dy: Tensor }) => Tensor | undefined;
 
 /** A function of one variable: WGSL expression, function on numbers, and dx from x, y and dy. */
+// @__NO_SIDE_EFFECTS__
 function unary(name: string, wgsl: (x: string) => string, scalar: (x: number) => number, slope: Slope) {
   return definePointwise<None>({
     name,

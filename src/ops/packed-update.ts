@@ -9,6 +9,7 @@ import { type Data, type Spec, sizeOf } from "../tensor.ts";
 const functions = () => import("../../shaders/packed-functions.wgsl?raw");
 
 /** The shader of an update: its own code and what updates share. */
+// @__NO_SIDE_EFFECTS__
 export function updateShader(file: string, code: ShaderSource): Shader {
   return new Shader(file, code, functions);
 }

@@ -38,6 +38,7 @@ export interface Step {
 }
 
 /** Makes an op out of a scalar function. */
+// @__NO_SIDE_EFFECTS__
 export function definePointwise<A extends Constants>(definition: PointwiseDefinition<A>): DefinedOp<A> {
   const { name, args } = definition;
   return defineOp({
