@@ -1,10 +1,16 @@
-// ring[step % R, :] = (v0, v1, …, mark), then step += 1. One invocation.
-// ring: R x W words. The mark, there where W > VALUES, is 1 + step % 2^24 as a float: exact, and 0 in rows never
+// ring[step % R, :] = (v0…, v1…, …, mark), then step += 1. One invocation, or one workgroup where values are many.
+// v0 … v5: S0 … S5 words, TOTAL together. ring: R x W words. The mark, there where W > TOTAL, is 1 + step % 2^24 as a float: exact, and 0 in rows never
 // written. Values are copied as words, so that NaN and infinities arrive as they are.
 
 override R: u32;
 override W: u32;
-override VALUES: u32;
+override TOTAL: u32;
+override S0: u32;
+override S1: u32;
+override S2: u32;
+override S3: u32;
+override S4: u32;
+override S5: u32;
 
 @group(0) @binding(0) var<storage, read_write> ring: array<u32>;
 @group(0) @binding(1) var<storage, read_write> step: array<u32>;
@@ -15,15 +21,48 @@ override VALUES: u32;
 @group(0) @binding(6) var<storage, read> v4: array<u32>;
 @group(0) @binding(7) var<storage, read> v5: array<u32>;
 
+fn mark(now: u32) -> u32 {
+  return bitcast<u32>(f32(1u + (now & 0xffffffu)));
+}
+
 @compute @workgroup_size(1)
 fn record() {
-  let at = (step[0] % R) * W;
-  ring[at] = v0[0];
-  if (VALUES > 1u) { ring[at + 1u] = v1[0]; }
-  if (VALUES > 2u) { ring[at + 2u] = v2[0]; }
-  if (VALUES > 3u) { ring[at + 3u] = v3[0]; }
-  if (VALUES > 4u) { ring[at + 4u] = v4[0]; }
-  if (VALUES > 5u) { ring[at + 5u] = v5[0]; }
-  if (W > VALUES) { ring[at + VALUES] = bitcast<u32>(f32(1u + (step[0] & 0xffffffu))); }
-  step[0] += 1u;
+  let now = step[0];
+  var at = (now % R) * W;
+  for (var i = 0u; i < S0; i++) { ring[at + i] = v0[i]; }
+  at += S0;
+  for (var i = 0u; i < S1; i++) { ring[at + i] = v1[i]; }
+  at += S1;
+  for (var i = 0u; i < S2; i++) { ring[at + i] = v2[i]; }
+  at += S2;
+  for (var i = 0u; i < S3; i++) { ring[at + i] = v3[i]; }
+  at += S3;
+  for (var i = 0u; i < S4; i++) { ring[at + i] = v4[i]; }
+  at += S4;
+  for (var i = 0u; i < S5; i++) { ring[at + i] = v5[i]; }
+  if (W > TOTAL) { ring[at + S5] = mark(now); }
+  step[0] = now + 1u;
+}
+
+@compute @workgroup_size(64)
+fn recordMany(@builtin(local_invocation_index) lane: u32) {
+  let now = step[0];
+  var at = (now % R) * W;
+  for (var i = lane; i < S0; i += 64u) { ring[at + i] = v0[i]; }
+  at += S0;
+  for (var i = lane; i < S1; i += 64u) { ring[at + i] = v1[i]; }
+  at += S1;
+  for (var i = lane; i < S2; i += 64u) { ring[at + i] = v2[i]; }
+  at += S2;
+  for (var i = lane; i < S3; i += 64u) { ring[at + i] = v3[i]; }
+  at += S3;
+  for (var i = lane; i < S4; i += 64u) { ring[at + i] = v4[i]; }
+  at += S4;
+  for (var i = lane; i < S5; i += 64u) { ring[at + i] = v5[i]; }
+  // Everybody has read the counter before it moves on.
+  storageBarrier();
+  if (lane == 0u) {
+    if (W > TOTAL) { ring[at + S5] = mark(now); }
+    step[0] = now + 1u;
+  }
 }

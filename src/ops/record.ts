@@ -1,5 +1,5 @@
 /**
- * The end of a step: writes its few numbers (loss, counts) into a ring on the device and moves the step counter on.
+ * The end of a step: writes its numbers (loss, counts, metrics) into a ring on the device and moves the step counter on.
  * The host reads the ring when it likes; nothing waits. Values are stored as they are, so that a loss that is NaN
  * or infinite shows in the row of its step.
  */
@@ -11,7 +11,7 @@ const code = () => import("../../shaders/record.wgsl?raw");
 
 const shader = new Shader("record.wgsl", code);
 
-/** Values that one record holds at most: with ring and step, as many bindings as every WebGPU device has. */
+/** Tensors that one record takes at most: with ring and step, as many bindings as every WebGPU device has. */
 export const MAX_RECORDED = 6;
 /** Marks count steps modulo this, the largest range of whole numbers that float32 holds exactly. */
 const MARKS = 2 ** 24;
@@ -26,36 +26,40 @@ export const recordOp: DefinedOp<Record<string, never>> = defineOp({
     if (expectSpec("record", "step", step, 1, "u32").shape[0] !== 1) {
       throw shapeError("record", "step must be u32[1]", step ? [step] : []);
     }
+    const sizes = values.map((v) => sizeOf(v.shape));
     const VALUES = values.length;
-    if (VALUES < 1 || (W !== VALUES && W !== VALUES + 1)) {
+    const TOTAL = sizes.reduce((a, b) => a + b, 0);
+    if (VALUES < 1 || (W !== TOTAL && W !== TOTAL + 1)) {
       throw shapeError("record", `ring must have a column per value, and one more for marks if wanted`, [
         ...(ring ? [ring] : []),
         ...values,
       ]);
     }
-    if (values.some((v) => v.dtype !== "f32" || sizeOf(v.shape) !== 1)) {
-      throw shapeError("record", "values must be f32 and hold one number each", values);
-    }
-    return { outputs: [], constants: { R, W, VALUES } };
+    if (values.some((v) => v.dtype !== "f32")) throw shapeError("record", "values must be f32", values);
+    const [S0 = 0, S1 = 0, S2 = 0, S3 = 0, S4 = 0, S5 = 0] = sizes;
+    return { outputs: [], constants: { R, W, TOTAL, S0, S1, S2, S3, S4, S5 } };
   },
-  cpu({ ring, step, v0, v1, v2, v3, v4, v5 }, { R, W, VALUES }) {
-    const values = [v0, v1, v2, v3, v4, v5];
-    const at = (step[0]! % R) * W;
-    for (let i = 0; i < VALUES; i++) ring[at + i] = values[i]![0]!;
-    if (W > VALUES) ring[at + VALUES] = 1 + (step[0]! % MARKS);
+  cpu({ ring, step, v0, v1, v2, v3, v4, v5 }, { R, W, TOTAL, S0, S1, S2, S3, S4, S5 }) {
+    const sizes = [S0, S1, S2, S3, S4, S5];
+    let at = (step[0]! % R) * W;
+    [v0, v1, v2, v3, v4, v5].forEach((v, i) => {
+      for (let j = 0; j < sizes[i]!; j++) ring[at++] = v![j]!;
+    });
+    if (W > TOTAL) ring[at] = 1 + (step[0]! % MARKS);
     step[0]!++;
   },
-  kernels() {
+  kernels({ TOTAL }) {
     const bind = ["ring", "step", "v0", "v1", "v2", "v3", "v4", "v5"];
-    return { kernels: [{ shader, entry: "record", bind, groups: [1] }] };
+    const entry = TOTAL > MAX_RECORDED ? "recordMany" : "record";
+    return { kernels: [{ shader, entry, bind, groups: [1] }] };
   },
 });
 
 /**
  * An update: row `step % R` of `ring` becomes `values`, then `step` grows by 1, after everything that reads it.
  *
- * `ring`: state f32 `[R, W]`, W the number of values, or one more: then the last column marks the step that a row
- * belongs to (see `recordedSteps`). `step`: state u32 `[1]`. `values`: 1 to 6 f32 tensors of one number each.
+ * `ring`: state f32 `[R, W]`, W the number of elements of all values, or one more: then the last column marks the step that a row
+ * belongs to (see `recordedSteps`). `step`: state u32 `[1]`. `values`: 1 to 6 f32 tensors, whose elements follow one another.
  * Throws ShapeError.
  */
 export function record(ring: Tensor, step: Tensor, values: readonly Tensor[]): Node {

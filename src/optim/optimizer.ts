@@ -63,6 +63,22 @@ export interface Optimizer {
     states: OptimizerStates,
     step: Tensor,
   ): Node[];
+  /** As `updates`, with what there is to watch of the step. */
+  step(
+    parameters: readonly Tensor[],
+    grads: readonly Tensor[],
+    states: OptimizerStates,
+    step: Tensor,
+  ): OptimizerStep;
+}
+
+/** One step of an optimizer as graph nodes. */
+export interface OptimizerStep {
+  readonly updates: Node[];
+  /** The gradients of this step as one pack, before clipping and accumulation. */
+  readonly gradient: Tensor;
+  /** f32 [1]: the rate of this step. */
+  readonly learningRate: Tensor;
 }
 
 /** What an update of packed parameters is built from. */
@@ -123,6 +139,9 @@ export function defineOptimizer(parts: OptimizerParts): Optimizer {
       };
     },
     updates(parameters, grads, states, step) {
+      return this.step(parameters, grads, states, step).updates;
+    },
+    step(parameters, grads, states, step) {
       if (parameters.length !== grads.length) {
         throw new ValueError(
           `${name}: needs one gradient per parameter, got ${grads.length} for ${parameters.length}`,
@@ -141,7 +160,7 @@ export function defineOptimizer(parts: OptimizerParts): Optimizer {
       if (average !== undefined && averageDecay !== undefined) {
         updates.push(averageUpdate({ average, p, step }, { decay: averageDecay, every }));
       }
-      return updates;
+      return { updates, gradient: fresh, learningRate: rate };
     },
   };
 }

@@ -69,6 +69,27 @@ for (const [name, open] of backends) {
       }
     });
 
+    it("writes values of many elements one after another", async () => {
+      const backend = await open();
+      const [ring, step] = [state([3, 206]), state([1], Uint32Array.of(4), "u32")];
+      const [loss, matrix, rest] = [input([]), input([10, 20]), input([4])];
+      const program = await backend.compile({
+        outputs: [],
+        updates: [record(ring, step, [loss, matrix, rest])],
+      });
+      const numbers = Float32Array.from({ length: 200 }, (_, i) => i + 0.25);
+      backend.write(loss, Float32Array.of(-1));
+      backend.write(matrix, numbers);
+      backend.write(rest, Float32Array.of(5, 6, 7, 8));
+      program.run(2);
+      const row = (mark: number) => [-1, ...numbers, 5, 6, 7, 8, mark];
+      const values = Array.from(await backend.read(ring));
+      expect(values.slice(206, 412)).toEqual(row(5));
+      expect(values.slice(412)).toEqual(row(6));
+      expect(values.slice(0, 206)).toEqual(Array(206).fill(0));
+      expect((await backend.read(step))[0]).toBe(6);
+    });
+
     it("keeps NaN and infinities", async () => {
       const { backend, ring, program, write } = await setUp(open, 1, 3, true);
       write(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY);
@@ -96,10 +117,9 @@ describe("record refuses", () => {
   it("a ring of another width", () => {
     expect(() => record(ring, step, [v, v, v])).toThrow(/record: ring must have a column per value/);
   });
-  it("values that are no single numbers", () => {
-    expect(() => record(ring, step, [input([2]), v])).toThrow(
-      /record: values must be f32 and hold one number/,
-    );
+  it("values that do not fill a row, or of another type", () => {
+    expect(() => record(ring, step, [input([2]), v])).toThrow(/record: ring must have a column per value/);
+    expect(() => record(ring, step, [input([], "i32"), v])).toThrow(/record: values must be f32/);
   });
   it("a step that is no counter", () => {
     expect(() => record(ring, state([1]), [v, v])).toThrow(

@@ -216,10 +216,17 @@ export const trainingChecks: readonly Check[] = [
   {
     op: "record",
     gradients: false,
-    cases: [0, 6, 13].map((step) => ({
-      name: `step ${step}`,
-      leaves: [{ shape: [7, 2], state: true }, scalar(step, "u32"), { shape: [] }, { shape: [] }],
-      build: (ring, step, a, b) => ({ updates: [record(ring!, step!, [a!, b!])] }),
-    })),
+    cases: [0, 6, 13].flatMap((step) =>
+      [1, 80].map((size) => ({
+        name: `step ${step}, ${size + 1} numbers`,
+        leaves: [
+          { shape: [7, size + 1], state: true },
+          scalar(step, "u32"),
+          { shape: [] },
+          { shape: [size] },
+        ],
+        build: (ring, step, a, b) => ({ updates: [record(ring!, step!, [a!, b!])] }),
+      })),
+    ),
   },
 ];
