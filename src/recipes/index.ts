@@ -8,7 +8,9 @@ export { lenet5 } from "./lenet5.ts";
 export { mlp } from "./mlp.ts";
 export type { Recipe } from "./recipe.ts";
 
-export const recipes: ReadonlyMap<string, Recipe> = new Map([lenet5Recipe, mlpRecipe].map((r) => [r.name, r]));
+export const recipes: ReadonlyMap<string, Recipe> = new Map(
+  [lenet5Recipe, mlpRecipe].map((r) => [r.name, r]),
+);
 
 /** The recipe called `name`; throws ValueError listing those there are. */
 export function recipe(name: string): Recipe {
