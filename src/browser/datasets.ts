@@ -17,8 +17,8 @@ export interface DownloadProgress {
 }
 
 export interface LoadOptions {
-  /** Folder that holds one folder per data set, tried before the mirrors; default `data/` beside the page or the worker's script. */
-  readonly baseUrl?: string | URL | undefined;
+  /** Folder that holds one folder per data set, tried before the mirrors; null: there is none; default `data/` beside the page or the worker's script. */
+  readonly baseUrl?: string | URL | null | undefined;
   /** Other addresses than the source's, tried in order; a file's name is appended. */
   readonly mirrors?: readonly string[] | undefined;
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
@@ -44,7 +44,8 @@ export async function loadDataset<Splits>(
   return source.read(async (name) => {
     const file = source.files.find((candidate) => candidate.name === name);
     if (file === undefined) throw new DataError(`${source.name}: the source lists no file ${name}`);
-    const folders = [new URL(`${source.name}/`, baseUrl).href, ...mirrors];
+    const beside = baseUrl === null ? [] : [new URL(`${source.name}/`, baseUrl).href];
+    const folders = [...beside, ...mirrors];
     const { bytes } = await fetchFile(
       file,
       folders.map((folder) => folder + name),

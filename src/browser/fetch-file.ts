@@ -9,6 +9,8 @@ export interface FetchOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called for every piece that arrives; `total` is the published size. */
   readonly onProgress?: ((received: number, total: number) => void) | undefined;
+  /** Milliseconds without a single byte after which an address is given up; default 15000. */
+  readonly silenceTimeout?: number | undefined;
   /** Name of the cache in Cache Storage where files are kept; undefined keeps nothing. */
   readonly cacheName?: string | undefined;
 }
@@ -85,8 +87,31 @@ async function keep(cache: Cache | undefined, key: string, bytes: Uint8Array, ur
 }
 
 async function transfer(file: SourceFile, url: string, options: FetchOptions): Promise<Uint8Array> {
-  const { signal, onProgress } = options;
-  const response = await fetch(url, { credentials: "omit", ...(signal === undefined ? {} : { signal }) });
+  const { signal, silenceTimeout = 15_000 } = options;
+  const silence = new AbortController();
+  const giveUp = () =>
+    silence.abort(new DataError(`nothing came for ${Math.round(silenceTimeout / 1000)} s`));
+  let timer = setTimeout(giveUp, silenceTimeout);
+  try {
+    const heard = () => {
+      clearTimeout(timer);
+      timer = setTimeout(giveUp, silenceTimeout);
+    };
+    const until = AbortSignal.any(signal === undefined ? [silence.signal] : [signal, silence.signal]);
+    return await receive(file, url, until, options.onProgress, heard);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function receive(
+  file: SourceFile,
+  url: string,
+  signal: AbortSignal,
+  onProgress: FetchOptions["onProgress"],
+  heard: () => void,
+): Promise<Uint8Array> {
+  const response = await fetch(url, { credentials: "omit", signal });
   if (!response.ok) throw new DataError(`the server answered ${response.status}`);
   if (response.body === null) throw new DataError("the answer is empty");
   const bytes = new Uint8Array(file.bytes);
@@ -100,6 +125,7 @@ async function transfer(file: SourceFile, url: string, options: FetchOptions): P
       await reader.cancel().catch(() => undefined);
       throw new DataError(`expected ${file.bytes} bytes, more came`);
     }
+    heard();
     bytes.set(value, received);
     received += value.length;
     onProgress?.(received, file.bytes);
