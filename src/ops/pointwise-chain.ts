@@ -23,8 +23,7 @@ export function chainOp(steps: readonly Step[]) {
       return { outputs: [spec], constants: { shapes: shapesText([...inputs, spec]) } };
     },
     cpu(tensors, { shapes }) {
-      const parsed = parseShapes(shapes);
-      runChain(steps, parsed, tensors as Record<string, Data>, namesOf(parsed.length - 1));
+      runChain(steps, shapes, tensors as Record<string, Data>, namesOf(shapes.split(";").length - 1));
     },
     kernels({ shapes }) {
       const parsed = parseShapes(shapes);

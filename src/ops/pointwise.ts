@@ -57,10 +57,9 @@ export function definePointwise<A extends Constants>(definition: PointwiseDefini
       return { outputs: [pointwiseSpec(name, all)], constants: { ...attrs, shapes: shapesText(all) } };
     },
     cpu(tensors, constants) {
-      const shapes = parseShapes(constants.shapes as string);
       runChain(
         [single(definition, constants as unknown as A)],
-        shapes,
+        constants.shapes as string,
         tensors as Record<string, Data>,
         args,
       );
@@ -109,37 +108,44 @@ function outShape(shapes: readonly Shape[]): Shape {
   );
 }
 
+/** Loops by the text of their shapes, worked out once: a step of a small network takes no longer than that. */
+const loops = new Map<string, ReturnType<typeof broadcastLoop>>();
+
+function loopOf(text: string): ReturnType<typeof broadcastLoop> {
+  const known = loops.get(text);
+  if (known !== undefined) return known;
+  const shapes = parseShapes(text);
+  const made = broadcastLoop(outShape(shapes), shapes);
+  loops.set(text, made);
+  return made;
+}
+
 /** The CPU body of a chain: the composition of its steps' scalar functions. `shapes` may hold one more than `names`. */
 export function runChain(
   steps: readonly Step[],
-  shapes: readonly Shape[],
+  shapes: string,
   tensors: Readonly<Record<string, Data>>,
   names: readonly string[],
 ): void {
   const out = tensors.result as Data;
   const inputs = names.map((n) => tensors[n] as Data);
-  const { dims, strides } = broadcastLoop(outShape(shapes), shapes);
-  const at = shapes.map(() => 0);
+  const { dims, strides } = loopOf(shapes);
+  const at = inputs.map(() => 0);
   const index = dims.map(() => 0);
   const values: number[] = [];
   for (let e = 0; e < out.length; e++) {
-    inputs.forEach((data, i) => {
-      values[i] = data[at[i]!]!;
-    });
-    steps.forEach((step, s) => {
+    for (let i = 0; i < inputs.length; i++) values[i] = inputs[i]![at[i]!]!;
+    for (let s = 0; s < steps.length; s++) {
+      const step = steps[s]!;
       values[inputs.length + s] = step.scalar(step.args.map((a) => values[a]!));
-    });
+    }
     out[e] = values[inputs.length + steps.length - 1]!;
     for (let axis = dims.length - 1; axis >= 0; axis--) {
-      index[axis]!++;
-      strides.forEach((s, i) => {
-        at[i]! += s[axis]!;
-      });
-      if (index[axis]! < dims[axis]!) break;
-      index[axis] = 0;
-      strides.forEach((s, i) => {
-        at[i]! -= s[axis]! * dims[axis]!;
-      });
+      const wraps = ++index[axis]! === dims[axis]!;
+      if (wraps) index[axis] = 0;
+      const back = wraps ? dims[axis]! - 1 : -1;
+      for (let i = 0; i < inputs.length; i++) at[i]! -= strides[i]![axis]! * back;
+      if (!wraps) break;
     }
   }
 }
