@@ -8,7 +8,6 @@ override N: u32;
 override C: u32;
 override weighted: bool;
 override classWeighted: bool;
-override ignoring: bool;
 override ignoreIndex: i32;
 override even: f32;  // smoothing / C
 override rest: f32;  // 1 - smoothing
@@ -62,7 +61,7 @@ fn fromLabels(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) g: 
   if (n >= N) { return; }
   let label = labels[n];
   let w = weightOf(n);
-  if (w == 0.0 || (ignoring && label == ignoreIndex)) {
+  if (w == 0.0 || label == ignoreIndex) {
     for (var c = 0u; c < C; c++) { targets[n * C + c] = 0.0; }
     write(n, 0.0, 0.0, false);
     return;

@@ -2,14 +2,15 @@
 // logits, dlogits [N, C]   labels, weights [N]   loss, correct, count []   rowSums [N] of (w * l, w where correct)
 //   l = log(sum exp(logits - m)) + m - logits[label],  m the row's maximum
 //   loss = sum w l / count,  count = sum w,  dlogits = (softmax(logits) - one(label)) w / count
-// A row that weighs 0 counts for nothing, whatever it holds. A label outside 0..C-1, or logits that are not finite, make
-// the row NaN.
+// A row that weighs 0 or has the label ignoreIndex counts for nothing, whatever it holds. Any other label outside 0..C-1,
+// or logits that are not finite, make the row NaN.
 // `single` does all in one workgroup. Otherwise `countRows`, then `rows` (one invocation each) or `wideRows` (one
 // workgroup each), then `total`. Every sum is over lanes or rows in order.
 
 override N: u32;
 override C: u32;
 override LANES: u32;
+override ignoreIndex: i32;
 override weighted: bool;
 override logProbs: bool;  // the rows are log-probabilities already
 
@@ -31,6 +32,7 @@ var<workgroup> laneBest: array<f32, LANES>;
 var<workgroup> laneWinner: array<u32, LANES>;
 
 fn weight(n: u32) -> f32 {
+  if (labels[n] == ignoreIndex) { return 0.0; }
   if (!weighted) { return 1.0; }
   return weights[n];
 }
@@ -94,9 +96,8 @@ fn row(n: u32, total: f32) -> vec2<f32> {
 
 // Sum of all weights, the same in every lane.
 fn countAll(lane: u32) -> f32 {
-  if (!weighted) { return f32(N); }
   var own = 0.0;
-  for (var n = lane; n < N; n += LANES) { own += weights[n]; }
+  for (var n = lane; n < N; n += LANES) { own += weight(n); }
   laneCounts[lane] = own;
   workgroupBarrier();
   var total = 0.0;

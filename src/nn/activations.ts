@@ -14,6 +14,7 @@ import {
   silu as siluOf,
   softplus as softplusOf,
 } from "../ops/activations.ts";
+import { sign as signOf } from "../ops/math.ts";
 import { parameter, type Tensor } from "../tensor.ts";
 import type { Module } from "./module.ts";
 
@@ -34,6 +35,8 @@ export const leakyRelu =
     leakyReluOf(x, negativeSlope);
 export const mish = () => mishOf;
 export const selu = () => seluOf;
+/** -1, 0 or 1; its gradient is 0 everywhere, so nothing before it learns. */
+export const sign = () => signOf;
 export const silu = () => siluOf;
 export const softplus = (options?: SoftplusOptions) => (x: Tensor) => softplusOf(x, options);
 

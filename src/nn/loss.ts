@@ -2,7 +2,9 @@
  * Losses as the trainer wants them: one number to minimise, averaged over the samples that count, and metrics beside
  * it. A sample's weight is 0 when it only pads the last batch.
  */
+import { mul } from "../ops/arithmetic.ts";
 import { type ClassLoss, type MultiMarginOptions, multiMargin as multiMarginOf } from "../ops/class-loss.ts";
+import { eq, gt } from "../ops/compare.ts";
 import { crossEntropy as crossEntropyOf, nll as nllOf } from "../ops/cross-entropy.ts";
 import {
   hinge as hingeOf,
@@ -11,6 +13,7 @@ import {
   l1 as l1Of,
   smoothL1 as smoothL1Of,
 } from "../ops/element-losses.ts";
+import { perSample } from "../ops/loss-reduction.ts";
 import { bce as bceOf, bceWithLogits as bceWithLogitsOf, mse as mseOf } from "../ops/losses.ts";
 import { sum } from "../ops/sum.ts";
 import { constant, type Tensor } from "../tensor.ts";
@@ -35,7 +38,7 @@ export interface Loss {
 export interface CrossEntropyLossOptions {
   /** One number per class; a label's mean is weighted by its class's. */
   readonly classWeights?: readonly number[];
-  /** Samples of this label count for nothing. */
+  /** Samples of this label count for nothing. Default -100. */
   readonly ignoreIndex?: number;
   /** Share of the target that is spread over all classes, 0 to 1. Default 0. */
   readonly labelSmoothing?: number;
@@ -96,20 +99,24 @@ export function hinge({ margin = 1 }: { readonly margin?: number } = {}): Loss {
   return valueLoss((output, target, weights) => hingeOf(output, target, { margin, weights }));
 }
 
-/** Binary cross-entropy of probabilities with targets in [0, 1], of one shape [N, …]. Prefer `bceWithLogits`. */
+/**
+ * Binary cross-entropy of probabilities with targets in [0, 1], of one shape [N, …]; counts as right what lies on the
+ * target's side of a half. Prefer `bceWithLogits`.
+ */
 export function bce(): Loss {
-  return valueLoss(bceOf);
+  return valueLoss(bceOf, 0.5);
 }
 
 /**
- * Binary cross-entropy of logits with targets in [0, 1], of one shape [N, …]; sigmoid is part of it. `posWeight` weighs
- * the positive part, a number or one per column.
+ * Binary cross-entropy of logits with targets in [0, 1], of one shape [N, …]; sigmoid is part of it, and right
+ * answers are counted too. `posWeight` weighs the positive part, a number or one per column.
  */
 export function bceWithLogits({ posWeight }: { readonly posWeight?: number | readonly number[] } = {}): Loss {
-  if (posWeight === undefined) return valueLoss(bceWithLogitsOf);
+  if (posWeight === undefined) return valueLoss(bceWithLogitsOf, 0);
   const values = Float64Array.from(typeof posWeight === "number" ? [posWeight] : posWeight);
-  return valueLoss((output, target, weights) =>
-    bceWithLogitsOf(output, target, { weights, posWeight: constant(values) }),
+  return valueLoss(
+    (output, target, weights) => bceWithLogitsOf(output, target, { weights, posWeight: constant(values) }),
+    0,
   );
 }
 
@@ -130,13 +137,24 @@ function classLoss(
   };
 }
 
-function valueLoss(op: (output: Tensor, target: Tensor, weights: Tensor) => Tensor): Loss {
+/** `threshold`: outputs above it mean 1, for losses whose targets are 0 or 1. */
+function valueLoss(
+  op: (output: Tensor, target: Tensor, weights: Tensor) => Tensor,
+  threshold?: number,
+): Loss {
   return {
     classes: false,
     build: (output, target, weights) => ({
       loss: op(output, target, weights),
       count: sum(weights),
-      sums: {},
+      sums: threshold === undefined ? {} : { correct: rightSides(output, target, weights, threshold) },
     }),
   };
+}
+
+/** Sum over samples of the share of their values that lie on the target's side. */
+function rightSides(output: Tensor, target: Tensor, weights: Tensor, threshold: number): Tensor {
+  const right = eq(gt(output, threshold), gt(target, 0.5));
+  const share = weights.size / output.size;
+  return sum(mul(mul(right, perSample("bce", weights, output.shape)), share));
 }

@@ -20,7 +20,7 @@ import { permute } from "./transpose.ts";
 export interface NllOptions extends LossOptions {
   /** f32 [C]: weight of each class; the mean divides by the weights of the labels. Default all 1. */
   readonly classWeights?: Tensor;
-  /** Rows of this label count for nothing. Default none (PyTorch's -100 is a label as unknown as others). */
+  /** Rows of this label count for nothing. Default -100. */
   readonly ignoreIndex?: number;
 }
 
@@ -39,10 +39,10 @@ export interface ClassLoss {
   readonly count: Tensor;
 }
 
-/** True when `options` ask for more than sample weights. */
+/** True when `options` ask for no more than sample weights and an ignored label. */
 export function isPlain(logits: Tensor, target: Tensor, options: CrossEntropyOptions): boolean {
-  const { classWeights, ignoreIndex, labelSmoothing = 0, reduction = "mean" } = options;
-  const given = classWeights !== undefined || ignoreIndex !== undefined || labelSmoothing !== 0;
+  const { classWeights, labelSmoothing = 0, reduction = "mean" } = options;
+  const given = classWeights !== undefined || labelSmoothing !== 0;
   return !given && reduction === "mean" && logits.rank === 2 && target.dtype === "i32";
 }
 

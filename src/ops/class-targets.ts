@@ -12,10 +12,13 @@ const code = () => import("../../shaders/class-targets.wgsl?raw");
 
 const shader = new Shader("class-targets.wgsl", code);
 
+/** PyTorch's label of rows that count for nothing. */
+export const IGNORED = -100;
+
 export interface ClassTargetsAttrs {
   readonly weighted: boolean;
   readonly classWeighted: boolean;
-  readonly ignoreIndex: number | undefined;
+  readonly ignoreIndex: number;
   readonly labelSmoothing: number;
 }
 
@@ -55,15 +58,14 @@ export const classTargetsOp: DefinedOp<ClassTargetsAttrs> = defineOp({
         soft,
         weighted,
         classWeighted,
-        ignoring: ignoreIndex !== undefined,
-        ignoreIndex: ignoreIndex ?? 0,
+        ignoreIndex,
         even: labelSmoothing / C,
         rest: 1 - labelSmoothing,
       },
     };
   },
   cpu({ logits, labels, weights, classWeights, targets, counts, norms, hits }, constants) {
-    const { N, C, soft, weighted, classWeighted, ignoring, ignoreIndex, even, rest } = constants;
+    const { N, C, soft, weighted, classWeighted, ignoreIndex, even, rest } = constants;
     const largest = (row: readonly number[]) => {
       const nan = row.findIndex(Number.isNaN);
       return nan >= 0 ? nan : row.indexOf(Math.max(...row));
@@ -72,7 +74,7 @@ export const classTargetsOp: DefinedOp<ClassTargetsAttrs> = defineOp({
       const at = n * C;
       const label = soft ? largest(Array.from(labels.subarray(at, at + C))) : labels[n]!;
       const w = weighted ? weights[n]! : 1;
-      const used = w !== 0 && !(!soft && ignoring && label === ignoreIndex);
+      const used = w !== 0 && (soft || label !== ignoreIndex);
       const known = label >= 0 && label < C;
       const classWeight = (c: number) => (classWeighted ? classWeights[c]! : 1);
       for (let c = 0; c < C; c++) {
@@ -123,7 +125,7 @@ export function classTargets(
   target: Tensor,
   options: { weights?: Tensor; classWeights?: Tensor; ignoreIndex?: number; labelSmoothing?: number },
 ): ClassTargets {
-  const { weights, classWeights, ignoreIndex, labelSmoothing = 0 } = options;
+  const { weights, classWeights, ignoreIndex = IGNORED, labelSmoothing = 0 } = options;
   const attrs = {
     weighted: weights !== undefined,
     classWeighted: classWeights !== undefined,

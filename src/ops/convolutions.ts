@@ -1,6 +1,6 @@
 /**
  * Convolutions made of conv2d and its gradients: padding "same", one dimension, transposed. Their gradients follow from
- * those of what they are made of. Refuses an output padding as large as the stride.
+ * those of what they are made of. Refuses an output padding as large as stride and dilation.
  */
 import { ShapeError } from "../errors.ts";
 import { expectSpec, expectWhole, shapeError } from "../op.ts";
@@ -8,6 +8,7 @@ import type { Tensor } from "../tensor.ts";
 import { add } from "./arithmetic.ts";
 import { convAttrs } from "./conv-geometry.ts";
 import { type Conv2dOptions, conv2dBackwardInputOp, conv2d as plainConv2d } from "./conv2d.ts";
+import { pad } from "./pad.ts";
 import { reshape } from "./reshape.ts";
 
 type Pair = number | readonly [number, number];
@@ -79,7 +80,7 @@ export interface ConvTranspose2dOptions {
   readonly stride?: Pair;
   /** Rows and columns cut off on all sides. Default 0. */
   readonly padding?: Pair;
-  /** Rows and columns added at the end, less than the stride. Default 0. */
+  /** Rows and columns added at the end, less than the larger of stride and dilation. Default 0. */
   readonly outputPadding?: Pair;
   /** Default 1. */
   readonly groups?: number;
@@ -91,7 +92,8 @@ export interface ConvTranspose2dOptions {
  * The transpose of conv2d: x [N, C, H, W], w [C, O/groups, KH, KW], b [O] -> [N, O, OH, OW] with
  * OH = (H - 1) stride - 2 padding + dilation (KH - 1) + outputPadding + 1, OW likewise; all f32.
  *
- * Throws ShapeError when shapes do not go together and on an output padding that is not less than the stride.
+ * Throws ShapeError when shapes do not go together and on an output padding that is less than neither
+ * stride nor dilation.
  * Names, defaults and formula as in PyTorch's conv_transpose2d.
  */
 export function convTranspose2d(
@@ -105,21 +107,32 @@ export function convTranspose2d(
   const [WC, OG, KH, KW] = expectSpec(who, "weight", w, 4).shape as readonly [number, number, number, number];
   if (WC !== C) throw shapeError(who, `weight must have ${C} input channels`, [x, w]);
   const { stride = 1, padding = 0, dilation = 1, groups = 1, outputPadding = 0 } = options;
-  const attrs = convAttrs(who, { stride, padding: pair(padding), dilation, groups });
   if (C % groups !== 0) throw new ShapeError(`${who}: ${C} channels do not divide into ${groups} groups`);
   const O = OG * groups;
   if (b !== undefined && expectSpec(who, "bias", b, 1).shape[0] !== O) {
     throw shapeError(who, `bias must hold ${O} values`, [b]);
   }
-  const size = (axis: 0 | 1, from: number, kernel: number) => {
-    const [s, p, d] = [pair(stride)[axis], pair(padding)[axis], pair(dilation)[axis]];
-    const more = expectWhole(who, "outputPadding", pair(outputPadding)[axis], 0);
-    if (more >= s)
-      throw new ShapeError(`${who}: outputPadding must be less than the stride ${s}, got ${more}`);
-    return (from - 1) * s - 2 * p + d * (kernel - 1) + more + 1;
+  const axis = (i: 0 | 1, from: number, kernel: number) => {
+    const [s, p, d] = [pair(stride)[i], pair(padding)[i], pair(dilation)[i]];
+    const more = expectWhole(who, "outputPadding", pair(outputPadding)[i], 0);
+    if (more >= Math.max(s, d)) {
+      throw new ShapeError(
+        `${who}: outputPadding must be less than stride ${s} or dilation ${d}, got ${more}`,
+      );
+    }
+    const size = (from - 1) * s - 2 * p + d * (kernel - 1) + more + 1;
+    // Up to stride - 1 is what a stride skips; beyond that less is cut off at the end, and then come zeros.
+    const extra = Math.max(0, more - s + 1);
+    const zeros = Math.max(0, extra - p);
+    return { size, zeros, before: p, after: p - extra + zeros };
   };
-  const [H, W] = [size(0, XH, KH), size(1, XW, KW)];
+  const [rows, columns] = [axis(0, XH, KH), axis(1, XW, KW)];
+  const cut = [rows.before, columns.before, rows.after, columns.after] as const;
+  const attrs = convAttrs(who, { stride, padding: cut, dilation, groups });
+  const [H, W] = [rows.size - rows.zeros, columns.size - columns.zeros];
   if (H < 1 || W < 1) throw shapeError(who, `padding leaves nothing of the output [${H}, ${W}]`, [x, w]);
-  const y = conv2dBackwardInputOp.one([w, x], { ...attrs, H, W }, who);
+  const inner = conv2dBackwardInputOp.one([w, x], { ...attrs, H, W }, who);
+  const padded = rows.zeros > 0 || columns.zeros > 0;
+  const y = padded ? pad(inner, [0, columns.zeros, 0, rows.zeros]) : inner;
   return b === undefined ? y : add(y, reshape(b, [1, O, 1, 1]));
 }

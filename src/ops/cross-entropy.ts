@@ -1,7 +1,7 @@
 /**
  * Cross-entropy of softmax(logits) with class numbers, weighted per sample, together with its gradient, the number of
  * correct answers and the number of samples that count: what a training step needs of a batch, in one dispatch.
- * A label outside 0…C-1 can't be thrown from a GPU: it makes loss and its row of the gradient NaN.
+ * A label outside 0…C-1 that is not the ignored one can't be thrown from a GPU: it makes loss and its row of the gradient NaN.
  */
 import { GraphError } from "../errors.ts";
 import { type DefinedOp, defineOp, expectSpec, type KernelPlan, shapeError, spread } from "../op.ts";
@@ -15,6 +15,7 @@ import {
   isPlain,
   type NllOptions,
 } from "./class-loss.ts";
+import { classTargets, IGNORED } from "./class-targets.ts";
 import { isOne } from "./fill.ts";
 import { lossOptions } from "./loss-reduction.ts";
 import { reshape } from "./reshape.ts";
@@ -24,7 +25,10 @@ const code = () => import("../../shaders/cross-entropy.wgsl?raw");
 
 const shader = new Shader("cross-entropy.wgsl", code);
 
-type None = Record<string, never>;
+interface Attrs {
+  /** Default IGNORED. */
+  readonly ignoreIndex?: number | undefined;
+}
 
 /** (logits [N, C], labels i32 [N], weights? f32 [N]) -> loss [], correct [], count [], dlogits [N, C]. */
 export const crossEntropyOp = define("crossEntropy", "logits", false);
@@ -33,13 +37,13 @@ export const crossEntropyOp = define("crossEntropy", "logits", false);
 export const nllOp = define("nll", "logProbs", true);
 
 // @__NO_SIDE_EFFECTS__
-function define(name: string, rowsName: string, logProbs: boolean): DefinedOp<None> {
+function define(name: string, rowsName: string, logProbs: boolean): DefinedOp<Attrs> {
   return defineOp({
     name,
     args: ["logits", "labels", "weights"],
     results: ["loss", "correct", "count", "dlogits"],
     variants: ["single", "rows", "wide"],
-    plan(inputs, _attrs: None) {
+    plan(inputs, { ignoreIndex = IGNORED }: Attrs) {
       const [logits, labels, weights] = inputs;
       const { shape } = expectSpec(name, rowsName, logits, 2);
       const [N, C] = shape as [number, number];
@@ -53,11 +57,11 @@ function define(name: string, rowsName: string, logProbs: boolean): DefinedOp<No
       const scalar = { shape: [], dtype: "f32" } as const;
       return {
         outputs: [scalar, scalar, scalar, { shape, dtype: "f32" }],
-        constants: { N, C, weighted: weights !== undefined, logProbs },
+        constants: { N, C, ignoreIndex, weighted: weights !== undefined, logProbs },
       };
     },
-    cpu({ logits, labels, weights, loss, correct, count, dlogits }, { N, C, weighted }) {
-      const weight = (n: number) => (weighted ? weights[n]! : 1);
+    cpu({ logits, labels, weights, loss, correct, count, dlogits }, { N, C, ignoreIndex, weighted }) {
+      const weight = (n: number) => (labels[n] === ignoreIndex ? 0 : weighted ? weights[n]! : 1);
       let total = 0;
       for (let n = 0; n < N; n++) total += weight(n);
       let lossSum = 0;
@@ -103,7 +107,7 @@ function define(name: string, rowsName: string, logProbs: boolean): DefinedOp<No
       return {
         scratch: { rowSums: 2 * N },
         kernels: [
-          { ...one, entry: "countRows", bind: ["weights", "count"] },
+          { ...one, entry: "countRows", bind: ["labels", "weights", "count"] },
           variant === "rows"
             ? { ...one, entry: "rows", bind, groups: spread(Math.ceil(N / 64)) }
             : { ...one, entry: "wideRows", bind, groups: spread(N) },
@@ -111,11 +115,11 @@ function define(name: string, rowsName: string, logProbs: boolean): DefinedOp<No
         ],
       };
     },
-    backward({ inputs, outputs, grads, needs }) {
+    backward({ inputs, outputs, grads, needs, attrs }) {
       if (needs[2]) throw new GraphError(`${name}: weights have no gradient`);
       const [dlogits, dloss, second] = [outputs[3]!, grads[0], grads[3]];
       const first = dloss === undefined ? [] : [isOne(dloss) ? dlogits : mul(dlogits, dloss)];
-      const curved = second === undefined || logProbs ? [] : [curvature(inputs, outputs[2]!, second)];
+      const curved = second === undefined || logProbs ? [] : [curvature(inputs, attrs, outputs[2]!, second)];
       const parts = [...first, ...curved];
       return [parts.length === 2 ? add(parts[0]!, parts[1]!) : parts[0]];
     },
@@ -123,18 +127,24 @@ function define(name: string, rowsName: string, logProbs: boolean): DefinedOp<No
 }
 
 /** d dlogits / d logits applied to `d`: per row w / count times softmax's own gradient. NaN when all weights are 0. */
-function curvature([logits, , weights]: readonly Tensor[], count: Tensor, d: Tensor): Tensor {
-  const [N] = logits!.shape as [number];
-  const scaled = weights === undefined ? mul(d, 1 / N) : mul(d, div(reshape(weights, [N, 1]), count));
+function curvature(
+  [logits, labels, weights]: readonly Tensor[],
+  { ignoreIndex }: Attrs,
+  count: Tensor,
+  d: Tensor,
+): Tensor {
+  const given = { ...(weights && { weights }), ...(ignoreIndex !== undefined && { ignoreIndex }) };
+  const { counts } = classTargets(logits!, labels!, given);
+  const scaled = mul(d, div(reshape(counts, [counts.size, 1]), count));
   return softmaxBackwardOp.one([scaled, softmax(logits!)], { axis: 1 });
 }
 
 /**
  * Mean of -log softmax(logits)[label]: logits f32 [N, C] or [N, C, …], target labels i32 [N] or [N, …], or probabilities
  * of the logits' shape. `options` (or weights f32 [N] alone): sample weights, whose rows of 0 count for nothing, whatever
- * they hold; class weights, an ignored label, label smoothing, other reductions. The mean is sum(w l) / sum(w), with
- * labels w including their class weights; where nothing counts it is 0 (PyTorch: NaN). A label outside 0…C-1 makes the
- * loss NaN. No gradient for targets and weights. Throws ShapeError, ValueError.
+ * they hold; class weights, the ignored label (-100 unless given), label smoothing, other reductions. The mean is sum(w l) / sum(w), with
+ * labels w including their class weights; where nothing counts it is 0 (PyTorch: NaN). Another label outside 0…C-1 makes
+ * the loss NaN. No gradient for targets and weights. Throws ShapeError, ValueError.
  */
 export function crossEntropy(
   logits: Tensor,
@@ -144,20 +154,23 @@ export function crossEntropy(
   const chosen: CrossEntropyOptions = lossOptions(options);
   if (!isPlain(logits, target, chosen))
     return generalClassLoss("crossEntropy", logits, target, chosen, false);
-  return classLoss(crossEntropyOp, logits, target, chosen.weights);
+  return classLoss(crossEntropyOp, logits, target, chosen);
 }
 
 /** `crossEntropy` of log-probabilities, as `logSoftmax` gives them: the weighted mean of -logProbs[label]. */
 export function nll(logProbs: Tensor, labels: Tensor, options?: Tensor | NllOptions): ClassLoss {
   const chosen: NllOptions = lossOptions(options);
   if (!isPlain(logProbs, labels, chosen)) return generalClassLoss("nll", logProbs, labels, chosen, true);
-  return classLoss(nllOp, logProbs, labels, chosen.weights);
+  return classLoss(nllOp, logProbs, labels, chosen);
 }
 
-function classLoss(op: DefinedOp<None>, rows: Tensor, labels: Tensor, weights?: Tensor): ClassLoss {
-  const [loss, correct, count] = op.apply(
-    weights === undefined ? [rows, labels] : [rows, labels, weights],
-    {},
-  );
+function classLoss(
+  op: DefinedOp<Attrs>,
+  rows: Tensor,
+  labels: Tensor,
+  { weights, ignoreIndex }: NllOptions,
+): ClassLoss {
+  const inputs = weights === undefined ? [rows, labels] : [rows, labels, weights];
+  const [loss, correct, count] = op.apply(inputs, { ignoreIndex });
   return { loss: loss as Tensor, correct: correct as Tensor, count: count as Tensor };
 }

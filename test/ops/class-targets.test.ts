@@ -7,7 +7,7 @@ import { input } from "../../src/tensor.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 
 const attrs: readonly (readonly [string, ClassTargetsAttrs])[] = [
-  ["plain", { weighted: false, classWeighted: false, ignoreIndex: undefined, labelSmoothing: 0 }],
+  ["plain", { weighted: false, classWeighted: false, ignoreIndex: -100, labelSmoothing: 0 }],
   ["all options", { weighted: true, classWeighted: true, ignoreIndex: 1, labelSmoothing: 0.1 }],
   ["weights, smoothing of 1", { weighted: true, classWeighted: false, ignoreIndex: -1, labelSmoothing: 1 }],
 ];

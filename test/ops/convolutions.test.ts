@@ -27,6 +27,8 @@ const transposed: readonly (readonly [x: number[], w: number[], Parameters<typeo
   [[1, 1, 1, 1], [1, 1, 1, 1], {}],
   [[2, 3, 5, 7], [3, 4, 3, 3], {}],
   [[1, 4, 3, 4], [4, 3, 2, 3], { stride: [2, 3], padding: [1, 0], outputPadding: [1, 2], groups: 2 }],
+  [[2, 3, 4, 3], [3, 2, 3, 2], { dilation: [3, 2], outputPadding: [2, 1] }],
+  [[1, 2, 4, 3], [2, 2, 3, 2], { dilation: [3, 4], outputPadding: [2, 3], padding: [3, 1] }],
   [[2, 2, 4, 3], [2, 2, 3, 2], { stride: 2, dilation: [2, 3], padding: 1 }],
   [[1, 2, 9, 9], [2, 1, 4, 4], { stride: 4, groups: 2 }],
 ];
@@ -65,8 +67,27 @@ const convCases: readonly OpCase[] = [
 // Sums of up to 40 products; the bias gradient adds 100 and more.
 checkOp("convolutions", convCases, { atol: 4e-6 });
 
-it("convTranspose2d scatters, as PyTorch's formula says", async () => {
-  const [s, p, d, op, groups] = [[2, 3], [1, 2], [2, 1], [1, 0], 2] as const;
+it.each([
+  [
+    [2, 3],
+    [1, 2],
+    [2, 1],
+    [1, 0],
+  ],
+  [
+    [1, 2],
+    [2, 0],
+    [3, 4],
+    [2, 3],
+  ],
+  [
+    [1, 1],
+    [0, 1],
+    [3, 4],
+    [2, 3],
+  ],
+] as const)("convTranspose2d scatters, as PyTorch's formula says: strides %j", async (s, p, d, op) => {
+  const groups = 2;
   const [X, K] = [
     [2, 4, 3, 5],
     [4, 3, 2, 4],
@@ -122,7 +143,7 @@ describe("convolutions refuse", () => {
     [
       "too much output padding",
       () => convTranspose2d(x, w, undefined, { outputPadding: 1 }),
-      /outputPadding must be less than the stride 1, got 1/,
+      /outputPadding must be less than stride 1 or dilation 1, got 1/,
     ],
     [
       "other channels",

@@ -77,6 +77,14 @@ checkOp("crossEntropy: the gradient has a gradient", [
   },
 ]);
 
+checkOp("crossEntropy: ignored labels have no part in the gradient's gradient", [
+  {
+    name: "of its square",
+    inputs: [{ shape: [5, 4] }, { shape: [5], dtype: "i32", data: [0, -100, 3, 1, -100] }],
+    build: (logits, labels) => gradients(square(crossEntropy(logits!, labels!).loss), [logits!]),
+  },
+]);
+
 const families = [undefined, "single", "rows", "wide"] as const;
 const backends = [
   ["cpu", async (): Promise<Backend> => new CpuBackend({ bits: 64 }), undefined],
@@ -84,11 +92,16 @@ const backends = [
 ] as const;
 
 describe.each(backends)("crossEntropy on %s", (_, open, variant) => {
-  const evaluate = async (rows: readonly (readonly number[])[], labels: number[], weights?: number[]) => {
+  const evaluate = async (
+    rows: readonly (readonly number[])[],
+    labels: number[],
+    weights?: number[],
+    ignoreIndex?: number,
+  ) => {
     const logits = input([rows.length, rows[0]?.length ?? 0]);
     const given = [logits, constant(Int32Array.from(labels))];
     if (weights !== undefined) given.push(constant(Float32Array.from(weights)));
-    const wanted = crossEntropyOp.apply(given, {});
+    const wanted = crossEntropyOp.apply(given, { ignoreIndex });
     const backend = await open();
     const variants = variant === undefined ? {} : { crossEntropy: variant };
     const program = await backend.compile({ outputs: wanted }, { variants });
@@ -152,6 +165,22 @@ describe.each(backends)("crossEntropy on %s", (_, open, variant) => {
     expectClose("loss", [loss], [Math.log(2)], []);
     expect([correct, count]).toEqual([2, 2]);
     expectClose("dlogits", dlogits, [-0.5, 0.5, 0, 0], [2, 2]);
+  });
+
+  it.each([
+    ["-100 by default", -100, undefined, undefined],
+    ["a label of one's own", 1, 1, undefined],
+    ["beside weights", -100, undefined, [2, 7, 2]],
+  ])("ignores a label, whatever its row holds: %s", async (_name, label, ignoreIndex, weights) => {
+    const rows = [
+      [0, 0],
+      [Number.NaN, 3],
+      [0, 0],
+    ];
+    const { loss, correct, count, dlogits } = await evaluate(rows, [0, label, 0], weights, ignoreIndex);
+    expectClose("loss", [loss], [Math.log(2)], []);
+    expect([correct, count]).toEqual(weights === undefined ? [2, 2] : [4, 4]);
+    expectClose("dlogits", dlogits, [-0.25, 0.25, 0, 0, -0.25, 0.25], [3, 2]);
   });
 
   it.each([-1, 2, 2_000_000_000, -2_000_000_000])(
