@@ -1,12 +1,11 @@
 /**
- * Decompresses a gzip file with the host's DecompressionStream (browsers, Node 18 and later).
+ * Decompresses a gzip file.
  * Refuses bytes that are not gzip, truncated or damaged files, more than one member or bytes behind the end, and
  * contents larger than the caller allows, which stops a small file from filling the memory.
  */
 import { FormatError } from "../errors.ts";
+import { DEFAULT_LIMIT, inflate } from "./inflate.ts";
 
-/** Largest content unless the caller says otherwise: 1 GiB. */
-const DEFAULT_LIMIT = 2 ** 30;
 /** A gzip member has a header of at least 10 bytes and a trailer of 8 (checksum, size). */
 const SMALLEST = 18;
 
@@ -44,42 +43,17 @@ export async function gunzip(bytes: Uint8Array, options: GunzipOptions = {}): Pr
       `${name}: truncated gzip file, ${bytes.length} bytes, at least ${SMALLEST} expected`,
     );
   }
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  const reader = new Blob([bytes as Uint8Array<ArrayBuffer>])
-    .stream()
-    .pipeThrough(new DecompressionStream("gzip"))
-    .getReader();
-  for (;;) {
-    const { done, value } = await reader.read().catch((cause: unknown) => {
-      const reason = cause instanceof Error ? `: ${cause.message}` : "";
-      throw new FormatError(`${name}: damaged or truncated gzip file (${bytes.length} bytes)${reason}`, {
-        cause,
-      });
-    });
-    if (done) break;
-    size += value.length;
-    if (size > limit) {
-      await reader.cancel().catch(() => {});
-      throw new FormatError(
-        `${name}: the content of the gzip file is larger than the limit of ${limit} bytes`,
-      );
-    }
-    parts.push(value);
-  }
+  const content = await inflate(bytes, "gzip", limit, {
+    damaged: `${name}: damaged or truncated gzip file (${bytes.length} bytes)`,
+    tooLarge: `${name}: the content of the gzip file`,
+  });
   // Hosts differ in what they do with bytes behind the first member; the size in the trailer settles it.
   const trailer = new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 4, 4).getUint32(0, true);
-  if (trailer !== size % 2 ** 32) {
+  if (trailer !== content.length % 2 ** 32) {
     throw new FormatError(
       `${name}: the gzip file ends with the size ${trailer} at byte ${bytes.length - 4}, but its content has ` +
-        `${size} bytes; something follows its end, or it holds several files`,
+        `${content.length} bytes; something follows its end, or it holds several files`,
     );
-  }
-  const content = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    content.set(part, at);
-    at += part.length;
   }
   return content;
 }

@@ -1,7 +1,15 @@
 /** Data sets in memory, their formats, and digits made without a download: `import { data } from "weft"`. */
 
+export {
+  type ArraysOptions,
+  datasetFromArrays,
+  datasetFromNpz,
+  type NpzOptions,
+  parseNpz,
+} from "./arrays.ts";
 export { bostonColumns, parseBoston } from "./boston.ts";
 export { type CifarBatch, parseCifarBatch, parseCifarNames } from "./cifar10.ts";
+export { type CsvOptions, parseCsv } from "./csv.ts";
 export {
   type Dataset,
   labelSize,
@@ -16,8 +24,10 @@ export {
 export { parseDigits } from "./digits.ts";
 export { gunzip, gunzipIfPacked, isGzip } from "./gzip.ts";
 export { parseIdx } from "./idx.ts";
+export { type NpyArray, parseNpy } from "./npy.ts";
 export { datasetSources } from "./sources.ts";
 export { type Fold, kFold, type SplitOptions, shuffle, split } from "./split.ts";
 export { type SyntheticOptions, syntheticDigits } from "./synthetic.ts";
 export { parseTar } from "./tar.ts";
 export { parseUsps } from "./usps.ts";
+export { unzip, type ZipOptions } from "./zip.ts";

@@ -6,13 +6,7 @@ import { mnistSource } from "../../src/data/mnist.ts";
 import { sha256Hex, verifyFile } from "../../src/data/source.ts";
 import { datasetSources } from "../../src/data/sources.ts";
 import { DataError, FormatError } from "../../src/errors.ts";
-
-async function gzip(bytes: Uint8Array): Promise<Uint8Array> {
-  const stream = new Blob([bytes as Uint8Array<ArrayBuffer>])
-    .stream()
-    .pipeThrough(new CompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
+import { gzip } from "../support/archives.ts";
 
 /** An IDX file of bytes 0, 1, 2, ... unless the values are given. */
 function idx(shape: number[], values?: number[], magic = 0x0800 | shape.length): Uint8Array {

@@ -1,0 +1,165 @@
+/**
+ * Data sets from plain arrays, as NumPy saves them: `.npy` pairs and `.npz` archives. Images may have their channels
+ * last, which is turned round; bytes stay bytes.
+ * Refuses arrays of different lengths, labels that are neither whole numbers nor targets, and empty arrays.
+ */
+import { FormatError, ValueError } from "../errors.ts";
+import { type Dataset, sampleSize, validateDataset } from "./dataset.ts";
+import { type NpyArray, parseNpy } from "./npy.ts";
+import type { TrainTest } from "./source.ts";
+import { unzip, type ZipOptions } from "./zip.ts";
+
+export interface ArraysOptions {
+  /**
+   * Where images of shape [height, width, channels] have their channels; default: last, if the last extent is 1, 3 or 4
+   * and the first is not.
+   */
+  readonly channels?: "first" | "last";
+  /** What the network sees is `value * scale`; default 1 / 255 for bytes, 1 for other numbers. */
+  readonly scale?: number;
+  /** "classes" for whole numbers (the default for them), "values" for regression targets. */
+  readonly task?: "classes" | "values";
+  readonly classNames?: readonly string[];
+  /** Name of the data set, also named in errors. */
+  readonly name?: string;
+  /** Default "all". */
+  readonly split?: string;
+}
+
+/** Inputs `[count, ...]` and labels `[count]` (or `[count, ...]` targets) as a data set. */
+export function datasetFromArrays(inputs: NpyArray, labels: NpyArray, options: ArraysOptions = {}): Dataset {
+  const { name = "arrays", split = "all", classNames } = options;
+  const [count = 0, ...extents] = inputs.shape;
+  if (inputs.shape.length === 0 || count === 0) {
+    throw new FormatError(`${name}: the inputs [${inputs.shape.join(", ")}] hold no samples`);
+  }
+  if (labels.shape[0] !== count) {
+    throw new FormatError(`${name}: ${count} inputs, but labels of shape [${labels.shape.join(", ")}]`);
+  }
+  const shape = extents.length === 0 ? [1] : extents;
+  if (sampleSize(shape) === 0)
+    throw new FormatError(`${name}: inputs of shape [${shape.join(", ")}] hold nothing`);
+  const isBytes = inputs.data instanceof Uint8Array;
+  const plain = isBytes ? inputs.data : asFloat32(inputs.data, `${name}: input`);
+  const { scale = isBytes ? 1 / 255 : 1 } = options;
+  return validateDataset({
+    name,
+    split,
+    count,
+    inputs: { ...channelsFirst(plain, shape, options.channels), scale },
+    ...labelsOf(labels, count, options, name),
+    ...(classNames ? { classNames } : {}),
+  });
+}
+
+function labelsOf(
+  { data, shape }: NpyArray,
+  count: number,
+  { task, classNames }: ArraysOptions,
+  name: string,
+) {
+  const perSample = data.length / count;
+  const isWhole = !(data instanceof Float32Array) && data.every(Number.isInteger);
+  if (task === "values" || (task === undefined && !(isWhole && perSample === 1))) {
+    const rest = shape.slice(1);
+    return { labels: asFloat32(data, `${name}: label`), labelShape: rest.length === 0 ? [1] : rest };
+  }
+  const bad = data.findIndex((label: number) => !Number.isInteger(label) || label < 0 || label >= 65_536);
+  if (bad >= 0 || perSample !== 1) {
+    throw new FormatError(
+      `${name}: class labels must be one whole number from 0 to 65535 per sample, got ` +
+        (bad >= 0 ? `${data[bad]} at ${bad}` : `shape [${shape.join(", ")}]`),
+    );
+  }
+  const numbers = Int32Array.from(data);
+  const classes = classNames?.length ?? numbers.reduce((most, label) => Math.max(most, label), 0) + 1;
+  return { labels: numbers, classes };
+}
+
+function asFloat32(data: NpyArray["data"], where: string): Float32Array {
+  const values = data instanceof Float32Array ? data : Float32Array.from(data);
+  const bad = values.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) throw new FormatError(`${where} value ${bad} is ${data[bad]}, expected a finite float32`);
+  return values;
+}
+
+/** [height, width] -> [1, height, width]; [height, width, channels] -> [channels, height, width], copied. */
+function channelsFirst<Values extends Uint8Array | Float32Array>(
+  data: Values,
+  shape: readonly number[],
+  channels: ArraysOptions["channels"],
+): { data: Values; shape: readonly number[] } {
+  if (shape.length === 2) return { data, shape: [1, ...shape] };
+  const [height = 1, width = 1, depth = 1] = shape;
+  const looksLast = [1, 3, 4].includes(depth) && ![1, 3, 4].includes(height);
+  if (shape.length !== 3 || channels === "first" || (channels === undefined && !looksLast))
+    return { data, shape };
+  const turned = data.slice() as Values;
+  const plane = height * width;
+  for (let at = 0; at < data.length; at++) {
+    const sample = Math.floor(at / (plane * depth));
+    const pixel = Math.floor((at - sample * plane * depth) / depth);
+    turned[sample * plane * depth + (at % depth) * plane + pixel] = data[at] as number;
+  }
+  return { data: turned, shape: [depth, height, width] };
+}
+
+/** The arrays of an `.npz` archive by name, without `.npy` at the end. */
+export async function parseNpz(bytes: Uint8Array, options: ZipOptions = {}): Promise<Map<string, NpyArray>> {
+  const { name = "npz data" } = options;
+  const files = await unzip(bytes, options);
+  const arrays = [...files].map(([path, content]): [string, NpyArray] => [
+    path.replace(/\.npy$/, ""),
+    parseNpy(content, `${name}: ${path}`),
+  ]);
+  if (arrays.length === 0) throw new FormatError(`${name}: holds no arrays`);
+  return new Map(arrays);
+}
+
+export interface NpzOptions extends ArraysOptions {
+  /** Names of the arrays with inputs and labels; for archives in one piece. */
+  readonly inputs?: string;
+  readonly labels?: string;
+}
+
+/** Names that people give to inputs and labels, each with its pair. */
+const PAIRS = [
+  ["x", "y"],
+  ["X", "y"],
+  ["inputs", "labels"],
+  ["images", "labels"],
+  ["data", "labels"],
+  ["data", "target"],
+  ["arr_0", "arr_1"],
+] as const;
+
+/**
+ * The data sets in an archive's arrays: `x_train`, `y_train`, `x_test`, `y_test` (Keras's names) give training and test
+ * set, two arrays (x and y, images and labels, ... or as the options say) one data set.
+ */
+export function datasetFromNpz(
+  arrays: ReadonlyMap<string, NpyArray>,
+  options: NpzOptions = {},
+): Dataset | TrainTest {
+  const { name = "npz data" } = options;
+  const there = [...arrays.keys()].join(", ");
+  const get = (key: string): NpyArray => {
+    const found = arrays.get(key);
+    if (found === undefined) throw new ValueError(`${name}: there is no array ${key}, there are ${there}`);
+    return found;
+  };
+  const isDivided = options.inputs === undefined && arrays.has("x_train");
+  if (isDivided) {
+    const part = (split: "train" | "test") =>
+      datasetFromArrays(get(`x_${split}`), get(`y_${split}`), { ...options, name: `${name}`, split });
+    const [train, test] = [part("train"), part("test")];
+    const classes = Math.max(train.classes ?? 0, test.classes ?? 0);
+    return classes === 0 ? { train, test } : { train: { ...train, classes }, test: { ...test, classes } };
+  }
+  const pair = PAIRS.find(([x, y]) => arrays.has(x) && arrays.has(y));
+  const { inputs = pair?.[0], labels = pair?.[1] } = options;
+  if (inputs === undefined || labels === undefined) {
+    throw new ValueError(`${name}: say which arrays are inputs and labels; there are ${there}`);
+  }
+  return datasetFromArrays(get(inputs), get(labels), options);
+}

@@ -1,0 +1,156 @@
+/**
+ * NumPy's `.npy`: a magic text, a version, a header that is a Python dictionary, the values. Reads whole numbers,
+ * booleans and floats of either byte order, in C or Fortran order; gives C order.
+ * Refuses structured and object arrays (pickles run code), shapes that do not match the bytes, and whole numbers beyond
+ * 2^53. Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+ */
+import { FormatError } from "../errors.ts";
+import { quote } from "./number-lines.ts";
+
+export type NpyValues = Uint8Array | Int32Array | Float32Array | Float64Array;
+
+export interface NpyArray {
+  /** As in the file: "|u1", "<f4", ... */
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /**
+   * In C order. u1, b1: bytes; i1, i2, u2, i4: int32; f2, f4: float32; f8 and u4, i8, u8: float64, which holds whole
+   * numbers up to 2^53 exactly.
+   */
+  readonly data: NpyValues;
+}
+
+const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
+/** NumPy writes headers of 118 bytes; version 1 allows 64 KiB. */
+const MOST_HEADER = 65_536;
+
+type Make = (count: number) => NpyValues;
+type Read = (view: DataView, at: number, little: boolean) => number;
+interface Kind {
+  readonly bytes: number;
+  readonly make: Make;
+  readonly read: Read;
+}
+
+const bytes: Make = (count) => new Uint8Array(count);
+const int32: Make = (count) => new Int32Array(count);
+const float32: Make = (count) => new Float32Array(count);
+const float64: Make = (count) => new Float64Array(count);
+
+const KINDS: Readonly<Record<string, Kind>> = {
+  b1: { bytes: 1, make: bytes, read: (view, at) => (view.getUint8(at) === 0 ? 0 : 1) },
+  u1: { bytes: 1, make: bytes, read: (view, at) => view.getUint8(at) },
+  i1: { bytes: 1, make: int32, read: (view, at) => view.getInt8(at) },
+  u2: { bytes: 2, make: int32, read: (view, at, little) => view.getUint16(at, little) },
+  i2: { bytes: 2, make: int32, read: (view, at, little) => view.getInt16(at, little) },
+  i4: { bytes: 4, make: int32, read: (view, at, little) => view.getInt32(at, little) },
+  u4: { bytes: 4, make: float64, read: (view, at, little) => view.getUint32(at, little) },
+  i8: { bytes: 8, make: float64, read: (view, at, little) => Number(view.getBigInt64(at, little)) },
+  u8: { bytes: 8, make: float64, read: (view, at, little) => Number(view.getBigUint64(at, little)) },
+  f2: { bytes: 2, make: float32, read: (view, at, little) => half(view.getUint16(at, little)) },
+  f4: { bytes: 4, make: float32, read: (view, at, little) => view.getFloat32(at, little) },
+  f8: { bytes: 8, make: float64, read: (view, at, little) => view.getFloat64(at, little) },
+};
+
+/** A binary16 word as a number. */
+function half(word: number): number {
+  const sign = word & 0x8000 ? -1 : 1;
+  const exponent = (word >> 10) & 31;
+  const fraction = word & 1023;
+  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+/** Reads an array; `name` is named in errors. */
+export function parseNpy(source: Uint8Array, name = "npy data"): NpyArray {
+  const fail = (what: string): never => {
+    throw new FormatError(`${name}: ${what}`);
+  };
+  if (MAGIC.some((byte, i) => source[i] !== byte)) fail("not a .npy file, expected \\x93NUMPY at byte 0");
+  const view = new DataView(source.buffer, source.byteOffset, source.length);
+  const version = source[6] ?? 0;
+  if (version < 1 || version > 3) fail(`version ${version} at byte 6, versions 1 to 3 are read`);
+  const start = version === 1 ? 10 : 12;
+  if (source.length < start) fail(`truncated at byte ${source.length}, in the length of the header`);
+  const headerBytes = version === 1 ? view.getUint16(8, true) : view.getUint32(8, true);
+  if (headerBytes > MOST_HEADER) fail(`header of ${headerBytes} bytes, at most ${MOST_HEADER} are read`);
+  const valuesAt = start + headerBytes;
+  if (source.length < valuesAt) {
+    fail(
+      `truncated, the header takes ${headerBytes} bytes from byte ${start} on, ${source.length - start} are there`,
+    );
+  }
+  const { dtype, fortran, shape } = parseHeader(
+    new TextDecoder("latin1").decode(source.subarray(start, valuesAt)),
+    fail,
+  );
+  const kind = KINDS[dtype.slice(1)];
+  if (kind === undefined) {
+    return fail(
+      `holds values of type ${quote(dtype)}; there are booleans, whole numbers and floats of 1 to 8 bytes`,
+    );
+  }
+  const count = shape.reduce((product, extent) => product * extent, 1);
+  const got = source.length - valuesAt;
+  if (got !== count * kind.bytes) {
+    fail(
+      `[${shape.join(", ")}] of ${dtype} takes ${count * kind.bytes} bytes from byte ${valuesAt} on, ${got} are there`,
+    );
+  }
+  const data = kind.make(count);
+  const little = dtype[0] !== ">";
+  const isWhole = /[iu]8$/.test(dtype);
+  const order = fortran && shape.length > 1 ? fortranOrder(shape) : undefined;
+  for (let i = 0; i < count; i++) {
+    const at = valuesAt + (order?.[i] ?? i) * kind.bytes;
+    const value = kind.read(view, at, little);
+    if (isWhole && !Number.isSafeInteger(value)) fail(`value at byte ${at} is beyond 2^53`);
+    data[i] = value;
+  }
+  return { dtype, shape, data };
+}
+
+/** The dictionary that NumPy writes: the three keys, each once, in any order. */
+function parseHeader(text: string, fail: (what: string) => never) {
+  const dictionary = /^\{(.*?),?\s*\}\s*$/s.exec(text)?.[1];
+  if (dictionary === undefined) return fail(`the header is no dictionary: ${quote(text)}`);
+  const descr = /'descr':\s*('([^']*)'|\[)/.exec(dictionary);
+  if (descr?.[1] === "[") return fail("holds a structured array; give each field a file of its own");
+  const dtype = descr?.[2] ?? fail(`the header has no 'descr': ${quote(text)}`);
+  if (dtype.includes("O")) fail("holds Python objects, which are never unpickled");
+  if (!/^[<>|=][a-zA-Z]\d+$/.test(dtype)) fail(`the header's descr ${quote(dtype)} is no type`);
+  const order = /'fortran_order':\s*(True|False)/.exec(dictionary)?.[1];
+  if (order === undefined) return fail(`the header has no 'fortran_order': ${quote(text)}`);
+  const tuple = /'shape':\s*\(([^()]*)\)/.exec(dictionary)?.[1];
+  if (tuple === undefined) return fail(`the header has no 'shape': ${quote(text)}`);
+  const extents = tuple.split(",").map((extent) => extent.trim());
+  if (extents.at(-1) === "") extents.pop();
+  if (extents.length > 32 || extents.some((extent) => !/^\d{1,15}$/.test(extent))) {
+    return fail(`the header's shape (${tuple}) is no tuple of whole numbers`);
+  }
+  return { dtype, fortran: order === "True", shape: extents.map(Number) };
+}
+
+/** For each position in C order its position in Fortran order. */
+function fortranOrder(shape: readonly number[]): Uint32Array {
+  const rank = shape.length;
+  const count = shape.reduce((product, extent) => product * extent, 1);
+  const strides = shape.map((_, axis) =>
+    shape.slice(0, axis).reduce((product, extent) => product * extent, 1),
+  );
+  const places = new Uint32Array(count);
+  const index = new Array<number>(rank).fill(0);
+  let place = 0;
+  for (let i = 0; i < count; i++) {
+    places[i] = place;
+    for (let axis = rank - 1; axis >= 0; axis--) {
+      index[axis] = (index[axis] as number) + 1;
+      place += strides[axis] as number;
+      if ((index[axis] as number) < (shape[axis] as number)) break;
+      place -= (strides[axis] as number) * (shape[axis] as number);
+      index[axis] = 0;
+    }
+  }
+  return places;
+}
