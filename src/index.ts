@@ -45,7 +45,17 @@ export {
 export { AnomalyError } from "./train/anomaly.ts";
 export { type BestCheckpointOptions, bestCheckpoint, type Monitor } from "./train/callbacks.ts";
 export { RunControl } from "./train/control.ts";
-export type { Callback, EpochRecord, History, Metrics, StepListener, TrainEvent } from "./train/events.ts";
+export type {
+  Callback,
+  EpochRecord,
+  History,
+  Metrics,
+  StepListener,
+  TrainEvent,
+  TrainMetrics,
+} from "./train/events.ts";
+export * as metrics from "./train/metrics.ts";
 export type { FitOptions, TrainerOptions } from "./train/options.ts";
 export { loadStateDict, type StateDict, stateDict } from "./train/state-dict.ts";
 export { Trainer } from "./train/trainer.ts";
+export { version } from "./version.ts";

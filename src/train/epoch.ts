@@ -4,7 +4,7 @@
  */
 import type { Dataset } from "../data/dataset.ts";
 import { RunControl } from "./control.ts";
-import type { EpochRecord, Metrics, TrainEvent } from "./events.ts";
+import type { EpochRecord, TrainEvent, TrainMetrics } from "./events.ts";
 import type { FitOptions } from "./options.ts";
 import type { Totals } from "./totals.ts";
 import type { Snapshot, Trainer } from "./trainer.ts";
@@ -37,7 +37,7 @@ export class EpochRun {
     this.#steps = stepsPerEpoch - (saved.snapshot.position % stepsPerEpoch);
   }
 
-  result(): Metrics & Pick<EpochRecord, "seconds" | "stepsPerSecond"> {
+  result(): TrainMetrics & Pick<EpochRecord, "seconds" | "stepsPerSecond"> {
     return { ...this.#totals.metrics(), seconds: this.#seconds, stepsPerSecond: this.#steps / this.#seconds };
   }
 

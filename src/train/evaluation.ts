@@ -12,10 +12,10 @@ export async function runEvaluation(
   pace: Pace,
   signal: AbortSignal | undefined,
 ): Promise<Metrics> {
-  const { program, ring, sums, step, stepsPerEpoch } = evaluation;
+  const { program, ring, layout, step, stepsPerEpoch } = evaluation;
   backend.write(step, Uint32Array.of(0));
   const runner = new StepRunner(backend, program, ring, 0, pace);
-  const totals = new Totals(sums);
+  const totals = new Totals(layout);
   while (runner.position < stepsPerEpoch) {
     signal?.throwIfAborted();
     await runner.advance(stepsPerEpoch - runner.position);

@@ -1,15 +1,28 @@
 /** What a training run tells its listeners, and what is left of it afterwards. */
+import type { MetricValue } from "./metric.ts";
 
 /** Means over the samples of an epoch or an evaluation. */
 export interface Metrics {
   readonly loss: number;
   /** Share of right answers, 0 to 1; only with class labels. */
   readonly accuracy?: number;
+  /** The trainer's `metrics` by their names. */
+  readonly metrics?: Readonly<Record<string, MetricValue>>;
 }
 
-export interface EpochRecord extends Metrics {
+/** What only training has, too. */
+export interface TrainMetrics extends Metrics {
+  /** Of the latest step. */
+  readonly learningRate?: number;
+  /** Mean over the steps, with `trackGradientNorm`. */
+  readonly gradientNorm?: number;
+}
+
+export interface EpochRecord extends TrainMetrics {
   /** From 1. */
   readonly epoch: number;
+  /** The validation set after this epoch, if there is one. */
+  readonly val?: Metrics;
   readonly valLoss?: number;
   readonly valAccuracy?: number;
   /** Wall time of the epoch's training, without its evaluation. */
@@ -31,7 +44,7 @@ export type TrainEvent =
       readonly samples: number;
       readonly parameters: number;
     }
-  | (Metrics & {
+  | (TrainMetrics & {
       readonly event: "progress";
       readonly epoch: number;
       /** Steps of this epoch that are done and read back. */
@@ -55,4 +68,4 @@ export type TrainEvent =
 export type Callback = (event: TrainEvent) => void | Promise<void>;
 
 /** Hears the metrics of every step, in order, some steps at a time: `first` is the run's step number of `steps[0]`, from 0. */
-export type StepListener = (first: number, steps: readonly Metrics[]) => void;
+export type StepListener = (first: number, steps: readonly TrainMetrics[]) => void;

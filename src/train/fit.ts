@@ -58,13 +58,13 @@ export async function* fit(
   options: FitOptions,
 ): AsyncGenerator<TrainEvent, History> {
   const { epochs, signal } = options;
-  const { stepsPerEpoch, sums } = await trainer.trainProgram(train);
+  const { stepsPerEpoch, layout } = await trainer.trainProgram(train);
   const records: EpochRecord[] = [];
   yield { event: "start", epochs, stepsPerEpoch, samples: train.count, parameters: trainer.parameterCount };
   const aborted = () => signal?.aborted === true;
   let snapshot = await trainer.snapshot(trainer.steps);
   for (let epoch = 1; epoch <= epochs && !aborted(); epoch++) {
-    const start = { snapshot, totals: new Totals(sums) };
+    const start = { snapshot, totals: new Totals(layout) };
     const run = new EpochRun(trainer, train, start, stepsPerEpoch, epochs - epoch, options);
     for (let losses = 0; ; ) {
       const { position } = run.saved.snapshot;
@@ -101,7 +101,7 @@ async function validate(trainer: Trainer, { validation, signal }: FitOptions): P
   }
 }
 
-function renamed(val: Metrics | undefined): Pick<EpochRecord, "valLoss" | "valAccuracy"> {
+function renamed(val: Metrics | undefined): Pick<EpochRecord, "val" | "valLoss" | "valAccuracy"> {
   if (val === undefined) return {};
-  return { valLoss: val.loss, ...(val.accuracy === undefined ? {} : { valAccuracy: val.accuracy }) };
+  return { val, valLoss: val.loss, ...(val.accuracy === undefined ? {} : { valAccuracy: val.accuracy }) };
 }

@@ -1,60 +1,105 @@
 /** The two graphs of a trainer: one training step, updates included, and one evaluation step. */
 import { gradients } from "../autograd.ts";
-import type { Loss, LossResult } from "../nn/loss.ts";
+import type { LossResult } from "../nn/loss.ts";
 import { type BuildMode, build } from "../nn/mode.ts";
-import { forward, type Layer } from "../nn/module.ts";
+import { forward } from "../nn/module.ts";
+import { concat } from "../ops/concat.ts";
+import { norm } from "../ops/norm.ts";
 import { RandomSource } from "../ops/random.ts";
-import { record } from "../ops/record.ts";
-import type { Optimizer, OptimizerStates } from "../optim/optimizer.ts";
+import { MAX_RECORDED, record } from "../ops/record.ts";
+import { reshape } from "../ops/reshape.ts";
+import { sum } from "../ops/sum.ts";
+import type { OptimizerStates } from "../optim/optimizer.ts";
 import type { GraphSpec } from "../plan/graph.ts";
 import { type Node, scope, state, type Tensor } from "../tensor.ts";
-import type { Batch } from "./resident.ts";
-import { RING_STEPS } from "./runner.ts";
+import type { MetricBatch } from "./metric.ts";
+import type { TrainerOptions } from "./options.ts";
+import { ringRows } from "./runner.ts";
+import { type RowLayout, SAMPLES } from "./totals.ts";
 
 export interface StepGraph {
   readonly spec: GraphSpec;
-  /** f32 [RING_STEPS, columns]: one row per step. */
+  /** f32 [rows, columns]: one row per step. */
   readonly ring: Tensor;
-  /** Names of the columns after loss and count. */
-  readonly sums: readonly string[];
+  readonly layout: RowLayout;
+}
+
+/** The states that training moves on. */
+export interface TrainStates {
+  readonly parameters: readonly Tensor[];
+  readonly optimizer: OptimizerStates;
+  /** u32 [1]: steps taken so far. */
+  readonly step: Tensor;
+  /** u32 [2]: of shuffling and of layers that draw. */
+  readonly key: Tensor;
+}
+
+interface Applied {
+  readonly prediction: Tensor;
+  readonly result: LossResult;
 }
 
 /** Evaluates `batch` and records the result; moves `step` on. */
-export function evaluationStep(model: Layer, loss: Loss, batch: Batch, step: Tensor): StepGraph {
-  return recorded(apply(model, loss, batch, { training: false }).result, step, []);
+export function evaluationStep(options: TrainerOptions, batch: MetricBatch, step: Tensor): StepGraph {
+  const { result } = apply(options, batch, { training: false });
+  return recorded(options, batch, result, step, {}, []);
 }
 
 /**
- * Trains on `batch`: loss, gradients, updates of the layers and the optimizer, and the record of it; moves `step` on.
- * Layers draw random numbers by `key` and `step`.
+ * Trains on `batch`: loss, gradients, updates of the layers and the optimizer, and the record of it; moves the step on.
+ * Layers draw random numbers by key and step.
  */
-export function trainingStep(
-  model: Layer,
-  loss: Loss,
-  batch: Batch,
-  step: Tensor,
-  key: Tensor,
-  parameters: readonly Tensor[],
-  optimizer: Optimizer,
-  states: OptimizerStates,
-): StepGraph {
+export function trainingStep(options: TrainerOptions, batch: MetricBatch, states: TrainStates): StepGraph {
+  const { parameters, step, key } = states;
   const mode = { training: true, random: new RandomSource(step, key) };
-  const { result, updates: ofLayers } = apply(model, loss, batch, mode);
-  const grads = scope("gradient", () => gradients(result.loss, parameters));
-  const updates = scope("optimizer", () => optimizer.updates(parameters, grads, states, step));
-  return recorded(result, step, [...ofLayers, ...updates]);
+  const { result, updates: ofLayers } = apply(options, batch, mode);
+  const grads = scope("gradient", () => gradients(result.result.loss, parameters));
+  const { updates, gradient, learningRate } = scope("optimizer", () =>
+    options.optimizer.step(parameters, grads, states.optimizer, step),
+  );
+  const watched = options.trackGradientNorm
+    ? { learningRate, gradientNorm: norm(gradient) }
+    : { learningRate };
+  return recorded(options, batch, result, step, watched, [...ofLayers, ...updates]);
 }
 
-function apply(model: Layer, loss: Loss, batch: Batch, mode: BuildMode) {
-  return build(mode, (): LossResult => {
-    const output = scope("model", () => forward(model, batch.x));
-    return scope("loss", () => loss.build(output, batch.target, batch.weights));
+function apply({ model, loss }: TrainerOptions, batch: MetricBatch, mode: BuildMode) {
+  return build(mode, (): Applied => {
+    const prediction = scope("model", () => forward(model, batch.x));
+    return { prediction, result: scope("loss", () => loss.build(prediction, batch.target, batch.weights)) };
   });
 }
 
-function recorded(result: LossResult, step: Tensor, updates: readonly Node[]): StepGraph {
-  const sums = Object.keys(result.sums);
-  const values = [result.loss, result.count, ...Object.values(result.sums)];
-  const ring = state([RING_STEPS, values.length], 0, "f32", "metrics ring");
-  return { spec: { outputs: [], updates: [...updates, record(ring, step, values)] }, ring, sums };
+/** `watched`: what only training has, single numbers by name. */
+function recorded(
+  options: TrainerOptions,
+  batch: MetricBatch,
+  { prediction, result }: Applied,
+  step: Tensor,
+  watched: Readonly<Record<string, Tensor>>,
+  updates: readonly Node[],
+): StepGraph {
+  const training = "learningRate" in watched;
+  const metrics = (options.metrics ?? []).filter((metric) => metric.training || !training);
+  const single = { loss: result.loss, count: result.count, ...watched, ...result.sums };
+  const values = new Map<string, Tensor>(Object.entries(single));
+  scope("metrics", () => {
+    if (metrics.length > 0) values.set(SAMPLES, sum(batch.weights));
+    for (const metric of metrics) {
+      if (!values.has(metric.key)) values.set(metric.key, metric.sums(prediction, batch));
+    }
+  });
+  const columns = [...values].map(([name, { size }]) => ({ name, size }));
+  const width = columns.reduce((total, { size }) => total + size, 0);
+  const ring = state([ringRows(width), width], 0, "f32", "metrics ring");
+  const recording = record(ring, step, gathered([...values.values()]));
+  const layout = { columns, metrics, sums: Object.keys(result.sums) };
+  return { spec: { outputs: [], updates: [...updates, recording] }, ring, layout };
+}
+
+/** As many tensors as a record takes: the last of too many are put together. */
+function gathered(values: readonly Tensor[]): Tensor[] {
+  if (values.length <= MAX_RECORDED) return [...values];
+  const few = values.slice(0, MAX_RECORDED - 1);
+  return [...few, concat(values.slice(MAX_RECORDED - 1).map((t) => reshape(t, [t.size])))];
 }

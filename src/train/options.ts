@@ -6,6 +6,7 @@ import type { Layer } from "../nn/module.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { RunControl } from "./control.ts";
 import type { Callback, StepListener } from "./events.ts";
+import type { Metric } from "./metric.ts";
 import { RING_STEPS } from "./runner.ts";
 
 export interface TrainerOptions {
@@ -29,6 +30,10 @@ export interface TrainerOptions {
    * and step at the first NaN or infinity. Many times slower. Default false.
    */
   readonly detectAnomaly?: boolean;
+  /** Measured beside the loss, on the device. Default none; losses with classes count right answers by themselves. */
+  readonly metrics?: readonly Metric[];
+  /** Records the Euclidean norm of each step's gradients, before clipping. Default false. */
+  readonly trackGradientNorm?: boolean;
 }
 
 export interface FitOptions {

@@ -1,20 +1,19 @@
 /** The programs of a trainer, one to train and one to evaluate per data set, compiled when first used. */
 import type { Program } from "../backend.ts";
 import type { Dataset } from "../data/dataset.ts";
-import type { OptimizerStates } from "../optim/optimizer.ts";
 import type { GraphSpec } from "../plan/graph.ts";
 import { state, type Tensor } from "../tensor.ts";
-import { anomalyWatch } from "./anomaly.ts";
-import { evaluationStep, type StepGraph, trainingStep } from "./graph.ts";
+import { evaluationStep, type StepGraph, type TrainStates, trainingStep } from "./graph.ts";
 import type { TrainerOptions } from "./options.ts";
 import { ResidentData } from "./resident.ts";
 import type { StateValues } from "./state-values.ts";
+import type { RowLayout } from "./totals.ts";
 
 /** A program that steps through one data set. */
 export interface StepProgram {
   readonly program: Program;
   readonly ring: Tensor;
-  readonly sums: readonly string[];
+  readonly layout: RowLayout;
   readonly stepsPerEpoch: number;
 }
 
@@ -26,16 +25,6 @@ export interface TrainProgram extends StepProgram {
 export interface EvaluationProgram extends StepProgram {
   /** Its step counter, u32 [1]. */
   readonly step: Tensor;
-}
-
-/** The states that training moves on. */
-export interface TrainStates {
-  readonly parameters: readonly Tensor[];
-  readonly optimizer: OptimizerStates;
-  /** u32 [1]: steps taken so far. */
-  readonly step: Tensor;
-  /** u32 [2]: of shuffling and of layers that draw. */
-  readonly key: Tensor;
 }
 
 export class Programs {
@@ -52,27 +41,30 @@ export class Programs {
   async training(dataset: Dataset): Promise<TrainProgram> {
     const known = this.#training.get(dataset);
     if (known !== undefined) return known;
-    const { model, loss, optimizer, batchSize, variants = {} } = this.options;
-    const { parameters, optimizer: optimizerStates, step, key } = this.states;
+    const { batchSize } = this.options;
+    const { step, key } = this.states;
     const data = this.#residentData(dataset);
-    const batch = data.batch(batchSize, step, key);
-    const built = trainingStep(model, loss, batch, step, key, parameters, optimizer, optimizerStates);
+    const built = trainingStep(this.options, { ...data.batch(batchSize, step, key), dataset }, this.states);
     const program = await this.#compile(built, data, batchSize);
-    const ready = this.options.detectAnomaly
-      ? { ...program, inspect: await anomalyWatch(this.values.backend, built.spec, variants) }
-      : program;
+    const ready = this.options.detectAnomaly ? { ...program, inspect: await this.#watch(built) } : program;
     this.#training.set(dataset, ready);
     return ready;
+  }
+
+  async #watch({ spec }: StepGraph): Promise<(step: number) => Promise<void>> {
+    const { anomalyWatch } = await import("./anomaly.ts");
+    return anomalyWatch(this.values.backend, spec, this.options.variants ?? {});
   }
 
   async evaluation(dataset: Dataset): Promise<EvaluationProgram> {
     const known = this.#evaluations.get(dataset);
     if (known !== undefined) return known;
-    const { model, loss, batchSize } = this.options;
+    const { batchSize } = this.options;
     const data = this.#residentData(dataset);
     const evalBatch = Math.min(dataset.count, this.options.evalBatchSize ?? Math.max(batchSize, 200));
     const step = state([1], 0, "u32", "evaluation step");
-    const built = evaluationStep(model, loss, data.batch(evalBatch, step, undefined), step);
+    const batch = { ...data.batch(evalBatch, step, undefined), dataset };
+    const built = evaluationStep(this.options, batch, step);
     const ready = { ...(await this.#compile(built, data, evalBatch)), step };
     this.#evaluations.set(dataset, ready);
     return ready;
@@ -95,7 +87,7 @@ export class Programs {
   async #compile(built: StepGraph, data: ResidentData, batchSize: number): Promise<StepProgram> {
     const program = await this.compile(built.spec);
     data.upload(this.values.backend);
-    return { program, ring: built.ring, sums: built.sums, stepsPerEpoch: data.stepsPerEpoch(batchSize) };
+    return { program, ring: built.ring, layout: built.layout, stepsPerEpoch: data.stepsPerEpoch(batchSize) };
   }
 
   #residentData(dataset: Dataset): ResidentData {

@@ -6,8 +6,10 @@ import type { Backend, Program } from "../backend.ts";
 import { DeviceError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 
-/** Steps that the ring remembers; a reading must come before it wraps around. */
+/** Most steps that a ring remembers; a reading must come before it wraps around. */
 export const RING_STEPS = 512;
+/** Most numbers in a ring, where a row does not hold very many. */
+const RING_SIZE = 2 ** 19;
 const IN_FLIGHT = 2;
 /**
  * Once under way, a submit holds at least this many steps on a GPU: its overhead is never felt, whatever a step takes.
@@ -15,6 +17,11 @@ const IN_FLIGHT = 2;
  */
 const FEWEST = 10;
 const MOST = 256;
+
+/** Steps that a ring of rows with `width` numbers remembers. */
+export function ringRows(width: number): number {
+  return Math.max(4, Math.min(RING_STEPS, Math.floor(RING_SIZE / width)));
+}
 
 /** One step's record: the values in the order they were given to `record`. */
 export type Row = Float32Array;
@@ -38,7 +45,7 @@ export class StepRunner {
   #lastFinish = 0;
   readonly #inFlight: Promise<void>[] = [];
 
-  /** `first`: value of the step counter when the runner takes over. `width`: values per row of the ring. */
+  /** `first`: value of the step counter when the runner takes over. */
   constructor(
     readonly backend: Backend,
     readonly program: Program,
@@ -50,6 +57,10 @@ export class StepRunner {
     this.#steps = pace.stepsPerSubmit ?? pace.start ?? start;
     this.#submitted = first;
     this.#collected = first;
+  }
+
+  get #rows(): number {
+    return this.ring.shape[0] as number;
   }
 
   /** Value of the step counter once everything submitted is done. */
@@ -68,7 +79,7 @@ export class StepRunner {
 
   /** Submits up to `most` steps, as many as the pace allows. Resolves when there is room for the next submit. */
   async advance(most: number): Promise<void> {
-    const room = RING_STEPS - (this.#submitted - this.#collected);
+    const room = this.#rows - (this.#submitted - this.#collected);
     const steps = Math.min(most, this.#steps, room);
     if (steps < 1) throw new DeviceError("training: the metrics ring is full; collect() before going on");
     await this.pace.inspect?.(this.#submitted);
@@ -90,17 +101,18 @@ export class StepRunner {
 
   /** True when so many rows wait to be read that the next submit may not fit. */
   get full(): boolean {
-    return this.#submitted - this.#collected > RING_STEPS - Math.min(MOST, 2 * this.#steps);
+    return this.#submitted - this.#collected > this.#rows - Math.min(MOST, 2 * this.#steps);
   }
 
   /** Rows of all steps submitted since the last call, in order. One call at a time. */
   async collect(): Promise<Row[]> {
     const until = this.#submitted;
+    if (until === this.#collected) return [];
     const data = (await this.backend.read(this.ring)) as Float32Array;
     const width = this.ring.shape[1] as number;
     const rows: Row[] = [];
     for (let step = this.#collected; step < until; step++) {
-      const at = (step % RING_STEPS) * width;
+      const at = (step % this.#rows) * width;
       rows.push(Float32Array.from(data.subarray(at, at + width)));
     }
     this.#collected = until;

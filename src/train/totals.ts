@@ -1,6 +1,7 @@
-/** Means over many steps from the rows of the metrics ring, in float64. Refuses a loss that is not a number. */
+/** What many steps amount to, from the rows of the metrics ring, in float64. Refuses a loss that is not a number. */
 import { WeftError } from "../errors.ts";
-import type { Metrics } from "./events.ts";
+import type { TrainMetrics } from "./events.ts";
+import type { Metric, MetricValue } from "./metric.ts";
 import type { Row } from "./runner.ts";
 
 /** Training met a loss that is NaN or infinite. */
@@ -8,18 +9,43 @@ export class DivergedError extends WeftError {
   override readonly name = "DivergedError";
 }
 
-/** Columns of a row: loss, count, then the sums of the loss in their order. */
+/** Columns of the ring, in order: `loss` and `count` first. */
+export interface RowLayout {
+  readonly columns: readonly { readonly name: string; readonly size: number }[];
+  readonly metrics: readonly Metric[];
+  /** Names of the columns that the loss sums up. */
+  readonly sums: readonly string[];
+}
+
+/** Column with the number of samples that metrics count. */
+export const SAMPLES = "samples";
+
+/** Totals as JSON can hold them; numbers that it can't as text. */
+export interface TotalsState {
+  readonly steps: number;
+  readonly sums: readonly (number | string)[];
+}
+
 export class Totals {
-  #loss = 0;
-  #count = 0;
-  #correct = 0;
+  /** Of loss times count, of the counts, of everything else; but the learning rate as it was last. */
+  readonly #sums: Float64Array;
+  readonly #places: ReadonlyMap<string, readonly [start: number, end: number]>;
   steps = 0;
 
-  /** `sums`: names of the columns after loss and count. */
-  constructor(readonly sums: readonly string[]) {}
+  constructor(readonly layout: RowLayout) {
+    let end = 0;
+    this.#places = new Map(
+      layout.columns.map(({ name, size }) => {
+        end += size;
+        return [name, [end - size, end]];
+      }),
+    );
+    this.#sums = new Float64Array(end);
+  }
 
   /** Adds rows; the first of them is of step `first` (from 0), which errors name. */
   add(rows: readonly Row[], first: number): void {
+    const rate = this.#places.get("learningRate")?.[0];
     rows.forEach((row, i) => {
       const [loss = Number.NaN, count = 0] = row;
       if (!Number.isFinite(loss)) {
@@ -27,18 +53,18 @@ export class Totals {
           `training: the loss became ${loss} at step ${first + i + 1}; try a smaller learning rate, and check the data`,
         );
       }
-      this.#loss += loss * count;
-      this.#count += count;
-      const correct = this.sums.indexOf("correct");
-      if (correct >= 0) this.#correct += row[2 + correct] ?? 0;
+      const sums = this.#sums;
+      sums[0] = (sums[0] as number) + loss * count;
+      for (let j = 1; j < sums.length; j++) sums[j] = (sums[j] as number) + (row[j] as number);
+      if (rate !== undefined) sums[rate] = row[rate] as number;
       this.steps++;
     });
   }
 
   /** Each row's own means. */
-  metricsOf(rows: readonly Row[]): Metrics[] {
+  metricsOf(rows: readonly Row[]): TrainMetrics[] {
     return rows.map((row) => {
-      const one = new Totals(this.sums);
+      const one = new Totals(this.layout);
       one.add([row], 0);
       return one.metrics();
     });
@@ -46,20 +72,46 @@ export class Totals {
 
   /** The same totals, to go on from independently. */
   copy(): Totals {
-    const copy = new Totals(this.sums);
-    copy.#loss = this.#loss;
-    copy.#count = this.#count;
-    copy.#correct = this.#correct;
-    copy.steps = this.steps;
-    return copy;
+    return Totals.from(this.layout, this.state());
+  }
+
+  state(): TotalsState {
+    return { steps: this.steps, sums: Array.from(this.#sums, (x) => (Number.isFinite(x) ? x : String(x))) };
+  }
+
+  /** Totals with what `state` told of the same columns. */
+  static from(layout: RowLayout, { steps, sums }: TotalsState): Totals {
+    const totals = new Totals(layout);
+    totals.#sums.set(sums.map(Number));
+    totals.steps = steps;
+    return totals;
   }
 
   get count(): number {
-    return this.#count;
+    return this.#sums[1] as number;
   }
 
-  metrics(): Metrics {
-    const loss = this.#loss / this.#count;
-    return this.sums.includes("correct") ? { loss, accuracy: this.#correct / this.#count } : { loss };
+  metrics(): TrainMetrics {
+    const { metrics, sums } = this.layout;
+    const count = this.count;
+    const values: Record<string, MetricValue> = {};
+    for (const name of sums) values[name === "correct" ? "accuracy" : name] = this.#sum(name) / count;
+    for (const metric of metrics) {
+      const [start, end] = this.#places.get(metric.key) as readonly [number, number];
+      values[metric.name] = metric.value(this.#sums.slice(start, end), this.#sum(SAMPLES));
+    }
+    const { accuracy, ...others } = values;
+    return {
+      loss: this.#sum("loss") / count,
+      ...(typeof accuracy === "number" ? { accuracy } : {}),
+      ...(this.#places.has("learningRate") ? { learningRate: this.#sum("learningRate") } : {}),
+      ...(this.#places.has("gradientNorm") ? { gradientNorm: this.#sum("gradientNorm") / this.steps } : {}),
+      ...(Object.keys(others).length > 0 ? { metrics: others } : {}),
+    };
+  }
+
+  #sum(name: string): number {
+    const [start] = this.#places.get(name) ?? [];
+    return start === undefined ? Number.NaN : (this.#sums[start] as number);
   }
 }
