@@ -1,6 +1,5 @@
 /** What Weft adds in a page or worker: devices through `navigator.gpu`, published data sets through `fetch`. */
 import type { Backend } from "../backend.ts";
-import { CpuBackend } from "../cpu/backend.ts";
 import { DeviceError } from "../errors.ts";
 import { GpuBackend } from "../gpu/backend.ts";
 
@@ -13,14 +12,20 @@ export interface OpenOptions {
 
 /** Opens the page's GPU. Throws DeviceError when WebGPU is insisted on and there is none. */
 export async function openDevice({ backend = "auto" }: OpenOptions = {}): Promise<Backend> {
-  if (backend === "cpu") return new CpuBackend();
+  if (backend === "cpu") return cpuReference();
   const gpu = navigator.gpu as GPU | undefined;
   const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" });
   if (adapter) return GpuBackend.open(adapter, { reopen: () => openDevice({ backend }) });
-  if (backend === "auto") return new CpuBackend();
+  if (backend === "auto") return cpuReference();
   throw new DeviceError(
     gpu === undefined
       ? "openDevice: this browser has no WebGPU; use a recent Chrome, Edge, Safari or Firefox, over https or localhost"
       : "openDevice: WebGPU is there, but it found no adapter on this machine",
   );
+}
+
+/** Fetched where it is needed only. */
+async function cpuReference(): Promise<Backend> {
+  const { CpuBackend } = await import("../cpu/backend.ts");
+  return new CpuBackend();
 }

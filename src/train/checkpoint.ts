@@ -1,21 +1,12 @@
 /**
  * States of a run as one safetensors file and back: parameters and buffers under their PyTorch names, packed optimizer
- * states cut into `optimizer.<state>.<parameter>`, the step counter. Refuses files whose names or shapes don't fit.
+ * states cut into `optimizer.<state>.<parameter>`, the step counter. Loaded when first saved or read. Refuses files whose names or shapes don't fit.
  */
 import { FormatError, GraphError } from "../errors.ts";
 import { readSafetensors, type TensorToStore, writeSafetensors } from "../io/safetensors.ts";
 import { packLayout } from "../plan/storage.ts";
 import { type Data, formatShape, sameShape, type Tensor } from "../tensor.ts";
-
-/** What there is to save. */
-export interface RunStates {
-  readonly parameters: ReadonlyMap<string, Tensor>;
-  /** States of layers that are not trained, such as running statistics. */
-  readonly buffers: ReadonlyMap<string, Tensor>;
-  /** Optimizer states in the pack layout of the parameters, by name. */
-  readonly packed: ReadonlyMap<string, Tensor>;
-  readonly step: Tensor;
-}
+import type { RunStates } from "./run-states.ts";
 
 const STEP = "trainer.step";
 
@@ -46,11 +37,6 @@ export function saveStates(
   }
   tensors.push([STEP, { shape: [1], data: valueFor(states.step) }]);
   return writeSafetensors(tensors, { format: "weft", ...metadata });
-}
-
-/** Every state of a run. */
-export function allStates({ parameters, buffers, packed, step }: RunStates): Tensor[] {
-  return [...parameters.values(), ...buffers.values(), ...packed.values(), step];
 }
 
 /**

@@ -15,9 +15,12 @@ export async function stateDict(trainer: Trainer): Promise<StateDict> {
 }
 
 /**
- * Takes parameters and buffers from `dict`; moments and step stay. Throws FormatError naming what is missing, unknown
- * or of another shape, and then changes nothing.
+ * Takes parameters and buffers from `dict`; moments and step stay. Rejects with a FormatError naming what is missing,
+ * unknown or of another shape, and then changes nothing.
  */
-export function loadStateDict(trainer: Trainer, dict: Iterable<readonly [string, TensorToStore]>): void {
-  trainer.fromSafetensors(writeSafetensors(dict), "state dict");
+export async function loadStateDict(
+  trainer: Trainer,
+  dict: Iterable<readonly [string, TensorToStore]>,
+): Promise<void> {
+  await trainer.fromSafetensors(writeSafetensors(dict), "state dict");
 }

@@ -11,12 +11,12 @@ import type { GraphSpec } from "../plan/graph.ts";
 import { initialData } from "../plan/initial.ts";
 import { packLayout } from "../plan/storage.ts";
 import { type Data, state, type Tensor } from "../tensor.ts";
-import { allStates, loadStates, type RunStates, saveStates } from "./checkpoint.ts";
 import { runEvaluation } from "./evaluation.ts";
 import type { Metrics } from "./events.ts";
 import { Fit, fit } from "./fit.ts";
 import { checkFitOptions, checkTrainerOptions, type FitOptions, type TrainerOptions } from "./options.ts";
 import { Programs, type TrainProgram } from "./programs.ts";
+import { allStates, type RunStates } from "./run-states.ts";
 import { type Pace, StepRunner } from "./runner.ts";
 import { StateValues } from "./state-values.ts";
 
@@ -222,14 +222,16 @@ export class Trainer {
   /** The run as the bytes of a safetensors file: parameters, optimizer states, step. Equal runs give equal bytes. */
   async toSafetensors(metadata: Readonly<Record<string, string>> = {}): Promise<Uint8Array> {
     const states = this.#runStates();
+    const { saveStates } = await checkpoints();
     return saveStates(await this.#values.readAll(allStates(states)), states, metadata);
   }
 
   /**
-   * Takes parameters, and optimizer states and step where there are any, from the bytes of a safetensors file. Throws
-   * FormatError naming what is missing, unknown or of another shape, and then changes nothing.
+   * Takes parameters, and optimizer states and step where there are any, from the bytes of a safetensors file. Rejects
+   * with a FormatError naming what is missing, unknown or of another shape, and then changes nothing.
    */
-  fromSafetensors(bytes: Uint8Array, file = "safetensors"): void {
+  async fromSafetensors(bytes: Uint8Array, file = "safetensors"): Promise<void> {
+    const { loadStates } = await checkpoints();
     for (const [tensor, data] of loadStates(bytes, this.#runStates(), file)) {
       if (tensor === this.#step) this.#position = data[0] as number;
       this.#values.write(tensor, data);
@@ -243,7 +245,7 @@ export class Trainer {
 
   /** Reads a file that `save` or PyTorch's safetensors wrote. */
   async load(path: string): Promise<void> {
-    this.fromSafetensors(await this.#files().read(path), path);
+    await this.fromSafetensors(await this.#files().read(path), path);
   }
 
   #runStates(): RunStates {
@@ -268,3 +270,6 @@ export class Trainer {
     return this.backend.files;
   }
 }
+
+/** Fetched when first needed: a page that only trains does without. */
+const checkpoints = () => import("./checkpoint.ts");

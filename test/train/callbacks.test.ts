@@ -48,7 +48,7 @@ it.each(["valLoss", "valAccuracy", "loss"] as const)("saves when %s is better th
   const { metadata } = readSafetensors(written.at(-1) as Uint8Array);
   expect(Number(metadata[monitor])).toBe(records.at(-1));
   // The file is of that very epoch: evaluating it gives the same figure.
-  trainer.fromSafetensors(written.at(-1) as Uint8Array);
+  await trainer.fromSafetensors(written.at(-1) as Uint8Array);
   const again = await trainer.evaluate(test);
   const best = history.epochs[values.indexOf(records.at(-1) as number)];
   expect(again.loss).toBe(best?.valLoss);

@@ -40,7 +40,7 @@ describe.each([
     const first = await makeTrainer(await open(), everything());
     await first.fit(digits.train, { epochs: 1 });
     const second = await makeTrainer(await open(), everything());
-    second.fromSafetensors(await first.toSafetensors());
+    await second.fromSafetensors(await first.toSafetensors());
     await second.fit(digits.train, { epochs: 1 });
     const bytes = await second.toSafetensors();
     expect(bytes).toEqual(await whole.toSafetensors());

@@ -29,7 +29,7 @@ it("carries parameters and running statistics from GPU to CPU reference", async 
   expect(dict.get("1.weight")?.shape).toEqual([16, 784]);
   const other = await make(2, false);
   const before = await other.evaluate(test);
-  loadStateDict(other, dict);
+  await loadStateDict(other, dict);
   const [here, there] = [await trained.evaluate(test), await other.evaluate(test)];
   expect(there.loss).toBeCloseTo(here.loss, 4);
   expect(there.accuracy).toBe(here.accuracy);
@@ -41,5 +41,5 @@ it("refuses what does not fit", async () => {
   const trainer = await make(1, false);
   const dict = new Map(await stateDict(trainer));
   dict.delete("4.bias");
-  expect(() => loadStateDict(trainer, dict)).toThrow(/state dict: lacks 4\.bias/);
+  await expect(loadStateDict(trainer, dict)).rejects.toThrow(/state dict: lacks 4\.bias/);
 });

@@ -85,7 +85,7 @@ describe.each(backends)("on the %s", (_, open) => {
     const first = await makeTrainer(backend);
     await first.fit(data, { epochs: 1 });
     const second = await makeTrainer(backend, { seed: 7 });
-    second.fromSafetensors(await first.toSafetensors());
+    await second.fromSafetensors(await first.toSafetensors());
     expect(second.steps).toBe(5);
     await second.fit(data, { epochs: 1 });
     expect(await second.toSafetensors()).toEqual(await straight.toSafetensors());
@@ -176,17 +176,17 @@ describe("bad input", () => {
     const before = await trainer.toSafetensors();
     const { tensors } = readSafetensors(before);
     const without = [...tensors].filter(([name]) => name !== "3.bias");
-    expect(() => trainer.fromSafetensors(writeSafetensors(without), "a.safetensors")).toThrow(
+    await expect(trainer.fromSafetensors(writeSafetensors(without), "a.safetensors")).rejects.toThrow(
       /a\.safetensors: lacks 3\.bias/,
     );
     const other = [...tensors].map(([name, t]) =>
       name === "1.bias" ? ([name, { shape: [4, 8], data: t.data }] as const) : ([name, t] as const),
     );
-    expect(() => trainer.fromSafetensors(writeSafetensors(other))).toThrow(
+    await expect(trainer.fromSafetensors(writeSafetensors(other))).rejects.toThrow(
       /1\.bias has shape \[4, 8\], the model expects \[32\]/,
     );
     const more = [...tensors, ["4.weight", { shape: [1], data: new Float32Array(1) }] as const];
-    expect(() => trainer.fromSafetensors(writeSafetensors(more))).toThrow(
+    await expect(trainer.fromSafetensors(writeSafetensors(more))).rejects.toThrow(
       /holds 4\.weight, which the model does not have/,
     );
     expect(await trainer.toSafetensors()).toEqual(before);
@@ -197,7 +197,7 @@ describe("bad input", () => {
     const weights = [...trainer.parameters].map(
       ([name, t]) => [name, { shape: t.shape, data: new Float32Array(t.size).fill(0.25) }] as const,
     );
-    trainer.fromSafetensors(writeSafetensors(weights));
+    await trainer.fromSafetensors(writeSafetensors(weights));
     expect((await trainer.parameter("3.bias"))[9]).toBe(0.25);
     await expect(async () => trainer.parameter("9.bias")).rejects.toThrow(
       /has no parameter 9\.bias; there are 1\.weight/,

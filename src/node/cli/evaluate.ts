@@ -48,7 +48,7 @@ export async function evaluate(file: string, flags: EvalFlags): Promise<number> 
       optimizer: sgd({ learningRate: 0 }),
       batchSize: BATCH,
     });
-    trainer.fromSafetensors(bytes, file);
+    await trainer.fromSafetensors(bytes, file);
     const begun = performance.now();
     const { loss, accuracy } = await trainer.evaluate(test, { signal });
     const seconds = (performance.now() - begun) / 1000;
