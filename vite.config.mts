@@ -23,7 +23,7 @@ export default defineConfig({
         chunkFileNames: ({ name, moduleIds }) =>
           moduleIds.every((id) => id.includes(".wgsl")) ? `shaders/${name}-[hash].js` : `${name}-[hash].js`,
       },
-      external: [/^node:/, "webgpu", "commander", "cli-progress", /^@sparticuz\//],
+      external: [/^node:/, "webgpu", "commander", "cli-progress", "jpeg-js", "pngjs", /^@sparticuz\//],
     },
   },
 });

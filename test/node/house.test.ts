@@ -52,7 +52,7 @@ const ARROWS: Record<string, readonly string[]> = {
 };
 
 /** Packages from outside, and who may import them. Everybody else imports nothing but Weft. */
-const PACKAGES: Record<string, RegExp> = { node: /^(node:.+|webgpu|commander|cli-progress)$/ };
+const PACKAGES: Record<string, RegExp> = { node: /^(node:.+|webgpu|commander|cli-progress|jpeg-js|pngjs)$/ };
 
 /** Names that belong to one room; others get what they need handed in. */
 const GLOBALS = [
