@@ -24,9 +24,18 @@ export {
 export { parseDigits } from "./digits.ts";
 export { gunzip, gunzipIfPacked, isGzip } from "./gzip.ts";
 export { parseIdx } from "./idx.ts";
+export { type DecodedImage, type ImageSize, imageToSample } from "./image.ts";
 export { type NpyArray, parseNpy } from "./npy.ts";
 export { datasetSources } from "./sources.ts";
 export { type Fold, kFold, type SplitOptions, shuffle, split } from "./split.ts";
+export {
+  type ColumnStatistics,
+  columnStatistics,
+  fitStandardizer,
+  meanAndStd,
+  normalize,
+  type Standardizer,
+} from "./standardize.ts";
 export { type SyntheticOptions, syntheticDigits } from "./synthetic.ts";
 export { parseTar } from "./tar.ts";
 export { parseUsps } from "./usps.ts";

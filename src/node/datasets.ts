@@ -5,13 +5,25 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { DatasetSource, SourceFile } from "../data/source.ts";
+import {
+  type ArraysOptions,
+  datasetFromArrays,
+  datasetFromNpz,
+  type NpzOptions,
+  parseNpz,
+} from "../data/arrays.ts";
+import { type CsvOptions, parseCsv } from "../data/csv.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { gunzipIfPacked } from "../data/gzip.ts";
+import { parseNpy } from "../data/npy.ts";
+import type { DatasetSource, SourceFile, TrainTest } from "../data/source.ts";
 import { verifyFile } from "../data/source.ts";
 import { datasetSources } from "../data/sources.ts";
 import { DataError } from "../errors.ts";
 import { dataDirectory } from "./data-dir.ts";
 import { downloadFile, MirrorsError } from "./download.ts";
 import { writeFileAtomic } from "./files.ts";
+import { imageFolder } from "./image-folder.ts";
 
 export interface DownloadProgress {
   /** Name of the data set. */
@@ -63,6 +75,15 @@ export async function loadDataset<Splits>(
   };
   return source.read(fetchFile, findFile);
 }
+
+/** A file that the user named. */
+async function readFileOf(path: string): Promise<Uint8Array> {
+  const bytes = await readIfThere(path);
+  if (!bytes) throw new DataError(`${path}: there is no such file`);
+  return bytes;
+}
+
+const readPacked = async (path: string) => gunzipIfPacked(await readFileOf(path), { name: path });
 
 async function readIfThere(path: string): Promise<Uint8Array | undefined> {
   try {
@@ -122,4 +143,22 @@ export const datasets = {
   digits: (options?: LoadOptions) => loadDataset(datasetSources.digits, options),
   /** House prices, 506 (no split), 13 columns and a target; 0.1 MB to download. */
   boston: (options?: LoadOptions) => loadDataset(datasetSources.boston, options),
+  /** Any CSV file, plain or gzipped: `await datasets.csv("flowers.csv", { label: "kind" })`. */
+  csv: async (path: string, options: CsvOptions): Promise<Dataset> =>
+    parseCsv(await readPacked(path), { name: path, ...options }),
+  /** Inputs and labels from two NumPy files. */
+  npy: async (inputs: string, labels: string, options: ArraysOptions = {}): Promise<Dataset> =>
+    datasetFromArrays(
+      parseNpy(await readPacked(inputs), inputs),
+      parseNpy(await readPacked(labels), labels),
+      {
+        name: inputs,
+        ...options,
+      },
+    ),
+  /** A NumPy archive: training and test set if it has `x_train` and the like, else one data set. */
+  npz: async (path: string, options: NpzOptions = {}): Promise<Dataset | TrainTest> =>
+    datasetFromNpz(await parseNpz(await readFileOf(path), { name: path }), { name: path, ...options }),
+  /** A folder with a folder of PNG and JPEG files per class, or with `train` and `test` above those. */
+  imageFolder,
 };
