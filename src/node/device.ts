@@ -15,6 +15,8 @@ export interface OpenOptions {
   readonly backend?: "auto" | "webgpu" | "cpu";
   /** True: a software adapter even where there is hardware; false: hardware or none. */
   readonly software?: boolean;
+  /** Width of the floats of `backend: "cpu"`; default 32. */
+  readonly bits?: 32 | 64;
   /** Ask for WebGPU's guaranteed limits only. */
   readonly limits?: "best" | "default";
   /** Told in one line what was found, and why it is not better. */
@@ -42,7 +44,7 @@ export async function openDevice(options: OpenOptions = {}): Promise<Backend> {
   if (!["auto", "webgpu", "cpu"].includes(backend)) {
     throw new ValueError(`openDevice: backend must be auto, webgpu or cpu, got ${String(backend)}`);
   }
-  if (backend === "cpu") return new CpuBackend({ files: nodeFiles });
+  if (backend === "cpu") return new CpuBackend({ files: nodeFiles, bits: options.bits ?? 32 });
   try {
     const { adapter, kind, driver, close } = await openDawn(
       options.software === undefined ? {} : { software: options.software },

@@ -1,6 +1,6 @@
 /** What Weft adds in Node: devices through Dawn, data sets from disk and mirrors. */
 
 export { progressBar } from "./cli/training-bar.ts";
-export { datasets } from "./datasets.ts";
+export { datasets, loadDataset } from "./datasets.ts";
 export { openDawn } from "./dawn.ts";
 export { type OpenOptions, openDevice } from "./device.ts";
