@@ -1,0 +1,210 @@
+/**
+ * Every format that is read in a page too, fuzzed: 10,000 mutants each in Node, fewer in a page. Images, which pages
+ * decode by themselves, are fuzzed in test/node.
+ */
+import { describe, expect, test } from "vitest";
+import { datasetFromArrays, parseNpz } from "../../src/data/arrays.ts";
+import { parseBoston } from "../../src/data/boston.ts";
+import { parseCifarBatch } from "../../src/data/cifar10.ts";
+import { parseCsv } from "../../src/data/csv.ts";
+import { type Dataset, validateDataset } from "../../src/data/dataset.ts";
+import { parseDigits } from "../../src/data/digits.ts";
+import { gunzip } from "../../src/data/gzip.ts";
+import { parseIdx } from "../../src/data/idx.ts";
+import { parseNpy } from "../../src/data/npy.ts";
+import { parseTar } from "../../src/data/tar.ts";
+import { parseUsps } from "../../src/data/usps.ts";
+import { FormatError } from "../../src/errors.ts";
+import { readSafetensors, writeSafetensors } from "../../src/io/safetensors.ts";
+import { ascii, gzip, join, npy, tar, zip } from "../support/archives.ts";
+import { type FuzzFormat, fuzz } from "../support/fuzz.ts";
+
+const COUNT = typeof document === "undefined" ? 10_000 : 500;
+/** What any mutant of these small files may become at most. */
+const LIMIT = 1_000_000;
+
+const numbers = (n: number, make: (i: number) => number | string) =>
+  Array.from({ length: n }, (_, i) => make(i));
+const sound = (set: Dataset) => validateDataset(set).count > 0 && set.inputs.data.length < LIMIT;
+const sizeOf = (shape: readonly number[]) => shape.reduce((product, extent) => product * extent, 1);
+
+const idxFile = Uint8Array.of(
+  0,
+  0,
+  8,
+  3,
+  0,
+  0,
+  0,
+  2,
+  0,
+  0,
+  0,
+  2,
+  0,
+  0,
+  0,
+  3,
+  1,
+  2,
+  3,
+  4,
+  5,
+  6,
+  7,
+  8,
+  9,
+  10,
+  11,
+  12,
+);
+const text = ascii("hello hello hello hello ".repeat(20));
+const uspsLine = (label: number) => `${label} ${numbers(256, (i) => (i / 128 - 1).toFixed(2)).join(" ")}\n`;
+const digitsLine = (label: number) => `${numbers(64, (i) => i % 17).join(",")},${label}\n`;
+const uci = ` ${numbers(14, (i) => i + 0.5).join("  ")}\n`;
+const statlib = ` Prices\n\n ${numbers(11, (i) => i).join(" ")}\n  ${numbers(3, (i) => i).join(" ")}\n`;
+const table = 'a,"b ""x""",kind\n1,2.5,red\n-3e2,4,"dark\nblue"\n5,6,red\n';
+
+/** Puts the checksum of every header right whose place can be told. */
+function repairTar(bytes: Uint8Array): void {
+  for (let at = 0; at + 512 <= bytes.length; at += 512) {
+    if (bytes[at + 257] !== 0x75) continue;
+    const header = bytes.subarray(at, at + 512);
+    header.fill(0x20, 148, 156);
+    const sum = header.reduce((total, byte) => total + byte, 0);
+    header.set(ascii(`${sum.toString(8).padStart(6, "0")}\0 `), 148);
+  }
+}
+
+const arrays = { "x.npy": npy("|u1", [2, 2], [1, 2, 3, 4]), "y.npy": npy("|u1", [2], [0, 1]) };
+
+const formats: FuzzFormat[] = [
+  {
+    name: "IDX",
+    files: [idxFile],
+    read: (bytes, file) => {
+      const { shape, data } = parseIdx(bytes, 3, file);
+      return sizeOf(shape) === data.length;
+    },
+  },
+  {
+    name: "gzip",
+    files: [await gzip(text)],
+    read: async (bytes, file) => (await gunzip(bytes, { name: file, limit: LIMIT })).length <= LIMIT,
+  },
+  {
+    name: "tar",
+    files: [
+      tar(
+        { path: "a", content: text },
+        { path: "long", content: ascii("b\0"), type: "L" },
+        { path: "b", content: text },
+      ),
+    ],
+    repair: repairTar,
+    words: ["00000000777\0", "12 path=x\n", "ustar"],
+    read: (bytes, file) =>
+      [...parseTar(bytes, file).values()].every((content) => content.length <= bytes.length),
+  },
+  {
+    name: "CIFAR-10",
+    files: [join(Uint8Array.of(3), new Uint8Array(3072).fill(7), Uint8Array.of(9), new Uint8Array(3072))],
+    read: (bytes, file) => {
+      const { count, images, labels } = parseCifarBatch(bytes, file);
+      return images.length === count * 3072 && labels.every((label) => label < 10);
+    },
+  },
+  {
+    name: "USPS",
+    files: [ascii(uspsLine(3) + uspsLine(9))],
+    read: (bytes, file) => sound(parseUsps(bytes, "train", file)),
+  },
+  {
+    name: "digits",
+    files: [ascii(digitsLine(3) + digitsLine(9))],
+    words: ["17", "16", "0.5"],
+    read: (bytes, file) => sound(parseDigits(bytes, file)),
+  },
+  {
+    name: "Boston",
+    files: [ascii(uci + uci + uci), ascii(statlib)],
+    words: ["\n 1 2 3", "396.9"],
+    read: (bytes, file) => sound(parseBoston(bytes, file)),
+  },
+  {
+    name: "CSV",
+    files: [ascii(table), ascii(table.replaceAll(",", ";")), ascii("1\t2\t0\n3\t4\t1\n")],
+    words: ['""', '"\n', "\t", ",,", "1e39", "red", "\r\n"],
+    read: (bytes, file) => sound(parseCsv(bytes, { label: -1, name: file })),
+  },
+  {
+    name: "npy",
+    files: [
+      npy("<f4", [2, 2], numbers(16, (i) => i) as number[]),
+      npy(">i8", [2], numbers(16, (i) => (i % 8 === 7 ? 3 : 0)) as number[]),
+      npy("|u1", [2, 3, 1], [1, 2, 3, 4, 5, 6], true),
+    ],
+    words: ["(9999999999999,)", "True", "<f8", "|O", "(2, 2)", "'shape': ()", "[('a', '<f4')]"],
+    read: (bytes, file) => {
+      const { shape, data } = parseNpy(bytes, file);
+      return sizeOf(shape) === data.length && data.length <= bytes.length;
+    },
+  },
+  {
+    name: "npz",
+    files: [await zip(arrays), await zip(arrays, "stored")],
+    words: ["PK\u0001\u0002", "PK\u0005\u0006", "x.npy"],
+    read: async (bytes, file) => {
+      const read = await parseNpz(bytes, { name: file, limit: LIMIT });
+      const [x, y] = [read.get("x"), read.get("y")];
+      return !x || !y || sound(datasetFromArrays(x, y, { name: file }));
+    },
+  },
+  {
+    name: "safetensors",
+    files: [
+      writeSafetensors(
+        new Map([
+          ["w", { shape: [2, 2], data: Float32Array.of(1, 2, 3, 4) }],
+          ["b", { shape: [2], data: Int32Array.of(1, 2) }],
+        ]),
+        { recipe: "lenet5" },
+      ),
+    ],
+    words: ["[", "}", '"F16"', '"BF16"', '"I64"', "[0,99999999999]", "null", "-1", '"w"', "1e5"],
+    read: (bytes, file) => {
+      const { tensors } = readSafetensors(bytes, { name: file });
+      return [...tensors.values()].every(({ shape, data }) => sizeOf(shape) === data.length);
+    },
+  },
+];
+
+describe("fuzz", () => {
+  test.each(formats)("$name", async (format) => {
+    // The files themselves are sound, or nothing would be learned.
+    for (const file of format.files) expect(await format.read(file, "file"), format.name).toBe(true);
+    const { refused, accepted, failures, slowestMs } = await fuzz(format, COUNT);
+    expect(failures.slice(0, 3), `${failures.length} failures`).toEqual([]);
+    expect(refused + accepted).toBe(COUNT);
+    expect(refused).toBeGreaterThan(COUNT / 20);
+    console.info(
+      `${format.name}: ${refused} refused, ${accepted} accepted, slowest ${slowestMs.toFixed(0)} ms`,
+    );
+  });
+
+  test("notices crashes, unsound results and errors that name no file", async () => {
+    const crash: FuzzFormat = {
+      name: "toy",
+      files: [ascii("hello")],
+      read: (bytes) => {
+        if (bytes.length < 4) throw new TypeError("boom");
+        if (bytes.length > 6) throw new FormatError("somewhere");
+        return bytes[0] === 0x68;
+      },
+    };
+    const all = (await fuzz(crash, 300)).failures.join("\n");
+    expect(all).toContain("TypeError: boom");
+    expect(all).toContain("does not name the file: somewhere");
+    expect(all).toContain("the result is not sound");
+  });
+});
