@@ -47,6 +47,10 @@ export interface ProgramDescription {
 export interface FileStore {
   read(path: string): Promise<Uint8Array>;
   write(path: string, bytes: Uint8Array): Promise<void>;
+  /** Names of the files in a folder; none where there is no such folder. */
+  list(directory: string): Promise<string[]>;
+  /** Removes a file, if it is there. */
+  remove(path: string): Promise<void>;
 }
 
 export interface Backend {

@@ -43,11 +43,14 @@ export {
   type Tensor,
 } from "./tensor.ts";
 export { AnomalyError } from "./train/anomaly.ts";
-export { type BestCheckpointOptions, bestCheckpoint, type Monitor } from "./train/callbacks.ts";
+export { type BestCheckpointOptions, bestCheckpoint } from "./train/callbacks.ts";
+export { resumeFrom } from "./train/checkpointer.ts";
 export { RunControl } from "./train/control.ts";
+export type { Best, EarlyStoppingOptions } from "./train/early-stopping.ts";
 export type {
   Callback,
   EpochRecord,
+  EvaluationRecord,
   History,
   Metrics,
   StepListener,
@@ -55,7 +58,10 @@ export type {
   TrainMetrics,
 } from "./train/events.ts";
 export * as metrics from "./train/metrics.ts";
-export type { FitOptions, TrainerOptions } from "./train/options.ts";
+export type { Monitor } from "./train/monitor.ts";
+export type { CheckpointOptions, FitOptions, TrainerOptions } from "./train/options.ts";
+export type { FitState } from "./train/run-state.ts";
 export { loadStateDict, type StateDict, stateDict } from "./train/state-dict.ts";
 export { Trainer } from "./train/trainer.ts";
+export * as transforms from "./transforms/index.ts";
 export { version } from "./version.ts";

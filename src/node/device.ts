@@ -2,7 +2,7 @@
  * Opens the best device of this machine: a hardware adapter, else a software one, or the CPU reference when asked
  * for. Gives it the file system.
  */
-import { readFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import type { Backend, FileStore } from "../backend.ts";
 import { CpuBackend } from "../cpu/backend.ts";
 import { ValueError, WeftError } from "../errors.ts";
@@ -36,6 +36,15 @@ export const nodeFiles: FileStore = {
     }
   },
   write: (path, bytes) => writeFileAtomic(path, bytes),
+  async list(directory) {
+    try {
+      return await readdir(directory);
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === "ENOENT") return [];
+      throw new WeftError(`${directory}: can't be read: ${(cause as Error).message}`, { cause });
+    }
+  },
+  remove: (path) => rm(path, { force: true }),
 };
 
 /** Opens a device. Throws DeviceError when WebGPU is insisted on and there is no adapter. */

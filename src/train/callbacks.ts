@@ -1,14 +1,13 @@
 /** Ready listeners on a run, for `fit(…, { callbacks: […] })`. */
-import { ValueError } from "../errors.ts";
-import type { Callback, EpochRecord } from "./events.ts";
+import type { Callback } from "./events.ts";
+import { type Monitor, type MonitorMode, modeOf, monitored } from "./monitor.ts";
 import type { Trainer } from "./trainer.ts";
-
-/** What an epoch is judged by: losses are better small, accuracies large. */
-export type Monitor = "valLoss" | "valAccuracy" | "loss" | "accuracy";
 
 export interface BestCheckpointOptions {
   /** Default `valLoss`. */
   readonly monitor?: Monitor;
+  /** Default: losses and errors should fall, everything else rise. */
+  readonly mode?: MonitorMode;
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
@@ -21,24 +20,13 @@ export function bestCheckpoint(
   path: string,
   options: BestCheckpointOptions = {},
 ): Callback {
-  const { monitor = "valLoss", metadata = {} } = options;
-  const sign = monitor.endsWith("oss") ? -1 : 1;
-  let best = Number.NEGATIVE_INFINITY;
+  const { monitor = "valLoss", mode = modeOf(monitor), metadata = {} } = options;
+  let best: number | undefined;
   return async (event) => {
     if (event.event !== "epoch") return;
-    const score = sign * metricOf(event, monitor);
-    if (score <= best) return;
-    best = score;
-    await trainer.save(path, { ...metadata, epoch: String(event.epoch), [monitor]: String(event[monitor]) });
+    const value = monitored("bestCheckpoint", event, monitor);
+    if (best !== undefined && (mode === "min" ? value >= best : value <= best)) return;
+    best = value;
+    await trainer.save(path, { ...metadata, epoch: String(event.epoch), [monitor]: String(value) });
   };
-}
-
-function metricOf(record: EpochRecord, monitor: Monitor): number {
-  const value = record[monitor];
-  if (value === undefined) {
-    throw new ValueError(
-      `bestCheckpoint: epoch ${record.epoch} has no ${monitor}; give fit a validation set`,
-    );
-  }
-  return value;
 }

@@ -1,29 +1,42 @@
 /**
  * States of a run as one safetensors file and back: parameters and buffers under their PyTorch names, packed optimizer
- * states cut into `optimizer.<state>.<parameter>`, the step counter. Loaded when first saved or read. Refuses files whose names or shapes don't fit.
+ * states cut into `optimizer.<state>.<parameter>`, the step counter. Refuses files whose names or shapes don't fit.
+ * Loaded when first saved or read.
  */
 import { FormatError, GraphError } from "../errors.ts";
 import { readSafetensors, type TensorToStore, writeSafetensors } from "../io/safetensors.ts";
 import { packLayout } from "../plan/storage.ts";
-import { type Data, formatShape, sameShape, type Tensor } from "../tensor.ts";
+import { type Data, formatShape, type Shape, sameShape, type Tensor } from "../tensor.ts";
 import type { RunStates } from "./run-states.ts";
 
 const STEP = "trainer.step";
+
+/** What a file holds besides the states, and how. */
+interface SaveOptions {
+  readonly more?: Iterable<readonly [string, TensorToStore]>;
+  /** Keep 64-bit floats, which the CPU reference may have, and not make 32-bit ones of them. Default false. */
+  readonly wide?: boolean;
+}
 
 /** The bytes of a file with `values` for every state. Equal values give equal bytes. */
 export function saveStates(
   values: ReadonlyMap<Tensor, Data>,
   states: RunStates,
   metadata: Readonly<Record<string, string>>,
+  { more = [], wide = false }: SaveOptions = {},
 ): Uint8Array {
-  const valueFor = (tensor: Tensor): Exclude<Data, Float64Array> => {
+  const stored = (shape: Shape, data: Data): TensorToStore => ({
+    shape,
+    data: data instanceof Float64Array && !wide ? Float32Array.from(data) : data,
+  });
+  const valueFor = (tensor: Tensor): Data => {
     const data = values.get(tensor);
     if (data === undefined) throw new GraphError(`checkpoint: no value for ${tensor.label}`);
-    return data instanceof Float64Array ? Float32Array.from(data) : data;
+    return data;
   };
   const tensors: [string, TensorToStore][] = [];
   for (const [name, tensor] of [...states.parameters, ...states.buffers]) {
-    tensors.push([name, { shape: tensor.shape, data: valueFor(tensor) }]);
+    tensors.push([name, stored(tensor.shape, valueFor(tensor))]);
   }
   const shapes = [...states.parameters.values()];
   const { offsets } = packLayout(shapes.map((t) => t.size));
@@ -32,11 +45,11 @@ export function saveStates(
     [...states.parameters.keys()].forEach((name, i) => {
       const { size, shape } = shapes[i] as Tensor;
       const at = offsets[i] as number;
-      tensors.push([`optimizer.${state}.${name}`, { shape, data: data.slice(at, at + size) }]);
+      tensors.push([`optimizer.${state}.${name}`, stored(shape, data.slice(at, at + size))]);
     });
   }
-  tensors.push([STEP, { shape: [1], data: valueFor(states.step) }]);
-  return writeSafetensors(tensors, { format: "weft", ...metadata });
+  tensors.push([STEP, stored([1], valueFor(states.step))]);
+  return writeSafetensors([...tensors, ...more], { ...metadata, format: "weft" });
 }
 
 /**
@@ -71,8 +84,9 @@ export function loadStates(bytes: Uint8Array, states: RunStates, file: string): 
   const shapes = [...states.parameters];
   const { offsets } = packLayout(shapes.map(([, t]) => t.size));
   for (const [state, pack] of states.packed) {
-    const data = new Float32Array(pack.size);
     const parts = shapes.map(([name, t]) => take(`optimizer.${state}.${name}`, t));
+    const wide = parts.some((part) => part instanceof Float64Array);
+    const data = wide ? new Float64Array(pack.size) : new Float32Array(pack.size);
     if (parts.every((p) => p === undefined)) continue;
     parts.forEach((part, i) => {
       if (part === undefined) throw new FormatError(`${file}: lacks optimizer.${state}.${shapes[i]?.[0]}`);
@@ -82,7 +96,7 @@ export function loadStates(bytes: Uint8Array, states: RunStates, file: string): 
   }
   const step = take(STEP, states.step);
   if (step !== undefined) values.set(states.step, step);
-  const unknown = [...byName.keys()].filter((name) => !name.startsWith("optimizer."));
+  const unknown = [...byName.keys()].filter((name) => !/^(optimizer|trainer)\./.test(name));
   if (unknown.length > 0)
     throw new FormatError(`${file}: holds ${unknown.join(", ")}, which the model does not have`);
   return values;

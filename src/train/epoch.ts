@@ -1,6 +1,6 @@
 /**
- * One epoch of training: submits its steps, reads the ring of metrics behind them, and keeps a save point that is not
- * too old.
+ * One epoch of training, or a part of one: submits its steps, reads the ring of metrics behind them, and keeps a save
+ * point that is not too old.
  */
 import type { Dataset } from "../data/dataset.ts";
 import { RunControl } from "./control.ts";
@@ -13,44 +13,58 @@ const PROGRESS_MILLISECONDS = 100;
 /** At most this much work is lost with a device. */
 const SAVE_MILLISECONDS = 10_000;
 
-/** A moment to come back to: the run's states, and what the epoch had summed up by then. */
+/** A moment to come back to: the run's states, and what the epoch had come to by then. */
 export interface SavePoint {
   readonly snapshot: Snapshot;
   readonly totals: Totals;
+  /** Training time of the epoch so far. */
+  readonly seconds: number;
+}
+
+/** Where an epoch lies, in steps of the whole run. */
+export interface EpochPlan {
+  readonly epoch: number;
+  /** Where the data begin anew; before `begin` if the run began in the middle of an epoch. */
+  readonly aligned: number;
+  readonly begin: number;
+  readonly end: number;
+  /** Where the last epoch ends. */
+  readonly runEnd: number;
+}
+
+/** Somebody who keeps save points. */
+export interface Saver {
+  due(): boolean;
+  keep(point: SavePoint): Promise<void>;
 }
 
 export class EpochRun {
-  #totals: Totals;
-  #seconds = 0;
-  readonly #steps: number;
-
   constructor(
     readonly trainer: Trainer,
     readonly train: Dataset,
     public saved: SavePoint,
-    readonly stepsPerEpoch: number,
-    readonly epochsLeft: number,
+    readonly plan: EpochPlan,
     readonly options: FitOptions,
-  ) {
-    this.#totals = saved.totals;
-    // A run that was stopped in the middle of an epoch first finishes that epoch.
-    this.#steps = stepsPerEpoch - (saved.snapshot.position % stepsPerEpoch);
-  }
+    readonly saver: Saver | undefined,
+  ) {}
 
+  /** What the epoch had come to at the save point. */
   result(): TrainMetrics & Pick<EpochRecord, "seconds" | "stepsPerSecond"> {
-    return { ...this.#totals.metrics(), seconds: this.#seconds, stepsPerSecond: this.#steps / this.#seconds };
+    const { totals, seconds } = this.saved;
+    return { ...totals.metrics(), seconds, stepsPerSecond: totals.steps / seconds };
   }
 
-  /** Trains from the save point to the end of the epoch, which becomes the next save point. */
-  async *events(epoch: number, aborted: () => boolean): AsyncGenerator<TrainEvent> {
+  /** Trains from the save point until `until` steps of the run are done; that becomes the next save point. */
+  async *events(until: number, aborted: () => boolean): AsyncGenerator<TrainEvent> {
     const { control = new RunControl(), onSteps, signal } = this.options;
     const runner = this.trainer.runner(await this.trainer.trainProgram(this.train));
     const totals = this.saved.totals.copy();
-    this.#totals = totals;
+    const { seconds: secondsBefore } = this.saved;
     const before = totals.steps;
     const first = runner.position - before;
-    const end = first + this.#steps;
     let begun = performance.now();
+    const elapsed = () => (performance.now() - begun) / 1000;
+    const secondsPerStep = () => elapsed() / (totals.steps - before);
     // The first progress is told as soon as there is any.
     let told = Number.NEGATIVE_INFINITY;
     let savedAt = begun;
@@ -81,59 +95,62 @@ export class EpochRun {
     };
     const save = async (): Promise<void> => {
       await settled();
-      this.saved = { snapshot: await this.trainer.snapshot(runner.position), totals: totals.copy() };
+      const seconds = secondsBefore + elapsed();
+      const snapshot = await this.trainer.snapshot(runner.position);
+      this.saved = { snapshot, totals: totals.copy(), seconds };
     };
     try {
-      while (runner.position < end && !aborted()) {
+      while (runner.position < until && !aborted()) {
         if (control.paused) {
           await settled();
           // Throws when the device was lost meanwhile.
           await runner.program.finished();
           const held = performance.now();
-          if (fresh) yield this.#progress(epoch, totals, (held - begun) / 1000 / (totals.steps - before));
+          if (fresh) yield this.#progress(totals, secondsPerStep());
           fresh = false;
           await control.wait(signal);
           begun += performance.now() - held;
           continue;
         }
         const from = runner.position;
-        await runner.advance(Math.min(end - from, control.allowed));
+        await runner.advance(Math.min(until - from, control.allowed));
         control.taken(runner.position - from);
         if (failure !== undefined) throw failure;
         const now = performance.now();
         const due = now - told > PROGRESS_MILLISECONDS;
         if (runner.full) await (reading ?? read());
         else if (due && !fresh) reading ??= readBehind();
-        if (now - savedAt > SAVE_MILLISECONDS) {
+        const keep = this.saver?.due() === true;
+        if (keep || now - savedAt > SAVE_MILLISECONDS) {
           await save();
+          if (keep) await this.saver?.keep(this.saved);
           savedAt = performance.now();
         }
         if (due && fresh && !control.paused) {
           fresh = false;
           told = now;
-          yield this.#progress(epoch, totals, (now - begun) / 1000 / (totals.steps - before));
+          yield this.#progress(totals, secondsPerStep());
         }
       }
       await settled();
       await runner.drain();
-      const seconds = (performance.now() - begun) / 1000;
-      this.#seconds += seconds;
       await save();
-      if (totals.steps > before) yield this.#progress(epoch, totals, seconds / (totals.steps - before));
+      if (totals.steps > before) yield this.#progress(totals, secondsPerStep());
     } finally {
       this.trainer.settle(runner);
     }
   }
 
-  #progress(epoch: number, totals: Totals, secondsPerStep: number): TrainEvent {
-    const { stepsPerEpoch, epochsLeft } = this;
+  #progress(totals: Totals, secondsPerStep: number): TrainEvent {
+    const { epoch, aligned, begin, end, runEnd } = this.plan;
+    const position = begin + totals.steps;
     return {
       event: "progress",
       epoch,
-      step: stepsPerEpoch - this.#steps + totals.steps,
-      stepsPerEpoch,
+      step: position - aligned,
+      stepsPerEpoch: end - aligned,
       samplesPerSecond: totals.count / totals.steps / secondsPerStep,
-      secondsLeft: secondsPerStep * (this.#steps - totals.steps + epochsLeft * stepsPerEpoch),
+      secondsLeft: secondsPerStep * (runEnd - position),
       ...totals.metrics(),
     };
   }

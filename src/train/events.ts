@@ -1,4 +1,5 @@
 /** What a training run tells its listeners, and what is left of it afterwards. */
+import type { Best } from "./early-stopping.ts";
 import type { MetricValue } from "./metric.ts";
 
 /** Means over the samples of an epoch or an evaluation. */
@@ -30,8 +31,24 @@ export interface EpochRecord extends TrainMetrics {
   readonly stepsPerSecond: number;
 }
 
+/** An evaluation between epochs, with `evaluateEvery`. */
+export interface EvaluationRecord {
+  readonly epoch: number;
+  /** Steps of the whole run that had been taken. */
+  readonly step: number;
+  readonly val: Metrics;
+  readonly valLoss: number;
+  readonly valAccuracy?: number;
+}
+
 export interface History {
   readonly epochs: readonly EpochRecord[];
+  /** Only with `evaluateEvery`. */
+  readonly evaluations?: readonly EvaluationRecord[];
+  /** The best record, with `earlyStopping`. */
+  readonly best?: Best;
+  /** Why early stopping ended the run. */
+  readonly stopped?: string;
   /** True when an AbortSignal ended the run early. */
   readonly aborted: boolean;
 }
@@ -54,6 +71,7 @@ export type TrainEvent =
       readonly secondsLeft: number;
     })
   | ({ readonly event: "epoch" } & EpochRecord)
+  | ({ readonly event: "evaluation" } & EvaluationRecord)
   | {
       /** The device was lost; another one took over from the last snapshot. */
       readonly event: "recovered";

@@ -1,5 +1,7 @@
 /** The two graphs of a trainer: one training step, updates included, and one evaluation step. */
 import { gradients } from "../autograd.ts";
+import { titleOf } from "../data/dataset.ts";
+import { DataError } from "../errors.ts";
 import type { LossResult } from "../nn/loss.ts";
 import { type BuildMode, build } from "../nn/mode.ts";
 import { forward } from "../nn/module.ts";
@@ -47,7 +49,7 @@ export function evaluationStep(options: TrainerOptions, batch: MetricBatch, step
 
 /**
  * Trains on `batch`: loss, gradients, updates of the layers and the optimizer, and the record of it; moves the step on.
- * Layers draw random numbers by key and step.
+ * Transforms and layers draw random numbers by key and step.
  */
 export function trainingStep(options: TrainerOptions, batch: MetricBatch, states: TrainStates): StepGraph {
   const { parameters, step, key } = states;
@@ -63,14 +65,23 @@ export function trainingStep(options: TrainerOptions, batch: MetricBatch, states
   return recorded(options, batch, result, step, watched, [...ofLayers, ...updates]);
 }
 
-function apply({ model, loss }: TrainerOptions, batch: MetricBatch, mode: BuildMode) {
+/** Throws DataError where the transformed targets are not what the loss wants. */
+function apply({ model, loss, transform }: TrainerOptions, batch: MetricBatch, mode: BuildMode) {
   return build(mode, (): Applied => {
-    const prediction = scope("model", () => forward(model, batch.x));
-    return { prediction, result: scope("loss", () => loss.build(prediction, batch.target, batch.weights)) };
+    const { x, target, weights } =
+      transform === undefined ? batch : scope("transform", () => transform.apply(batch));
+    if ((target.dtype === "i32") !== loss.classes) {
+      const kinds = loss.classes
+        ? "class numbers, but the labels are values"
+        : "values, but the labels are class numbers";
+      throw new DataError(`${titleOf(batch.dataset)}: the loss wants ${kinds}`);
+    }
+    const prediction = scope("model", () => forward(model, x));
+    return { prediction, result: scope("loss", () => loss.build(prediction, target, weights)) };
   });
 }
 
-/** `watched`: what only training has, single numbers by name. */
+/** Metrics see the labels as the data set has them. `watched`: what only training has, single numbers by name. */
 function recorded(
   options: TrainerOptions,
   batch: MetricBatch,

@@ -9,7 +9,7 @@ import { ne, where } from "../ops/compare.ts";
 import { perSample } from "../ops/loss-reduction.ts";
 import { sum } from "../ops/sum.ts";
 import type { Tensor } from "../tensor.ts";
-import type { Batch } from "./resident.ts";
+import type { Batch } from "../transforms/transform.ts";
 
 /** A number, one per class or column, or a matrix by rows. */
 export type MetricValue = number | readonly number[] | readonly (readonly number[])[];

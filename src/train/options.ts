@@ -4,9 +4,12 @@ import { ValueError } from "../errors.ts";
 import type { Loss } from "../nn/loss.ts";
 import type { Layer } from "../nn/module.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
+import type { Transform } from "../transforms/transform.ts";
 import type { RunControl } from "./control.ts";
+import type { EarlyStoppingOptions } from "./early-stopping.ts";
 import type { Callback, StepListener } from "./events.ts";
 import type { Metric } from "./metric.ts";
+import type { FitState } from "./run-state.ts";
 import { RING_STEPS } from "./runner.ts";
 
 export interface TrainerOptions {
@@ -17,6 +20,8 @@ export interface TrainerOptions {
   readonly batchSize: number;
   /** Seed of start weights and shuffling; default 0. */
   readonly seed?: number;
+  /** Whether every epoch has an order of its own; false takes samples as they lie in the data set. Default true. */
+  readonly shuffle?: boolean;
   /** Samples per evaluation step; default 200, or the batch size if that is more. */
   readonly evalBatchSize?: number;
   /** Forces kernel variants by op name, e.g. `{ conv2d: "im2col" }`. */
@@ -30,6 +35,11 @@ export interface TrainerOptions {
    * and step at the first NaN or infinity. Many times slower. Default false.
    */
   readonly detectAnomaly?: boolean;
+  /**
+   * What batches go through before the model, on the device: random transforms in training only, the others in evaluation
+   * too. See `transforms`.
+   */
+  readonly transform?: Transform;
   /** Measured beside the loss, on the device. Default none; losses with classes count right answers by themselves. */
   readonly metrics?: readonly Metric[];
   /** Records the Euclidean norm of each step's gradients, before clipping. Default false. */
@@ -37,10 +47,20 @@ export interface TrainerOptions {
 }
 
 export interface FitOptions {
-  /** Passes over the training data. */
-  readonly epochs: number;
+  /** Passes over the training data. Either this or `steps`. */
+  readonly epochs?: number;
+  /** Training steps, in place of `epochs`; the last epoch may then be a part of one. */
+  readonly steps?: number;
   /** Evaluated after every epoch. */
   readonly validation?: Dataset;
+  /** Evaluates the validation set also whenever the run's step is a multiple of this. */
+  readonly evaluateEvery?: number;
+  /** Ends the run when it stops getting better, and may bring the best weights back. */
+  readonly earlyStopping?: EarlyStoppingOptions;
+  /** Writes files to go on from, whatever happens. */
+  readonly checkpoints?: CheckpointOptions;
+  /** Goes on with a run that was stopped, from what `resumeFrom` gave back; the other options must be the same. */
+  readonly resume?: FitState | undefined;
   /** Ends the run cleanly after the steps in flight. */
   readonly signal?: AbortSignal;
   readonly callbacks?: readonly Callback[];
@@ -48,6 +68,21 @@ export interface FitOptions {
   readonly control?: RunControl;
   /** Hears every step's own metrics; steps that are repeated after a lost device again. */
   readonly onSteps?: StepListener;
+}
+
+export interface CheckpointOptions {
+  /** Folder of the files, made if need be. */
+  readonly directory: string;
+  /** After so many seconds of training since the last one. */
+  readonly everySeconds?: number;
+  /** Whenever the run's step is a multiple of this. */
+  readonly everySteps?: number;
+  /** Default 1 where neither seconds nor steps are given. One more is written when the run ends or is aborted. */
+  readonly everyEpochs?: number;
+  /** How many of the latest stay. Default 3. */
+  readonly keep?: number;
+  /** Goes into every file. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /** Throws ValueError on a batch size, seed or number of steps that is no whole number. */
@@ -62,13 +97,18 @@ export function checkTrainerOptions(options: TrainerOptions): void {
   }
 }
 
-/** Throws ValueError on a number of epochs that is no whole number. */
-export function checkFitOptions({ epochs }: FitOptions): void {
-  whole("epochs", epochs, 1);
+/** Throws ValueError on numbers of epochs or steps that are no whole numbers, and unless just one of them is given. */
+export function checkFitOptions({ epochs, steps, evaluateEvery = 1 }: FitOptions): void {
+  if (steps === undefined) whole("epochs", epochs, 1);
+  else whole("steps", steps, 1);
+  if (steps !== undefined && epochs !== undefined) {
+    throw new ValueError(`trainer: fit takes epochs or steps, not both, got ${epochs} and ${steps}`);
+  }
+  whole("evaluateEvery", evaluateEvery, 1);
 }
 
-function whole(name: string, value: number, least: number): void {
-  if (!Number.isSafeInteger(value) || value < least) {
+function whole(name: string, value: number | undefined, least: number): void {
+  if (value === undefined || !Number.isSafeInteger(value) || value < least) {
     throw new ValueError(`trainer: ${name} must be a whole number of at least ${least}, got ${value}`);
   }
 }

@@ -41,10 +41,11 @@ export class Programs {
   async training(dataset: Dataset): Promise<TrainProgram> {
     const known = this.#training.get(dataset);
     if (known !== undefined) return known;
-    const { batchSize } = this.options;
+    const { batchSize, shuffle = true } = this.options;
     const { step, key } = this.states;
     const data = this.#residentData(dataset);
-    const built = trainingStep(this.options, { ...data.batch(batchSize, step, key), dataset }, this.states);
+    const batch = data.batch(batchSize, step, shuffle ? key : undefined);
+    const built = trainingStep(this.options, { ...batch, dataset }, this.states);
     const program = await this.#compile(built, data, batchSize);
     const ready = this.options.detectAnomaly ? { ...program, inspect: await this.#watch(built) } : program;
     this.#training.set(dataset, ready);
@@ -91,7 +92,7 @@ export class Programs {
   }
 
   #residentData(dataset: Dataset): ResidentData {
-    const data = this.#resident.get(dataset) ?? new ResidentData(dataset, this.options.loss.classes);
+    const data = this.#resident.get(dataset) ?? new ResidentData(dataset);
     this.#resident.set(dataset, data);
     return data;
   }

@@ -9,9 +9,11 @@ export interface RunStates {
   /** Optimizer states in the pack layout of the parameters, by name. */
   readonly packed: ReadonlyMap<string, Tensor>;
   readonly step: Tensor;
+  /** What only a run that goes on needs: the key of its generator, the learning rate that the host set last. */
+  readonly live: ReadonlyMap<string, Tensor>;
 }
 
-/** Every state of a run. */
+/** Every state that a saved run has. */
 export function allStates({ parameters, buffers, packed, step }: RunStates): Tensor[] {
   return [...parameters.values(), ...buffers.values(), ...packed.values(), step];
 }

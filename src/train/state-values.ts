@@ -10,6 +10,7 @@ export class StateValues {
   /** Values of states that no program has put on the device yet. */
   readonly #waiting: Map<Tensor, Data>;
   #backend: Backend;
+  #writes = 0;
 
   constructor(
     backend: Backend,
@@ -18,6 +19,11 @@ export class StateValues {
   ) {
     this.#backend = backend;
     this.#waiting = new Map(first);
+  }
+
+  /** How often somebody wrote a value. */
+  get writes(): number {
+    return this.#writes;
   }
 
   get backend(): Backend {
@@ -35,6 +41,7 @@ export class StateValues {
   }
 
   write(tensor: Tensor, data: Data): void {
+    this.#writes++;
     if (this.#backend.holds(tensor)) this.#backend.write(tensor, data);
     else this.#waiting.set(tensor, data);
   }

@@ -1,5 +1,5 @@
 /** What many steps amount to, from the rows of the metrics ring, in float64. Refuses a loss that is not a number. */
-import { WeftError } from "../errors.ts";
+import { ValueError, WeftError } from "../errors.ts";
 import type { TrainMetrics } from "./events.ts";
 import type { Metric, MetricValue } from "./metric.ts";
 import type { Row } from "./runner.ts";
@@ -79,9 +79,12 @@ export class Totals {
     return { steps: this.steps, sums: Array.from(this.#sums, (x) => (Number.isFinite(x) ? x : String(x))) };
   }
 
-  /** Totals with what `state` told of the same columns. */
+  /** Totals with what `state` told; throws ValueError if that was of other columns. */
   static from(layout: RowLayout, { steps, sums }: TotalsState): Totals {
     const totals = new Totals(layout);
+    if (sums.length !== totals.#sums.length) {
+      throw new ValueError("fit: the checkpoint to resume from was written with other metrics");
+    }
     totals.#sums.set(sums.map(Number));
     totals.steps = steps;
     return totals;

@@ -11,19 +11,24 @@ import type { GraphSpec } from "../plan/graph.ts";
 import { initialData } from "../plan/initial.ts";
 import { packLayout } from "../plan/storage.ts";
 import { type Data, state, type Tensor } from "../tensor.ts";
+import type { Weights } from "./early-stopping.ts";
 import { runEvaluation } from "./evaluation.ts";
 import type { Metrics } from "./events.ts";
-import { Fit, fit } from "./fit.ts";
+import { Fit } from "./fit.ts";
 import { checkFitOptions, checkTrainerOptions, type FitOptions, type TrainerOptions } from "./options.ts";
 import { Programs, type TrainProgram } from "./programs.ts";
+import type { FitRecord, FitState } from "./run-state.ts";
 import { allStates, type RunStates } from "./run-states.ts";
 import { type Pace, StepRunner } from "./runner.ts";
 import { StateValues } from "./state-values.ts";
+import { fit } from "./training-run.ts";
 
 /** A run at one moment, in host memory. */
 export interface Snapshot {
   readonly position: number;
   readonly values: ReadonlyMap<Tensor, Data>;
+  /** Tells whether states were written since. */
+  readonly revision: number;
 }
 
 export class Trainer {
@@ -34,6 +39,7 @@ export class Trainer {
   readonly #values: StateValues;
   readonly #programs: Programs;
   readonly #optimizerStates: OptimizerStates;
+  readonly #key: Tensor;
   #position = 0;
   #submits = 0;
   /** The first submit of all is one step, so that there is something to see soon. */
@@ -52,11 +58,12 @@ export class Trainer {
     const first = parameters.map((t, i) => [t, initialData(t, seed, i)] as const);
     this.#values = new StateValues(backend, seed, first);
     this.#optimizerStates = optimizer.states(parameters, [...this.parameters.keys()]);
+    this.#key = state([2], Uint32Array.of(seed >>> 0, Math.floor(seed / 2 ** 32)), "u32", "random key");
     this.#programs = new Programs(options, this.#values, {
       parameters,
       optimizer: this.#optimizerStates,
       step: this.#step,
-      key: state([2], Uint32Array.of(seed >>> 0, Math.floor(seed / 2 ** 32)), "u32", "random key"),
+      key: this.#key,
     });
   }
 
@@ -87,7 +94,7 @@ export class Trainer {
   }
 
   /**
-   * Trains for `epochs` passes. Iterate over it for events (`for await (const event of trainer.fit(…))`), or await it
+   * Trains for `epochs` passes or `steps` steps. Iterate over it for events (`for await (const event of trainer.fit(…))`), or await it
    * for the History.
    */
   fit(train: Dataset, options: FitOptions): Fit {
@@ -180,13 +187,52 @@ export class Trainer {
 
   /** Every state of the run as it is after all steps submitted so far; `position` is how many these are. */
   async snapshot(position: number): Promise<Snapshot> {
-    return {
-      position,
-      values: await this.#values.readAll([
-        ...allStates(this.#runStates()),
-        this.#optimizerStates.learningRate,
-      ]),
-    };
+    const states = this.#runStates();
+    const revision = this.#values.writes;
+    const values = await this.#values.readAll([...allStates(states), ...states.live.values()]);
+    return { position, values, revision };
+  }
+
+  /** Whether no state was written since `snapshot` but by training. */
+  isCurrent(snapshot: Snapshot): boolean {
+    return snapshot.revision === this.#values.writes;
+  }
+
+  /** Parameters and buffers as they were at `snapshot`. */
+  weightsOf(snapshot: Snapshot): Weights {
+    const weights = [...this.parameters, ...this.buffers];
+    return new Map(weights.map(([name, tensor]) => [name, snapshot.values.get(tensor) as Data]));
+  }
+
+  /** Puts parameters and buffers back; moments and step stay. */
+  setWeights(weights: Weights): void {
+    for (const [name, tensor] of [...this.parameters, ...this.buffers]) {
+      const data = weights.get(name);
+      if (data !== undefined) this.#values.write(tensor, data);
+    }
+  }
+
+  /** The bytes of a checkpoint: a run at `snapshot` with what its `fit` had come to. */
+  async checkpoint(
+    snapshot: Snapshot,
+    record: FitRecord,
+    best: Weights | undefined,
+    metadata: Readonly<Record<string, string>>,
+  ): Promise<Uint8Array> {
+    const { saveRun } = await import("./run-file.ts");
+    return saveRun(snapshot.values, this.#runStates(), record, best, metadata);
+  }
+
+  /**
+   * Takes everything over from the bytes of a checkpoint. Give what comes back to `fit` as `resume`, and it goes on with
+   * the same bits. Rejects with a FormatError on a damaged file or one of another model, and then changes nothing.
+   */
+  async restore(bytes: Uint8Array, file = "checkpoint"): Promise<FitState> {
+    const { loadRun } = await import("./run-file.ts");
+    const { values, state } = loadRun(bytes, this.#runStates(), file);
+    for (const [tensor, data] of values) this.#values.write(tensor, data);
+    this.#position = state.step;
+    return state;
   }
 
   /**
@@ -240,12 +286,12 @@ export class Trainer {
 
   /** Writes `toSafetensors` to a file, whole or not at all. Where there are no files (a page), throws DeviceError. */
   async save(path: string, metadata: Readonly<Record<string, string>> = {}): Promise<void> {
-    await this.#files().write(path, await this.toSafetensors(metadata));
+    await this.files().write(path, await this.toSafetensors(metadata));
   }
 
   /** Reads a file that `save` or PyTorch's safetensors wrote. */
   async load(path: string): Promise<void> {
-    await this.fromSafetensors(await this.#files().read(path), path);
+    await this.fromSafetensors(await this.files().read(path), path);
   }
 
   #runStates(): RunStates {
@@ -254,6 +300,10 @@ export class Trainer {
       buffers: this.buffers,
       packed: new Map(Object.entries(this.#optimizerStates.packed)),
       step: this.#step,
+      live: new Map([
+        ["trainer.key", this.#key],
+        ["trainer.learningRate", this.#optimizerStates.learningRate],
+      ]),
     };
   }
 
@@ -263,7 +313,8 @@ export class Trainer {
     return stepsPerSubmit === undefined ? { milliseconds } : { milliseconds, stepsPerSubmit };
   }
 
-  #files(): FileStore {
+  /** The host's files. Throws DeviceError where there are none. */
+  files(): FileStore {
     if (this.backend.files === undefined) {
       throw new DeviceError("trainer: there are no files here; use toSafetensors() and fromSafetensors()");
     }

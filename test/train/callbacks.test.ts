@@ -5,7 +5,8 @@ import { syntheticDigits } from "../../src/data/synthetic.ts";
 import { readSafetensors } from "../../src/io/safetensors.ts";
 import * as nn from "../../src/nn/index.ts";
 import { sgd } from "../../src/optim/index.ts";
-import { bestCheckpoint, type Monitor } from "../../src/train/callbacks.ts";
+import { bestCheckpoint } from "../../src/train/callbacks.ts";
+import type { Monitor } from "../../src/train/monitor.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 
 const { train, test } = syntheticDigits({ seed: 6, train: 200, test: 100 });
@@ -18,6 +19,8 @@ async function run(monitor: Monitor | undefined, validation: boolean) {
       write: async (path, bytes) => {
         files.set(path, [...(files.get(path) ?? []), bytes]);
       },
+      list: async () => [...files.keys()],
+      remove: async (path) => void files.delete(path),
     },
   });
   const trainer = await Trainer.create(backend, {

@@ -1,0 +1,39 @@
+/** Which figure of a record a run is judged by, and which way is better. */
+import { ValueError } from "../errors.ts";
+import type { Metrics } from "./events.ts";
+import type { MetricValue } from "./metric.ts";
+
+/**
+ * A figure by its name: `loss`, `accuracy` or a metric (`top5`, `f1`) of the training, or after `val` and with a capital
+ * of the validation set (`valLoss`, `valTop5`).
+ */
+export type Monitor = "valLoss" | "valAccuracy" | "loss" | "accuracy" | (string & {});
+
+export type MonitorMode = "min" | "max";
+
+/** Losses and errors are better small, everything else large. */
+export function modeOf(monitor: Monitor): MonitorMode {
+  return /loss$|mse$|mae$|error$|norm$/i.test(monitor) ? "min" : "max";
+}
+
+interface Judged extends Partial<Metrics> {
+  readonly epoch: number;
+  readonly val?: Metrics;
+}
+
+/** The number that `monitor` names; throws ValueError, in the name of `who`, where the record has none. */
+export function monitored(who: string, record: Judged, monitor: Monitor): number {
+  const ofValidation = /^val[A-Z]/.test(monitor);
+  const metrics = ofValidation ? record.val : record;
+  const name = ofValidation ? monitor.charAt(3).toLowerCase() + monitor.slice(4) : monitor;
+  const value: MetricValue | undefined =
+    name === "loss" || name === "accuracy" ? metrics?.[name] : metrics?.metrics?.[name];
+  if (typeof value === "number") return value;
+  const advice =
+    ofValidation && record.val === undefined
+      ? "give fit a validation set"
+      : value === undefined
+        ? "measure it with the trainer's `metrics`"
+        : "it is not a single number";
+  throw new ValueError(`${who}: epoch ${record.epoch} has no ${monitor}; ${advice}`);
+}

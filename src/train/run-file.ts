@@ -1,0 +1,65 @@
+/**
+ * A checkpoint of a running fit as one sealed safetensors file: what a saved run has, and the generator's key, the
+ * learning rate, the records so far and the best weights. Refuses damaged files. Loaded when first written or read.
+ */
+import { FormatError } from "../errors.ts";
+import { readSafetensors, type TensorToStore } from "../io/safetensors.ts";
+import { checkSeal, seal, UNSEALED } from "../io/seal.ts";
+import type { Data, Tensor } from "../tensor.ts";
+import { loadStates, saveStates } from "./checkpoint.ts";
+import type { Weights } from "./early-stopping.ts";
+import type { FitRecord, FitState } from "./run-state.ts";
+import type { RunStates } from "./run-states.ts";
+
+const BEST = "trainer.best.";
+
+/** The bytes of a checkpoint: `values` for every state, those of the running fit included. */
+export function saveRun(
+  values: ReadonlyMap<Tensor, Data>,
+  states: RunStates,
+  record: FitRecord,
+  best: Weights | undefined,
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
+  const shapes = new Map([...states.parameters, ...states.buffers]);
+  const more: [string, TensorToStore][] = [];
+  for (const [name, tensor] of states.live)
+    more.push([name, { shape: tensor.shape, data: values.get(tensor) as Data }]);
+  for (const [name, data] of best ?? []) {
+    more.push([BEST + name, { shape: (shapes.get(name) as Tensor).shape, data }]);
+  }
+  return seal(
+    saveStates(
+      values,
+      states,
+      { ...UNSEALED, ...metadata, fit: JSON.stringify(record) },
+      { more, wide: true },
+    ),
+  );
+}
+
+/** Values for every state out of a checkpoint, and where the fit stood. Throws FormatError on a damaged file. */
+export function loadRun(
+  bytes: Uint8Array,
+  states: RunStates,
+  file: string,
+): { values: Map<Tensor, Data>; state: FitState } {
+  checkSeal(bytes, file);
+  const { tensors, metadata } = readSafetensors(bytes, { name: file });
+  const step = tensors.get("trainer.step")?.data[0];
+  if (metadata.fit === undefined || step === undefined) {
+    throw new FormatError(`${file}: is no checkpoint of a running fit`);
+  }
+  const values = loadStates(bytes, states, file);
+  for (const [name, tensor] of states.live) {
+    const found = tensors.get(name);
+    if (found?.data.length !== tensor.size) throw new FormatError(`${file}: lacks ${name}`);
+    values.set(tensor, found.data as Data);
+  }
+  const best = new Map<string, Data>();
+  for (const [name, { data }] of tensors) {
+    if (name.startsWith(BEST)) best.set(name.slice(BEST.length), data as Data);
+  }
+  const record = JSON.parse(metadata.fit) as FitRecord;
+  return { values, state: { ...record, step, ...(best.size > 0 ? { bestWeights: best } : {}) } };
+}

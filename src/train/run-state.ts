@@ -1,0 +1,26 @@
+/** What a run of `fit` has come to besides the states on the device: enough to go on as if it had never stopped. */
+import type { EarlyStoppingState, Weights } from "./early-stopping.ts";
+import type { EpochRecord, EvaluationRecord } from "./events.ts";
+import type { TotalsState } from "./totals.ts";
+
+/** As JSON can hold it. */
+export interface FitRecord {
+  /** Step of the run at which `fit` began. */
+  readonly begin: number;
+  readonly epochs: readonly EpochRecord[];
+  readonly evaluations: readonly EvaluationRecord[];
+  /** Step of the latest evaluation; `begin` if there was none. */
+  readonly evaluatedAt: number;
+  /** Of the epoch under way. */
+  readonly totals: TotalsState;
+  readonly seconds: number;
+  readonly early?: EarlyStoppingState;
+  readonly stopped?: string;
+}
+
+/** What `fit` takes as `resume`. */
+export interface FitState extends FitRecord {
+  /** Steps of the run that were done. */
+  readonly step: number;
+  readonly bestWeights?: Weights;
+}
