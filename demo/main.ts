@@ -1,28 +1,75 @@
-/** The smallest page that trains: LeNet-5 on synthetic digits, on the visitor's adapter, one line per epoch. */
-import { openDevice } from "../src/browser/index.ts";
-import { data, nn, optim, recipes, Trainer } from "../src/index.ts";
+/** The page: makes the parts, and carries what the visitor wants to the worker and what comes back to the parts. */
+import { proxy, wrap } from "comlink";
+import { byId, say } from "./dom.ts";
+import { adviceWithoutWebGpu } from "./no-webgpu.ts";
+import { notice } from "./notices.ts";
+import { Page } from "./page.ts";
+import type { DeviceInfo, SessionApi } from "./protocol.ts";
+import { DEFAULTS, settingsFromHash } from "./settings.ts";
+import { messageOf } from "./words.ts";
 
-const find = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
-const log = (line: string) => find("log").append(`${line}\n`);
-const percent = (share = 0) => `${(100 * share).toFixed(1)} %`;
-
-const device = await openDevice();
-find("adapter").textContent = `Trains on: ${device.adapter}`;
-const button = find<HTMLButtonElement>("train");
-button.disabled = false;
-button.addEventListener("click", async () => {
-  button.disabled = true;
-  const { train, test } = data.syntheticDigits({ train: 6000, test: 1000 });
-  const trainer = await Trainer.create(device, {
-    model: recipes.lenet5(),
-    loss: nn.crossEntropy(),
-    optimizer: optim.adam(),
-    batchSize: 64,
-    seed: 1,
-  });
-  for await (const event of trainer.fit(train, { epochs: 3, validation: test })) {
-    if (event.event !== "epoch") continue;
-    log(`epoch ${event.epoch}: loss ${event.loss.toFixed(3)}, validation ${percent(event.valAccuracy)}`);
-  }
-  button.disabled = false;
+const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "training" });
+worker.addEventListener("error", (event) => {
+  notice(
+    "worker",
+    "error",
+    `The training worker stopped: ${event.message || "it could not be loaded"}. Reload the page.`,
+  );
 });
+const session = wrap<SessionApi>(worker);
+
+const { settings, ignored } = settingsFromHash(location.hash);
+if (ignored.length > 0)
+  notice("link", "note", `The link says ${ignored.join(", ")}, which makes no sense here; the rest counts.`);
+
+const page = new Page(session, settings);
+const gpu = navigator.gpu as GPU | undefined;
+try {
+  const { device, recipes } = await session.open({
+    device: gpu === undefined ? "cpu" : settings.device,
+    dataFolder: new URL("./data/", location.href).href,
+    listener: proxy((event) => page.hear(event)),
+  });
+  tellDevice(device);
+  const images = new URLSearchParams(location.hash.slice(1)).has("images")
+    ? settings.images
+    : imagesFor(device);
+  await page.begin(recipes, { ...settings, images, device: gpu === undefined ? "cpu" : settings.device });
+} catch (error) {
+  page.fail(messageOf(error));
+}
+
+if (import.meta.env.PROD && "serviceWorker" in navigator && isSecureContext) {
+  navigator.serviceWorker.register("./sw.js").catch(() => undefined);
+}
+
+/** How much a visitor will want to wait for. */
+function imagesFor({ kind, software }: DeviceInfo): number {
+  if (kind === "cpu") return 2_000;
+  return software ? 10_000 : DEFAULTS.images;
+}
+
+function tellDevice({ adapter, kind, software }: DeviceInfo): void {
+  say(byId("adapter"), kind === "cpu" ? "CPU reference, no GPU" : `${adapter}, WebGPU`);
+  byId("device").classList.add(kind === "cpu" || software ? "slow" : "fast");
+  if (kind === "webgpu" || settings.device === "cpu") {
+    if (software && kind === "webgpu") {
+      notice(
+        "software",
+        "note",
+        "WebGPU runs on the processor here, without a graphics card: slower, and otherwise the same.",
+      );
+    }
+    return;
+  }
+  const advice = adviceWithoutWebGpu({
+    userAgent: navigator.userAgent,
+    secure: isSecureContext,
+    hasApi: gpu !== undefined,
+  });
+  notice(
+    "webgpu",
+    "error",
+    `There is no WebGPU here. ${advice} Until then this page trains on the CPU reference, slowly.`,
+  );
+}

@@ -1,0 +1,63 @@
+/**
+ * Curves of any length drawn with few points: neighbouring steps are averaged in buckets whose width is a power of
+ * two, the same for all curves of a picture, so that they share one axis. Pure.
+ */
+
+/** A list of numbers that grows, and that can be written to again after a lost device has set a run back. */
+export class Growing {
+  #values = new Float32Array(1024);
+  length = 0;
+
+  /** Writes `values` from place `first` on; everything behind them is gone. */
+  write(first: number, values: ArrayLike<number>): void {
+    const end = first + values.length;
+    if (end > this.#values.length) {
+      const larger = new Float32Array(Math.max(end, 2 * this.#values.length));
+      larger.set(this.#values.subarray(0, this.length));
+      this.#values = larger;
+    }
+    // A curve that starts late (weights from a file) has no values before.
+    if (first > this.length) this.#values.fill(Number.NaN, this.length, first);
+    this.#values.set(values, first);
+    this.length = end;
+  }
+
+  get values(): Float32Array {
+    return this.#values.subarray(0, this.length);
+  }
+}
+
+/** Steps per bucket so that `length` steps fit into `most` buckets. */
+export function bucketWidth(length: number, most: number): number {
+  let width = 1;
+  while (Math.ceil(length / width) > most) width *= 2;
+  return width;
+}
+
+/** Mean of each bucket of `width` values; null where a bucket has none. */
+export function buckets(values: ArrayLike<number>, width: number): (number | null)[] {
+  return Array.from({ length: Math.ceil(values.length / width) }, (_, b) => {
+    let sum = 0;
+    let count = 0;
+    for (let i = b * width; i < Math.min(values.length, (b + 1) * width); i++) {
+      const value = values[i] as number;
+      if (Number.isNaN(value)) continue;
+      sum += value;
+      count++;
+    }
+    return count === 0 ? null : sum / count;
+  });
+}
+
+/** Exponentially smoothed, with as much memory as suits the length; the first values are not pulled towards zero. */
+export function smooth(values: readonly (number | null)[]): (number | null)[] {
+  const memory = 1 - 1 / Math.max(1, Math.min(25, values.length / 12));
+  let sum = 0;
+  let weight = 0;
+  return values.map((value) => {
+    if (value === null) return null;
+    sum = memory * sum + (1 - memory) * value;
+    weight = memory * weight + (1 - memory);
+    return sum / weight;
+  });
+}

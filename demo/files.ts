@@ -1,0 +1,61 @@
+/** What goes out of the page and comes into it as files or links: weights, history, charts, the link to a run. */
+import { byId, download, say } from "./dom.ts";
+import { messageOf } from "./words.ts";
+
+export interface FileSources {
+  /** Name without extension. */
+  name(): string;
+  csv(): string;
+  png(): Promise<Blob | undefined>;
+  save(): Promise<Uint8Array>;
+  /** Returns what to say about it. */
+  load(bytes: Uint8Array, name: string): Promise<string>;
+}
+
+export function connectFiles(sources: FileSources): void {
+  const note = (text: string) => say(byId("weights-note"), text);
+  byId("csv").addEventListener("click", () => {
+    download(new Blob([sources.csv()], { type: "text/csv" }), `${sources.name()}.csv`);
+  });
+  byId("png").addEventListener("click", async () => {
+    const picture = await sources.png();
+    if (picture !== undefined) download(picture, `${sources.name()}.png`);
+  });
+  byId("save").addEventListener("click", async () => {
+    try {
+      const bytes = await sources.save();
+      const name = `${sources.name()}.safetensors`;
+      download(new Blob([bytes as Uint8Array<ArrayBuffer>], { type: "application/octet-stream" }), name);
+      note(`Saved as ${name}; “weft eval ${name}” reads it.`);
+    } catch (error) {
+      note(messageOf(error));
+    }
+  });
+  const input = byId<HTMLInputElement>("load");
+  input.addEventListener("change", async () => {
+    const file = input.files?.[0];
+    if (file === undefined) return;
+    note(`Reading ${file.name}…`);
+    try {
+      note(await sources.load(new Uint8Array(await file.arrayBuffer()), file.name));
+    } catch (error) {
+      note(messageOf(error));
+    }
+    // The same file may be chosen again.
+    input.value = "";
+  });
+  byId("link").addEventListener("click", async () => {
+    const done = await navigator.clipboard?.writeText(location.href).then(
+      () => true,
+      () => false,
+    );
+    say(byId("form-note"), done ? "The link is in the clipboard." : "The address bar has the link.");
+  });
+}
+
+/** Weights can be saved at any time once there is a run; they are loaded only while nothing trains. */
+export function allowFiles(save: boolean, load: boolean): void {
+  byId<HTMLButtonElement>("save").disabled = !save;
+  byId<HTMLInputElement>("load").disabled = !load;
+  byId("load-label").classList.toggle("disabled", !load);
+}

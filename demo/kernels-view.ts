@@ -1,0 +1,41 @@
+/** Which kernels of a training step take the GPU's time. */
+import { byId, make, say } from "./dom.ts";
+import type { KernelShare } from "./protocol.ts";
+import { milliseconds, percent } from "./words.ts";
+
+const MOST = 9;
+
+/** null: the adapter has no clock. */
+export function showKernels(kernels: readonly KernelShare[] | null): void {
+  const empty = byId("kernels-empty");
+  empty.hidden = kernels !== null;
+  if (kernels === null) {
+    say(empty, "This device has no clock for kernels (timestamp-query).");
+    byId("kernels").replaceChildren();
+    return;
+  }
+  const sorted = [...kernels].sort((a, b) => b.milliseconds - a.milliseconds);
+  const total = sorted.reduce((sum, kernel) => sum + kernel.milliseconds, 0);
+  const shown = sorted.slice(0, MOST);
+  const rest = sorted.slice(MOST);
+  if (rest.length > 0) {
+    const sum = rest.reduce((all, kernel) => all + kernel.milliseconds, 0);
+    shown.push({ label: `${rest.length} others`, milliseconds: sum });
+  }
+  const items = shown.map(({ label, milliseconds: time }) => {
+    const share = total > 0 ? time / total : 0;
+    const fill = make("span", { className: "fill" });
+    fill.style.transform = `scaleX(${share.toFixed(4)})`;
+    return make(
+      "li",
+      {},
+      make("span", { className: "name" }, readable(label)),
+      make("span", { className: "track" }, fill),
+      make("span", { className: "share" }, `${milliseconds(time)} ms, ${percent(share, 0)}`),
+    );
+  });
+  byId("kernels").replaceChildren(...items);
+}
+
+/** `gradient.model.0.conv2d` reads better with room to break at. */
+const readable = (label: string) => label.replaceAll(".", ".\u200b");

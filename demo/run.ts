@@ -1,0 +1,236 @@
+/**
+ * One run on the worker's side: trains, can be held, and is looked into meanwhile. Tells the page through events.
+ * Where the device is lost while nothing trains, goes back to what was there when training stopped.
+ */
+import { DeviceLostError, data, RunControl, type TrainEvent, type Trainer } from "../src/index.ts";
+import { judge } from "./confusion.ts";
+import type { RunData } from "./data.ts";
+import { Probe } from "./probe.ts";
+import type { Filters, Look, SessionEvent } from "./protocol.ts";
+
+/** Most pictures of weights that are shown. */
+const MOST_FILTERS = 32;
+const FILTERS_MILLISECONDS = 250;
+const EXAMINED_AT_ONCE = 200;
+
+type Snapshot = Awaited<ReturnType<Trainer["snapshot"]>>;
+
+export class Run {
+  readonly #one: Probe;
+  readonly #inside: Probe;
+  readonly #many: Probe;
+  #control = new RunControl();
+  #abort = new AbortController();
+  #training: Promise<unknown> | undefined;
+  /** Whether the trainer itself sees to lost devices just now. */
+  #fitting = false;
+  /** What to go back to when the device is lost while nothing trains. */
+  #saved: Snapshot | undefined;
+  #steps = 0;
+  #profiled = false;
+  #filtersAt = 0;
+
+  constructor(
+    readonly trainer: Trainer,
+    readonly data: RunData,
+    readonly emit: (event: SessionEvent) => void,
+  ) {
+    const { shape } = data.train.inputs;
+    this.#one = new Probe(trainer, shape, 1);
+    this.#inside = new Probe(trainer, shape, 1, true);
+    this.#many = new Probe(trainer, shape, Math.min(EXAMINED_AT_ONCE, data.validation.count));
+  }
+
+  get stepsPerEpoch(): number {
+    return Math.ceil(this.data.train.count / this.trainer.options.batchSize);
+  }
+
+  async train(epochs: number, steps?: number): Promise<{ aborted: boolean }> {
+    if (this.#training !== undefined) throw new Error("This run is being trained already.");
+    this.#control = new RunControl();
+    if (steps !== undefined) this.#control.step(steps);
+    this.#abort = new AbortController();
+    const training = this.#survive(() => this.#ready()).then(() => this.#fit(epochs));
+    this.#training = training.catch(() => undefined);
+    try {
+      return await training;
+    } finally {
+      this.#training = undefined;
+    }
+  }
+
+  pause(): void {
+    this.#control.pause();
+  }
+
+  resume(): void {
+    this.#control.resume();
+  }
+
+  step(): void {
+    this.#control.step();
+  }
+
+  /** Ends training, if there is any, and frees the device. */
+  async close(): Promise<void> {
+    this.#abort.abort();
+    this.#control.resume();
+    await this.#training;
+    await this.trainer.backend.close();
+  }
+
+  async predict(image: Float32Array): Promise<Float32Array> {
+    return (await this.#survive(() => this.#one.run(image)))[0];
+  }
+
+  async look(image: Float32Array): Promise<Look> {
+    const [probabilities, ...values] = await this.#survive(() => this.#inside.run(image));
+    const maps = this.#inside.stages.map(({ title, tensor: { shape } }, i) => {
+      const [, channels = 0, height = 0, width = 0] = shape;
+      return { title, channels, height, width, values: values[i] as Float32Array };
+    });
+    return { image, maps, probabilities };
+  }
+
+  /** Weights of the first layer that can be shown: kernels of a convolution, or of units that see the whole image. */
+  async filters(): Promise<Filters | undefined> {
+    const { trainer } = this;
+    const [, inputHeight = 0, inputWidth = 0] = this.data.train.inputs.shape;
+    for (const [name, { shape }] of trainer.parameters) {
+      const [out = 0, features = 0] = shape;
+      const whole = shape.length === 2 && features === inputHeight * inputWidth;
+      if (shape.length !== 4 && !whole) continue;
+      const [height, width] = whole ? [inputHeight, inputWidth] : [shape[2] as number, shape[3] as number];
+      const each = shape.slice(1).reduce((product, extent) => product * extent, 1);
+      const count = Math.min(out, MOST_FILTERS);
+      const all = await this.#survive(() => trainer.parameter(name));
+      // Of several input channels the first is shown.
+      const values = new Float32Array(count * height * width);
+      for (let f = 0; f < count; f++) {
+        values.set(all.subarray(f * each, f * each + height * width), f * height * width);
+      }
+      return { count, height, width, values };
+    }
+    return undefined;
+  }
+
+  /** Answers for the whole validation set. */
+  async examine(): Promise<void> {
+    const { validation } = this.data;
+    const probabilities = await this.#survive(() => this.#many.runAll(validation));
+    const answers = judge(probabilities, validation.labels, validation.classes ?? 1);
+    const size = 28 * 28;
+    const images = new Float32Array(answers.mistakes.length * size);
+    answers.mistakes.forEach(({ index }, i) => {
+      images.set(data.readSample(validation, index), i * size);
+    });
+    this.emit({ event: "examined", examination: { ...answers, images } });
+  }
+
+  async load(bytes: Uint8Array, name: string) {
+    if (this.#training !== undefined) throw new Error("Pause and reset before loading weights.");
+    const { trainer } = this;
+    await trainer.fromSafetensors(bytes, name);
+    this.#steps = trainer.steps;
+    await this.#save();
+    const { loss, accuracy = 0 } = await this.#survive(() => trainer.evaluate(this.data.validation));
+    await this.examine();
+    await this.#tellFilters(true);
+    return { step: trainer.steps, valLoss: loss, valAccuracy: accuracy };
+  }
+
+  async #ready(): Promise<void> {
+    const { trainer } = this;
+    this.#saved ??= await trainer.snapshot(trainer.steps);
+    if (this.#profiled) return;
+    this.emit({ event: "kernels", kernels: (await trainer.profile(this.data.train)) ?? null });
+    this.#profiled = true;
+  }
+
+  async #fit(epochs: number): Promise<{ aborted: boolean }> {
+    const { train, validation } = this.data;
+    const run = this.trainer.fit(train, {
+      epochs,
+      validation,
+      control: this.#control,
+      signal: this.#abort.signal,
+      onSteps: (first, steps) => {
+        this.#steps = first + steps.length;
+        const losses = Float32Array.from(steps, ({ loss }) => loss);
+        const accuracies = Float32Array.from(steps, ({ accuracy = 0 }) => accuracy);
+        this.emit({ event: "steps", first, losses, accuracies });
+      },
+    });
+    let aborted = false;
+    this.#fitting = true;
+    try {
+      for await (const event of run) {
+        if (event.event === "end") aborted = event.history.aborted;
+        // A device that is lost while we look at it: the trainer will notice at the next step.
+        await this.#follow(event).catch((error: unknown) => {
+          if (!(error instanceof DeviceLostError)) throw error;
+        });
+      }
+    } finally {
+      this.#fitting = false;
+    }
+    return { aborted };
+  }
+
+  async #follow(event: TrainEvent): Promise<void> {
+    switch (event.event) {
+      case "progress": {
+        const { batchSize } = this.trainer.options;
+        const imagesPerSecond = event.samplesPerSecond;
+        this.emit({
+          event: "progress",
+          step: this.#steps,
+          imagesPerSecond,
+          millisecondsPerStep: (1000 * batchSize) / imagesPerSecond,
+          paused: this.#control.paused,
+        });
+        await this.#tellFilters(this.#control.paused);
+        break;
+      }
+      case "epoch": {
+        const { loss, accuracy = 0, valLoss = 0, valAccuracy = 0, seconds } = event;
+        this.emit({ event: "epoch", step: this.#steps, loss, accuracy, valLoss, valAccuracy, seconds });
+        await this.#save();
+        if (!this.#abort.signal.aborted) await this.examine();
+        break;
+      }
+      case "recovered":
+        this.emit({ event: "recovered", step: event.step, message: event.message });
+        break;
+    }
+  }
+
+  async #tellFilters(now: boolean): Promise<void> {
+    if (!now && performance.now() - this.#filtersAt < FILTERS_MILLISECONDS) return;
+    this.#filtersAt = performance.now();
+    const filters = await this.filters();
+    if (filters !== undefined) this.emit({ event: "filters", filters });
+  }
+
+  async #save(): Promise<void> {
+    this.#saved = await this.trainer.snapshot(this.trainer.steps);
+  }
+
+  /** Does `work`, once more on another device if this one was lost. While training, the trainer sees to that itself. */
+  async #survive<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof DeviceLostError) || this.#abort.signal.aborted) throw error;
+      if (this.#fitting) {
+        // A held run does not notice by itself.
+        if (this.#control.paused) this.#control.step(0);
+        throw error;
+      }
+      if (this.#saved === undefined) throw error;
+      await this.trainer.recover(this.#saved, error);
+      this.emit({ event: "recovered", step: this.trainer.steps, message: error.message });
+      return work();
+    }
+  }
+}

@@ -1,0 +1,110 @@
+/** What a run is set up with: the choices of the form, their limits, and the link that carries all of them. */
+
+export const DATA_SETS = {
+  mnist: "MNIST handwritten digits",
+  "fashion-mnist": "Fashion-MNIST clothing",
+  synthetic: "Synthetic digits, made here",
+} as const;
+export type DataName = keyof typeof DATA_SETS;
+
+export const OPTIMIZERS = {
+  adam: { title: "Adam", rate: 0.001 },
+  adamw: { title: "AdamW", rate: 0.001 },
+  sgd: { title: "SGD, momentum 0.9", rate: 0.01 },
+  rmsprop: { title: "RMSprop", rate: 0.001 },
+} as const;
+export type OptimizerName = keyof typeof OPTIMIZERS;
+
+export const CONVOLUTIONS = { auto: "Auto", direct: "Direct", im2col: "im2col + matmul" } as const;
+export const DEVICES = { auto: "GPU (WebGPU)", cpu: "CPU reference" } as const;
+
+export interface Settings {
+  readonly recipe: string;
+  readonly data: DataName;
+  /** Training images, the first so many of the set. A fifth as many, 10,000 at most, are for validation. */
+  readonly images: number;
+  readonly optimizer: OptimizerName;
+  readonly rate: number;
+  readonly batch: number;
+  readonly epochs: number;
+  readonly seed: number;
+  readonly conv: keyof typeof CONVOLUTIONS;
+  readonly device: keyof typeof DEVICES;
+}
+
+export const DEFAULTS: Settings = {
+  recipe: "lenet5",
+  data: "mnist",
+  images: 60_000,
+  optimizer: "adam",
+  rate: 0.001,
+  batch: 64,
+  epochs: 3,
+  seed: 1,
+  conv: "auto",
+  device: "auto",
+};
+
+/** Least and greatest value of the numbers, and whether they are whole. */
+export const LIMITS = {
+  images: { least: 100, most: 60_000, whole: true },
+  rate: { least: 1e-6, most: 10, whole: false },
+  batch: { least: 1, most: 1000, whole: true },
+  epochs: { least: 1, most: 100, whole: true },
+  seed: { least: 0, most: 2 ** 32 - 1, whole: true },
+} as const;
+
+const CHOICES = {
+  data: DATA_SETS,
+  optimizer: OPTIMIZERS,
+  conv: CONVOLUTIONS,
+  device: DEVICES,
+} as const;
+
+/** How many validation images go with so many for training. */
+export const validationImages = (images: number) => Math.min(10_000, Math.max(20, Math.round(images / 5)));
+
+/** `recipe=lenet5&data=mnist&…`: every setting, so that a link says it all whatever the defaults become. */
+export function settingsToHash(settings: Settings): string {
+  return new URLSearchParams(Object.entries(settings).map(([key, value]) => [key, String(value)])).toString();
+}
+
+export interface ParsedSettings {
+  readonly settings: Settings;
+  /** What the link said and nobody understood, as `key=value`. */
+  readonly ignored: readonly string[];
+}
+
+/** Reads a link's part behind the `#`. What is missing comes from `defaults`; what makes no sense is ignored and told. */
+export function settingsFromHash(hash: string, defaults: Settings = DEFAULTS): ParsedSettings {
+  const settings: Record<string, string | number> = { ...defaults };
+  const ignored: string[] = [];
+  for (const [key, text] of new URLSearchParams(hash.replace(/^#/, ""))) {
+    const value = readSetting(key, text);
+    if (value === undefined) ignored.push(`${key}=${text}`);
+    else settings[key] = value;
+  }
+  return { settings: settings as unknown as Settings, ignored };
+}
+
+/** One setting from its text, or undefined if it is none. */
+export function readSetting(key: string, text: string): string | number | undefined {
+  if (key in LIMITS) {
+    const { least, most, whole } = LIMITS[key as keyof typeof LIMITS];
+    const value = text.trim() === "" ? Number.NaN : Number(text);
+    const fits = value >= least && value <= most && (!whole || Number.isInteger(value));
+    return fits ? value : undefined;
+  }
+  if (key in CHOICES) return Object.hasOwn(CHOICES[key as keyof typeof CHOICES], text) ? text : undefined;
+  return key === "recipe" && /^[a-z0-9-]{1,40}$/.test(text) ? text : undefined;
+}
+
+/** `Adam 0.001, batch 64`: what tells runs apart at a glance. */
+export function shortTitle({ recipe, optimizer, rate, batch }: Settings): string {
+  return `${recipe}, ${OPTIMIZERS[optimizer].title.split(",")[0]} ${rate}, batch ${batch}`;
+}
+
+/** True when both stand for the same run; the number of epochs only says how far it goes. */
+export function sameRun(a: Settings, b: Settings): boolean {
+  return settingsToHash({ ...a, epochs: 1 }) === settingsToHash({ ...b, epochs: 1 });
+}

@@ -1,0 +1,120 @@
+/**
+ * The page's build. `vite demo` serves it with the data directory under data/; `vite build demo` makes a static site in
+ * demo/dist that works in any folder, offline after the first visit, under a strict content-security policy.
+ * `--mode with-data` copies MNIST in.
+ */
+import { createHash } from "node:crypto";
+import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { defineConfig, type Plugin } from "vite";
+import { pageMirrors } from "../src/browser/datasets.ts";
+import { datasetSources } from "../src/data/sources.ts";
+import { dataDirectory } from "../src/node/data-dir.ts";
+
+const sources = [datasetSources.mnist, datasetSources.fashionMnist];
+const mirrorHosts = [...new Set(sources.flatMap(pageMirrors).map((address) => new URL(address).origin))];
+
+const policy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "worker-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' blob:",
+  `connect-src 'self' ${mirrorHosts.join(" ")}`,
+  "base-uri 'none'",
+  "form-action 'none'",
+].join("; ");
+
+/** Data sets whose files all lie in `folder`. */
+function present(folder: string) {
+  return sources.filter(({ name, files }) => files.every((file) => existsSync(join(folder, name, file.name))));
+}
+
+/** The dev server's data: what lies in the data directory, byte for byte, and the list of it. */
+const serveData: Plugin = {
+  name: "weft-serve-data",
+  configureServer(server) {
+    const folder = dataDirectory();
+    server.middlewares.use("/data/", (request, response, next) => {
+      const path = (request.url ?? "").split("?")[0] ?? "";
+      if (path === "/index.json") {
+        response.setHeader("content-type", "application/json");
+        return void response.end(JSON.stringify(present(folder).map(({ name }) => name)));
+      }
+      const known = sources.some(({ name, files }) => files.some((file) => path === `/${name}/${file.name}`));
+      const file = join(folder, path);
+      if (!known || !existsSync(file)) return next();
+      // No content-encoding: the browser must not unpack what is to be checked as published.
+      response.setHeader("content-type", "application/gzip");
+      response.setHeader("content-length", statSync(file).size);
+      createReadStream(file).pipe(response);
+    });
+  },
+};
+
+/** Data beside the static page, or a list that says there are none. */
+const copyData = (withData: boolean): Plugin => ({
+  name: "weft-copy-data",
+  apply: "build",
+  generateBundle() {
+    const folder = dataDirectory();
+    const { name, files } = datasetSources.mnist;
+    if (withData && !present(folder).some((source) => source.name === name)) {
+      this.error(`${join(folder, name)} does not hold MNIST: run "npx weft data get mnist", or set WEFT_DATA`);
+    }
+    this.emitFile({ type: "asset", fileName: "data/index.json", source: JSON.stringify(withData ? [name] : []) });
+    for (const file of withData ? files : []) {
+      const source = readFileSync(join(folder, name, file.name));
+      this.emitFile({ type: "asset", fileName: `data/${name}/${file.name}`, source });
+    }
+  },
+});
+
+/** The policy as a meta element; the dev server's own scripts could not live under it. */
+const strictPolicy: Plugin = {
+  name: "weft-strict-policy",
+  apply: "build",
+  transformIndexHtml: () => [
+    { tag: "meta", attrs: { "http-equiv": "Content-Security-Policy", content: policy }, injectTo: "head-prepend" },
+  ],
+};
+
+/** A service worker that knows every file of this build by name. Data are kept by the library itself. */
+const offline: Plugin = {
+  name: "weft-offline",
+  apply: "build",
+  enforce: "post",
+  generateBundle(_, bundle) {
+    const files = Object.keys(bundle)
+      .filter((name) => !name.startsWith("data/mnist") && !name.endsWith(".map"))
+      .concat("icon.svg")
+      .sort();
+    const content = files.map((name) => {
+      const item = bundle[name];
+      if (item === undefined) return name;
+      return item.type === "chunk" ? item.code : item.source;
+    });
+    const hash = createHash("sha256");
+    for (const part of content) hash.update(part);
+    const template = readFileSync(join(import.meta.dirname, "service-worker.js"), "utf8");
+    const source = template
+      .replace("__VERSION__", hash.digest("hex").slice(0, 12))
+      .replace("[/* files */]", JSON.stringify(["./", ...files.filter((name) => name !== "index.html")]));
+    this.emitFile({ type: "asset", fileName: "sw.js", source });
+  },
+};
+
+export default defineConfig(({ mode }) => ({
+  root: import.meta.dirname,
+  base: "./",
+  plugins: [serveData, copyData(mode === "with-data"), strictPolicy, offline],
+  worker: { format: "es" },
+  build: {
+    target: "es2023",
+    outDir: "dist",
+    emptyOutDir: true,
+    // Feature detection for old browsers; those have no WebGPU, and its inline script breaks the policy.
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0,
+  },
+}));
