@@ -18,6 +18,7 @@ function startWorker(environment) {
   const child = fork(new URL("worker.mjs", import.meta.url), {
     env: environment,
     stdio: ["ignore", "ignore", "pipe", "ipc"],
+    serialization: "advanced", // typed arrays go through as they are
   });
   const link = requestLink(child, (message) => child.send(message));
   child.on("message", link.answer);

@@ -1,6 +1,5 @@
-// Counts the WebGPU calls that a piece of code makes in Node, by wrapping Dawn's prototypes for as long as it runs.
-// Works for any library in the same process. Not for timing: stop() puts the original methods back.
-import { globals } from "webgpu";
+// Counts the WebGPU calls that a piece of code makes, by wrapping the prototypes (Dawn's in Node, the page's own) for as
+// long as it runs. Works for any library in the same process. Not for timing: stop() puts the original methods back.
 
 /** Name of a count -> the methods that raise it. */
 const COUNTED = {
@@ -22,15 +21,15 @@ const COUNTED = {
 export const COUNT_NAMES = Object.keys(COUNTED);
 
 /**
- * Starts counting. `read()` gives a copy of the counts so far, `stop()` ends the counting and gives the counts.
+ * Starts counting on the WebGPU interfaces found in `owner`. `read()` gives a copy of the counts so far, `stop()` ends the counting and gives the counts.
  * @returns {{ read: () => Record<string, number>, stop: () => Record<string, number> }}
  */
-export function countCalls() {
+export function countCalls(owner) {
   const counts = Object.fromEntries(COUNT_NAMES.map((name) => [name, 0]));
   const restore = [];
   for (const [name, interfaces] of Object.entries(COUNTED)) {
     for (const [interfaceName, methods] of Object.entries(interfaces)) {
-      const prototype = globals[interfaceName].prototype;
+      const prototype = owner[interfaceName].prototype;
       for (const method of methods) {
         const original = prototype[method];
         if (typeof original !== "function") continue;

@@ -45,16 +45,12 @@ export function formatTable(settings, rows) {
     ...Object.values(COUNTS),
   ];
   const lines = rows.map((row) => (row.problem ? [row.library] : cells(row, weft)));
-  const widths = header.map((title, i) =>
-    Math.max(title.length, ...lines.map((line) => (line[i] ?? "").length)),
-  );
-  const text = (line) =>
-    line.map((cell, i) => (i === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[i]))).join("  ");
-  const body = rows.map((row, i) => (row.problem ? `${text(lines[i])}  ${row.problem}` : text(lines[i])));
+  const [head, ...text] = textTable([header, ...lines]).split("\n");
+  const body = rows.map((row, i) => (row.problem ? `${text[i]}  ${row.problem}` : text[i]));
   const adapter = settings.adapter?.description ?? "no adapter";
   return [
     `LeNet-5, Adam, batch ${settings.batch}, ${settings.rounds} rounds in turns; ${adapter}; ${settings.cpu}; Node ${settings.node}`,
-    text(header),
+    head,
     ...body,
     "ms/step: median over the rounds; x weft: median of the ratios round by round; CPU ms: processor time per step, all",
     "threads; steps: per round, then one wait and one loss read; counts: per step, from a round of 2 steps.",
@@ -89,16 +85,25 @@ function cells(row, weft) {
   ];
 }
 
-function median(values) {
+/** Rows of cells, the first column to the left. */
+export function textTable(rows) {
+  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => (row[i] ?? "").length)));
+  const line = (row) =>
+    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[i]))).join("  ");
+  return rows.map(line).join("\n");
+}
+
+export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
 /** Three significant digits, without an exponent. */
-function number(value) {
+export function number(value) {
   if (Number.isInteger(value)) return String(value);
-  return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+  const digits = value >= 100 ? 0 : value >= 10 ? 1 : value >= 1 ? 2 : 3;
+  return value.toFixed(digits);
 }
 
 function versionFrom(require, name) {

@@ -1,9 +1,12 @@
 #!/usr/bin/env node
 // Trains the same LeNet-5 from the same weights on the same batch in several libraries, in interleaved rounds, and prints
-// what a step costs each of them. Losses are compared with the golden trajectory first; a wrong library gets no times.
+// what a step costs each of them; with --kernels, single kernels instead. Losses are compared with the golden trajectory
+// and kernels with plain loops first; a wrong library gets no times.
 import { parseArgs } from "node:util";
+import { libraryBuild } from "../build.mjs";
 import { PYTHON_LIBRARIES, startContender } from "./contender.mjs";
 import { driverEnvironment } from "./driver.mjs";
+import { compareKernels, kernelTable } from "./kernels.mjs";
 import { goldenLosses } from "./problem.mjs";
 import { describeMachine, formatTable, writeJson } from "./report.mjs";
 
@@ -15,7 +18,10 @@ const HELP = `node run.mjs [options]
   --max-steps N              but at most this many (50)
   --steps K                  exactly K steps in every round of every library instead
   --libraries a,b            weft,jax-js,tfjs,torch,numpy (all); torch and numpy run on one CPU thread without a GPU
-  --json FILE                where the figures go (results/<driver>-batch<N>.json)`;
+  --json FILE                where the figures go (results/<driver>-batch<N>.json)
+  --kernels                  single kernels instead of training steps: weft, jax-js, tfjs; rounds of 150 ms, 5 of them
+  --only a,b                 of the kernels, those whose name holds one of these texts (also large ones: "matmul 4096")`;
+const ON_GPU = ["weft", "jax-js", "tfjs"];
 const TOLERANCE = 1e-4;
 const COUNTED_STEPS = 2;
 
@@ -23,11 +29,13 @@ const { values: options } = parseArgs({
   options: {
     driver: { type: "string", default: "swiftshader" },
     batch: { type: "string", default: "64" },
-    rounds: { type: "string", default: "10" },
-    "round-ms": { type: "string", default: "500" },
+    rounds: { type: "string" },
+    "round-ms": { type: "string" },
     "max-steps": { type: "string", default: "50" },
     steps: { type: "string" },
-    libraries: { type: "string", default: "weft,jax-js,tfjs,torch,numpy" },
+    libraries: { type: "string" },
+    kernels: { type: "boolean", default: false },
+    only: { type: "string" },
     json: { type: "string" },
     help: { type: "boolean" },
   },
@@ -36,9 +44,13 @@ if (options.help) {
   console.log(HELP);
   process.exit(0);
 }
+options.rounds ??= options.kernels ? "5" : "10";
+options["round-ms"] ??= options.kernels ? "150" : "500";
+options.libraries ??= [...ON_GPU, ...(options.kernels ? [] : PYTHON_LIBRARIES)].join();
 const batch = wholeNumber("batch");
 const rounds = wholeNumber("rounds");
-const environment = driverEnvironment(options.driver);
+const environment = { ...driverEnvironment(options.driver), WEFT_BUILD: await libraryBuild() };
+if (options.kernels) process.exit(await runKernels());
 const expected = goldenLosses(batch) ?? (await computedLosses(batch));
 
 const rows = [];
@@ -69,6 +81,29 @@ console.log(formatTable(settings, rows));
 const file = options.json ?? new URL(`results/${options.driver}-batch${batch}.json`, import.meta.url);
 writeJson(file, settings, rows);
 process.exit(rows.some((row) => /^(WRONG|FAILED)/.test(row.problem)) ? 1 : 0);
+
+/** The per-kernel comparison; 1 when a result was wrong. */
+async function runKernels() {
+  const libraries = options.libraries.split(",");
+  const result = await compareKernels({
+    libraries,
+    environments: Object.fromEntries(libraries.map((name) => [name, { env: environment }])),
+    only: options.only,
+    rounds,
+    roundMs: wholeNumber("round-ms"),
+    log: console.error,
+  });
+  const machine = describeMachine([{ adapter: result.adapter }]);
+  console.log(`Single kernels, ${rounds} rounds in turns; ${result.adapter.description}; ${machine.cpu}`);
+  console.log(kernelTable(result));
+  console.log(
+    "ms: median per run, many runs per wait; rate: Weft's; x weft: median of the ratios round by round.",
+  );
+  const file = options.json ?? new URL(`results/${options.driver}-kernels.json`, import.meta.url);
+  writeJson(file, { driver: options.driver, rounds, ...machine, kernels: result.rows }, []);
+  const wrong = (row) => Object.values(row.results).some(({ problem }) => problem?.startsWith("WRONG"));
+  return result.rows.some(wrong) ? 1 : 0;
+}
 
 /** First step, loss check, counts, and the number of steps in a round. */
 async function prepare(row) {

@@ -1,10 +1,12 @@
-// Child process that runs one JavaScript library on Dawn and steps when the parent asks. One process per library, so
+// Child process that runs one JavaScript library on Dawn and does what the parent asks. One process per library, so
 // that devices, compilers and garbage of one library don't disturb another; a waiting child uses no processor time.
 import { cpuUsage } from "node:process";
 import { create as createGpu, globals } from "webgpu";
 import { countCalls } from "./count.mjs";
+import { kernelRequests } from "./kernel-requests.mjs";
 import { paceDawnPolling } from "./pacing.mjs";
 import { loadProblem } from "./problem.mjs";
+import { stepRequests } from "./step-requests.mjs";
 
 paceDawnPolling();
 Object.assign(globalThis, globals);
@@ -14,50 +16,24 @@ if (globalThis.navigator === undefined) {
 }
 Object.defineProperty(globalThis.navigator, "gpu", { value: gpu, configurable: true });
 
-let session;
+const adapter = (await gpu.requestAdapter())?.info;
+const host = {
+  gpu,
+  loadProblem,
+  countCalls: () => countCalls(globals),
+  adapter: adapter && describe(adapter),
+  cpuMs() {
+    const { user, system } = cpuUsage();
+    return (user + system) / 1000;
+  },
+};
 
 const requests = {
-  /** Loads the library, builds the network and does the first step, each timed. */
-  async start({ library, batch }) {
-    const problem = loadProblem(batch);
-    const adapter = await gpu.requestAdapter();
-    if (!adapter) throw new Error("Dawn finds no adapter: check the Vulkan driver (--driver)");
-    const { vendor, architecture, device, description } = adapter.info;
-    const begin = performance.now();
-    const { create } = await import(`./libraries/${library}.mjs`);
-    const loaded = performance.now();
-    session = await create({ ...problem, gpu });
-    const created = performance.now();
-    const losses = await session.firstLosses(1);
-    const stepped = performance.now();
-    return {
-      adapter: { vendor, architecture, device, description },
-      loadMs: loaded - begin,
-      createMs: created - loaded,
-      firstStepMs: stepped - created,
-      losses: [...losses],
-    };
-  },
+  ...stepRequests,
+  ...kernelRequests,
 
-  async firstLosses({ n }) {
-    return { losses: [...(await session.firstLosses(n))] };
-  },
-
-  /** k steps, one loss at the end; wall time and processor time of this process, driver threads included. */
-  async steps({ k }) {
-    const cpuBefore = cpuUsage();
-    const begin = performance.now();
-    const loss = await session.steps(k);
-    const ms = performance.now() - begin;
-    const cpu = cpuUsage(cpuBefore);
-    return { loss, ms, cpuMs: (cpu.user + cpu.system) / 1000 };
-  },
-
-  /** k steps with every WebGPU call counted; not for timing. */
-  async count({ k }) {
-    const counter = countCalls();
-    await session.steps(k);
-    return { counts: counter.stop() };
+  async adapter() {
+    return host.adapter;
   },
 
   async memory() {
@@ -73,9 +49,14 @@ const requests = {
 
 process.on("message", async ({ id, method, args }) => {
   try {
-    process.send({ id, result: await requests[method](args) });
+    if (!adapter) throw new Error("Dawn finds no adapter: check the Vulkan driver (--driver)");
+    process.send({ id, result: await requests[method](args, host) });
   } catch (error) {
     process.send({ id, error: String(error?.stack ?? error), unavailable: error?.name === "Unavailable" });
   }
 });
 process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
+
+function describe({ vendor, architecture, device, description }) {
+  return { vendor, architecture, device, description };
+}

@@ -1,8 +1,7 @@
 // Weft itself, from the built package: run `npm install && npm run build` in the repository's root first.
 // The step is compiled once (loss, gradients, Adam) and replayed; the batch stays on the device.
-import { existsSync } from "node:fs";
+import { importWeft } from "./weft-build.mjs";
 
-const LIBRARY = new URL("../../../dist/index.js", import.meta.url);
 const MAX_STEPS_PER_SUBMIT = 8;
 
 /**
@@ -21,8 +20,7 @@ const MAX_STEPS_PER_SUBMIT = 8;
  * of the last one.
  */
 export async function create({ weights, images, labels, batch, gpu }) {
-  if (!existsSync(LIBRARY)) throw unavailable("weft is not built: npm run build in the root");
-  const { GpuBackend, nn, ops, gradients, optim, input, state } = await import(LIBRARY.href);
+  const { GpuBackend, nn, ops, gradients, optim, input, state } = await importWeft();
   const backend = await GpuBackend.open(await gpu.requestAdapter());
   const net = {
     conv1: nn.conv2d(1, 6, 5, { padding: 2 }),
@@ -69,8 +67,4 @@ export async function create({ weights, images, labels, batch, gpu }) {
       return lossNow();
     },
   };
-}
-
-function unavailable(message) {
-  return Object.assign(new Error(message), { name: "Unavailable" });
 }

@@ -1,0 +1,93 @@
+// Weft's single kernels: a compiled graph per case, replayed; many runs go into one submit.
+import { ADAM_UPDATES } from "../../kernels/reference.mjs";
+import { importWeft } from "./weft-build.mjs";
+
+const MOST_RUNS_PER_SUBMIT = 64;
+
+/**
+ * The interface of the `-kernels` files in this folder: `build` makes one case ready.
+ * @param {{ gpu: GPU }} host
+ * @returns {Promise<{ build(testCase: object, inputs: Float32Array[]): Promise<{
+ *   run(k: number): Promise<void>,
+ *   outputs(): Promise<Float32Array[]>,
+ *   free(): void | Promise<void>,
+ * }> }>} `run` carries the case out k times and waits until the device has finished; `outputs` carries it out as often as
+ * the reference did (once, or Adam's updates from the start) and gives its results in NCHW and OIHW.
+ */
+export async function open({ gpu }) {
+  const weft = await importWeft();
+  const backend = await weft.GpuBackend.open(await gpu.requestAdapter());
+  return {
+    async build(testCase, inputs) {
+      const graph = graphOf(testCase, weft);
+      const program = await backend.compile({ outputs: graph.outputs, updates: graph.updates ?? [] });
+      graph.inputs.forEach((t, i) => {
+        if (t !== undefined && backend.holds(t)) backend.write(t, inputs[i]);
+      });
+      return {
+        async run(k) {
+          for (let done = 0; done < k; done += MOST_RUNS_PER_SUBMIT) {
+            program.run(Math.min(MOST_RUNS_PER_SUBMIT, k - done));
+          }
+          await program.finished();
+        },
+        async outputs() {
+          program.run(graph.state === undefined ? 1 : ADAM_UPDATES);
+          if (graph.state !== undefined) return [await backend.read(graph.state)];
+          return Promise.all(graph.outputs.map((t) => program.read(t)));
+        },
+        profile: () => program.profile(),
+        free: () => program.destroy(),
+      };
+    },
+  };
+}
+
+/** Leaves in the order of the case's inputs, and what is computed from them. */
+function graphOf(testCase, weft) {
+  const { ops, gradients, input, state, optim } = weft;
+  const { kind, pass } = testCase;
+  const leaves = testCase.inputs.map((shape, i) => input(shape, "f32", `input${i}`));
+  const [a, b, c, d] = leaves;
+  const result = (...outputs) => ({ inputs: leaves, outputs });
+  if (kind === "matmul") {
+    const { transposeA, transposeB } = testCase;
+    return result(ops.matmul(a, b, { transposeA, transposeB }));
+  }
+  if (kind === "conv2d") {
+    const convolve = (x, weight) => ops.conv2d(x, weight, undefined, { padding: testCase.padding });
+    if (pass === "forward") return result(convolve(a, b));
+    // The operand that the gradient is of is never read: a convolution is linear in it.
+    const { n, c: channels, h, w, out, kernel } = testCase;
+    if (pass === "input") {
+      const x = input([n, channels, h, w]);
+      return result(...gradients(convolve(x, b), [x], a));
+    }
+    const weight = input([out, channels, kernel, kernel]);
+    return result(...gradients(convolve(a, weight), [weight], b));
+  }
+  if (kind === "pool") {
+    const y = testCase.mode === "max" ? ops.maxPool2d(a, 2) : ops.avgPool2d(a, 2);
+    return pass === "forward" ? result(y) : result(...gradients(y, [a], b));
+  }
+  if (kind === "softmax") {
+    const y = ops.softmax(a);
+    return pass === "forward" ? result(y) : result(...gradients(y, [a], b));
+  }
+  if (kind === "batchNorm") {
+    const { y } = ops.batchNorm(a, { weight: b, bias: c, eps: testCase.eps });
+    return pass === "forward" ? result(y) : result(...gradients(y, [a, b, c], d));
+  }
+  const p = state([testCase.size]);
+  const step = state([1], 0, "u32");
+  const { learningRate, beta1, beta2, epsilon: eps } = testCase;
+  const adam = optim.adam({ learningRate, betas: [beta1, beta2], eps });
+  const updates = adam.updates([p], [b], adam.states([p]), step);
+  // record() is what counts the step on.
+  return {
+    inputs: [p, b],
+    outputs: [],
+    updates: [...updates, ops.record(state([1, 1]), step, [ops.zeros([])])],
+    state: p,
+  };
+}

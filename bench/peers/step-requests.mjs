@@ -1,0 +1,50 @@
+// What the parent can ask a child about training steps: build the network, step, give losses.
+
+const MODULES = {
+  weft: () => import("./libraries/weft.mjs"),
+  "jax-js": () => import("./libraries/jax-js.mjs"),
+  tfjs: () => import("./libraries/tfjs.mjs"),
+};
+
+let session;
+
+export const stepRequests = {
+  /** Loads the library, builds the network and does the first step, each timed. */
+  async start({ library, batch }, { gpu, loadProblem, adapter }) {
+    const problem = await loadProblem(batch);
+    const begin = performance.now();
+    const { create } = await MODULES[library]();
+    const loaded = performance.now();
+    session = await create({ ...problem, gpu });
+    const created = performance.now();
+    const losses = await session.firstLosses(1);
+    const stepped = performance.now();
+    return {
+      adapter,
+      loadMs: loaded - begin,
+      createMs: created - loaded,
+      firstStepMs: stepped - created,
+      losses: [...losses],
+    };
+  },
+
+  async firstLosses({ n }) {
+    return { losses: [...(await session.firstLosses(n))] };
+  },
+
+  /** k steps, one loss at the end; wall time and, where the host knows it, processor time of the process. */
+  async steps({ k }, { cpuMs }) {
+    const cpuBefore = cpuMs();
+    const begin = performance.now();
+    const loss = await session.steps(k);
+    const ms = performance.now() - begin;
+    return { loss, ms, cpuMs: cpuMs() - cpuBefore };
+  },
+
+  /** k steps with every WebGPU call counted; not for timing. */
+  async count({ k }, { countCalls }) {
+    const counter = countCalls();
+    await session.steps(k);
+    return { counts: counter.stop() };
+  },
+};
