@@ -9,3 +9,4 @@ export * from "./loss.ts";
 export * from "./mode.ts";
 export * from "./module.ts";
 export * from "./normalization.ts";
+export { type LayerSummary, type ModelSummary, summary, summaryText } from "./summary.ts";

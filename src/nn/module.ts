@@ -52,8 +52,11 @@ function namedLeaves(layer: Layer, wanted: (t: Tensor) => boolean): Map<string, 
   return found;
 }
 
-function isModule(value: object): value is Module {
-  return "forward" in value && typeof value.forward === "function";
+/** Whether `value` has a `forward`. */
+export function isModule(value: unknown): value is Module {
+  return (
+    typeof value === "object" && value !== null && "forward" in value && typeof value.forward === "function"
+  );
 }
 
 const join = (path: string, key: string) => (path === "" ? key : `${path}.${key}`);
