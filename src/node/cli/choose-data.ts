@@ -18,6 +18,8 @@ const SYNTHETIC_TRAIN = 20_000;
 const SYNTHETIC_TEST = 4_000;
 /** How long to try for a data set that there is a stand-in for. */
 const STAND_IN_AFTER_MS = 2000;
+/** Sets of 28x28 grey images in ten classes, whose models the synthetic digits fit. */
+const STAND_IN_FOR: readonly string[] = ["mnist", "fashion-mnist"];
 
 export interface ChosenData extends TrainTest {
   /** As `--dataset` has it. */
@@ -30,24 +32,31 @@ export interface ChooseOptions {
   readonly dataDir?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
+  /** What the recipe does to a published set; default: as it is, a set in one piece divided the same way each time. */
+  readonly prepare?: ((data: Dataset | TrainTest) => TrainTest) | undefined;
 }
 
 type AnySource = (typeof datasetSources)[keyof typeof datasetSources];
 const sources = new Map<string, AnySource>(Object.values(datasetSources).map((s) => [s.name, s]));
 
-/** How a set that nobody has divided is divided here, the same way each time. */
+/** How a set that nobody has divided is divided. */
 const TRAIN_SHARE = 0.8;
 const SPLIT_SEED = 0;
 
-/** A published set as training and test set, divided 80 to 20 (classes in proportion) where it comes in one piece. */
-export async function loadDivided(source: AnySource, options: LoadOptions): Promise<TrainTest> {
-  const parts = await loadDataset<TrainTest | Dataset>(source, options);
-  return "train" in parts ? parts : divide(parts);
+async function loadDivided(
+  source: AnySource,
+  options: ChooseOptions & Pick<LoadOptions, "connectTimeout">,
+): Promise<TrainTest> {
+  const { prepare, ...rest } = options;
+  const parts = await loadDataset<TrainTest | Dataset>(source, rest);
+  if (prepare) return prepare(parts);
+  return "train" in parts ? parts : divide(parts, SPLIT_SEED);
 }
 
-function divide(dataset: Dataset): TrainTest {
+/** Training and test set out of one, 80 to 20, classes in proportion. */
+export function divide(dataset: Dataset, seed: number): TrainTest {
   const stratify = dataset.classes !== undefined;
-  const [train, test] = split(dataset, TRAIN_SHARE, SPLIT_SEED, { stratify, names: ["train", "test"] });
+  const [train, test] = split(dataset, TRAIN_SHARE, seed, { stratify, names: ["train", "test"] });
   return { train, test };
 }
 
@@ -81,18 +90,16 @@ export async function chooseData(
   if (name === SYNTHETIC) return synthetic(limit);
   const source = sourceOf(name);
   try {
-    const quick = asked === undefined ? { connectTimeout: STAND_IN_AFTER_MS } : {};
+    const quick =
+      asked === undefined && STAND_IN_FOR.includes(name) ? { connectTimeout: STAND_IN_AFTER_MS } : {};
     const parts = await loadDivided(source, { ...options, ...quick });
     return { name, title: titled(source, parts), ...limited(parts.train, parts.test, limit) };
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
-    if (asked !== undefined) {
-      throw new DataError(
-        `${forCommandLine(error.message)} Or train on built-in digits: --dataset ${SYNTHETIC}`,
-        {
-          cause: error,
-        },
-      );
+    const fits = STAND_IN_FOR.includes(name);
+    if (asked !== undefined || !fits) {
+      const orElse = fits ? ` Or train on built-in digits: --dataset ${SYNTHETIC}` : "";
+      throw new DataError(`${forCommandLine(error.message)}${orElse}`, { cause: error });
     }
     const [reason = ""] = error.message.split(/ Tried:|\n/);
     options.notice(
@@ -132,7 +139,8 @@ function synthetic(limit: number | undefined): ChosenData {
   return { name: SYNTHETIC, title: "synthetic digits", ...syntheticDigits({ train, test }) };
 }
 
-function limited(train: Dataset, test: Dataset, limit: number | undefined): TrainTest {
+/** The first `limit` training samples, and as large a share of the test set. */
+export function limited(train: Dataset, test: Dataset, limit: number | undefined): TrainTest {
   if (limit === undefined) return { train, test };
   const first = subset(train, limit);
   const share = Math.max(1, Math.round((test.count * first.count) / train.count));

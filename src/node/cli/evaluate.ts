@@ -8,6 +8,7 @@ import { nodeFiles, openDevice } from "../device.ts";
 import { chooseTest } from "./choose-data.ts";
 import { downloadProgress } from "./download-progress.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { ownTest } from "./own-data.ts";
 import type { EvalFlags } from "./program.ts";
 import { duration, percent, several } from "./words.ts";
 
@@ -20,18 +21,18 @@ export async function evaluate(file: string, flags: EvalFlags): Promise<number> 
   if (name === undefined) {
     throw new ValueError(`${file}: does not say of which recipe it is; name it, as in --recipe lenet5`);
   }
-  const recipe = recipeOf(name);
+  const own = await ownTest(metadata, flags, file);
+  const recipe = own?.recipe ?? recipeOf(name);
   const dataset = flags.dataset ?? metadata.dataset ?? recipe.dataset;
   const samples = flags.limit ?? samplesOf(file, metadata.testSamples);
   const signal = interruptSignal();
   const progress = downloadProgress();
   const notices: string[] = [];
   const opening = openDevice({ backend: flags.backend, onNotice: (text) => void notices.push(text) });
-  const loading = chooseTest(dataset, samples, {
-    dataDir: flags.dataDir,
-    signal,
-    onProgress: progress.update,
-  }).finally(progress.stop);
+  const chosen = own
+    ? Promise.resolve(own)
+    : chooseTest(dataset, samples, { dataDir: flags.dataDir, signal, onProgress: progress.update });
+  const loading = chosen.finally(progress.stop);
   const [opened, loaded] = await Promise.allSettled([opening, loading]);
   try {
     if (loaded.status === "rejected") {

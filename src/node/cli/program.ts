@@ -2,12 +2,13 @@
 import { Command, Option } from "commander";
 import { version } from "../../version.ts";
 import { positive, whole } from "./option-values.ts";
+import type { OwnDataFlags } from "./own-data.ts";
 
 export interface DeviceFlags {
   readonly backend: "auto" | "webgpu" | "cpu";
 }
 
-export interface TrainFlags extends DeviceFlags {
+export interface TrainFlags extends DeviceFlags, OwnDataFlags {
   readonly dataset?: string;
   readonly dataDir?: string;
   readonly epochs?: number;
@@ -22,7 +23,7 @@ export interface TrainFlags extends DeviceFlags {
   readonly json?: true;
 }
 
-export interface EvalFlags extends DeviceFlags {
+export interface EvalFlags extends DeviceFlags, OwnDataFlags {
   readonly recipe?: string;
   readonly dataset?: string;
   readonly dataDir?: string;
@@ -36,6 +37,10 @@ const backend = () =>
     .default("auto");
 const dataDir = () =>
   new Option("--data-dir <folder>", "where data sets lie (default: WEFT_DATA, else the cache folder)");
+const csv = () => new Option("--csv <file>", "your own table, with --label; the model is made to fit it");
+const label = () => new Option("--label <column>", "what to learn: a column's name, or its number from 0");
+const images = () =>
+  new Option("--images <folder>", "your own PNG and JPEG files, a sub-folder per class; trains LeNet-5");
 const json = () => new Option("--json", "one JSON object per line on stdout, nothing else");
 
 /** Runs the command that `words` ask for and answers its exit code. Throws CommanderError on words it can't make sense of. */
@@ -60,6 +65,9 @@ export async function runCommand(words: readonly string[]): Promise<number> {
       "--dataset <name>",
       "mnist, fashion-mnist, cifar10, usps, digits, boston or synthetic (default: the recipe's)",
     )
+    .addOption(csv())
+    .addOption(label())
+    .addOption(images())
     .addOption(dataDir())
     .option("--epochs <n>", "passes over the training data", whole(1))
     .option("--batch-size <n>", "samples per step", whole(1))
@@ -92,6 +100,9 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     .argument("<file>", "a .safetensors file that weft train saved, or one with PyTorch's names")
     .option("--recipe <name>", "the file's model (default: as the file says)")
     .option("--dataset <name>", "its data set, as for weft train (default: as the file says)")
+    .addOption(csv())
+    .addOption(label())
+    .addOption(images())
     .addOption(dataDir())
     .option("--limit <n>", "use the first n test samples (default: as many as in training)", whole(1))
     .addOption(backend())

@@ -11,6 +11,7 @@ import { type ChosenData, chooseData, expectDataset } from "./choose-data.ts";
 import { downloadProgress } from "./download-progress.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { expectWritable } from "./option-values.ts";
+import { ownData } from "./own-data.ts";
 import type { TrainFlags } from "./program.ts";
 import { humanReporter, jsonReporter, logReporter, type Reporter, together } from "./report.ts";
 import { count } from "./words.ts";
@@ -25,7 +26,8 @@ const optimizers = {
 const usualRates = { sgd: 0.01, adam: 1e-3, adamw: 1e-3 } as const;
 
 export async function train(name: string, flags: TrainFlags): Promise<number> {
-  const recipe = recipeOf(name);
+  const own = await ownData(flags);
+  const recipe = own?.recipe ?? recipeOf(name);
   if (flags.dataset !== undefined) expectDataset(flags.dataset);
   const save = flags.save ?? `${recipe.name}.safetensors`;
   await expectWritable("--save", save);
@@ -35,9 +37,9 @@ export async function train(name: string, flags: TrainFlags): Promise<number> {
   const reporter = flags.log === undefined ? shown : together([shown, logReporter(flags.log)]);
   try {
     const notices: string[] = [];
-    const { backend, data } = await prepare(recipe, flags, signal, reporter, notices);
+    const { backend, data } = await prepare(recipe, flags, signal, reporter, notices, own?.data);
     try {
-      await run({ recipe, flags, save, backend, data, signal, reporter, notices });
+      await run({ recipe, flags, save, backend, data, signal, reporter, notices, metadata: own?.metadata });
     } finally {
       await backend.close();
     }
@@ -54,17 +56,21 @@ async function prepare(
   signal: AbortSignal,
   reporter: Reporter,
   notices: string[],
+  own: ChosenData | undefined,
 ): Promise<{ backend: Backend; data: ChosenData }> {
   const failed = new AbortController();
   const opening = openDevice({ backend: flags.backend, onNotice: (text) => void notices.push(text) });
   opening.catch((reason: unknown) => failed.abort(reason));
   const progress = downloadProgress();
-  const loading = chooseData(flags.dataset, recipe.dataset, flags.limit, {
-    dataDir: flags.dataDir,
-    signal: AbortSignal.any([signal, failed.signal]),
-    onProgress: progress.update,
-    notice: (text) => reporter.notice(text),
-  }).finally(progress.stop);
+  const chosen = own
+    ? Promise.resolve(own)
+    : chooseData(flags.dataset, recipe.dataset, flags.limit, {
+        dataDir: flags.dataDir,
+        signal: AbortSignal.any([signal, failed.signal]),
+        onProgress: progress.update,
+        notice: (text) => reporter.notice(text),
+      });
+  const loading = chosen.finally(progress.stop);
   const [opened, loaded] = await Promise.allSettled([opening, loading]);
   if (opened.status === "fulfilled" && loaded.status === "fulfilled" && !signal.aborted) {
     return { backend: opened.value, data: loaded.value };
@@ -83,9 +89,21 @@ interface Run {
   readonly signal: AbortSignal;
   readonly reporter: Reporter;
   readonly notices: readonly string[];
+  /** More for the saved file. */
+  readonly metadata: Readonly<Record<string, string>> | undefined;
 }
 
-async function run({ recipe, flags, save, backend, data, signal, reporter, notices }: Run): Promise<void> {
+async function run({
+  recipe,
+  flags,
+  save,
+  backend,
+  data,
+  signal,
+  reporter,
+  notices,
+  metadata,
+}: Run): Promise<void> {
   const { seed, conv, epochs = recipe.epochs, batchSize = recipe.batchSize } = flags;
   const { optimizer = recipe.optimizer } = flags;
   const { lr = optimizer === recipe.optimizer ? recipe.learningRate : usualRates[optimizer] } = flags;
@@ -109,6 +127,7 @@ async function run({ recipe, flags, save, backend, data, signal, reporter, notic
     const trained = await follow(trainer, data, { epochs, signal, reporter });
     if (trainer.steps > 0) {
       await trainer.save(save, {
+        ...metadata,
         recipe: recipe.name,
         dataset: data.name,
         testSamples: String(data.test.count),

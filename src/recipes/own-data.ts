@@ -1,0 +1,217 @@
+/**
+ * Recipes that fit the user's own data: a table of numbers gets a network with two hidden layers, images get LeNet-5. The
+ * table's statistics are part of the model, so it takes columns as they are in the file and answers in the target's unit.
+ * What is needed to build the model again is text in the saved file. Refuses texts that say something else.
+ */
+import type { Dataset } from "../data/dataset.ts";
+import { sampleSize } from "../data/dataset.ts";
+import { columnStatistics } from "../data/standardize.ts";
+import { FormatError, ValueError } from "../errors.ts";
+import * as nn from "../nn/index.ts";
+import { crossEntropy, type Loss, mse } from "../nn/loss.ts";
+import { add, div, mul, sub } from "../ops/arithmetic.ts";
+import { state, type Tensor } from "../tensor.ts";
+import { lenet5 } from "./lenet5.ts";
+import type { Recipe } from "./recipe.ts";
+
+/** What a saved file says of a model for own data. */
+export interface OwnModel {
+  readonly kind: "table" | "images";
+  /** Of one sample: [columns], or [1, 28, 28] and [3, 32, 32]. */
+  readonly inputShape: readonly number[];
+  /** Names of the columns, of a table. */
+  readonly columns?: readonly string[];
+  /** Names of the classes; none for a target value. */
+  readonly classNames?: readonly string[];
+  /** Standard deviation of the target value in training: the unit of the loss. */
+  readonly targetStd?: number;
+}
+
+/** Side of the images that LeNet-5 takes. */
+export const lenet5Side = (channels: 1 | 3): number => (channels === 1 ? 28 : 32);
+
+/** (x - mean) / std of each column; columns of one value give 0. Both are saved with the weights. */
+class Standardize implements nn.Module {
+  readonly kind = "Standardize";
+  readonly mean: Tensor;
+  readonly std: Tensor;
+
+  constructor(mean: Float32Array, std: Float32Array) {
+    this.mean = state([mean.length], mean, "f32", "mean");
+    this.std = state([std.length], std, "f32", "std");
+  }
+
+  forward(x: Tensor): Tensor {
+    return div(sub(x, this.mean), this.std);
+  }
+}
+
+/** From numbers around 0 to the target's unit: y std + mean. Both are saved with the weights. */
+class Unstandardize implements nn.Module {
+  readonly kind = "Unstandardize";
+  readonly mean: Tensor;
+  readonly std: Tensor;
+
+  constructor(mean: number, std: number) {
+    this.mean = state([1], Float32Array.of(mean), "f32", "mean");
+    this.std = state([1], Float32Array.of(std), "f32", "std");
+  }
+
+  forward(y: Tensor): Tensor {
+    return add(mul(y, this.std), this.mean);
+  }
+}
+
+interface TableStatistics {
+  readonly mean: Float32Array;
+  readonly std: Float32Array;
+  readonly targetMean: number;
+  readonly targetStd: number;
+}
+
+function statisticsOf(train: Dataset): TableStatistics {
+  const { mean, std } = columnStatistics(train);
+  const targets = train.classes === undefined ? train.labels : [0];
+  const count = targets.length;
+  const targetMean = Array.from(targets).reduce((sum, value) => sum + value / count, 0);
+  const variance = Array.from(targets).reduce((sum, value) => sum + (value - targetMean) ** 2 / count, 0);
+  return {
+    mean: Float32Array.from(mean),
+    std: Float32Array.from(std, (value) => value || 1),
+    targetMean,
+    targetStd: Math.sqrt(variance) || 1,
+  };
+}
+
+const powerOfTwo = (n: number, least: number, most: number) =>
+  Math.min(most, Math.max(least, 2 ** Math.ceil(Math.log2(n))));
+
+/** Columns - hidden - hidden / 2 - classes (or one value), with ReLU; statistics of 0 and 1 until a file gives others. */
+function tableModel(
+  columns: number,
+  classes: number | undefined,
+  statistics?: TableStatistics,
+): nn.Sequential {
+  const hidden = powerOfTwo(2 * Math.max(columns, classes ?? 1), 16, 256);
+  const {
+    mean = new Float32Array(columns),
+    std = new Float32Array(columns).fill(1),
+    targetMean = 0,
+    targetStd = 1,
+  } = statistics ?? {};
+  return nn.sequential(
+    new Standardize(mean, std),
+    nn.linear(columns, hidden),
+    nn.relu(),
+    nn.linear(hidden, hidden / 2),
+    nn.relu(),
+    nn.linear(hidden / 2, classes ?? 1),
+    ...(classes === undefined ? [new Unstandardize(targetMean, targetStd)] : []),
+  );
+}
+
+/** Squared error in units of the target's variance: 1 is what always answering the mean gives, 0 is perfect. */
+function relativeMse(std: number): Loss {
+  const { build } = mse();
+  const scaled = (x: Tensor) => mul(x, 1 / std);
+  return {
+    classes: false,
+    build: (output, target, weights) => build(scaled(output), scaled(target), weights),
+  };
+}
+
+/** The recipe for a training set, and what its file must say so that `recipeOfOwnModel` builds the same. */
+export function recipeForOwnData(train: Dataset): { readonly recipe: Recipe; readonly model: OwnModel } {
+  const { shape } = train.inputs;
+  if (train.classes === 1) {
+    throw new ValueError(
+      `data set ${train.name}: all labels are ${train.classNames?.[0] ?? 0}; there is nothing to learn`,
+    );
+  }
+  const isTable = shape.length === 1;
+  const statistics = isTable ? statisticsOf(train) : undefined;
+  const model: OwnModel = {
+    kind: isTable ? "table" : "images",
+    inputShape: shape,
+    ...(train.columns ? { columns: train.columns } : {}),
+    ...(train.classNames ? { classNames: train.classNames } : {}),
+    ...(train.classes === undefined && statistics ? { targetStd: statistics.targetStd } : {}),
+  };
+  return { recipe: recipeOf(model, train.count, statistics), model };
+}
+
+/** The recipe that a saved file's model is of; the weights and statistics come from the file. */
+export function recipeOfOwnModel(model: OwnModel): Recipe {
+  return recipeOf(model, 1);
+}
+
+function recipeOf(model: OwnModel, count: number, statistics?: TableStatistics): Recipe {
+  const { kind, inputShape, classNames, targetStd = 1 } = model;
+  const classes = classNames?.length;
+  const batchSize = kind === "images" ? powerOfTwo(count / 64, 8, 64) : powerOfTwo(count / 32, 8, 128);
+  const steps = kind === "images" ? 1500 : 2500;
+  const epochs = Math.min(100, Math.max(5, Math.round((steps * batchSize) / count)));
+  const common = {
+    report: "own",
+    goals: [],
+    target: "as good as the data allow",
+    time: "seconds to minutes",
+    inputShape,
+    epochs,
+    batchSize,
+    optimizer: "adam",
+    learningRate: 2e-3,
+    schedule: "cosine",
+  } as const;
+  if (kind === "images") {
+    const [channels = 1] = inputShape;
+    return {
+      ...common,
+      name: "images",
+      title: "LeNet-5 on a folder of images",
+      dataset: "images",
+      model: () => lenet5(channels, classes ?? 1),
+      loss: () => crossEntropy(),
+    };
+  }
+  return {
+    ...common,
+    name: "csv",
+    title: "Two hidden layers on a table",
+    dataset: "csv",
+    model: () => tableModel(sampleSize(inputShape), classes, statistics),
+    loss: classes === undefined ? () => relativeMse(targetStd) : () => crossEntropy(),
+  };
+}
+
+/** Reads what a file says of its model; throws FormatError on anything else. */
+export function parseOwnModel(text: string, file: string): OwnModel {
+  const fail = (what: string) => new FormatError(`${file}: what it says of its model can't be used: ${what}`);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw fail((cause as Error).message);
+  }
+  if (typeof value !== "object" || value === null) throw fail("not an object");
+  const { kind, inputShape, columns, classNames, targetStd } = value as Record<string, unknown>;
+  const isTexts = (list: unknown): list is string[] =>
+    Array.isArray(list) && list.every((entry) => typeof entry === "string");
+  const isShape = (list: unknown): list is number[] =>
+    Array.isArray(list) && list.every((extent) => Number.isInteger(extent) && extent > 0 && extent < 2 ** 24);
+  if (kind !== "table" && kind !== "images") throw fail(`kind ${JSON.stringify(kind)}`);
+  if (!isShape(inputShape)) throw fail(`inputShape ${JSON.stringify(inputShape)}`);
+  const expected = kind === "table" ? 1 : 3;
+  if (inputShape.length !== expected) throw fail(`inputShape of ${inputShape.length} numbers for ${kind}`);
+  if (columns !== undefined && !(isTexts(columns) && columns.length === inputShape[0])) throw fail("columns");
+  if (classNames !== undefined && !isTexts(classNames)) throw fail("classNames");
+  if (kind === "images" && classNames === undefined) throw fail("no classNames");
+  if (targetStd !== undefined && !(typeof targetStd === "number" && targetStd > 0)) throw fail("targetStd");
+  return {
+    kind,
+    inputShape,
+    ...(columns ? { columns } : {}),
+    ...(classNames ? { classNames } : {}),
+    ...(targetStd === undefined ? {} : { targetStd }),
+  };
+}
