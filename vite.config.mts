@@ -41,7 +41,7 @@ export default defineConfig({
     },
     rollupOptions: {
       output: { preserveModules: true, preserveModulesRoot: "src" },
-      external: [/^node:/, "webgpu", "commander", "cli-progress", /^@sparticuz\//],
+      external: [/^node:/, "webgpu", "commander", "cli-progress", "jpeg-js", "pngjs", /^@sparticuz\//],
     },
   },
 });
