@@ -46,7 +46,7 @@ export function labelSize(dataset: Dataset): number {
 }
 
 /** Sample i as the network sees it, scaled and shifted. */
-export function readSample(dataset: Dataset, i: number): Float32Array {
+export function readSample(dataset: Pick<Dataset, "inputs">, i: number): Float32Array {
   const { data, shape, scale = 1, offset = 0 } = dataset.inputs;
   const size = sampleSize(shape);
   const sample = new Float32Array(size);

@@ -1,0 +1,81 @@
+/** A model's answers for samples in memory, in the order they are given: batches go up, outputs come back. */
+import type { Backend, Program } from "../backend.ts";
+import { readSample, type SampleArray, sampleSize } from "../data/dataset.ts";
+import { build } from "../nn/mode.ts";
+import { forward } from "../nn/module.ts";
+import { constant, input, type Shape, sameShape, sizeOf, type Tensor } from "../tensor.ts";
+import type { Trainer } from "./trainer.ts";
+
+const BATCH = 200;
+
+/** Samples to ask a model about: a Dataset is one too. */
+export interface Samples {
+  readonly count: number;
+  readonly inputs: SampleArray;
+}
+
+export interface Predictions {
+  /** Row-major, sample after sample. */
+  readonly values: Float32Array;
+  /** Of one sample's part of `values`: [10] for the logits of ten classes. */
+  readonly shape: Shape;
+}
+
+/**
+ * What the model gives for every sample, with the weights as they are now, in evaluation mode, after the trainer's
+ * transform: logits, for a model that ends in them. Must not overlap with `fit`. Rejects with the
+ * reason of `signal` when that is aborted; throws ShapeError on samples that the model does not take.
+ */
+export async function predict(
+  trainer: Trainer,
+  samples: Samples,
+  { signal }: { readonly signal?: AbortSignal } = {},
+): Promise<Predictions> {
+  const batch = Math.min(samples.count, BATCH);
+  const { program, x, prediction } = await programFor(trainer, [batch, ...samples.inputs.shape]);
+  const shape = prediction.shape.slice(1);
+  const [size, each] = [sampleSize(samples.inputs.shape), sizeOf(shape)];
+  const values = new Float32Array(samples.count * each);
+  const given = new Float32Array(batch * size);
+  for (let first = 0; first < samples.count; first += batch) {
+    signal?.throwIfAborted();
+    const count = Math.min(batch, samples.count - first);
+    for (let i = 0; i < count; i++) given.set(readSample(samples, first + i), i * size);
+    trainer.backend.write(x, given);
+    program.run();
+    values.set((await program.read(prediction)).subarray(0, count * each), first * each);
+  }
+  return { values, shape };
+}
+
+interface Ready {
+  readonly backend: Backend;
+  readonly program: Program;
+  readonly x: Tensor;
+  readonly prediction: Tensor;
+}
+
+/** The latest program of each trainer; another one after a change of shape or device. */
+const latest = new WeakMap<Trainer, Ready>();
+
+async function programFor(trainer: Trainer, shape: Shape): Promise<Ready> {
+  const known = latest.get(trainer);
+  if (known?.backend === trainer.backend && sameShape(known.x.shape, shape)) return known;
+  const { model, loss, transform } = trainer.options;
+  const x = input(shape, "f32", "samples");
+  const { result: prediction } = build({ training: false }, () => {
+    // Nobody knows the answers; a transform that looks at them gets zeros.
+    const batch = shape[0] as number;
+    const target = constant(loss.classes ? new Int32Array(batch) : new Float32Array(batch));
+    const weights = constant(new Float32Array(batch).fill(1));
+    return forward(model, transform?.apply({ x, target, weights }).x ?? x);
+  });
+  const ready = {
+    backend: trainer.backend,
+    program: await trainer.compile({ outputs: [prediction] }),
+    x,
+    prediction,
+  };
+  latest.set(trainer, ready);
+  return ready;
+}

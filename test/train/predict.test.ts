@@ -1,0 +1,54 @@
+/** predict: every sample in order, the last batch cut, transforms applied, the weights of the moment. */
+import { describe, expect, it } from "vitest";
+import { CpuBackend } from "../../src/cpu/backend.ts";
+import { subset } from "../../src/data/dataset.ts";
+import { syntheticDigits } from "../../src/data/synthetic.ts";
+import * as nn from "../../src/nn/index.ts";
+import { mul } from "../../src/ops/arithmetic.ts";
+import { adam } from "../../src/optim/index.ts";
+import { predict } from "../../src/train/predict.ts";
+import { Trainer } from "../../src/train/trainer.ts";
+import { ofInputs } from "../../src/transforms/transform.ts";
+import { gpuBackend } from "../support/backend.ts";
+
+const { train, test } = syntheticDigits({ train: 400, test: 253, seed: 3 });
+const model = () =>
+  nn.sequential(nn.flatten(), nn.linear(784, 24), nn.relu(), nn.dropout(0.5), nn.linear(24, 10));
+const options = { loss: nn.crossEntropy(), optimizer: adam(), batchSize: 50, seed: 1 };
+
+describe.each([
+  ["cpu", async () => new CpuBackend()],
+  ["webgpu", gpuBackend],
+] as const)("predict on %s", (_, open) => {
+  it("answers for every sample in order, with the weights of the moment", async () => {
+    const trainer = await Trainer.create(await open(), { ...options, model: model() });
+    const before = await predict(trainer, test);
+    await trainer.fit(train, { epochs: 2 });
+    const { values, shape } = await predict(trainer, test);
+    expect([...shape, values.length]).toEqual([10, 2530]);
+    expect(values).not.toEqual(before.values);
+    const right = Array.from({ length: test.count }, (_, i) => {
+      const row = values.subarray(i * 10, i * 10 + 10);
+      return row.indexOf(Math.max(...row)) === test.labels[i];
+    });
+    const { accuracy } = await trainer.evaluate(test);
+    expect(right.filter(Boolean).length / test.count).toBeCloseTo(accuracy as number, 6);
+    const one = await predict(trainer, subset(test, 1));
+    one.values.forEach((value, c) => {
+      expect(value).toBeCloseTo(values[c] as number, 4);
+    });
+  });
+
+  it("applies the trainer's transform", async () => {
+    const transform = ofInputs("nothing", (x) => mul(x, 0));
+    const trainer = await Trainer.create(await open(), { ...options, model: model(), transform });
+    const { values } = await predict(trainer, subset(test, 3));
+    expect(values.subarray(10, 20)).toEqual(values.subarray(0, 10));
+  });
+
+  it("refuses samples that the model does not take", async () => {
+    const trainer = await Trainer.create(await open(), { ...options, model: model() });
+    const inputs = { data: new Float32Array(6), shape: [3] };
+    await expect(predict(trainer, { count: 2, inputs })).rejects.toThrow(/linear/);
+  });
+});
