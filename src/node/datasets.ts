@@ -23,7 +23,7 @@ import { DataError } from "../errors.ts";
 import { dataDirectory } from "./data-dir.ts";
 import { downloadFile, MirrorsError } from "./download.ts";
 import { writeFileAtomic } from "./files.ts";
-import { imageFolder } from "./image-folder.ts";
+import type { ImageFolderOptions } from "./image-folder.ts";
 
 export interface DownloadProgress {
   /** Name of the data set. */
@@ -160,5 +160,6 @@ export const datasets = {
   npz: async (path: string, options: NpzOptions = {}): Promise<Dataset | TrainTest> =>
     datasetFromNpz(await parseNpz(await readFileOf(path), { name: path }), { name: path, ...options }),
   /** A folder with a folder of PNG and JPEG files per class, or with `train` and `test` above those. */
-  imageFolder,
+  imageFolder: async (path: string, options?: ImageFolderOptions): Promise<Dataset | TrainTest> =>
+    (await import("./image-folder.ts")).imageFolder(path, options),
 };
