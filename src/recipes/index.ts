@@ -1,15 +1,47 @@
 /** All recipes by name. */
 import { ValueError } from "../errors.ts";
-import { lenet5Recipe } from "./lenet5.ts";
+import { bostonRecipes } from "./boston.ts";
+import { cifar10VggRecipe } from "./cifar10-vgg.ts";
+import { digitsRecipes } from "./digits.ts";
+import { lenet5BestRecipe, lenet5Cifar10Recipe, lenet5FashionRecipe, lenet5Recipe } from "./lenet5.ts";
 import { mlpRecipe } from "./mlp.ts";
+import { mnistSmallRecipe } from "./mnist-small.ts";
 import type { Recipe } from "./recipe.ts";
+import { uspsRecipe } from "./usps.ts";
+import { workedExampleRecipe } from "./worked-example.ts";
 
+export { vgg } from "./cifar10-vgg.ts";
+export { type CurveRecord, type CurveRun, curvePicture } from "./curves.ts";
+export { type LeastSquares, leastSquares } from "./least-squares.ts";
 export { lenet5 } from "./lenet5.ts";
 export { mlp } from "./mlp.ts";
-export type { Recipe } from "./recipe.ts";
+export { type ActivationName, activations, type RecipeOption, type RecipeOptions } from "./options.ts";
+export { PositionBias } from "./position-bias.ts";
+export type { Goal, Measure, Recipe } from "./recipe.ts";
+export type { Demonstration, DemonstrationOptions, FinishedRun, PictureMaker } from "./results.ts";
+export { type RecipeRun, type RecipeSettings, recipeData, recipeRun } from "./run.ts";
+export {
+  type OptimizerName,
+  optimizerNames,
+  type ScheduleName,
+  scheduleNames,
+  type UpdateRule,
+} from "./update-rule.ts";
 
 export const recipes: ReadonlyMap<string, Recipe> = new Map(
-  [lenet5Recipe, mlpRecipe].map((r) => [r.name, r]),
+  [
+    workedExampleRecipe,
+    uspsRecipe,
+    mnistSmallRecipe,
+    lenet5Recipe,
+    lenet5BestRecipe,
+    lenet5Cifar10Recipe,
+    cifar10VggRecipe,
+    lenet5FashionRecipe,
+    mlpRecipe,
+    ...bostonRecipes,
+    ...digitsRecipes,
+  ].map((r) => [r.name, r]),
 );
 
 /** The recipe called `name`; throws ValueError listing those there are. */

@@ -1,38 +1,123 @@
 /**
- * LeNet-5 on 28x28 grey images, after LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document
- * recognition", Proc. IEEE 86(11), 1998, with ReLU and max-pooling as it is usually trained today.
+ * LeNet-5, after LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition", Proc. IEEE
+ * 86(11), 1998, with ReLU and max-pooling as it is usually trained today; on digits, clothes and photographs.
  */
 
 import * as nn from "../nn/index.ts";
-import { crossEntropy } from "../nn/loss.ts";
+import { crossEntropy, type Loss, nll } from "../nn/loss.ts";
+import { compose, randomRotation, randomShift } from "../transforms/index.ts";
+import { activation, type RecipeOption, type RecipeOptions } from "./options.ts";
+import { cifarPart } from "./prepare.ts";
 import type { Recipe } from "./recipe.ts";
 
-/** conv 6@5x5 pad 2, relu, maxpool 2, conv 16@5x5, relu, maxpool 2, 400-120-84-classes. 61,706 parameters for 10 classes. */
-export function lenet5(channels = 1, classes = 10): nn.Sequential {
+/**
+ * conv 6@5x5, relu, maxpool 2, conv 16@5x5, relu, maxpool 2, 400-120-84-classes: 61,706 parameters for one channel and 10
+ * classes. One channel means 28x28 pixels, padded by 2 all around to the paper's 32x32; more mean 32x32.
+ */
+export function lenet5(channels = 1, classes = 10, options: RecipeOptions = {}): nn.Sequential {
+  const { batchNorm = false, logSoftmax = false } = options;
+  const act = () => activation(options.activation, "relu");
+  const norm = (layer: nn.Layer) => (batchNorm ? [layer] : []);
   return nn.sequential(
-    nn.conv2d(channels, 6, 5, { padding: 2 }),
-    nn.relu(),
+    nn.conv2d(channels, 6, 5, { padding: channels === 1 ? 2 : 0 }),
+    ...norm(nn.batchNorm2d(6)),
+    act(),
     nn.maxPool2d(2),
     nn.conv2d(6, 16, 5),
-    nn.relu(),
+    ...norm(nn.batchNorm2d(16)),
+    act(),
     nn.maxPool2d(2),
     nn.flatten(),
     nn.linear(400, 120),
-    nn.relu(),
+    ...norm(nn.batchNorm1d(120)),
+    act(),
     nn.linear(120, 84),
-    nn.relu(),
+    ...norm(nn.batchNorm1d(84)),
+    act(),
     nn.linear(84, classes),
+    ...(logSoftmax ? [nn.logSoftmax()] : []),
   );
 }
 
-export const lenet5Recipe: Recipe = {
-  name: "lenet5",
-  title: "LeNet-5 on MNIST",
-  dataset: "mnist",
-  epochs: 3,
+/** Cross-entropy of logits, or of what log-softmax made of them. */
+export function classLoss({ logSoftmax = false }: RecipeOptions = {}): Loss {
+  return logSoftmax ? nll() : crossEntropy();
+}
+
+const options: readonly RecipeOption[] = ["batchNorm", "logSoftmax", "activation"];
+
+const common = {
+  report: "LeNet-5",
   batchSize: 64,
   optimizer: "adam",
   learningRate: 1e-3,
-  model: () => lenet5(),
-  loss: crossEntropy,
+  options,
+  loss: classLoss,
+} as const;
+
+export const lenet5Recipe: Recipe = {
+  ...common,
+  name: "lenet5",
+  title: "LeNet-5 on MNIST",
+  dataset: "mnist",
+  inputShape: [1, 28, 28],
+  epochs: 5,
+  target: "test accuracy 96.8 % after 1 epoch, best of 5 epochs 98.3 %",
+  goals: [
+    { measure: "testAccuracy", at: { epoch: 1 }, atLeast: 0.968 },
+    { measure: "testAccuracy", at: { bestOf: 5 }, atLeast: 0.983 },
+  ],
+  time: "1 minute on 2 cores without a GPU",
+  model: (given) => lenet5(1, 10, given),
+};
+
+export const lenet5BestRecipe: Recipe = {
+  ...common,
+  name: "lenet5-best",
+  title: "LeNet-5 on MNIST, turned and shifted at random, with a one-cycle schedule",
+  report: "own",
+  dataset: "mnist",
+  inputShape: [1, 28, 28],
+  epochs: 15,
+  target: "test accuracy 99.2 % within 15 epochs",
+  goals: [{ measure: "testAccuracy", at: { bestOf: 15 }, atLeast: 0.992 }],
+  time: "4 minutes on 2 cores without a GPU",
+  optimizer: "adamw",
+  learningRate: 4e-3,
+  schedule: "oneCycle",
+  weightDecay: 0.01,
+  keepBest: true,
+  transform: () => compose(randomRotation(10), randomShift(2)),
+  model: (given) => lenet5(1, 10, given),
+};
+
+export const lenet5FashionRecipe: Recipe = {
+  ...common,
+  name: "lenet5-fashion",
+  title: "LeNet-5 on Fashion-MNIST",
+  report: "own",
+  dataset: "fashion-mnist",
+  inputShape: [1, 28, 28],
+  epochs: 5,
+  target: "test accuracy 88.5 % within 5 epochs",
+  goals: [{ measure: "testAccuracy", at: { bestOf: 5 }, atLeast: 0.885 }],
+  time: "1 minute on 2 cores without a GPU",
+  model: (given) => lenet5(1, 10, given),
+};
+
+export const lenet5Cifar10Recipe: Recipe = {
+  ...common,
+  name: "lenet5-cifar10",
+  title: "LeNet-5 on 20,000 images of CIFAR-10",
+  dataset: "cifar10",
+  inputShape: [3, 32, 32],
+  epochs: 10,
+  target: "test accuracy 50 % after 5 epochs, 54 % after 10",
+  goals: [
+    { measure: "testAccuracy", at: { epoch: 5 }, atLeast: 0.5 },
+    { measure: "testAccuracy", at: { epoch: 10 }, atLeast: 0.54 },
+  ],
+  time: "1 minute on 2 cores without a GPU",
+  prepare: cifarPart,
+  model: (given) => lenet5(3, 10, given),
 };

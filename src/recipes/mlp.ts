@@ -12,11 +12,16 @@ export function mlp(features = 784, classes = 10): nn.Sequential {
 export const mlpRecipe: Recipe = {
   name: "mlp",
   title: "One hidden layer on MNIST",
+  report: "own",
   dataset: "mnist",
+  inputShape: [1, 28, 28],
+  target: "test accuracy 96.5 % after 3 epochs",
+  goals: [{ measure: "testAccuracy", atLeast: 0.965 }],
+  time: "15 seconds on 2 cores without a GPU",
   epochs: 3,
   batchSize: 64,
   optimizer: "adam",
   learningRate: 1e-3,
   model: () => mlp(),
-  loss: crossEntropy,
+  loss: () => crossEntropy(),
 };

@@ -1,8 +1,8 @@
 /** `weft train`: a recipe from data to a saved file. */
 import type { Backend } from "../../backend.ts";
-import { adam, adamw, type Optimizer, sgd } from "../../optim/index.ts";
 import { recipe as recipeOf } from "../../recipes/index.ts";
 import type { Recipe } from "../../recipes/recipe.ts";
+import { type RecipeRun, recipeData, recipeRun } from "../../recipes/run.ts";
 import type { EpochRecord } from "../../train/events.ts";
 import { Trainer } from "../../train/trainer.ts";
 import { version } from "../../version.ts";
@@ -15,15 +15,6 @@ import { ownData } from "./own-data.ts";
 import type { TrainFlags } from "./program.ts";
 import { humanReporter, jsonReporter, logReporter, type Reporter, together } from "./report.ts";
 import { count } from "./words.ts";
-
-const optimizers = {
-  sgd: (learningRate: number) => sgd({ learningRate, momentum: 0.9 }),
-  adam: (learningRate: number) => adam({ learningRate }),
-  adamw: (learningRate: number) => adamw({ learningRate }),
-} as const satisfies Record<TrainFlags["optimizer"] & string, (rate: number) => Optimizer>;
-
-/** Learning rates to begin with, for an optimizer that is not the recipe's. */
-const usualRates = { sgd: 0.01, adam: 1e-3, adamw: 1e-3 } as const;
 
 export async function train(name: string, flags: TrainFlags): Promise<number> {
   const own = await ownData(flags);
@@ -66,6 +57,7 @@ async function prepare(
     ? Promise.resolve(own)
     : chooseData(flags.dataset, recipe.dataset, flags.limit, {
         dataDir: flags.dataDir,
+        prepare: (parts) => recipeData(recipe, parts, { seed: flags.seed }),
         signal: AbortSignal.any([signal, failed.signal]),
         onProgress: progress.update,
         notice: (text) => reporter.notice(text),
@@ -104,15 +96,20 @@ async function run({
   notices,
   metadata,
 }: Run): Promise<void> {
-  const { seed, conv, epochs = recipe.epochs, batchSize = recipe.batchSize } = flags;
-  const { optimizer = recipe.optimizer } = flags;
-  const { lr = optimizer === recipe.optimizer ? recipe.learningRate : usualRates[optimizer] } = flags;
-  const trainer = await Trainer.create(backend, {
-    model: recipe.model(),
-    loss: recipe.loss(),
-    optimizer: optimizers[optimizer](lr),
-    batchSize,
+  const { seed, conv, epochs, batchSize, optimizer, lr } = flags;
+  const {
+    trainer: options,
+    fit,
+    rule,
+  } = recipeRun(recipe, data.train, {
     seed,
+    ...(epochs === undefined ? {} : { epochs }),
+    ...(batchSize === undefined ? {} : { batchSize }),
+    ...(optimizer === undefined ? {} : { optimizer }),
+    ...(lr === undefined ? {} : { learningRate: lr }),
+  });
+  const trainer = await Trainer.create(backend, {
+    ...options,
     variants: conv === "auto" ? {} : convolutionVariants(conv),
   });
   const samples = { trainSamples: data.train.count, testSamples: data.test.count };
@@ -124,7 +121,7 @@ async function run({
     ...samples,
   });
   try {
-    const trained = await follow(trainer, data, { epochs, signal, reporter });
+    const trained = await follow(trainer, data, { fit, signal, reporter });
     if (trainer.steps > 0) {
       await trainer.save(save, {
         ...metadata,
@@ -132,9 +129,9 @@ async function run({
         dataset: data.name,
         testSamples: String(data.test.count),
         seed: String(seed),
-        optimizer,
-        learningRate: String(lr),
-        batchSize: String(batchSize),
+        optimizer: rule.optimizer,
+        learningRate: String(rule.learningRate),
+        batchSize: String(options.batchSize),
         weft: version,
       });
     }
@@ -158,18 +155,18 @@ async function run({
 }
 
 interface Following {
-  readonly epochs: number;
+  readonly fit: RecipeRun["fit"];
   readonly signal: AbortSignal;
   readonly reporter: Reporter;
 }
 
 /** Trains, passes the events on and sums them up. */
-async function follow(trainer: Trainer, data: ChosenData, { epochs, signal, reporter }: Following) {
+async function follow(trainer: Trainer, data: ChosenData, { fit, signal, reporter }: Following) {
   const begun = performance.now();
   let firstStepSeconds: number | null = null;
   let trainingSeconds = 0;
   let last: EpochRecord | undefined;
-  for await (const event of trainer.fit(data.train, { epochs, validation: data.test, signal })) {
+  for await (const event of trainer.fit(data.train, { ...fit, validation: data.test, signal })) {
     if (event.event === "progress") firstStepSeconds ??= performance.now() / 1000;
     if (event.event === "epoch") {
       trainingSeconds += event.seconds;

@@ -1,0 +1,67 @@
+/** Runs as a table in Markdown: per recipe and goal the limit, what every seed reached, and whether that is enough. */
+import type { Judged, RunRecord } from "./run.ts";
+
+/** Prints the table; true when every goal was reached. */
+export function printTable(records: readonly RunRecord[]): boolean {
+  const rows = [...groups(records).values()].flatMap(rowsOf);
+  const text = [
+    "| recipe | what | must | measured | seconds each | |",
+    "| --- | --- | --- | --- | --- | --- |",
+  ];
+  for (const { cells, reached } of rows) text.push(`| ${cells.join(" | ")} | ${reached ? "yes" : "NO"} |`);
+  console.log(`\n${text.join("\n")}`);
+  return rows.every(({ reached }) => reached);
+}
+
+function groups(records: readonly RunRecord[]): Map<string, RunRecord[]> {
+  const found = new Map<string, RunRecord[]>();
+  for (const record of records) {
+    const key = `${record.recipe} ${record.label ?? ""}`.trim();
+    found.set(key, [...(found.get(key) ?? []), record]);
+  }
+  return found;
+}
+
+function rowsOf(runs: readonly RunRecord[]): { cells: string[]; reached: boolean }[] {
+  const [first] = runs as [RunRecord, ...RunRecord[]];
+  const name = first.label === undefined ? `\`${first.recipe}\`` : `\`${first.recipe}\` ${first.label}`;
+  const seconds = spread(
+    runs.map((r) => r.seconds),
+    (v) => String(Math.round(v)),
+  );
+  return first.goals.map((goal, i) => {
+    const judged = runs.map((r) => r.goals[i] as Judged);
+    const values = judged.map((j) => j.value);
+    const one = goal.over === "mean" ? mean(values) : goal.over === "median" ? median(values) : undefined;
+    const share = goal.goal.includes("Accuracy");
+    const shown = (v: number) => (share ? `${(100 * v).toFixed(2)} %` : Number(v.toPrecision(4)).toString());
+    const limits = judged.map((j) => j.atLeast ?? j.atMost ?? Number.NaN);
+    const must = `${goal.atLeast === undefined ? "<=" : ">="} ${spread(limits, shown)}`;
+    const enough = (v: number) =>
+      (goal.atLeast === undefined || v >= goal.atLeast) && (goal.atMost === undefined || v <= goal.atMost);
+    const reached = one === undefined ? judged.every((j) => j.reached) : enough(one);
+    const measured =
+      one === undefined ? values.map(shown).join(", ") : `${goal.over} of ${values.length}: ${shown(one)}`;
+    return { cells: [name, words(goal.goal), must, measured, seconds], reached };
+  });
+}
+
+const words = (goal: string) =>
+  goal
+    .replace("testAccuracy", "test accuracy")
+    .replace("trainAccuracy", "training accuracy")
+    .replace("testLoss", "test loss")
+    .replace("trainLoss", "training loss");
+
+function spread(values: readonly number[], shown: (v: number) => string): string {
+  const [low, high] = [shown(Math.min(...values)), shown(Math.max(...values))];
+  return low === high ? low : `${low} to ${high}`;
+}
+
+const mean = (values: readonly number[]) => values.reduce((sum, v) => sum + v, 0) / values.length;
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length / 2;
+  return ((sorted[Math.floor(half)] as number) + (sorted[Math.ceil(half) - 1] as number)) / 2;
+}

@@ -1,0 +1,61 @@
+/** `--picture`: what a run learned, or its curves beside those of earlier runs, as an SVG file. */
+import { readFile } from "node:fs/promises";
+import { basename } from "node:path";
+import { FormatError } from "../../errors.ts";
+import { type CurveRecord, type CurveRun, curvePicture } from "../../recipes/curves.ts";
+import type { FinishedRun, PictureMaker } from "../../recipes/results.ts";
+import { writeFileAtomic } from "../files.ts";
+
+/** How a run is called in a legend. */
+export const runName = ({ optimizer, learningRate }: { optimizer: string; learningRate: number }) =>
+  `${optimizer}, rate ${learningRate}`;
+
+/** Draws with the recipe's own `picture`; without one, or with runs to compare, the curves. */
+export async function writePicture(
+  file: string,
+  run: FinishedRun,
+  name: string,
+  picture: PictureMaker | undefined,
+  compared: readonly CurveRun[],
+): Promise<void> {
+  const own = compared.length === 0 ? picture : undefined;
+  const text = (await own?.(run)) ?? curvePicture(run.title, [{ name, epochs: run.epochs }, ...compared]);
+  await writeFileAtomic(file, text);
+}
+
+/** The runs that `--log` files tell of. Throws FormatError naming the file and line that is none of `--log`'s. */
+export function readLogs(files: readonly string[]): Promise<CurveRun[]> {
+  return Promise.all(files.map(readLog));
+}
+
+async function readLog(file: string): Promise<CurveRun> {
+  const text = await readFile(file, "utf8").catch((cause: unknown) => {
+    throw new FormatError(`${file}: can't be read: ${(cause as Error).message}`, { cause });
+  });
+  const epochs: CurveRecord[] = [];
+  let name = basename(file);
+  text.split("\n").forEach((line, i) => {
+    if (line.trim() === "") return;
+    const record = recordOf(line);
+    if (record === undefined) throw new FormatError(`${file}: line ${i + 1}: expected a line of --log`);
+    if (record.event === "epoch") epochs.push(record as unknown as CurveRecord);
+    const { optimizer, learningRate } = record;
+    if (typeof optimizer === "string" && typeof learningRate === "number")
+      name = runName({ optimizer, learningRate });
+  });
+  if (epochs.length === 0) throw new FormatError(`${file}: holds no epoch`);
+  return { name, epochs };
+}
+
+function recordOf(line: string): Record<string, unknown> | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== "object" || value === null || !("event" in value)) return undefined;
+  const { event, epoch, loss } = value as Record<string, unknown>;
+  if (event === "epoch" && !(typeof epoch === "number" && typeof loss === "number")) return undefined;
+  return value as Record<string, unknown>;
+}

@@ -1,0 +1,64 @@
+/**
+ * A small network after VGG (Simonyan, Zisserman, 2014) with batch normalisation (Ioffe, Szegedy, 2015) on 20,000 images of
+ * CIFAR-10, mirrored and shifted at random. For a GPU.
+ */
+import * as nn from "../nn/index.ts";
+import { compose, randomCrop, randomHorizontalFlip } from "../transforms/index.ts";
+import { classLoss } from "./lenet5.ts";
+import { activation, type RecipeOptions } from "./options.ts";
+import { cifarPart } from "./prepare.ts";
+import type { Recipe } from "./recipe.ts";
+
+/**
+ * Three blocks of two 3x3 convolutions, batch-norm, relu and a max-pool of 2; filters double from block to block, from
+ * `width`. Then dropout and one linear layer. 32x32 pixels.
+ */
+export function vgg(width = 32, channels = 3, classes = 10, options: RecipeOptions = {}): nn.Sequential {
+  const block = (from: number, to: number): nn.Layer[] => [
+    ...unit(from, to, options),
+    ...unit(to, to, options),
+    nn.maxPool2d(2),
+  ];
+  return nn.sequential(
+    ...block(channels, width),
+    ...block(width, 2 * width),
+    ...block(2 * width, 4 * width),
+    nn.flatten(),
+    nn.dropout(0.3),
+    nn.linear(4 * width * 16, classes),
+    ...(options.logSoftmax ? [nn.logSoftmax()] : []),
+  );
+}
+
+function unit(from: number, to: number, options: RecipeOptions): nn.Layer[] {
+  const weightInit = nn.init.kaimingNormal();
+  return [
+    // The norm takes any bias away again.
+    nn.conv2d(from, to, 3, { padding: 1, bias: false, weightInit }),
+    nn.batchNorm2d(to),
+    activation(options.activation, "relu"),
+  ];
+}
+
+export const cifar10VggRecipe: Recipe = {
+  name: "cifar10-vgg",
+  title: "A small VGG on 20,000 images of CIFAR-10",
+  report: "own",
+  dataset: "cifar10",
+  inputShape: [3, 32, 32],
+  target: "test accuracy 68 % within 15 epochs",
+  goals: [{ measure: "testAccuracy", at: { bestOf: 15 }, atLeast: 0.68 }],
+  time: "minutes on a GPU",
+  epochs: 15,
+  batchSize: 64,
+  optimizer: "adamw",
+  learningRate: 4e-3,
+  schedule: "oneCycle",
+  weightDecay: 0.02,
+  keepBest: true,
+  options: ["activation", "logSoftmax"],
+  prepare: cifarPart,
+  transform: () => compose(randomHorizontalFlip(), randomCrop(32, { padding: 4 })),
+  model: (given) => vgg(32, 3, 10, given),
+  loss: classLoss,
+};
