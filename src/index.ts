@@ -60,8 +60,8 @@ export type {
 export * as metrics from "./train/metrics.ts";
 export type { Monitor } from "./train/monitor.ts";
 export type { CheckpointOptions, FitOptions, TrainerOptions } from "./train/options.ts";
-export type { FitState } from "./train/run-state.ts";
 export { type Predictions, predict, type Samples } from "./train/predict.ts";
+export type { FitState } from "./train/run-state.ts";
 export { loadStateDict, type StateDict, stateDict } from "./train/state-dict.ts";
 export { Trainer } from "./train/trainer.ts";
 export * as transforms from "./transforms/index.ts";
