@@ -16,12 +16,7 @@ import {
 import type { Recipe } from "../../recipes/recipe.ts";
 import { datasets } from "../datasets.ts";
 import { type ChosenData, divide, limited } from "./choose-data.ts";
-
-export interface OwnDataFlags {
-  readonly csv?: string;
-  readonly label?: string;
-  readonly images?: string;
-}
+import type { OwnDataFlags } from "./own-data-options.ts";
 
 export interface OwnData {
   readonly recipe: Recipe;

@@ -1,0 +1,15 @@
+/** The options that name the user's own data, for each command that takes them. */
+import { Option } from "commander";
+
+export interface OwnDataFlags {
+  readonly csv?: string;
+  readonly label?: string;
+  readonly images?: string;
+}
+
+export const csvOption = () =>
+  new Option("--csv <file>", "your own table, with --label; the model is made to fit it");
+export const labelOption = () =>
+  new Option("--label <column>", "what to learn: a column's name, or its number from 0");
+export const imagesOption = () =>
+  new Option("--images <folder>", "your own PNG and JPEG files, a sub-folder per class; trains LeNet-5");
