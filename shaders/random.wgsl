@@ -7,12 +7,14 @@ override PER: u32;  // turns of each invocation
 override STREAM: u32;
 override low: f32;    // uniform: least value    normal: mean
 override width: f32;  // uniform: high - low     normal: standard deviation
+override CHOICES: u32; // choice: how many values
 override CHANCE: u32;  // in 2^-24: of a 1 (bernoulli), of a 0 (dropout)
 override scale: f32;   // of what dropout keeps
 
 @group(0) @binding(0) var<storage, read> step: array<u32>;
 @group(0) @binding(1) var<storage, read> key: array<u32>;
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> values: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 
 // 24 bits each for elements 4i … 4i + 3.
@@ -50,6 +52,16 @@ fn bernoulli(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: v
   let t = turns(wg.y * n.x + wg.x, lane);
   for (var i = t.first; i < t.last; i += 64u) {
     put(i, select(vec4<f32>(), vec4<f32>(1.0), bits(i) < vec4(CHANCE)));
+  }
+}
+
+@compute @workgroup_size(64)
+fn choice(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+          @builtin(local_invocation_index) lane: u32) {
+  let t = turns(wg.y * n.x + wg.x, lane);
+  for (var i = t.first; i < t.last; i += 64u) {
+    let at = ((bits(i) >> vec4(8u)) * CHOICES) >> vec4(16u);
+    put(i, vec4(values[at.x], values[at.y], values[at.z], values[at.w]));
   }
 }
 

@@ -18,6 +18,7 @@ export {
 } from "./activations.ts";
 export { adagradUpdate } from "./adagrad.ts";
 export { adamUpdate } from "./adam.ts";
+export { type AffineSampleOptions, affineSample } from "./affine-sample.ts";
 export { argmax, argmin } from "./argmax.ts";
 export { add, div, mul, neg, square, sub } from "./arithmetic.ts";
 export { type AttentionOptions, einsum, outer, scaledDotProductAttention } from "./attention.ts";
@@ -43,6 +44,7 @@ export { copy, expand } from "./copy.ts";
 export { crossEntropy, nll } from "./cross-entropy.ts";
 export { cumsum } from "./cumsum.ts";
 export { detach } from "./detach.ts";
+export { type AffineRange, drawAffine } from "./draw-affine.ts";
 export {
   type HingeOptions,
   type HuberOptions,
@@ -93,7 +95,7 @@ export {
 export { pack } from "./pack.ts";
 export { type PadOptions, pad } from "./pad.ts";
 export { avgPool2d, maxPool2d, maxPool2dWithIndices } from "./pool.ts";
-export { bernoulli, dropout, dropout2d, normal, RandomSource, uniform } from "./random.ts";
+export { bernoulli, choice, dropout, dropout2d, normal, RandomSource, uniform } from "./random.ts";
 export { record, recordedSteps } from "./record.ts";
 export { logSumExp, max, min, prod, std, type VarianceOptions, variance } from "./reduce.ts";
 export { expandDims, flatten, reshape, squeeze } from "./reshape.ts";

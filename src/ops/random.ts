@@ -18,7 +18,7 @@ import {
 import { lowbias32 } from "../permutation.ts";
 import { threefry2x32Into, uniformFromU32 } from "../random.ts";
 import { Shader } from "../shader.ts";
-import { checkShape, type Data, type Shape, type Spec, sizeOf, type Tensor } from "../tensor.ts";
+import { checkShape, constant, type Data, type Shape, type Spec, sizeOf, type Tensor } from "../tensor.ts";
 import { mul } from "./arithmetic.ts";
 import { ones } from "./fill.ts";
 import { expectOne, UPDATE_VARIANTS, updateGrid } from "./packed-update.ts";
@@ -44,7 +44,10 @@ export class RandomSource {
   }
 }
 
-type Kind = "uniform" | "normal" | "bernoulli";
+type Kind = "uniform" | "normal" | "bernoulli" | "choice";
+
+/** So that a word's upper half times this stays below 2^32. */
+const MOST_CHOICES = 65536;
 
 interface DrawAttrs {
   readonly kind: Kind;
@@ -58,30 +61,36 @@ interface DrawAttrs {
 
 export const drawOp: DefinedOp<DrawAttrs> = defineOp({
   name: "draw",
-  args: ["step", "key"],
+  args: ["step", "key", "values"],
   results: ["y"],
   variants: UPDATE_VARIANTS,
-  plan([step, key], { kind, shape, stream, low, width }: DrawAttrs) {
+  plan([step, key, values], { kind, shape, stream, low, width }: DrawAttrs) {
     checkShape(kind, shape);
     const CHANCE = kind === "bernoulli" ? chanceOf(width) : 0;
-    const constants = { kind, COUNT: sizeOf(shape), low, width, CHANCE };
+    const CHOICES = kind === "choice" ? expectSpec(kind, "values", values, 1).shape[0]! : 0;
+    if (CHOICES > MOST_CHOICES) {
+      throw new ValueError(`choice: takes at most ${MOST_CHOICES} values, got ${CHOICES}`);
+    }
+    const constants = { kind, COUNT: sizeOf(shape), low, width, CHANCE, CHOICES };
     return {
       outputs: [{ shape, dtype: "f32" }],
       constants: { ...constants, ...streamOf(kind, step, key, stream) },
     };
   },
-  cpu({ step, key, y }, { kind, COUNT, STREAM, low, width, CHANCE }) {
+  cpu({ step, key, values, y }, { kind, COUNT, STREAM, low, width, CHANCE, CHOICES }) {
     for (let i = 0; i < COUNT; i += 2) {
       const pair = wordsOf(key, STREAM, step, i);
-      const values = kind === "normal" ? normalPair(pair) : pair.map(uniformFromU32);
+      const drawn = kind === "normal" ? normalPair(pair) : pair.map(uniformFromU32);
       for (let k = 0; k < 2 && i + k < COUNT; k++) {
-        y[i + k] = kind === "bernoulli" ? Number(pair[k]! >>> 8 < CHANCE) : low + width * values[k]!;
+        if (kind === "choice") y[i + k] = values[Math.floor(((pair[k]! >>> 16) * CHOICES) / 65536)]!;
+        else y[i + k] = kind === "bernoulli" ? Number(pair[k]! >>> 8 < CHANCE) : low + width * drawn[k]!;
       }
     }
   },
   kernels({ kind, COUNT }, env) {
     const entry = kind === "uniform" ? "uniform_" : kind;
-    return drawKernels(entry, ["step", "key", "y"], COUNT, env);
+    const bind = kind === "choice" ? ["step", "key", "values", "y"] : ["step", "key", "y"];
+    return drawKernels(entry, bind, COUNT, env);
   },
 });
 
@@ -132,7 +141,8 @@ function chanceOf(p: number): number {
   return Math.round(p * 2 ** 24);
 }
 
-function streamOf(op: string, step: Spec | undefined, key: Spec | undefined, stream: number) {
+/** Checks what a random op draws from; `STREAM` tells its words from other uses'. */
+export function streamOf(op: string, step: Spec | undefined, key: Spec | undefined, stream: number) {
   expectOne(op, "step", step, "u32");
   expectSpec(op, "key", key, 1, "u32");
   // Hashed, so that no stream is another seed's, and none is that of first values (the key as it is).
@@ -201,6 +211,24 @@ export function normal(shape: Shape, source: RandomSource, options: NormalOption
 /** 1 with chance p, else 0, as f32; new at every step, the same on every backend. Throws ValueError. */
 export function bernoulli(shape: Shape, p: number, source: RandomSource, options: DrawOptions = {}): Tensor {
   return draw("bernoulli", shape, source, options, 0, chance("bernoulli", p));
+}
+
+/**
+ * `values` picked at random, f32 of `shape`, each equally likely (to 2^-16) and any number of times; new at every step and
+ * the same on every backend. NumPy's random.choice. Throws ValueError on none or more than 65536 values.
+ */
+export function choice(
+  shape: Shape,
+  values: readonly number[],
+  source: RandomSource,
+  { stream = source.stream() }: DrawOptions = {},
+): Tensor {
+  if (!(values.length > 0 && values.every(Number.isFinite))) {
+    throw new ValueError("choice: needs at least one value, all of them finite");
+  }
+  const table = constant(Float64Array.from(values), [values.length], "choices");
+  const attrs = { kind: "choice", shape, stream, low: 0, width: 0 } as const;
+  return drawOp.one([source.step, source.key, table], attrs, "choice");
 }
 
 function draw(

@@ -4,7 +4,15 @@ import { gradients } from "../../src/autograd.ts";
 import type { Backend } from "../../src/backend.ts";
 import { CpuBackend } from "../../src/cpu/backend.ts";
 import { mul } from "../../src/ops/arithmetic.ts";
-import { bernoulli, dropout, dropout2d, normal, RandomSource, uniform } from "../../src/ops/random.ts";
+import {
+  bernoulli,
+  choice,
+  dropout,
+  dropout2d,
+  normal,
+  RandomSource,
+  uniform,
+} from "../../src/ops/random.ts";
 import { record } from "../../src/ops/record.ts";
 import { sum } from "../../src/ops/sum.ts";
 import { lowbias32 } from "../../src/permutation.ts";
@@ -51,6 +59,11 @@ checkOp(
 checkOp(
   "bernoulli",
   draws((n, s) => bernoulli([n], 0.3, s)),
+  exact,
+);
+checkOp(
+  "choice",
+  draws((n, s) => choice([n], [5, -2, 0.5], s)),
   exact,
 );
 // Series of float32 for logarithm and cosine, and a radius of up to 5.8.
@@ -220,6 +233,26 @@ for (const [name, open] of backends) {
     });
   });
 }
+
+describe("choice", () => {
+  it("takes each value equally often", async () => {
+    const n = 6000;
+    const [drawn] = await values(new CpuBackend(), (s) => choice([n], [5, -2, 0.5], s), [3]);
+    for (const value of [5, -2, 0.5]) {
+      // Five standard deviations.
+      expect(Math.abs(drawn!.filter((v) => v === value).length - n / 3)).toBeLessThan(
+        5 * Math.sqrt((n * 2) / 9),
+      );
+    }
+    expect(drawn!.every((v) => v === 5 || v === -2 || v === 0.5)).toBe(true);
+  });
+  it("refuses to choose among none, too many, or no numbers", () => {
+    const from = source(input([1], "u32"), input([2], "u32"));
+    expect(() => choice([3], [], from)).toThrow(/choice: needs at least one value/);
+    expect(() => choice([3], [1, Number.NaN], from)).toThrow(/all of them finite/);
+    expect(() => choice([3], new Array(65537).fill(0), from)).toThrow(/at most 65536 values, got 65537/);
+  });
+});
 
 describe("refuses", () => {
   const [step, key] = [input([1], "u32"), input([2], "u32")];

@@ -1,5 +1,7 @@
 /** Numbers drawn on the device: the reference draws the very same. */
-import { bernoulli, dropout, normal, RandomSource, uniform } from "../../ops/random.ts";
+import { affineSample } from "../../ops/affine-sample.ts";
+import { drawAffine } from "../../ops/draw-affine.ts";
+import { bernoulli, choice, dropout, normal, RandomSource, uniform } from "../../ops/random.ts";
 import type { Shape, Tensor } from "../../tensor.ts";
 import type { Case, Check, Leaf } from "../check.ts";
 
@@ -28,6 +30,41 @@ export const randomChecks: readonly Check[] = [
   drawing("uniform", (shape, source) => uniform(shape, source, { low: -1, high: 2 })),
   drawing("normal", (shape, source) => normal(shape, source)),
   drawing("bernoulli", (shape, source) => bernoulli(shape, 0.3, source)),
+  drawing("choice", (shape, source) => choice(shape, [3, -1, 7], source)),
+  {
+    op: "drawAffine",
+    gradients: false,
+    cases: [1, 67].map(
+      (count): Case => ({
+        name: `${count} maps`,
+        leaves: source,
+        build: (step, key) =>
+          drawAffine(
+            count,
+            [
+              { degrees: [-180, 180], shear: [-30, 30] },
+              { flipX: 0.5, scale: [0.5, 2], x: [-3.5, 3.5] },
+            ],
+            new RandomSource(step!, key!),
+          ),
+      }),
+    ),
+  },
+  {
+    op: "affineSample",
+    gradients: false,
+    cases: (["bilinear", "nearest"] as const).map(
+      (interpolation): Case => ({
+        name: interpolation,
+        leaves: [{ shape: [3, 2, 9, 7] }, ...source],
+        build: (x, step, key) =>
+          affineSample(x!, drawAffine(3, [{ degrees: [-30, 30] }], new RandomSource(step!, key!)), {
+            interpolation,
+            size: [8, 11],
+          }),
+      }),
+    ),
+  },
   {
     op: "dropout",
     cases: shapes.map(
