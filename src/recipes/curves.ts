@@ -37,6 +37,7 @@ export function curvePicture(title: string, runs: readonly CurveRun[]): string {
   return lineChart({
     title,
     xLabel: "epoch",
+    wholeX: true,
     yLabel: runs.length === 1 ? (classes ? "accuracy" : "loss") : classes ? "test accuracy" : "test loss",
     series: series.filter(({ points }) => points.length > 0),
     ...(classes ? { yTick: percent } : {}),

@@ -102,6 +102,8 @@ export const lenet5FashionRecipe: Recipe = {
   target: "test accuracy 88.5 % within 5 epochs",
   goals: [{ measure: "testAccuracy", at: { bestOf: 5 }, atLeast: 0.885 }],
   time: "1 minute on 2 cores without a GPU",
+  learningRate: 4e-3,
+  schedule: "oneCycle",
   model: (given) => lenet5(1, 10, given),
 };
 

@@ -20,6 +20,8 @@ export interface LineChartOptions extends Titled {
   readonly xLabel: string;
   readonly yLabel: string;
   readonly series: readonly Series[];
+  /** Ticks of the x axis at whole numbers only. Default false. */
+  readonly wholeX?: boolean;
   /** Default from the points. */
   readonly yRange?: readonly [low: number, high: number];
   /** A logarithmic y axis; every y must be above 0. Default false. */
@@ -59,7 +61,7 @@ export function lineChart(options: LineChartOptions): string {
   }
   const xs = rangeOf(all.map(([v]) => v));
   const ys = options.yRange ?? padded(rangeOf(all.map(([, v]) => y(v))));
-  const xTicks = ticks(xs).filter((v) => v >= xs[0] && v <= xs[1]);
+  const xTicks = ticks(xs, options.wholeX ? 1 : 0);
   const yTicks = (logY ? decades(ys) : ticks(ys)).map((v) => [v, yTick(logY ? 10 ** v : v)] as const);
   const place = placer(xs, ys);
   const lines = series.map(({ points }, i) => {
@@ -115,7 +117,7 @@ function diverging(value: number): { fill: string; ink: string } {
   const share = Math.abs(value);
   const full = value < 0 ? [0, 84, 140] : [194, 82, 0];
   const mix = full.map((channel) => Math.round(255 + (channel - 255) * share));
-  return { fill: `rgb(${mix.join(",")})`, ink: share > 0.55 ? "#fff" : "#222" };
+  return { fill: `rgb(${mix.join(",")})`, ink: share > 0.7 ? "#fff" : "#222" };
 }
 
 function pointsOf(title: string, series: readonly Series[]): Point[] {
@@ -149,12 +151,12 @@ function placer([x0, x1]: Range, [y0, y1]: Range): Placer {
 
 const round = (value: number) => Math.round(value * 100) / 100;
 
-/** About six round numbers: 1, 2 or 5 times a power of ten apart. */
-function ticks([low, high]: Range): number[] {
-  const rough = (high - low) / 6;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((n) => n * power).find((s) => s >= rough) ?? 10 * power;
-  const first = Math.ceil(low / step);
+/** At most nine round numbers: 1, 2 or 5 times a power of ten apart, `least` or more. */
+function ticks([low, high]: Range, least = 0): number[] {
+  const power = 10 ** Math.floor(Math.log10((high - low) / 8));
+  const steps = [1, 2, 5, 10].map((n) => Math.max(n * power, least));
+  const step = steps.find((s) => (high - low) / s <= 8) ?? 10 * power;
+  const first = Math.ceil(low / step - 1e-9);
   const count = Math.floor(high / step + 1e-9) - first + 1;
   return Array.from({ length: Math.max(count, 0) }, (_, i) => Number(((first + i) * step).toPrecision(12)));
 }
