@@ -117,6 +117,7 @@ function curves(run: RunReport, others: readonly RunReport[]): string[] {
       title,
       xLabel: "epoch",
       yLabel: "",
+      wholeX: true,
       series: drawn,
       ...(percents ? { yTick: percent } : {}),
     });
@@ -180,12 +181,13 @@ function pictures(list: readonly ReportPicture[], kind: string): string {
 
 function kernelTable(kernels: NonNullable<RunReport["kernels"]>): string {
   const total = kernels.reduce((sum, { milliseconds }) => sum + milliseconds, 0) || 1;
+  const most = Math.max(...kernels.map(({ milliseconds }) => milliseconds)) || 1;
   const rows = [...kernels]
     .sort((a, b) => b.milliseconds - a.milliseconds)
     .map(({ label, milliseconds }) => {
-      const share = milliseconds / total;
-      const bar = `<div class="bar" style="width: ${(100 * share).toFixed(1)}%"></div>`;
-      return `<tr><th scope="row">${escaped(label)}</th><td>${shortNumber(milliseconds)} ms</td><td>${percent(share)}</td><td class="bars">${bar}</td></tr>`;
+      const share = `${((100 * milliseconds) / total).toFixed(1)} %`;
+      const bar = `<div class="bar" style="width: ${((100 * milliseconds) / most).toFixed(1)}%"></div>`;
+      return `<tr><th scope="row">${escaped(label)}</th><td>${shortNumber(milliseconds)} ms</td><td>${share}</td><td class="bars">${bar}</td></tr>`;
     });
   return `<div class="scroll"><table class="kernels"><tbody>${rows.join("")}</tbody></table></div>`;
 }
@@ -216,7 +218,7 @@ caption { text-align: left; color: #535c6d; padding-bottom: 0.5rem; }
 .kernels td { text-align: right; padding: 0.15rem 0.6rem; white-space: nowrap; }
 .kernels .bars { width: 50%; min-width: 8rem; }
 .bar { height: 0.6rem; min-width: 1px; border-radius: 3px; background: #0072b2; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.2rem, 1fr)); gap: 0.9rem; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(6.2rem, 28%), 1fr)); gap: 0.9rem; }
 figure { margin: 0; }
 figure img { width: 100%; image-rendering: pixelated; border-radius: 4px; border: 1px solid #e3e6eb; box-sizing: border-box; display: block; }
 figcaption { font-size: 0.78rem; color: #535c6d; margin-top: 0.25rem; }

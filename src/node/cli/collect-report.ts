@@ -9,7 +9,7 @@ import type { EpochRecord } from "../../train/events.ts";
 import { predict } from "../../train/predict.ts";
 import type { Trainer } from "../../train/trainer.ts";
 import { version } from "../../version.ts";
-import { percent, several } from "./words.ts";
+import { several } from "./words.ts";
 
 const MOST_FILTERS = 64;
 /** More points than this only make the picture heavy. */
@@ -76,7 +76,9 @@ async function answers(
   const shown = mistakes.map(({ index, label, guess, certainty }): ReportPicture[] => {
     const pixels = imageOf(readSample(test, index), test.inputs.shape);
     if (pixels === undefined) return [];
-    return [{ ...pixels, caption: `${names[guess]} (${percent(certainty)}), is ${names[label]}` }];
+    return [
+      { ...pixels, caption: `${names[label]} taken for ${names[guess]}, ${(100 * certainty).toFixed(0)} %` },
+    ];
   });
   const flat = shown.flat();
   return { confusion: { classes: names, counts }, ...(flat.length > 0 ? { mistakes: flat } : {}) };
