@@ -1,5 +1,6 @@
 /** Data sets in memory, their formats, and digits made without a download: `import { data } from "weft"`. */
 
+export { alignTo, type Form } from "./align.ts";
 export {
   type ArraysOptions,
   datasetFromArrays,
@@ -37,6 +38,7 @@ export {
   type Standardizer,
 } from "./standardize.ts";
 export { type SyntheticOptions, syntheticDigits } from "./synthetic.ts";
+export { type NoiseOptions, noise, type SpiralOptions, spirals } from "./synthetic-points.ts";
 export { parseTar } from "./tar.ts";
 export { parseUsps } from "./usps.ts";
 export { unzip, type ZipOptions } from "./zip.ts";
