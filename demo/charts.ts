@@ -60,6 +60,12 @@ export class Charts {
 
   #drawOne(metric: Metric): void {
     const runs = this.#runs.filter((run) => run.visible && run.begun);
+    if (runs.length === 0) {
+      this.#drawn[metric]?.plot.destroy();
+      delete this.#drawn[metric];
+      say(byId(`${metric}-readout`), "");
+      return;
+    }
     const picture = this.axis === "step" ? perStep(runs, metric) : perEpoch(runs, metric);
     const key = JSON.stringify([
       this.axis,

@@ -24,7 +24,7 @@ export function judge(
   probabilities: ArrayLike<number>,
   labels: ArrayLike<number>,
   classes: number,
-  most = 18,
+  most = 15,
 ): Answers {
   const confusion = new Uint32Array(classes * classes);
   const mistakes: Mistake[] = [];

@@ -51,7 +51,7 @@ export function buckets(values: ArrayLike<number>, width: number): (number | nul
 
 /** Exponentially smoothed, with as much memory as suits the length; the first values are not pulled towards zero. */
 export function smooth(values: readonly (number | null)[]): (number | null)[] {
-  const memory = 1 - 1 / Math.max(1, Math.min(25, values.length / 12));
+  const memory = 1 - 1 / Math.max(1, Math.min(20, values.length / 40));
   let sum = 0;
   let weight = 0;
   return values.map((value) => {

@@ -30,12 +30,17 @@ export function showKernels(kernels: readonly KernelShare[] | null): void {
       "li",
       {},
       make("span", { className: "name" }, readable(label)),
-      make("span", { className: "track" }, fill),
       make("span", { className: "share" }, `${milliseconds(time)} ms, ${percent(share, 0)}`),
+      make("span", { className: "track" }, fill),
     );
   });
   byId("kernels").replaceChildren(...items);
 }
 
-/** `gradient.model.0.conv2d` reads better with room to break at. */
-const readable = (label: string) => label.replaceAll(".", ".\u200b");
+/** `model.3.conv2d+relu` as `conv2d + relu, layer 3`; `gradient.linearBackward` as it is without its scope. */
+function readable(label: string): string {
+  const [, layer, rest] = /^model\.(\d+)\.(.+)$/.exec(label) ?? [];
+  const name = rest ?? label.replace(/^(gradient|optimizer|loss)\./, "");
+  const kernel = name.replaceAll("+", " + ").replaceAll(".", ", ");
+  return layer === undefined ? kernel : `${kernel}, layer ${layer}`;
+}

@@ -1,4 +1,5 @@
 /** The page: makes the parts, and carries what the visitor wants to the worker and what comes back to the parts. */
+import "./locale.ts";
 import { proxy, wrap } from "comlink";
 import { byId, say } from "./dom.ts";
 import { adviceWithoutWebGpu } from "./no-webgpu.ts";
@@ -25,11 +26,11 @@ if (ignored.length > 0)
 const page = new Page(session, settings);
 const gpu = navigator.gpu as GPU | undefined;
 try {
-  const { device, recipes } = await session.open({
-    device: gpu === undefined ? "cpu" : settings.device,
-    dataFolder: new URL("./data/", location.href).href,
-    listener: proxy((event) => page.hear(event)),
-  });
+  const { device, recipes } = await session.open(
+    gpu === undefined ? "cpu" : settings.device,
+    new URL("./data/", location.href).href,
+    proxy((event) => page.hear(event)),
+  );
   tellDevice(device);
   const images = new URLSearchParams(location.hash.slice(1)).has("images")
     ? settings.images
@@ -50,18 +51,10 @@ function imagesFor({ kind, software }: DeviceInfo): number {
 }
 
 function tellDevice({ adapter, kind, software }: DeviceInfo): void {
-  say(byId("adapter"), kind === "cpu" ? "CPU reference, no GPU" : `${adapter}, WebGPU`);
+  const name = software ? `${adapter} (software)` : adapter;
+  say(byId("adapter"), kind === "cpu" ? "CPU reference, no GPU" : `${name}, WebGPU`);
   byId("device").classList.add(kind === "cpu" || software ? "slow" : "fast");
-  if (kind === "webgpu" || settings.device === "cpu") {
-    if (software && kind === "webgpu") {
-      notice(
-        "software",
-        "note",
-        "WebGPU runs on the processor here, without a graphics card: slower, and otherwise the same.",
-      );
-    }
-    return;
-  }
+  if (kind === "webgpu" || settings.device === "cpu") return;
   const advice = adviceWithoutWebGpu({
     userAgent: navigator.userAgent,
     secure: isSecureContext,

@@ -111,11 +111,11 @@ export type SessionEvent =
 /** What the worker does for the page. Every method rejects with an Error whose message is for people. */
 export interface SessionApi {
   /** Opens a device and says what there is. `dataFolder`: where data sets lie beside the page, if any do. */
-  open(options: {
-    readonly device: Settings["device"];
-    readonly dataFolder: string;
-    readonly listener: (event: SessionEvent) => void;
-  }): Promise<{ readonly device: DeviceInfo; readonly recipes: readonly RecipeInfo[] }>;
+  open(
+    device: Settings["device"],
+    dataFolder: string,
+    listener: (event: SessionEvent) => void,
+  ): Promise<{ readonly device: DeviceInfo; readonly recipes: readonly RecipeInfo[] }>;
   /** Ends what is going on and makes a new run ready: device, data, fresh weights. */
   prepare(settings: Settings): Promise<RunInfo>;
   /** Trains so many epochs; resolves when they are done or the run was ended. `paused`: takes `steps` steps first. */

@@ -3,7 +3,9 @@
  * version and files. Asks the network for nothing but these files, and lets everything else pass.
  */
 const CACHE = "weft-page-__VERSION__";
-const FILES = [/* files */];
+const FILES = [
+  /* files */
+];
 
 self.addEventListener("install", (event) => {
   event.waitUntil(

@@ -23,7 +23,7 @@ export class Session implements SessionApi {
   /** Runs are made ready one after the other. */
   #preparing: Promise<unknown> = Promise.resolve();
 
-  async open({ device, dataFolder, listener }: Parameters<SessionApi["open"]>[0]) {
+  async open(device: Settings["device"], dataFolder: string, listener: (event: SessionEvent) => void) {
     this.#listener = listener;
     this.#data = new DataStore(dataFolder);
     const backend = await openDevice({ backend: device });

@@ -15,7 +15,7 @@ export const OPTIMIZERS = {
 } as const;
 export type OptimizerName = keyof typeof OPTIMIZERS;
 
-export const CONVOLUTIONS = { auto: "Auto", direct: "Direct", im2col: "im2col + matmul" } as const;
+export const CONVOLUTIONS = { auto: "Auto", direct: "Direct", im2col: "im2col" } as const;
 export const DEVICES = { auto: "GPU (WebGPU)", cpu: "CPU reference" } as const;
 
 export interface Settings {

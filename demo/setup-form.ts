@@ -46,11 +46,7 @@ export class SetupForm {
 
   offer(recipes: readonly RecipeInfo[]): void {
     this.#recipes = recipes;
-    const titles = recipes.map(({ name, title, parameters }) => [
-      name,
-      `${title}, ${count(parameters)} parameters`,
-    ]);
-    fill(this.#field("recipe"), Object.fromEntries(titles));
+    fill(this.#field("recipe"), Object.fromEntries(recipes.map(({ name, title }) => [name, title])));
     this.#field("recipe").value = this.#settings.recipe;
   }
 

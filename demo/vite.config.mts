@@ -27,7 +27,9 @@ const policy = [
 
 /** Data sets whose files all lie in `folder`. */
 function present(folder: string) {
-  return sources.filter(({ name, files }) => files.every((file) => existsSync(join(folder, name, file.name))));
+  return sources.filter(({ name, files }) =>
+    files.every((file) => existsSync(join(folder, name, file.name))),
+  );
 }
 
 /** The dev server's data: what lies in the data directory, byte for byte, and the list of it. */
@@ -60,9 +62,15 @@ const copyData = (withData: boolean): Plugin => ({
     const folder = dataDirectory();
     const { name, files } = datasetSources.mnist;
     if (withData && !present(folder).some((source) => source.name === name)) {
-      this.error(`${join(folder, name)} does not hold MNIST: run "npx weft data get mnist", or set WEFT_DATA`);
+      this.error(
+        `${join(folder, name)} does not hold MNIST: run "npx weft data get mnist", or set WEFT_DATA`,
+      );
     }
-    this.emitFile({ type: "asset", fileName: "data/index.json", source: JSON.stringify(withData ? [name] : []) });
+    this.emitFile({
+      type: "asset",
+      fileName: "data/index.json",
+      source: JSON.stringify(withData ? [name] : []),
+    });
     for (const file of withData ? files : []) {
       const source = readFileSync(join(folder, name, file.name));
       this.emitFile({ type: "asset", fileName: `data/${name}/${file.name}`, source });
@@ -75,8 +83,18 @@ const strictPolicy: Plugin = {
   name: "weft-strict-policy",
   apply: "build",
   transformIndexHtml: () => [
-    { tag: "meta", attrs: { "http-equiv": "Content-Security-Policy", content: policy }, injectTo: "head-prepend" },
+    {
+      tag: "meta",
+      attrs: { "http-equiv": "Content-Security-Policy", content: policy },
+      injectTo: "head-prepend",
+    },
   ],
+};
+
+/** The package says of all its files that they have no side effects; one of the page's has nothing else. */
+const sideEffects: Plugin = {
+  name: "weft-side-effects",
+  transform: (code, id) => (id.endsWith("/demo/locale.ts") ? { code, moduleSideEffects: true } : undefined),
 };
 
 /** A service worker that knows every file of this build by name. Data are kept by the library itself. */
@@ -107,7 +125,7 @@ const offline: Plugin = {
 export default defineConfig(({ mode }) => ({
   root: import.meta.dirname,
   base: "./",
-  plugins: [serveData, copyData(mode === "with-data"), strictPolicy, offline],
+  plugins: [sideEffects, serveData, copyData(mode === "with-data"), strictPolicy, offline],
   worker: { format: "es" },
   build: {
     target: "es2023",
