@@ -79,8 +79,20 @@ export function parseRecipeOptions(text: string | undefined, file: string): Reci
     throw fail();
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw fail();
-  const { activation: named, pixels } = value as Record<string, unknown>;
-  if (named !== undefined && !(typeof named === "string" && Object.hasOwn(activations, named))) throw fail();
-  if (pixels !== undefined && pixels !== "grey" && pixels !== "binary") throw fail();
+  for (const [key, item] of Object.entries(value)) {
+    const known = (KNOWN as Readonly<Record<string, ((item: unknown) => boolean) | undefined>>)[key];
+    if (known?.(item) !== true) throw fail();
+  }
   return value as RecipeOptions;
 }
+
+const isSwitch = (item: unknown) => typeof item === "boolean";
+
+/** What each option may be. */
+const KNOWN: Readonly<Record<RecipeOption, (item: unknown) => boolean>> = {
+  batchNorm: isSwitch,
+  logSoftmax: isSwitch,
+  biasPerPosition: isSwitch,
+  activation: (item) => typeof item === "string" && Object.hasOwn(activations, item),
+  pixels: (item) => item === "grey" || item === "binary",
+};

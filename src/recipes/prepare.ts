@@ -18,6 +18,14 @@ export function eachPart({ train, test, ...rest }: TrainTest, change: (part: Dat
   return { ...rest, train: change(train), test: change(test) };
 }
 
+/** A function that normalises both parts by these constants, the mean and deviation of the training set's pixels. */
+export function normalizedBy(
+  mean: number,
+  std: number,
+): (data: Dataset | TrainTest, seed: number) => TrainTest {
+  return (data, seed) => eachPart(divided(data, seed), (part) => normalize(part, { mean, std }));
+}
+
 /** Training images of CIFAR-10 that its recipes use: the first two of the five published batches. */
 const CIFAR_IMAGES = 20_000;
 
