@@ -13,7 +13,7 @@ import { gpuBackend } from "../support/backend.ts";
 import { countCalls } from "../support/count-calls.ts";
 
 const digits = syntheticDigits({ seed: 3, train: 300, test: 100 });
-const train = subset(digits.train, 200);
+const train = subset(digits.train, 90);
 
 const augmented = transforms.compose(
   transforms.normalize(0.13, 0.31),
@@ -61,21 +61,20 @@ it.each([
 
 it("gives the same bits whatever the submits, and when resumed in the middle of an epoch", async () => {
   const backend = await gpuBackend();
-  const whole = await run(backend, { stepsPerSubmit: 14 });
+  const whole = await run(backend, { stepsPerSubmit: 6 });
   expect((await run(backend, { stepsPerSubmit: 1 })).bytes).toEqual(whole.bytes);
   const first = await make(backend, { stepsPerSubmit: 1 });
   const stop = new AbortController();
   await first.fit(train, {
     epochs: 2,
     signal: stop.signal,
-    onSteps: (step) => step >= 2 && stop.abort(),
+    onSteps: (step) => step >= 0 && stop.abort(),
   });
-  expect(first.steps).toBeGreaterThan(2);
-  expect(first.steps).toBeLessThan(14);
+  expect(first.steps).toBeLessThan(6);
   const second = await make(backend);
-  second.fromSafetensors(await first.toSafetensors());
-  await second.fit(train, { epochs: first.steps < 7 ? 2 : 1 });
-  expect(second.steps).toBe(14);
+  await second.fromSafetensors(await first.toSafetensors());
+  await second.fit(train, { epochs: first.steps < 3 ? 2 : 1 });
+  expect(second.steps).toBe(6);
   expect(await second.toSafetensors()).toEqual(whole.bytes);
 });
 
