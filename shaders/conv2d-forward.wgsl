@@ -62,6 +62,10 @@ fn aColumn(at: vec4<u32>, inside: vec4<bool>) -> vec4<f32> {
   return select(vec4<f32>(), vec4(w[at.x], w[at.y], w[at.z], w[at.w]), inside);
 }
 
+fn aOne(start: vec4<u32>, k: u32) -> vec4<f32> {
+  return vec4(w[start.x + k], w[start.y + k], w[start.z + k], w[start.w + k]);
+}
+
 // Of four places of y: the image's first element in x, and the pixel under the kernel's first tap.
 struct Columns {
   image: vec4<u32>,
@@ -88,4 +92,8 @@ fn pixels(start: Columns, k: u32) -> vec4<f32> {
   let column = start.left + r % KW * dilationX;
   let at = start.image + (c * H + row) * W + column;
   return select(vec4<f32>(), vec4(x[at.x], x[at.y], x[at.z], x[at.w]), (row < vec4(H)) & (column < vec4(W)));
+}
+
+fn bOne(start: Columns, k: u32) -> vec4<f32> {
+  return pixels(start, k);
 }

@@ -41,3 +41,8 @@ fn aBlock(start: vec4<u32>, p: u32) -> mat4x4<f32> {
 fn aColumn(at: vec4<u32>, inside: vec4<bool>) -> vec4<f32> {
   return select(vec4<f32>(), vec4(dy[at.x], dy[at.y], dy[at.z], dy[at.w]), inside);
 }
+
+fn aOne(start: vec4<u32>, p: u32) -> vec4<f32> {
+  let at = start + p / (OH * OW) * ((O - 1u) * OH * OW) + p;
+  return vec4(dy[at.x], dy[at.y], dy[at.z], dy[at.w]);
+}

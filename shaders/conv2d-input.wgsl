@@ -60,6 +60,11 @@ fn aColumn(at: vec4<u32>, inside: vec4<bool>) -> vec4<f32> {
   return select(vec4<f32>(), vec4(w[at.x], w[at.y], w[at.z], w[at.w]), inside);
 }
 
+fn aOne(start: vec4<u32>, k: u32) -> vec4<f32> {
+  let at = start + k % OG * (CG * KH * KW) + k / OG;
+  return vec4(w[at.x], w[at.y], w[at.z], w[at.w]);
+}
+
 // Of four pixels of x: the image's first element in dy, and the pixel's row and column with padding.
 struct Columns {
   image: vec4<u32>,
@@ -89,6 +94,10 @@ fn gradients(start: Columns, k: u32) -> vec4<f32> {
   let inside = (row < vec4(OH)) & (column < vec4(OW)) & (row * strideY == y) & (column * strideX == x);
   let at = start.image + (o * OH + row) * OW + column;
   return select(vec4<f32>(), vec4(dy[at.x], dy[at.y], dy[at.z], dy[at.w]), inside);
+}
+
+fn bOne(start: Columns, k: u32) -> vec4<f32> {
+  return gradients(start, k);
 }
 
 fn putRow(first: u32, m: u32, n: u32, sum: vec4<f32>) {

@@ -68,6 +68,11 @@ fn bBlock(start: Columns, k: u32) -> mat4x4<f32> {
                 pixels(start, p.image.z, p.row.z, p.column.z), pixels(start, p.image.w, p.row.w, p.column.w));
 }
 
+fn bOne(start: Columns, k: u32) -> vec4<f32> {
+  let p = placesOf(k);
+  return pixels(start, p.image.x, p.row.x, p.column.x);
+}
+
 fn pixels(start: Columns, image: u32, outRow: u32, outColumn: u32) -> vec4<f32> {
   // Above or left of the input the unsigned sum wraps round to something huge.
   let row = start.row + outRow * strideY;

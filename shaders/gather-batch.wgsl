@@ -1,7 +1,8 @@
 // The batch that belongs to a step, out of a data set on the device. With s(b) the sample of row b:
 //   x[b, :] = inputs[s(b), :] * scale + offset    y[b, :] = targets[s(b), :]    weights[b] = 1
 // Rows past the end of the data begin again at its start, with weights[b] = 0. Needs permuteIndex and lowbias32 of random-functions.wgsl.
-// inputs: COUNT x SIZE bytes, four to a word, or as many floats   targets: COUNT x TARGET words   x: B x SIZE
+// A data set in shards is there in parts: inputs and targets hold SLOTS of them, and turn t reads slot t % SLOTS.
+// inputs: COUNT (or SLOTS x SHARD) x SIZE bytes, four to a word, or as many floats   targets: as many x TARGET words   x: B x SIZE
 // LANES invocations share a row, so that the permutation is worked out LANES times per row and not SIZE times.
 
 override COUNT: u32;
@@ -9,6 +10,10 @@ override SIZE: u32;
 override TARGET: u32;
 override B: u32;
 override STEPS: u32;     // per epoch
+override SHARD: u32;     // samples of each shard but the last; COUNT if all are there
+override SHARDS: u32;
+override PER: u32;       // steps per full shard
+override SLOTS: u32;     // shards that are there
 override FLOATS: bool;
 override shuffle: bool;
 override CHANNELS: u32;  // 1: scale and offset hold for all; else they are per channel, in `channels`
@@ -37,10 +42,15 @@ struct Row {
 fn begin(i: u32) -> Row {
   let row = i / LANES;
   let lane = i % LANES;
-  let place = (step[0] % STEPS) * B + row;
-  var sample = place % COUNT;
-  if (shuffle) { sample = permuteIndex(sample, COUNT, key[0], key[1] ^ lowbias32(step[0] / STEPS)); }
-  if (lane == 0u) { weights[row] = select(0.0, 1.0, place < COUNT); }
+  let within = step[0] % STEPS;
+  let shard = within / PER;
+  let turn = step[0] / STEPS * SHARDS + shard;
+  let held = select(SHARD, COUNT - shard * SHARD, shard == SHARDS - 1u);
+  let place = within % PER * B + row;
+  var sample = place % held;
+  if (shuffle) { sample = permuteIndex(sample, held, key[0], key[1] ^ lowbias32(turn)); }
+  sample += turn % SLOTS * SHARD;
+  if (lane == 0u) { weights[row] = select(0.0, 1.0, place < held); }
   for (var j = lane; j < TARGET; j += LANES) { y[row * TARGET + j] = targets[sample * TARGET + j]; }
   return Row(row, lane, sample);
 }

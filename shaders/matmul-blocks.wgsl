@@ -31,6 +31,8 @@ override SPLITS: u32;
 override CHUNK: u32;
 override TILES_M: u32;
 override TILES_N: u32;
+override RIGHT_GROUPS: u32;  // workgroups per product that have blocks of an edge instead of a tile
+override BELOW_GROUPS: u32;
 override BIAS: u32;       // 0 none, 1 per column, 2 per row
 override activation: u32; // 0 none, 1 relu, 2 sigmoid, 3 tanh
 override masked: u32;     // activation whose output mask is
@@ -46,6 +48,10 @@ override masked: u32;     // activation whose output mask is
 
 const STEPS = vec4<u32>(0u, 1u, 2u, 3u);
 
+const TILE = 0u;   // what a workgroup has: a tile, or blocks of the edge right of the tiles or below them
+const RIGHT = 1u;
+const BELOW = 2u;
+
 // The part of the work that a workgroup has: tile (tileM, tileN) of product z, ks from first to last.
 struct Part {
   z: u32,
@@ -55,18 +61,26 @@ struct Part {
   last: u32,
   y: u32,    // where its y begins
   one: u32,  // 1
+  kind: u32,
 }
 
 // num_workgroups.z is 1 here, which compilers do not know: a loop whose bound is multiplied by it stays a loop. Unrolled,
 // loops of memory accesses take seconds to compile on CPU adapters.
 fn partOf(wg: vec3<u32>, groups: vec3<u32>) -> Part {
+  let tiles = TILES_M * TILES_N;
+  let all = tiles + RIGHT_GROUPS + BELOW_GROUPS;
   let g = wg.y * groups.x + wg.x;
-  let tile = g % (TILES_M * TILES_N);
-  let sz = g / (TILES_M * TILES_N);
+  let tile = g % all;
+  let sz = g / all;
   let first = (sz / BATCH) * CHUNK;
+  let last = min(first + CHUNK, K) * groups.z;
   // Workgroups beyond the last get a tile below the last row, which writes nothing.
-  let tileM = select(tile / TILES_N, TILES_M, sz >= BATCH * SPLITS);
-  return Part(sz % BATCH, tileM, tile % TILES_N, first, min(first + CHUNK, K) * groups.z, sz * M * N, groups.z);
+  let inside = sz < BATCH * SPLITS;
+  let edge = inside & (tile >= tiles);
+  let below = tile >= tiles + RIGHT_GROUPS;
+  let kind = select(TILE, select(RIGHT, BELOW, below), edge);
+  let tileN = select(tile % TILES_N, tile - tiles - select(0u, RIGHT_GROUPS, below), edge);
+  return Part(sz % BATCH, select(M, tile / TILES_N, inside), tileN, first, last, sz * M * N, groups.z, kind);
 }
 
 // ks k … k + 3; those over the edge are the last one again.

@@ -17,6 +17,7 @@ const weight = () => import("../../shaders/conv2d-weight.wgsl?raw");
 const columns = () => import("../../shaders/im2col.wgsl?raw");
 const plain = () => import("../../shaders/matmul.wgsl?raw");
 const quad = () => import("../../shaders/matmul-quad.wgsl?raw");
+const runs = () => import("../../shaders/conv2d-runs.wgsl?raw");
 
 export const TILE_VARIANTS = ["quad", "registers", "slabs", "smallSlabs"];
 export const CONV_VARIANTS = [...TILE_VARIANTS, "direct", "im2col"];
@@ -27,8 +28,10 @@ const im2col = new Shader("im2col.wgsl", columns);
 /** The tiles of matmul with these operands. */
 // @__NO_SIDE_EFFECTS__
 export function tiled(name: string, ...operands: readonly ShaderSource[]) {
-  const of = (file: string, tiles: ShaderSource) => new Shader(file, tiles, part, ...operands);
-  return { quad: of(`${name}-quad`, quad), plain: of(name, plain) };
+  return {
+    quad: new Shader(`${name}-quad`, quad, runs, part, ...operands),
+    plain: new Shader(name, plain, part, ...operands),
+  };
 }
 
 const forwardTiles = tiled("conv2d-forward.wgsl", forward, places);
@@ -94,7 +97,8 @@ export function tileKernel(job: TileJob, env: KernelEnv): Kernel {
       TILES_M,
       TILES_N,
       LANES: family.LANES,
-      RAGGED: job.depth % family.step !== 0,
+      RAGGED: family.entry !== "quad" && job.depth % family.step !== 0,
+      TAIL: job.depth % 4 !== 0,
       TRANSPOSE_A: job.TRANSPOSE_A,
       TRANSPOSE_B: job.TRANSPOSE_B,
     },

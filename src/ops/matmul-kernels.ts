@@ -10,9 +10,12 @@ import { Shader } from "../shader.ts";
 const plain = () => import("../../shaders/matmul.wgsl?raw");
 const blocks = () => import("../../shaders/matmul-blocks.wgsl?raw");
 const quad = () => import("../../shaders/matmul-quad.wgsl?raw");
+const runs = () => import("../../shaders/matmul-runs.wgsl?raw");
+const edges = () => import("../../shaders/matmul-edges.wgsl?raw");
 
 const plainShader = new Shader("matmul.wgsl", plain, blocks);
-const quadShader = new Shader("matmul-quad.wgsl", quad, blocks);
+const quadShader = new Shader("matmul-quad.wgsl", quad, runs, blocks);
+const edgesShader = new Shader("matmul-edges.wgsl", quad, edges, runs, blocks);
 
 /** How the operands move from one product of a batch to the next, as the shader has it. */
 export interface Batch {
@@ -73,6 +76,43 @@ export function hasQuads({ subgroupSize }: KernelEnv): boolean {
   return subgroupSize >= 4 && subgroupSize % 4 === 0;
 }
 
+/** How workgroups cover y: tiles, and 4 x 4 blocks for edges that would leave most of a tile empty. */
+interface Tiling {
+  readonly TILES_M: number;
+  readonly TILES_N: number;
+  readonly EDGE_M: number;
+  readonly EDGE_N: number;
+  readonly RIGHT_GROUPS: number;
+  readonly BELOW_GROUPS: number;
+  /** In elements of y that could be had for it. */
+  readonly cost: number;
+}
+
+function tiling(M: number, N: number, family: Family): Tiling {
+  const { rows, columns, LANES } = family;
+  const cover = (thinM: boolean, thinN: boolean): Tiling => {
+    const TILES_M = thinM ? Math.floor(M / rows) : Math.ceil(M / rows);
+    const TILES_N = thinN ? Math.floor(N / columns) : Math.ceil(N / columns);
+    const [EDGE_M, EDGE_N] = [TILES_M * rows, TILES_N * columns];
+    const blocks = (length: number, width: number) =>
+      Math.ceil((Math.ceil(length / 16) * 4 * Math.ceil(Math.max(0, width) / 4)) / LANES);
+    const RIGHT_GROUPS = blocks(Math.min(M, EDGE_M), N - EDGE_N);
+    const BELOW_GROUPS = blocks(N, M - EDGE_M);
+    // A quarter of what a tile has, for half as much.
+    const cost = rows * columns * (TILES_M * TILES_N + 0.55 * (RIGHT_GROUPS + BELOW_GROUPS));
+    const some = TILES_N === 0 ? { TILES_M: 0, TILES_N: 1 } : { TILES_M, TILES_N };
+    return { ...some, EDGE_M, EDGE_N, RIGHT_GROUPS, BELOW_GROUPS, cost };
+  };
+  let best = cover(false, false);
+  if (family.entry !== "quad") return best;
+  // More code is longer to compile, so it has to be worth it.
+  const thin = [cover(true, true), cover(true, false), cover(false, true)].filter(
+    (t) => t.cost < 0.95 * best.cost,
+  );
+  for (const t of thin) if (t.cost < best.cost) best = t;
+  return best;
+}
+
 /** The kernel family for a product. */
 function familyOf(M: number, N: number, batch: number, env: KernelEnv): Family {
   const { software, subgroupSize, variant } = env;
@@ -95,15 +135,19 @@ function familyOf(M: number, N: number, batch: number, env: KernelEnv): Family {
 export function productKernels(product: Product, env: KernelEnv): KernelPlan {
   const batch = product.batch ?? SINGLE;
   const family = familyOf(product.M, product.N, batch.BATCH, env);
-  const covered = (m: number, n: number) =>
-    Math.ceil(m / family.rows) * family.rows * Math.ceil(n / family.columns) * family.columns;
+  const [across, along] = [tiling(product.M, product.N, family), tiling(product.N, product.M, family)];
   // Computing yᵀ = Bᵀ Aᵀ may waste less at the edges; it writes single elements, so it has to be worth it.
-  const turned = covered(product.N, product.M) <= 0.9 * covered(product.M, product.N);
+  const turned = along.cost <= 0.9 * across.cost;
   const { M, N, K, A, B } = turned ? turn(product) : straight(product);
-  const TILES_M = Math.ceil(M / family.rows);
-  const TILES_N = Math.ceil(N / family.columns);
-  const groups = TILES_M * TILES_N * batch.BATCH;
+  const { cost: _, ...tiles } = turned ? along : across;
+  const edgeGroups = tiles.RIGHT_GROUPS + tiles.BELOW_GROUPS;
+  const groups = (tiles.TILES_M * tiles.TILES_N + edgeGroups) * batch.BATCH;
   const { SPLITS, CHUNK } = splitsOf(K, groups, env);
+  const steps = turned
+    ? { A0: batch.B0, A1: batch.B1, A2: batch.B2, B0: batch.A0, B1: batch.A1, B2: batch.A2 }
+    : { A0: batch.A0, A1: batch.A1, A2: batch.A2, B0: batch.B0, B1: batch.B1, B2: batch.B2 };
+  const whole = K % 4 === 0;
+  const fromFour = (...moves: number[]) => batch.BATCH === 1 || moves.every((move) => move % 4 === 0);
   const sizes = {
     M,
     N,
@@ -112,17 +156,17 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
     TRANSPOSE_B: B.transpose,
     A_COLUMNS: A.transpose ? M : K,
     B_COLUMNS: B.transpose ? K : N,
-    RAGGED: K % family.step !== 0,
+    RAGGED: family.entry !== "quad" && K % family.step !== 0,
+    TAIL: !whole,
+    A_AHEAD: !whole && !A.transpose && fromFour(steps.A0, steps.A1, steps.A2),
+    B_AHEAD: !whole && B.transpose && fromFour(steps.B0, steps.B1, steps.B2),
     YM: turned ? 1 : N,
     YN: turned ? M : 1,
     BATCH: batch.BATCH,
     Z1: batch.Z1,
     Z2: batch.Z2,
-    ...(turned
-      ? { A0: batch.B0, A1: batch.B1, A2: batch.B2, B0: batch.A0, B1: batch.A1, B2: batch.A2 }
-      : { A0: batch.A0, A1: batch.A1, A2: batch.A2, B0: batch.B0, B1: batch.B1, B2: batch.B2 }),
-    TILES_M,
-    TILES_N,
+    ...steps,
+    ...tiles,
     SPLITS,
     CHUNK,
     LANES: family.LANES,
@@ -140,8 +184,8 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
     ["mask", product.mask ?? A.name],
   ];
   const sums = (y: string, ending: typeof after): Kernel => ({
-    shader: family.shader,
-    entry: vector ? `${family.entry}Vector` : family.entry,
+    shader: edgeGroups > 0 ? edgesShader : family.shader,
+    entry: `${edgeGroups > 0 ? "edges" : family.entry}${vector ? "Vector" : ""}`,
     bind: [["a", A.name], ["a4", A.name], ["b", B.name], ["b4", B.name], ...extras, [vector ? "y4" : "y", y]],
     constants: { ...sizes, ...ending },
     groups: spread(groups * SPLITS),

@@ -119,6 +119,11 @@ const batched: readonly (readonly [Shape, Shape])[] = [
     [5, 4],
     [3, 4, 6],
   ],
+  // Rows that begin at no multiple of 4, in products that do.
+  [
+    [3, 20, 6],
+    [3, 6, 18],
+  ],
   [
     [1, 5, 4],
     [3, 4, 6],

@@ -1,0 +1,108 @@
+// Operands of matmul-quad.wgsl, read four ks after four: rows that lie along k and begin anywhere are read as vec4 too,
+// each of which is joined with the one before. Goes with matmul-blocks.wgsl.
+
+override A_AHEAD: bool;  // A lies along k, its columns are no multiple of 4, and every product begins at one
+override B_AHEAD: bool;
+override EDGE_M: u32;    // where the tiles end
+override EDGE_N: u32;
+
+struct Run {
+  start: vec4<u32>,
+  latest: mat4x4<f32>,  // what was read last, of use to the next ks
+}
+
+// Rows over the edge are what stands in memory there: nobody uses their sums.
+fn aRun(z: u32, m: u32, k: u32) -> Run {
+  if (A_AHEAD) {
+    let start = aStart(z, 0u).x + (m + STEPS) * A_COLUMNS;
+    return Run(start, aQuarters((start + k) / 4u));
+  }
+  return Run(aStart(z, m), mat4x4<f32>());
+}
+
+fn bRun(z: u32, n: u32, k: u32) -> Run {
+  if (B_AHEAD) {
+    let start = bStart(z, 0u).x + (n + STEPS) * B_COLUMNS;
+    return Run(start, bQuarters((start + k) / 4u));
+  }
+  return Run(bStart(z, n), mat4x4<f32>());
+}
+
+fn aQuarters(at: vec4<u32>) -> mat4x4<f32> {
+  return mat4x4(a4[at.x], a4[at.y], a4[at.z], a4[at.w]);
+}
+
+fn bQuarters(at: vec4<u32>) -> mat4x4<f32> {
+  return mat4x4(b4[at.x], b4[at.y], b4[at.z], b4[at.w]);
+}
+
+fn aNext(run: ptr<function, Run>, k: u32) -> mat4x4<f32> {
+  if (A_AHEAD) {
+    let next = aQuarters(((*run).start + k) / 4u + 1u);
+    let block = joined((*run).latest, next, A_COLUMNS);
+    (*run).latest = next;
+    return block;
+  }
+  return aBlock((*run).start, k);
+}
+
+fn bNext(run: ptr<function, Run>, k: u32) -> mat4x4<f32> {
+  if (B_AHEAD) {
+    let next = bQuarters(((*run).start + k) / 4u + 1u);
+    let block = joined((*run).latest, next, B_COLUMNS);
+    (*run).latest = next;
+    return transpose(block);
+  }
+  return bBlock((*run).start, k);
+}
+
+// Four rows of `columns` each, the first of which begins at a multiple of 4.
+fn joined(p: mat4x4<f32>, n: mat4x4<f32>, columns: u32) -> mat4x4<f32> {
+  return mat4x4(p[0], shift(p[1], n[1], columns % 4u), shift(p[2], n[2], columns * 2u % 4u),
+                shift(p[3], n[3], columns * 3u % 4u));
+}
+
+fn shift(p: vec4<f32>, n: vec4<f32>, by: u32) -> vec4<f32> {
+  let one = vec4(p.yzw, n.x);
+  let two = vec4(p.zw, n.xy);
+  let three = vec4(p.w, n.xyz);
+  return select(select(p, one, by == 1u), select(two, three, by == 3u), by >= 2u);
+}
+
+// k alone, of four rows of A or four columns of B.
+fn aOne(run: Run, k: u32) -> vec4<f32> {
+  let at = run.start + select(k, k * A_COLUMNS, TRANSPOSE_A);
+  return vec4(a[at.x], a[at.y], a[at.z], a[at.w]);
+}
+
+fn bOne(run: Run, k: u32) -> vec4<f32> {
+  let at = run.start + select(k * B_COLUMNS, k, TRANSPOSE_B);
+  return vec4(b[at.x], b[at.y], b[at.z], b[at.w]);
+}
+
+// Four ks of the quad's row that has the lane's number, and four columns of its k: see edge blocks.
+fn aShare(run: Run, k: u32, q: u32) -> vec4<f32> {
+  let at = run.start[q] + select(k, k * A_COLUMNS, TRANSPOSE_A);
+  if (!TRANSPOSE_A & (A_COLUMNS % 4u == 0u)) { return a4[at / 4u]; }
+  let step = select(1u, A_COLUMNS, TRANSPOSE_A);
+  return vec4(a[at], a[at + step], a[at + 2u * step], a[at + 3u * step]);
+}
+
+fn bShare(run: Run, k: u32, q: u32) -> vec4<f32> {
+  let at = run.start + select((k + q) * B_COLUMNS, k + q, TRANSPOSE_B);
+  if (!TRANSPOSE_B & (B_COLUMNS % 4u == 0u)) { return b4[at.x / 4u]; }
+  return vec4(b[at.x], b[at.y], b[at.z], b[at.w]);
+}
+
+// Where the block of an edge is that a lane has. Quads have their columns, or their rows, in common; what that leaves
+// over lies below the last row.
+fn edgeBlock(part: Part, lane: u32) -> vec2<u32> {
+  let block = part.tileN * LANES + lane;
+  if (part.kind == RIGHT) {
+    let down = (min(EDGE_M, M) + 15u) / 16u * 4u;
+    let m = block % down * 4u;
+    return vec2(select(M, m, m < EDGE_M), block / down * 4u + EDGE_N);
+  }
+  let across = (N + 15u) / 16u * 4u;
+  return vec2(block / across * 4u + EDGE_M, block % across * 4u);
+}
