@@ -70,8 +70,13 @@ export interface Backend {
   readonly reopen?: (() => Promise<Backend>) | undefined;
   /** True when some compiled graph has put `leaf` here. */
   holds(leaf: Tensor): boolean;
-  /** Writes an input or state. Its length must be the tensor's size. */
-  write(leaf: Tensor, data: Data): void;
+  /** Bytes of the largest tensor that fits. */
+  readonly maxTensorBytes: number;
+  /**
+   * Writes an input or state after all runs started so far. `data` must be of the tensor's size, or with `at` fit in from
+   * that element on.
+   */
+  write(leaf: Tensor, data: Data, at?: number): void;
   /** Reads an input or state after all runs started so far. */
   read(leaf: Tensor): Promise<Data>;
   /** As `read` for many leaves at once, which costs one wait. */

@@ -26,6 +26,7 @@ export class CpuBackend implements Backend {
   readonly software = true;
   readonly timestamps = false;
   readonly submitMilliseconds = 0;
+  readonly maxTensorBytes = 2 ** 31;
   readonly files: FileStore | undefined;
   readonly adapter: string;
   readonly #floatBytes: 4 | 8;
@@ -48,11 +49,12 @@ export class CpuBackend implements Backend {
     return this.#leaves.has(leaf);
   }
 
-  write(leaf: Tensor, data: Data): void {
-    checkLength(leaf, data);
+  write(leaf: Tensor, data: Data, at?: number): void {
+    checkLength(leaf, data, at);
     const own = this.#leaves.get(leaf);
-    if (own === undefined) this.#leaves.set(leaf, this.#make(leaf, data));
-    else own.set(data);
+    if (own !== undefined) own.set(data, at);
+    else if (at === undefined) this.#leaves.set(leaf, this.#make(leaf, data));
+    else this.#leaf(leaf);
   }
 
   async read(leaf: Tensor): Promise<Data> {

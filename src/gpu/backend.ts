@@ -85,10 +85,15 @@ export class GpuBackend implements Backend {
     return this.#memory.has(leaf);
   }
 
-  write(leaf: Tensor, data: Data): void {
-    checkLength(leaf, data);
+  get maxTensorBytes(): number {
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
+    return Math.min(maxBufferSize, maxStorageBufferBindingSize);
+  }
+
+  write(leaf: Tensor, data: Data, at?: number): void {
+    checkLength(leaf, data, at);
     this.device.check();
-    this.#memory.write(leaf, data);
+    this.#memory.write(leaf, data, at);
   }
 
   read(leaf: Tensor): Promise<Data> {

@@ -90,10 +90,10 @@ export class LeafMemory {
     return { buffer, offset: 0 };
   }
 
-  write(leaf: Tensor, data: Data): void {
+  write(leaf: Tensor, data: Data, at = 0): void {
     const { buffer, offset } = this.place(leaf);
     const words = leaf.dtype === "f32" && !(data instanceof Float32Array) ? Float32Array.from(data) : data;
-    this.device.raw.queue.writeBuffer(buffer, offset, words as GPUAllowSharedBufferSource);
+    this.device.raw.queue.writeBuffer(buffer, offset + 4 * at, words as GPUAllowSharedBufferSource);
   }
 
   /** The elements of one place once all submitted work is done. */

@@ -34,9 +34,14 @@ export function initialData(leaf: Tensor, seed: number, stream: number): Data {
   return data;
 }
 
-/** Refuses data whose length is not the tensor's size. */
-export function checkLength(tensor: Tensor, data: Data): void {
-  if (data.length !== tensor.size) {
+/** Refuses data whose length is not the tensor's size, or with `at`, that does not fit in from there on. */
+export function checkLength(tensor: Tensor, data: Data, at?: number): void {
+  if (at !== undefined && !(Number.isInteger(at) && at >= 0 && at + data.length <= tensor.size)) {
+    throw new ShapeError(
+      `${tensor.toString()}: holds ${tensor.size} values, got ${data.length} to write from ${at} on`,
+    );
+  }
+  if (at === undefined && data.length !== tensor.size) {
     throw new ShapeError(`${tensor.toString()}: holds ${tensor.size} values, got ${data.length}`);
   }
 }
