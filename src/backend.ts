@@ -11,7 +11,78 @@ export interface CompileOptions {
   readonly seed?: number;
   /** Set to false to run op by op as written. Default true. */
   readonly fuse?: boolean;
+  /**
+   * Times the kernel variants of every op at this graph's shapes, takes those that are faster on this adapter, and stores
+   * which these are; what is stored already is taken and not timed again. Without effect on the CPU reference. Default false.
+   */
+  readonly tune?: boolean | TuneOptions;
 }
+
+/** Milliseconds that `times` runs of `program` take, one after another. */
+export type Stopwatch = (program: Program, times: number) => Promise<number>;
+
+export interface TuneOptions {
+  /** Where choices are kept; default the host's place, null for none. */
+  readonly store?: TuneStore | null;
+  /** Times again what is stored. Default false. */
+  readonly renew?: boolean;
+  readonly onEvent?: (event: TuneEvent) => void;
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Called before anything is timed, when inputs and states have their places: what is written to them here is what the
+   * kernels are timed and checked with. Inputs that hold nothing yet are measured with random numbers.
+   */
+  readonly prepare?: () => void;
+  /** Default: the adapter's clock, or where it has none the time until the work is done. */
+  readonly stopwatch?: Stopwatch;
+}
+
+/** Where a host keeps what was measured: one text per adapter. */
+export interface TuneStore {
+  /** For people. */
+  readonly place: string;
+  /** What `save` was given last, by any process; undefined if nothing. */
+  load(adapter: string): Promise<string | undefined>;
+  save(adapter: string, text: string): Promise<void>;
+}
+
+/** What was chosen for an op at one set of shapes. */
+export interface TuneChoice {
+  /** Label of the first node of this kind, and how many more there are. */
+  readonly node: string;
+  readonly nodes: number;
+  readonly op: string;
+  /** Of inputs and outputs: `f32[64, 6, 14, 14] -> …`. */
+  readonly shapes: string;
+  /** The variant that the op takes by itself. */
+  readonly usual: string;
+  /** The variant in use now. */
+  readonly chosen: string;
+  /** Time of `chosen` over the time of `usual`. */
+  readonly ratio: number;
+  /** Of `usual`, one run of the node by itself. Only when measured. */
+  readonly milliseconds?: number | undefined;
+  readonly source: "measured" | "stored";
+  /** Every other variant: its time over that of `usual`, or why it can't be chosen. Only when measured. */
+  readonly variants: Readonly<Record<string, number | string>>;
+}
+
+export type TuneEvent =
+  | { readonly event: "tuning"; readonly node: string; readonly done: number; readonly of: number }
+  | ({ readonly event: "choice" } & TuneChoice)
+  | { readonly event: "notice"; readonly message: string }
+  | {
+      readonly event: "tuned";
+      readonly adapter: string;
+      /** Choices that were timed now, and those that were stored. */
+      readonly measured: number;
+      readonly stored: number;
+      /** Milliseconds of one run with the ops' own choices and with these; undefined if nothing was changed now. */
+      readonly run?: { readonly usual: number; readonly chosen: number; readonly kept: boolean } | undefined;
+      readonly seconds: number;
+      /** Where the choices are kept. */
+      readonly place: string | undefined;
+    };
 
 /** A compiled graph: a fixed list of work, replayed by `run`. */
 export interface Program {
@@ -24,6 +95,10 @@ export interface Program {
   describe(): ProgramDescription;
   /** Runs once with the adapter's clock around every dispatch. Only where the backend says `timestamps`. */
   profile?(): Promise<readonly KernelTime[]>;
+  /** Runs `times` times and answers the milliseconds that took: by the adapter's clock if it has one. */
+  time?(times: number): Promise<number>;
+  /** Frees what belongs to this program alone; it can't be used afterwards. */
+  destroy?(): void;
 }
 
 /** Time of one dispatch. */

@@ -7,6 +7,11 @@ export type {
   KernelTime,
   Program,
   ProgramDescription,
+  Stopwatch,
+  TuneChoice,
+  TuneEvent,
+  TuneOptions,
+  TuneStore,
 } from "./backend.ts";
 export {
   type CheckGradientsOptions,

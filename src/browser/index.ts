@@ -4,6 +4,7 @@ import { DeviceError } from "../errors.ts";
 import { GpuBackend } from "../gpu/backend.ts";
 
 export { type DownloadProgress, datasets, type LoadOptions, loadDataset, pageMirrors } from "./datasets.ts";
+export { cacheTuneStore } from "./tune-store.ts";
 
 export interface OpenOptions {
   /** `"webgpu"` and `"cpu"` insist; `"auto"` (default) falls back to the CPU reference when there is no adapter. */
@@ -15,7 +16,10 @@ export async function openDevice({ backend = "auto" }: OpenOptions = {}): Promis
   if (backend === "cpu") return cpuReference();
   const gpu = navigator.gpu as GPU | undefined;
   const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" });
-  if (adapter) return GpuBackend.open(adapter, { reopen: () => openDevice({ backend }) });
+  if (adapter) {
+    const tuneStore = async () => (await import("./tune-store.ts")).cacheTuneStore();
+    return GpuBackend.open(adapter, { tuneStore, reopen: () => openDevice({ backend }) });
+  }
   if (backend === "auto") return cpuReference();
   throw new DeviceError(
     gpu === undefined

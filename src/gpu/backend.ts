@@ -1,11 +1,12 @@
 /** The WebGPU backend: compiles graphs for one device and owns what they share (leaves, pipelines). */
-import type { Backend, CompileOptions, FileStore } from "../backend.ts";
+import type { Backend, CompileOptions, FileStore, TuneStore } from "../backend.ts";
 import { copy } from "../ops/copy.ts";
 import { rewrites } from "../ops/rewrites.ts";
 import type { GraphSpec } from "../plan/graph.ts";
 import { checkLength } from "../plan/initial.ts";
-import { makePlan } from "../plan/plan.ts";
+import { type Choose, makePlan, type Plan } from "../plan/plan.ts";
 import type { Data, Tensor } from "../tensor.ts";
+import type { KernelUse } from "../tune/candidates.ts";
 import { type DeviceOptions, GpuDevice } from "./device.ts";
 import { LeafMemory } from "./memory.ts";
 import { PipelineCache } from "./pipelines.ts";
@@ -15,6 +16,8 @@ export interface GpuOptions extends DeviceOptions {
   /** Default 16, about a frame. */
   readonly submitMilliseconds?: number;
   readonly files?: FileStore | undefined;
+  /** Where kernel choices are kept; asked for when something is tuned. Default: nowhere. */
+  readonly tuneStore?: (() => Promise<TuneStore>) | undefined;
   /** How to get another device when this one is lost. */
   readonly reopen?: () => Promise<Backend>;
   /** Called by `close` once the device is destroyed. */
@@ -28,22 +31,30 @@ export class GpuBackend implements Backend {
   readonly reopen: (() => Promise<Backend>) | undefined;
   readonly #memory: LeafMemory;
   readonly #pipelines: PipelineCache;
-  readonly #onClose: (() => Promise<void>) | undefined;
+  readonly #onClose: () => Promise<void>;
+  readonly #tuneStore: GpuOptions["tuneStore"];
 
   private constructor(
     readonly device: GpuDevice,
     options: GpuOptions,
+    onClose: () => Promise<void>,
+    pipelines = new PipelineCache(device),
   ) {
     this.#memory = new LeafMemory(device);
-    this.#pipelines = new PipelineCache(device);
+    this.#pipelines = pipelines;
     this.submitMilliseconds = options.submitMilliseconds ?? 16;
     this.files = options.files;
     this.reopen = options.reopen;
-    this.#onClose = options.onClose;
+    this.#onClose = onClose;
+    this.#tuneStore = options.tuneStore;
   }
 
   static async open(adapter: GPUAdapter, options: GpuOptions = {}): Promise<GpuBackend> {
-    return new GpuBackend(await GpuDevice.open(adapter, options), options);
+    const device = await GpuDevice.open(adapter, options);
+    return new GpuBackend(device, options, async () => {
+      device.destroy();
+      await options.onClose?.();
+    });
   }
 
   get adapter(): string {
@@ -59,26 +70,34 @@ export class GpuBackend implements Backend {
   }
 
   async compile(spec: GraphSpec, options: CompileOptions = {}): Promise<GpuProgram> {
+    const { variants = {}, fuse = true, seed = 0, tune = false } = options;
     const { limits } = this.device;
-    const plan = makePlan(spec, {
-      copy,
-      rewrites: options.fuse === false ? [] : rewrites(options.variants ?? {}),
-      variants: options.variants ?? {},
-      env: {
-        software: this.software,
-        maxWorkgroupSize: limits.maxComputeInvocationsPerWorkgroup,
-        maxWorkgroupMemory: limits.maxComputeWorkgroupStorageSize,
-        subgroupSize: this.device.subgroupSize,
-      },
-    });
-    return GpuProgram.create(
-      this.device,
-      this.#memory,
-      this.#pipelines,
-      plan,
-      spec.outputs,
-      options.seed ?? 0,
-    );
+    const env = {
+      software: this.software,
+      maxWorkgroupSize: limits.maxComputeInvocationsPerWorkgroup,
+      maxWorkgroupMemory: limits.maxComputeWorkgroupStorageSize,
+      subgroupSize: this.device.subgroupSize,
+    };
+    const plan = (choose?: Choose) =>
+      makePlan(spec, { copy, rewrites: fuse ? rewrites(variants) : [], variants, env, choose });
+    const program = (made: Plan) =>
+      GpuProgram.create(this.device, this.#memory, this.#pipelines, made, spec.outputs, seed);
+    if (tune === false) return program(plan());
+    const { tuned } = await import("../tune/tuned.ts");
+    const store = await this.#tuneStore?.();
+    const adapter = this.device.identity;
+    // Of its own, so that the pipelines that lose are not kept.
+    const pipelines = new PipelineCache(this.device);
+    const bench = () => new GpuBackend(this.device, {}, async () => undefined, pipelines);
+    const warm = async (kernels: readonly KernelUse[]) => {
+      await Promise.allSettled(kernels.map((k) => pipelines.compile(k.kernel, k.constants)));
+    };
+    const target = { backend: this, adapter, env, forced: variants, store, plan, program, bench, warm };
+    try {
+      return await tuned(target, tune === true ? {} : tune);
+    } finally {
+      this.#memory.trim();
+    }
   }
 
   holds(leaf: Tensor): boolean {
@@ -108,7 +127,6 @@ export class GpuBackend implements Backend {
 
   async close(): Promise<void> {
     this.#memory.destroy();
-    this.device.destroy();
-    await this.#onClose?.();
+    await this.#onClose();
   }
 }

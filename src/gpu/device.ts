@@ -28,6 +28,8 @@ export class GpuDevice {
   /** Rejections of this device land here first; later calls throw it. */
   #failure: DeviceError | undefined;
   readonly name: string;
+  /** All that the adapter says of itself: tells it from others. */
+  readonly identity: string;
   readonly software: boolean;
   readonly timestamps: boolean;
   /** Invocations per subgroup, 0 where there are no subgroups or their size varies. */
@@ -41,6 +43,7 @@ export class GpuDevice {
   ) {
     const words = [info.description, info.device, info.architecture, info.vendor].filter((w) => w !== "");
     this.name = words[0] ?? "unnamed adapter";
+    this.identity = [...new Set(words)].join(", ") || this.name;
     this.software = adapterKind(info) === "software";
     this.timestamps = raw.features.has("timestamp-query");
     const oneSize = raw.features.has("subgroups") && info.subgroupMinSize === info.subgroupMaxSize;

@@ -136,10 +136,15 @@ export class LeafMemory {
     });
   }
 
+  /** Gives back what reading keeps for the next time. */
+  trim(): void {
+    for (const list of this.#staging.values()) for (const buffer of list) buffer.destroy();
+    this.#staging.clear();
+  }
+
   destroy(): void {
     for (const { buffer } of this.#places.values()) buffer.destroy();
-    for (const list of this.#staging.values()) for (const buffer of list) buffer.destroy();
     this.#places.clear();
-    this.#staging.clear();
+    this.trim();
   }
 }

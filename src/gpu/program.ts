@@ -79,10 +79,19 @@ export class GpuProgram implements Program {
   }
 
   run(times = 1): void {
+    this.#prepare();
+    const encoder = this.device.raw.createCommandEncoder();
+    this.#encode(encoder, times, {});
+    this.device.raw.queue.submit([encoder.finish()]);
+  }
+
+  #prepare(): void {
     this.device.check();
     if (this.#generation !== this.memory.generation) this.#bindAnew();
-    const encoder = this.device.raw.createCommandEncoder();
-    const pass = encoder.beginComputePass();
+  }
+
+  #encode(encoder: GPUCommandEncoder, times: number, descriptor: GPUComputePassDescriptor): void {
+    const pass = encoder.beginComputePass(descriptor);
     for (let i = 0; i < times; i++) {
       for (const { compiled, group, kernel } of this.#dispatches) {
         pass.setPipeline(compiled.pipeline);
@@ -91,7 +100,6 @@ export class GpuProgram implements Program {
       }
     }
     pass.end();
-    this.device.raw.queue.submit([encoder.finish()]);
   }
 
   async finished(): Promise<void> {
@@ -107,30 +115,60 @@ export class GpuProgram implements Program {
 
   /** Runs the graph once with a timestamp around every dispatch. Needs the feature timestamp-query. */
   async profile(): Promise<KernelTime[]> {
-    const { raw } = this.device;
     if (!this.device.timestamps) throw new DeviceError(`profile: ${this.device.name} has no timestamp-query`);
-    const count = this.#dispatches.length * 2;
-    const querySet = raw.createQuerySet({ type: "timestamp", count });
-    const resolved = this.device.createBuffer("timestamps", count * 8, GPUBufferUsage.QUERY_RESOLVE);
-    const encoder = raw.createCommandEncoder();
-    this.#dispatches.forEach(({ compiled, group, kernel }, i) => {
-      const timestampWrites = { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 };
-      const pass = encoder.beginComputePass({ timestampWrites });
-      pass.setPipeline(compiled.pipeline);
-      pass.setBindGroup(0, group);
-      pass.dispatchWorkgroups(...kernel.groups);
-      pass.end();
+    this.#prepare();
+    const times = await this.#timed(this.#dispatches.length, (encoder, writes) => {
+      this.#dispatches.forEach(({ compiled, group, kernel }, i) => {
+        const pass = encoder.beginComputePass({ timestampWrites: writes(i) });
+        pass.setPipeline(compiled.pipeline);
+        pass.setBindGroup(0, group);
+        pass.dispatchWorkgroups(...kernel.groups);
+        pass.end();
+      });
     });
-    encoder.resolveQuerySet(querySet, 0, count, resolved, 0);
+    return this.#dispatches.map(({ label }, i) => ({ label, milliseconds: times[i] as number }));
+  }
+
+  async time(times: number): Promise<number> {
+    this.#prepare();
+    const begun = performance.now();
+    if (this.device.timestamps) {
+      const [clock = 0] = await this.#timed(1, (encoder, writes) =>
+        this.#encode(encoder, times, { timestampWrites: writes(0) }),
+      );
+      // Some drivers have the feature and no clock behind it.
+      if (clock > 0) return clock;
+    } else {
+      this.run(times);
+      await this.finished();
+    }
+    return performance.now() - begun;
+  }
+
+  /** Milliseconds of each of `count` passes that `encode` makes, with the timestamps of `writes(i)`. */
+  async #timed(
+    count: number,
+    encode: (encoder: GPUCommandEncoder, writes: (i: number) => GPUComputePassTimestampWrites) => void,
+  ): Promise<number[]> {
+    const { raw } = this.device;
+    const querySet = raw.createQuerySet({ type: "timestamp", count: 2 * count });
+    const resolved = this.device.createBuffer("timestamps", count * 16, GPUBufferUsage.QUERY_RESOLVE);
+    const encoder = raw.createCommandEncoder();
+    encode(encoder, (i) => ({
+      querySet,
+      beginningOfPassWriteIndex: 2 * i,
+      endOfPassWriteIndex: 2 * i + 1,
+    }));
+    encoder.resolveQuerySet(querySet, 0, 2 * count, resolved, 0);
     raw.queue.submit([encoder.finish()]);
-    const words = await this.memory.read({ buffer: resolved, offset: 0 }, "u32", count * 2);
-    const ticks = new BigUint64Array(words.buffer);
+    const words = await this.memory.read({ buffer: resolved, offset: 0 }, "u32", count * 4);
+    const ticks = new BigInt64Array(words.buffer);
     querySet.destroy();
     resolved.destroy();
-    return this.#dispatches.map(({ label }, i) => ({
-      label,
-      milliseconds: Number((ticks[2 * i + 1] as bigint) - (ticks[2 * i] as bigint)) / 1e6,
-    }));
+    return Array.from(
+      { length: count },
+      (_, i) => Number((ticks[2 * i + 1] as bigint) - (ticks[2 * i] as bigint)) / 1e6,
+    );
   }
 
   describe(): ProgramDescription {
@@ -144,7 +182,6 @@ export class GpuProgram implements Program {
     };
   }
 
-  /** Frees what belongs to this program alone. */
   destroy(): void {
     for (const buffer of this.#slots) buffer.destroy();
     for (const [root, place] of this.#buffers) if (root.kind === "kept") place.buffer.destroy();

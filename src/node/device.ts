@@ -63,6 +63,7 @@ export async function openDevice(options: OpenOptions = {}): Promise<Backend> {
     return await GpuBackend.open(adapter, {
       limits,
       files: nodeFiles,
+      tuneStore: async () => (await import("./tune-store.ts")).fileTuneStore(),
       submitMilliseconds: SUBMIT_MILLISECONDS,
       reopen: () => openDevice(options),
       onClose: close,

@@ -13,11 +13,15 @@ export interface PlanOptions {
   readonly rewrites?: readonly Rewrite[];
   /** Forces a kernel variant by op name. */
   readonly variants?: Readonly<Record<string, string>>;
+  /** Kernel variants by node, where none is forced; undefined leaves it to the op. */
+  readonly choose?: Choose | undefined;
   /** Makes the copy that a pack needs where a tensor can't be computed in place. */
   readonly copy: (tensor: Tensor) => Tensor;
   /** Adapter facts for kernel choice; without them no kernels are planned. */
   readonly env?: Omit<KernelEnv, "variant">;
 }
+
+export type Choose = (node: Node) => string | undefined;
 
 export interface Plan {
   readonly graph: Graph;
@@ -35,8 +39,7 @@ export function makePlan(spec: GraphSpec, options: PlanOptions): Plan {
     if (replaced.size > 0) graph = graph.rebuild(replaced).graph;
   }
   graph = graph.rebuild(copiesForPacks(graph, options.copy)).graph;
-  const kernels =
-    options.env === undefined ? new Map() : planKernels(graph, options.env, options.variants ?? {});
+  const kernels = options.env === undefined ? new Map() : planKernels(graph, options.env, options);
   return { graph, kernels, storage: assignStorage(graph, kernels), outputs: graph.outputs };
 }
 
@@ -54,13 +57,13 @@ export function forcedVariant(op: Op, variants: Readonly<Record<string, string>>
 function planKernels(
   graph: Graph,
   env: Omit<KernelEnv, "variant">,
-  variants: Readonly<Record<string, string>>,
+  { variants = {}, choose }: PlanOptions,
 ): Map<Node, KernelPlan> {
   const kernels = new Map<Node, KernelPlan>();
   for (const node of graph.nodes) {
     if (node.op.view !== undefined) continue;
     if (node.op.kernels === undefined) throw new GraphError(`${node.op.name}: has no kernels`);
-    const variant = forcedVariant(node.op, variants);
+    const variant = forcedVariant(node.op, variants) ?? choose?.(node);
     kernels.set(
       node,
       node.op.kernels(node.plan.constants, variant === undefined ? env : { ...env, variant }),

@@ -1,5 +1,5 @@
 /** The programs of a trainer, one to train and one to evaluate per data set, compiled when first used. */
-import type { Program } from "../backend.ts";
+import type { Program, TuneOptions } from "../backend.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { GraphSpec } from "../plan/graph.ts";
 import { state, type Tensor } from "../tensor.ts";
@@ -46,7 +46,7 @@ export class Programs {
     const data = this.#residentData(dataset);
     const batch = data.batch(batchSize, step, shuffle ? key : undefined);
     const built = trainingStep(this.options, { ...batch, dataset }, this.states);
-    const program = await this.#compile(built, data, batchSize);
+    const program = await this.#compile(built, data, batchSize, this.options.tune);
     const ready = this.options.detectAnomaly ? { ...program, inspect: await this.#watch(built) } : program;
     this.#training.set(dataset, ready);
     return ready;
@@ -72,9 +72,9 @@ export class Programs {
   }
 
   /** Compiles a graph over the run's states, which have their present values there. */
-  async compile(spec: GraphSpec): Promise<Program> {
+  async compile(spec: GraphSpec, tune: boolean | TuneOptions = false): Promise<Program> {
     const { variants = {}, seed = 0 } = this.options;
-    const program = await this.values.backend.compile(spec, { variants, seed });
+    const program = await this.values.backend.compile(spec, { variants, seed, tune });
     this.values.deliver();
     return program;
   }
@@ -85,8 +85,20 @@ export class Programs {
     this.#evaluations.clear();
   }
 
-  async #compile(built: StepGraph, data: ResidentData, batchSize: number): Promise<StepProgram> {
-    const program = await this.compile(built.spec);
+  async #compile(
+    built: StepGraph,
+    data: ResidentData,
+    batchSize: number,
+    tune: boolean | TuneOptions = false,
+  ): Promise<StepProgram> {
+    const prepare = () => {
+      this.values.deliver();
+      data.upload(this.values.backend);
+    };
+    const program = await this.compile(
+      built.spec,
+      tune === false ? false : { prepare, ...(tune === true ? {} : tune) },
+    );
     data.upload(this.values.backend);
     return { program, ring: built.ring, layout: built.layout, stepsPerEpoch: data.stepsPerEpoch(batchSize) };
   }

@@ -1,0 +1,50 @@
+/** Compares two programs of one graph as a whole, in turns. States are put back as they were. */
+import type { Backend, Program, Stopwatch } from "../backend.ts";
+import { mutatedLeaves } from "../plan/graph.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { Data } from "../tensor.ts";
+import { duel, isFaster, median } from "./race.ts";
+
+export interface RunTimes {
+  /** Milliseconds of one run with the ops' own choices. */
+  readonly usual: number;
+  readonly chosen: number;
+  /** Whether `chosen` is faster, in the median and in three rounds of four. */
+  readonly kept: boolean;
+}
+
+/** Milliseconds per turn. */
+const TURN = 30;
+const ROUNDS = 9;
+
+export async function compareRuns(
+  backend: Backend,
+  plan: Plan,
+  usual: Program,
+  chosen: Program,
+  { stopwatch, signal }: { readonly stopwatch: Stopwatch; readonly signal?: AbortSignal | undefined },
+): Promise<RunTimes> {
+  const states = [...new Set(plan.graph.updates.flatMap(mutatedLeaves))];
+  const values = states.length === 0 ? [] : await backend.readAll(states);
+  try {
+    await stopwatch(chosen, 1);
+    await stopwatch(usual, 1);
+    const times = Math.ceil(TURN / Math.max(await stopwatch(usual, 1), 0.1));
+    const { first, second } = await duel(
+      (n) => stopwatch(usual, n),
+      (n) => stopwatch(chosen, n),
+      times,
+      ROUNDS,
+      signal,
+    );
+    return {
+      usual: median(first) / times,
+      chosen: median(second) / times,
+      kept: isFaster(second, first, 0),
+    };
+  } finally {
+    states.forEach((t, i) => {
+      backend.write(t, values[i] as Data);
+    });
+  }
+}
