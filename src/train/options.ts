@@ -1,4 +1,5 @@
 /** What a trainer and a run of training are given. Refuses numbers that can't be. */
+import type { TuneOptions } from "../backend.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { ValueError } from "../errors.ts";
 import type { Loss } from "../nn/loss.ts";
@@ -26,6 +27,11 @@ export interface TrainerOptions {
   readonly evalBatchSize?: number;
   /** Forces kernel variants by op name, e.g. `{ conv2d: "im2col" }`. */
   readonly variants?: Readonly<Record<string, string>>;
+  /**
+   * Times the kernels of a training step on this adapter when it is first compiled, takes the fastest and stores which they
+   * are: see CompileOptions. Measured on the first batch. Default false.
+   */
+  readonly tune?: boolean | TuneOptions;
   /** How long one submit should take, in milliseconds; default what suits the host: about a frame in a page. */
   readonly submitMilliseconds?: number;
   /** Fixes the number of steps per submit. Does not change results, bit for bit. */
