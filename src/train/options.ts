@@ -61,6 +61,8 @@ export interface FitOptions {
   readonly validation?: Dataset;
   /** Evaluates the validation set also whenever the run's step is a multiple of this. */
   readonly evaluateEvery?: number;
+  /** Whether the averaged weights are evaluated and not the latest; the optimizer must have an `averageDecay`. */
+  readonly evaluateAverages?: boolean;
   /** Ends the run when it stops getting better, and may bring the best weights back. */
   readonly earlyStopping?: EarlyStoppingOptions;
   /** Writes files to go on from, whatever happens. */

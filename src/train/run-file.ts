@@ -4,12 +4,12 @@
  */
 import { FormatError } from "../errors.ts";
 import { readSafetensors, type TensorToStore } from "../io/safetensors.ts";
-import { checkSeal, seal, UNSEALED } from "../io/seal.ts";
 import type { Data, Tensor } from "../tensor.ts";
 import { loadStates, saveStates } from "./checkpoint.ts";
 import type { Weights } from "./early-stopping.ts";
 import type { FitRecord, FitState } from "./run-state.ts";
 import type { RunStates } from "./run-states.ts";
+import { checkSeal, seal, UNSEALED } from "./seal.ts";
 
 const BEST = "trainer.best.";
 

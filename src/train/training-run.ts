@@ -160,10 +160,13 @@ class TrainingRun {
 
   /** Metrics of the validation set; none without such a set, or when the run is aborted meanwhile. */
   async #validate(): Promise<Metrics | undefined> {
-    const { validation, signal } = this.options;
+    const { validation, signal, evaluateAverages: average = false } = this.options;
     if (validation === undefined) return undefined;
     try {
-      return await this.trainer.evaluate(validation, signal === undefined ? {} : { signal });
+      return await this.trainer.evaluate(validation, {
+        average,
+        ...(signal === undefined ? {} : { signal }),
+      });
     } catch (error) {
       if (error !== signal?.reason) throw error;
       return undefined;

@@ -19,7 +19,7 @@ describe("words that can't be followed: one line, exit code 2", () => {
   test.each([
     ["bogus", /unknown command 'bogus'/],
     ["train --epoch 3", /unknown option '--epoch' \(Did you mean --epochs\?\)/],
-    ["train resnet", /there is no resnet; there are lenet5/],
+    ["train resnet", /there is no resnet; there are .*lenet5,/],
     ["train lenet5 twice", /too many arguments/],
     ["train --epochs 0", /'--epochs <n>' argument '0' is invalid.*whole number of at least 1/],
     ["train --epochs 1.5", /'--epochs <n>' argument '1\.5' is invalid/],
@@ -29,10 +29,18 @@ describe("words that can't be followed: one line, exit code 2", () => {
     ["train --lr fast", /'--lr <number>' argument 'fast' is invalid.*number above 0/],
     ["train --lr 0", /'--lr <number>' argument '0' is invalid/],
     ["train --seed 99999999999999999", /'--seed <n>' argument .* is invalid/],
-    ["train --optimizer adagrad", /Allowed choices are sgd, adam, adamw/],
+    ["train --optimizer adamax", /Allowed choices are sgd, momentum, adam, adamw, rmsprop, adagrad, lion/],
+    ["train --optimizer adam --momentum 0.9 --dataset synthetic --limit 8", /adam: has no momentum to set/],
+    ["train --ema 1", /'--ema <decay>' argument '1' is invalid.*from 0 to below 1/],
+    ["train --resume nowhere", /--resume: there is no run in nowhere/],
+    [
+      "train lenet5 --resume nowhere",
+      /--resume: the run in nowhere has its own settings; leave out the recipe/,
+    ],
+    ["train --resume nowhere --batch-size 8", /leave out --batch-size/],
     ["train --backend vulkan", /Allowed choices are auto, webgpu, cpu/],
     ["train --conv fft", /Allowed choices are direct, im2col, auto/],
-    ["train --dataset cifar", /there is no data set cifar; there are mnist, fashion-mnist, synthetic/],
+    ["train --dataset cifar", /there is no data set cifar; there are mnist, fashion-mnist, .*synthetic/],
     ["train --save folder", /--save: can't write folder: it is a folder/],
     [
       "train --save plain.txt/model",
@@ -160,9 +168,15 @@ describe("Ctrl-C", () => {
       [...long, "--backend", "cpu", "--limit", "64", "--batch-size", "8", "--json", "--save", save],
       {
         onStart: (child) => {
-          setTimeout(() => child.kill("SIGINT"), 1500);
-          const again = setInterval(() => child.kill("SIGINT"), 400);
-          child.on("close", () => clearInterval(again));
+          // Long enough after the start that somebody listens.
+          let again: NodeJS.Timeout | undefined;
+          const first = setTimeout(() => {
+            again = setInterval(() => child.kill("SIGINT"), 400);
+          }, 1500);
+          child.on("close", () => {
+            clearTimeout(first);
+            clearInterval(again);
+          });
         },
       },
     );

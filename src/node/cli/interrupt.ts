@@ -4,8 +4,15 @@ import { Interrupted } from "./failure.ts";
 /** npm and npx pass Ctrl-C on to a child that the terminal has told already: one key press, two signals. */
 const ONE_KEY_PRESS_MS = 250;
 
-/** A signal that Ctrl-C aborts with an `Interrupted`, from now until the process ends. */
+let listening: AbortSignal | undefined;
+
+/** The signal that Ctrl-C aborts with an `Interrupted`, from the first call until the process ends. */
 export function interruptSignal(): AbortSignal {
+  listening ??= listen();
+  return listening;
+}
+
+function listen(): AbortSignal {
   const controller = new AbortController();
   let first = 0;
   process.on("SIGINT", () => {

@@ -25,6 +25,24 @@ export function positive(text: string): number {
   return value;
 }
 
+/** Parses a number of at least 0. */
+export function nonNegative(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value) || value < 0) {
+    throw new InvalidArgumentError("It must be a number of at least 0.");
+  }
+  return value;
+}
+
+/** Parses a number from 0 to below 1. */
+export function share(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !(value >= 0 && value < 1)) {
+    throw new InvalidArgumentError("It must be a number from 0 to below 1.");
+  }
+  return value;
+}
+
 /** Throws ValueError unless a file can be put at `path`: better now than after an hour of training. Makes its folder. */
 export async function expectWritable(option: string, path: string): Promise<void> {
   const found = await stat(path).catch(() => undefined);

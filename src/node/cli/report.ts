@@ -1,5 +1,8 @@
 /** What a run tells: lines of JSON for programs, the same lines into a log file, words and a bar for people. */
-import type { EpochRecord, TrainEvent } from "../../train/events.ts";
+import type { Best } from "../../train/early-stopping.ts";
+import type { EpochRecord, EvaluationRecord, TrainEvent } from "../../train/events.ts";
+import { numbersOf } from "../../train/history.ts";
+import type { FitState } from "../../train/run-state.ts";
 import { writeFileAtomic } from "../files.ts";
 import { TrainingBar } from "./training-bar.ts";
 import { count, duration, percent, rate, several, shellWord } from "./words.ts";
@@ -36,6 +39,10 @@ export interface RunEnd {
   readonly firstStepSeconds: number | null;
   readonly seconds: number;
   readonly interrupted: boolean;
+  /** The best measurement, where the run was judged by one. */
+  readonly best?: Best;
+  /** Why early stopping ended the run. */
+  readonly stopped?: string;
   /** null when there was nothing to save. */
   readonly file: string | null;
 }
@@ -44,6 +51,8 @@ export interface Reporter {
   /** Something the user should know, before or during the run. */
   notice(line: string): void;
   begin(run: RunBegin): void;
+  /** The run goes on from here. */
+  resume?(state: FitState): void;
   event(event: TrainEvent): void | Promise<void>;
   end(run: RunEnd): void | Promise<void>;
   /** Leaves the terminal as it was; safe to call at any time. */
@@ -52,10 +61,15 @@ export interface Reporter {
 
 const line = (text: string) => process.stdout.write(`${text}\n`);
 
-const jsonOf = (record: EpochRecord) => {
-  const { epoch, loss, accuracy, valLoss, valAccuracy, seconds, stepsPerSecond } = record;
-  return { event: "epoch", epoch, loss, accuracy, valLoss, valAccuracy, seconds, stepsPerSecond };
-};
+/** Epochs and evaluations as lines of JSON; nothing for other events. */
+function jsonOf(event: TrainEvent): object | undefined {
+  if (event.event === "evaluation") return event;
+  if (event.event !== "epoch") return undefined;
+  const { epoch, loss, accuracy, valLoss, valAccuracy, ...rest } = event;
+  const { metrics, val, learningRate, gradientNorm, seconds, stepsPerSecond } = rest;
+  const named = { metrics, valMetrics: val?.metrics, learningRate, gradientNorm };
+  return { event: "epoch", epoch, loss, accuracy, valLoss, valAccuracy, ...named, seconds, stepsPerSecond };
+}
 
 /** One JSON object per line on stdout; notices go to stderr. */
 export function jsonReporter(): Reporter {
@@ -65,12 +79,19 @@ export function jsonReporter(): Reporter {
       for (const text of notices) process.stderr.write(`${text}\n`);
     },
     event(event) {
-      if (event.event === "epoch") line(JSON.stringify(jsonOf(event)));
+      const record = jsonOf(event);
+      if (record !== undefined) line(JSON.stringify(record));
       if (event.event === "recovered") process.stderr.write(`${event.message}; another one was opened\n`);
     },
     end: (run) => void line(JSON.stringify(run)),
     close: () => undefined,
   };
+}
+
+/** Nothing at all. */
+export function quietReporter(): Reporter {
+  const nothing = () => undefined;
+  return { notice: nothing, begin: nothing, event: nothing, end: nothing, close: nothing };
 }
 
 /** The lines of `jsonReporter` in a file, written anew and whole at each of them. */
@@ -83,7 +104,10 @@ export function logReporter(path: string): Reporter {
   return {
     notice: () => undefined,
     begin: () => undefined,
-    event: (event) => (event.event === "epoch" ? add(jsonOf(event)) : undefined),
+    event(event) {
+      const record = jsonOf(event);
+      return record === undefined ? undefined : add(record);
+    },
     end: add,
     close: () => undefined,
   };
@@ -117,6 +141,9 @@ export function humanReporter(): Reporter {
       else if (event.event === "epoch") {
         bar.stop();
         line(epochLine(event, epochs));
+      } else if (event.event === "evaluation") {
+        bar.stop();
+        line(evaluationLine(event, epochs));
       }
     },
     end(run) {
@@ -128,13 +155,28 @@ export function humanReporter(): Reporter {
 }
 
 function epochLine(record: EpochRecord, epochs: number): string {
-  const { epoch, loss, accuracy, valLoss, valAccuracy, seconds, stepsPerSecond } = record;
+  const { epoch, loss, accuracy, gradientNorm, seconds, stepsPerSecond } = record;
   const words = [`Epoch ${epoch}/${epochs}`, `loss ${loss.toFixed(4)}`];
   if (accuracy !== undefined) words.push(`accuracy ${percent(accuracy)}`);
-  if (valLoss !== undefined) words.push(`test loss ${valLoss.toFixed(4)}`);
-  if (valAccuracy !== undefined) words.push(`test accuracy ${percent(valAccuracy)}`);
+  words.push(...valWords(record));
+  if (gradientNorm !== undefined) words.push(`gradient norm ${gradientNorm.toPrecision(3)}`);
   words.push(duration(seconds), `${rate(stepsPerSecond)} steps/s`);
   return words.join("  ");
+}
+
+function evaluationLine(record: EvaluationRecord, epochs: number): string {
+  const { epoch, step } = record;
+  return [`Epoch ${epoch}/${epochs}`, `step ${count(step)}`, ...valWords(record)].join("  ");
+}
+
+function valWords({ valLoss, valAccuracy, val }: EpochRecord | EvaluationRecord): string[] {
+  const words: string[] = [];
+  if (valLoss !== undefined) words.push(`test loss ${valLoss.toFixed(4)}`);
+  if (valAccuracy !== undefined) words.push(`test accuracy ${percent(valAccuracy)}`);
+  for (const [name, value] of numbersOf(val)) {
+    if (name !== "loss" && name !== "accuracy") words.push(`${name} ${value.toPrecision(4)}`);
+  }
+  return words;
 }
 
 function summary(run: RunEnd): string[] {
@@ -146,11 +188,13 @@ function summary(run: RunEnd): string[] {
       testAccuracy === null
         ? ""
         : `: ${percent(testAccuracy)} of ${several(testSamples, "test image")} right`;
+    if (run.stopped !== undefined) lines.push(`Stopped early: ${run.stopped}.`);
     lines.push(`Done in ${duration(seconds)}${right}.`);
   }
   if (steps > 0) {
     const each = run.backend === "cpu" ? "operations" : "dispatches";
-    const batches = run.backend === "cpu" ? "" : `, ${rate(steps / submits)} steps per submit`;
+    const batches =
+      run.backend === "cpu" || submits === 0 ? "" : `, ${rate(steps / submits)} steps per submit`;
     lines.push(
       `${several(steps, "step")} at ${rate(stepsPerSecond)} per second, ${count(dispatchesPerStep)} ${each} per step${batches}.`,
     );
@@ -168,6 +212,9 @@ export function together(reporters: readonly Reporter[]): Reporter {
     },
     begin: (run) => {
       for (const r of reporters) r.begin(run);
+    },
+    resume: (state) => {
+      for (const r of reporters) r.resume?.(state);
     },
     async event(event) {
       for (const r of reporters) await r.event(event);

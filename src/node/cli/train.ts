@@ -1,36 +1,65 @@
-/** `weft train`: a recipe from data to a saved file. */
+/** `weft train`: a recipe from data to a saved file, or on from where a stopped run stands. */
+import { join } from "node:path";
 import type { Backend } from "../../backend.ts";
 import { recipe as recipeOf } from "../../recipes/index.ts";
 import type { Recipe } from "../../recipes/recipe.ts";
-import { type RecipeRun, recipeData, recipeRun } from "../../recipes/run.ts";
-import type { EpochRecord } from "../../train/events.ts";
+import { recipeData } from "../../recipes/run.ts";
+import { resumeFrom } from "../../train/checkpointer.ts";
+import type { History } from "../../train/events.ts";
+import type { FitState } from "../../train/run-state.ts";
 import { Trainer } from "../../train/trainer.ts";
 import { version } from "../../version.ts";
 import { openDevice } from "../device.ts";
 import { type ChosenData, chooseData, expectDataset } from "./choose-data.ts";
 import { downloadProgress } from "./download-progress.ts";
+import { historyReporter } from "./history-file.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { expectWritable } from "./option-values.ts";
 import { ownData } from "./own-data.ts";
-import type { TrainFlags } from "./program.ts";
-import { humanReporter, jsonReporter, logReporter, type Reporter, together } from "./report.ts";
+import {
+  humanReporter,
+  jsonReporter,
+  logReporter,
+  quietReporter,
+  type Reporter,
+  together,
+} from "./report.ts";
+import {
+  checkpointFolder,
+  expectNoRun,
+  expectSameData,
+  readRun,
+  type StoredRun,
+  writeRun,
+} from "./run-folder.ts";
+import { type Settings, settingsOf } from "./settings.ts";
+import type { TrainFlags } from "./train-command.ts";
 import { count } from "./words.ts";
 
-export async function train(name: string, flags: TrainFlags): Promise<number> {
-  const own = await ownData(flags);
-  const recipe = own?.recipe ?? recipeOf(name);
-  if (flags.dataset !== undefined) expectDataset(flags.dataset);
-  const save = flags.save ?? `${recipe.name}.safetensors`;
-  await expectWritable("--save", save);
-  if (flags.log !== undefined) await expectWritable("--log", flags.log);
+const CHECKPOINT_SECONDS = 5;
+
+/** `given`: names of the flags that were written out. */
+export async function train(name: string, asked: TrainFlags, given: readonly string[]): Promise<number> {
   const signal = interruptSignal();
-  const shown = flags.json ? jsonReporter() : humanReporter();
-  const reporter = flags.log === undefined ? shown : together([shown, logReporter(flags.log)]);
+  const stored = asked.resume === undefined ? undefined : await readRun(asked.resume, asked, given);
+  const flags = stored?.flags ?? asked;
+  const own = await ownData(flags);
+  const recipe = own?.recipe ?? recipeOf(stored?.recipe ?? name);
+  if (flags.dataset !== undefined) expectDataset(flags.dataset);
+  if (stored === undefined && flags.run !== undefined) await expectNoRun(flags.run);
+  const file = `${recipe.name}.safetensors`;
+  const save = flags.save ?? (flags.run === undefined ? file : join(flags.run, file));
+  for (const option of ["save", "history", "log"] as const) {
+    const path = option === "save" ? save : flags[option];
+    if (path !== undefined) await expectWritable(`--${option}`, path);
+  }
+  const reporter = reporterFor(flags);
   try {
     const notices: string[] = [];
     const { backend, data } = await prepare(recipe, flags, signal, reporter, notices, own?.data);
     try {
-      await run({ recipe, flags, save, backend, data, signal, reporter, notices, metadata: own?.metadata });
+      const metadata = own?.metadata ?? {};
+      await run({ recipe, flags, stored, save, backend, data, signal, reporter, notices, metadata });
     } finally {
       await backend.close();
     }
@@ -38,6 +67,19 @@ export async function train(name: string, flags: TrainFlags): Promise<number> {
     reporter.close();
   }
   return signal.aborted ? 130 : 0;
+}
+
+function reporterFor(flags: TrainFlags): Reporter {
+  const shown = flags.json ? jsonReporter() : flags.quiet ? quietReporter() : humanReporter();
+  const files = [
+    ...(flags.history === undefined ? [] : [flags.history]),
+    ...(flags.run === undefined ? [] : [join(flags.run, "history.csv"), join(flags.run, "history.json")]),
+  ];
+  return together([
+    shown,
+    ...(flags.log === undefined ? [] : [logReporter(flags.log)]),
+    ...(files.length === 0 ? [] : [historyReporter(files)]),
+  ]);
 }
 
 /** Device and data at the same time. Where one fails, the other is let go. */
@@ -75,6 +117,7 @@ async function prepare(
 interface Run {
   readonly recipe: Recipe;
   readonly flags: TrainFlags;
+  readonly stored: StoredRun | undefined;
   readonly save: string;
   readonly backend: Backend;
   readonly data: ChosenData;
@@ -82,36 +125,13 @@ interface Run {
   readonly reporter: Reporter;
   readonly notices: readonly string[];
   /** More for the saved file. */
-  readonly metadata: Readonly<Record<string, string>> | undefined;
+  readonly metadata: Readonly<Record<string, string>>;
 }
 
-async function run({
-  recipe,
-  flags,
-  save,
-  backend,
-  data,
-  signal,
-  reporter,
-  notices,
-  metadata,
-}: Run): Promise<void> {
-  const { seed, conv, epochs, batchSize, optimizer, lr } = flags;
-  const {
-    trainer: options,
-    fit,
-    rule,
-  } = recipeRun(recipe, data.train, {
-    seed,
-    ...(epochs === undefined ? {} : { epochs }),
-    ...(batchSize === undefined ? {} : { batchSize }),
-    ...(optimizer === undefined ? {} : { optimizer }),
-    ...(lr === undefined ? {} : { learningRate: lr }),
-  });
-  const trainer = await Trainer.create(backend, {
-    ...options,
-    variants: conv === "auto" ? {} : convolutionVariants(conv),
-  });
+async function run(job: Run): Promise<void> {
+  const { recipe, flags, save, backend, data, signal, reporter, notices } = job;
+  const settings = settingsOf(recipe, data.train, flags);
+  const trainer = await Trainer.create(backend, settings.trainer);
   const samples = { trainSamples: data.train.count, testSamples: data.test.count };
   reporter.begin({
     title: `Weft ${version} trains ${recipe.name}, ${count(trainer.parameterCount)} parameters.`,
@@ -121,19 +141,12 @@ async function run({
     ...samples,
   });
   try {
-    const trained = await follow(trainer, data, { fit, signal, reporter });
-    if (trainer.steps > 0) {
-      await trainer.save(save, {
-        ...metadata,
-        recipe: recipe.name,
-        dataset: data.name,
-        testSamples: String(data.test.count),
-        seed: String(seed),
-        optimizer: rule.optimizer,
-        learningRate: String(rule.learningRate),
-        batchSize: String(options.batchSize),
-        weft: version,
-      });
+    const resume = await takeUp(job, trainer);
+    const trained = await follow(job, trainer, settings, resume);
+    const saved = trainer.steps > 0;
+    if (saved) {
+      const saving = () => trainer.save(save, metadataOf(job, settings));
+      await (flags.ema === undefined ? saving() : trainer.withAverages(saving));
     }
     const { adapter, kind, software } = trainer.backend;
     await reporter.end({
@@ -144,9 +157,9 @@ async function run({
       software,
       dataset: data.name,
       ...samples,
-      seed,
+      seed: flags.seed,
       interrupted: signal.aborted,
-      file: trainer.steps > 0 ? save : null,
+      file: saved ? save : null,
     });
   } finally {
     // Where the device was lost, another one took its place.
@@ -154,42 +167,98 @@ async function run({
   }
 }
 
-interface Following {
-  readonly fit: RecipeRun["fit"];
-  readonly signal: AbortSignal;
-  readonly reporter: Reporter;
+/** Begins a run folder, or loads what the stored run's last sound checkpoint has. */
+async function takeUp(
+  { recipe, flags, stored, data, reporter }: Run,
+  trainer: Trainer,
+): Promise<FitState | undefined> {
+  const { run: folder } = flags;
+  if (folder === undefined) return undefined;
+  const { adapter } = trainer.backend;
+  if (stored === undefined) {
+    await writeRun(folder, recipe.name, flags, data, adapter);
+    return undefined;
+  }
+  expectSameData(folder, stored.file, data);
+  if (stored.file.adapter !== adapter) {
+    reporter.notice(
+      `The run began on ${stored.file.adapter} and goes on on ${adapter}: as good, but not the same to the last bit.`,
+    );
+  }
+  const state = await resumeFrom(trainer, checkpointFolder(folder), (_path, reason) =>
+    reporter.notice(`${reason}. Using the checkpoint before it.`),
+  );
+  if (state === undefined) reporter.notice("The run has no checkpoint yet; it begins anew.");
+  else {
+    reporter.notice(`Going on after step ${count(state.step)}, ${count(state.epochs.length)} epochs done.`);
+    reporter.resume?.(state);
+  }
+  return state;
 }
 
 /** Trains, passes the events on and sums them up. */
-async function follow(trainer: Trainer, data: ChosenData, { fit, signal, reporter }: Following) {
+async function follow(
+  { flags, data, signal, reporter }: Run,
+  trainer: Trainer,
+  settings: Settings,
+  resume: FitState | undefined,
+) {
+  const { run: folder, checkpointEvery: everySeconds = CHECKPOINT_SECONDS, keep = 3 } = flags;
   const begun = performance.now();
   let firstStepSeconds: number | null = null;
-  let trainingSeconds = 0;
-  let last: EpochRecord | undefined;
-  for await (const event of trainer.fit(data.train, { ...fit, validation: data.test, signal })) {
+  let history: History | undefined;
+  const events = trainer.fit(data.train, {
+    ...settings.fit,
+    validation: data.test,
+    signal,
+    resume,
+    ...(folder === undefined
+      ? {}
+      : { checkpoints: { directory: checkpointFolder(folder), everySeconds, everyEpochs: 1, keep } }),
+  });
+  for await (const event of events) {
     if (event.event === "progress") firstStepSeconds ??= performance.now() / 1000;
-    if (event.event === "epoch") {
-      trainingSeconds += event.seconds;
-      last = event;
-    }
+    if (event.event === "end") history = event.history;
     await reporter.event(event);
   }
   const seconds = (performance.now() - begun) / 1000;
+  const { epochs = [], best, stopped } = history ?? {};
+  const last = epochs.at(-1);
+  // The weights of the best measurement are back; the last record may be of others.
+  const restored =
+    settings.fit.earlyStopping?.restoreBest && best !== undefined && best.epoch !== last?.epoch;
+  const val = restored && !signal.aborted ? await trainer.evaluate(data.test, { signal }) : last?.val;
+  const trainingSeconds = epochs.reduce((total, epoch) => total + epoch.seconds, 0);
   const { steps, submits } = trainer;
   const { program } = await trainer.trainProgram(data.train);
   return {
-    testAccuracy: signal.aborted ? null : (last?.valAccuracy ?? null),
-    testLoss: signal.aborted ? null : (last?.valLoss ?? null),
+    testAccuracy: signal.aborted ? null : (val?.accuracy ?? null),
+    testLoss: signal.aborted ? null : (val?.loss ?? null),
     steps,
     stepsPerSecond: steps / (trainingSeconds > 0 ? trainingSeconds : seconds),
     dispatchesPerStep: program.describe().dispatches,
     submits,
     firstStepSeconds,
     seconds,
+    ...(best === undefined ? {} : { best }),
+    ...(stopped === undefined ? {} : { stopped }),
   };
 }
 
-/** Forces one kind of kernel for a convolution and both its gradients. */
-function convolutionVariants(kind: string): Readonly<Record<string, string>> {
-  return { conv2d: kind, conv2dBackwardInput: kind, conv2dBackwardWeight: kind };
+function metadataOf(
+  { recipe, flags, data, metadata }: Run,
+  { trainer, rule, options }: Settings,
+): Record<string, string> {
+  return {
+    ...metadata,
+    recipe: recipe.name,
+    dataset: data.name,
+    testSamples: String(data.test.count),
+    seed: String(flags.seed),
+    optimizer: rule.optimizer,
+    learningRate: String(rule.learningRate),
+    batchSize: String(trainer.batchSize),
+    ...(Object.keys(options).length > 0 ? { options: JSON.stringify(options) } : {}),
+    weft: version,
+  };
 }
