@@ -1,29 +1,18 @@
 /** The README's examples run as they are printed; only the data is smaller and the package is this checkout. */
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
+import { readFile, rm } from "node:fs/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
 import { nn, optim, Trainer } from "../../src/index.ts";
 import { openDevice } from "../../src/node/index.ts";
+import { exampleFolder, loadExample, readmeBlocks } from "../support/readme.ts";
 
-const folder = fileURLToPath(new URL("../../.cache/readme-test/", import.meta.url));
+const folder = exampleFolder;
 let blocks: string[];
 
 beforeAll(async () => {
-  const text = await readFile(new URL("../../README.md", import.meta.url), "utf8");
-  blocks = [...text.matchAll(/```ts\n([\s\S]*?)```/g)].map((m) => m[1] as string);
-  await mkdir(folder, { recursive: true });
+  blocks = await readmeBlocks("ts");
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
-
-/** Imports a code block as a module. */
-async function load(name: string, code: string): Promise<Record<string, unknown>> {
-  const here = code
-    .replaceAll('from "weft/node"', 'from "../../src/node/index.ts"')
-    .replaceAll('from "weft"', 'from "../../src/index.ts"');
-  await writeFile(`${folder}${name}.ts`, here);
-  return (await import(/* @vite-ignore */ `${folder}${name}.ts`)) as Record<string, unknown>;
-}
 
 it("the twenty lines train and save", async () => {
   const code = blocks.find((b) => b.includes("datasets.mnist()")) as string;
@@ -34,13 +23,13 @@ it("the twenty lines train and save", async () => {
     .replace("await datasets.mnist()", "data.syntheticDigits({ train: 256, test: 64 })")
     .replace("epochs: 3", "epochs: 1")
     .replace('"lenet5.safetensors"', JSON.stringify(file));
-  await load("twenty-lines", small);
+  await loadExample("twenty-lines", small);
   expect((await readFile(file)).length).toBeGreaterThan(3 * 61_706 * 4);
 });
 
 it("the reader's own layer trains", async () => {
   const code = blocks.find((b) => b.includes("class ResidualBlock")) as string;
-  const { ResidualBlock } = (await load("residual", `${code}\nexport { ResidualBlock };`)) as {
+  const { ResidualBlock } = (await loadExample("residual", `${code}\nexport { ResidualBlock };`)) as {
     ResidualBlock: new () => nn.Module;
   };
   const device = await openDevice({ backend: "webgpu" });

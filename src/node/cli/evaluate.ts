@@ -69,8 +69,10 @@ export async function evaluate(file: string, flags: EvalFlags): Promise<number> 
       for (const text of notices) process.stdout.write(`${text}\n`);
       if (notices.length === 0) process.stdout.write(`Adapter: ${backend.adapter}.\n`);
       const right = accuracy === undefined ? "" : `${percent(accuracy)} right, `;
-      const what = `${file} (${recipe.name}) on ${several(test.count, "test image")} of ${title}`;
-      process.stdout.write(`${what}: ${right}loss ${loss.toFixed(4)}, in ${duration(seconds)}.\n`);
+      const noun = test.inputs.shape.length === 1 ? "test row" : "test image";
+      const what = `${file} (${recipe.name}) on ${several(test.count, noun)} of ${title}`;
+      const inUnits = own?.explain?.(loss) ?? "";
+      process.stdout.write(`${what}: ${right}loss ${loss.toFixed(4)}${inUnits}, in ${duration(seconds)}.\n`);
     }
     return 0;
   } finally {

@@ -87,6 +87,8 @@ export interface OwnTest {
   readonly recipe: Recipe;
   readonly test: Dataset;
   readonly title: string;
+  /** The loss of a target value in the target's unit. */
+  readonly explain?: (loss: number) => string;
 }
 
 /**
@@ -117,10 +119,15 @@ export async function ownTest(
     model.kind === "table" ? await readTable(path, label) : await readImages(path, channelsOf(model));
   const test = alignTo(asked ? everything(whole) : heldOut(whole, metadata, file), model);
   const { limit } = flags;
+  const { targetStd } = model;
+  // The loss is the squared error in units of the target's variance.
+  const explain = (loss: number) =>
+    ` (root mean square error ${((targetStd ?? 1) * Math.sqrt(loss)).toPrecision(3)})`;
   return {
     recipe: recipeOfOwnModel(model),
     test: limit === undefined ? test : subset(test, limit),
     title: path,
+    ...(targetStd === undefined ? {} : { explain }),
   };
 }
 
