@@ -3,6 +3,8 @@
  * it is, in a seeded order that is new in every epoch, and scales them. Reads a step counter that lives on the
  * device, so nothing is uploaded per step. Every sample comes exactly once per epoch; the last, partial batch is
  * filled up with samples of weight 0, so that statistics over a batch (batchNorm's) are of real samples.
+ * A data set too large for the device goes through it in shards: some of them are there, each in a slot, and the order
+ * is one of samples within the shard whose turn it is.
  */
 import { ShapeError } from "../errors.ts";
 import { type DefinedOp, defineOp, expectSpec, expectWhole, shapeError, spread } from "../op.ts";
@@ -23,9 +25,18 @@ interface Attrs {
   readonly shuffle: boolean;
   readonly scale: number;
   readonly offset: number;
+  readonly shards: Shards | undefined;
 }
 
-/** The sample that stands at `place` (0 .. count - 1) of `epoch` in the shuffled order of `key`. */
+/** Parts of a data set that are on the device one after the other. */
+export interface Shards {
+  /** Samples of each but the last, which may have fewer; a multiple of the batch size. */
+  readonly size: number;
+  /** How many are there at a time: turn t, counted over all epochs, lies in slot t % slots. */
+  readonly slots: number;
+}
+
+/** The sample that stands at `place` (0 .. count - 1) of `epoch`, or of a shard's turn, in the shuffled order of `key`. */
 export function sampleOrder(
   place: number,
   count: number,
@@ -53,14 +64,23 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
     checkShape("gatherBatch: target", targetShape);
     const SIZE = sizeOf(shape);
     const FLOATS = inputs?.dtype === "f32";
+    const { size: SHARD, slots: SLOTS } = attrs.shards ?? { size: count, slots: 1 };
+    expectWhole("gatherBatch", "slots", SLOTS, 1);
+    expectWhole("gatherBatch", "shard size", SHARD, 1);
+    if (SHARD < count && SHARD % batchSize !== 0) {
+      throw new ShapeError(
+        `gatherBatch: shards must hold whole batches of ${batchSize}, got shards of ${SHARD} samples`,
+      );
+    }
+    const there = SLOTS * SHARD;
     expectData(
       "inputs",
       inputs,
       FLOATS ? "f32" : "u32",
-      FLOATS ? count * SIZE : Math.ceil((count * SIZE) / 4),
+      FLOATS ? there * SIZE : Math.ceil((there * SIZE) / 4),
     );
     const dtype = targets?.dtype === "f32" ? "f32" : "i32";
-    expectData("targets", targets, dtype, count * sizeOf(targetShape));
+    expectData("targets", targets, dtype, there * sizeOf(targetShape));
     expectData("step", step, "u32", 1);
     expectData("key", key, "u32", 2);
     const CHANNELS = channels === undefined ? 1 : channels.shape[1]!;
@@ -85,6 +105,10 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
         TARGET: sizeOf(targetShape),
         B: batchSize,
         STEPS: stepsPerEpoch(count, batchSize),
+        SHARD,
+        SHARDS: Math.ceil(count / SHARD),
+        PER: stepsPerEpoch(SHARD, batchSize),
+        SLOTS,
         FLOATS,
         shuffle,
         CHANNELS,
@@ -96,11 +120,16 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
   },
   cpu({ inputs, targets, step, key, channels, x, y, weights }, constants) {
     const { COUNT, SIZE, TARGET, B, STEPS, FLOATS, shuffle, CHANNELS, PLANE, scale, offset } = constants;
-    const epoch = Math.floor(step[0]! / STEPS);
+    const { SHARD, SHARDS, PER, SLOTS } = constants;
+    const within = step[0]! % STEPS;
+    const shard = Math.floor(within / PER);
+    const turn = Math.floor(step[0]! / STEPS) * SHARDS + shard;
+    const held = shard === SHARDS - 1 ? COUNT - shard * SHARD : SHARD;
     for (let b = 0; b < B; b++) {
-      const place = (step[0]! % STEPS) * B + b;
-      const sample = shuffle ? sampleOrder(place % COUNT, COUNT, epoch, [key[0]!, key[1]!]) : place % COUNT;
-      weights[b] = place < COUNT ? 1 : 0;
+      const place = (within % PER) * B + b;
+      const ordered = shuffle ? sampleOrder(place % held, held, turn, [key[0]!, key[1]!]) : place % held;
+      const sample = (turn % SLOTS) * SHARD + ordered;
+      weights[b] = place < held ? 1 : 0;
       for (let j = 0; j < TARGET; j++) y[b * TARGET + j] = targets[sample * TARGET + j]!;
       for (let j = 0; j < SIZE; j++) {
         const at = sample * SIZE + j;
@@ -151,6 +180,8 @@ export interface GatherOptions {
   readonly scale?: number | readonly number[];
   /** Default 0. */
   readonly offset?: number | readonly number[];
+  /** Default: the whole data set is there. */
+  readonly shards?: Shards;
 }
 
 export interface GatheredBatch {
@@ -166,7 +197,8 @@ export interface GatheredBatch {
  * The batch of step `step[0]`: places `(step % stepsPerEpoch) * batchSize …` of epoch `floor(step / stepsPerEpoch)`.
  *
  * `inputs`: u32 `[ceil(count * size / 4)]`, bytes four to a word with the first one lowest, or f32 `[count * size]`.
- * `targets`: i32 or f32 `[count * targetSize]`. `step`: u32 `[1]`. Throws ShapeError.
+ * `targets`: i32 or f32 `[count * targetSize]`. `step`: u32 `[1]`. With `shards` both hold slots * shard size samples, and
+ * who fills the slots decides which part of the data a turn is. Throws ShapeError.
  */
 export function gatherBatch(
   inputs: Tensor,
@@ -188,6 +220,7 @@ export function gatherBatch(
     shuffle: shuffleKey !== undefined,
     scale: single ? scale : 1,
     offset: single ? offset : 0,
+    shards: options.shards,
   }) as [Tensor, Tensor, Tensor];
   return { x, targets: y, weights };
 }
