@@ -24,13 +24,18 @@ override CW: u32;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(0) var<storage, read> x2: array<vec2<f32>>;
+@group(0) @binding(0) var<storage, read> x4: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y2: array<vec2<f32>>;
 @group(0) @binding(2) var<storage, read_write> indices: array<i32>;
+@group(0) @binding(2) var<storage, read_write> indices2: array<vec2<i32>>;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(0) var<storage, read> dy2: array<vec2<f32>>;
 @group(0) @binding(2) var<storage, read> winners: array<i32>;
 @group(0) @binding(1) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(1) var<storage, read_write> dx2: array<vec2<f32>>;
+@group(0) @binding(1) var<storage, read_write> dx4: array<vec4<f32>>;
 
 // Taps first..last-1 of a window that starts at `start` lie on an axis of `size` pixels.
 fn firstTap(start: i32, dilation: u32) -> u32 {
@@ -89,24 +94,47 @@ fn quadPair(i: u32) -> u32 {
   return i / OW * W + i % OW;
 }
 
+struct Winner {
+  value: f32,
+  place: u32,
+}
+
+// The winner among a window's upper and lower pair, the first of which is at place `first` of the plane.
+fn quadWinner(top: vec2<f32>, low: vec2<f32>, first: u32) -> Winner {
+  let right = (top.y > top.x) | isNan(top.y);
+  let best = select(top.x, top.y, right);
+  let down = (low.x > best) | isNan(low.x);
+  let better = select(best, low.x, down);
+  let across = (low.y > better) | isNan(low.y);
+  let place = select(select(select(0u, 1u, right), W, down), W + 1u, across);
+  return Winner(select(better, low.y, across), first + place);
+}
+
 @compute @workgroup_size(64)
 fn maxForwardQuads(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
                    @builtin(local_invocation_index) lane: u32) {
   let i = (wg.y * n.x + wg.x) * 64u + lane;
   if (i >= N * C * OH * OW) { return; }
   let pair = quadPair(i);
-  let top = x2[pair];
-  let low = x2[pair + OW];
-  let first = 2u * (pair % (H * OW));
-  let right = top.y > top.x || isNan(top.y);
-  var best = select(top.x, top.y, right);
-  var winner = first + select(0u, 1u, right);
-  let down = low.x > best || isNan(low.x);
-  best = select(best, low.x, down);
-  winner = select(winner, first + W, down);
-  let across = low.y > best || isNan(low.y);
-  y[i] = select(best, low.y, across);
-  indices[i] = i32(select(winner, first + W + 1u, across));
+  let winner = quadWinner(x2[pair], x2[pair + OW], 2u * (pair % (H * OW)));
+  y[i] = winner.value;
+  indices[i] = i32(winner.place);
+}
+
+// The same for two windows per invocation, where rows are whole vec4.
+@compute @workgroup_size(64)
+fn maxForwardPairs(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+                   @builtin(local_invocation_index) lane: u32) {
+  let i = (wg.y * n.x + wg.x) * 64u + lane;
+  if (i >= N * C * OH * (OW / 2u)) { return; }
+  let four = i / (OW / 2u) * (W / 2u) + i % (OW / 2u);
+  let top = x4[four];
+  let low = x4[four + W / 4u];
+  let first = 4u * (four % (H * (W / 4u)));
+  let left = quadWinner(top.xy, low.xy, first);
+  let right = quadWinner(top.zw, low.zw, first + 2u);
+  y2[i] = vec2(left.value, right.value);
+  indices2[i] = vec2(i32(left.place), i32(right.place));
 }
 
 @compute @workgroup_size(64)
@@ -227,4 +255,55 @@ fn avgBackward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n:
     for (var ow = firstCol; ow < lastCol; ow++) { sum += dy[plane + oh * OW + ow] / windowSize(oh, ow); }
   }
   dx[i] = sum;
+}
+
+// Windows of 2 x 2 side by side in planes of even sides, as in max pooling: one per invocation, or two.
+fn quadMean(top: vec2<f32>, low: vec2<f32>) -> f32 {
+  return (((top.x + top.y) + low.x) + low.y) / quadSize();
+}
+
+fn quadSize() -> f32 {
+  return select(divisor, 4.0, divisor == 0.0);
+}
+
+@compute @workgroup_size(64)
+fn avgForwardQuads(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+                   @builtin(local_invocation_index) lane: u32) {
+  let i = (wg.y * n.x + wg.x) * 64u + lane;
+  if (i >= N * C * OH * OW) { return; }
+  let pair = quadPair(i);
+  y[i] = quadMean(x2[pair], x2[pair + OW]);
+}
+
+@compute @workgroup_size(64)
+fn avgForwardPairs(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+                   @builtin(local_invocation_index) lane: u32) {
+  let i = (wg.y * n.x + wg.x) * 64u + lane;
+  if (i >= N * C * OH * (OW / 2u)) { return; }
+  let four = i / (OW / 2u) * (W / 2u) + i % (OW / 2u);
+  let top = x4[four];
+  let low = x4[four + W / 4u];
+  y2[i] = vec2(quadMean(top.xy, low.xy), quadMean(top.zw, low.zw));
+}
+
+@compute @workgroup_size(64)
+fn avgBackwardQuads(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+                    @builtin(local_invocation_index) lane: u32) {
+  let i = (wg.y * n.x + wg.x) * 64u + lane;
+  if (i >= N * C * OH * OW) { return; }
+  let pair = quadPair(i);
+  let share = vec2(dy[i] / quadSize());
+  dx2[pair] = share;
+  dx2[pair + OW] = share;
+}
+
+@compute @workgroup_size(64)
+fn avgBackwardPairs(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+                    @builtin(local_invocation_index) lane: u32) {
+  let i = (wg.y * n.x + wg.x) * 64u + lane;
+  if (i >= N * C * OH * (OW / 2u)) { return; }
+  let four = i / (OW / 2u) * (W / 2u) + i % (OW / 2u);
+  let share = (dy2[i] / quadSize()).xxyy;
+  dx4[four] = share;
+  dx4[four + W / 4u] = share;
 }

@@ -1,7 +1,7 @@
 // softmax and logSoftmax along one axis of [OUTER, SIZE, INNER], a line being the SIZE elements INNER apart.
 //   y = exp(x - m) / s  or  y = x - m - log(s),   m the line's maximum, s = sum exp(x - m)
 //   dx = y (dy - sum dy y)  or  dx = dy - exp(y) sum dy
-// Each comes as `…Lines`, one invocation per line, and as `…Shared`, one workgroup of LANES (a power of 2) per line.
+// Each comes as `…Lines`, one invocation per line, as `…Vectors`, the same four elements at a time, and as `…Shared`, one workgroup of LANES (a power of 2) per line.
 
 override OUTER: u32;
 override SIZE: u32;
@@ -10,11 +10,16 @@ override LANES: u32;
 override isLog: bool;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<storage, read> x4: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y4: array<vec4<f32>>;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(2) var<storage, read> out: array<f32>;  // y as an input
+@group(0) @binding(0) var<storage, read> dy4: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> out4: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(1) var<storage, read_write> dx4: array<vec4<f32>>;
 
 var<workgroup> lanes: array<f32, LANES>;
 
@@ -79,6 +84,46 @@ fn backwardLines(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) 
   var sum = 0.0;
   for (var at = first; at < end; at += INNER) { sum += term(at); }
   for (var at = first; at < end; at += INNER) { dx[at] = slope(at, sum); }
+}
+
+@compute @workgroup_size(LANES)
+fn forwardVectors(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+                  @builtin(local_invocation_index) lane: u32) {
+  let line = (wg.y * n.x + wg.x) * LANES + lane;
+  if (line >= OUTER) { return; }
+  let first = line * (SIZE / 4u);
+  let end = first + SIZE / 4u;
+  var most = x4[first];
+  for (var at = first + 1u; at < end; at++) {
+    let v = x4[at];
+    most = select(most, v, (v > most) | ((bitcast<vec4<u32>>(v) & vec4(0x7fffffffu)) > vec4(0x7f800000u)));
+  }
+  let m = larger(larger(most.x, most.y), larger(most.z, most.w));
+  var sums = vec4<f32>();
+  for (var at = first; at < end; at++) { sums += exp(x4[at] - m); }
+  let s = norm((sums.x + sums.y) + (sums.z + sums.w), m);
+  for (var at = first; at < end; at++) {
+    let v = x4[at] - m;
+    if (isLog) { y4[at] = v - s; } else { y4[at] = exp(v) / s; }
+  }
+}
+
+@compute @workgroup_size(LANES)
+fn backwardVectors(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+                   @builtin(local_invocation_index) lane: u32) {
+  let line = (wg.y * n.x + wg.x) * LANES + lane;
+  if (line >= OUTER) { return; }
+  let first = line * (SIZE / 4u);
+  let end = first + SIZE / 4u;
+  var sums = vec4<f32>();
+  for (var at = first; at < end; at++) {
+    if (isLog) { sums += dy4[at]; } else { sums += dy4[at] * out4[at]; }
+  }
+  let sum = (sums.x + sums.y) + (sums.z + sums.w);
+  for (var at = first; at < end; at++) {
+    let d = dy4[at];
+    if (isLog) { dx4[at] = d - exp(out4[at]) * sum; } else { dx4[at] = out4[at] * (d - sum); }
+  }
 }
 
 fn maxOfLanes(lane: u32, own: f32) -> f32 {

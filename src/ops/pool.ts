@@ -4,7 +4,16 @@
  * last NaN of several). A dilated window without a single pixel of the input gives -Infinity and the index -1.
  */
 import { ShapeError } from "../errors.ts";
-import { type DefinedOp, defineOp, expectSpec, shapeError, spread } from "../op.ts";
+import {
+  type DefinedOp,
+  defineOp,
+  expectSpec,
+  type Kernel,
+  type KernelEnv,
+  type KernelPlan,
+  shapeError,
+  spread,
+} from "../op.ts";
 import { Shader } from "../shader.ts";
 import { type Spec, sameShape, type Tensor } from "../tensor.ts";
 import {
@@ -30,7 +39,7 @@ export const maxPool2dOp: DefinedOp<PoolAttrs> = defineOp({
   name: "maxPool2d",
   args: ["x"],
   results: ["y", "indices"],
-  variants: ["quads", "windows"],
+  variants: ["pairs", "quads", "windows"],
   plan([x], attrs: PoolAttrs) {
     const constants = poolGeometry("maxPool2d", x, attrs);
     const shape = outputShape(constants);
@@ -69,8 +78,14 @@ export const maxPool2dOp: DefinedOp<PoolAttrs> = defineOp({
     const constants = { inside: tapsInside(g) };
     const groups = spread(Math.ceil((g.N * g.C * g.OH * g.OW) / 64));
     if (env.variant !== "windows" && isQuads(g)) {
-      const bind = [["x2", "x"] as const, "y", "indices"];
-      return { kernels: [{ shader, entry: "maxForwardQuads", bind, groups }] };
+      return quads(g, env, "maxForward", {
+        quads: [["x2", "x"], "y", "indices"],
+        pairs: [
+          ["x4", "x"],
+          ["y2", "y"],
+          ["indices2", "indices"],
+        ],
+      });
     }
     return { kernels: [{ shader, entry: "maxForward", bind: ["x", "y", "indices"], constants, groups }] };
   },
@@ -152,6 +167,21 @@ export const maxPool2dPickOp: DefinedOp<PoolBackwardAttrs> = defineOp({
   ],
 });
 
+/** One window per invocation, or two where rows are whole vec4 and nobody asks for `quads`. */
+function quads(
+  g: PoolConstants,
+  { variant }: KernelEnv,
+  entry: string,
+  bind: { readonly quads: Kernel["bind"]; readonly pairs: Kernel["bind"] },
+): KernelPlan {
+  const by = variant !== "quads" && g.W % 4 === 0 ? "pairs" : "quads";
+  const windows = g.N * g.C * g.OH * g.OW;
+  const groups = spread(Math.ceil(windows / (by === "pairs" ? 128 : 64)));
+  return {
+    kernels: [{ shader, entry: `${entry}${by === "pairs" ? "Pairs" : "Quads"}`, bind: bind[by], groups }],
+  };
+}
+
 /** Windows of 2 x 2 that tile planes of even sides: the common case, with kernels of its own. */
 function isQuads(g: PoolConstants): boolean {
   const two = [g.KH, g.KW, g.strideY, g.strideX].every((n) => n === 2);
@@ -180,6 +210,7 @@ export const avgPool2dOp: DefinedOp<AvgAttrs> = defineOp({
   name: "avgPool2d",
   args: ["x"],
   results: ["y"],
+  variants: ["pairs", "quads", "windows"],
   plan([x], attrs: AvgAttrs) {
     const constants = avgGeometry("avgPool2d", x, attrs);
     return { outputs: [{ shape: outputShape(constants), dtype: "f32" }], constants };
@@ -189,7 +220,11 @@ export const avgPool2dOp: DefinedOp<AvgAttrs> = defineOp({
       y[i] = pixels.reduce((sum, at) => sum + x[at]!, 0) / size;
     });
   },
-  kernels(g) {
+  kernels(g, env) {
+    if (env.variant !== "windows" && isQuads(g)) {
+      const pairs = [["x4", "x"] as const, ["y2", "y"] as const];
+      return quads(g, env, "avgForward", { quads: [["x2", "x"], "y"], pairs });
+    }
     const constants = { inside: tapsInside(g) };
     const groups = spread(Math.ceil((g.N * g.C * g.OH * g.OW) / 64));
     return { kernels: [{ shader, entry: "avgForward", bind: ["x", "y"], constants, groups }] };
@@ -204,6 +239,7 @@ export const avgPool2dBackwardOp: DefinedOp<AvgBackwardAttrs> = defineOp({
   name: "avgPool2dBackward",
   args: ["dy"],
   results: ["dx"],
+  variants: ["pairs", "quads", "gather"],
   plan([dy], attrs: AvgBackwardAttrs) {
     const constants = avgGeometry("avgPool2dBackward", attrs.input, attrs);
     expectWindows("avgPool2dBackward", "dy", dy, "f32", constants);
@@ -216,7 +252,11 @@ export const avgPool2dBackwardOp: DefinedOp<AvgBackwardAttrs> = defineOp({
     });
     dx.set(sums);
   },
-  kernels(g) {
+  kernels(g, env) {
+    if (env.variant !== "gather" && isQuads(g)) {
+      const pairs = [["dy2", "dy"] as const, ["dx4", "dx"] as const];
+      return quads(g, env, "avgBackward", { quads: ["dy", ["dx2", "dx"]], pairs });
+    }
     const constants = { inside: tapsInside(g) };
     const groups = spread(Math.ceil((g.N * g.C * g.H * g.W) / 64));
     return { kernels: [{ shader, entry: "avgBackward", bind: ["dy", "dx"], constants, groups }] };

@@ -30,7 +30,7 @@ interface Constants {
   readonly isLog: number;
 }
 
-const variants = ["lines", "shared"];
+const variants = ["lines", "vectors", "shared"];
 
 function geometry(name: string, inputs: readonly Spec[], axis: number, isLog: boolean) {
   const [x, y = x] = inputs;
@@ -54,7 +54,16 @@ function kernels(
 ): KernelPlan {
   const shared = g.SIZE >= 1024 || (!env.software && g.INNER === 1 && g.SIZE >= 64);
   const lines = g.OUTER * g.INNER;
-  if ((env.variant ?? (shared ? "shared" : "lines")) === "lines") {
+  const variant = env.variant ?? (shared ? "shared" : "vectors");
+  if (variant === "vectors" && g.INNER === 1 && g.SIZE % 4 === 0) {
+    const LANES = env.software ? 16 : 64;
+    const quads = bind.map((b) =>
+      typeof b === "string" ? ([`${b}4`, b] as const) : ([`${b[0]}4`, b[1]] as const),
+    );
+    const groups = spread(Math.ceil(lines / LANES));
+    return { kernels: [{ shader, entry: `${entry}Vectors`, bind: quads, constants: { LANES }, groups }] };
+  }
+  if (variant !== "shared") {
     return { kernels: [{ shader, entry: `${entry}Lines`, bind, groups: spread(Math.ceil(lines / 64)) }] };
   }
   const LANES = env.software ? 16 : g.SIZE < 2048 ? 64 : 256;

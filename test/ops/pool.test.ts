@@ -73,20 +73,30 @@ const means: readonly (readonly [Shape, Pair, AvgPool2dOptions])[] = [
   [[2, 1, 13, 9], [3, 2], { stride: [4, 3], padding: 1 }],
   [[7, 5, 7, 7], 7, {}],
   [[64, 6, 28, 28], 2, {}],
+  [[2, 3, 6, 10], 2, { divisorOverride: 3 }],
+];
+const meanVariants = [
+  {},
+  { avgPool2d: "quads", avgPool2dBackward: "quads" },
+  { avgPool2d: "windows", avgPool2dBackward: "gather" },
 ];
 
-checkOp("avgPool2d", [
-  ...means.map(([shape, kernel, options]) => ({
-    name: `[${shape}] by ${kernel} ${JSON.stringify(options)}`,
-    inputs: [{ shape }],
-    build: (x?: Tensor) => avgPool2d(x!, kernel, options),
-  })),
-  {
-    name: "the gradient of its square has a gradient of its own",
-    inputs: [{ shape: [2, 2, 6, 6] }],
-    build: (x) => gradients(sum(square(avgPool2d(x!, 3, { stride: 2, padding: 1 }))), [x!]),
-  },
-]);
+checkOp(
+  "avgPool2d",
+  [
+    ...means.map(([shape, kernel, options]) => ({
+      name: `[${shape}] by ${kernel} ${JSON.stringify(options)}`,
+      inputs: [{ shape }],
+      build: (x?: Tensor) => avgPool2d(x!, kernel, options),
+    })),
+    {
+      name: "the gradient of its square has a gradient of its own",
+      inputs: [{ shape: [2, 2, 6, 6] }],
+      build: (x) => gradients(sum(square(avgPool2d(x!, 3, { stride: 2, padding: 1 }))), [x!]),
+    },
+  ],
+  { variants: meanVariants },
+);
 
 checkOp("maxPool2d in a graph", [
   {

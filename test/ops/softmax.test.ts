@@ -23,6 +23,7 @@ const lines: readonly (readonly [Shape, number])[] = [
   [[63, 10], 1],
   [[64, 10], -1],
   [[65, 10], -1],
+  [[65, 12], -1],
   [[3, 17, 65], 1],
   [[257, 33], 1],
   [[5, 1, 9], 1],
@@ -33,7 +34,7 @@ const ops = [
   ["logSoftmax", logSoftmax],
 ] as const;
 const force = (name: string) =>
-  ["lines", "shared"].map((variant) => ({ [name]: variant, [`${name}Backward`]: variant }));
+  ["lines", "vectors", "shared"].map((variant) => ({ [name]: variant, [`${name}Backward`]: variant }));
 
 for (const [name, op] of ops) {
   checkOp(
@@ -82,6 +83,7 @@ checkGoldens("softmax", {
 const backends = [
   ["cpu", async (): Promise<Backend> => new CpuBackend({ bits: 64 }), undefined],
   ["webgpu lines", gpuBackend, "lines"],
+  ["webgpu vectors", gpuBackend, "vectors"],
   ["webgpu shared", gpuBackend, "shared"],
 ] as const;
 
@@ -113,15 +115,18 @@ describe.each(backends)("softmax on %s", (_, open, variant) => {
   });
 
   it("gives masked places (-Infinity) nothing", async () => {
-    const masked = [1, Number.NEGATIVE_INFINITY, 1];
+    const [masked, none] = [[1, Number.NEGATIVE_INFINITY, 1], Number.NEGATIVE_INFINITY];
     expectClose("softmax", await evaluate(softmax, masked), [0.5, 0, 0.5], [3]);
-    const log = [-Math.LN2, Number.NEGATIVE_INFINITY, -Math.LN2];
+    expectClose("softmax", await evaluate(softmax, [...masked, none]), [0.5, 0, 0.5, 0], [4]);
+    const log = [-Math.LN2, none, -Math.LN2];
     expectClose("logSoftmax", await evaluate(logSoftmax, masked), log, [3]);
+    expectClose("logSoftmax", await evaluate(logSoftmax, [...masked, none]), [...log, none], [4]);
   });
 
   it.each([
     [[1, Number.NaN, 2]],
     [[Number.NaN, 1, 2]],
+    [[1, 2, Number.NaN, 0]],
     [[1, 2, Number.POSITIVE_INFINITY]],
     [[Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]],
   ])("makes a line with %s NaN throughout", async (values) => {
