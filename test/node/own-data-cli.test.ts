@@ -78,13 +78,13 @@ describe("the README's walk-throughs", () => {
       const { code, stdout, stderr } = await cli.run([
         ...line.split(" "),
         "--json",
-        ...(training ? ["--epochs", line.includes("--csv") ? "20" : "10"] : []),
+        ...(training ? ["--epochs", line.includes("--csv") ? "30" : "20"] : []),
       ]);
       expect(code, stderr).toBe(0);
       const last = jsonLines(stdout).at(-1);
       accuracies.push((training ? last?.testAccuracy : last?.accuracy) as number);
     }
-    for (const accuracy of accuracies) expect(accuracy).toBeGreaterThan(0.85);
+    expect(Math.min(...accuracies), String(accuracies)).toBeGreaterThan(0.85);
     // Measured again, a model is as good as it was on the same held-out fifth.
     expect(accuracies[1]).toBe(accuracies[0]);
     expect(accuracies[4]).toBe(accuracies[3]);
