@@ -24,7 +24,7 @@ export type Stopwatch = (program: Program, times: number) => Promise<number>;
 export interface TuneOptions {
   /** Where choices are kept; default the host's place, null for none. */
   readonly store?: TuneStore | null;
-  /** Times again what is stored. Default false. */
+  /** Forgets all that is stored for this adapter. Default false. */
   readonly renew?: boolean;
   readonly onEvent?: (event: TuneEvent) => void;
   readonly signal?: AbortSignal | undefined;
@@ -52,8 +52,9 @@ export interface TuneChoice {
   readonly node: string;
   readonly nodes: number;
   readonly op: string;
-  /** Of inputs and outputs: `f32[64, 6, 14, 14] -> …`. */
-  readonly shapes: string;
+  /** Types and shapes: `f32[64, 6, 14, 14]`. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
   /** The variant that the op takes by itself. */
   readonly usual: string;
   /** The variant in use now. */

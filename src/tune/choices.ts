@@ -22,16 +22,19 @@ export class Choices {
     readonly adapter: string,
     readonly store: TuneStore | undefined,
     known: ReadonlyMap<string, Choice>,
+    readonly renew: boolean,
   ) {
     this.#known = new Map(known);
   }
 
+  /** `renew`: begins with none, and what is stored goes when something is added. */
   static async load(
     adapter: string,
     store: TuneStore | undefined,
     notice: (message: string) => void,
+    renew: boolean,
   ): Promise<Choices> {
-    return new Choices(adapter, store, await read(adapter, store, notice));
+    return new Choices(adapter, store, renew ? new Map() : await read(adapter, store, notice), renew);
   }
 
   /** The choice for `contest`, if there is one that still holds. */
@@ -45,7 +48,7 @@ export class Choices {
   async add(found: ReadonlyMap<string, Choice>, notice: (message: string) => void): Promise<void> {
     for (const [key, choice] of found) this.#known.set(key, choice);
     if (this.store === undefined) return;
-    const latest = await read(this.adapter, this.store, () => undefined);
+    const latest = this.renew ? [] : await read(this.adapter, this.store, () => undefined);
     const choices = Object.fromEntries([...latest, ...this.#known, ...found]);
     const text = JSON.stringify({ weft: version, adapter: this.adapter, choices }, null, 1);
     try {

@@ -30,10 +30,10 @@ export async function tuned<P extends Program>(target: TuneTarget<P>, options: T
   const notice = (message: string) => onEvent({ event: "notice", message });
   const plan = target.plan();
   const contests = await contestsOf(plan, target.env, target.forced);
-  const choices = await Choices.load(target.adapter, store ?? undefined, notice);
+  const choices = await Choices.load(target.adapter, store ?? undefined, notice, renew);
   const stored = new Map(
     contests.flatMap((contest) => {
-      const choice = renew ? undefined : choices.find(contest);
+      const choice = choices.find(contest);
       return choice === undefined ? [] : [[contest, choice]];
     }),
   );
@@ -114,7 +114,8 @@ function describe(plan: Plan, contest: Contest, choice: Choice, trial: Trial | u
     node: node.label,
     nodes: alike.length,
     op: node.op.name,
-    shapes: `${node.inputs.map(formatSpec).join(", ")} -> ${node.outputs.map(formatSpec).join(", ")}`,
+    inputs: node.inputs.map(formatSpec),
+    outputs: node.outputs.map(formatSpec),
     usual,
     chosen: choice.variant ?? usual,
     ratio: choice.ratio,

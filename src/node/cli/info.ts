@@ -3,6 +3,7 @@ import { DeviceError } from "../../errors.ts";
 import { version } from "../../version.ts";
 import { dataDirectory } from "../data-dir.ts";
 import { openDawn } from "../dawn.ts";
+import { tuneDirectory } from "../tune-store.ts";
 import { count } from "./words.ts";
 
 /** The limits that training meets. */
@@ -31,11 +32,13 @@ export async function info({ json }: { readonly json?: true }): Promise<number> 
   const software = await look(true);
   const here = { weft: version, node: process.version, platform: `${process.platform}-${process.arch}` };
   const dataDir = dataDirectory();
-  if (json) process.stdout.write(`${JSON.stringify({ ...here, dataDir, hardware, software })}\n`);
+  const tuneDir = tuneDirectory();
+  if (json) process.stdout.write(`${JSON.stringify({ ...here, dataDir, tuneDir, hardware, software })}\n`);
   else {
     const lines = [
       `Weft ${here.weft}, Node ${here.node}, ${here.platform}`,
       `Data directory: ${dataDir}`,
+      `Kernel choices of weft tune: ${tuneDir}`,
       ...describe("GPU", hardware),
       ...describe("Software adapter", software),
       usage(hardware, software),

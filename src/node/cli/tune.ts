@@ -1,0 +1,61 @@
+/** `weft tune`: times the kernels of a recipe's training step on this adapter, shows a table, keeps what it found. */
+import { recipe as recipeOf } from "../../recipes/index.ts";
+import type { Recipe } from "../../recipes/recipe.ts";
+import { recipeData, recipeRun } from "../../recipes/run.ts";
+import { Trainer } from "../../train/trainer.ts";
+import { openDevice } from "../device.ts";
+import { chooseData, expectDataset } from "./choose-data.ts";
+import { downloadProgress } from "./download-progress.ts";
+import { interruptSignal } from "./interrupt.ts";
+import { humanTuneReport, jsonTuneReport } from "./tune-report.ts";
+
+export interface TuneFlags {
+  readonly dataset?: string;
+  readonly dataDir?: string;
+  readonly batchSize?: number;
+  readonly limit?: number;
+  readonly clear?: true;
+  readonly json?: true;
+}
+
+export async function tune(name: string, flags: TuneFlags): Promise<number> {
+  const signal = interruptSignal();
+  const recipe = recipeOf(name);
+  if (flags.dataset !== undefined) expectDataset(flags.dataset);
+  const report = flags.json ? jsonTuneReport() : humanTuneReport();
+  const backend = await openDevice({ backend: "webgpu" });
+  try {
+    const { train } = await dataFor(recipe, flags, signal, report.notice);
+    const { batchSize } = flags;
+    const { trainer: options } = recipeRun(recipe, train, batchSize === undefined ? {} : { batchSize });
+    const renew = flags.clear === true;
+    const trainer = await Trainer.create(backend, {
+      ...options,
+      tune: { renew, signal, onEvent: report.event },
+    });
+    report.begin({ recipe: recipe.name, batchSize: options.batchSize, adapter: backend.adapter });
+    await trainer.trainProgram(train);
+  } finally {
+    report.close();
+    await backend.close();
+  }
+  return 0;
+}
+
+/** The data that `weft train` would take: what they look like is part of the shapes. */
+async function dataFor(
+  recipe: Recipe,
+  { dataset, dataDir, limit }: TuneFlags,
+  signal: AbortSignal,
+  notice: (line: string) => void,
+) {
+  if (dataset === undefined && recipe.data !== undefined) return recipe.data();
+  const progress = downloadProgress();
+  return chooseData(dataset, recipe.dataset, limit, {
+    dataDir,
+    signal,
+    notice,
+    prepare: (parts) => recipeData(recipe, parts),
+    onProgress: progress.update,
+  }).finally(progress.stop);
+}
