@@ -6,6 +6,7 @@ import { interruptSignal } from "./interrupt.ts";
 import { whole } from "./option-values.ts";
 import { csvOption, imagesOption, labelOption, type OwnDataFlags } from "./own-data-options.ts";
 import { type TrainFlags, trainCommand } from "./train-command.ts";
+import type { TuneFlags } from "./tune.ts";
 
 export interface EvalFlags extends DeviceFlags, OwnDataFlags {
   readonly recipe?: string;
@@ -74,6 +75,20 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     .addOption(jsonOption())
     .action(async (op: string | undefined, flags: { software?: true; json?: true }) => {
       code = await (await import("./doctor.ts")).doctor(op, flags);
+    });
+
+  program
+    .command("tune")
+    .description("time the kernels of a training step on this adapter and remember the fastest")
+    .argument("[recipe]", "whose shapes to take", "lenet5")
+    .option("--dataset <name>", "the data set, as for weft train (default: the recipe's)")
+    .addOption(dataDirOption())
+    .option("--batch-size <n>", "samples per step (default: the recipe's)", whole(1))
+    .option("--limit <n>", "as for weft train", whole(1))
+    .option("--clear", "forget what is stored for this adapter first")
+    .addOption(jsonOption())
+    .action(async (recipe: string, flags: TuneFlags) => {
+      code = await (await import("./tune.ts")).tune(recipe, flags);
     });
 
   const data = program.command("data").description("fetch published data sets");

@@ -38,6 +38,7 @@ export interface TrainFlags extends DeviceFlags, OwnDataFlags {
   readonly metrics?: true;
   readonly gradientNorm?: true;
   readonly conv: "direct" | "im2col" | "auto";
+  readonly tune?: true;
   readonly save?: string;
   readonly run?: string;
   readonly resume?: string;
@@ -112,6 +113,7 @@ export function trainCommand(): Command {
         .choices(["direct", "im2col", "auto"])
         .default("auto"),
     )
+    .option("--tune", "time kernels on this adapter first, or take what weft tune has stored")
     .addOption(jsonOption())
     .option("--quiet", "no output but errors");
 }

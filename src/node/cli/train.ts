@@ -1,6 +1,6 @@
 /** `weft train`: a recipe from data to a saved file, or on from where a stopped run stands. */
 import { join } from "node:path";
-import type { Backend } from "../../backend.ts";
+import type { Backend, TuneEvent } from "../../backend.ts";
 import { recipe as recipeOf } from "../../recipes/index.ts";
 import type { Recipe } from "../../recipes/recipe.ts";
 import { recipeData } from "../../recipes/run.ts";
@@ -34,6 +34,7 @@ import {
 } from "./run-folder.ts";
 import { type Settings, settingsOf } from "./settings.ts";
 import type { TrainFlags } from "./train-command.ts";
+import { tunedWords } from "./tune-report.ts";
 import { count } from "./words.ts";
 
 const CHECKPOINT_SECONDS = 5;
@@ -131,7 +132,12 @@ interface Run {
 async function run(job: Run): Promise<void> {
   const { recipe, flags, save, backend, data, signal, reporter, notices } = job;
   const settings = settingsOf(recipe, data.train, flags);
-  const trainer = await Trainer.create(backend, settings.trainer);
+  const tell = (event: TuneEvent) => {
+    if (event.event === "notice") reporter.notice(event.message);
+    if (event.event === "tuned") for (const text of tunedWords(event)) reporter.notice(text);
+  };
+  const tune = flags.tune === true && { signal, onEvent: tell };
+  const trainer = await Trainer.create(backend, { ...settings.trainer, tune });
   const samples = { trainSamples: data.train.count, testSamples: data.test.count };
   reporter.begin({
     title: `Weft ${version} trains ${recipe.name}, ${count(trainer.parameterCount)} parameters.`,
