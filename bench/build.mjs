@@ -1,19 +1,43 @@
 // Builds the library of a checkout into a folder of its own, so that timing never meets a half-written or stale dist.
 import { execFile } from "node:child_process";
+import { mkdtemp, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
+const run = promisify(execFile);
+
 export const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const CACHE = join(ROOT, "bench/.cache");
 
 /** This checkout's library, built now; `WEFT_BUILD` names a build to use instead. */
 export const libraryBuild = async () =>
-  process.env.WEFT_BUILD ?? (await buildLibrary(ROOT, join(ROOT, "bench/.cache/weft")));
+  process.env.WEFT_BUILD ?? (await buildLibrary(ROOT, join(CACHE, "weft")));
 
 /** Builds `checkout` with this tree's Vite and gives the path of its index.js. */
 export async function buildLibrary(checkout, outDir) {
   const vite = join(ROOT, "node_modules/vite/bin/vite.js");
   const args = [vite, "build", "--logLevel", "warn", "--outDir", outDir, "--emptyOutDir"];
-  await promisify(execFile)(process.execPath, args, { cwd: checkout });
+  await run(process.execPath, args, { cwd: checkout });
   return join(outDir, "index.js");
+}
+
+/** The library as it was at `revision`, by way of a work tree that is there only meanwhile. */
+export async function buildRevision(revision) {
+  await run("mkdir", ["-p", CACHE]);
+  const folder = await mkdtemp(join(CACHE, "revision-"));
+  const tree = join(folder, "tree");
+  const git = (...args) => run("git", args, { cwd: ROOT });
+  const remove = () => rm(folder, { recursive: true, force: true });
+  try {
+    await git("worktree", "add", "--detach", tree, revision);
+    await symlink(join(ROOT, "node_modules"), join(tree, "node_modules"));
+    const build = await buildLibrary(tree, join(folder, "weft"));
+    return { build, remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  } finally {
+    await git("worktree", "remove", "--force", tree).catch(() => undefined);
+  }
 }

@@ -1,16 +1,78 @@
-// Runs the TypeScript benchmark through Vite, which also resolves the shaders: `npm run bench -- [options]`.
-import { fileURLToPath } from "node:url";
-import { createServer } from "vite";
+#!/usr/bin/env node
+// `npm run bench`: how fast Weft is on this machine, every result checked before a time is shown. Builds the library first.
+import { writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { parseArgs } from "node:util";
+import { compareBuilds } from "./against.mjs";
+import { buildRevision, libraryBuild } from "./build.mjs";
+import { chooseDriver } from "./choose-driver.mjs";
+import { driverEnvironment } from "./peers/driver.mjs";
+import { describeMachine } from "./peers/report.mjs";
+import { perImageRises, plotSvg } from "./plot.mjs";
+import { printSuite } from "./print.mjs";
+import { measureSize } from "./size/size.mjs";
+import { runSuite } from "./suite.mjs";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
-const server = await createServer({
-  root,
-  configFile: false,
-  appType: "custom",
-  logLevel: "error",
-  server: { middlewareMode: true, hmr: false, watch: null, ws: false },
-  optimizeDeps: { noDiscovery: true },
+const HELP = `npm run bench -- [options]
+  --driver swiftshader|env   Vulkan driver: SwiftShader, or what VK_ICD_FILENAMES or the system says (default: hardware
+                             if there is any, else what VK_ICD_FILENAMES says, else SwiftShader)
+  --only a,b                 only rows whose name holds one of these texts, e.g. "lenet5,matmul 512,first step"
+  --json FILE                figures as JSON, and cost against batch size and width as FILE.svg
+  --against REV              this tree against another revision, pair by pair, of the rows of --only
+  --pairs N                  pairs of rounds for --against (15)`;
+
+const { values: options } = parseArgs({
+  options: {
+    driver: { type: "string" },
+    only: { type: "string" },
+    json: { type: "string" },
+    against: { type: "string" },
+    pairs: { type: "string", default: "15" },
+    help: { type: "boolean" },
+  },
 });
-const { main } = await server.ssrLoadModule("/bench/main.ts");
-process.exitCode = await main(process.argv.slice(2));
-await server.close();
+if (options.help) {
+  console.log(HELP);
+  process.exit(0);
+}
+
+const begun = performance.now();
+const driver = await chooseDriver(options.driver);
+const environment = { ...driverEnvironment(driver), WEFT_BUILD: await libraryBuild() };
+const log = process.stderr.isTTY ? (text) => process.stderr.write(`\r\x1b[K${text}`) : () => undefined;
+process.exit(options.against === undefined ? await measure() : await compare(options.against));
+
+async function measure() {
+  const result = await runSuite({ environment, only: options.only, log });
+  const measuresSize = options.only?.includes("size") ?? true;
+  log("size of the minimal program");
+  const size = measuresSize ? await measureSize(dirname(environment.WEFT_BUILD)) : undefined;
+  log("");
+  printSuite(result, size);
+  const rises = perImageRises(result.items);
+  for (const rise of rises) console.log(`Cost per image rises with the batch: ${rise}`);
+  const { date, node, cpu, loadAverage, versions } = describeMachine([]);
+  const seconds = (performance.now() - begun) / 1000;
+  console.log(`${cpu}, Node ${node}, load ${loadAverage[0]}; took ${seconds.toFixed(0)} s`);
+  if (options.json !== undefined) {
+    const machine = { date, node, cpu, loadAverage, versions, driver, seconds };
+    writeFileSync(options.json, `${JSON.stringify({ ...machine, ...result, size, rises }, null, 1)}\n`);
+    writeFileSync(`${options.json.replace(/\.json$/, "")}.svg`, plotSvg(result));
+  }
+  const parts = [...result.items, result.firstStep, result.memory];
+  return parts.some((part) => part?.problem !== undefined) ? 1 : 0;
+}
+
+async function compare(revision) {
+  const { build, remove } = await buildRevision(revision);
+  try {
+    const old = { ...environment, WEFT_BUILD: build };
+    const pairs = Number(options.pairs);
+    const settings = { now: environment, old, revision, only: options.only, pairs, log };
+    const result = await compareBuilds(settings);
+    if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(result, null, 1)}\n`);
+    return result.rows.every(({ problem }) => problem === undefined) ? 0 : 1;
+  } finally {
+    await remove();
+  }
+}

@@ -8,6 +8,7 @@
  * @property {"forward" | "input" | "weight" | "both"} pass `both` is forward and backward in one go
  * @property {number} [flops] floating-point operations of one run
  * @property {number} [bytes] least bytes that one run has to read and write
+ * @property {number[][]} [outputs] shapes of the results, where `bytes` is not given
  * @property {number[][]} inputs shapes, in the order in which the libraries take them
  * @property {number} tolerance largest difference from the reference, relative to its largest value
  * @property {boolean} [hardware] only on hardware adapters, unless asked for by name
@@ -23,6 +24,7 @@ function matmul(name, m, k, n, { transposeA = false, transposeB = false, hardwar
     kind: "matmul",
     pass: "forward",
     inputs: [transposeA ? [k, m] : [m, k], transposeB ? [n, k] : [k, n]],
+    outputs: [[m, n]],
     m,
     k,
     n,
@@ -57,20 +59,21 @@ function conv2d(name, [n, c, h, w], out, kernel, padding, { hardware = false, pa
   const weight = [out, c, kernel, kernel];
   const dy = [n, out, shape.oh, shape.ow];
   const flops = 2 * product(dy) * c * kernel ** 2;
-  const row = (title, pass, inputs, terms) => ({
+  const row = (title, pass, inputs, output, terms) => ({
     name: `conv2d ${name} ${title}`,
     kind: "conv2d",
     pass,
     inputs,
+    outputs: [output],
     ...shape,
     flops,
     tolerance: 1e-5 * Math.max(1, Math.sqrt(terms / 256)),
     hardware,
   });
   return [
-    row("forward", "forward", [x, weight], c * kernel ** 2),
-    row("input gradient", "input", [dy, weight], out * kernel ** 2),
-    row("weight gradient", "weight", [x, dy], n * shape.oh * shape.ow),
+    row("forward", "forward", [x, weight], dy, c * kernel ** 2),
+    row("input gradient", "input", [dy, weight], x, out * kernel ** 2),
+    row("weight gradient", "weight", [x, dy], weight, n * shape.oh * shape.ow),
   ].filter(({ pass }) => passes === undefined || passes.includes(pass));
 }
 

@@ -1,9 +1,11 @@
 // The per-kernel comparison: every case in every library, each library in its own process, rounds in turns, results
 // checked before times. One row per case, whoever wins; a library without the kernel says so in its cell.
+
+import { isHardware } from "../choose-driver.mjs";
+import { median, number, textTable } from "../format.mjs";
 import { chooseCases } from "../kernels/cases.mjs";
 import { referenceOutputs, worstDifference } from "../kernels/reference.mjs";
 import { startContender } from "./contender.mjs";
-import { median, number, textTable } from "./report.mjs";
 
 const MOST_RUNS = 1000;
 /** A run longer than this gets fewer rounds. */
@@ -29,7 +31,7 @@ export async function compareKernels({ libraries, environments, only, rounds, ro
     contenders.push(contender);
   }
   const adapter = await contenders[0].ask("adapter");
-  const onHardware = !/swiftshader|llvmpipe|lavapipe/i.test(JSON.stringify(adapter));
+  const onHardware = isHardware(adapter);
   const rows = [];
   for (const testCase of chooseCases(only, onHardware)) {
     const begun = performance.now();
@@ -54,8 +56,8 @@ async function compareCase(testCase, contenders, { rounds, roundMs }) {
       const { outputs } = await contender.ask("build", { testCase });
       result.worst = worstDifference(outputs, expected);
       if (!(result.worst <= testCase.tolerance)) throw new Error(`WRONG by ${result.worst.toExponential(1)}`);
-      await contender.ask("time", { k: 1 });
-      const { ms } = await contender.ask("time", { k: 2 });
+      await contender.ask("time", { id: name, k: 1 });
+      const { ms } = await contender.ask("time", { id: name, k: 2 });
       result.runs = Math.max(1, Math.min(MOST_RUNS, Math.round((2 * roundMs) / ms)));
       result.rounds = ms / 2 > SLOW_MS ? Math.min(FEW_ROUNDS, rounds) : rounds;
       racing.push({ contender, result });
@@ -67,7 +69,7 @@ async function compareCase(testCase, contenders, { rounds, roundMs }) {
     for (const { contender, result } of racing) {
       if (round >= result.rounds || result.problem) continue;
       try {
-        const { ms } = await contender.ask("time", { k: result.runs });
+        const { ms } = await contender.ask("time", { id: name, k: result.runs });
         result.times.push(ms / result.runs);
       } catch (error) {
         result.problem = firstLine(error);
@@ -75,7 +77,7 @@ async function compareCase(testCase, contenders, { rounds, roundMs }) {
     }
   }
   for (const contender of contenders)
-    if (!contender.problem) await contender.ask("free").catch(() => undefined);
+    if (!contender.problem) await contender.ask("free", { id: name }).catch(() => undefined);
   return { name, flops, bytes, results };
 }
 

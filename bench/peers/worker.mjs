@@ -3,9 +3,9 @@
 import { cpuUsage } from "node:process";
 import { create as createGpu, globals } from "webgpu";
 import { countCalls } from "./count.mjs";
-import { kernelRequests } from "./kernel-requests.mjs";
 import { paceDawnPolling } from "./pacing.mjs";
 import { loadProblem } from "./problem.mjs";
+import { sessionRequests } from "./session-requests.mjs";
 import { stepRequests } from "./step-requests.mjs";
 
 paceDawnPolling();
@@ -30,7 +30,7 @@ const host = {
 
 const requests = {
   ...stepRequests,
-  ...kernelRequests,
+  ...sessionRequests,
 
   async adapter() {
     return host.adapter;

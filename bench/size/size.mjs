@@ -20,13 +20,13 @@ const DISGUISE = `const real = Object.getOwnPropertyDescriptor(GPUAdapter.protot
     return { vendor: name, architecture: name, device: name, description: name, subgroupMinSize, subgroupMaxSize };
   } });`;
 
-/** Gzipped bytes by file, of what is fetched on a software adapter and on a GPU. Throws Error where there is no dist. */
-export async function measureSize() {
-  if (!existsSync(join(ROOT, "dist/index.js")))
-    throw new Error("size: there is no dist; npm run build makes it");
+/** Gzipped bytes by file, of what is fetched on a software adapter and on a GPU. Throws Error where `library` is not built. */
+export async function measureSize(library = join(ROOT, "dist")) {
+  if (!existsSync(join(library, "index.js")))
+    throw new Error(`size: there is no ${library}; npm run build makes dist`);
   const folder = await mkdtemp(join(tmpdir(), "weft-size-"));
   try {
-    await bundle(folder);
+    await bundle(library, folder);
     const browser = await startChromium();
     try {
       return { software: await visit(browser, folder), gpu: await visit(browser, folder, DISGUISE) };
@@ -38,12 +38,12 @@ export async function measureSize() {
   }
 }
 
-async function bundle(outDir) {
+async function bundle(library, outDir) {
   await build({
     root: join(ROOT, "bench/size"),
     configFile: false,
     logLevel: "error",
-    resolve: { alias: { "weft/browser": join(ROOT, "dist/browser.js"), weft: join(ROOT, "dist/index.js") } },
+    resolve: { alias: { "weft/browser": join(library, "browser.js"), weft: join(library, "index.js") } },
     build: { target: "es2023", modulePreload: false, outDir, emptyOutDir: true },
   });
 }

@@ -1,11 +1,15 @@
-// Weft's single kernels: a compiled graph per case, replayed; many runs go into one submit.
+// Weft's single kernels and whole networks: graphs compiled once and replayed, many runs in one submit.
+import { readFileSync } from "node:fs";
 import { ADAM_UPDATES } from "../../kernels/reference.mjs";
+import { batchOf, CHECKED_STEPS, goldenKey, networks, trainingGraph } from "../../networks/networks.mjs";
 import { importWeft } from "./weft-build.mjs";
 
 const MOST_RUNS_PER_SUBMIT = 64;
+/** A submit holds no more steps than this takes to be done, for adapters that give up on long ones. */
+const SUBMIT_MS = 200;
 
 /**
- * The interface of the `-kernels` files in this folder: `build` makes one case ready.
+ * The interface of jax-js-kernels.mjs and tfjs-kernels.mjs too: `build` makes one kernel case ready. `network` is Weft's.
  * @param {{ gpu: GPU }} host
  * @returns {Promise<{ build(testCase: object, inputs: Float32Array[]): Promise<{
  *   run(k: number): Promise<void>,
@@ -22,25 +26,63 @@ export async function open({ gpu }) {
       const graph = graphOf(testCase, weft);
       const program = await backend.compile({ outputs: graph.outputs, updates: graph.updates ?? [] });
       graph.inputs.forEach((t, i) => {
-        if (t !== undefined && backend.holds(t)) backend.write(t, inputs[i]);
+        if (backend.holds(t)) backend.write(t, inputs[i]);
       });
       return {
-        async run(k) {
-          for (let done = 0; done < k; done += MOST_RUNS_PER_SUBMIT) {
-            program.run(Math.min(MOST_RUNS_PER_SUBMIT, k - done));
-          }
-          await program.finished();
-        },
+        ...sessionOf(program),
         async outputs() {
           program.run(graph.state === undefined ? 1 : ADAM_UPDATES);
           if (graph.state !== undefined) return [await backend.read(graph.state)];
           return Promise.all(graph.outputs.map((t) => program.read(t)));
         },
-        profile: () => program.profile(),
-        free: () => program.destroy(),
+      };
+    },
+
+    async network(name, batch) {
+      const network = networks[name];
+      const begin = performance.now();
+      const graph = trainingGraph(weft, { ...network, model: network.model(weft), batch });
+      const program = await backend.compile(graph.spec);
+      const compileMs = performance.now() - begin;
+      const { images, labels } = batchOf(network.input, batch);
+      backend.write(graph.x, images);
+      backend.write(graph.labels, labels);
+      const losses = [];
+      for (let i = 0; i < CHECKED_STEPS; i++) {
+        program.run();
+        losses.push((await program.read(graph.loss))[0]);
+      }
+      const { dispatches, pipelines, stateBytes, slotBytes } = program.describe();
+      const worst = worstLoss(losses, goldenKey(name, batch));
+      return {
+        ...sessionOf(program),
+        about: { compileMs, losses, worst, dispatches, pipelines, stateBytes, slotBytes },
       };
     },
   };
+}
+
+function sessionOf(program) {
+  let perSubmit = 1;
+  return {
+    async run(k) {
+      const begin = performance.now();
+      for (let done = 0; done < k; done += perSubmit) program.run(Math.min(perSubmit, k - done));
+      await program.finished();
+      const fitting = Math.floor((SUBMIT_MS * k) / (performance.now() - begin));
+      perSubmit = Math.max(1, Math.min(MOST_RUNS_PER_SUBMIT, fitting));
+    },
+    profile: () => program.profile(),
+    free: () => program.destroy(),
+  };
+}
+
+/** Largest relative difference from the losses of the 64-bit reference. */
+function worstLoss(losses, key) {
+  const golden = JSON.parse(readFileSync(new URL("../../networks/golden.json", import.meta.url), "utf8"))[
+    key
+  ];
+  return Math.max(...golden.map((value, i) => Math.abs(losses[i] / value - 1)));
 }
 
 /** Leaves in the order of the case's inputs, and what is computed from them. */

@@ -1,0 +1,72 @@
+// What the parent can ask a child about single kernels and whole networks: open a library, make sessions ready, time
+// them in any order. A session is a compiled piece of work under a name.
+import { inputsOf } from "../kernels/cases.mjs";
+import { openPeak } from "../peaks/peaks.mjs";
+
+const MODULES = {
+  weft: () => import("./libraries/weft-sessions.mjs"),
+  "jax-js": () => import("./libraries/jax-js-kernels.mjs"),
+  tfjs: () => import("./libraries/tfjs-kernels.mjs"),
+};
+const PROFILED = 7;
+
+let library;
+const sessions = new Map();
+
+export const sessionRequests = {
+  async open({ library: name }, { gpu }) {
+    library = await (await MODULES[name]()).open({ gpu });
+    return {};
+  },
+
+  /** A kernel, compilation included; gives its results. */
+  async build({ testCase }) {
+    const session = await library.build(testCase, inputsOf(testCase));
+    sessions.set(testCase.name, session);
+    return { outputs: await session.outputs() };
+  },
+
+  /** A network's training step; gives its first losses and what it consists of. */
+  async network({ id, name, batch }) {
+    const session = await library.network(name, batch);
+    sessions.set(id, session);
+    return session.about;
+  },
+
+  /** One of the kernels that measure the adapter. */
+  async peak({ id, peakCase }, { gpu }) {
+    sessions.set(id, await openPeak(gpu, peakCase));
+    return {};
+  },
+
+  /** Milliseconds of k runs and one wait. */
+  async time({ id, k }) {
+    const session = sessions.get(id);
+    const begin = performance.now();
+    await session.run(k);
+    return { ms: performance.now() - begin };
+  },
+
+  /** Every WebGPU call of k runs; not for timing. */
+  async countRuns({ id, k }, { countCalls }) {
+    const counter = countCalls();
+    await sessions.get(id).run(k);
+    return { counts: counter.stop() };
+  },
+
+  /** Median milliseconds of each dispatch by the adapter's clock; none where it has no timestamps. */
+  async profile({ id }) {
+    const rounds = [];
+    for (let i = 0; i < PROFILED; i++) rounds.push(await sessions.get(id).profile());
+    return rounds[0].map(({ label }, d) => {
+      const times = rounds.map((round) => round[d].milliseconds).sort((a, b) => a - b);
+      return { label, milliseconds: times[PROFILED >> 1] };
+    });
+  },
+
+  async free({ id }) {
+    await sessions.get(id)?.free();
+    sessions.delete(id);
+    return {};
+  },
+};

@@ -1,0 +1,172 @@
+// `npm run bench`: everything is made ready and checked first, then timed in rounds that take turns through all of it, so
+// that a busy spell of the machine meets every row alike. Gives plain data; print.mjs shows it.
+
+import { isHardware } from "./choose-driver.mjs";
+import { median } from "./format.mjs";
+import { firstSteps, trainingRun } from "./fresh/fresh.mjs";
+import { chooseCases } from "./kernels/cases.mjs";
+import { referenceOutputs, worstDifference } from "./kernels/reference.mjs";
+import { networks } from "./networks/networks.mjs";
+import { peakCases } from "./peaks/peaks.mjs";
+import { startContender } from "./peers/contender.mjs";
+
+/** Rounds, milliseconds of each, and runs in one at most. */
+const PACE = { software: { rounds: 5, ms: 80, most: 500 }, hardware: { rounds: 11, ms: 60, most: 2000 } };
+/** A run longer than this gets fewer rounds. */
+const SLOW_MS = 400;
+const FEW_ROUNDS = 3;
+const COUNTED_STEPS = 4;
+/** What needs processes of its own: name, key in the result, work. */
+const FRESH = [
+  ["first step", "firstStep", firstSteps],
+  ["memory", "memory", trainingRun],
+];
+
+/**
+ * @param {{ environment: object, only?: string, log(text: string): void }} settings `only`: comma-separated texts; rows
+ *   whose name holds one of them, and what measures the adapter.
+ */
+export async function runSuite({ environment, only, log }) {
+  const wanted = (name) => only === undefined || only.split(",").some((text) => name.includes(text.trim()));
+  const fresh = {};
+  for (const [name, key, work] of FRESH) {
+    if (!wanted(name)) continue;
+    log(name);
+    fresh[key] = await work(environment).catch((error) => ({ problem: lastLine(error) }));
+  }
+  const { ask } = startContender("weft", environment);
+  const adapter = await ask("adapter");
+  const hardware = isHardware(adapter);
+  await ask("open", { library: "weft" });
+
+  const items = [
+    ...peakCases(hardware).map((peakCase) => ({ kind: "peak", name: peakCase.name, peakCase })),
+    ...Object.entries(networks).flatMap(([name, network]) =>
+      network[hardware ? "hardware" : "batches"].map((batch) => ({
+        kind: "network",
+        name: `${name} batch ${batch}`,
+        network: name,
+        batch,
+      })),
+    ),
+    ...chooseCases(undefined, hardware).map((testCase) => ({
+      kind: "kernel",
+      name: testCase.name,
+      testCase,
+    })),
+  ].filter(({ kind, name }) => kind === "peak" || wanted(name));
+
+  for (const item of items) {
+    log(`ready: ${item.name}`);
+    item.times = [];
+    try {
+      await prepare(item, ask);
+    } catch (error) {
+      item.problem = String(error.message)
+        .split("\n")[0]
+        .replace(/^Error: /, "");
+    }
+  }
+  const right = items.filter(({ problem }) => problem === undefined);
+  const pace = hardware ? PACE.hardware : PACE.software;
+  for (const item of right) await settle(item, ask, pace);
+  for (let round = 0; round < pace.rounds; round++) {
+    log(`round ${round + 1} of ${pace.rounds}`);
+    for (const item of right) {
+      if (round >= item.rounds) continue;
+      const { ms } = await ask("time", { id: item.name, k: item.runs });
+      item.times.push(ms / item.runs);
+    }
+  }
+  log("calls and shares");
+  for (const item of right.filter(({ kind }) => kind === "network")) {
+    const { counts } = await ask("countRuns", { id: item.name, k: COUNTED_STEPS });
+    item.callsPerStep = Object.fromEntries(
+      Object.entries(counts).map(([key, n]) => [key, n / COUNTED_STEPS]),
+    );
+    item.shares = await ask("profile", { id: item.name }).catch(() => []);
+  }
+  await ask("stop").catch(() => undefined);
+  const limits = measuredLimits(items);
+  return { adapter, hardware, limits, ...fresh, items: items.map((item) => result(item, limits)) };
+}
+
+const lastLine = (error) =>
+  String(error.stderr || error.message)
+    .trim()
+    .split("\n")
+    .filter((l) => /Error|WRONG/.test(l))
+    .at(-1);
+
+/** Compiles and checks; leaves on the item what was found. */
+async function prepare(item, ask) {
+  const id = item.name;
+  if (item.kind === "peak") return ask("peak", { id, peakCase: item.peakCase });
+  if (item.kind === "network") {
+    const { network: name, batch } = item;
+    Object.assign(item, await ask("network", { id, name, batch }));
+    if (!(item.worst <= networks[name].tolerance))
+      throw new Error(`WRONG: losses ${item.losses.join(", ")}, off by ${item.worst.toExponential(1)}`);
+    return undefined;
+  }
+  const { testCase } = item;
+  const { outputs } = await ask("build", { testCase });
+  item.worst = worstDifference(outputs, referenceOutputs(testCase));
+  if (!(item.worst <= testCase.tolerance)) throw new Error(`WRONG by ${item.worst.toExponential(1)}`);
+  return undefined;
+}
+
+/** Warms up and decides how many runs a round holds. */
+async function settle(item, ask, { rounds, ms: roundMs, most }) {
+  await ask("time", { id: item.name, k: 1 });
+  const { ms } = await ask("time", { id: item.name, k: 2 });
+  item.runs = Math.max(1, Math.min(most, Math.round((2 * roundMs) / ms)));
+  item.rounds = ms / 2 > SLOW_MS ? Math.min(FEW_ROUNDS, rounds) : rounds;
+}
+
+/** What the adapter reached: FLOP/s, and bytes/s of a small and a large copy. The best way of writing each counts. */
+function measuredLimits(items) {
+  const best = (limit) =>
+    Math.max(
+      ...items
+        .filter(({ kind, problem, peakCase }) => kind === "peak" && !problem && peakCase.limit === limit)
+        .map(({ times, peakCase }) => (peakCase.amount / median(times)) * 1e3),
+    );
+  return { flops: best("flops"), small: best("small"), large: best("large") };
+}
+
+function result({ kind, name, problem, times, worst, runs, ...item }, limits) {
+  const row = { kind, name, worst };
+  if (problem !== undefined) return { ...row, problem };
+  const timing = { ms: median(times), min: Math.min(...times), max: Math.max(...times), runs, times };
+  if (kind === "peak") return { ...row, ...timing, amount: item.peakCase.amount };
+  if (kind === "network") {
+    const { network, batch, compileMs, dispatches, pipelines, stateBytes, slotBytes, callsPerStep, shares } =
+      item;
+    const { bindGroups, buffers, shaderModules, pipelines: madePipelines } = callsPerStep;
+    const objects = bindGroups + buffers + shaderModules + madePipelines;
+    const made = { compileMs, dispatches, pipelines, stateBytes, slotBytes };
+    return { ...row, network, batch, ...timing, ...made, objectsPerStep: objects, callsPerStep, shares };
+  }
+  return { ...row, ...timing, ...bound(item.testCase, timing.ms, limits) };
+}
+
+/**
+ * The roofline: no run can be shorter than its arithmetic at the measured peak, nor than its least traffic at the rate of
+ * a copy (the small copy's where all arrays together are no larger).
+ */
+function bound({ flops, bytes, inputs, outputs }, ms, limits) {
+  const traffic =
+    bytes ?? 4 * [...inputs, ...outputs].reduce((sum, shape) => sum + shape.reduce((n, d) => n * d, 1), 0);
+  const rate = traffic <= 8 * 2 ** 20 ? Math.max(limits.small, limits.large) : limits.large;
+  const arithmeticMs = ((flops ?? 0) / limits.flops) * 1e3;
+  const memoryMs = (traffic / rate) * 1e3;
+  return {
+    flops,
+    bytes: traffic,
+    gflops: flops === undefined ? undefined : flops / ms / 1e6,
+    gbytes: traffic / ms / 1e6,
+    bound: arithmeticMs > memoryMs ? "arithmetic" : "memory",
+    share: Math.max(arithmeticMs, memoryMs) / ms,
+  };
+}
