@@ -27,6 +27,13 @@ export { gunzip, gunzipIfPacked, isGzip } from "./gzip.ts";
 export { parseIdx } from "./idx.ts";
 export { type DecodedImage, type ImageSize, imageToSample } from "./image.ts";
 export { type NpyArray, parseNpy } from "./npy.ts";
+export {
+  loadSharded,
+  type Samples,
+  type ShardedDataset,
+  shardsOf,
+  type TrainingData,
+} from "./sharded.ts";
 export { datasetSources } from "./sources.ts";
 export { type Fold, kFold, type SplitOptions, shuffle, split } from "./split.ts";
 export {

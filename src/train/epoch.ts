@@ -2,7 +2,7 @@
  * One epoch of training, or a part of one: submits its steps, reads the ring of metrics behind them, and keeps a save
  * point that is not too old.
  */
-import type { Dataset } from "../data/dataset.ts";
+import type { TrainingData } from "../data/sharded.ts";
 import { RunControl } from "./control.ts";
 import type { EpochRecord, TrainEvent, TrainMetrics } from "./events.ts";
 import type { FitOptions } from "./options.ts";
@@ -41,7 +41,7 @@ export interface Saver {
 export class EpochRun {
   constructor(
     readonly trainer: Trainer,
-    readonly train: Dataset,
+    readonly train: TrainingData,
     public saved: SavePoint,
     readonly plan: EpochPlan,
     readonly options: FitOptions,

@@ -12,9 +12,15 @@ export async function runEvaluation(
   pace: Pace,
   signal: AbortSignal | undefined,
 ): Promise<Metrics> {
-  const { program, ring, layout, step, stepsPerEpoch } = evaluation;
+  const { program, ring, feed, layout, step, stepsPerEpoch } = evaluation;
   backend.write(step, Uint32Array.of(0));
-  const runner = new StepRunner(backend, program, ring, 0, pace);
+  const runner = new StepRunner(
+    backend,
+    program,
+    ring,
+    0,
+    feed === undefined ? pace : { ...pace, ready: feed.begin() },
+  );
   const totals = new Totals(layout);
   while (runner.position < stepsPerEpoch) {
     signal?.throwIfAborted();

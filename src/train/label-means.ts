@@ -1,10 +1,15 @@
 /** Means of a data set's target values, in float64, once per data set. */
-import { type Dataset, labelSize } from "../data/dataset.ts";
+import { type Dataset, labelSize, titleOf } from "../data/dataset.ts";
+import { isSharded, type TrainingData } from "../data/sharded.ts";
+import { ValueError } from "../errors.ts";
 
 const known = new WeakMap<Dataset, Float64Array>();
 
-/** Mean of each target value over all samples. */
-export function labelMeans(dataset: Dataset): Float64Array {
+/** Mean of each target value over all samples. Throws ValueError for a data set that is not in memory. */
+export function labelMeans(dataset: TrainingData): Float64Array {
+  if (isSharded(dataset)) {
+    throw new ValueError(`${titleOf(dataset)}: its labels are not in memory, so their means are not known`);
+  }
   const found = known.get(dataset);
   if (found !== undefined) return found;
   const { labels, count } = dataset;

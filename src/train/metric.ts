@@ -2,7 +2,7 @@
  * What a metric is: sums over samples that a graph computes beside the loss, and what they amount to at the end. The
  * sums of every step are read back and added in float64, so they stay right over any number of samples.
  */
-import type { Dataset } from "../data/dataset.ts";
+import type { TrainingData } from "../data/sharded.ts";
 import { ValueError } from "../errors.ts";
 import { mul } from "../ops/arithmetic.ts";
 import { ne, where } from "../ops/compare.ts";
@@ -16,7 +16,7 @@ export type MetricValue = number | readonly number[] | readonly (readonly number
 
 /** A batch as metrics see it. */
 export interface MetricBatch extends Batch {
-  readonly dataset: Dataset;
+  readonly dataset: TrainingData;
 }
 
 export interface Metric {

@@ -1,6 +1,6 @@
 /** What a trainer and a run of training are given. Refuses numbers that can't be. */
 import type { TuneOptions } from "../backend.ts";
-import type { Dataset } from "../data/dataset.ts";
+import type { TrainingData } from "../data/sharded.ts";
 import { ValueError } from "../errors.ts";
 import type { Loss } from "../nn/loss.ts";
 import type { Layer } from "../nn/module.ts";
@@ -46,6 +46,11 @@ export interface TrainerOptions {
    * too. See `transforms`.
    */
   readonly transform?: Transform;
+  /**
+   * Bytes that a data set may take on the device, default what fits; a larger one, and one that is not in memory, goes
+   * through in shards of at most half of this and of 64 MiB. Samples are then shuffled within shards of neighbours only.
+   */
+  readonly maxResidentBytes?: number;
   /** Measured beside the loss, on the device. Default none; losses with classes count right answers by themselves. */
   readonly metrics?: readonly Metric[];
   /** Records the Euclidean norm of each step's gradients, before clipping. Default false. */
@@ -58,7 +63,7 @@ export interface FitOptions {
   /** Training steps, in place of `epochs`; the last epoch may then be a part of one. */
   readonly steps?: number;
   /** Evaluated after every epoch. */
-  readonly validation?: Dataset;
+  readonly validation?: TrainingData;
   /** Evaluates the validation set also whenever the run's step is a multiple of this. */
   readonly evaluateEvery?: number;
   /** Whether the averaged weights are evaluated and not the latest; the optimizer must have an `averageDecay`. */
@@ -95,11 +100,12 @@ export interface CheckpointOptions {
 
 /** Throws ValueError on a batch size, seed or number of steps that is no whole number. */
 export function checkTrainerOptions(options: TrainerOptions): void {
-  const { batchSize, seed = 0, evalBatchSize = 1, stepsPerSubmit = 1 } = options;
+  const { batchSize, seed = 0, evalBatchSize = 1, stepsPerSubmit = 1, maxResidentBytes = 1 } = options;
   whole("batchSize", batchSize, 1);
   whole("seed", seed, 0);
   whole("evalBatchSize", evalBatchSize, 1);
   whole("stepsPerSubmit", stepsPerSubmit, 1);
+  whole("maxResidentBytes", maxResidentBytes, 1);
   if (stepsPerSubmit > RING_STEPS) {
     throw new ValueError(`trainer: stepsPerSubmit must be at most ${RING_STEPS}, got ${stepsPerSubmit}`);
   }

@@ -1,12 +1,15 @@
 /** The programs of a trainer, one to train and one to evaluate per data set, compiled when first used. */
-import type { Program, TuneOptions } from "../backend.ts";
+import type { Backend, Program, TuneOptions } from "../backend.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { isSharded, sampleBytes, shardsOf, type TrainingData } from "../data/sharded.ts";
 import type { GraphSpec } from "../plan/graph.ts";
 import { state, type Tensor } from "../tensor.ts";
 import { evaluationStep, type StepGraph, type TrainStates, trainingStep } from "./graph.ts";
 import type { TrainerOptions } from "./options.ts";
 import { ResidentData } from "./resident.ts";
+import { RESIDENT_BYTES } from "./shard-order.ts";
 import type { StateValues } from "./state-values.ts";
+import type { ShardFeed, StreamedData } from "./streamed.ts";
 import type { RowLayout } from "./totals.ts";
 
 /** A program that steps through one data set. */
@@ -15,6 +18,8 @@ export interface StepProgram {
   readonly ring: Tensor;
   readonly layout: RowLayout;
   readonly stepsPerEpoch: number;
+  /** What brings the data in shards, where they don't all fit. */
+  readonly feed?: ShardFeed;
 }
 
 export interface TrainProgram extends StepProgram {
@@ -27,9 +32,15 @@ export interface EvaluationProgram extends StepProgram {
   readonly step: Tensor;
 }
 
+/** A data set's part in a program. */
+interface DeviceData extends Pick<StreamedData, "stepsPerEpoch" | "batch"> {
+  upload?: (backend: Backend) => void;
+  feed?: StreamedData["feed"];
+}
+
 export class Programs {
-  readonly #training = new Map<Dataset, TrainProgram>();
-  readonly #evaluations = new Map<Dataset, EvaluationProgram>();
+  readonly #training = new Map<TrainingData, TrainProgram>();
+  readonly #evaluations = new Map<TrainingData, EvaluationProgram>();
   readonly #resident = new Map<Dataset, ResidentData>();
 
   constructor(
@@ -38,15 +49,15 @@ export class Programs {
     readonly states: TrainStates,
   ) {}
 
-  async training(dataset: Dataset): Promise<TrainProgram> {
+  async training(dataset: TrainingData): Promise<TrainProgram> {
     const known = this.#training.get(dataset);
     if (known !== undefined) return known;
     const { batchSize, shuffle = true } = this.options;
     const { step, key } = this.states;
-    const data = this.#residentData(dataset);
-    const batch = data.batch(batchSize, step, shuffle ? key : undefined);
+    const data = await this.#dataFor(dataset, batchSize);
+    const batch = data.batch(step, shuffle ? key : undefined);
     const built = trainingStep(this.options, { ...batch, dataset }, this.states);
-    const program = await this.#compile(built, data, batchSize, this.options.tune);
+    const program = await this.#compile(built, data, shuffle, this.options.tune);
     const ready = this.options.detectAnomaly ? { ...program, inspect: await this.#watch(built) } : program;
     this.#training.set(dataset, ready);
     return ready;
@@ -57,16 +68,16 @@ export class Programs {
     return anomalyWatch(this.values.backend, spec, this.options.variants ?? {});
   }
 
-  async evaluation(dataset: Dataset): Promise<EvaluationProgram> {
+  async evaluation(dataset: TrainingData): Promise<EvaluationProgram> {
     const known = this.#evaluations.get(dataset);
     if (known !== undefined) return known;
     const { batchSize } = this.options;
-    const data = this.#residentData(dataset);
     const evalBatch = Math.min(dataset.count, this.options.evalBatchSize ?? Math.max(batchSize, 200));
+    const data = await this.#dataFor(dataset, evalBatch);
     const step = state([1], 0, "u32", "evaluation step");
-    const batch = { ...data.batch(evalBatch, step, undefined), dataset };
+    const batch = { ...data.batch(step, undefined), dataset };
     const built = evaluationStep(this.options, batch, step);
-    const ready = { ...(await this.#compile(built, data, evalBatch)), step };
+    const ready = { ...(await this.#compile(built, data, false)), step };
     this.#evaluations.set(dataset, ready);
     return ready;
   }
@@ -87,20 +98,52 @@ export class Programs {
 
   async #compile(
     built: StepGraph,
-    data: ResidentData,
-    batchSize: number,
+    data: DeviceData,
+    shuffle: boolean,
     tune: boolean | TuneOptions = false,
   ): Promise<StepProgram> {
+    const { backend } = this.values;
     const prepare = () => {
       this.values.deliver();
-      data.upload(this.values.backend);
+      data.upload?.(backend);
     };
     const program = await this.compile(
       built.spec,
       tune === false ? false : { prepare, ...(tune === true ? {} : tune) },
     );
-    data.upload(this.values.backend);
-    return { program, ring: built.ring, layout: built.layout, stepsPerEpoch: data.stepsPerEpoch(batchSize) };
+    data.upload?.(backend);
+    const feed = data.feed?.(backend, shuffle ? () => this.#readKey() : undefined);
+    const { ring, layout } = built;
+    return {
+      program,
+      ring,
+      layout,
+      stepsPerEpoch: data.stepsPerEpoch,
+      ...(feed === undefined ? {} : { feed }),
+    };
+  }
+
+  async #readKey(): Promise<readonly [number, number]> {
+    const { key } = this.states;
+    const [k0 = 0, k1 = 0] = (await this.values.readAll([key])).get(key) ?? [];
+    return [k0, k1];
+  }
+
+  /** All of the data on the device if they fit, else two shards of them. */
+  async #dataFor(dataset: TrainingData, batchSize: number): Promise<DeviceData> {
+    const { maxTensorBytes } = this.values.backend;
+    const bytes = sampleBytes(dataset).map((each) => each * dataset.count);
+    const { maxResidentBytes = Number.POSITIVE_INFINITY } = this.options;
+    const fits = bytes.every((b) => b <= maxTensorBytes) && bytes.reduce((a, b) => a + b) <= maxResidentBytes;
+    if (fits && !isSharded(dataset)) return this.#residentData(dataset).batches(batchSize);
+    const { StreamedData } = await import("./streamed.ts");
+    const most = Math.min(maxResidentBytes, RESIDENT_BYTES);
+    return new StreamedData(
+      isSharded(dataset) ? dataset : shardsOf(dataset),
+      batchSize,
+      most,
+      maxTensorBytes,
+    );
   }
 
   #residentData(dataset: Dataset): ResidentData {

@@ -25,12 +25,17 @@ export class ResidentData {
     this.#data = [words, labels];
   }
 
-  stepsPerEpoch(batchSize: number): number {
-    return Math.ceil(this.dataset.count / batchSize);
+  /** The data in batches of this size. */
+  batches(batchSize: number) {
+    return {
+      stepsPerEpoch: Math.ceil(this.dataset.count / batchSize),
+      batch: (step: Tensor, key: Tensor | undefined) => this.#batch(batchSize, step, key),
+      upload: (backend: Backend) => this.#upload(backend),
+    };
   }
 
   /** The batch that `step` points at; shuffled anew every epoch if `key` is given. */
-  batch(batchSize: number, step: Tensor, key: Tensor | undefined): Batch {
+  #batch(batchSize: number, step: Tensor, key: Tensor | undefined): Batch {
     const { inputs, count, labels, labelShape, classes } = this.dataset;
     const { x, targets, weights } = gatherBatch(this.#inputs, this.#targets, step, {
       count,
@@ -45,7 +50,7 @@ export class ResidentData {
   }
 
   /** Writes the data; once, after a program that uses it has been compiled. */
-  upload(backend: Backend): void {
+  #upload(backend: Backend): void {
     backend.write(this.#inputs, this.#data[0]);
     backend.write(this.#targets, this.#data[1]);
   }

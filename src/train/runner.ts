@@ -33,6 +33,8 @@ export interface Pace {
   readonly stepsPerSubmit?: number;
   /** Steps of the first submit, from which the pace is found; default 10, or 1 on the CPU reference. */
   readonly start?: number;
+  /** Makes the step that comes next ready, and says for how many steps from there on it is. */
+  readonly ready?: (step: number) => Promise<number>;
   /** Looks at the step that comes next, before it is taken; `stepsPerSubmit` should be 1 then. */
   readonly inspect?: (step: number) => Promise<void>;
 }
@@ -80,8 +82,9 @@ export class StepRunner {
   /** Submits up to `most` steps, as many as the pace allows. Resolves when there is room for the next submit. */
   async advance(most: number): Promise<void> {
     const room = this.#rows - (this.#submitted - this.#collected);
-    const steps = Math.min(most, this.#steps, room);
-    if (steps < 1) throw new DeviceError("training: the metrics ring is full; collect() before going on");
+    if (room < 1) throw new DeviceError("training: the metrics ring is full; collect() before going on");
+    const ready = (await this.pace.ready?.(this.#submitted)) ?? most;
+    const steps = Math.min(most, this.#steps, room, ready);
     await this.pace.inspect?.(this.#submitted);
     const begun = performance.now();
     this.program.run(steps);

@@ -3,7 +3,7 @@
  * metrics live on the device. What the host does is submit, and now and then look at the ring of metrics.
  */
 import type { Backend, FileStore, KernelTime, Program } from "../backend.ts";
-import type { Dataset } from "../data/dataset.ts";
+import type { TrainingData } from "../data/sharded.ts";
 import { DeviceError, type DeviceLostError, GraphError, ValueError } from "../errors.ts";
 import { namedBuffers, namedParameters } from "../nn/module.ts";
 import { AVERAGE, type OptimizerStates } from "../optim/optimizer.ts";
@@ -97,7 +97,7 @@ export class Trainer {
    * Trains for `epochs` passes or `steps` steps. Iterate over it for events (`for await (const event of trainer.fit(…))`), or await it
    * for the History.
    */
-  fit(train: Dataset, options: FitOptions): Fit {
+  fit(train: TrainingData, options: FitOptions): Fit {
     checkFitOptions(options);
     return new Fit(fit(this, train, options), options.callbacks ?? []);
   }
@@ -108,7 +108,7 @@ export class Trainer {
    * not the latest; the optimizer must have an `averageDecay`, else throws GraphError.
    */
   async evaluate(
-    dataset: Dataset,
+    dataset: TrainingData,
     options: { readonly signal?: AbortSignal; readonly average?: boolean } = {},
   ): Promise<Metrics> {
     const { average = false, ...rest } = options;
@@ -143,7 +143,7 @@ export class Trainer {
   }
 
   /** The program that trains on `dataset`, compiled at the first call. */
-  trainProgram(dataset: Dataset): Promise<TrainProgram> {
+  trainProgram(dataset: TrainingData): Promise<TrainProgram> {
     return this.#programs.training(dataset);
   }
 
@@ -159,7 +159,7 @@ export class Trainer {
    * Milliseconds of each dispatch of a training step by the adapter's own clock, after one step to warm up; undefined
    * where the adapter has no timestamps. The run stays as it was. Must not overlap with `fit`.
    */
-  async profile(dataset: Dataset): Promise<readonly KernelTime[] | undefined> {
+  async profile(dataset: TrainingData): Promise<readonly KernelTime[] | undefined> {
     if (!this.backend.timestamps) return undefined;
     const { program } = await this.trainProgram(dataset);
     const { values } = await this.snapshot(this.#position);
@@ -172,9 +172,10 @@ export class Trainer {
   }
 
   /** A runner that goes on where training stands. */
-  runner({ program, ring, inspect }: TrainProgram): StepRunner {
+  runner({ program, ring, feed, inspect }: TrainProgram): StepRunner {
     const examined = inspect === undefined ? {} : { inspect, stepsPerSubmit: 1 };
-    const pace = { ...this.#pace(), start: this.#stepsPerSubmit, ...examined };
+    const fed = feed === undefined ? {} : { ready: feed.begin() };
+    const pace = { ...this.#pace(), start: this.#stepsPerSubmit, ...fed, ...examined };
     return new StepRunner(this.backend, program, ring, this.#position, pace);
   }
 

@@ -3,7 +3,7 @@
  * replaced and training goes on from the last save point. Where to go next follows from the step counter and the records
  * alone, so that a run taken up again does what the stopped one would have done.
  */
-import type { Dataset } from "../data/dataset.ts";
+import type { TrainingData } from "../data/sharded.ts";
 import { DeviceLostError, ValueError } from "../errors.ts";
 import type { Checkpointer } from "./checkpointer.ts";
 import { EarlyStopping, type Weights } from "./early-stopping.ts";
@@ -21,7 +21,7 @@ const MOST_LOSSES = 3;
 /** Trains `trainer` on `train`; yields what happens, returns what is left of it. */
 export async function* fit(
   trainer: Trainer,
-  train: Dataset,
+  train: TrainingData,
   options: FitOptions,
 ): AsyncGenerator<TrainEvent, History> {
   const program = await trainer.trainProgram(train);
@@ -46,7 +46,7 @@ class TrainingRun {
 
   constructor(
     readonly trainer: Trainer,
-    readonly train: Dataset,
+    readonly train: TrainingData,
     readonly options: FitOptions,
     readonly program: TrainProgram,
   ) {
