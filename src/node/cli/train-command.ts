@@ -1,6 +1,8 @@
 /** The options of `weft train`: what they are called, what they may be. Run folders are read by the same rules. */
 import { Command, Option } from "commander";
 import {
+  type ActivationName,
+  activationNames,
   type OptimizerName,
   optimizerNames,
   type ScheduleName,
@@ -8,7 +10,14 @@ import {
 } from "../../recipes/update-names.ts";
 import { backendOption, type DeviceFlags, dataDirOption, jsonOption } from "./common-options.ts";
 import { nonNegative, positive, share, whole } from "./option-values.ts";
-import { csvOption, imagesOption, labelOption, type OwnDataFlags } from "./own-data-options.ts";
+import {
+  csvOption,
+  ignoreOption,
+  imagesOption,
+  labelOption,
+  type OwnDataFlags,
+  taskOption,
+} from "./own-data-options.ts";
 
 export interface TrainFlags extends DeviceFlags, OwnDataFlags {
   readonly dataset?: string;
@@ -37,15 +46,23 @@ export interface TrainFlags extends DeviceFlags, OwnDataFlags {
   readonly keepBest?: true;
   readonly metrics?: true;
   readonly gradientNorm?: true;
+  readonly batchNorm?: true;
+  readonly logSoftmax?: true;
+  readonly biasPerPosition?: true;
+  readonly activation?: ActivationName;
+  readonly pixels?: "grey" | "binary";
   readonly conv: "direct" | "im2col" | "auto";
   readonly tune?: true;
   readonly save?: string;
   readonly run?: string;
   readonly resume?: string;
   readonly checkpointEvery?: number;
+  readonly checkpointSteps?: number;
   readonly keep?: number;
   readonly history?: string;
   readonly log?: string;
+  readonly picture?: string;
+  readonly compare?: readonly string[];
   readonly json?: true;
   readonly quiet?: true;
 }
@@ -53,12 +70,14 @@ export interface TrainFlags extends DeviceFlags, OwnDataFlags {
 /** The command without what it does. */
 export function trainCommand(): Command {
   return new Command("train")
-    .description("train a model and save it")
+    .description("train a model and save it; weft recipes lists what there is")
     .argument("[recipe]", "what to train", "lenet5")
     .optionsGroup("Data:")
     .option("--dataset <name>", "a published data set, or synthetic (default: the recipe's)")
     .addOption(csvOption())
     .addOption(labelOption())
+    .addOption(ignoreOption())
+    .addOption(taskOption())
     .addOption(imagesOption())
     .addOption(dataDirOption())
     .option("--limit <n>", "use the first n training samples, and as large a share of the test set", whole(1))
@@ -87,6 +106,12 @@ export function trainCommand(): Command {
     .addOption(
       new Option("--class-weights <kind>", "weigh rare classes as much as common ones").choices(["balanced"]),
     )
+    .optionsGroup("Variants, for recipes that have them:")
+    .option("--batch-norm", "batch normalisation before every activation")
+    .option("--log-softmax", "log-softmax and negative log-likelihood in place of cross-entropy")
+    .option("--bias-per-position", "a bias per output position of a convolution, not per filter")
+    .addOption(new Option("--activation <name>", "of hidden layers").choices([...activationNames]))
+    .addOption(new Option("--pixels <kind>", "grey values, or 0 and 1").choices(["grey", "binary"]))
     .optionsGroup("Measuring and stopping:")
     .option("--metrics", "also top-5, precision, recall and F1, or MSE, MAE and R2, of the test set")
     .option("--gradient-norm", "record the norm of the gradients")
@@ -103,9 +128,12 @@ export function trainCommand(): Command {
     .option("--run <folder>", "keep settings, checkpoints and history there, so that the run can be resumed")
     .option("--resume <folder>", "go on with the run in this folder; it has its settings")
     .option("--checkpoint-every <seconds>", "at most this much work is lost (default: 5)", positive)
+    .option("--checkpoint-steps <n>", "also write a checkpoint every n steps", whole(1))
     .option("--keep <n>", "checkpoints that stay (default: 3)", whole(1))
     .option("--history <file>", "write a row per epoch to this .csv or .json file")
     .option("--log <file>", "also write the lines of --json to this file")
+    .option("--picture <file>", "draw what was learned, or the curves, as an SVG file")
+    .option("--compare <logs...>", "draw the curves of these --log files beside this run's")
     .optionsGroup("Device and output:")
     .addOption(backendOption())
     .addOption(

@@ -1,11 +1,13 @@
 /** `weft train`: a recipe from data to a saved file, or on from where a stopped run stands. */
 import { join } from "node:path";
 import type { Backend, TuneEvent } from "../../backend.ts";
+import type { CurveRun } from "../../recipes/curves.ts";
 import { recipe as recipeOf } from "../../recipes/index.ts";
 import type { Recipe } from "../../recipes/recipe.ts";
 import { recipeData } from "../../recipes/run.ts";
 import { resumeFrom } from "../../train/checkpointer.ts";
 import type { History } from "../../train/events.ts";
+import type { FitOptions } from "../../train/options.ts";
 import type { FitState } from "../../train/run-state.ts";
 import { Trainer } from "../../train/trainer.ts";
 import { version } from "../../version.ts";
@@ -16,6 +18,8 @@ import { historyReporter } from "./history-file.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { expectWritable } from "./option-values.ts";
 import { ownData } from "./own-data.ts";
+import { readLogs, runName, writePicture } from "./picture.ts";
+import { adapterNotice, demonstrate, deviceFor, expectFits, variantsOf } from "./recipe-run.ts";
 import {
   humanReporter,
   jsonReporter,
@@ -48,9 +52,11 @@ export async function train(name: string, asked: TrainFlags, given: readonly str
   const recipe = own?.recipe ?? recipeOf(stored?.recipe ?? name);
   if (flags.dataset !== undefined) expectDataset(flags.dataset);
   if (stored === undefined && flags.run !== undefined) await expectNoRun(flags.run);
+  if (recipe.demonstration !== undefined) return demonstrate(recipe, recipe.demonstration, flags);
+  const compared = await readLogs(flags.compare ?? []);
   const file = `${recipe.name}.safetensors`;
   const save = flags.save ?? (flags.run === undefined ? file : join(flags.run, file));
-  for (const option of ["save", "history", "log"] as const) {
+  for (const option of ["save", "history", "log", "picture"] as const) {
     const path = option === "save" ? save : flags[option];
     if (path !== undefined) await expectWritable(`--${option}`, path);
   }
@@ -60,7 +66,8 @@ export async function train(name: string, asked: TrainFlags, given: readonly str
     const { backend, data } = await prepare(recipe, flags, signal, reporter, notices, own?.data);
     try {
       const metadata = own?.metadata ?? {};
-      await run({ recipe, flags, stored, save, backend, data, signal, reporter, notices, metadata });
+      const job = { recipe, flags, stored, save, backend, data, signal, reporter, notices, metadata };
+      await run({ ...job, compared });
     } finally {
       await backend.close();
     }
@@ -93,19 +100,23 @@ async function prepare(
   own: ChosenData | undefined,
 ): Promise<{ backend: Backend; data: ChosenData }> {
   const failed = new AbortController();
-  const opening = openDevice({ backend: flags.backend, onNotice: (text) => void notices.push(text) });
+  const opening = openDevice({ ...deviceFor(recipe, flags), onNotice: (text) => void notices.push(text) });
   opening.catch((reason: unknown) => failed.abort(reason));
   const progress = downloadProgress();
   const chosen = own
     ? Promise.resolve(own)
     : chooseData(flags.dataset, recipe.dataset, flags.limit, {
         dataDir: flags.dataDir,
-        prepare: (parts) => recipeData(recipe, parts, { seed: flags.seed }),
+        prepare: (parts) => recipeData(recipe, parts, { seed: flags.seed, options: variantsOf(flags) }),
         signal: AbortSignal.any([signal, failed.signal]),
         onProgress: progress.update,
         notice: (text) => reporter.notice(text),
       });
-  const loading = chosen.finally(progress.stop);
+  const fitting = chosen.then((data) => {
+    expectFits(recipe, data.train);
+    return data;
+  });
+  const loading = fitting.finally(progress.stop);
   const [opened, loaded] = await Promise.allSettled([opening, loading]);
   if (opened.status === "fulfilled" && loaded.status === "fulfilled" && !signal.aborted) {
     return { backend: opened.value, data: loaded.value };
@@ -127,6 +138,8 @@ interface Run {
   readonly notices: readonly string[];
   /** More for the saved file. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Runs to draw beside this one. */
+  readonly compared: readonly CurveRun[];
 }
 
 async function run(job: Run): Promise<void> {
@@ -138,26 +151,38 @@ async function run(job: Run): Promise<void> {
   };
   const tune = flags.tune === true && { signal, onEvent: tell };
   const trainer = await Trainer.create(backend, { ...settings.trainer, tune });
-  const samples = { trainSamples: data.train.count, testSamples: data.test.count };
+  const sample = recipe.inputShape.length === 1 ? "row" : "image";
+  const samples = { sample, trainSamples: data.train.count, testSamples: data.test.count } as const;
   reporter.begin({
     title: `Weft ${version} trains ${recipe.name}, ${count(trainer.parameterCount)} parameters.`,
     adapter: backend.adapter,
-    notices: flags.backend === "cpu" ? [`Adapter: ${backend.adapter}, plain JavaScript and slow.`] : notices,
+    notices: backend.kind === "cpu" ? [adapterNotice(backend, flags), ...notices] : notices,
     data: data.title,
     ...samples,
   });
   try {
-    const resume = await takeUp(job, trainer);
+    const resume = await takeUp(job, trainer, settings);
     const trained = await follow(job, trainer, settings, resume);
     const saved = trainer.steps > 0;
     if (saved) {
       const saving = () => trainer.save(save, metadataOf(job, settings));
       await (flags.ema === undefined ? saving() : trainer.withAverages(saving));
     }
+    const { history, ...figures } = trained;
+    const drawn = saved && flags.picture !== undefined ? flags.picture : undefined;
+    if (drawn !== undefined) {
+      const finished = { title: recipe.title, trainer, data, epochs: history?.epochs ?? [] };
+      await writePicture(drawn, finished, runName(settings.rule), recipe.picture, job.compared);
+    }
     const { adapter, kind, software } = trainer.backend;
+    const { optimizer, learningRate } = settings.rule;
     await reporter.end({
       event: "done",
-      ...trained,
+      recipe: recipe.name,
+      optimizer,
+      learningRate,
+      ...figures,
+      ...(drawn === undefined ? {} : { picture: drawn }),
       adapter,
       backend: kind,
       software,
@@ -177,6 +202,7 @@ async function run(job: Run): Promise<void> {
 async function takeUp(
   { recipe, flags, stored, data, reporter }: Run,
   trainer: Trainer,
+  { fit: { epochs } }: Settings,
 ): Promise<FitState | undefined> {
   const { run: folder } = flags;
   if (folder === undefined) return undefined;
@@ -196,7 +222,10 @@ async function takeUp(
   );
   if (state === undefined) reporter.notice("The run has no checkpoint yet; it begins anew.");
   else {
-    reporter.notice(`Going on after step ${count(state.step)}, ${count(state.epochs.length)} epochs done.`);
+    const of = epochs === undefined ? "" : `of ${count(epochs)} `;
+    reporter.notice(
+      `Going on after step ${count(state.step)}, ${count(state.epochs.length)} ${of}epochs done.`,
+    );
     reporter.resume?.(state);
   }
   return state;
@@ -204,12 +233,11 @@ async function takeUp(
 
 /** Trains, passes the events on and sums them up. */
 async function follow(
-  { flags, data, signal, reporter }: Run,
+  { recipe, flags, data, signal, reporter }: Run,
   trainer: Trainer,
   settings: Settings,
   resume: FitState | undefined,
 ) {
-  const { run: folder, checkpointEvery: everySeconds = CHECKPOINT_SECONDS, keep = 3 } = flags;
   const begun = performance.now();
   let firstStepSeconds: number | null = null;
   let history: History | undefined;
@@ -218,9 +246,7 @@ async function follow(
     validation: data.test,
     signal,
     resume,
-    ...(folder === undefined
-      ? {}
-      : { checkpoints: { directory: checkpointFolder(folder), everySeconds, everyEpochs: 1, keep } }),
+    ...checkpoints(flags),
   });
   for await (const event of events) {
     if (event.event === "progress") firstStepSeconds ??= performance.now() / 1000;
@@ -234,10 +260,15 @@ async function follow(
   const restored =
     settings.fit.earlyStopping?.restoreBest && best !== undefined && best.epoch !== last?.epoch;
   const val = restored && !signal.aborted ? await trainer.evaluate(data.test, { signal }) : last?.val;
+  const judged = !signal.aborted && recipe.goals.some(({ measure }) => measure.startsWith("train"));
+  const ofTraining = judged ? await trainer.evaluate(data.train, { signal }) : undefined;
   const trainingSeconds = epochs.reduce((total, epoch) => total + epoch.seconds, 0);
   const { steps, submits } = trainer;
   const { program } = await trainer.trainProgram(data.train);
   return {
+    history,
+    ...(ofTraining === undefined ? {} : { trainLoss: ofTraining.loss }),
+    ...(ofTraining?.accuracy === undefined ? {} : { trainAccuracy: ofTraining.accuracy }),
     testAccuracy: signal.aborted ? null : (val?.accuracy ?? null),
     testLoss: signal.aborted ? null : (val?.loss ?? null),
     steps,
@@ -248,6 +279,20 @@ async function follow(
     seconds,
     ...(best === undefined ? {} : { best }),
     ...(stopped === undefined ? {} : { stopped }),
+  };
+}
+
+function checkpoints(flags: TrainFlags): Pick<FitOptions, "checkpoints"> {
+  const {
+    run: folder,
+    checkpointEvery: everySeconds = CHECKPOINT_SECONDS,
+    checkpointSteps,
+    keep = 3,
+  } = flags;
+  if (folder === undefined) return {};
+  const everySteps = checkpointSteps === undefined ? {} : { everySteps: checkpointSteps };
+  return {
+    checkpoints: { directory: checkpointFolder(folder), everySeconds, everyEpochs: 1, ...everySteps, keep },
   };
 }
 
@@ -264,6 +309,9 @@ function metadataOf(
     optimizer: rule.optimizer,
     learningRate: String(rule.learningRate),
     batchSize: String(trainer.batchSize),
+    // What a sample of the file's own data goes through before the model.
+    inputScale: String(data.train.inputs.scale ?? 1),
+    inputOffset: String(data.train.inputs.offset ?? 0),
     ...(Object.keys(options).length > 0 ? { options: JSON.stringify(options) } : {}),
     weft: version,
   };

@@ -1,0 +1,130 @@
+/** Runs that are killed without warning and resumed end with the very bytes of a run that nobody disturbed. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Random } from "../../src/random.ts";
+import { buildCli, type Cli } from "../support/cli.ts";
+
+let cli: Cli;
+beforeAll(async () => {
+  cli = await buildCli();
+});
+afterAll(() => cli.remove());
+
+const KILLS = 10;
+const EVERY = 15;
+
+/** Everything that a run can carry along: moments, gathered gradients, schedule, records, the best weights. */
+const settings = [
+  ...["train", "mlp", "--dataset", "synthetic", "--limit", "1200", "--batch-size", "5", "--epochs", "3"],
+  ...["--seed", "3", "--optimizer", "adamw", "--schedule", "cosine", "--warmup", "20", "--accumulate", "2"],
+  ...["--clip-norm", "1", "--label-smoothing", "0.1", "--gradient-norm", "--evaluate-every", "130"],
+  ...["--keep-best", "--monitor", "valF1"],
+];
+
+const checkpointsIn = (folder: string): string[] => {
+  const path = join(cli.folder, folder, "checkpoints");
+  return existsSync(path)
+    ? readdirSync(path)
+        .filter((name) => name.startsWith("step-"))
+        .sort()
+    : [];
+};
+
+/** Runs until the newest checkpoint has changed `changes` times and `delay` ms have passed, then sends `signal`. */
+async function broken(
+  words: readonly string[],
+  folder: string,
+  changes: number,
+  delay: number,
+  signal: "SIGKILL" | "SIGINT",
+) {
+  let watch: NodeJS.Timeout | undefined;
+  const ended = await cli.run(words, {
+    onStart(child) {
+      let newest = checkpointsIn(folder).at(-1);
+      let left = changes;
+      watch = setInterval(() => {
+        const now = checkpointsIn(folder).at(-1);
+        if (now === newest) return;
+        newest = now;
+        if (--left > 0) return;
+        clearInterval(watch);
+        setTimeout(() => child.kill(signal), delay);
+      }, 2);
+    },
+  });
+  clearInterval(watch);
+  return ended;
+}
+
+/** Without what a clock says. */
+const timeless = (file: string): unknown =>
+  JSON.parse(readFileSync(join(cli.folder, file), "utf8"), (key, value: unknown) =>
+    key === "seconds" || key === "stepsPerSecond" ? undefined : value,
+  );
+
+test("kill -9 at ten random moments, Ctrl-C, a damaged checkpoint", async () => {
+  const whole = await cli.run([...settings, "--save", "whole.safetensors", "--history", "whole.json"]);
+  expect(whole).toMatchObject({ code: 0 });
+
+  const random = new Random(20);
+  const between = (low: number, high: number) => Math.floor(random.uniform(low, high));
+  const run = ["--run", "run", "--checkpoint-steps", String(EVERY), "--save", "run.safetensors"];
+  const resume = ["train", "--resume", "run"];
+  const stops: string[] = [];
+  for (let kill = 0; kill < KILLS; kill++) {
+    const words = kill === 0 ? [...settings, ...run] : resume;
+    const { signal } = await broken(words, "run", between(1, 3), between(0, 12), "SIGKILL");
+    expect(signal).toBe("SIGKILL");
+    stops.push(checkpointsIn("run").at(-1) as string);
+    if (kill !== 4) continue;
+    const last = join(cli.folder, "run/checkpoints", checkpointsIn("run").at(-1) as string);
+    truncateSync(last, readFileSync(last).length - 1000);
+    // What a process leaves that was killed while it wrote.
+    writeFileSync(join(cli.folder, "run/checkpoints", ".step-000000000001.safetensors.1.ab.tmp"), "x");
+    const { signal: next, stdout } = await broken(resume, "run", 1, 0, "SIGKILL");
+    expect(next).toBe("SIGKILL");
+    expect(stdout).toMatch(
+      /step-\d+\.safetensors: .*\. Using the checkpoint before it\.\nGoing on after step/,
+    );
+  }
+  // They were different moments, and none of them the end.
+  expect(new Set(stops).size).toBeGreaterThan(KILLS / 2);
+  const stopped = await broken(resume, "run", 1, 5, "SIGINT");
+  expect(stopped).toMatchObject({ code: 130 });
+
+  const last = await cli.run(resume);
+  expect(last).toMatchObject({ code: 0, signal: null });
+  expect(last.stdout).toMatch(/Going on after step [\d,]+, \d of 3 epochs done\.\n/);
+  const bytes = (file: string) => readFileSync(join(cli.folder, file));
+  expect(bytes("run.safetensors").equals(bytes("whole.safetensors"))).toBe(true);
+  expect(timeless("run/history.json")).toEqual(timeless("whole.json"));
+  expect(readdirSync(join(cli.folder, "run/checkpoints"))).toHaveLength(3);
+}, 180_000);
+
+test("refuses what is no run, other data, and a second run in one folder", async () => {
+  const expectFailure = async (words: readonly string[], message: RegExp) => {
+    const { code, stderr } = await cli.run(words);
+    expect(stderr).toMatch(message);
+    expect(code).toBe(2);
+  };
+  const text = readFileSync(join(cli.folder, "run/run.json"), "utf8");
+  const inFolder = (name: string, content: string) => {
+    mkdirSync(join(cli.folder, name));
+    writeFileSync(join(cli.folder, name, "run.json"), content);
+    return ["train", "--resume", name];
+  };
+  await Promise.all([
+    expectFailure(["train", "--run", "run"], /run holds a run already; go on with --resume run/),
+    expectFailure(inFolder("cut", text.slice(0, 40)), /cut\/run\.json: is no description of a run/),
+    expectFailure(
+      inFolder("odd", text.replace('"batchSize": "5"', '"batchSize": "none"')),
+      /odd\/run\.json: can't be followed: option '--batch-size <n>' argument 'none' is invalid/,
+    ),
+    expectFailure(
+      inFolder("other", text.replace(/"crc32": "\w+"/, '"crc32": "00000000"')),
+      /the run in other began with other data \(synthetic, 1200 training and 240 test samples, CRC-32 0{8}; now/,
+    ),
+  ]);
+});
