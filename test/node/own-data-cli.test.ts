@@ -16,6 +16,8 @@ beforeAll(async () => {
   await writeFile(join(cli.folder, "flowers.csv"), flowers(150, 1));
   await writeFile(join(cli.folder, "more.csv"), flowers(40, 2));
   await writeFile(join(cli.folder, "houses.csv"), houses(120));
+  const people = Array.from({ length: 90 }, (_, i) => `${i % 2},person-${i},${i}`);
+  await writeFile(join(cli.folder, "people.csv"), ["in,name,age", ...people].join("\n"));
   await drawShapes(join(cli.folder, "shapes"));
 });
 afterAll(async () => {
@@ -126,6 +128,23 @@ describe("a value to predict", () => {
     expect(Number(error)).toBeGreaterThan(1000);
     expect(Number(error)).toBeLessThan(40_000);
   });
+
+  test("may be few whole numbers, if told so; columns may be left out", async () => {
+    const words =
+      "train --csv people.csv --label in --ignore name --task values --save p.safetensors --backend cpu";
+    const trained = await cli.run([...words.split(" "), "--epochs", "1", "--json"]);
+    expect(trained.code, trained.stderr).toBe(0);
+    expect(jsonLines(trained.stdout).at(-1)?.testAccuracy).toBeNull();
+    const { code, stdout } = await cli.run([
+      "eval",
+      "p.safetensors",
+      "--csv",
+      "people.csv",
+      "--backend",
+      "cpu",
+    ]);
+    expect([code, stdout]).toEqual([0, expect.stringContaining("on 90 test rows of people.csv: loss")]);
+  });
 });
 
 describe("what does not fit is said in one line, with exit code 2", () => {
@@ -135,6 +154,9 @@ describe("what does not fit is said in one line, with exit code 2", () => {
     ["train --csv flowers.csv --label kind --images shapes", "--csv and --images can't both be given"],
     ["train --csv flowers.csv --label kind --dataset mnist", "--dataset and --csv can't both be given"],
     ["train --csv flowers.csv --label species", 'there is no column "species", there are "length", "width"'],
+    ["train --csv flowers.csv --label kind --ignore petal", 'ignore: there is no column "petal"'],
+    ["train --images shapes --task values", "--task goes with --csv FILE"],
+    ["train --csv people.csv --label 0", "more than 64 different texts; leave the column out with --ignore"],
     ["train --csv none.csv --label 0", "none.csv: there is no such file"],
     ["train --csv shapes --label 0", "shapes: can't be read"],
     ["train --images flowers.csv", "is no folder"],

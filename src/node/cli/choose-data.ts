@@ -130,7 +130,7 @@ export async function chooseTest(
 
 /** Advice that names an option of the library, in the words of the command line. */
 export function forCommandLine(message: string): string {
-  return message.replaceAll("`dataDir`", "--data-dir");
+  return message.replaceAll("`dataDir`", "--data-dir").replaceAll("`ignore`", "--ignore");
 }
 
 function synthetic(limit: number | undefined): ChosenData {

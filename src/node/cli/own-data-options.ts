@@ -5,11 +5,21 @@ export interface OwnDataFlags {
   readonly csv?: string;
   readonly label?: string;
   readonly images?: string;
+  /** Columns, separated by commas. */
+  readonly ignore?: string;
+  readonly task?: "classes" | "values";
 }
 
 export const csvOption = () =>
   new Option("--csv <file>", "your own table, with --label; the model is made to fit it");
 export const labelOption = () =>
   new Option("--label <column>", "what to learn: a column's name, or its number from 0");
+export const ignoreOption = () =>
+  new Option("--ignore <columns>", "columns of the table to leave out, separated by commas");
+export const taskOption = () =>
+  new Option(
+    "--task <kind>",
+    "whether the label names classes or is a value to predict (default: as it looks)",
+  ).choices(["classes", "values"]);
 export const imagesOption = () =>
   new Option("--images <folder>", "your own PNG and JPEG files, a sub-folder per class; trains LeNet-5");

@@ -5,7 +5,7 @@
 import { alignTo } from "../../data/align.ts";
 import { type Dataset, subset } from "../../data/dataset.ts";
 import type { TrainTest } from "../../data/source.ts";
-import { DataError, ValueError } from "../../errors.ts";
+import { DataError, FormatError, ValueError } from "../../errors.ts";
 import {
   lenet5Side,
   type OwnModel,
@@ -15,7 +15,7 @@ import {
 } from "../../recipes/own-data.ts";
 import type { Recipe } from "../../recipes/recipe.ts";
 import { datasets } from "../datasets.ts";
-import { type ChosenData, divide, limited } from "./choose-data.ts";
+import { type ChosenData, divide, forCommandLine, limited } from "./choose-data.ts";
 import type { OwnDataFlags } from "./own-data-options.ts";
 
 export interface OwnData {
@@ -35,11 +35,11 @@ const columnOf = (label: string) => (/^-?\d+$/.test(label) ? Number(label) : lab
 export async function ownData(
   flags: OwnDataFlags & { readonly dataset?: string; readonly seed: number; readonly limit?: number },
 ): Promise<OwnData | undefined> {
-  const { csv, images, label, seed, limit } = flags;
+  const { csv, label, ignore, seed, limit } = flags;
   const source = sourceOf(flags);
   if (source === undefined) return undefined;
   if (flags.dataset !== undefined) throw new ValueError(`--dataset and ${source.option} can't both be given`);
-  const whole = csv === undefined ? await readImages(source.path) : await readTable(csv, label);
+  const whole = csv === undefined ? await readImages(source.path) : await readTable(csv, flags);
   const parts = "train" in whole ? whole : divided(whole, seed);
   const { train, test } = limited(parts.train, parts.test, limit);
   const { recipe, model } = recipeForOwnData(train);
@@ -49,24 +49,38 @@ export async function ownData(
     metadata: {
       [MODEL_KEY]: JSON.stringify(model),
       source: source.path,
-      ...(label === undefined || images !== undefined ? {} : { label }),
+      ...(label === undefined ? {} : { label }),
+      ...(ignore === undefined ? {} : { ignore }),
     },
   };
 }
 
-function sourceOf({ csv, images, label }: OwnDataFlags): { option: string; path: string } | undefined {
+function sourceOf(flags: OwnDataFlags): { option: string; path: string } | undefined {
+  const { csv, images } = flags;
   if (csv !== undefined && images !== undefined)
     throw new ValueError("--csv and --images can't both be given");
-  if (label !== undefined && csv === undefined) throw new ValueError("--label goes with --csv FILE");
+  for (const option of ["label", "ignore", "task"] as const) {
+    if (flags[option] !== undefined && csv === undefined)
+      throw new ValueError(`--${option} goes with --csv FILE`);
+  }
   if (csv !== undefined) return { option: "--csv", path: csv };
   return images === undefined ? undefined : { option: "--images", path: images };
 }
 
-async function readTable(path: string, label: string | undefined): Promise<Dataset> {
+async function readTable(path: string, { label, ignore, task }: OwnDataFlags): Promise<Dataset> {
   if (label === undefined) {
     throw new ValueError("--csv needs --label COLUMN: what is to be learned, by name or by number from 0");
   }
-  return datasets.csv(path, { label: columnOf(label) });
+  const ignored = ignore?.split(",").map((column) => columnOf(column.trim()));
+  const options = {
+    label: columnOf(label),
+    ...(ignored ? { ignore: ignored } : {}),
+    ...(task ? { task } : {}),
+  };
+  return datasets.csv(path, options).catch((error: unknown) => {
+    if (!(error instanceof FormatError)) throw error;
+    throw new FormatError(forCommandLine(error.message), { cause: error });
+  });
 }
 
 /** Grey images as LeNet-5's 28x28, others as 32x32; `channels` where a model has fixed them. */
@@ -108,7 +122,6 @@ export async function ownTest(
     return undefined;
   }
   const model = parseOwnModel(text, file);
-  const { label = metadata.label } = flags;
   const path = asked?.path ?? metadata.source;
   if (path === undefined)
     throw new ValueError(`${file}: does not say what it was trained on; name it with --csv or --images`);
@@ -116,7 +129,9 @@ export async function ownTest(
     throw new ValueError(`${file}: was trained on ${model.kind}; ${asked.option} does not fit`);
   }
   const whole =
-    model.kind === "table" ? await readTable(path, label) : await readImages(path, channelsOf(model));
+    model.kind === "table"
+      ? await readAlike(path, model, metadata, flags)
+      : await readImages(path, channelsOf(model));
   const test = alignTo(asked ? everything(whole) : heldOut(whole, metadata, file), model);
   const { limit } = flags;
   const { targetStd } = model;
@@ -129,6 +144,17 @@ export async function ownTest(
     title: path,
     ...(targetStd === undefined ? {} : { explain }),
   };
+}
+
+/** A table as the model's own was read, whatever its labels look like. */
+function readAlike(
+  path: string,
+  model: OwnModel,
+  { label, ignore }: Readonly<Record<string, string>>,
+  flags: OwnDataFlags,
+): Promise<Dataset> {
+  const task = model.classNames === undefined ? "values" : "classes";
+  return readTable(path, { ...(label ? { label } : {}), ...(ignore ? { ignore } : {}), ...flags, task });
 }
 
 const channelsOf = ({ inputShape }: OwnModel): 1 | 3 => (inputShape[0] === 1 ? 1 : 3);

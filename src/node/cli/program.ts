@@ -4,7 +4,7 @@ import { version } from "../../version.ts";
 import { backendOption, type DeviceFlags, dataDirOption, jsonOption } from "./common-options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { whole } from "./option-values.ts";
-import { csvOption, imagesOption, labelOption, type OwnDataFlags } from "./own-data-options.ts";
+import { csvOption, ignoreOption, imagesOption, labelOption, type OwnDataFlags } from "./own-data-options.ts";
 import { type TrainFlags, trainCommand } from "./train-command.ts";
 import type { TuneFlags } from "./tune.ts";
 
@@ -50,6 +50,7 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     .option("--dataset <name>", "its data set, as for weft train (default: as the file says)")
     .addOption(csvOption())
     .addOption(labelOption())
+    .addOption(ignoreOption())
     .addOption(imagesOption())
     .addOption(dataDirOption())
     .option("--limit <n>", "use the first n test samples (default: as many as in training)", whole(1))
