@@ -1,6 +1,7 @@
 /**
  * Which kernels a convolution runs as. `quad`, `registers`, `slabs`, `smallSlabs` are the tiles of matmul over operands read in
- * place (see matmul-kernels.ts); `im2col` lays out a matrix of columns first; `direct` sums output by output, for groups too small for tiles.
+ * place (see matmul-kernels.ts); `rows` is for few channels on adapters that run on a CPU; `im2col` lays out a matrix of
+ * columns first; `direct` sums output by output, for groups too small for tiles.
  */
 import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../op.ts";
 import { Shader, type ShaderSource } from "../shader.ts";
@@ -15,15 +16,18 @@ const part = () => import("../../shaders/conv2d-part.wgsl?raw");
 const places = () => import("../../shaders/conv2d-places.wgsl?raw");
 const weight = () => import("../../shaders/conv2d-weight.wgsl?raw");
 const columns = () => import("../../shaders/im2col.wgsl?raw");
+const few = () => import("../../shaders/conv2d-rows.wgsl?raw");
 const plain = () => import("../../shaders/matmul.wgsl?raw");
 const quad = () => import("../../shaders/matmul-quad.wgsl?raw");
 const runs = () => import("../../shaders/conv2d-runs.wgsl?raw");
 
 export const TILE_VARIANTS = ["quad", "registers", "slabs", "smallSlabs"];
-export const CONV_VARIANTS = [...TILE_VARIANTS, "direct", "im2col"];
+/** `rows` means the default where it does not apply. */
+export const CONV_VARIANTS = [...TILE_VARIANTS, "rows", "direct", "im2col"];
 
 const conv2d = new Shader("conv2d.wgsl", direct);
 const im2col = new Shader("im2col.wgsl", columns);
+const fewChannels = new Shader("conv2d-rows.wgsl", few);
 
 /** The tiles of matmul with these operands. */
 // @__NO_SIDE_EFFECTS__
@@ -122,7 +126,32 @@ function variantOf(rows: number, { software, variant }: KernelEnv): string {
   return variant === undefined && rows < (software ? 2 : 8) ? "direct" : "tiles";
 }
 
+/** Whether `rows` is to compute a convolution into `channels` channels of planes `width` wide. */
+function rowsApply(c: ConvConstants, channels: number, width: number, env: KernelEnv): boolean {
+  const { software, variant } = env;
+  const possible =
+    hasQuads(env) &&
+    [c.strideY, c.strideX, c.dilationY, c.dilationX, c.GROUPS].every((n) => n === 1) &&
+    c.KW <= 5;
+  // Six channels and eight places at a time: what is left empty counts against it.
+  const good = channels <= 6 && c.KW > 2 && width > 4;
+  return possible && (variant === "rows" || (variant === undefined && software && good));
+}
+
+/** The convolution that `constants`, those of conv2d with other names for what plays which part, describe. */
+function rowsKernel(
+  bind: Kernel["bind"],
+  constants: ConvConstants & { readonly TURNED: boolean },
+): KernelPlan {
+  const { N, O, OH, OW } = constants;
+  const groups = spread(Math.ceil((Math.ceil(OW / 8) * OH * N) / 32) * Math.ceil(O / 6));
+  return { kernels: [{ shader: fewChannels, entry: "rows", bind, constants, groups }] };
+}
+
 export function forwardKernels(c: ConvConstants, env: KernelEnv): KernelPlan {
+  if (rowsApply(c, c.O, c.OW, env)) {
+    return rowsKernel(["x", "w", c.BIAS ? "b" : ["b", "w"], "y"], { ...c, TURNED: false });
+  }
   const variant = variantOf(c.OG, env);
   if (variant === "im2col") {
     const product: Kernel = {
@@ -154,6 +183,11 @@ export function forwardKernels(c: ConvConstants, env: KernelEnv): KernelPlan {
 }
 
 export function backwardInputKernels(c: ConvConstants, env: KernelEnv): KernelPlan {
+  const [padTop, padLeft] = [c.KH - 1 - c.padTop, c.KW - 1 - c.padLeft];
+  if (padTop >= 0 && padLeft >= 0 && rowsApply(c, c.C, c.W, env)) {
+    const turned = { C: c.O, H: c.OH, W: c.OW, O: c.C, OH: c.H, OW: c.W, padTop, padLeft, BIAS: false };
+    return rowsKernel([["x", "dy"], "w", ["b", "w"], ["y", "dx"]], { ...c, ...turned, TURNED: true });
+  }
   const variant = variantOf(c.CG, env);
   const pixels = spread(Math.ceil((c.N * c.C * c.H * c.W) / 64));
   if (variant === "im2col") {

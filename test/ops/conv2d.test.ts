@@ -72,6 +72,22 @@ checkOp(
   { variants: slabs, numeric: false, atol: 1e-5 },
 );
 
+// Widths and channels around a strip of 8 and 6, kernels up to 5, paddings up to a kernel's reach, an image of two strips.
+checkOp(
+  "conv2d in rows",
+  casesOf([
+    [
+      [1, 1, 1, 1],
+      [1, 1, 1, 1],
+    ],
+    [[2, 1, 9, 9], [6, 1, 5, 5], { padding: 2 }],
+    [[3, 6, 8, 12], [7, 6, 5, 4], { padding: [4, 3] }, false],
+    [[2, 5, 4, 21], [13, 5, 2, 3], { padding: [0, 2] }],
+    [[1, 2, 7, 9], [3, 2, 3, 2], { padding: [1, 0, 2, 1] }],
+  ]),
+  { variants: [force("rows")], atol: 5e-6 },
+);
+
 checkOp(
   "conv2d, as chosen",
   casesOf([
