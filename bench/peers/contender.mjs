@@ -1,5 +1,6 @@
 // A library under test as the parent sees it: a child process that answers requests. JavaScript libraries live in
-// worker.mjs and talk over Node's IPC; Python ones live in torch_step.py and talk in lines of JSON.
+// worker.mjs and talk over Node's IPC, or in a page of a Chromium of their own (browser.mjs); Python ones live in
+// torch_step.py and talk in lines of JSON.
 import { fork, spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";

@@ -4,15 +4,6 @@ import { readFileSync } from "node:fs";
 
 const FOLDER = new URL("../../test/fixtures/golden/lenet5/", import.meta.url);
 
-/** Adam as the golden trajectory uses it. */
-export const ADAM = { learningRate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
-
-/** Layers in order with the shapes of their weights and biases, PyTorch layout. */
-export const PARAMETERS = ["conv1", "conv2", "fc1", "fc2", "fc3"].flatMap((layer) => [
-  `${layer}.weight`,
-  `${layer}.bias`,
-]);
-
 /**
  * Weights as `{ "conv1.weight": { shape, data } }`, images as Float32Array [batch, 1, 28, 28], labels as Int32Array
  * [batch]. Batches other than 64 repeat the 64 images in order.

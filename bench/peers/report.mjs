@@ -78,13 +78,16 @@ function cells(row, weft) {
     number(Math.min(...times)),
     number(Math.max(...times)),
     weft ? median(ratios).toFixed(2) : "-",
-    number(median(row.rounds.map((round) => round.cpuMsPerStep))),
+    known(median(row.rounds.map((round) => round.cpuMsPerStep)), number),
     String(row.stepsPerRound),
     ((row.loadMs + row.createMs + row.firstStepMs) / 1000).toFixed(2),
-    row.peakMiB.toFixed(0),
+    known(row.peakMiB, (value) => value.toFixed(0)),
     ...counts,
   ];
 }
+
+/** Pages know neither their processor time nor their memory. */
+const known = (value, text) => (Number.isFinite(value) ? text(value) : "-");
 
 function versionFrom(require, name) {
   for (const folder of require.resolve.paths(name) ?? []) {

@@ -4,6 +4,7 @@
 // and kernels with plain loops first; a wrong library gets no times.
 import { parseArgs } from "node:util";
 import { libraryBuild } from "../build.mjs";
+import { startPage } from "./browser.mjs";
 import { PYTHON_LIBRARIES, startContender } from "./contender.mjs";
 import { driverEnvironment } from "./driver.mjs";
 import { compareKernels, kernelTable } from "./kernels.mjs";
@@ -12,6 +13,7 @@ import { describeMachine, formatTable, writeJson } from "./report.mjs";
 
 const HELP = `node run.mjs [options]
   --driver swiftshader|env   Vulkan driver: SwiftShader (default), or what VK_ICD_FILENAMES or the system says
+  --browser                  in headless Chromium with its SwiftShader, a browser for each library
   --batch N                  images per step (64)
   --rounds N                 rounds per library, taken in turns (10)
   --round-ms N               a round has as many steps as fit into this time, at least one (500)
@@ -28,6 +30,7 @@ const COUNTED_STEPS = 2;
 const { values: options } = parseArgs({
   options: {
     driver: { type: "string", default: "swiftshader" },
+    browser: { type: "boolean", default: false },
     batch: { type: "string", default: "64" },
     rounds: { type: "string" },
     "round-ms": { type: "string" },
@@ -46,7 +49,9 @@ if (options.help) {
 }
 options.rounds ??= options.kernels ? "5" : "10";
 options["round-ms"] ??= options.kernels ? "150" : "500";
-options.libraries ??= [...ON_GPU, ...(options.kernels ? [] : PYTHON_LIBRARIES)].join();
+if (options.kernels && options.browser) throw new Error("--kernels runs in Node, not with --browser");
+options.libraries ??= [...ON_GPU, ...(options.kernels || options.browser ? [] : PYTHON_LIBRARIES)].join();
+const place = options.browser ? "chromium" : options.driver;
 const batch = wholeNumber("batch");
 const rounds = wholeNumber("rounds");
 const environment = { ...driverEnvironment(options.driver), WEFT_BUILD: await libraryBuild() };
@@ -76,9 +81,9 @@ for (const row of racing()) {
 }
 for (const row of rows) await row.contender?.ask("stop").catch(() => undefined);
 
-const settings = { driver: options.driver, batch, rounds, ...describeMachine(rows) };
+const settings = { driver: place, batch, rounds, ...describeMachine(rows) };
 console.log(formatTable(settings, rows));
-const file = options.json ?? new URL(`results/${options.driver}-batch${batch}.json`, import.meta.url);
+const file = options.json ?? new URL(`results/${place}-batch${batch}.json`, import.meta.url);
 writeJson(file, settings, rows);
 process.exit(rows.some((row) => /^(WRONG|FAILED)/.test(row.problem)) ? 1 : 0);
 
@@ -107,7 +112,9 @@ async function runKernels() {
 
 /** First step, loss check, counts, and the number of steps in a round. */
 async function prepare(row) {
-  row.contender = startContender(row.library, environment);
+  row.contender = options.browser
+    ? await startPage(environment.WEFT_BUILD)
+    : startContender(row.library, environment);
   const { losses, ...started } = await row.contender.ask("start", { library: row.library, batch });
   const { losses: more } = await row.contender.ask("firstLosses", { n: expected.length - 1 });
   Object.assign(row, started, { losses: [...losses, ...more] });

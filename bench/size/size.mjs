@@ -7,8 +7,8 @@ import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { chromium } from "playwright";
-import { build, createServer as createVite } from "vite";
+import { build } from "vite";
+import { startChromium } from "../chromium.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const TYPES = { ".html": "text/html", ".js": "text/javascript" };
@@ -46,24 +46,6 @@ async function bundle(library, outDir) {
     resolve: { alias: { "weft/browser": join(library, "browser.js"), weft: join(library, "index.js") } },
     build: { target: "es2023", modulePreload: false, outDir, emptyOutDir: true },
   });
-}
-
-async function startChromium() {
-  const vite = await createVite({
-    root: ROOT,
-    configFile: false,
-    appType: "custom",
-    logLevel: "error",
-    server: { middlewareMode: true, hmr: false, watch: null, ws: false },
-    optimizeDeps: { noDiscovery: true },
-  });
-  try {
-    const { chromiumLaunch, unpackChromium } = await vite.ssrLoadModule("/test/support/drivers.ts");
-    unpackChromium();
-    return await chromium.launch(chromiumLaunch);
-  } finally {
-    await vite.close();
-  }
 }
 
 /** Serves `folder` to one page until that has trained; answers the gzipped size of each script it asked for. */

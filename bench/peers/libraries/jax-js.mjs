@@ -12,7 +12,7 @@ import {
   tree,
   valueAndGrad,
 } from "@jax-js/jax";
-import { ADAM, PARAMETERS } from "../problem.mjs";
+import { ADAM, PARAMETERS } from "../settings.mjs";
 
 export async function create({ weights, images, labels, batch }) {
   const ready = await init("webgpu");

@@ -3,7 +3,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-webgpu";
 import "@tensorflow/tfjs-layers"; // the only package whose Node build registers the gradients
-import { ADAM } from "../problem.mjs";
+import { ADAM } from "../settings.mjs";
 
 export async function create({ weights, images, labels, batch }) {
   if (!(await tf.setBackend("webgpu"))) throw new Error("TensorFlow.js: no WebGPU backend");
