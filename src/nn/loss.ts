@@ -2,6 +2,7 @@
  * Losses as the trainer wants them: one number to minimise, averaged over the samples that count, and metrics beside
  * it. A sample's weight is 0 when it only pads the last batch.
  */
+import { ValueError } from "../errors.ts";
 import { mul } from "../ops/arithmetic.ts";
 import { type ClassLoss, type MultiMarginOptions, multiMargin as multiMarginOf } from "../ops/class-loss.ts";
 import { eq, gt } from "../ops/compare.ts";
@@ -31,8 +32,12 @@ export interface LossResult {
 export interface Loss {
   /** True when targets are class numbers (i32 [N]); else they are values of the output's shape. */
   readonly classes: boolean;
+  /** Outputs above this mean 1: for losses whose targets are 0 or 1. */
+  readonly threshold?: number;
   /** Builds the loss of a batch: output [N, …], target, weights [N]. */
   build(output: Tensor, target: Tensor, weights: Tensor): LossResult;
+  /** The same loss with other class weights or smoothing, where it has such. */
+  reweighted?(options: Pick<CrossEntropyLossOptions, "classWeights" | "labelSmoothing">): Loss;
 }
 
 export interface CrossEntropyLossOptions {
@@ -49,17 +54,25 @@ export interface CrossEntropyLossOptions {
 /** Cross-entropy of softmax(logits [N, C]) with class numbers [N]; counts correct answers too. */
 export function crossEntropy(options: CrossEntropyLossOptions = {}): Loss {
   const { classWeights, probabilities = false, ...rest } = options;
-  return classLoss(!probabilities, (output, target, weights) =>
+  const loss = classLoss(!probabilities, (output, target, weights) =>
     crossEntropyOf(output, target, { ...rest, ...classWeightsOf(classWeights), weights }),
   );
+  return { ...loss, reweighted: (other) => crossEntropy({ ...options, ...other }) };
 }
 
 /** Negative log-likelihood of log-probabilities [N, C], as logSoftmax gives them; counts correct answers too. */
 export function nll(options: Pick<CrossEntropyLossOptions, "classWeights" | "ignoreIndex"> = {}): Loss {
   const { classWeights, ...rest } = options;
-  return classLoss(true, (output, target, weights) =>
+  const loss = classLoss(true, (output, target, weights) =>
     nllOf(output, target, { ...rest, ...classWeightsOf(classWeights), weights }),
   );
+  return {
+    ...loss,
+    reweighted({ labelSmoothing = 0, ...other }) {
+      if (labelSmoothing === 0) return nll({ ...options, ...other });
+      throw new ValueError("nll: labels can be smoothed with cross-entropy of logits only");
+    },
+  };
 }
 
 /** Multi-class margin of scores [N, C] and class numbers [N]; counts correct answers too. */
@@ -144,6 +157,7 @@ function valueLoss(
 ): Loss {
   return {
     classes: false,
+    ...(threshold === undefined ? {} : { threshold }),
     build: (output, target, weights) => ({
       loss: op(output, target, weights),
       count: sum(weights),

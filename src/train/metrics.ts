@@ -127,13 +127,20 @@ export function r2({ training = true }: MetricOptions = {}): Metric {
   };
 }
 
-/** What a classifier is measured by: accuracy, top-k where there are more classes than `k`, and what a confusion matrix tells. */
-export function classification(classes: number, k = 5): Metric[] {
-  const each = { average: "none" } as const;
+/**
+ * What a classifier is measured by: top-k (default 5) where there are more classes than that, and what a confusion matrix
+ * tells.
+ */
+export function classification(
+  classes: number,
+  { k = 5, threshold = 0 }: { readonly k?: number; readonly threshold?: number } = {},
+): Metric[] {
+  const mean = { threshold };
+  const each = { threshold, average: "none" } as const;
   return [
     ...(classes > k ? [topK(k)] : []),
-    confusionMatrix(),
-    ...[precision, recall, f1].flatMap((of) => [of(), of(each)]),
+    confusionMatrix(mean),
+    ...[precision, recall, f1].flatMap((of) => [of(mean), of(each)]),
   ];
 }
 

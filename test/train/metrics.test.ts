@@ -69,7 +69,7 @@ describe.each(backends)("on the %s", (_, open) => {
     const labels = Int32Array.from({ length: COUNT }, () => whole(C - 1));
     for (let i = 0; i < COUNT; i++) logits[i * C + 4] = -9;
     const test = dataset(C, logits, labels);
-    const all = metrics.classification(C, 3);
+    const all = metrics.classification(C, { k: 3 });
     const { accuracy, metrics: values } = await (
       await echo(await open(), C, nn.crossEntropy(), all)
     ).evaluate(test);
