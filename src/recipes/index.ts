@@ -15,11 +15,12 @@ export { type CurveRecord, type CurveRun, curvePicture } from "./curves.ts";
 export { type LeastSquares, leastSquares } from "./least-squares.ts";
 export { lenet5 } from "./lenet5.ts";
 export { mlp } from "./mlp.ts";
-export { type ActivationName, activations, type RecipeOption, type RecipeOptions } from "./options.ts";
+export { activations, type RecipeOption, type RecipeOptions } from "./options.ts";
 export { PositionBias } from "./position-bias.ts";
 export type { Goal, Measure, Recipe } from "./recipe.ts";
 export type { Demonstration, DemonstrationOptions, FinishedRun, PictureMaker } from "./results.ts";
 export { type RecipeRun, type RecipeSettings, recipeData, recipeRun } from "./run.ts";
+export { type ActivationName, activationNames } from "./update-names.ts";
 export {
   type OptimizerName,
   optimizerNames,

@@ -9,6 +9,7 @@ import { add, sub } from "../ops/arithmetic.ts";
 import { detach } from "../ops/detach.ts";
 import { sign } from "../ops/math.ts";
 import type { Tensor } from "../tensor.ts";
+import type { ActivationName } from "./update-names.ts";
 
 export interface RecipeOptions {
   /** Batch normalisation before every activation. */
@@ -35,9 +36,7 @@ export const activations = {
   hardtanh: () => nn.hardtanh(),
   sigmoid: nn.sigmoid,
   sign: () => straightThroughSign,
-} as const;
-
-export type ActivationName = keyof typeof activations;
+} as const satisfies Record<ActivationName, () => nn.Layer>;
 
 function straightThroughSign(x: Tensor): Tensor {
   const through = hardtanh(x);

@@ -1,4 +1,4 @@
-/** Names of optimizers and schedules. Apart from what makes them, so that a command line can list them and load nothing. */
+/** Names of optimizers, schedules and activations. Apart from what makes them, so that a command line can list them and load nothing. */
 
 /** `momentum` is sgd with a momentum of 0.9 where none is given. */
 export const optimizerNames = ["sgd", "momentum", "adam", "adamw", "rmsprop", "adagrad", "lion"] as const;
@@ -10,3 +10,7 @@ export type OptimizerName = (typeof optimizerNames)[number];
  */
 export const scheduleNames = ["constant", "linear", "cosine", "oneCycle", "steps", "exponential"] as const;
 export type ScheduleName = (typeof scheduleNames)[number];
+
+/** Of hidden layers, in recipes that leave the choice. */
+export const activationNames = ["relu", "leakyRelu", "tanh", "hardtanh", "sigmoid", "sign"] as const;
+export type ActivationName = (typeof activationNames)[number];

@@ -3,13 +3,18 @@ import { FormatError, ValueError } from "../../errors.ts";
 import { readSafetensors } from "../../io/safetensors.ts";
 import { sgd } from "../../optim/index.ts";
 import { recipe as recipeOf } from "../../recipes/index.ts";
+import { parseRecipeOptions } from "../../recipes/options.ts";
+import { recipeData } from "../../recipes/run.ts";
 import { Trainer } from "../../train/trainer.ts";
 import { nodeFiles, openDevice } from "../device.ts";
 import { chooseTest } from "./choose-data.ts";
 import { downloadProgress } from "./download-progress.ts";
+import { evalLines } from "./eval-lines.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { ownTest } from "./own-data.ts";
 import type { EvalFlags } from "./program.ts";
+import { expectFits } from "./recipe-run.ts";
+import { metricsFor } from "./settings.ts";
 import { duration, percent, several } from "./words.ts";
 
 const BATCH = 200;
@@ -24,14 +29,21 @@ export async function evaluate(file: string, flags: EvalFlags): Promise<number> 
   const own = await ownTest(metadata, flags, file);
   const recipe = own?.recipe ?? recipeOf(name);
   const dataset = flags.dataset ?? metadata.dataset ?? recipe.dataset;
-  const samples = flags.limit ?? samplesOf(file, metadata.testSamples);
+  const options = parseRecipeOptions(metadata.options, file);
+  const seed = wholeOf(file, "seed", metadata.seed) ?? 0;
+  const samples = flags.limit ?? wholeOf(file, "number of test samples", metadata.testSamples);
   const signal = interruptSignal();
   const progress = downloadProgress();
   const notices: string[] = [];
   const opening = openDevice({ backend: flags.backend, onNotice: (text) => void notices.push(text) });
   const chosen = own
     ? Promise.resolve(own)
-    : chooseTest(dataset, samples, { dataDir: flags.dataDir, signal, onProgress: progress.update });
+    : chooseTest(dataset, samples, {
+        dataDir: flags.dataDir,
+        signal,
+        onProgress: progress.update,
+        prepare: (parts) => recipeData(recipe, parts, { seed, options }),
+      });
   const loading = chosen.finally(progress.stop);
   const [opened, loaded] = await Promise.allSettled([opening, loading]);
   try {
@@ -42,16 +54,19 @@ export async function evaluate(file: string, flags: EvalFlags): Promise<number> 
     if (opened.status === "rejected") throw opened.reason;
     const backend = opened.value;
     const { test, title } = loaded.value;
+    expectFits(recipe, test);
+    const loss = recipe.loss(options);
     const trainer = await Trainer.create(backend, {
-      model: recipe.model(),
-      loss: recipe.loss(),
+      model: recipe.model(options),
+      loss,
+      metrics: metricsFor(test, loss),
       // Evaluating changes nothing: any optimizer will do, and this one has no states to look for in the file.
       optimizer: sgd({ learningRate: 0 }),
       batchSize: BATCH,
     });
     await trainer.fromSafetensors(bytes, file);
     const begun = performance.now();
-    const { loss, accuracy } = await trainer.evaluate(test, { signal });
+    const measures = await trainer.evaluate(test, { signal });
     const seconds = (performance.now() - begun) / 1000;
     if (flags.json) {
       const { adapter, kind, software } = backend;
@@ -61,18 +76,19 @@ export async function evaluate(file: string, flags: EvalFlags): Promise<number> 
         recipe: recipe.name,
         dataset,
         testSamples: test.count,
-        loss,
-        accuracy,
+        ...measures,
       };
       process.stdout.write(`${JSON.stringify({ ...measured, seconds, adapter, backend: kind, software })}\n`);
     } else {
       for (const text of notices) process.stdout.write(`${text}\n`);
       if (notices.length === 0) process.stdout.write(`Adapter: ${backend.adapter}.\n`);
+      const { loss: mean, accuracy } = measures;
       const right = accuracy === undefined ? "" : `${percent(accuracy)} right, `;
       const noun = test.inputs.shape.length === 1 ? "test row" : "test image";
       const what = `${file} (${recipe.name}) on ${several(test.count, noun)} of ${title}`;
-      const inUnits = own?.explain?.(loss) ?? "";
-      process.stdout.write(`${what}: ${right}loss ${loss.toFixed(4)}${inUnits}, in ${duration(seconds)}.\n`);
+      const inUnits = own?.explain?.(mean) ?? "";
+      process.stdout.write(`${what}: ${right}loss ${mean.toFixed(4)}${inUnits}, in ${duration(seconds)}.\n`);
+      for (const text of evalLines(measures, test)) process.stdout.write(`${text}\n`);
     }
     return 0;
   } finally {
@@ -80,8 +96,8 @@ export async function evaluate(file: string, flags: EvalFlags): Promise<number> 
   }
 }
 
-function samplesOf(file: string, text: string | undefined): number | undefined {
+function wholeOf(file: string, what: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^[1-9]\d*$/.test(text)) throw new FormatError(`${file}: says that it has ${text} test samples`);
+  if (!/^\d+$/.test(text)) throw new FormatError(`${file}: says that its ${what} is ${text}`);
   return Number(text);
 }

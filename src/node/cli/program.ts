@@ -43,6 +43,14 @@ export async function runCommand(words: readonly string[]): Promise<number> {
   );
 
   program
+    .command("recipes")
+    .description("list the recipes: what each one trains, what it must reach, how long it takes")
+    .addOption(jsonOption())
+    .action(async (flags: { json?: true }) => {
+      code = (await import("./recipes.ts")).listRecipes(flags);
+    });
+
+  program
     .command("eval")
     .description("load a saved model and measure it on the test set")
     .argument("<file>", "a .safetensors file that weft train saved, or one with PyTorch's names")

@@ -14,6 +14,8 @@ export interface RunBegin {
   /** What was found of devices, and why it is not better. */
   readonly notices: readonly string[];
   readonly data: string;
+  /** What a sample is called. */
+  readonly sample: "image" | "row";
   readonly trainSamples: number;
   readonly testSamples: number;
 }
@@ -21,6 +23,12 @@ export interface RunBegin {
 /** The last line of `--json`. */
 export interface RunEnd {
   readonly event: "done";
+  readonly recipe: string;
+  readonly optimizer: string;
+  readonly learningRate: number;
+  /** Of the whole training set with the weights that are saved, for recipes with a goal for it. */
+  readonly trainAccuracy?: number;
+  readonly trainLoss?: number;
   /** null when the run was interrupted: nobody measured what was saved. */
   readonly testAccuracy: number | null;
   readonly testLoss: number | null;
@@ -28,6 +36,7 @@ export interface RunEnd {
   readonly backend: string;
   readonly software: boolean;
   readonly dataset: string;
+  readonly sample: "image" | "row";
   readonly trainSamples: number;
   readonly testSamples: number;
   readonly seed: number;
@@ -45,6 +54,7 @@ export interface RunEnd {
   readonly stopped?: string;
   /** null when there was nothing to save. */
   readonly file: string | null;
+  readonly picture?: string;
 }
 
 export interface Reporter {
@@ -126,8 +136,8 @@ export function humanReporter(): Reporter {
       line(run.title);
       line(run.notices.length > 0 ? run.notices.join(" ") : `Adapter: ${run.adapter}.`);
       line(
-        `Data: ${run.data}, ${several(run.trainSamples, "training image")} and ` +
-          `${several(run.testSamples, "test image")}.`,
+        `Data: ${run.data}, ${several(run.trainSamples, `training ${run.sample}`)} and ` +
+          `${several(run.testSamples, `test ${run.sample}`)}.`,
       );
     },
     event(event) {
@@ -180,16 +190,12 @@ function valWords({ valLoss, valAccuracy, val }: EpochRecord | EvaluationRecord)
 }
 
 function summary(run: RunEnd): string[] {
-  const { testAccuracy, testSamples, seconds, steps, stepsPerSecond, dispatchesPerStep, submits, file } = run;
+  const { seconds, steps, stepsPerSecond, dispatchesPerStep, submits, file, picture } = run;
   const lines: string[] = [];
   if (run.interrupted) lines.push(`Stopped after ${several(steps, "step")}, in ${duration(seconds)}.`);
   else {
-    const right =
-      testAccuracy === null
-        ? ""
-        : `: ${percent(testAccuracy)} of ${several(testSamples, "test image")} right`;
     if (run.stopped !== undefined) lines.push(`Stopped early: ${run.stopped}.`);
-    lines.push(`Done in ${duration(seconds)}${right}.`);
+    lines.push([`Done in ${duration(seconds)}`, ...results(run)].join(": ").concat("."));
   }
   if (steps > 0) {
     const each = run.backend === "cpu" ? "operations" : "dispatches";
@@ -201,7 +207,26 @@ function summary(run: RunEnd): string[] {
   }
   if (file === null) lines.push("Nothing was trained, so nothing was saved.");
   else lines.push(`Saved to ${file}. Next: npx weft eval ${shellWord(file)}`);
+  if (picture !== undefined) lines.push(`Picture: ${picture}`);
   return lines;
+}
+
+/** What was reached, on the test set and where wanted on the training set; nothing if nobody measured it. */
+function results({
+  testAccuracy,
+  testLoss,
+  testSamples,
+  sample,
+  trainLoss,
+  trainAccuracy,
+}: RunEnd): string[] {
+  const words: string[] = [];
+  if (testAccuracy !== null)
+    words.push(`${percent(testAccuracy)} of ${several(testSamples, `test ${sample}`)} right`);
+  else if (testLoss !== null) words.push(`test loss ${testLoss.toPrecision(4)}`);
+  if (trainAccuracy !== undefined) words.push(`${percent(trainAccuracy)} of the training set`);
+  if (trainLoss !== undefined) words.push(`training loss ${trainLoss.toPrecision(4)}`);
+  return words.length === 0 ? [] : [words.join(", ")];
 }
 
 /** Tells several reporters. */

@@ -7,6 +7,7 @@ import { type RecipeRun, recipeRun } from "../../recipes/run.ts";
 import type { EarlyStoppingOptions } from "../../train/early-stopping.ts";
 import { classification, type Metric, regression } from "../../train/metrics.ts";
 import type { FitOptions, TrainerOptions } from "../../train/options.ts";
+import { variantsOf } from "./recipe-run.ts";
 import type { TrainFlags } from "./train-command.ts";
 
 export interface Settings {
@@ -42,7 +43,7 @@ export function settingsOf(recipe: Recipe, train: Dataset, flags: TrainFlags): S
       loss: reweighted(trainer.loss, train, flags),
       variants: conv === "auto" ? {} : convolutionVariants(conv),
       ...(flags.gradientNorm ? { trackGradientNorm: true } : {}),
-      ...(measured ? { metrics: metricsFor(train) } : {}),
+      ...(measured ? { metrics: metricsFor(train, trainer.loss) } : {}),
     },
     fit: {
       ...fit,
@@ -53,9 +54,10 @@ export function settingsOf(recipe: Recipe, train: Dataset, flags: TrainFlags): S
   };
 }
 
-/** What a data set's samples are measured by. */
-export function metricsFor({ classes }: Dataset): Metric[] {
-  return classes === undefined ? regression() : classification(classes);
+/** What predictions for a data set are measured by: one output with targets of 0 and 1 is a choice of two classes. */
+export function metricsFor({ classes }: Dataset, { threshold }: Loss): Metric[] {
+  if (classes !== undefined) return classification(classes);
+  return threshold === undefined ? regression() : classification(2, { threshold });
 }
 
 /** Flags under the names that recipes know. */
@@ -69,6 +71,7 @@ function given(flags: TrainFlags) {
     clipValue: flags.clipValue,
     accumulate: flags.accumulate,
     averageDecay: flags.ema,
+    options: variantsOf(flags),
   };
   type Given = { [K in keyof typeof all]?: Exclude<(typeof all)[K], undefined> };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as Given;

@@ -1,0 +1,72 @@
+/** What recipes ask of the command line beside training: a device of their choice, prepared data, a guided tour. */
+import type { Backend } from "../../backend.ts";
+import type { Dataset } from "../../data/dataset.ts";
+import { ValueError } from "../../errors.ts";
+import type { RecipeOptions } from "../../recipes/options.ts";
+import type { Recipe } from "../../recipes/recipe.ts";
+import type { Demonstration } from "../../recipes/results.ts";
+import { formatShape, sameShape } from "../../tensor.ts";
+import { type OpenOptions, openDevice } from "../device.ts";
+import { interruptSignal } from "./interrupt.ts";
+import type { TrainFlags } from "./train-command.ts";
+
+/** The variants among the flags, as recipes know them. */
+export function variantsOf(flags: TrainFlags): RecipeOptions {
+  const { batchNorm, logSoftmax, biasPerPosition, activation, pixels } = flags;
+  return {
+    ...(batchNorm ? { batchNorm } : {}),
+    ...(logSoftmax ? { logSoftmax } : {}),
+    ...(biasPerPosition ? { biasPerPosition } : {}),
+    ...(activation === undefined ? {} : { activation }),
+    ...(pixels === undefined ? {} : { pixels }),
+  };
+}
+
+/** The device that was asked for, else the recipe's choice. */
+export function deviceFor(recipe: Recipe, { backend }: Pick<TrainFlags, "backend">): OpenOptions {
+  const bits = recipe.bits === undefined ? {} : { bits: recipe.bits };
+  return { backend: backend === "auto" ? (recipe.backend ?? "auto") : backend, ...bits };
+}
+
+/** Why a run is on the CPU reference. */
+export function adapterNotice({ adapter }: Backend, { backend }: TrainFlags): string {
+  const why =
+    backend === "cpu" ? "plain JavaScript and slow" : "which is quicker for steps as small as these";
+  return `Adapter: ${adapter}, ${why}.`;
+}
+
+/** Throws ValueError where samples have another shape than the recipe's. */
+export function expectFits({ name, inputShape }: Recipe, { name: dataset, inputs }: Dataset): void {
+  if (sameShape(inputs.shape, inputShape)) return;
+  throw new ValueError(
+    `recipe ${name} is for samples of ${formatShape(inputShape)}, those of ${dataset} are ${formatShape(inputs.shape)}`,
+  );
+}
+
+/** Shows a recipe that explains itself; nothing is saved. Answers the exit code. */
+export async function demonstrate(
+  recipe: Recipe,
+  demonstration: Demonstration,
+  flags: TrainFlags,
+): Promise<number> {
+  const signal = interruptSignal();
+  const say = (line: string) => void process.stdout.write(`${line}\n`);
+  const quiet = flags.json === true || flags.quiet === true;
+  const device = await openDevice(deviceFor(recipe, flags));
+  const begun = performance.now();
+  try {
+    if (!quiet) say(`${recipe.title}. Adapter: ${device.adapter}.`);
+    const ended = await demonstration(device, {
+      say: quiet ? () => undefined : say,
+      signal,
+      ...(flags.steps === undefined ? {} : { steps: flags.steps }),
+    });
+    const seconds = (performance.now() - begun) / 1000;
+    const { adapter, kind } = device;
+    const done = { event: "done", recipe: recipe.name, ...ended, adapter, backend: kind, seconds };
+    if (flags.json) say(JSON.stringify(done));
+  } finally {
+    await device.close();
+  }
+  return signal.aborted ? 130 : 0;
+}
