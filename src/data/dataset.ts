@@ -109,7 +109,8 @@ export function take(dataset: Dataset, indices: ArrayLike<number>, split = datas
 }
 
 /** For errors: "data set mnist/train". */
-export const titleOf = (dataset: Pick<Dataset, "name" | "split">) => `data set ${dataset.name}/${dataset.split}`;
+export const titleOf = (dataset: Pick<Dataset, "name" | "split">) =>
+  `data set ${dataset.name}/${dataset.split}`;
 
 /** Throws a DataError that names the first thing that is wrong; returns the data set otherwise. */
 export function validateDataset(dataset: Dataset): Dataset {

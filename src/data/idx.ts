@@ -22,10 +22,26 @@ export interface IdxArray {
 
 /** Reads an IDX file of unsigned bytes; `rank` is 3 for images, 1 for labels. `name` is named in errors. */
 export function parseIdx(bytes: Uint8Array, rank: number, name = "IDX data"): IdxArray {
+  const shape = parseIdxHeader(bytes, bytes.length, rank, name);
+  return { shape, data: bytes.subarray(idxHeaderBytes(rank)) };
+}
+
+/** Where the values of an IDX file begin. */
+export function idxHeaderBytes(rank: number): number {
+  return 4 + 4 * rank;
+}
+
+/** The shape that the header at the begin of `bytes` speaks of; a file of `size` bytes must hold just that. */
+export function parseIdxHeader(
+  bytes: Uint8Array,
+  size: number,
+  rank: number,
+  name: string,
+): readonly number[] {
   const fail = (what: string): never => {
     throw new FormatError(`${name}: ${what}`);
   };
-  const headerBytes = 4 + 4 * rank;
+  const headerBytes = idxHeaderBytes(rank);
   if (bytes.length < headerBytes) {
     fail(`truncated IDX header, expected ${headerBytes} bytes for rank ${rank}, got ${bytes.length}`);
   }
@@ -44,11 +60,11 @@ export function parseIdx(bytes: Uint8Array, rank: number, name = "IDX data"): Id
   const shape = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));
   const axis = shape.indexOf(0);
   if (axis >= 0) fail(`extent ${axis} at byte ${4 + 4 * axis} is 0, the file holds nothing`);
-  const size = shape.reduce((product, extent) => product * extent, 1);
-  const got = bytes.length - headerBytes;
-  if (got !== size) {
-    const what = got < size ? "truncated" : "bytes behind the end";
-    fail(`${what}: [${shape.join(", ")}] takes ${size} bytes from byte ${headerBytes} on, got ${got}`);
+  const wanted = shape.reduce((product, extent) => product * extent, 1);
+  const got = size - headerBytes;
+  if (got !== wanted) {
+    const what = got < wanted ? "truncated" : "bytes behind the end";
+    fail(`${what}: [${shape.join(", ")}] takes ${wanted} bytes from byte ${headerBytes} on, got ${got}`);
   }
-  return { shape, data: bytes.subarray(headerBytes) };
+  return shape;
 }

@@ -9,6 +9,7 @@ export {
   parseNpz,
 } from "./arrays.ts";
 export { bostonColumns, parseBoston } from "./boston.ts";
+export { type ByteSource, blobBytes } from "./byte-source.ts";
 export { type CifarBatch, parseCifarBatch, parseCifarNames } from "./cifar10.ts";
 export { type CsvOptions, parseCsv } from "./csv.ts";
 export {
@@ -27,6 +28,7 @@ export { gunzip, gunzipIfPacked, isGzip } from "./gzip.ts";
 export { parseIdx } from "./idx.ts";
 export { type DecodedImage, type ImageSize, imageToSample } from "./image.ts";
 export { type NpyArray, parseNpy } from "./npy.ts";
+export { jpegOrientation, upright } from "./orientation.ts";
 export {
   loadSharded,
   type Samples,
@@ -34,6 +36,15 @@ export {
   shardsOf,
   type TrainingData,
 } from "./sharded.ts";
+export {
+  type ClassOptions,
+  type RawFile,
+  type ShardedFileOptions,
+  shardedCifar10,
+  shardedIdx,
+  shardedNpy,
+  shardedRaw,
+} from "./sharded-files.ts";
 export { datasetSources } from "./sources.ts";
 export { type Fold, kFold, type SplitOptions, shuffle, split } from "./split.ts";
 export {

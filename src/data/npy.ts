@@ -62,11 +62,22 @@ function half(word: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-/** Reads an array; `name` is named in errors. */
-export function parseNpy(source: Uint8Array, name = "npy data"): NpyArray {
-  const fail = (what: string): never => {
-    throw new FormatError(`${name}: ${what}`);
-  };
+/** What stands before the values. */
+export interface NpyHeader {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly fortran: boolean;
+  /** Where the values begin. */
+  readonly valuesAt: number;
+  readonly bytesPerValue: number;
+}
+
+/** Most bytes that a header takes. */
+export const MOST_NPY_HEADER = MOST_HEADER + 12;
+
+/** Reads the header at the begin of `source`, which may end behind it; `name` is named in errors. */
+export function parseNpyHeader(source: Uint8Array, name = "npy data"): NpyHeader {
+  const fail = failing(name);
   if (MAGIC.some((byte, i) => source[i] !== byte)) fail("not a .npy file, expected \\x93NUMPY at byte 0");
   const view = new DataView(source.buffer, source.byteOffset, source.length);
   const version = source[6] ?? 0;
@@ -91,24 +102,61 @@ export function parseNpy(source: Uint8Array, name = "npy data"): NpyArray {
       `holds values of type ${quote(dtype)}; there are booleans, whole numbers and floats of 1 to 8 bytes`,
     );
   }
+  return { dtype, shape, fortran, valuesAt, bytesPerValue: kind.bytes };
+}
+
+/** Throws FormatError unless a file of `size` bytes holds the values that its header speaks of, and nothing behind them. */
+export function checkNpySize(
+  { dtype, shape, valuesAt, bytesPerValue }: NpyHeader,
+  size: number,
+  name: string,
+) {
   const count = shape.reduce((product, extent) => product * extent, 1);
-  const got = source.length - valuesAt;
-  if (got !== count * kind.bytes) {
-    fail(
-      `[${shape.join(", ")}] of ${dtype} takes ${count * kind.bytes} bytes from byte ${valuesAt} on, ${got} are there`,
+  const got = size - valuesAt;
+  if (got !== count * bytesPerValue) {
+    failing(name)(
+      `[${shape.join(", ")}] of ${dtype} takes ${count * bytesPerValue} bytes from byte ${valuesAt} on, ${got} are there`,
     );
   }
+}
+
+/** Values of type `dtype` out of `source` from byte `from` on; value i of the result is the one at place `order[i]`, or i. */
+export function readNpyValues(
+  source: Uint8Array,
+  from: number,
+  dtype: string,
+  count: number,
+  name = "npy data",
+  order?: Uint32Array,
+): NpyValues {
+  const view = new DataView(source.buffer, source.byteOffset, source.length);
+  const kind = KINDS[dtype.slice(1)] as Kind;
   const data = kind.make(count);
   const little = dtype[0] !== ">";
   const isWhole = /[iu]8$/.test(dtype);
-  const order = fortran && shape.length > 1 ? fortranOrder(shape) : undefined;
   for (let i = 0; i < count; i++) {
-    const at = valuesAt + (order?.[i] ?? i) * kind.bytes;
+    const at = from + (order?.[i] ?? i) * kind.bytes;
     const value = kind.read(view, at, little);
-    if (isWhole && !Number.isSafeInteger(value)) fail(`value at byte ${at} is beyond 2^53`);
+    if (isWhole && !Number.isSafeInteger(value)) failing(name)(`value at byte ${at} is beyond 2^53`);
     data[i] = value;
   }
-  return { dtype, shape, data };
+  return data;
+}
+
+/** Reads an array; `name` is named in errors. */
+export function parseNpy(source: Uint8Array, name = "npy data"): NpyArray {
+  const header = parseNpyHeader(source, name);
+  checkNpySize(header, source.length, name);
+  const { dtype, shape, fortran, valuesAt } = header;
+  const count = shape.reduce((product, extent) => product * extent, 1);
+  const order = fortran && shape.length > 1 ? fortranOrder(shape) : undefined;
+  return { dtype, shape, data: readNpyValues(source, valuesAt, dtype, count, name, order) };
+}
+
+function failing(name: string): (what: string) => never {
+  return (what) => {
+    throw new FormatError(`${name}: ${what}`);
+  };
 }
 
 /** The dictionary that NumPy writes: the three keys, each once, in any order. */

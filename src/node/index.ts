@@ -4,4 +4,5 @@ export { progressBar } from "./cli/training-bar.ts";
 export { datasets, loadDataset } from "./datasets.ts";
 export { openDawn } from "./dawn.ts";
 export { type OpenOptions, openDevice } from "./device.ts";
+export { fileBytes } from "./file-bytes.ts";
 export { fileTuneStore } from "./tune-store.ts";
