@@ -1,5 +1,5 @@
 /**
- * PNG and JPEG files as pixels, with pngjs and jpeg-js.
+ * PNG and JPEG files as pixels, with pngjs and jpeg-js; photographs upright, as their Exif segment says.
  * Refuses other formats, truncated and damaged files, more pixels than the caller allows, and files whose header claims
  * far more pixels than their bytes can hold, before anything of that size is allocated.
  */
@@ -7,6 +7,7 @@ import { inflateSync } from "node:zlib";
 import jpeg from "jpeg-js";
 import { PNG } from "pngjs";
 import type { DecodedImage, ImageSize } from "../data/image.ts";
+import { jpegOrientation, upright } from "../data/orientation.ts";
 import { FormatError } from "../errors.ts";
 
 const PNG_START = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
@@ -37,24 +38,30 @@ export function decodeImage(bytes: Uint8Array, options: DecodeOptions = {}): Dec
     }
     if (width * height === 0) throw new FormatError(`${name}: ${kind} of ${width}x${height} pixels`);
   };
-  if (isPng) measurePng(bytes, name, expectSize);
-  else measureJpeg(bytes, name, expectSize);
+  const size = isPng ? measurePng(bytes, name, expectSize) : measureJpeg(bytes, name, expectSize);
   try {
-    const decoded = isPng ? PNG.sync.read(Buffer.from(bytes)) : decodeJpeg(bytes);
-    return { width: decoded.width, height: decoded.height, data: decoded.data };
+    const decoded = isPng ? PNG.sync.read(Buffer.from(bytes)) : decodeJpeg(bytes, size);
+    const { width, height, data } = decoded;
+    return upright({ width, height, data }, isJpeg ? jpegOrientation(bytes) : 1);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new FormatError(`${name}: damaged ${kind} file: ${reason}`, { cause });
   }
 }
 
-const decodeJpeg = (bytes: Uint8Array) =>
-  jpeg.decode(bytes, { useTArray: true, tolerantDecoding: false, maxMemoryUsageInMB: 1024 });
+/** No frame behind the first one may be larger than it: the decoder makes room for each before it refuses a second. */
+const decodeJpeg = (bytes: Uint8Array, { width, height }: ImageSize) =>
+  jpeg.decode(bytes, {
+    useTArray: true,
+    tolerantDecoding: false,
+    maxResolutionInMP: (width * height + 1) / 1e6,
+    maxMemoryUsageInMB: 1024,
+  });
 
 type ExpectSize = (size: ImageSize) => void;
 
 /** Walks the chunks; looks at sizes only, the decoder checks the rest. */
-function measurePng(bytes: Uint8Array, name: string, expectSize: ExpectSize): void {
+function measurePng(bytes: Uint8Array, name: string, expectSize: ExpectSize): ImageSize {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const parts: Uint8Array[] = [];
   let ended = false;
@@ -66,9 +73,9 @@ function measurePng(bytes: Uint8Array, name: string, expectSize: ExpectSize): vo
         `${name}: truncated PNG, chunk ${JSON.stringify(type)} at byte ${at} takes ${length} bytes`,
       );
     }
-    if (at === 8 && (type !== "IHDR" || length !== 13)) {
+    if ((at === 8) !== (type === "IHDR") || (at === 8 && length !== 13)) {
       throw new FormatError(
-        `${name}: damaged PNG, expected the header at byte 8, got ${JSON.stringify(type)}`,
+        `${name}: damaged PNG, expected one header, at byte 8, got ${JSON.stringify(type)} at byte ${at}`,
       );
     }
     if (type === "IDAT") parts.push(bytes.subarray(at + 8, at + 8 + length));
@@ -97,10 +104,11 @@ function measurePng(bytes: Uint8Array, name: string, expectSize: ExpectSize): vo
       throw new FormatError(`${name}: damaged PNG file: ${(cause as Error).message}`, { cause });
     }
   }
+  return { width, height };
 }
 
 /** Walks the segments up to the first scan. */
-function measureJpeg(bytes: Uint8Array, name: string, expectSize: ExpectSize): void {
+function measureJpeg(bytes: Uint8Array, name: string, expectSize: ExpectSize): ImageSize {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let size: ImageSize | undefined;
   let at = 2;
@@ -131,4 +139,5 @@ function measureJpeg(bytes: Uint8Array, name: string, expectSize: ExpectSize): v
       `${name}: ${size.width}x${size.height} pixels can't be in ${bytes.length} bytes of JPEG`,
     );
   }
+  return size;
 }

@@ -18,6 +18,17 @@ function png(colorType: 0 | 2 | 6, options: PNGOptions = {}): Uint8Array {
 const jpg = (width: number, height: number, quality: number) =>
   jpeg.encode({ width, height, data: Buffer.alloc(width * height * 4).map((_, i) => i * 7) }, quality).data;
 
+/** A photograph that lies on its side. */
+function turned(bytes: Uint8Array): Uint8Array {
+  const tiff = [0x49, 0x49, 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0];
+  const segment = Buffer.concat([
+    Buffer.from([0xff, 0xe1, 0, tiff.length + 8]),
+    Buffer.from("Exif\0\0"),
+    Buffer.from(tiff),
+  ]);
+  return Buffer.concat([bytes.subarray(0, 2), segment, bytes.subarray(2)]);
+}
+
 /** Puts the checksum of each chunk right, as far as their lengths lead. */
 function repairPng(bytes: Uint8Array): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -49,11 +60,15 @@ const formats: FuzzFormat[] = [
   },
   {
     name: "JPEG",
-    files: [jpg(8, 8, 50), jpg(17, 9, 90)],
+    files: [jpg(8, 8, 50), jpg(17, 9, 90), turned(jpg(17, 9, 90))],
     words: ["\u00ff", "JFIF", "Adobe", "Exif"],
     read,
   },
 ];
+
+test("photographs are turned upright", () => {
+  expect(decodeImage(turned(jpg(17, 9, 90)))).toMatchObject({ width: 9, height: 17 });
+});
 
 test.each(formats)("$name", async (format) => {
   for (const file of format.files) expect(await format.read(file, "file")).toBe(true);

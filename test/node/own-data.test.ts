@@ -128,6 +128,19 @@ describe("decodeImage", () => {
     flat.writeUInt16BE(6000, frame + 5);
     flat.writeUInt16BE(6000, frame + 7);
     expect(() => decodeImage(flat, { name: "f" })).toThrow("f: 6000x6000 pixels can't be in");
+    const small = png(8, 8, red);
+    const twice = Buffer.concat([small.subarray(0, 33), liar.subarray(8, 33), small.subarray(33)]);
+    expect(() => decodeImage(twice, { name: "f" })).toThrow(
+      'expected one header, at byte 8, got "IHDR" at byte 33',
+    );
+    // A second frame, larger than the first.
+    const sound = jpg(8, 8, red);
+    const [from, scan] = [sound.indexOf(Buffer.of(0xff, 0xc0)), sound.indexOf(Buffer.of(0xff, 0xda))];
+    const second = Buffer.from(sound.subarray(from, from + 2 + sound.readUInt16BE(from + 2)));
+    second.writeUInt16BE(6000, 5);
+    second.writeUInt16BE(6000, 7);
+    const two = Buffer.concat([sound.subarray(0, scan), second, sound.subarray(scan)]);
+    expect(() => decodeImage(two, { name: "f" })).toThrow("f: damaged JPEG file: maxResolutionInMP limit");
     expect(() => decodeImage(png(9, 9, red), { mostPixels: 80 })).toThrow(
       "9x9 pixels are more than the limit of 80",
     );
