@@ -75,21 +75,22 @@ it("trains and evaluates a file of 41 MB in 4 MB, and all of its samples count",
   const data = { ...file, read };
   // Pipelines and pools are made before anything is measured.
   await trainer.fit(data, { steps: 10 });
+  await trainer.evaluate(data);
   reads.length = 0;
   const before = process.memoryUsage().rss;
   let most = before;
   const watch = setInterval(() => {
     most = Math.max(most, process.memoryUsage().rss);
   }, 5);
-  await trainer.fit(data, { epochs: 1 });
+  await trainer.fit(data, { steps: 2 * 54 });
   const { loss, accuracy } = await trainer.evaluate(data);
   clearInterval(watch);
   console.info(
     `${reads.length} reads of at most ${Math.max(...reads)} samples; ${((most - before) / MB).toFixed(0)} MB more memory`,
   );
   expect(Math.max(...reads) * (SAMPLE + 4)).toBeLessThanOrEqual(LIMIT / 2);
-  // 80 MB went through.
-  expect(most - before).toBeLessThan(50 * MB);
+  // 120 MB went through.
+  expect(most - before).toBeLessThan(70 * MB);
   const resident = await make();
   await resident.fromSafetensors(await trainer.toSafetensors());
   const whole = await resident.evaluate(await loadSharded(file));
