@@ -137,7 +137,7 @@ class TrainingRun {
         yield* this.#finish(run);
         return;
       }
-      if (this.checkpointer?.dueByStep(trainer.steps)) await this.#keep(run.saved);
+      if (this.checkpointer?.dueByStep(trainer.steps)) await this.#keep(await this.#upToDate(run.saved));
       if (this.#over) return;
     }
   }

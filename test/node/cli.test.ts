@@ -107,6 +107,76 @@ describe("weft train", () => {
     expect(metadata).toMatchObject({ optimizer: "sgd", learningRate: "0.02" });
   });
 
+  test("every option of optimizer, schedule, loss and measuring reaches the run, its records and its files", async () => {
+    const words = [
+      "train",
+      "mlp",
+      ...tiny,
+      "--limit",
+      "40",
+      "--steps",
+      "20",
+      "--optimizer",
+      "momentum",
+    ].filter((word, i, all) => word !== "--epochs" && all[i - 1] !== "--epochs");
+    const rule = ["--lr", "0.1", "--schedule", "linear", "--warmup", "4", "--momentum", "0.5"];
+    const more = ["--weight-decay", "0.01", "--clip-norm", "2", "--clip-value", "0.5", "--accumulate", "2"];
+    const loss = ["--ema", "0.5", "--label-smoothing", "0.1", "--class-weights", "balanced"];
+    const measure = ["--metrics", "--gradient-norm", "--evaluate-every", "5", "--early-stopping", "9"];
+    const files = ["--save", "options.safetensors", "--history", "history.csv", "--json"];
+    const { code, stdout, stderr } = await cli.run([
+      ...words,
+      ...rule,
+      ...more,
+      ...loss,
+      ...measure,
+      ...files,
+    ]);
+    expect({ code, stderr: stderr.replace(/^Adapter: .*\n/, "") }).toEqual({ code: 0, stderr: "" });
+    const lines = jsonLines(stdout);
+    const [measuring, ending] = ["evaluation", "epoch"];
+    expect(lines.map((line) => line.event)).toEqual([
+      ...[measuring, ending, measuring, measuring, ending, measuring, ending],
+      "done",
+    ]);
+    const epochs = lines.filter((line) => line.event === "epoch");
+    // 10 updates: 4 to warm up, then 6 down to 0; the epochs end in updates 3, 7 and 9.
+    expect(epochs.map((line) => line.learningRate)).toEqual(
+      [0.075, 0.05, 0.0167].map((v) => expect.closeTo(v, 4)),
+    );
+    const metrics = { top5: expect.any(Number), f1: expect.any(Number), confusionMatrix: expect.any(Array) };
+    expect(epochs[0]).toMatchObject({ gradientNorm: expect.any(Number), valMetrics: metrics });
+    expect(lines.at(-1)).toMatchObject({ steps: 20, best: { monitor: "valLoss" } });
+
+    const { metadata, tensors } = readSafetensors(readFileSync(join(cli.folder, "options.safetensors")));
+    expect(metadata).toMatchObject({ recipe: "mlp", optimizer: "momentum", learningRate: "0.1" });
+    const names = [...tensors.keys()];
+    for (const state of ["velocity", "accumulated", "average"])
+      expect(names).toContain(`optimizer.${state}.1.bias`);
+    // What is saved is the average.
+    expect(tensors.get("1.bias")?.data).toEqual(tensors.get("optimizer.average.1.bias")?.data);
+    const [header, ...rows] = readFileSync(join(cli.folder, "history.csv"), "utf8").trimEnd().split("\n");
+    expect(header).toMatch(
+      /^epoch,loss,accuracy,top5,valLoss,valAccuracy,valTop5,.*,learningRate,gradientNorm,seconds,/,
+    );
+    expect(rows.map((row) => row.split(",")[0])).toEqual(["1", "2", "3"]);
+
+    const [measured] = jsonLines(
+      (await cli.run(["eval", "options.safetensors", "--backend", "cpu", "--json"])).stdout,
+    );
+    // Its loss is the plain one, without smoothing and class weights.
+    expect(measured?.accuracy).toBe(lines.at(-1)?.testAccuracy);
+    const { confusionMatrix } = (measured as { metrics: { confusionMatrix: number[][] } }).metrics;
+    expect(confusionMatrix.flat().reduce((a, b) => a + b)).toBe(8);
+    const { stdout: table } = await cli.run(["eval", "options.safetensors", "--backend", "cpu"]);
+    expect(table).toMatch(/\nclass +precision +recall +F1 +samples\n0 .*\nmean .*\n\nTrue class by rows/s);
+  });
+
+  test("--quiet says nothing", async () => {
+    const { code, stdout, stderr } = await cli.run(["train", "mlp", ...tiny, "--quiet"]);
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: "", stderr: "" });
+  });
+
   test("on the CPU reference, and says so", async () => {
     const { code, stdout, stderr } = await cli.run(["train", ...tiny]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });

@@ -56,7 +56,7 @@ export async function train(name: string, asked: TrainFlags, given: readonly str
   const compared = await readLogs(flags.compare ?? []);
   const file = `${recipe.name}.safetensors`;
   const save = flags.save ?? (flags.run === undefined ? file : join(flags.run, file));
-  for (const option of ["save", "history", "log", "picture"] as const) {
+  for (const option of ["save", "history", "log", "report", "picture"] as const) {
     const path = option === "save" ? save : flags[option];
     if (path !== undefined) await expectWritable(`--${option}`, path);
   }
@@ -174,6 +174,14 @@ async function run(job: Run): Promise<void> {
       const finished = { title: recipe.title, trainer, data, epochs: history?.epochs ?? [] };
       await writePicture(drawn, finished, runName(settings.rule), recipe.picture, job.compared);
     }
+    if (saved && flags.report !== undefined) {
+      const { writeReport } = await import("./write-report.ts");
+      await writeReport(
+        flags.report,
+        { recipe, data, trainer, history, settings, seed: flags.seed },
+        job.compared,
+      );
+    }
     const { adapter, kind, software } = trainer.backend;
     const { optimizer, learningRate } = settings.rule;
     await reporter.end({
@@ -183,6 +191,7 @@ async function run(job: Run): Promise<void> {
       learningRate,
       ...figures,
       ...(drawn === undefined ? {} : { picture: drawn }),
+      ...(saved && flags.report !== undefined ? { report: flags.report } : {}),
       adapter,
       backend: kind,
       software,
@@ -258,7 +267,7 @@ async function follow(
   const last = epochs.at(-1);
   // The weights of the best measurement are back; the last record may be of others.
   const restored =
-    settings.fit.earlyStopping?.restoreBest && best !== undefined && best.epoch !== last?.epoch;
+    settings.fit.earlyStopping?.restoreBest && best !== undefined && best.step !== trainer.steps;
   const val = restored && !signal.aborted ? await trainer.evaluate(data.test, { signal }) : last?.val;
   const judged = !signal.aborted && recipe.goals.some(({ measure }) => measure.startsWith("train"));
   const ofTraining = judged ? await trainer.evaluate(data.train, { signal }) : undefined;
@@ -312,6 +321,7 @@ function metadataOf(
     // What a sample of the file's own data goes through before the model.
     inputScale: String(data.train.inputs.scale ?? 1),
     inputOffset: String(data.train.inputs.offset ?? 0),
+    ...(data.train.classNames === undefined ? {} : { classNames: JSON.stringify(data.train.classNames) }),
     ...(Object.keys(options).length > 0 ? { options: JSON.stringify(options) } : {}),
     weft: version,
   };
