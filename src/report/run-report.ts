@@ -44,10 +44,15 @@ export interface RunReport {
   readonly kernels?: readonly { readonly label: string; readonly milliseconds: number }[];
 }
 
+/** What is drawn of a run beside another one. */
+export type OtherRun = Pick<RunReport, "title"> & {
+  readonly epochs: readonly Omit<ReportEpoch, "seconds">[];
+};
+
 const DATA = '<script type="application/json" id="run">';
 
 /** The page of `run`, with the curves of `others` beside its own. Throws ValueError on a run without an epoch. */
-export function reportHtml(run: RunReport, others: readonly RunReport[] = []): string {
+export function reportHtml(run: RunReport, others: readonly OtherRun[] = []): string {
   const sections = [
     section("Curves", `<div class="charts">${curves(run, others).join("")}</div>`),
     run.predictions && section("Predictions", predictionChart(run.predictions)),
@@ -96,7 +101,7 @@ export function readReport(html: string, file = "report"): RunReport {
 const section = (title: string, body: string) => `<section><h2>${escaped(title)}</h2>${body}</section>`;
 const percent = (share: number) => `${Number((100 * share).toPrecision(4))} %`;
 
-function curves(run: RunReport, others: readonly RunReport[]): string[] {
+function curves(run: RunReport, others: readonly OtherRun[]): string[] {
   type Key = Exclude<keyof ReportEpoch, "epoch" | "seconds">;
   const runs = [run, ...others];
   const chart = (title: string, keys: readonly (readonly [Key, string])[], percents = false) => {

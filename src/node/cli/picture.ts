@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import { FormatError } from "../../errors.ts";
 import { type CurveRecord, type CurveRun, curvePicture } from "../../recipes/curves.ts";
 import type { FinishedRun, PictureMaker } from "../../recipes/results.ts";
+import { readReport } from "../../report/run-report.ts";
 import { writeFileAtomic } from "../files.ts";
 
 /** How a run is called in a legend. */
@@ -23,7 +24,7 @@ export async function writePicture(
   await writeFileAtomic(file, text);
 }
 
-/** The runs that `--log` files tell of. Throws FormatError naming the file and line that is none of `--log`'s. */
+/** The runs that `--log` files and reports tell of. Throws FormatError naming the file, and the line that is none of `--log`'s. */
 export function readLogs(files: readonly string[]): Promise<CurveRun[]> {
   return Promise.all(files.map(readLog));
 }
@@ -32,6 +33,10 @@ async function readLog(file: string): Promise<CurveRun> {
   const text = await readFile(file, "utf8").catch((cause: unknown) => {
     throw new FormatError(`${file}: can't be read: ${(cause as Error).message}`, { cause });
   });
+  if (file.endsWith(".html")) {
+    const { title, epochs } = readReport(text, file);
+    return { name: title, epochs };
+  }
   const epochs: CurveRecord[] = [];
   let name = basename(file);
   text.split("\n").forEach((line, i) => {

@@ -5,6 +5,8 @@ import { backendOption, type DeviceFlags, dataDirOption, jsonOption } from "./co
 import { interruptSignal } from "./interrupt.ts";
 import { whole } from "./option-values.ts";
 import { csvOption, ignoreOption, imagesOption, labelOption, type OwnDataFlags } from "./own-data-options.ts";
+import type { PredictFlags } from "./predict.ts";
+import type { SummaryFlags } from "./summary.ts";
 import { type TrainFlags, trainCommand } from "./train-command.ts";
 import type { TuneFlags } from "./tune.ts";
 
@@ -66,6 +68,31 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     .addOption(jsonOption())
     .action(async (file: string, flags: EvalFlags) => {
       code = await (await import("./evaluate.ts")).evaluate(file, flags);
+    });
+
+  program
+    .command("predict")
+    .description("what a saved model takes images for")
+    .argument("<file>", "a .safetensors file that weft train saved")
+    .argument("<images...>", "PNG or JPEG files, brought to the size that the model takes")
+    .option("--recipe <name>", "the file's model (default: as the file says)")
+    .option("--top <n>", "how many classes to tell", whole(1), 3)
+    .option("--invert", "dark on bright becomes bright on dark, as MNIST has it")
+    .addOption(backendOption())
+    .addOption(jsonOption())
+    .action(async (file: string, images: string[], flags: PredictFlags) => {
+      code = await (await import("./predict.ts")).predict(file, images, flags);
+    });
+
+  program
+    .command("summary")
+    .description("show the layers of a model and what a training step takes")
+    .argument("[model]", "a recipe, or a saved file", "lenet5")
+    .option("--batch-size <n>", "samples per step (default: the recipe's)", whole(1))
+    .addOption(backendOption())
+    .addOption(jsonOption())
+    .action(async (model: string, flags: SummaryFlags) => {
+      code = await (await import("./summary.ts")).summary(model, flags);
     });
 
   program

@@ -55,6 +55,7 @@ export interface RunEnd {
   /** null when there was nothing to save. */
   readonly file: string | null;
   readonly picture?: string;
+  readonly report?: string;
 }
 
 export interface Reporter {
@@ -190,7 +191,7 @@ function valWords({ valLoss, valAccuracy, val }: EpochRecord | EvaluationRecord)
 }
 
 function summary(run: RunEnd): string[] {
-  const { seconds, steps, stepsPerSecond, dispatchesPerStep, submits, file, picture } = run;
+  const { seconds, steps, stepsPerSecond, dispatchesPerStep, submits, file, picture, report } = run;
   const lines: string[] = [];
   if (run.interrupted) lines.push(`Stopped after ${several(steps, "step")}, in ${duration(seconds)}.`);
   else {
@@ -208,6 +209,7 @@ function summary(run: RunEnd): string[] {
   if (file === null) lines.push("Nothing was trained, so nothing was saved.");
   else lines.push(`Saved to ${file}. Next: npx weft eval ${shellWord(file)}`);
   if (picture !== undefined) lines.push(`Picture: ${picture}`);
+  if (report !== undefined) lines.push(`Report: ${report}`);
   return lines;
 }
 

@@ -14,7 +14,7 @@ import { type TrainFlags, trainCommand } from "./train-command.ts";
 
 /** Flags that a resumed run may have anew: they change nothing of it. */
 const ANEW = ["resume", "json", "quiet", "log", "dataDir"];
-const PATHS = ["save", "history", "log", "picture", "dataDir", "csv", "images"];
+const PATHS = ["save", "history", "log", "picture", "report", "dataDir", "csv", "images"];
 
 /** What run.json holds. */
 interface RunFile {

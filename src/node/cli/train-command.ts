@@ -62,6 +62,7 @@ export interface TrainFlags extends DeviceFlags, OwnDataFlags {
   readonly history?: string;
   readonly log?: string;
   readonly picture?: string;
+  readonly report?: string;
   readonly compare?: readonly string[];
   readonly json?: true;
   readonly quiet?: true;
@@ -133,7 +134,11 @@ export function trainCommand(): Command {
     .option("--history <file>", "write a row per epoch to this .csv or .json file")
     .option("--log <file>", "also write the lines of --json to this file")
     .option("--picture <file>", "draw what was learned, or the curves, as an SVG file")
-    .option("--compare <logs...>", "draw the curves of these --log files beside this run's")
+    .option(
+      "--report <file.html>",
+      "one page with curves, mistakes, filters and times; history files beside it",
+    )
+    .option("--compare <files...>", "draw the curves of these --log files or reports beside this run's")
     .optionsGroup("Device and output:")
     .addOption(backendOption())
     .addOption(
