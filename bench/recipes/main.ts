@@ -1,9 +1,9 @@
 /**
  * `npm run recipes`: trains recipes with several seeds and prints, per recipe, what was reached beside what must be.
  * Options: names of recipes (default all), --seeds 1-5 or 1,3 (default 1-5), --backend cpu|webgpu, --epochs N, --steps N,
- * --optimizer, --lr, --momentum, --limit N, --label TEXT, --out FILE (a JSON line per run is added), --data-dir.
+ * --optimizer, --lr, --momentum, --limit N, --label TEXT, --out FILE (a JSON line per run is added), --data-dir; --read FILE prints the table of such a file.
  */
-import { appendFile } from "node:fs/promises";
+import { appendFile, readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { recipes } from "../../src/index.ts";
 import { type RunRecord, runRecipe } from "./run.ts";
@@ -20,11 +20,13 @@ const options = {
   limit: { type: "string" },
   label: { type: "string" },
   out: { type: "string" },
+  read: { type: "string", multiple: true },
   "data-dir": { type: "string" },
 } as const;
 
 export async function main(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
+  if (values.read !== undefined) return printTable(await readRecords(values.read)) ? 0 : 1;
   const names = positionals.length > 0 ? positionals : [...recipes.recipes.keys()];
   const numbers = Object.fromEntries(
     (["epochs", "steps", "momentum", "limit"] as const).flatMap((key) =>
@@ -51,6 +53,12 @@ export async function main(args: string[]): Promise<number> {
     }
   }
   return printTable(records) ? 0 : 1;
+}
+
+async function readRecords(files: readonly string[]): Promise<RunRecord[]> {
+  const texts = await Promise.all(files.map((file) => readFile(file, "utf8")));
+  const lines = texts.flatMap((text) => text.split("\n")).filter((line) => line !== "");
+  return lines.map((line) => JSON.parse(line) as RunRecord);
 }
 
 function seedsOf(text: string): number[] {

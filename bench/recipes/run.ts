@@ -64,8 +64,9 @@ export async function runRecipe(recipe: recipes.Recipe, options: RunOptions): Pr
         ...(settings.steps === undefined ? {} : { steps: settings.steps }),
       });
       const measured = { trainLoss: told.loss };
-      const goals = recipe.goals.map((goal) => judge(goal, told.loss, undefined));
-      return { ...about, seconds: since(), steps: told.steps, ...measured, epochs: [], goals, date };
+      const reached = { ...measured, steps: told.steps };
+      const goals = recipe.goals.map((goal) => judge(goal, reachedBy(goal, reached, []), undefined));
+      return { ...about, seconds: since(), ...reached, epochs: [], goals, date };
     }
     const parts = recipes.recipeData(recipe, await loaded(recipe, options.dataDir), settings);
     const data =
@@ -96,8 +97,9 @@ export async function runRecipe(recipe: recipes.Recipe, options: RunOptions): Pr
       ...(test.accuracy === undefined ? {} : { testAccuracy: test.accuracy }),
     };
     const epochs = records.map((r) => r.valAccuracy ?? r.valLoss ?? Number.NaN);
-    const goals = recipe.goals.map((goal) => judge(goal, reachedBy(goal, measured, epochs), data));
-    return { ...about, seconds, steps: trainer.steps, ...measured, epochs, goals, date };
+    const reached = { ...measured, steps: trainer.steps };
+    const goals = recipe.goals.map((goal) => judge(goal, reachedBy(goal, reached, epochs), data));
+    return { ...about, seconds, ...reached, epochs, goals, date };
   } finally {
     await device.close();
   }

@@ -34,9 +34,19 @@ function rowsOf(runs: readonly RunRecord[]): { cells: string[]; reached: boolean
     const values = judged.map((j) => j.value);
     const one = goal.over === "mean" ? mean(values) : goal.over === "median" ? median(values) : undefined;
     const share = goal.goal.includes("Accuracy");
-    const shown = (v: number) => (share ? `${(100 * v).toFixed(2)} %` : Number(v.toPrecision(4)).toString());
-    const limits = judged.map((j) => j.atLeast ?? j.atMost ?? Number.NaN);
-    const must = `${goal.atLeast === undefined ? "<=" : ">="} ${spread(limits, shown)}`;
+    const shown = (v: number) =>
+      share ? `${(100 * v).toFixed(2)} %` : String(Number(v.toPrecision(Number.isInteger(v) ? 9 : 4)));
+    const limit = (sign: string, values: (number | undefined)[]) =>
+      values.every((v) => v !== undefined) ? [`${sign} ${spread(values, shown)}`] : [];
+    const low = limit(
+      ">=",
+      judged.map((j) => j.atLeast),
+    );
+    const high = limit(
+      "<=",
+      judged.map((j) => j.atMost),
+    );
+    const must = [...low, ...high].join(", ");
     const enough = (v: number) =>
       (goal.atLeast === undefined || v >= goal.atLeast) && (goal.atMost === undefined || v <= goal.atMost);
     const reached = one === undefined ? judged.every((j) => j.reached) : enough(one);

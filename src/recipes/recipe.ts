@@ -12,8 +12,8 @@ import type { RecipeOption, RecipeOptions } from "./options.ts";
 import type { Demonstration, PictureMaker } from "./results.ts";
 import type { UpdateRule } from "./update-rule.ts";
 
-/** What is measured of a run: means over all training or test samples, with the weights that the run ends with. */
-export type Measure = "testAccuracy" | "trainAccuracy" | "testLoss" | "trainLoss";
+/** What is measured of a run: means over all training or test samples with the weights it ends with, or its steps. */
+export type Measure = "testAccuracy" | "trainAccuracy" | "testLoss" | "trainLoss" | "steps";
 
 /** One number to reach. */
 export interface Goal {
