@@ -9,7 +9,9 @@ import { shardedRaw } from "../../src/data/sharded-files.ts";
 import { DataError } from "../../src/errors.ts";
 import * as nn from "../../src/nn/index.ts";
 import { fileBytes } from "../../src/node/file-bytes.ts";
+import { slice } from "../../src/ops/slice.ts";
 import { sgd } from "../../src/optim/index.ts";
+import type { Tensor } from "../../src/tensor.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 
@@ -18,6 +20,9 @@ const SAMPLE = 3072;
 const COUNT = 13_500;
 const LIMIT = 4 * 2 ** 20;
 const MB = 2 ** 20;
+
+/** What is tested is how data come; a model of few pixels costs next to nothing. */
+const fewPixels = { forward: (x: Tensor) => slice(x, [], [x.shape[0] as number, 3, 1, 4]) };
 
 let folder = "";
 const path = (name: string) => join(folder, name);
@@ -61,7 +66,7 @@ it("trains and evaluates a file of 41 MB in 4 MB, and all of its samples count",
   };
   const make = async (maxResidentBytes?: number) =>
     Trainer.create(await gpuBackend(), {
-      model: nn.sequential(nn.avgPool2d(8), nn.flatten(), nn.linear(48, 10)),
+      model: nn.sequential(fewPixels, nn.flatten(), nn.linear(12, 10)),
       loss: nn.crossEntropy(),
       optimizer: sgd({ learningRate: 0.01 }),
       batchSize: 250,

@@ -7,7 +7,6 @@ import type { Backend } from "../../src/backend.ts";
 import { CpuBackend } from "../../src/cpu/backend.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { type ShardedDataset, shardsOf } from "../../src/data/sharded.ts";
-import { syntheticDigits } from "../../src/data/synthetic.ts";
 import * as nn from "../../src/nn/index.ts";
 import { adam } from "../../src/optim/index.ts";
 import { input, state } from "../../src/tensor.ts";
@@ -17,6 +16,7 @@ import { StreamedData } from "../../src/train/streamed.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import * as transforms from "../../src/transforms/index.ts";
 import { gpuBackend } from "../support/backend.ts";
+import { tinyImages } from "../support/tiny-images.ts";
 
 const backends: readonly (readonly [string, () => Promise<Backend>])[] = [
   ["GPU", gpuBackend],
@@ -152,20 +152,20 @@ describe("the order", () => {
   });
 });
 
-const digits = syntheticDigits({ seed: 3, train: 200, test: 90 });
+const bars = { train: tinyImages(200), test: tinyImages(90, 2, "test") };
 const make = (backend: Backend, options: Partial<TrainerOptions> = {}) =>
   Trainer.create(backend, {
-    model: nn.sequential(nn.flatten(), nn.linear(784, 12), nn.relu(), nn.linear(12, 10)),
+    model: nn.sequential(nn.flatten(), nn.linear(144, 12), nn.relu(), nn.linear(12, 10)),
     loss: nn.crossEntropy(),
     optimizer: adam({ learningRate: 3e-3 }),
     batchSize: 16,
     evalBatchSize: 20,
     seed: 7,
-    transform: transforms.randomShift(2),
+    transform: transforms.randomShift(1),
     ...options,
   });
 /** Two shards of 48 samples. */
-const small = { maxResidentBytes: 2 * 48 * 788 };
+const small = { maxResidentBytes: 2 * 48 * 148 };
 
 /** Counts what is read, and how much of it at a time. */
 function watched(dataset: Dataset, fail?: (start: number) => void) {
@@ -185,9 +185,9 @@ describe.each(backends)("a trainer on the %s", (_, open) => {
     const backend = await open();
     const run = async (options: Partial<TrainerOptions>) => {
       const trainer = await make(backend, { ...small, ...options });
-      const { epochs } = await trainer.fit(watched(digits.train).data, {
+      const { epochs } = await trainer.fit(watched(bars.train).data, {
         epochs: 3,
-        validation: digits.test,
+        validation: bars.test,
       });
       return { trainer, epochs, bytes: await trainer.toSafetensors() };
     };
@@ -197,12 +197,12 @@ describe.each(backends)("a trainer on the %s", (_, open) => {
     // Evaluation does not mind where the samples lie.
     const resident = await make(backend, { evalBatchSize: 20 });
     await resident.fromSafetensors(whole.bytes);
-    const { loss, accuracy } = await resident.evaluate(digits.test);
+    const { loss, accuracy } = await resident.evaluate(bars.test);
     expect(whole.epochs[2]!.valAccuracy).toBe(accuracy);
     expect(whole.epochs[2]!.valLoss).toBeCloseTo(loss, 6);
 
     const first = await make(backend, { ...small, stepsPerSubmit: 2 });
-    const { data } = watched(digits.train);
+    const { data } = watched(bars.train);
     await first.fit(data, { steps: 18 });
     const second = await make(backend, small);
     await second.fromSafetensors(await first.toSafetensors());
@@ -214,22 +214,22 @@ describe.each(backends)("a trainer on the %s", (_, open) => {
 
 it("a set that fits is read once and trains as one in memory does, bit for bit", async () => {
   const backend = await gpuBackend();
-  const { data, reads } = watched(digits.train);
+  const { data, reads } = watched(bars.train);
   const [streamed, resident] = [await make(backend), await make(backend)];
   await streamed.fit(data, { epochs: 2 });
-  await resident.fit(digits.train, { epochs: 2 });
+  await resident.fit(bars.train, { epochs: 2 });
   expect(reads).toEqual([200]);
   expect(await streamed.toSafetensors()).toEqual(await resident.toSafetensors());
 });
 
 it("reads at most a shard at a time, one ahead, and holds two on the device", async () => {
-  const { data, reads } = watched(digits.train);
+  const { data, reads } = watched(bars.train);
   const trainer = await make(await gpuBackend(), small);
   const { program } = await trainer.trainProgram(data);
   const before = program.describe().stateBytes;
-  const all = await (await make(await gpuBackend())).trainProgram(digits.train);
-  // The set has 200 samples of 788 bytes, two shards 96.
-  expect(all.program.describe().stateBytes - before).toBeGreaterThanOrEqual(100 * 788 - 512);
+  const all = await (await make(await gpuBackend())).trainProgram(bars.train);
+  // The set has 200 samples of 148 bytes, two shards 96.
+  expect(all.program.describe().stateBytes - before).toBeGreaterThanOrEqual(100 * 148 - 512);
   await trainer.fit(data, { epochs: 2 });
   expect(Math.max(...reads)).toBeLessThanOrEqual(48);
   const samples = reads.reduce((sum, n) => sum + n, 0);
@@ -242,9 +242,9 @@ it("a run that goes back to an earlier step begins with that step's shards", asy
   const bytes = await (await make(backend, { seed: 8, ...small })).toSafetensors();
   const expected = await make(backend, { seed: 8, ...small });
   await expected.fromSafetensors(bytes);
-  await expected.fit(shardsOf(digits.train), { steps: 5 });
+  await expected.fit(shardsOf(bars.train), { steps: 5 });
   const trainer = await make(backend, { seed: 8, ...small });
-  const { data } = watched(digits.train);
+  const { data } = watched(bars.train);
   await trainer.fit(data, { steps: 9 });
   await trainer.fromSafetensors(bytes);
   await trainer.fit(data, { steps: 5 });
@@ -254,14 +254,14 @@ it("a run that goes back to an earlier step begins with that step's shards", asy
 
 describe("refuses", () => {
   it("a limit below two batches", async () => {
-    const trainer = await make(new CpuBackend(), { maxResidentBytes: 16 * 788 });
-    await expect(trainer.evaluate(digits.train)).rejects.toThrow(
-      /data set .*\/train: two shards of 20 samples, 788 bytes each, don't fit into 12608 bytes/,
+    const trainer = await make(new CpuBackend(), { maxResidentBytes: 16 * 148 });
+    await expect(trainer.evaluate(bars.train)).rejects.toThrow(
+      /data set .*\/train: two shards of 20 samples, 148 bytes each, don't fit into 2368 bytes/,
     );
   });
   it("what reading fails with, once it is needed, and goes on when it works again", async () => {
     let broken = true;
-    const { data } = watched(digits.train, () => {
+    const { data } = watched(bars.train, () => {
       if (broken) throw new Error("the disk is gone");
     });
     const trainer = await make(new CpuBackend(), small);
@@ -272,7 +272,7 @@ describe("refuses", () => {
     expect(trainer.steps).toBe(13);
   });
   it("parts that are not what was said: too short, a class that is none, NaN", async () => {
-    const source = shardsOf(digits.train);
+    const source = shardsOf(bars.train);
     const answering = (change: (part: Awaited<ReturnType<ShardedDataset["read"]>>) => object) => ({
       ...source,
       read: async (start: number, count: number) => {
@@ -282,7 +282,7 @@ describe("refuses", () => {
     });
     const evaluate = async (data: ShardedDataset) => (await make(new CpuBackend(), small)).evaluate(data);
     await expect(evaluate(answering(({ inputs }) => ({ inputs: inputs.subarray(1) })))).rejects.toThrow(
-      /from sample 0 on: inputs.data must hold 31360 values/,
+      /from sample 0 on: inputs.data must hold 5760 values/,
     );
     await expect(evaluate(answering(({ labels }) => ({ labels: labels.map(() => 10) })))).rejects.toThrow(
       /label 10 of sample 0 is outside 0 .. 9/,
