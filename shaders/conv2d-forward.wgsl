@@ -22,6 +22,7 @@ override TILES_M: u32;
 override TILES_N: u32;
 override RAGGED: bool;       // the last step along the taps goes over the edge
 override TRANSPOSE_A: bool;  // false: taps lie side by side
+override BY_PLACE: bool;     // taps go by channel first, which are a multiple of 4, so that four have their pixels in common
 override TRANSPOSE_B: bool;  // false: so do places
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -47,6 +48,13 @@ fn aStart(z: u32, m: u32) -> vec4<u32> {
 // One channel per column, over taps k … k + 3; taps over the edge are zero.
 fn aBlock(start: vec4<u32>, k: u32) -> mat4x4<f32> {
   let K = CG * KH * KW;
+  if (BY_PLACE) {
+    if (RAGGED & (k >= K)) { return mat4x4<f32>(); }
+    let at = k % CG * (KH * KW) + k / CG + STEPS * (KH * KW);
+    let all = vec4(true);
+    return mat4x4(aColumn(start.x + at, all), aColumn(start.y + at, all),
+                  aColumn(start.z + at, all), aColumn(start.w + at, all));
+  }
   if (K % 4u == 0u) {
     let at = (start + k) / 4u;
     if (RAGGED & (k >= K)) { return mat4x4<f32>(); }
@@ -80,18 +88,35 @@ fn bStart(z: u32, n: u32) -> Columns {
 
 // One tap per column, over four places. Taps over the edge are the last one again.
 fn bBlock(start: Columns, k: u32) -> mat4x4<f32> {
+  if (BY_PLACE) {
+    let tap = select(k, min(k, CG * KH * KW - 4u), RAGGED);
+    let at = pixelsAt(start, tap % CG, tap / CG);
+    return mat4x4(pixelsOf(at, 0u), pixelsOf(at, 1u), pixelsOf(at, 2u), pixelsOf(at, 3u));
+  }
   return mat4x4(pixels(start, k), pixels(start, k + 1u), pixels(start, k + 2u), pixels(start, k + 3u));
 }
 
 fn pixels(start: Columns, k: u32) -> vec4<f32> {
   let tap = min(k, CG * KH * KW - 1u);
-  let c = tap / (KH * KW);
-  let r = tap % (KH * KW);
+  return pixelsOf(pixelsAt(start, tap / (KH * KW), tap % (KH * KW)), 0u);
+}
+
+struct Pixels {
+  at: vec4<u32>,
+  inside: vec4<bool>,
+}
+
+fn pixelsAt(start: Columns, c: u32, r: u32) -> Pixels {
   // Above or left of the input the unsigned sum has wrapped round to something huge.
   let row = start.top + r / KW * dilationY;
   let column = start.left + r % KW * dilationX;
-  let at = start.image + (c * H + row) * W + column;
-  return select(vec4<f32>(), vec4(x[at.x], x[at.y], x[at.z], x[at.w]), (row < vec4(H)) & (column < vec4(W)));
+  return Pixels(start.image + (c * H + row) * W + column, (row < vec4(H)) & (column < vec4(W)));
+}
+
+// Of the channel `further` than the one that they are for.
+fn pixelsOf(p: Pixels, further: u32) -> vec4<f32> {
+  let at = p.at + further * (H * W);
+  return select(vec4<f32>(), vec4(x[at.x], x[at.y], x[at.z], x[at.w]), p.inside);
 }
 
 fn bOne(start: Columns, k: u32) -> vec4<f32> {

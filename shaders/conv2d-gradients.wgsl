@@ -15,6 +15,10 @@ struct Places {
 
 // Places p … p + 3; those over the edge are the last one again.
 fn placesOf(p: u32) -> Places {
+  if (OW % 4u == 0u) {
+    let first = select(p, min(p, PLACES - 4u), RAGGED);
+    return Places(vec4(first / (OH * OW)), vec4(first / OW % OH), first % OW + STEPS);
+  }
   let q = min(p + STEPS, vec4(PLACES - 1u));
   return Places(q / (OH * OW), q / OW % OH, q % OW);
 }

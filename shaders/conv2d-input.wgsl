@@ -23,6 +23,7 @@ override dilationX: u32;
 override GROUPS: u32;
 override TILES_M: u32;
 override TILES_N: u32;
+override RAGGED: bool;       // the last step along the taps goes over the edge
 override TRANSPOSE_A: bool;  // true: channels lie nearer to each other than taps
 override TRANSPOSE_B: bool;  // false: pixels lie side by side
 
@@ -49,6 +50,13 @@ fn aStart(z: u32, m: u32) -> vec4<u32> {
 
 // One channel per column, over taps k … k + 3; taps over the edge are zero.
 fn aBlock(start: vec4<u32>, k: u32) -> mat4x4<f32> {
+  if (OG % 4u == 0u) {
+    if (RAGGED & (k >= OG * KH * KW)) { return mat4x4<f32>(); }
+    let at = k % OG * (CG * KH * KW) + k / OG + STEPS * (CG * KH * KW);
+    let all = vec4(true);
+    return mat4x4(aColumn(start.x + at, all), aColumn(start.y + at, all),
+                  aColumn(start.z + at, all), aColumn(start.w + at, all));
+  }
   let taps = min(k + STEPS, vec4(OG * KH * KW - 1u));
   let inside = k + STEPS < vec4(OG * KH * KW);
   let at = taps % OG * (CG * KH * KW) + taps / OG;
@@ -79,11 +87,30 @@ fn bStart(z: u32, n: u32) -> Columns {
 
 // One tap per column, over four pixels. Taps over the edge are the last one again.
 fn bBlock(start: Columns, k: u32) -> mat4x4<f32> {
+  if (OG % 4u == 0u) {
+    // Four channels of one place.
+    let at = gradientsAt(start, select(k, min(k, OG * KH * KW - 4u), RAGGED));
+    return mat4x4(gradient(at, 0u), gradient(at, 1u), gradient(at, 2u), gradient(at, 3u));
+  }
   return mat4x4(gradients(start, k), gradients(start, k + 1u), gradients(start, k + 2u), gradients(start, k + 3u));
 }
 
+struct Gradients {
+  at: vec4<u32>,
+  inside: vec4<bool>,
+}
+
 fn gradients(start: Columns, k: u32) -> vec4<f32> {
-  let tap = min(k, OG * KH * KW - 1u);
+  return gradient(gradientsAt(start, min(k, OG * KH * KW - 1u)), 0u);
+}
+
+// Of the channel `further` than the one that they are for.
+fn gradient(g: Gradients, further: u32) -> vec4<f32> {
+  let at = g.at + further * (OH * OW);
+  return select(vec4<f32>(), vec4(dy[at.x], dy[at.y], dy[at.z], dy[at.w]), g.inside);
+}
+
+fn gradientsAt(start: Columns, tap: u32) -> Gradients {
   let o = tap % OG;
   let r = tap / OG;
   // Above or left of dy the unsigned difference wraps round to something huge.
@@ -92,8 +119,7 @@ fn gradients(start: Columns, k: u32) -> vec4<f32> {
   let row = y / strideY;
   let column = x / strideX;
   let inside = (row < vec4(OH)) & (column < vec4(OW)) & (row * strideY == y) & (column * strideX == x);
-  let at = start.image + (o * OH + row) * OW + column;
-  return select(vec4<f32>(), vec4(dy[at.x], dy[at.y], dy[at.z], dy[at.w]), inside);
+  return Gradients(start.image + (o * OH + row) * OW + column, inside);
 }
 
 fn bOne(start: Columns, k: u32) -> vec4<f32> {

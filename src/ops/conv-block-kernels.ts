@@ -62,6 +62,7 @@ export function blockForwardKernels(c: BlockConstants, env: KernelEnv): KernelPl
     TRANSPOSE_B: false,
     // A kernel must bind what it may read: without a bias it binds w again and does not look.
     bind: ["x", "w", ["w4", "w"], c.BIAS ? "b" : ["b", "w"], "y", "code"],
+    constants: { BY_PLACE: env.software && c.C % 4 === 0 },
   };
   return { kernels: [tileKernel(job, env)] };
 }

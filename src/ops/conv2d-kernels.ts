@@ -178,6 +178,7 @@ export function forwardKernels(c: ConvConstants, env: KernelEnv): KernelPlan {
     TRANSPOSE_B: false,
     // A kernel must bind what it may read: without a bias it binds w again and does not look.
     bind: ["x", "w", ["w4", "w"], c.BIAS ? "b" : ["b", "w"], vector ? ["y4", "y"] : "y"],
+    constants: { BY_PLACE: env.software && c.CG % 4 === 0 },
   };
   return { kernels: [tileKernel(job, env)] };
 }
