@@ -24,11 +24,12 @@ export interface RaceResult {
 }
 
 const ROUNDS = 7;
-const PROOF_ROUNDS = 5;
+const PROOF_ROUNDS = 7;
 /** Where one turn takes longer than this, there are fewer of them. */
 const LONG_TURN = 250;
 const FEW_ROUNDS = 3;
-/** Who takes so much longer at the first try is out, and after some rounds who takes so much longer in the median. */
+/** Who takes so much longer is out: at the first try, at the second, and in the median of some rounds. */
+const BEYOND_HOPE = 10;
 const HOPELESS = 3;
 const BEHIND = 1.15;
 const MOST_TIMES = 1000;
@@ -44,7 +45,8 @@ export async function race(runners: readonly Runner[], options: RaceOptions): Pr
   for (let i = 1; i < runners.length; i++) {
     options.signal?.throwIfAborted();
     const tryOut = runners[i] as Runner;
-    if (Math.min(await tryOut(1), await tryOut(1)) <= HOPELESS * once) alive.push(i);
+    const again = (await tryOut(1)) <= BEYOND_HOPE * once;
+    if (again && (await tryOut(1)) <= HOPELESS * once) alive.push(i);
   }
   const ratios: (number | undefined)[] = runners.map(() => undefined);
   ratios[0] = 1;

@@ -1,0 +1,253 @@
+/**
+ * Tuning on the device by a clock that is made up, so that what it must choose is known: the faster kernel, never a wrong
+ * one; stored and not timed again; training with it stays right.
+ */
+import { describe, expect, it } from "vitest";
+import type { Backend, Program, TuneEvent, TuneOptions, TuneStore } from "../../src/backend.ts";
+import { CpuBackend } from "../../src/cpu/backend.ts";
+import { syntheticDigits } from "../../src/data/synthetic.ts";
+import type { GpuProgram } from "../../src/gpu/program.ts";
+import * as nn from "../../src/nn/index.ts";
+import { argmax } from "../../src/ops/argmax.ts";
+import { conv2d } from "../../src/ops/conv2d.ts";
+import { cumsum } from "../../src/ops/cumsum.ts";
+import { adam } from "../../src/optim/index.ts";
+import { Random } from "../../src/random.ts";
+import { constant, type Tensor } from "../../src/tensor.ts";
+import { Trainer } from "../../src/train/trainer.ts";
+import { gpuBackend } from "../support/backend.ts";
+import { brokenBackend, offByAThousandth } from "../support/broken-kernels.ts";
+
+/** `softmax.wgsl:rows` and the like, in order. */
+const entriesOf = (program: Program) =>
+  [...(program as GpuProgram).plan.kernels.values()].flatMap(({ kernels }) =>
+    kernels.map(({ shader, entry }) => `${shader.file}:${entry}`),
+  );
+
+interface Watched {
+  readonly options: TuneOptions;
+  /** How often the clock was asked. */
+  timed: number;
+  readonly events: TuneEvent[];
+}
+
+/** Tuning by a clock on which every kernel takes a millisecond, and `cost[entry]` where that is given. */
+function byClock(cost: Readonly<Record<string, number>>, store: TuneStore | null = null): Watched {
+  const watched: Watched = {
+    timed: 0,
+    events: [],
+    options: {
+      store,
+      onEvent: (event) => void watched.events.push(event),
+      stopwatch: async (program, times) => {
+        watched.timed++;
+        return times * entriesOf(program).reduce((sum, entry) => sum + (cost[entry] ?? 1), 0);
+      },
+    },
+  };
+  return watched;
+}
+
+function memoryStore(): TuneStore & { readonly texts: Map<string, string> } {
+  const texts = new Map<string, string>();
+  return {
+    texts,
+    place: "memory",
+    load: async (adapter) => texts.get(adapter),
+    save: async (adapter, text) => void texts.set(adapter, text),
+  };
+}
+
+const drawn = (seed: number, shape: readonly number[]) => {
+  const random = new Random(seed, 0);
+  const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => random.uniform() - 0.5);
+  return constant(data, shape);
+};
+
+/** Two running sums, along either axis, which a shared kernel could do too. */
+const graph = (): Tensor => cumsum(cumsum(drawn(1, [6, 40]), 1), 0);
+
+const compile = async (tune: TuneOptions, variants: Readonly<Record<string, string>> = {}) =>
+  (await gpuBackend()).compile({ outputs: [graph()] }, { tune, variants });
+
+const choicesOf = ({ events }: Watched) => events.flatMap((e) => (e.event === "choice" ? [e] : []));
+const CHOSEN = { usual: "lines", chosen: "shared", ratio: 0.4 };
+const endOf = ({ events }: Watched) => events.find((e) => e.event === "tuned");
+
+const USUAL = ["cumsum.wgsl:lines", "cumsum.wgsl:lines"];
+const SHARED = ["cumsum.wgsl:sharedLines", "cumsum.wgsl:sharedLines"];
+const SHARED_FAST = { "cumsum.wgsl:sharedLines": 0.4 };
+
+describe("a graph", () => {
+  it("gets the kernels that are faster on the clock, and computes the same", async () => {
+    const backend = await gpuBackend();
+    const tensor = graph();
+    const clock = byClock(SHARED_FAST);
+    const usual = await backend.compile({ outputs: [tensor] });
+    const tuned = await backend.compile({ outputs: [tensor] }, { tune: clock.options });
+    expect([entriesOf(usual), entriesOf(tuned)]).toEqual([USUAL, SHARED]);
+    expect(choicesOf(clock)).toMatchObject([CHOSEN, CHOSEN]);
+    expect(endOf(clock)).toMatchObject({ measured: 2, stored: 0, run: { kept: true } });
+    usual.run();
+    tuned.run();
+    const [expected, actual] = [await usual.read(tensor), await tuned.read(tensor)];
+    expect(Math.max(...expected)).toBeGreaterThan(0.1);
+    actual.forEach((v, i) => {
+      expect(Math.abs(v - expected[i]!)).toBeLessThan(1e-4);
+    });
+  });
+
+  it("keeps its own kernels where those are the fastest", async () => {
+    const clock = byClock({ "cumsum.wgsl:sharedLines": 0.95 });
+    expect(entriesOf(await compile(clock.options))).toEqual(USUAL);
+    expect(endOf(clock)).toMatchObject({ measured: 2, run: undefined });
+  });
+
+  it("keeps them where the new ones are slower as a whole, and remembers that", async () => {
+    const store = memoryStore();
+    const alone = byClock(SHARED_FAST, store);
+    const stopwatch: TuneOptions["stopwatch"] = async (program, times) =>
+      entriesOf(program).join() === SHARED.join() ? 5 * times : alone.options.stopwatch!(program, times);
+    expect(entriesOf(await compile({ ...alone.options, stopwatch }))).toEqual(USUAL);
+    expect(endOf(alone)).toMatchObject({ run: { kept: false, usual: 2, chosen: 5 } });
+    const again = byClock({}, store);
+    expect(entriesOf(await compile(again.options))).toEqual(USUAL);
+    expect(again.timed).toBe(0);
+  });
+
+  it("lets the user's variants be", async () => {
+    const clock = byClock({ "cumsum.wgsl:lines": 0.1 });
+    expect(entriesOf(await compile(clock.options, { cumsum: "shared" }))).toEqual(SHARED);
+    expect(clock.timed).toBe(0);
+  });
+
+  it("never gets a kernel that computes something else or does not compile, however fast", async () => {
+    const damage: Readonly<Record<string, (code: string) => string>> = {
+      "im2col.wgsl": (code) => offByAThousandth(code.replace(/\/\/.*/g, "")),
+      "conv2d.wgsl": (code) => `${code}\nfn broken() { return 1 }`,
+    };
+    const backend = await brokenBackend((file, code) => damage[file]?.(code) ?? code);
+    try {
+      const clock = byClock({
+        "im2col.wgsl:im2col": 0.1,
+        "im2col.wgsl:forward": 0.1,
+        "conv2d.wgsl:forward": 0.1,
+      });
+      const outputs = [conv2d(drawn(1, [2, 3, 9, 8]), drawn(2, [5, 3, 3, 3]))];
+      const program = await backend.compile({ outputs }, { tune: clock.options });
+      expect(entriesOf(program).join()).not.toMatch(/im2col|conv2d\.wgsl/);
+      const [{ variants = {} } = {}] = choicesOf(clock);
+      expect(variants.im2col).toMatch(/computes \d+ of 420 values of \[2, 5, 7, 6\] otherwise/);
+      expect(variants.direct).toMatch(/conv2d\.wgsl/);
+    } finally {
+      await backend.close();
+    }
+  });
+});
+
+describe("a store", () => {
+  it("makes the second compilation time nothing and take the same kernels", async () => {
+    const store = memoryStore();
+    expect(entriesOf(await compile(byClock(SHARED_FAST, store).options))).toEqual(SHARED);
+    const clock = byClock({}, store);
+    expect(entriesOf(await compile(clock.options))).toEqual(SHARED);
+    expect(clock.timed).toBe(0);
+    expect(endOf(clock)).toMatchObject({ measured: 0, stored: 2, place: "memory" });
+    expect(choicesOf(clock)).toMatchObject([{ ...CHOSEN, source: "stored" }, CHOSEN]);
+
+    const anew = byClock({}, store);
+    expect(entriesOf(await compile({ ...anew.options, renew: true }))).toEqual(USUAL);
+    expect([...store.texts.values()].join()).not.toContain('"shared"');
+  });
+
+  it("has what was found before, beside what is new", async () => {
+    const store = memoryStore();
+    await compile(byClock(SHARED_FAST, store).options);
+    const outputs = [cumsum(cumsum(drawn(1, [6, 40]), 1), 1), argmax(drawn(2, [5, 300]), 1)];
+    const clock = byClock({}, store);
+    await (await gpuBackend()).compile({ outputs }, { tune: clock.options });
+    expect(endOf(clock)).toMatchObject({ measured: 1, stored: 1 });
+    const again = byClock({}, store);
+    expect(entriesOf(await compile(again.options))).toEqual(SHARED);
+    expect(again.timed).toBe(0);
+  });
+
+  const change = (edit: (stored: Record<string, unknown>) => unknown) => (text: string) =>
+    JSON.stringify(edit(JSON.parse(text) as Record<string, unknown>));
+  it.each([
+    ["of another version", change((stored) => ({ ...stored, weft: "0.0.1" })), 0],
+    ["of another adapter", change((stored) => ({ ...stored, adapter: "another" })), 0],
+    ["of other shaders", (text: string) => text.replace(/"fingerprint": "./g, '"fingerprint": "-'), 0],
+    ["cut short", (text: string) => text.slice(0, -40), 1],
+    ["of something else", () => '{"choices": {"conv2d": 5}}', 1],
+    ["empty", () => "null", 1],
+  ])("%s counts for nothing", async (_, edit, notices) => {
+    const store = memoryStore();
+    await compile(byClock(SHARED_FAST, store).options);
+    const [[adapter, text]] = [...store.texts] as [[string, string]];
+    store.texts.set(adapter, edit(text));
+    const clock = byClock({}, store);
+    expect(entriesOf(await compile(clock.options))).toEqual(USUAL);
+    expect(clock.timed).toBeGreaterThan(0);
+    expect(clock.events.filter((e) => e.event === "notice")).toHaveLength(notices);
+    expect(JSON.parse(store.texts.get(adapter) as string)).toMatchObject({ adapter });
+  });
+
+  it("that can't be read or written costs nothing but a notice", async () => {
+    const fails = () => Promise.reject(new Error("no room"));
+    const clock = byClock(SHARED_FAST, { place: "nowhere", load: fails, save: fails });
+    expect(entriesOf(await compile(clock.options))).toEqual(SHARED);
+    const notices = clock.events.flatMap((e) => (e.event === "notice" ? e.message : []));
+    expect(notices).toHaveLength(2);
+    for (const notice of notices) expect(notice).toContain("no room");
+  });
+});
+
+describe("training", () => {
+  const { train } = syntheticDigits({ seed: 3, train: 60, test: 1 });
+  // Few kernels to compile: the layer's own are settled.
+  const variants = { linear: "registers", linearBackward: "registers" };
+  const losses = async (backend: Backend, tune: false | TuneOptions, steps = 6) => {
+    const trainer = await Trainer.create(backend, {
+      model: nn.sequential(nn.flatten(), nn.linear(784, 10)),
+      variants,
+      loss: nn.crossEntropy(),
+      optimizer: adam({ learningRate: 1e-2 }),
+      batchSize: 12,
+      seed: 7,
+      tune,
+    });
+    const runner = trainer.runner(await trainer.trainProgram(train));
+    while (runner.position < steps) await runner.advance(steps - runner.position);
+    return (await runner.collect()).map((row) => row[0] as number);
+  };
+
+  it("with other kernels gives the losses of the CPU reference, and from the store the same bits", async () => {
+    const store = memoryStore();
+    const clock = byClock({ "cross-entropy.wgsl:single": 9 }, store);
+    const gpu = await losses(await gpuBackend(), clock.options);
+    const changed = choicesOf(clock).filter(({ usual, chosen }) => usual !== chosen);
+    expect(changed.map(({ op }) => op)).toEqual(["crossEntropy"]);
+    const cpu = await losses(new CpuBackend(), clock.options);
+    expect(gpu).toHaveLength(6);
+    gpu.forEach((loss, i) => {
+      expect(Math.abs(loss / cpu[i]! - 1), `step ${i + 1}`).toBeLessThan(1e-3);
+    });
+    expect(await losses(await gpuBackend(), byClock({}, store).options)).toEqual(gpu);
+  });
+
+  it("begins where it would have begun, though a step was timed before", async () => {
+    const backend = await gpuBackend();
+    const usual = await losses(backend, false);
+    const running: TuneOptions["stopwatch"] = async (program, times) => {
+      program.run(times);
+      return times;
+    };
+    expect(await losses(backend, { store: null, stopwatch: running })).toEqual(usual);
+  });
+});
+
+it("a program's own clock goes forward", async () => {
+  const program = (await (await gpuBackend()).compile({ outputs: [graph()] })) as GpuProgram;
+  expect(await program.time(3)).toBeGreaterThan(0);
+});
