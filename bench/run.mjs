@@ -9,7 +9,7 @@ import { chooseDriver } from "./choose-driver.mjs";
 import { driverEnvironment } from "./peers/driver.mjs";
 import { describeMachine } from "./peers/report.mjs";
 import { perImageRises, plotSvg } from "./plot.mjs";
-import { printSuite } from "./print.mjs";
+import { suiteText } from "./print.mjs";
 import { measureSize } from "./size/size.mjs";
 import { runSuite } from "./suite.mjs";
 
@@ -48,7 +48,7 @@ async function measure() {
   log("size of the minimal program");
   const size = measuresSize ? await measureSize(dirname(environment.WEFT_BUILD)) : undefined;
   log("");
-  printSuite(result, size);
+  console.log(suiteText(result, size));
   const rises = perImageRises(result.items);
   for (const rise of rises) console.log(`Cost per image rises with the batch: ${rise}`);
   const { date, node, cpu, loadAverage, versions } = describeMachine([]);

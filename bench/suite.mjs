@@ -130,7 +130,7 @@ function measuredLimits(items) {
     Math.max(
       ...items
         .filter(({ kind, problem, peakCase }) => kind === "peak" && !problem && peakCase.limit === limit)
-        .map(({ times, peakCase }) => (peakCase.amount / median(times)) * 1e3),
+        .map(({ times, peakCase }) => (peakCase.amount / Math.min(...times)) * 1e3),
     );
   return { flops: best("flops"), small: best("small"), large: best("large") };
 }
@@ -148,14 +148,15 @@ function result({ kind, name, problem, times, worst, runs, ...item }, limits) {
     const made = { compileMs, dispatches, pipelines, stateBytes, slotBytes };
     return { ...row, network, batch, ...timing, ...made, objectsPerStep: objects, callsPerStep, shares };
   }
-  return { ...row, ...timing, ...bound(item.testCase, timing.ms, limits) };
+  return { ...row, ...timing, ...bound(item.testCase, timing, limits) };
 }
 
 /**
  * The roofline: no run can be shorter than its arithmetic at the measured peak, nor than its least traffic at the rate of
- * a copy (the small copy's where all arrays together are no larger).
+ * a copy (the small copy's where all arrays together are no larger). Shares compare best times with best times, so that a
+ * busy machine doesn't move one side alone.
  */
-function bound({ flops, bytes, inputs, outputs }, ms, limits) {
+function bound({ flops, bytes, inputs, outputs }, { ms, min }, limits) {
   const traffic =
     bytes ?? 4 * [...inputs, ...outputs].reduce((sum, shape) => sum + shape.reduce((n, d) => n * d, 1), 0);
   const rate = traffic <= 8 * 2 ** 20 ? Math.max(limits.small, limits.large) : limits.large;
@@ -167,6 +168,6 @@ function bound({ flops, bytes, inputs, outputs }, ms, limits) {
     gflops: flops === undefined ? undefined : flops / ms / 1e6,
     gbytes: traffic / ms / 1e6,
     bound: arithmeticMs > memoryMs ? "arithmetic" : "memory",
-    share: Math.max(arithmeticMs, memoryMs) / ms,
+    share: Math.max(arithmeticMs, memoryMs) / min,
   };
 }

@@ -1,5 +1,6 @@
 // A process of its own that does what a program does at its start: opens the device, builds LeNet-5 with Adam, batch 64,
-// compiles and takes one step. Prints milliseconds since the process began as JSON. WEFT_BUILD names the library.
+// compiles and takes one step. Prints milliseconds since the process began and its processor time as JSON. WEFT_BUILD names
+// the library.
 import { dirname, join } from "node:path";
 import { batchOf, networks, trainingGraph } from "../networks/networks.mjs";
 
@@ -18,5 +19,7 @@ device.write(graph.labels, labels);
 program.run();
 const [loss] = await program.read(graph.loss);
 const stepped = performance.now();
+const { user, system } = process.cpuUsage();
+const cpuMs = (user + system) / 1000;
 await device.close();
-console.log(JSON.stringify({ adapter: device.adapter, loss, loaded, opened, compiled, stepped }));
+console.log(JSON.stringify({ adapter: device.adapter, loss, loaded, opened, compiled, stepped, cpuMs }));

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { median } from "../format.mjs";
 
-const STARTS = 5;
+const STARTS = 3;
 
 /** Milliseconds from process start to the end of the first LeNet-5 step: all starts, by phase, and their median. */
 export async function firstSteps(environment) {

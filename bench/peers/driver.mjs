@@ -25,7 +25,7 @@ export function driverEnvironment(driver) {
 }
 
 /** Unpacks the driver once into .cache beside this file and returns the folder. */
-function unpackSwiftShader() {
+export function unpackSwiftShader() {
   const folder = fileURLToPath(new URL(".cache/swiftshader", import.meta.url));
   if (existsSync(join(folder, "libvk_swiftshader.so"))) return folder;
   const archive = readFileSync(join(chromiumFolder(), "bin", "swiftshader.tar.br"));

@@ -13,18 +13,15 @@ const SLOW_MS = 700;
 const FEW_ROUNDS = 3;
 
 /**
- * @param {{ libraries: string[], environments: Record<string, object>, only?: string, rounds: number, roundMs: number,
- *   log(text: string): void }} settings `environments`: that of each library's process
+ * @param {{ libraries: string[], environment: object, only?: string, rounds: number, roundMs: number,
+ *   log(text: string): void }} settings `environment`: of the libraries' processes
  */
-export async function compareKernels({ libraries, environments, only, rounds, roundMs, log }) {
+export async function compareKernels({ libraries, environment, only, rounds, roundMs, log }) {
   const contenders = [];
   for (const library of libraries) {
-    const contender = {
-      library,
-      ...startContender(environments[library].kind ?? library, environments[library].env),
-    };
+    const contender = { library, ...startContender(library, environment) };
     try {
-      await contender.ask("open", { library: environments[library].kind ?? library });
+      await contender.ask("open", { library });
     } catch (error) {
       contender.problem = firstLine(error);
     }
