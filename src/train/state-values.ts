@@ -31,7 +31,8 @@ export class StateValues {
   }
 
   async readAll(tensors: readonly Tensor[]): Promise<Map<Tensor, Data>> {
-    const held = tensors.filter((t) => this.#backend.holds(t));
+    // While a program is being compiled the device may hold a state already, but not yet the value that waits for it.
+    const held = tensors.filter((t) => this.#backend.holds(t) && !this.#waiting.has(t));
     const read = held.length === 0 ? [] : await this.#backend.readAll(held);
     const values = new Map(held.map((t, i) => [t, read[i] as Data]));
     for (const t of tensors) {
@@ -42,8 +43,12 @@ export class StateValues {
 
   write(tensor: Tensor, data: Data): void {
     this.#writes++;
-    if (this.#backend.holds(tensor)) this.#backend.write(tensor, data);
-    else this.#waiting.set(tensor, data);
+    if (this.#backend.holds(tensor)) {
+      this.#backend.write(tensor, data);
+      this.#waiting.delete(tensor);
+    } else {
+      this.#waiting.set(tensor, data);
+    }
   }
 
   /** Hands what waits to the device, as far as it holds those states now. To be called after a program was compiled. */

@@ -76,6 +76,21 @@ it("ends a paused run when its signal is aborted", async () => {
   await trainer.backend.close();
 });
 
+it("keeps weights that are loaded while a program is being compiled", async () => {
+  const source = await trainerOf();
+  await source.fit(train, { epochs: 1 });
+  const bytes = await source.toSafetensors();
+  const trainer = await trainerOf();
+  const x = constant(new Float32Array(784), [1, 784]);
+  const compiling = trainer.compile({ outputs: [nn.forward(trainer.options.model, x)] });
+  trainer.fromSafetensors(bytes);
+  expect(await trainer.toSafetensors()).toEqual(bytes);
+  await compiling;
+  expect(await trainer.toSafetensors()).toEqual(bytes);
+  await source.backend.close();
+  await trainer.backend.close();
+});
+
 it("refuses a number of steps that is none", () => {
   for (const count of [-1, 1.5, Number.NaN]) {
     expect(() => new RunControl().step(count)).toThrow(ValueError);
