@@ -1,6 +1,6 @@
 /**
- * Three test projects. `node`: test/node, what only Node has. `dawn` and `chromium`: every other test file, the same
- * ones in Node on Dawn and in a page of headless Chromium; test/browser runs in chromium alone.
+ * Four test projects. `node`: test/node, what only Node has. `demo`: test/demo, the built page. `dawn` and `chromium`:
+ * every other test file, the same ones in Node on Dawn and in a page of headless Chromium; test/browser in chromium alone.
  */
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
@@ -18,9 +18,17 @@ export default defineConfig({
       { test: { name: "node", include: ["test/node/**/*.test.ts"], ...limits } },
       {
         test: {
+          name: "demo",
+          include: ["test/demo/**/*.test.ts"],
+          globalSetup: ["test/support/demo-setup.ts"],
+          ...limits,
+        },
+      },
+      {
+        test: {
           name: "dawn",
           include: everywhere,
-          exclude: ["test/node/**", "test/browser/**"],
+          exclude: ["test/node/**", "test/browser/**", "test/demo/**"],
           // Files share modules and the GPU: opening both anew for each file costs more than most files take.
           isolate: false,
           ...limits,
@@ -30,7 +38,7 @@ export default defineConfig({
         test: {
           name: "chromium",
           include: everywhere,
-          exclude: ["test/node/**"],
+          exclude: ["test/node/**", "test/demo/**"],
           isolate: false,
           globalSetup: ["test/support/chromium-setup.ts"],
           browser: {

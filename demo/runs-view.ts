@@ -49,7 +49,7 @@ function item(
   const label = make("label", {}, box, swatch, make("span", { className: "run-name" }, title));
   const score = make("span", { className: "score" }, Number.isFinite(best) ? percent(best) : "");
   const link = make("a", { href: `#${settingsToHash(run.settings)}`, className: "run-link" }, "set up again");
-  link.setAttribute("aria-label", `Set up run ${run.number} again: ${title}`);
+  link.setAttribute("aria-label", `set up again: run ${run.number}, ${title}`);
   const parts: (Node | string)[] = [label, score, link];
   if (!current) {
     const close = make(

@@ -3,9 +3,7 @@
  * version and files. Asks the network for nothing but these files, and lets everything else pass.
  */
 const CACHE = "weft-page-__VERSION__";
-const FILES = [
-  /* files */
-];
+const FILES = ["__FILES__"];
 
 self.addEventListener("install", (event) => {
   event.waitUntil(

@@ -115,9 +115,11 @@ const offline: Plugin = {
     const hash = createHash("sha256");
     for (const part of content) hash.update(part);
     const template = readFileSync(join(import.meta.dirname, "service-worker.js"), "utf8");
+    const list = JSON.stringify(["./", ...files.filter((name) => name !== "index.html")]);
     const source = template
       .replace("__VERSION__", hash.digest("hex").slice(0, 12))
-      .replace("[/* files */]", JSON.stringify(["./", ...files.filter((name) => name !== "index.html")]));
+      .replace('["__FILES__"]', list);
+    if (!source.includes(list)) this.error("service-worker.js has no place for the files");
     this.emitFile({ type: "asset", fileName: "sw.js", source });
   },
 };

@@ -1,0 +1,309 @@
+/**
+ * The built page in headless Chromium, as a visitor uses it: one visit from the first training to the last drawing, with
+ * MNIST where it is here, else with synthetic digits. The parts of the visit build on each other, so they run in order.
+ */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import axe from "axe-core";
+import type { Browser, Page, Worker } from "playwright";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  drawStrokes,
+  ellipse,
+  type OpenedPage,
+  openBrowser,
+  openPage,
+  phaseOf,
+} from "../../demo/tools/open-page.ts";
+import { type Site, serveSite } from "../../demo/tools/static-server.ts";
+import { readSafetensors } from "../../src/io/safetensors.ts";
+import { DEMO_SITE } from "../support/demo-setup.ts";
+import { realDataDir } from "../support/real-data.ts";
+
+const site = resolve(import.meta.dirname, "../..", DEMO_SITE);
+const dataDir = realDataDir("mnist");
+const data = dataDir === undefined ? "synthetic" : "mnist";
+const link = `#recipe=lenet5&data=${data}&images=10000&optimizer=adam&rate=0.003&batch=64&epochs=3&seed=1&conv=auto&device=auto`;
+/** Main-thread budget in milliseconds, told in the report; a loaded machine would make it a flaky test. */
+const BUDGET = 50;
+
+/** As people write them; a closed 4 and a plain 1, as in MNIST. */
+const DIGITS = {
+  1: [
+    [
+      [0.55, 0.12],
+      [0.5, 0.5],
+      [0.46, 0.88],
+    ],
+  ],
+  0: [ellipse(0.5, 0.5, 0.24, 0.36)],
+  7: [
+    [
+      [0.25, 0.18],
+      [0.5, 0.17],
+      [0.74, 0.18],
+      [0.6, 0.48],
+      [0.46, 0.88],
+    ],
+  ],
+  4: [
+    [
+      [0.3, 0.14],
+      [0.26, 0.36],
+      [0.3, 0.52],
+      [0.5, 0.52],
+      [0.7, 0.48],
+    ],
+    [
+      [0.7, 0.12],
+      [0.68, 0.5],
+      [0.64, 0.9],
+    ],
+  ],
+} as const;
+
+let browser: Browser;
+let server: Site;
+let opened: OpenedPage;
+let page: Page;
+let weights: string;
+let accuracy: string;
+let firstRun: string[];
+
+beforeAll(async () => {
+  server = await serveSite(site, dataDir);
+  browser = await openBrowser();
+  opened = await openPage(browser, server.url + link);
+  page = opened.page;
+});
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+/** Column `name` of the history that the page exports, as text: every digit counts. */
+async function history(run: number, name: string): Promise<string[]> {
+  const waiting = page.waitForEvent("download");
+  await page.click("#csv");
+  const [head = "", ...lines] = readFileSync(await (await waiting).path(), "utf8")
+    .trim()
+    .split("\r\n");
+  const column = head.split(",").indexOf(name);
+  return lines
+    .map((line) => line.split(","))
+    .filter(([number]) => number === String(run))
+    .map((row) => row[column] as string);
+}
+
+const stepsShown = async () => Number((await page.textContent("#figure-step"))?.replace(/\D/g, "") || 0);
+const reach = (steps: number) =>
+  page.waitForFunction(
+    (least) => Number(document.getElementById("figure-step")?.textContent?.replace(/\D/g, "") || 0) >= least,
+    steps,
+    { timeout: 240_000 },
+  );
+
+async function expectAccessible(): Promise<void> {
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate(() =>
+    (globalThis as unknown as { axe: typeof axe }).axe.run({ resultTypes: ["violations"] }),
+  );
+  const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+  expect(
+    serious.flatMap(({ id, nodes }) =>
+      nodes.map(({ html, any }) => `${id}: ${html} ${any[0]?.message ?? ""}`),
+    ),
+  ).toEqual([]);
+}
+
+describe("a visit", () => {
+  it("names the adapter and is ready to train", async () => {
+    await phaseOf(page, "ready");
+    expect(await page.textContent("#adapter")).toMatch(/swiftshader.*WebGPU/i);
+    expect(await page.textContent("#run-status")).toBe(
+      "10,000 training images, 2,000 for validation; 61,706 parameters.",
+    );
+    expect(await page.locator(".notice").count()).toBe(0);
+    await expectAccessible();
+  });
+
+  it("pauses where it is told to, takes single steps, answers a drawing meanwhile, and goes on", async () => {
+    await page.click("#train");
+    await reach(8);
+    await page.click("#train");
+    await phaseOf(page, "held");
+    const held = await stepsShown();
+    await drawStrokes(page, DIGITS[1]);
+    await page.waitForFunction(() => document.querySelector("#bars .best") !== null);
+    expect(await stepsShown()).toBe(held);
+    await page.click("#step");
+    await reach(held + 1);
+    await page.click("#step");
+    await reach(held + 2);
+    expect(await stepsShown()).toBe(held + 2);
+    await page.click("#train");
+    await reach(held + 5);
+  });
+
+  it("learns: at least 95 % of the validation images within three epochs", async () => {
+    const responsiveness = page.evaluate(measureMainThread);
+    await phaseOf(page, "done");
+    await page.evaluate(() => dispatchEvent(new Event("stop-measuring")));
+    report(await responsiveness);
+    const shares = (await history(1, "val_accuracy")).filter((text) => text !== "").map(Number);
+    expect(shares).toHaveLength(3);
+    expect(Math.max(...shares)).toBeGreaterThanOrEqual(0.95);
+    firstRun = await history(1, "loss");
+    expect(firstRun).toHaveLength(3 * 157);
+    accuracy = `${(100 * (shares[2] as number)).toFixed(2)} %`;
+    await expectAccessible();
+  });
+
+  it("shows what it mistakes, and what happens inside", async () => {
+    const note = await page.textContent("#confusion-note");
+    expect(note).toContain("of 2,000 right");
+    expect(await page.locator("#confusion td.right").count()).toBe(10);
+    expect(await page.locator("#mistakes li").count()).toBe(15);
+    expect(await page.locator("#stages canvas").count()).toBe(4);
+    expect(await page.locator("#filters").getAttribute("aria-label")).toContain("6 sets of weights");
+    const empty = await page.evaluate(
+      () =>
+        [...document.querySelectorAll<HTMLCanvasElement>("#stages canvas, #filters, #sample")].filter(
+          (canvas) => {
+            const pixels =
+              canvas.getContext("2d")?.getImageData(0, 0, canvas.width, canvas.height).data ?? [];
+            return new Set(pixels).size < 4;
+          },
+        ).length,
+    );
+    expect(empty).toBe(0);
+  });
+
+  it("saves weights as the command line does", async () => {
+    const waiting = page.waitForEvent("download");
+    await page.click("#save");
+    const file = await waiting;
+    expect(file.suggestedFilename()).toBe("lenet5-471-steps.safetensors");
+    weights = await file.path();
+    const { tensors, metadata } = readSafetensors(readFileSync(weights));
+    expect(metadata).toMatchObject({
+      recipe: "lenet5",
+      dataset: data,
+      testSamples: "2000",
+      optimizer: "adam",
+    });
+    expect([...tensors.keys()]).toEqual(
+      expect.arrayContaining(["0.weight", "11.bias", "optimizer.m.0.weight"]),
+    );
+  });
+
+  it("opens again without any server, and repeats the run of its link bit for bit, in one go", async () => {
+    await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+    await server.close();
+    await page.reload();
+    await phaseOf(page, "ready");
+    expect(await page.locator(".notice").count()).toBe(0);
+    const [worker] = page.workers();
+    await (worker as Worker).evaluate(keepDevices);
+    await page.click("#reset");
+    await phaseOf(page, "ready");
+    await page.click("#train");
+    await reach(25);
+    expect((await history(1, "loss")).slice(0, 20)).toEqual(firstRun.slice(0, 20));
+  });
+
+  it("survives the loss of the device, and goes on as if nothing had happened", async () => {
+    await (page.workers()[0] as Worker).evaluate(() =>
+      (globalThis as unknown as { devices: GPUDevice[] }).devices.at(-1)?.destroy(),
+    );
+    await page.waitForSelector(".notice:has-text('The GPU was lost')", { timeout: 240_000 });
+    await reach(45);
+    await page.click("#train");
+    await phaseOf(page, "held");
+    const losses = await history(1, "loss");
+    expect(losses.length).toBeGreaterThanOrEqual(45);
+    expect(losses).toEqual(firstRun.slice(0, losses.length));
+  });
+
+  it("loads the weights again and finds the same accuracy", async () => {
+    await page.click("#reset");
+    await phaseOf(page, "ready");
+    await page.setInputFiles("#load", weights);
+    await page.waitForFunction(() =>
+      /right\.$/.test(document.getElementById("weights-note")?.textContent ?? ""),
+    );
+    expect(await page.textContent("#weights-note")).toContain(accuracy);
+  });
+
+  it.each(Object.entries(DIGITS))("reads a drawn %s", async (digit, strokes) => {
+    await page.click("#clear");
+    await drawStrokes(page, strokes);
+    await page.waitForFunction(() => document.getElementById("verdict")?.textContent?.startsWith("Read as"));
+    await page.waitForTimeout(500);
+    expect(await page.textContent("#verdict")).toMatch(new RegExp(`^Read as ${digit},`));
+  });
+
+  it("has broken no rule: no error on the console, none of the policy", () => {
+    expect(opened.problems).toEqual([]);
+  });
+});
+
+/** Lets a test get at the devices that the worker opens from now on. */
+function keepDevices(): void {
+  const kept: GPUDevice[] = [];
+  Object.assign(globalThis, { devices: kept });
+  const { requestDevice } = GPUAdapter.prototype;
+  GPUAdapter.prototype.requestDevice = async function (...rest) {
+    const device = await requestDevice.apply(this, rest);
+    kept.push(device);
+    return device;
+  };
+}
+
+interface MainThread {
+  readonly longTasks: readonly number[];
+  readonly gaps: readonly number[];
+}
+
+/** Notes tasks over 50 ms and the time between frames, until the page is told to stop. Runs in the page. */
+function measureMainThread(): Promise<MainThread> {
+  const longTasks: number[] = [];
+  const gaps: number[] = [];
+  const observer = new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) longTasks.push(entry.duration);
+  });
+  observer.observe({ type: "longtask" });
+  let last = performance.now();
+  let going = true;
+  const frame = (now: number) => {
+    gaps.push(now - last);
+    last = now;
+    if (going) requestAnimationFrame(frame);
+  };
+  requestAnimationFrame(frame);
+  return new Promise((resolve) =>
+    addEventListener(
+      "stop-measuring",
+      () => {
+        going = false;
+        observer.disconnect();
+        resolve({ longTasks, gaps });
+      },
+      { once: true },
+    ),
+  );
+}
+
+function report({ longTasks, gaps }: MainThread): void {
+  const sorted = [...gaps].sort((a, b) => a - b);
+  const p95 = sorted[Math.floor(0.95 * sorted.length)] ?? 0;
+  const longest = Math.max(0, ...longTasks);
+  const words =
+    longest === 0
+      ? `none over ${BUDGET} ms`
+      : `${longest.toFixed(0)} ms (${longTasks.length} over ${BUDGET} ms)`;
+  console.info(
+    `Main thread while training (budget ${BUDGET} ms): longest task ${words}; ` +
+      `gap between frames, 95th percentile ${p95.toFixed(1)} ms of ${gaps.length} frames`,
+  );
+}
