@@ -1,5 +1,5 @@
 /** The README's examples run as they are printed; only the data is smaller and the package is this checkout. */
-import { readFile, rm } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
 import { nn, optim, Trainer } from "../../src/index.ts";
@@ -51,4 +51,28 @@ it("the reader's own layer trains", async () => {
   const { epochs } = await trainer.fit(train, { epochs: 3, validation: test });
   expect(epochs.at(-1)?.valAccuracy).toBeGreaterThan(0.7);
   await device.close();
+});
+
+it("training from files with augmentation runs", async () => {
+  const code = blocks.find((b) => b.includes("data.shardedIdx")) as string;
+  const { train } = syntheticDigits({ train: 300, test: 1 });
+  const idx = (shape: readonly number[], values: Uint8Array) => {
+    const header = new DataView(new ArrayBuffer(4 + 4 * shape.length));
+    [0x0800 | shape.length, ...shape].forEach((word, i) => {
+      header.setUint32(4 * i, word);
+    });
+    return Buffer.concat([new Uint8Array(header.buffer), values]);
+  };
+  await mkdir(folder, { recursive: true });
+  const [images, labels] = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"];
+  await writeFile(folder + images, idx([300, 28, 28], train.inputs.data as Uint8Array));
+  await writeFile(folder + labels, idx([300], Uint8Array.from(train.labels)));
+  const small = code
+    .replace(`"${images}"`, JSON.stringify(folder + images))
+    .replace(`"${labels}"`, JSON.stringify(folder + labels))
+    .replace("8 * 2 ** 20", "2 * 128 * 788")
+    .replace("epochs: 3", "epochs: 1")
+    .replace("const trainer", "export const trainer");
+  const { trainer } = (await loadExample("sharded", small)) as { trainer: Trainer };
+  expect(trainer.steps).toBe(5);
 });
