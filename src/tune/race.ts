@@ -28,7 +28,7 @@ const PROOF_ROUNDS = 7;
 /** Where one turn takes longer than this, there are fewer of them. */
 const LONG_TURN = 250;
 const FEW_ROUNDS = 3;
-/** Who takes so much longer is out: at the first try, at the second, and in the median of some rounds. */
+/** Who takes so much longer is out: once than a whole turn of the first, a turn, and in the median of some rounds. */
 const BEYOND_HOPE = 10;
 const HOPELESS = 3;
 const BEHIND = 1.15;
@@ -36,17 +36,14 @@ const MOST_TIMES = 1000;
 
 export async function race(runners: readonly Runner[], options: RaceOptions): Promise<RaceResult> {
   const [first] = runners as [Runner];
-  // What is done for the first time may be slow for reasons of its own.
-  await first(1);
-  const once = Math.max(await first(1), 1e-3);
-  const times = Math.min(MOST_TIMES, Math.ceil(options.turn / once));
+  const { times, once } = await turnOf(first, options.turn);
   const rounds = once * times > LONG_TURN ? FEW_ROUNDS : ROUNDS;
   let alive: number[] = [0];
   for (let i = 1; i < runners.length; i++) {
     options.signal?.throwIfAborted();
     const tryOut = runners[i] as Runner;
-    const again = (await tryOut(1)) <= BEYOND_HOPE * once;
-    if (again && (await tryOut(1)) <= HOPELESS * once) alive.push(i);
+    const bearable = (await tryOut(1)) <= BEYOND_HOPE * once * times;
+    if (bearable && (await tryOut(times)) <= HOPELESS * once * times) alive.push(i);
   }
   const ratios: (number | undefined)[] = runners.map(() => undefined);
   ratios[0] = 1;
@@ -65,6 +62,20 @@ export async function race(runners: readonly Runner[], options: RaceOptions): Pr
   const proof = await duel(first, runners[best]!, times, Math.min(rounds, PROOF_ROUNDS), options.signal);
   ratios[best] = median(proof.second.map((t, i) => t / proof.first[i]!));
   return { winner: isFaster(proof.second, proof.first, options.margin) ? best : 0, ratios, milliseconds };
+}
+
+/** How often to do the work in one turn, and how long once takes. The clock may go in steps longer than that. */
+async function turnOf(runner: Runner, turn: number): Promise<{ times: number; once: number }> {
+  // What is done for the first time may be slow for reasons of its own.
+  await runner(1);
+  let times = 1;
+  for (;;) {
+    const once = (await runner(times)) / times;
+    if (times === MOST_TIMES || once * times >= turn / 2) {
+      return { times: Math.max(1, Math.min(MOST_TIMES, Math.ceil(turn / once))), once };
+    }
+    times = Math.min(MOST_TIMES, times * 4);
+  }
 }
 
 /** Laps of two runners in turns. */

@@ -8,6 +8,7 @@ import { duel, median } from "./race.ts";
 export interface RunTimes {
   /** Milliseconds of one run with the ops' own choices. */
   readonly usual: number;
+  /** By the median of the rounds' ratios. */
   readonly chosen: number;
   /** Whether `chosen` is faster in the median round. Its kernels have proved themselves one by one before. */
   readonly kept: boolean;
@@ -37,11 +38,9 @@ export async function compareRuns(
       ROUNDS,
       signal,
     );
-    return {
-      usual: median(first) / times,
-      chosen: median(second) / times,
-      kept: median(second.map((t, i) => t / first[i]!)) < 1,
-    };
+    const usualTime = median(first) / times;
+    const ratio = median(second.map((t, i) => t / first[i]!));
+    return { usual: usualTime, chosen: ratio * usualTime, kept: ratio < 1 };
   } finally {
     states.forEach((t, i) => {
       backend.write(t, values[i] as Data);

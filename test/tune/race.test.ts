@@ -66,8 +66,19 @@ it("short work is done often enough to be seen, long work seldom", async () => {
   expect(asked.length).toBeLessThanOrEqual(10);
 });
 
+it("a clock that goes in long steps is no hindrance", async () => {
+  const step = 0.065;
+  const { run } = runners([0.02, 0.014, 0.03]);
+  const stepping = run.map(
+    (runner): Runner =>
+      async (times) =>
+        Math.floor((await runner(times)) / step) * step,
+  );
+  expect((await race(stepping, options)).winner).toBe(1);
+});
+
 it("who is hopeless runs once, who is far behind a few times", async () => {
-  const { run, calls } = runners([1, 20, 4, 2]);
+  const { run, calls } = runners([5, 60, 20, 10]);
   const { ratios } = await race(run, options);
   expect(calls.slice(1)).toEqual([1, 2, 5]);
   expect(ratios.slice(1, 3)).toEqual([undefined, undefined]);
