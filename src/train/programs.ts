@@ -7,7 +7,6 @@ import { state, type Tensor } from "../tensor.ts";
 import { evaluationStep, type StepGraph, type TrainStates, trainingStep } from "./graph.ts";
 import type { TrainerOptions } from "./options.ts";
 import { ResidentData } from "./resident.ts";
-import { RESIDENT_BYTES } from "./shard-order.ts";
 import type { StateValues } from "./state-values.ts";
 import type { ShardFeed, StreamedData } from "./streamed.ts";
 import type { RowLayout } from "./totals.ts";
@@ -136,7 +135,7 @@ export class Programs {
     const { maxResidentBytes = Number.POSITIVE_INFINITY } = this.options;
     const fits = bytes.every((b) => b <= maxTensorBytes) && bytes.reduce((a, b) => a + b) <= maxResidentBytes;
     if (fits && !isSharded(dataset)) return this.#residentData(dataset).batches(batchSize);
-    const { StreamedData } = await import("./streamed.ts");
+    const { RESIDENT_BYTES, StreamedData } = await import("./streamed.ts");
     const most = Math.min(maxResidentBytes, RESIDENT_BYTES);
     return new StreamedData(
       isSharded(dataset) ? dataset : shardsOf(dataset),

@@ -11,9 +11,6 @@ import { threefry2x32 } from "../random.ts";
 const CUT = 0x73686172;
 const ORDER = 0x73686173;
 
-/** Most that a data set which is not wholly there takes on the device, where nobody says. */
-export const RESIDENT_BYTES = 128 * 2 ** 20;
-
 export interface ShardLayout {
   /** Samples in the data set. */
   readonly count: number;

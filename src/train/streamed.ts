@@ -17,6 +17,8 @@ import { type Data, input, type Tensor } from "../tensor.ts";
 import type { Batch } from "../transforms/transform.ts";
 import { type ShardLayout, samplesOf, shardLayout, turnOf } from "./shard-order.ts";
 
+/** Most bytes that a data set which is not wholly there takes on the device. */
+export const RESIDENT_BYTES = 128 * 2 ** 20;
 /** Words that are written between two submits, so that a page does not stall. */
 const PIECE = 2 ** 20;
 

@@ -3,8 +3,9 @@ import { ValueError } from "../errors.ts";
 import { isTraining, randomSource } from "../nn/mode.ts";
 import { expectWhole } from "../op.ts";
 import { add, mul, sub } from "../ops/arithmetic.ts";
-import { ge, lt, where } from "../ops/compare.ts";
+import { lt, where } from "../ops/compare.ts";
 import { oneHot, take } from "../ops/gather.ts";
+import { abs } from "../ops/math.ts";
 import { choice } from "../ops/random.ts";
 import { constant, type Tensor } from "../tensor.ts";
 import { imageShape, ofInputs, type Transform } from "./transform.ts";
@@ -28,9 +29,9 @@ export function cutout(size: number, { fill = 0 }: CutoutOptions = {}): Transfor
     /** 1 within the square, along one axis: places of shape `along`, counted from 0. */
     const within = (length: number, along: readonly number[]) => {
       const places = Array.from({ length }, (_, i) => i);
-      const first = sub(choice([N, 1, 1, 1], places, source), Math.floor(size / 2));
-      const at = constant(Float64Array.from(places), along);
-      return mul(ge(at, first), lt(at, add(first, size)));
+      const middles = places.map((place) => place - Math.floor(size / 2) + (size - 1) / 2);
+      const distance = sub(constant(Float64Array.from(places), along), choice([N, 1, 1, 1], middles, source));
+      return lt(abs(distance), size / 2);
     };
     return where(mul(within(H, [H, 1]), within(W, [W])), fill, x);
   });

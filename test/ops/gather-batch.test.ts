@@ -21,8 +21,9 @@ interface Setup extends Omit<GatherOptions, "shuffleKey"> {
 
 function caseOf(name: string, setup: Setup): OpCase {
   const { count, shape, targetShape = [], step, float = false, floatTargets = false, shuffle = true } = setup;
-  const size = count * sizeOf(shape);
-  const targets = count * sizeOf(targetShape);
+  const there = setup.shards === undefined ? count : setup.shards.size * setup.shards.slots;
+  const size = there * sizeOf(shape);
+  const targets = there * sizeOf(targetShape);
   const data: Data = float ? floats(size) : bytes(size);
   return {
     name,
@@ -78,6 +79,27 @@ checkOp(
       step: 0,
       scale: [1 / 63, 1 / 62],
       offset: -1,
+    }),
+    // 37 samples: two shards of 16 and one of 5, 5 steps an epoch.
+    ...[10, 12, 14, 17].map((step) =>
+      caseOf(`shards in two slots, step ${step}`, {
+        count: 37,
+        shape: [1, 4, 5],
+        batchSize: 8,
+        step,
+        shards: { size: 16, slots: 2 },
+      }),
+    ),
+    caseOf("shards in three slots, in order", {
+      count: 37,
+      shape: [3],
+      targetShape: [2],
+      batchSize: 8,
+      step: 13,
+      float: true,
+      floatTargets: true,
+      shuffle: false,
+      shards: { size: 8, slots: 3 },
     }),
     caseOf("target values", {
       count: 31,
@@ -208,6 +230,15 @@ describe("refuses", () => {
     expect(() => gatherBatch(input([30]), input([10], "i32"), step, { ...options, batchSize: 0 })).toThrow(
       /gatherBatch: batchSize must be a whole number of at least 1, got 0/,
     );
+  });
+  it("shards that don't hold whole batches, or whose slots are not there", () => {
+    const shards = { size: 6, slots: 2 };
+    expect(() => gatherBatch(input([36]), input([12], "i32"), step, { ...options, shards })).toThrow(
+      /gatherBatch: shards must hold whole batches of 4, got shards of 6 samples/,
+    );
+    expect(() =>
+      gatherBatch(input([24]), input([8], "i32"), step, { ...options, shards: { size: 4, slots: 3 } }),
+    ).toThrow(/gatherBatch: inputs must hold 36 values/);
   });
   it("scales that are not one per channel", () => {
     expect(() => gatherBatch(input([30]), input([10], "i32"), step, { ...options, scale: [1, 2] })).toThrow(

@@ -7,6 +7,7 @@ import type { Backend } from "../../src/backend.ts";
 import { CpuBackend } from "../../src/cpu/backend.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { type ShardedDataset, shardsOf } from "../../src/data/sharded.ts";
+import { GpuBackend } from "../../src/gpu/backend.ts";
 import * as nn from "../../src/nn/index.ts";
 import { adam } from "../../src/optim/index.ts";
 import { input, state } from "../../src/tensor.ts";
@@ -16,6 +17,7 @@ import { StreamedData } from "../../src/train/streamed.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import * as transforms from "../../src/transforms/index.ts";
 import { gpuBackend } from "../support/backend.ts";
+import { testGpu } from "../support/device.ts";
 import { tinyImages } from "../support/tiny-images.ts";
 
 const backends: readonly (readonly [string, () => Promise<Backend>])[] = [
@@ -152,7 +154,7 @@ describe("the order", () => {
   });
 });
 
-const bars = { train: tinyImages(200), test: tinyImages(90, 2, "test") };
+const bars = { train: tinyImages(200), test: tinyImages(170, 2, "test") };
 const make = (backend: Backend, options: Partial<TrainerOptions> = {}) =>
   Trainer.create(backend, {
     model: nn.sequential(nn.flatten(), nn.linear(144, 12), nn.relu(), nn.linear(12, 10)),
@@ -250,6 +252,24 @@ it("a run that goes back to an earlier step begins with that step's shards", asy
   await trainer.fit(data, { steps: 5 });
   expect(trainer.steps).toBe(5);
   expect(await trainer.parameter("1.weight")).toEqual(await expected.parameter("1.weight"));
+});
+
+it("a lost device is replaced, and its slots are filled again: the same bytes", async () => {
+  const open = async (): Promise<GpuBackend> => {
+    const adapter = await (await testGpu()).requestAdapter();
+    return GpuBackend.open(adapter as GPUAdapter, { reopen: open });
+  };
+  const first = await open();
+  const [undisturbed, trainer] = [await make(await gpuBackend(), small), await make(first, small)];
+  await undisturbed.fit(bars.train, { epochs: 3 });
+  let recovered = 0;
+  for await (const { event } of trainer.fit(watched(bars.train).data, { epochs: 3 })) {
+    if (event === "recovered") recovered++;
+    if (event === "epoch" && trainer.steps === 26 && trainer.backend === first) first.device.raw.destroy();
+  }
+  expect(recovered).toBe(1);
+  expect(await trainer.toSafetensors()).toEqual(await undisturbed.toSafetensors());
+  await trainer.backend.close();
 });
 
 describe("refuses", () => {
