@@ -47,8 +47,9 @@ export interface TrainerOptions {
    */
   readonly transform?: Transform;
   /**
-   * Bytes that a data set may take on the device, default what fits; a larger one, and one that is not in memory, goes
-   * through in shards of at most half of this and of 64 MiB. Samples are then shuffled within shards of neighbours only.
+   * Bytes that a data set may take on the device, in training and in evaluation each; default what fits. A larger one, and
+   * one that is not in memory, goes through in shards of at most half of this and of 64 MiB; samples are then shuffled
+   * within shards of neighbours only.
    */
   readonly maxResidentBytes?: number;
   /** Measured beside the loss, on the device. Default none; losses with classes count right answers by themselves. */
