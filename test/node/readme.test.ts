@@ -2,7 +2,7 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
-import { nn, optim, Trainer } from "../../src/index.ts";
+import { type History, nn, optim, Trainer } from "../../src/index.ts";
 import { openDevice } from "../../src/node/index.ts";
 import { exampleFolder, loadExample, readmeBlocks } from "../support/readme.ts";
 
@@ -75,4 +75,25 @@ it("training from files with augmentation runs", async () => {
     .replace("const trainer", "export const trainer");
   const { trainer } = (await loadExample("sharded", small)) as { trainer: Trainer };
   expect(trainer.steps).toBe(5);
+});
+
+it("the long run trains, and goes on from its checkpoints", async () => {
+  const code = blocks.find((b) => b.includes("resumeFrom")) as string;
+  const small = code
+    .replace("import { metrics,", "import { data, metrics,")
+    .replace("import { datasets, openDevice }", "import { openDevice }")
+    .replace("await datasets.mnist()", "data.syntheticDigits({ train: 256, test: 64 })")
+    .replace("evaluateEvery: 500", "evaluateEvery: 3")
+    .replaceAll('"run"', JSON.stringify(`${folder}run`))
+    .replace("const history", "export const history");
+  const { history } = (await loadExample("long-run", small.replace("epochs: 20", "epochs: 1"))) as {
+    history: History;
+  };
+  expect(history.epochs).toHaveLength(1);
+  const again = (await loadExample("long-run-again", small.replace("epochs: 20", "epochs: 2"))) as {
+    history: History;
+  };
+  expect(again.history.epochs[0]).toEqual(history.epochs[0]);
+  expect(again.history.evaluations?.map((e) => e.step)).toEqual([3, 6]);
+  expect(Object.keys(again.history.epochs[1]?.metrics ?? {})).toEqual(["top3", "confidence"]);
 });
