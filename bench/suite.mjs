@@ -23,10 +23,13 @@ const FRESH = [
 ];
 
 /**
- * @param {{ environment: object, only?: string, log(text: string): void }} settings `only`: comma-separated texts; rows
- *   whose name holds one of them, and what measures the adapter.
+ * @param {object} settings
+ * @param {object} settings.environment of the processes that it starts
+ * @param {string} [settings.only] comma-separated texts: rows whose name holds one of them, and what measures the adapter
+ * @param {{ rounds: number, ms: number, most: number }} [settings.pace] default by the adapter
+ * @param {(text: string) => void} settings.log
  */
-export async function runSuite({ environment, only, log }) {
+export async function runSuite({ environment, only, log, ...settings }) {
   const wanted = (name) => only === undefined || only.split(",").some((text) => name.includes(text.trim()));
   const fresh = {};
   for (const [name, key, work] of FRESH) {
@@ -68,7 +71,7 @@ export async function runSuite({ environment, only, log }) {
     }
   }
   const right = items.filter(({ problem }) => problem === undefined);
-  const pace = hardware ? PACE.hardware : PACE.software;
+  const pace = settings.pace ?? (hardware ? PACE.hardware : PACE.software);
   for (const item of right) await settle(item, ask, pace);
   for (let round = 0; round < pace.rounds; round++) {
     log(`round ${round + 1} of ${pace.rounds}`);
