@@ -31,6 +31,10 @@ var<workgroup> laneSums: array<vec2<f32>, LANES>;
 var<workgroup> laneBest: array<f32, LANES>;
 var<workgroup> laneWinner: array<u32, LANES>;
 
+// num_workgroups.z, which is 1, but compilers do not know it: loops whose bounds depend on it are not unrolled, which
+// would take CPU adapters long. Set by entry points.
+var<private> one: u32;
+
 fn weight(n: u32) -> f32 {
   if (labels[n] == ignoreIndex) { return 0.0; }
   if (!weighted) { return 1.0; }
@@ -71,27 +75,24 @@ fn gradient(x: f32, m: f32, s: f32, hit: bool) -> f32 {
 fn row(n: u32, total: f32) -> vec2<f32> {
   let w = weight(n);
   let first = n * C;
-  if (w == 0.0) {
-    for (var c = 0u; c < C; c++) { dlogits[first + c] = 0.0; }
-    return vec2(0.0);
-  }
+  let last = C * one;
   var m = logits[first];
   var winner = 0u;
-  for (var c = 1u; c < C; c++) {
+  for (var c = 1u; c < last; c++) {
     let v = logits[first + c];
-    let wins = v > m || (isNan(v) && !isNan(m));
+    let wins = (v > m) | (isNan(v) & !isNan(m));
     m = select(m, v, wins);
     winner = select(winner, c, wins);
   }
   var s = 0.0;
-  for (var c = 0u; c < C; c++) { s += exp(logits[first + c] - m); }
+  for (var c = 0u; c < last; c++) { s += exp(logits[first + c] - m); }
   let label = labels[n];
   let scale = rowScale(w, label, m, total);
-  for (var c = 0u; c < C; c++) {
-    dlogits[first + c] = gradient(logits[first + c], m, s, i32(c) == label) * scale;
+  for (var c = 0u; c < last; c++) {
+    dlogits[first + c] = select(gradient(logits[first + c], m, s, i32(c) == label) * scale, 0.0, w == 0.0);
   }
   let at = first + u32(clamp(label, 0, i32(C) - 1));
-  return rowResult(w, label, logits[at], m, winner, s);
+  return select(rowResult(w, label, logits[at], m, winner, s), vec2(0.0), w == 0.0);
 }
 
 // Sum of all weights, the same in every lane.
@@ -101,7 +102,7 @@ fn countAll(lane: u32) -> f32 {
   laneCounts[lane] = own;
   workgroupBarrier();
   var total = 0.0;
-  for (var k = 0u; k < LANES; k++) { total += laneCounts[k]; }
+  for (var k = 0u; k < LANES * one; k++) { total += laneCounts[k]; }
   return total;
 }
 
@@ -111,13 +112,14 @@ fn finish(lane: u32, own: vec2<f32>, total: f32) {
   workgroupBarrier();
   if (lane != 0u) { return; }
   var sum = vec2(0.0);
-  for (var k = 0u; k < LANES; k++) { sum += laneSums[k]; }
+  for (var k = 0u; k < LANES * one; k++) { sum += laneSums[k]; }
   loss[0] = select(sum.x / total, 0.0, total == 0.0);
   correct[0] = sum.y;
 }
 
 @compute @workgroup_size(LANES)
-fn single(@builtin(local_invocation_index) lane: u32) {
+fn single(@builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  one = groups.z;
   let total = countAll(lane);
   var own = vec2(0.0);
   for (var n = lane; n < N; n += LANES) { own += row(n, total); }
@@ -126,7 +128,8 @@ fn single(@builtin(local_invocation_index) lane: u32) {
 }
 
 @compute @workgroup_size(LANES)
-fn countRows(@builtin(local_invocation_index) lane: u32) {
+fn countRows(@builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  one = groups.z;
   let total = countAll(lane);
   if (lane == 0u) { count[0] = total; }
 }
@@ -134,6 +137,7 @@ fn countRows(@builtin(local_invocation_index) lane: u32) {
 @compute @workgroup_size(64)
 fn rows(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
+  one = groups.z;
   let n = (wg.y * groups.x + wg.x) * 64u + lane;
   if (n >= N) { return; }
   rowSums[n] = row(n, counted[0]);
@@ -185,7 +189,8 @@ fn wideRows(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) group
 }
 
 @compute @workgroup_size(LANES)
-fn total(@builtin(local_invocation_index) lane: u32) {
+fn total(@builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  one = groups.z;
   var own = vec2(0.0);
   for (var n = lane; n < N; n += LANES) { own += sums[n]; }
   finish(lane, own, counted[0]);
