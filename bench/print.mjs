@@ -4,6 +4,7 @@ import { number, textTable } from "./format.mjs";
 const MiB = 2 ** 20;
 /** Kernels on hardware that reach less of their measured bound are listed by themselves. */
 const LOW_SHARE = 0.5;
+const RATES = ["GFLOP/s", "GB/s", "of measured", "bound"];
 
 export function suiteText({ adapter, limits, firstStep, memory, items }, size) {
   const of = (kind) => items.filter((item) => item.kind === kind);
@@ -27,12 +28,11 @@ export function suiteText({ adapter, limits, firstStep, memory, items }, size) {
       writes: ({ callsPerStep }) => number(callsPerStep.queueWrites),
       MiB: ({ stateBytes, slotBytes }) => number((stateBytes + slotBytes) / MiB),
     }),
-    table("Kernels, ms", of("kernel"), {
-      "GFLOP/s": ({ gflops }) => (gflops === undefined ? "-" : number(gflops)),
-      "GB/s": ({ gbytes }) => number(gbytes),
-      "of measured": ({ share }) => percent(share),
-      bound: ({ bound }) => bound,
-    }),
+    table(
+      "Kernels, ms",
+      of("kernel"),
+      Object.fromEntries(RATES.map((name, i) => [name, (row) => rateCells(row)[i]])),
+    ),
     sharesTable(of("network").find(({ name }) => name === "lenet5 batch 64")),
   ].join("\n");
 }
@@ -78,12 +78,18 @@ function table(title, rows, columns) {
 }
 
 function sharesTable(step) {
-  const total = step?.shares?.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  const total = step?.shares?.reduce((sum, { ms }) => sum + ms, 0);
   if (!total) return "";
-  const rows = step.shares.map(({ label, milliseconds }) => [
+  const rows = step.shares.map(({ label, ms, gflops, gbytes, share, bound }) => [
     label,
-    number(milliseconds),
-    `${((100 * milliseconds) / total).toFixed(1)} %`,
+    number(ms),
+    percent(ms / total),
+    ...rateCells({ gflops, gbytes, share, bound }),
   ]);
-  return `${textTable([[`${step.name}: dispatches`, "ms", "share"], ...rows])}\n`;
+  const header = [`${step.name}: dispatches`, "ms", "share", ...RATES];
+  return `${textTable([header, ...rows])}\n`;
+}
+
+function rateCells({ gflops, gbytes, share, bound }) {
+  return [gflops === undefined ? "-" : number(gflops), number(gbytes), percent(share), bound];
 }

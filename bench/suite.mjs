@@ -15,7 +15,8 @@ const PACE = { software: { rounds: 5, ms: 80, most: 500 }, hardware: { rounds: 1
 /** A run longer than this gets fewer rounds. */
 const SLOW_MS = 400;
 const FEW_ROUNDS = 3;
-const COUNTED_STEPS = 4;
+const COUNTED_STEPS = 2;
+const PROFILES = 7;
 /** What needs processes of its own: name, key in the result, work. */
 const FRESH = [
   ["first step", "firstStep", firstSteps],
@@ -87,7 +88,8 @@ export async function runSuite({ environment, only, log, ...settings }) {
     item.callsPerStep = Object.fromEntries(
       Object.entries(counts).map(([key, n]) => [key, n / COUNTED_STEPS]),
     );
-    item.shares = await ask("profile", { id: item.name }).catch(() => []);
+    const times = item.rounds > FEW_ROUNDS ? PROFILES : 1;
+    item.profile = await ask("profile", { id: item.name, times }).catch(() => []);
   }
   await ask("stop").catch(() => undefined);
   const limits = measuredLimits(items);
@@ -144,14 +146,22 @@ function result({ kind, name, problem, times, worst, runs, ...item }, limits) {
   const timing = { ms: median(times), min: Math.min(...times), max: Math.max(...times), runs, times };
   if (kind === "peak") return { ...row, ...timing, amount: item.peakCase.amount };
   if (kind === "network") {
-    const { network, batch, compileMs, dispatches, pipelines, stateBytes, slotBytes, callsPerStep, shares } =
-      item;
+    const { network, batch, compileMs, dispatches, pipelines, stateBytes, slotBytes, callsPerStep } = item;
     const { bindGroups, buffers, shaderModules, pipelines: madePipelines } = callsPerStep;
-    const objects = bindGroups + buffers + shaderModules + madePipelines;
-    const made = { compileMs, dispatches, pipelines, stateBytes, slotBytes };
-    return { ...row, network, batch, ...timing, ...made, objectsPerStep: objects, callsPerStep, shares };
+    const objectsPerStep = bindGroups + buffers + shaderModules + madePipelines;
+    const made = { compileMs, dispatches, pipelines, stateBytes, slotBytes, objectsPerStep, callsPerStep };
+    const shares = item.profile.map(({ label, milliseconds: ms }, i) => ({
+      label,
+      ms,
+      ...bound(item.work[i], { ms, min: ms }, limits),
+    }));
+    return { ...row, network, batch, ...timing, ...made, shares };
   }
-  return { ...row, ...timing, ...bound(item.testCase, timing, limits) };
+  const { testCase } = item;
+  const shapes = [...testCase.inputs, ...(testCase.outputs ?? [])];
+  const bytes =
+    testCase.bytes ?? 4 * shapes.reduce((sum, shape) => sum + shape.reduce((n, d) => n * d, 1), 0);
+  return { ...row, ...timing, ...bound({ flops: testCase.flops, bytes }, timing, limits) };
 }
 
 /**
@@ -159,17 +169,15 @@ function result({ kind, name, problem, times, worst, runs, ...item }, limits) {
  * a copy (the small copy's where all arrays together are no larger). Shares compare best times with best times, so that a
  * busy machine doesn't move one side alone.
  */
-function bound({ flops, bytes, inputs, outputs }, { ms, min }, limits) {
-  const traffic =
-    bytes ?? 4 * [...inputs, ...outputs].reduce((sum, shape) => sum + shape.reduce((n, d) => n * d, 1), 0);
-  const rate = traffic <= 8 * 2 ** 20 ? Math.max(limits.small, limits.large) : limits.large;
+function bound({ flops, bytes }, { ms, min }, limits) {
+  const rate = bytes <= 8 * 2 ** 20 ? Math.max(limits.small, limits.large) : limits.large;
   const arithmeticMs = ((flops ?? 0) / limits.flops) * 1e3;
-  const memoryMs = (traffic / rate) * 1e3;
+  const memoryMs = (bytes / rate) * 1e3;
   return {
     flops,
-    bytes: traffic,
-    gflops: flops === undefined ? undefined : flops / ms / 1e6,
-    gbytes: traffic / ms / 1e6,
+    bytes,
+    gflops: flops ? flops / ms / 1e6 : undefined,
+    gbytes: bytes / ms / 1e6,
     bound: arithmeticMs > memoryMs ? "arithmetic" : "memory",
     share: Math.max(arithmeticMs, memoryMs) / min,
   };

@@ -8,7 +8,6 @@ const MODULES = {
   "jax-js": () => import("./libraries/jax-js-kernels.mjs"),
   tfjs: () => import("./libraries/tfjs-kernels.mjs"),
 };
-const PROFILED = 7;
 
 let library;
 const sessions = new Map();
@@ -54,13 +53,13 @@ export const sessionRequests = {
     return { counts: counter.stop() };
   },
 
-  /** Median milliseconds of each dispatch by the adapter's clock; none where it has no timestamps. */
-  async profile({ id }) {
+  /** Median milliseconds of each dispatch by the adapter's clock; throws where it has no timestamps. */
+  async profile({ id, times }) {
     const rounds = [];
-    for (let i = 0; i < PROFILED; i++) rounds.push(await sessions.get(id).profile());
+    for (let i = 0; i < times; i++) rounds.push(await sessions.get(id).profile());
     return rounds[0].map(({ label }, d) => {
-      const times = rounds.map((round) => round[d].milliseconds).sort((a, b) => a - b);
-      return { label, milliseconds: times[PROFILED >> 1] };
+      const found = rounds.map((round) => round[d].milliseconds).sort((a, b) => a - b);
+      return { label, milliseconds: found[times >> 1] };
     });
   },
 

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { ADAM_UPDATES } from "../../kernels/reference.mjs";
 import { batchOf, CHECKED_STEPS, goldenKey, networks, trainingGraph } from "../../networks/networks.mjs";
+import { workOf } from "../../networks/work.mjs";
 import { importWeft } from "./weft-build.mjs";
 
 const MOST_RUNS_PER_SUBMIT = 64;
@@ -56,7 +57,16 @@ export async function open({ gpu }) {
       const worst = worstLoss(losses, goldenKey(name, batch));
       return {
         ...sessionOf(program),
-        about: { compileMs, losses, worst, dispatches, pipelines, stateBytes, slotBytes },
+        about: {
+          compileMs,
+          losses,
+          worst,
+          dispatches,
+          pipelines,
+          stateBytes,
+          slotBytes,
+          work: workOf(program),
+        },
       };
     },
   };
