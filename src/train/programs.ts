@@ -108,7 +108,7 @@ export class Programs {
     };
     const program = await this.compile(
       built.spec,
-      tune === false ? false : { prepare, ...(tune === true ? {} : tune) },
+      tune === false ? false : { ...(tune === true ? {} : tune), prepare },
     );
     data.upload?.(backend);
     const feed = data.feed?.(backend, shuffle ? () => this.#readKey() : undefined);

@@ -52,7 +52,13 @@ it("weft tune measures once, tells what it found, and takes it from the store af
   expect(choices.length).toBeGreaterThan(2);
   for (const choice of choices) expect(choice.source).toBe("stored");
   expect(lines.at(-1)).toMatchObject({ event: "tuned", measured: 0, stored: choices.length, place: stored });
-  expect(await printed(words)).toContain("Nothing was timed");
+  const nothing = `Nothing was timed: all ${choices.length} choices come from ${stored}.`;
+  expect(await printed(words)).toContain(nothing);
+  const save = join(folder, "mlp.safetensors");
+  const training = ["train", ...words.slice(1), "--epochs", "1", "--tune", "--save", save];
+  expect((await printed(training)).split("\n")).toEqual(
+    expect.arrayContaining([nothing, expect.stringMatching(/^Done in /)]),
+  );
 });
 
 it("weft info says where choices lie", async () => {
