@@ -13,7 +13,7 @@ import { writeFileAtomic } from "../files.ts";
 import { type TrainFlags, trainCommand } from "./train-command.ts";
 
 /** Flags that a resumed run may have anew: they change nothing of it. */
-const ANEW = ["resume", "json", "quiet", "log", "dataDir"];
+const ANEW = ["resume", "json", "quiet", "log", "history", "report", "picture", "compare", "dataDir"];
 const PATHS = ["save", "history", "log", "picture", "report", "dataDir", "csv", "images"];
 
 /** What run.json holds. */

@@ -1,0 +1,25 @@
+/** What the parts of `weft train` work on. */
+import type { Backend } from "../../backend.ts";
+import type { CurveRun } from "../../recipes/curves.ts";
+import type { Recipe } from "../../recipes/recipe.ts";
+import type { ChosenData } from "./choose-data.ts";
+import type { Reporter } from "./report.ts";
+import type { StoredRun } from "./run-folder.ts";
+import type { TrainFlags } from "./train-command.ts";
+
+export interface Job {
+  readonly recipe: Recipe;
+  readonly flags: TrainFlags;
+  /** The run that is resumed. */
+  readonly stored: StoredRun | undefined;
+  readonly save: string;
+  readonly backend: Backend;
+  readonly data: ChosenData;
+  readonly signal: AbortSignal;
+  readonly reporter: Reporter;
+  readonly notices: readonly string[];
+  /** More for the saved file. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Runs to draw beside this one. */
+  readonly compared: readonly CurveRun[];
+}
