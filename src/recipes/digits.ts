@@ -62,7 +62,7 @@ const common = {
   inputShape: [1, 8, 8],
   batchSize: 1,
   optimizer: "sgd",
-  time: "10 seconds on the CPU reference",
+  time: "3 seconds on the CPU reference",
   backend: "cpu",
 } as const;
 
