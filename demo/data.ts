@@ -25,7 +25,7 @@ export class DataStore {
 
   async load(settings: Settings, onProgress: (progress: DownloadProgress) => void): Promise<RunData> {
     const { data: name, images } = settings;
-    if (name === "synthetic") return synthetic(images);
+    if (name === "synthetic") return await synthetic(images);
     try {
       const { train, validation } = this.#whole.get(name) ?? (await this.#fetch(name, onProgress));
       this.#whole.set(name, { train, validation });
@@ -36,7 +36,7 @@ export class DataStore {
       };
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      return { ...synthetic(images), instead: `${DATA_SETS[name]} could not be loaded (${reason}).` };
+      return { ...(await synthetic(images)), instead: `${DATA_SETS[name]} could not be loaded (${reason}).` };
     }
   }
 
@@ -63,7 +63,9 @@ async function listData(folder: string): Promise<readonly string[]> {
   }
 }
 
-function synthetic(images: number): RunData {
-  const { train, test } = data.syntheticDigits({ train: images, test: validationImages(images) });
+/** The painter is fetched when it is needed. */
+async function synthetic(images: number): Promise<RunData> {
+  const { syntheticDigits } = await import("./synthetic.ts");
+  const { train, test } = syntheticDigits({ train: images, test: validationImages(images) });
   return { train, validation: test, title: DATA_SETS.synthetic };
 }

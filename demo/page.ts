@@ -27,7 +27,6 @@ export class Page {
   readonly #form: SetupForm;
   readonly #drawing: Drawing;
   readonly #inside: Inside;
-  #recipes: readonly RecipeInfo[] = [];
   #runs: RunLog[] = [];
   #begun = 0;
   #info: RunInfo | undefined;
@@ -79,7 +78,6 @@ export class Page {
   }
 
   async begin(recipes: readonly RecipeInfo[], settings: Settings): Promise<void> {
-    this.#recipes = recipes;
     this.#form.show(settings);
     this.#form.offer(recipes);
     await this.#prepare(settings);
@@ -157,10 +155,6 @@ export class Page {
     this.#enter("waiting", "Getting ready…");
     this.#panel.clear();
     history.replaceState(null, "", `#${settingsToHash(settings)}`);
-    const recipe = this.#recipes.find(({ name }) => name === settings.recipe);
-    if (recipe === undefined) {
-      return this.fail(`There is no network called ${settings.recipe} here; choose one under Set-up.`);
-    }
     dismiss("failure");
     try {
       const info = await this.session.prepare(settings);
@@ -171,7 +165,7 @@ export class Page {
       if (data.instead === undefined) dismiss("data");
       else notice("data", "note", `${data.instead} So this page made synthetic digits to train on.`);
       this.#panel.meter("Progress", undefined);
-      this.#panel.title(`${recipe.title.replace(/ on .*/, "")} on ${data.title.replace(/,.*/, "")}`);
+      this.#panel.title(`${info.title.replace(/ on .*/, "")} on ${data.title.replace(/,.*/, "")}`);
       const sizes = `${count(data.train)} training images, ${count(data.validation)} for validation`;
       this.#enter("ready", `${sizes}; ${count(parameters)} parameters.`);
       clearAnswers();

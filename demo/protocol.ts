@@ -30,6 +30,8 @@ export interface DataInfo {
 
 /** A run made ready. */
 export interface RunInfo {
+  /** Of the network. */
+  readonly title: string;
   readonly device: DeviceInfo;
   readonly data: DataInfo;
   readonly stepsPerEpoch: number;

@@ -1,17 +1,11 @@
 /** What the worker does for the page: opens devices, makes runs ready one at a time, and hands everything else to them. */
 import { openDevice } from "../src/browser/index.ts";
-import { type Backend, data, input, nn, optim, recipes, Trainer, version } from "../src/index.ts";
+import { type Backend, data, nn, optim, Trainer, version } from "../src/index.ts";
 import { DataStore, type RunData } from "./data.ts";
-import type { DeviceInfo, RecipeInfo, RunInfo, Sample, SessionApi, SessionEvent } from "./protocol.ts";
+import { describeNetwork, type Network, networks } from "./networks.ts";
+import type { DeviceInfo, RunInfo, Sample, SessionApi, SessionEvent } from "./protocol.ts";
 import { Run } from "./run.ts";
-import type { OptimizerName, Settings } from "./settings.ts";
-
-const makeOptimizer: Record<OptimizerName, (learningRate: number) => optim.Optimizer> = {
-  adam: (learningRate) => optim.adam({ learningRate }),
-  adamw: (learningRate) => optim.adamw({ learningRate }),
-  sgd: (learningRate) => optim.sgd({ learningRate, momentum: 0.9 }),
-  rmsprop: (learningRate) => optim.rmsprop({ learningRate }),
-};
+import type { Settings } from "./settings.ts";
 
 export class Session implements SessionApi {
   #listener: (event: SessionEvent) => void = () => undefined;
@@ -28,7 +22,7 @@ export class Session implements SessionApi {
     this.#data = new DataStore(dataFolder);
     const backend = await openDevice({ backend: device });
     this.#idle = { backend, device };
-    return { device: describe(backend), recipes: fittingRecipes() };
+    return { device: describe(backend), recipes: networks.map(describeNetwork) };
   }
 
   prepare(settings: Settings): Promise<RunInfo> {
@@ -108,6 +102,7 @@ export class Session implements SessionApi {
     this.#run = run;
     this.#settings = settings;
     return {
+      title: networkNamed(settings.recipe).title,
       device: describe(backend),
       data: describeData(used),
       stepsPerEpoch: run.stepsPerEpoch,
@@ -130,13 +125,13 @@ export class Session implements SessionApi {
 }
 
 async function trainerFor(backend: Backend, settings: Settings): Promise<Trainer> {
-  const { recipe: name, optimizer, rate, batch, seed, conv } = settings;
-  const recipe = recipes.recipe(name);
+  const { recipe: name, batch, seed, conv } = settings;
+  const network = networkNamed(name);
   const kinds = { conv2d: conv, conv2dBackwardInput: conv, conv2dBackwardWeight: conv };
   return Trainer.create(backend, {
-    model: recipe.model(),
-    loss: recipe.loss(),
-    optimizer: makeOptimizer[optimizer](rate),
+    model: network.model(),
+    loss: nn.crossEntropy(),
+    optimizer: await optimizerFor(settings),
     batchSize: batch,
     seed,
     variants: conv === "auto" ? {} : kinds,
@@ -145,20 +140,17 @@ async function trainerFor(backend: Backend, settings: Settings): Promise<Trainer
   });
 }
 
-/** The recipes that take 28x28 grey images and tell ten classes apart. */
-function fittingRecipes(): RecipeInfo[] {
-  return [...recipes.recipes.values()].flatMap((recipe) => {
-    try {
-      const model = recipe.model();
-      const logits = nn.forward(model, input([1, 1, 28, 28], "f32", "image"));
-      if (!recipe.loss().classes || logits.rank !== 2 || logits.shape[1] !== 10) return [];
-      const parameters = [...nn.namedParameters(model).values()].reduce((sum, t) => sum + t.size, 0);
-      const { name, title, dataset, batchSize: batch, optimizer, learningRate: rate } = recipe;
-      return [{ name, title, dataset, batch, optimizer, rate, parameters }];
-    } catch {
-      return [];
-    }
-  });
+function networkNamed(name: string): Network {
+  const network = networks.find((n) => n.name === name);
+  if (network === undefined)
+    throw new Error(`There is no network called ${name} here; choose one under Set-up.`);
+  return network;
+}
+
+async function optimizerFor({ optimizer, rate: learningRate }: Settings): Promise<optim.Optimizer> {
+  if (optimizer === "adam") return optim.adam({ learningRate });
+  if (optimizer === "adamw") return optim.adamw({ learningRate });
+  return (await import("./other-optimizers.ts")).otherOptimizers[optimizer](learningRate);
 }
 
 function describe({ adapter, kind, software }: Backend): DeviceInfo {

@@ -46,8 +46,11 @@ export class SetupForm {
 
   offer(recipes: readonly RecipeInfo[]): void {
     this.#recipes = recipes;
-    fill(this.#field("recipe"), Object.fromEntries(recipes.map(({ name, title }) => [name, title])));
-    this.#field("recipe").value = this.#settings.recipe;
+    const { recipe } = this.#settings;
+    const titles = recipes.map(({ name, title }) => [name, title]);
+    if (!recipes.some(({ name }) => name === recipe)) titles.push([recipe, recipe]);
+    fill(this.#field("recipe"), Object.fromEntries(titles));
+    this.#field("recipe").value = recipe;
   }
 
   show(settings: Settings): void {

@@ -7,11 +7,12 @@ import { createHash } from "node:crypto";
 import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { defineConfig, type Plugin } from "vite";
+import { minifyWgsl } from "../build/minify-wgsl.ts";
 import { pageMirrors } from "../src/browser/datasets.ts";
-import { datasetSources } from "../src/data/sources.ts";
+import { fashionMnistSource, mnistSource } from "../src/data/mnist.ts";
 import { dataDirectory } from "../src/node/data-dir.ts";
 
-const sources = [datasetSources.mnist, datasetSources.fashionMnist];
+const sources = [mnistSource, fashionMnistSource];
 const mirrorHosts = [...new Set(sources.flatMap(pageMirrors).map((address) => new URL(address).origin))];
 
 const policy = [
@@ -60,7 +61,7 @@ const copyData = (withData: boolean): Plugin => ({
   apply: "build",
   generateBundle() {
     const folder = dataDirectory();
-    const { name, files } = datasetSources.mnist;
+    const { name, files } = mnistSource;
     if (withData && !present(folder).some((source) => source.name === name)) {
       this.error(
         `${join(folder, name)} does not hold MNIST: run "npx weft data get mnist", or set WEFT_DATA`,
@@ -128,7 +129,7 @@ export default defineConfig(({ mode }) => ({
   root: import.meta.dirname,
   base: "./",
   plugins: [sideEffects, serveData, copyData(mode === "with-data"), strictPolicy, offline],
-  worker: { format: "es" },
+  worker: { format: "es", plugins: () => [minifyWgsl(join(import.meta.dirname, "../shaders"))] },
   build: {
     target: "es2023",
     outDir: "dist",

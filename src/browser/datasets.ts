@@ -2,8 +2,8 @@
  * Published data sets in a page or worker: `await datasets.mnist()` takes files that lie beside the page, else the
  * mirrors that a page may ask. Every file is checked against its published sha256 and kept in Cache Storage.
  */
+import { fashionMnistSource, mnistSource } from "../data/mnist.ts";
 import type { DatasetSource } from "../data/source.ts";
-import { datasetSources } from "../data/sources.ts";
 import { DataError } from "../errors.ts";
 import { fetchFile } from "./fetch-file.ts";
 
@@ -63,7 +63,7 @@ export async function loadDataset<Splits>(
 
 export const datasets = {
   /** Handwritten digits, 60,000 + 10,000, 28x28; 11 MB to download. */
-  mnist: (options?: LoadOptions) => loadDataset(datasetSources.mnist, options),
+  mnist: (options?: LoadOptions) => loadDataset(mnistSource, options),
   /** Clothing articles, 60,000 + 10,000, 28x28; 31 MB, and only from beside the page: its mirror has no https. */
-  fashionMnist: (options?: LoadOptions) => loadDataset(datasetSources.fashionMnist, options),
+  fashionMnist: (options?: LoadOptions) => loadDataset(fashionMnistSource, options),
 };

@@ -4,6 +4,7 @@ import { centreDigit, SIDE } from "../../demo/centre-digit.ts";
 import { judge } from "../../demo/confusion.ts";
 import { historyToCsv } from "../../demo/csv.ts";
 import { buckets, bucketWidth, Growing, smooth } from "../../demo/curve.ts";
+import { networks } from "../../demo/networks.ts";
 import { adviceWithoutWebGpu } from "../../demo/no-webgpu.ts";
 import { RunLog } from "../../demo/run-log.ts";
 import {
@@ -16,6 +17,7 @@ import {
   validationImages,
 } from "../../demo/settings.ts";
 import { loss, percent } from "../../demo/words.ts";
+import { input, nn, recipes } from "../../src/index.ts";
 
 describe("centreDigit", () => {
   /** Ink in a rectangle of a 280x280 pad. */
@@ -218,6 +220,34 @@ test.each([
   expect(adviceWithoutWebGpu({ userAgent, secure: true, hasApi: false })).toMatch(advice);
   expect(adviceWithoutWebGpu({ userAgent, secure: false, hasApi: false })).toMatch(/https/);
 });
+
+test("the page's networks are the library's recipes", () => {
+  for (const { name, dataset, batch, optimizer, rate, model } of networks) {
+    const recipe = recipes.recipe(name);
+    const shapes = (layer: nn.Layer) =>
+      [...nn.namedParameters(layer)].map(([key, { shape }]) => [key, shape]);
+    expect(shapes(model())).toEqual(shapes(recipe.model()));
+    expect({ dataset, batch, optimizer, rate }).toEqual({
+      dataset: recipe.dataset,
+      batch: recipe.batchSize,
+      optimizer: recipe.optimizer,
+      rate: recipe.learningRate,
+    });
+    // Constants of another value or layers of another kind would show in the answers.
+    expect(graphOf(model())).toEqual(graphOf(recipe.model()));
+  }
+});
+
+/** Ops and their settings from an image to the answer. */
+function graphOf(model: nn.Layer): unknown[] {
+  const steps: unknown[] = [];
+  for (let tensor = nn.forward(model, input([1, 1, 28, 28])); ; ) {
+    const { op, attrs, inputs } = tensor.node;
+    if (inputs.length === 0) return steps;
+    steps.push([op.name, attrs, tensor.shape]);
+    tensor = inputs[0] as typeof tensor;
+  }
+}
 
 test("words never round up to all or nothing", () => {
   expect([0, 0.5, 0.99951, 0.99999, 1].map((share) => percent(share))).toEqual([
