@@ -62,6 +62,7 @@ export type {
   TrainEvent,
   TrainMetrics,
 } from "./train/events.ts";
+export { historyCsv, historyJson } from "./train/history.ts";
 export * as metrics from "./train/metrics.ts";
 export type { Monitor } from "./train/monitor.ts";
 export type { CheckpointOptions, FitOptions, TrainerOptions } from "./train/options.ts";
