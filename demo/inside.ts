@@ -107,6 +107,7 @@ export class Inside {
         kind: "ink",
       });
     }
+    byId("inside-columns").classList.toggle("flat", maps.length === 0);
     if (maps.length === 0 && this.#canvases.size === 0) {
       const text = "This network has no convolutions, so there are no feature maps to show.";
       byId("stages").replaceChildren(make("p", { className: "empty" }, text));

@@ -41,6 +41,9 @@ export function showKernels(kernels: readonly KernelShare[] | null): void {
 function readable(label: string): string {
   const [, layer, rest] = /^model\.(\d+)\.(.+)$/.exec(label) ?? [];
   const name = rest ?? label.replace(/^(gradient|optimizer|loss)\./, "");
-  const kernel = name.replaceAll("+", " + ").replaceAll(".", ", ");
+  // `conv2dBackwardWeight.backwardWeight` says one thing twice.
+  const parts = name.split(".");
+  const told = parts.filter((part, i) => !parts[i - 1]?.toLowerCase().endsWith(part.toLowerCase()));
+  const kernel = told.join(", ").replaceAll("+", " + ");
   return layer === undefined ? kernel : `${kernel}, layer ${layer}`;
 }

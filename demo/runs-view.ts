@@ -10,7 +10,6 @@ export function showRuns(
   actions: { readonly changed: () => void; readonly remove: (run: RunLog) => void },
 ): void {
   const begun = runs.filter((run) => run.begun);
-  byId("curves-empty").hidden = begun.length > 0;
   for (const id of ["csv", "png"]) byId<HTMLButtonElement>(id).disabled = begun.length === 0;
   byId("runs").replaceChildren(...begun.map((run) => item(run, run === runs.at(-1), actions)));
   const rows = begun.flatMap((run) =>
