@@ -13,7 +13,8 @@ export interface CompileOptions {
   readonly fuse?: boolean;
   /**
    * Times the kernel variants of every op at this graph's shapes, takes those that are faster on this adapter, and stores
-   * which these are; what is stored already is taken and not timed again. Without effect on the CPU reference. Default false.
+   * which these are; what is stored already is taken and not timed again. States are put back as they were; nobody else may
+   * write them meanwhile. Without effect on the CPU reference. Default false.
    */
   readonly tune?: boolean | TuneOptions;
 }

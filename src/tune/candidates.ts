@@ -12,6 +12,11 @@ export interface KernelUse {
   readonly constants: Constants;
 }
 
+export interface Variant {
+  readonly name: string;
+  readonly kernels: readonly KernelUse[];
+}
+
 /** Nodes of one op with the same constants, which run as the same kernels. */
 export interface Contest {
   /** Op and constants. */
@@ -21,9 +26,7 @@ export interface Contest {
   /** The variant that the op chooses by itself; "default" where it has no name. */
   readonly usual: string;
   /** Variants whose kernels differ from those and from each other's. */
-  readonly others: readonly string[];
-  /** All that they run as. */
-  readonly kernels: readonly KernelUse[];
+  readonly others: readonly Variant[];
   readonly fingerprint: string;
 }
 
@@ -54,8 +57,11 @@ export async function contestsOf(
       node,
       usual:
         planned.find(({ variant, text }) => variant !== undefined && text === own.text)?.variant ?? "default",
-      others: distinct.flatMap(({ variant }) => variant ?? []),
-      kernels: distinct.flatMap(({ kernels }) => kernels.map((kernel) => ({ kernel, constants }))),
+      others: distinct.flatMap(({ variant, kernels }) =>
+        variant === undefined
+          ? []
+          : [{ name: variant, kernels: kernels.map((kernel) => ({ kernel, constants })) }],
+      ),
       fingerprint: await fingerprintOf(distinct),
     });
   }

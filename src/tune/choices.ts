@@ -41,7 +41,9 @@ export class Choices {
   find({ key, fingerprint, others }: Contest): Choice | undefined {
     const choice = this.#known.get(key);
     const holds = choice?.fingerprint === fingerprint;
-    return holds && (choice.variant === null || others.includes(choice.variant)) ? choice : undefined;
+    return holds && (choice.variant === null || others.some(({ name }) => name === choice.variant))
+      ? choice
+      : undefined;
   }
 
   /** Keeps these too. What somebody else has stored meanwhile stays. */

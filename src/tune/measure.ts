@@ -28,6 +28,9 @@ export interface TuneTarget<P extends Program> {
 const MARGIN = 0.07;
 /** Milliseconds per turn. */
 const TURN = 4;
+/** A variant that took so many times as long in so many contests, and in no other less, is given up. */
+const FAR_BEHIND = 5;
+const ENOUGH = 3;
 /** Bytes that may be kept of a run at once. */
 const KEPT_BYTES = 2 ** 28;
 
@@ -38,7 +41,7 @@ export async function measure<P extends Program>(
   { stopwatch, signal, onEvent }: TuneOptions & { readonly stopwatch: Stopwatch },
 ): Promise<Map<Contest, Trial>> {
   const trials = new Map<Contest, Trial>();
-  await target.warm(contests.flatMap(({ kernels }) => kernels));
+  const slow = new SlowVariants();
   for (const some of lotsOf(contests)) {
     const outputs = [...new Set(some.flatMap(({ node }) => node.inputs))];
     const source = await target.backend.compile({ outputs }, { fuse: false, variants: target.forced });
@@ -52,8 +55,12 @@ export async function measure<P extends Program>(
         for (const t of node.inputs) inputs.push(await source.read(t));
         const bench = target.bench();
         try {
+          const left = slow.without(contest);
+          await target.warm(left.others.flatMap(({ kernels }) => kernels));
           const options = { signal, margin: MARGIN, turn: TURN };
-          trials.set(contest, await tryVariants(bench, contest, inputs, stopwatch, options));
+          const trial = await tryVariants(bench, left, inputs, stopwatch, options);
+          slow.add(trial);
+          trials.set(contest, trial);
         } finally {
           await bench.close();
         }
@@ -63,6 +70,28 @@ export async function measure<P extends Program>(
     }
   }
   return trials;
+}
+
+/**
+ * Variants of one name are built alike in all ops: tiles in workgroup memory, say, which software adapters are slow at. One
+ * that took many times as long wherever it was tried is not tried any more.
+ */
+class SlowVariants {
+  /** How many contests each variant lost by far; no number for those that did better once. */
+  readonly #lost = new Map<string, number>();
+
+  without(contest: Contest): Contest {
+    const others = contest.others.filter(({ name }) => !((this.#lost.get(name) ?? 0) >= ENOUGH));
+    return { ...contest, others };
+  }
+
+  add({ variants, ratios }: Trial): void {
+    variants.forEach((variant, i) => {
+      if (variant === undefined) return;
+      const lost = (ratios[i] as number) > FAR_BEHIND ? (this.#lost.get(variant) ?? 0) + 1 : Number.NaN;
+      this.#lost.set(variant, lost);
+    });
+  }
 }
 
 /** Contests whose inputs may be kept together. */

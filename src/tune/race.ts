@@ -17,8 +17,8 @@ export interface RaceOptions {
 export interface RaceResult {
   /** 0, the first, unless another one is faster by more than the margin, in the median and in most rounds, twice. */
   readonly winner: number;
-  /** Each runner's time over the first's, the median of the rounds; undefined for those that were out early. */
-  readonly ratios: readonly (number | undefined)[];
+  /** Each runner's time over the first's: the median of the rounds, or of one try for those that were out early. */
+  readonly ratios: readonly number[];
   /** Of the first, for one time. */
   readonly milliseconds: number;
 }
@@ -39,14 +39,14 @@ export async function race(runners: readonly Runner[], options: RaceOptions): Pr
   const { times, once } = await turnOf(first, options.turn);
   const rounds = once * times > LONG_TURN ? FEW_ROUNDS : ROUNDS;
   let alive: number[] = [0];
+  const ratios: number[] = [1];
   for (let i = 1; i < runners.length; i++) {
     options.signal?.throwIfAborted();
     const tryOut = runners[i] as Runner;
-    const bearable = (await tryOut(1)) <= BEYOND_HOPE * once * times;
-    if (bearable && (await tryOut(times)) <= HOPELESS * once * times) alive.push(i);
+    const single = (await tryOut(1)) / once;
+    ratios[i] = single <= BEYOND_HOPE * times ? (await tryOut(times)) / (once * times) : single;
+    if (ratios[i]! <= HOPELESS) alive.push(i);
   }
-  const ratios: (number | undefined)[] = runners.map(() => undefined);
-  ratios[0] = 1;
   const laps = runners.map((): number[] => []);
   const ratioOf = (i: number) => median(laps[i]!.map((t, round) => t / laps[0]![round]!));
   for (let round = 0; round < rounds && alive.length > 1; round++) {

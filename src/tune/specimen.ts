@@ -33,7 +33,7 @@ export async function tryVariants(
   const refused: Record<string, string> = {};
   try {
     const expected = await specimen.results(usual);
-    for (const variant of others) {
+    for (const { name: variant } of others) {
       options.signal?.throwIfAborted();
       let program: Program;
       try {

@@ -109,7 +109,9 @@ function describe(plan: Plan, contest: Contest, choice: Choice, trial: Trial | u
   const alike = plan.graph.nodes.filter(
     ({ op, plan: { constants } }) => op === node.op && contestKey(op, constants) === key,
   );
-  const times = trial?.variants.map((variant, i) => [variant ?? usual, trial.ratios[i] ?? "too slow"]) ?? [];
+  const times = trial?.variants.map((variant, i) => [variant ?? usual, trial.ratios[i] as number]) ?? [];
+  const refused = Object.entries(trial?.refused ?? {});
+  const untried = contest.others.map(({ name }) => [name, "not tried: many times slower elsewhere"]);
   return {
     node: node.label,
     nodes: alike.length,
@@ -121,6 +123,6 @@ function describe(plan: Plan, contest: Contest, choice: Choice, trial: Trial | u
     ratio: choice.ratio,
     milliseconds: trial?.milliseconds,
     source: trial === undefined ? "stored" : "measured",
-    variants: { ...Object.fromEntries(times.slice(1)), ...trial?.refused },
+    variants: trial === undefined ? {} : Object.fromEntries([...untried, ...times.slice(1), ...refused]),
   };
 }

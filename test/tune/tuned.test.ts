@@ -121,6 +121,15 @@ describe("a graph", () => {
     expect(clock.timed).toBe(0);
   });
 
+  it("does not try a variant again and again that was many times slower in all contests before", async () => {
+    const outputs = [5, 6, 7, 8, 9].map((n) => cumsum(drawn(n, [n, 3]), 0));
+    const clock = byClock({ "cumsum.wgsl:sharedLines": 6 });
+    await (await gpuBackend()).compile({ outputs }, { tune: clock.options });
+    const shared = choicesOf(clock).map(({ variants }) => variants.shared);
+    const untried = expect.stringMatching(/^not tried/);
+    expect(shared).toEqual([6, 6, 6, untried, untried]);
+  });
+
   it("never gets a kernel that computes something else or does not compile, however fast", async () => {
     const damage: Readonly<Record<string, (code: string) => string>> = {
       "im2col.wgsl": (code) => offByAThousandth(code.replace(/\/\/.*/g, "")),
