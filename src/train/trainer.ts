@@ -156,8 +156,8 @@ export class Trainer {
   }
 
   /**
-   * Milliseconds of each dispatch of a training step by the adapter's own clock, after one step to warm up; undefined
-   * where the adapter has no timestamps. The run stays as it was. Must not overlap with `fit`.
+   * Milliseconds of each dispatch of a training step by the adapter's own clock, the median of three steps after one to
+   * warm up; undefined where the adapter has no timestamps. The run stays as it was. Must not overlap with `fit`.
    */
   async profile(dataset: TrainingData): Promise<readonly KernelTime[] | undefined> {
     if (!this.backend.timestamps) return undefined;
@@ -165,7 +165,12 @@ export class Trainer {
     const { values } = await this.snapshot(this.#position);
     try {
       await program.profile?.();
-      return await program.profile?.();
+      const rounds: (readonly KernelTime[])[] = [];
+      for (let i = 0; i < 3; i++) rounds.push((await program.profile?.()) ?? []);
+      return rounds[0]?.map(({ label }, i) => ({
+        label,
+        milliseconds: rounds.map((r) => r[i]?.milliseconds ?? 0).sort((a, b) => a - b)[1] as number,
+      }));
     } finally {
       for (const [tensor, data] of values) this.#values.write(tensor, data);
     }
