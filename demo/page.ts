@@ -34,6 +34,8 @@ export class Page {
   #wish = 0;
   /** Epochs of this run after which it is done. */
   #goal = 0;
+  /** Whether kernels are compiled and steps come. */
+  #stepping = false;
   #lookedAt = 0;
 
   constructor(
@@ -107,6 +109,10 @@ export class Page {
           epoch: this.#epochWords(run),
         });
         const { stepsPerEpoch } = run;
+        if (!this.#stepping && this.#panel.phase === "training") {
+          this.#stepping = true;
+          this.#enter("training", this.#trainingWords());
+        }
         this.#panel.meter("This epoch", (((run.steps - 1) % stepsPerEpoch) + 1) / stepsPerEpoch);
         break;
       }
@@ -193,6 +199,7 @@ export class Page {
     if (run === undefined) return;
     const { epochs } = this.#form.settings;
     this.#goal = Math.floor(run.steps / run.stepsPerEpoch) + epochs;
+    this.#stepping = false;
     this.#enter("training", "Compiling kernels…");
     try {
       const { aborted } = await this.session.train(epochs, steps);

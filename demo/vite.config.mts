@@ -128,6 +128,8 @@ const offline: Plugin = {
 export default defineConfig(({ mode }) => ({
   root: import.meta.dirname,
   base: "./",
+  // What is not there is not there: no page in place of a missing file.
+  appType: "mpa",
   plugins: [sideEffects, serveData, copyData(mode === "with-data"), strictPolicy, offline],
   worker: { format: "es", plugins: () => [minifyWgsl(join(import.meta.dirname, "../shaders"))] },
   build: {

@@ -1,6 +1,6 @@
 /**
  * Pictures of the page in every state and width, for looking at: `npm run demo:screenshots`. They go to demo/screenshots;
- * one of them is kept for the README. Takes MNIST from the data directory if it is there, else synthetic digits.
+ * readme.png is kept for the README. Takes MNIST from the data directory if it is there, else synthetic digits.
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -67,7 +67,7 @@ export async function main(wanted: readonly string[]): Promise<number> {
       visit(browser, hash("recipe=mlp"), { ...wide, colorScheme: "dark" }, (page, state) =>
         shot(page, `wide-dark-${state}`),
       ),
-    compare: () => compareRuns(browser, hash(""), (page) => shot(page, "wide-light-compared")),
+    compare: () => compareRuns(browser, hash(""), (page) => shot(page, "readme", false)),
     errors: async () => {
       for (const [name, size] of Object.entries({ phone, desk })) {
         await withoutWebGpu(browser, hash("recipe=mlp"), size, (page) =>
@@ -115,7 +115,10 @@ async function compareRuns(
   url: string,
   shot: (page: Page) => Promise<void>,
 ): Promise<void> {
-  const { page, close } = await openPage(browser, url, { ...wide, colorScheme: "light" });
+  const { page, close } = await openPage(browser, url, {
+    viewport: { width: 1320, height: 864 },
+    colorScheme: "light",
+  });
   await phaseOf(page, "ready");
   for (const optimizer of ["adam", "sgd", "rmsprop"]) {
     await page.selectOption("[name=optimizer]", optimizer);
