@@ -5,6 +5,8 @@ import { readFileSync } from "node:fs";
 const MiB = 2 ** 20;
 const ROUNDS = 256;
 const PER_TRIP = 32;
+/** Bytes that one invocation copies. */
+const COPIES = { copyOne: 16, copyFour: 64, copyRun: 128 };
 const WORKGROUP = { arithmetic: 64, copy: 256 };
 
 /** Each with the work of one run; `kind` and `size` tell which limit it measures. */
@@ -21,11 +23,11 @@ export function peakCases(onHardware) {
       amount: 2 * PER_TRIP * ROUNDS * WORKGROUP.arithmetic * groups,
     })),
     ...["small", "large"].flatMap((size) =>
-      ["copyOne", "copyFour"].map((entry) => ({
+      Object.entries(COPIES).map(([entry, each]) => ({
         name: `copy of ${sizes[size] / MiB} MiB, ${entry}`,
         limit: size,
         entry,
-        groups: grid(sizes[size] / 16 / WORKGROUP.copy / (entry === "copyFour" ? 4 : 1)),
+        groups: grid(sizes[size] / each / WORKGROUP.copy),
         bytes: sizes[size],
         amount: 2 * sizes[size],
       })),

@@ -1,5 +1,5 @@
 // What an adapter can reach: long chains of independent multiply-adds, and plain copies. Each entry point is one way to
-// write it; the fastest counts. COUNT: elements of the copy. ROUNDS: trips of the arithmetic's loop.
+// write it; the fastest counts. COUNT: vec4s of the copy. ROUNDS: trips of the arithmetic's loop.
 override ROUNDS: u32;
 override COUNT: u32;
 
@@ -78,5 +78,17 @@ fn copyFour(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: 
     dst[i + quarter] = b;
     dst[i + 2 * quarter] = c;
     dst[i + 3 * quarter] = d;
+  }
+}
+
+// Eight neighbours.
+@compute @workgroup_size(256)
+fn copyRun(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = 8 * ((group.y * grid.x + group.x) * 256 + local);
+  if (i < COUNT) {
+    let a = src[i]; let b = src[i + 1]; let c = src[i + 2]; let d = src[i + 3];
+    let e = src[i + 4]; let f = src[i + 5]; let g = src[i + 6]; let h = src[i + 7];
+    dst[i] = a; dst[i + 1] = b; dst[i + 2] = c; dst[i + 3] = d;
+    dst[i + 4] = e; dst[i + 5] = f; dst[i + 6] = g; dst[i + 7] = h;
   }
 }
