@@ -14,6 +14,7 @@ override padLeft: u32;
 override PADDED: bool;  // any pixel of any window lies outside the input
 override CHUNK: u32;    // images per part of the weight gradient
 override PARTS: u32;
+override INPUT_GROUPS: u32;
 
 const STEPS = vec4<u32>(0u, 1u, 2u, 3u);
 
@@ -21,6 +22,8 @@ const STEPS = vec4<u32>(0u, 1u, 2u, 3u);
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
 @group(0) @binding(2) var<storage, read> code: array<u32>;
 @group(0) @binding(3) var<storage, read_write> partial: array<f32>;
+@group(0) @binding(4) var<storage, read> w: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dx: array<f32>;
 
 fn spread(v: f32) -> vec4<f32> {
   return vec4(quadBroadcast(v, 0u), quadBroadcast(v, 1u), quadBroadcast(v, 2u), quadBroadcast(v, 3u));
@@ -47,11 +50,7 @@ fn gradient(at: u32) -> vec4<f32> {
 
 // All taps of 2 channels of y per lane for one channel of x; the quad has 8 channels and shares the pixels.
 // partial [PARTS, O C 25 + O]: weights and then biases of each part of the images.
-@compute @workgroup_size(32)
-fn backwardWeight(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: vec3<u32>,
-                  @builtin(local_invocation_index) lane: u32, @builtin(subgroup_invocation_id) sid: u32) {
-  let s = sid % 4u;
-  let job = (wg.y * num.x + wg.x) * 8u + lane / 4u;
+fn weightTaps(job: u32, s: u32, mine: bool) {
   let eights = (O + 7u) / 8u;
   let c = job % C;
   let o = (job / C % eights * 4u + s) * 2u;
@@ -65,7 +64,7 @@ fn backwardWeight(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups)
   var t4 = mat4x2<f32>();
   var t5 = mat4x2<f32>();
   var t6 = mat4x2<f32>();
-  for (var m = 0u; m < CHUNK * PH * PW; m++) {
+  for (var m = 0u; m < select(0u, CHUNK * PH * PW, mine); m++) {
     let n = min(part * CHUNK + m / (PH * PW), N);
     let p = m % (PH * PW);
     let plane = (min(n, N - 1u) * C + c) * (H * W);
@@ -102,7 +101,7 @@ fn backwardWeight(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups)
   let weights = O * C * 25u;
   let first = part * (weights + O);
   // The bound is hidden to keep compilers from unrolling: each copy of a store costs them more than it saves.
-  let taps = min(26u, arrayLength(&partial));
+  let taps = select(0u, min(26u, arrayLength(&partial)), mine);
   for (var e = 0u; e < taps; e++) {
     let v = t[e / 4u][e % 4u];
     if ((part < PARTS) & (e < 25u)) {
@@ -116,9 +115,6 @@ fn backwardWeight(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups)
   }
 }
 
-@group(0) @binding(0) var<storage, read> w: array<f32>;
-@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
-
 // Tap (row, column) of channel `at` of w, zero beyond the kernel; a row of -1 has wrapped round to something huge.
 fn tap(at: u32, row: u32, column: u32) -> f32 {
   return select(0.0, w[at * 25u + min(row, 4u) * 5u + column], row < 5u);
@@ -126,13 +122,9 @@ fn tap(at: u32, row: u32, column: u32) -> f32 {
 
 // Two rows of 14 pixels of two channels of one image per lane: all that up to 5 windows side by side reach. Lanes have
 // the same rows and channels and share the taps.
-@compute @workgroup_size(16)
-fn backwardInput(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: vec3<u32>,
-                 @builtin(local_invocation_index) lane: u32, @builtin(subgroup_invocation_id) sid: u32) {
-  let s = sid % 4u;
+fn inputRows(tile: u32, lane: u32, s: u32, mine: bool) {
   let images = (N + 15u) / 16u;
   let pairs = (C + 1u) / 2u;
-  let tile = wg.y * num.x + wg.x;
   let n = tile % images * 16u + lane;
   let c = tile / images % pairs * 2u;
   let rows = tile / (images * pairs);  // pixels of rows 2 rows and 2 rows + 1, padding counted
@@ -157,7 +149,7 @@ fn backwardInput(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) 
   var t11 = vec4<f32>();
   var t12 = vec4<f32>();
   var t13 = vec4<f32>();
-  for (var m = 0u; m < O * reach; m++) {
+  for (var m = 0u; m < select(0u, O * reach, mine); m++) {
     let o = m / reach;
     let back = least + m % reach;
     let at = ((image + o) * PH + rows - back) * PW;
@@ -190,7 +182,7 @@ fn backwardInput(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) 
     t13 += m4 * g4.yw;
   }
   var t = array<vec4<f32>, 14>(t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13);
-  let columns = min(14u, arrayLength(&dx));
+  let columns = select(0u, min(14u, arrayLength(&dx)), mine);
   for (var e = 0u; e < columns; e++) {
     let v = t[e];
     let column = e - padLeft;
@@ -203,4 +195,26 @@ fn backwardInput(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) 
       if ((row + 1u < H) & (c + 1u < C)) { dx[at + H * W + W] = v.w; }
     }
   }
+}
+
+@compute @workgroup_size(32)
+fn backwardWeight(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: vec3<u32>,
+                  @builtin(local_invocation_index) lane: u32, @builtin(subgroup_invocation_id) sid: u32) {
+  weightTaps((wg.y * num.x + wg.x) * 8u + lane / 4u, sid % 4u, true);
+}
+
+@compute @workgroup_size(16)
+fn backwardInput(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: vec3<u32>,
+                 @builtin(local_invocation_index) lane: u32, @builtin(subgroup_invocation_id) sid: u32) {
+  inputRows(wg.y * num.x + wg.x, lane, sid % 4u, true);
+}
+
+// Both: the first INPUT_GROUPS workgroups have tiles of dx. Branches around all that would double the time that CPU
+// adapters take to compile it.
+@compute @workgroup_size(16)
+fn backward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: vec3<u32>,
+            @builtin(local_invocation_index) lane: u32, @builtin(subgroup_invocation_id) sid: u32) {
+  let g = wg.y * num.x + wg.x;
+  inputRows(g, lane, sid % 4u, g < INPUT_GROUPS);
+  weightTaps((g - INPUT_GROUPS) * 4u + lane / 4u, sid % 4u, g >= INPUT_GROUPS);
 }

@@ -5,7 +5,7 @@
  */
 import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
-import type { BlockConstants } from "./conv-block.ts";
+import type { BlockBackwardConstants, BlockConstants } from "./conv-block.ts";
 import {
   backwardInputKernels,
   backwardWeightKernels,
@@ -67,37 +67,79 @@ export function blockForwardKernels(c: BlockConstants, env: KernelEnv): KernelPl
   return { kernels: [tileKernel(job, env)] };
 }
 
-export function blockBackwardInputKernels(c: BlockConstants, env: KernelEnv): KernelPlan {
+export function blockBackwardKernels(c: BlockBackwardConstants, env: KernelEnv): KernelPlan {
+  const strips = stripsApply(c, env);
   // A strip of the input's gradient is what five windows reach, with nothing to the right of it.
-  if (!stripsApply(c, env) || c.PW > 5 || c.W + c.padLeft > 14) {
-    return afterUnpool(c, backwardInputKernels(c, env));
+  const inputStrips = strips && c.PW <= 5 && c.W + c.padLeft <= 14;
+  if (inputStrips && c.needsX && c.needsW) return backwardStrips(c);
+  const plans: KernelPlan[] = [];
+  let dense = false;
+  if (c.needsX && inputStrips) {
+    const bind = ["w", "dy", "code", "dx"];
+    const groups = spread(inputGroups(c));
+    plans.push({ kernels: [{ shader: stripsBackwardShader, entry: "backwardInput", bind, groups }] });
+  } else if (c.needsX) {
+    plans.push(denseGradient(backwardInputKernels(c, env)));
+    dense = true;
   }
-  const groups = Math.ceil(c.N / 16) * Math.ceil(c.C / 2) * Math.ceil((c.H + c.padTop) / 2);
-  const kernel: Kernel = {
-    shader: stripsBackwardShader,
-    entry: "backwardInput",
-    bind: ["w", "dy", "code", "dx"],
-    groups: [groups],
+  if (c.needsW && strips) {
+    const { partial, constants, jobs } = weightParts(c);
+    const bind = ["x", "dy", "code", "partial"];
+    const groups = spread(Math.ceil(jobs / 8));
+    const first: Kernel = { shader: stripsBackwardShader, entry: "backwardWeight", bind, constants, groups };
+    plans.push({ scratch: { partial }, kernels: [first, combineParts(c, constants.PARTS)] });
+  } else if (c.needsW && isSquare(c)) {
+    plans.push(weightTilesOf(c, env));
+  } else if (c.needsW) {
+    plans.push(denseGradient(backwardWeightKernels(c, env)));
+    dense = true;
+  }
+  const size = c.N * c.O * c.OH * c.OW;
+  const unpool: Kernel = {
+    shader: aroundShader,
+    entry: "unpool",
+    bind: ["dy", ["codes", "code"], "dense"],
+    groups: spread(Math.ceil(size / 64)),
   };
-  return { kernels: [kernel] };
+  return {
+    scratch: Object.assign(dense ? { dense: size } : {}, ...plans.map((plan) => plan.scratch ?? {})),
+    kernels: [...(dense ? [unpool] : []), ...plans.flatMap((plan) => plan.kernels)],
+  };
 }
 
-export function blockBackwardWeightKernels(c: BlockConstants, env: KernelEnv): KernelPlan {
-  const count = c.O * c.C * c.KH * c.KW + c.O;
-  if (stripsApply(c, env)) {
-    const jobs = c.C * Math.ceil(c.O / 8);
-    const CHUNK = Math.ceil(c.N / Math.ceil(192 / jobs));
-    const PARTS = Math.ceil(c.N / CHUNK);
-    const first: Kernel = {
-      shader: stripsBackwardShader,
-      entry: "backwardWeight",
-      bind: ["x", "dy", "code", "partial"],
-      constants: { CHUNK, PARTS, PADDED: isPadded(c) },
-      groups: spread(Math.ceil((jobs * PARTS) / 8)),
-    };
-    return { scratch: { partial: PARTS * count }, kernels: [first, combineParts(c, PARTS)] };
-  }
-  if (!isSquare(c)) return afterUnpool(c, backwardWeightKernels(c, env));
+/** Both gradients in one dispatch, the second stage of the weight's in another. */
+function backwardStrips(c: BlockBackwardConstants): KernelPlan {
+  const { partial, constants, jobs } = weightParts(c);
+  const INPUT_GROUPS = inputGroups(c);
+  const both: Kernel = {
+    shader: stripsBackwardShader,
+    entry: "backward",
+    bind: ["x", "w", "dy", "code", "partial", "dx"],
+    constants: { ...constants, INPUT_GROUPS },
+    groups: spread(INPUT_GROUPS + Math.ceil(jobs / 4)),
+  };
+  return { scratch: { partial }, kernels: [both, combineParts(c, constants.PARTS)] };
+}
+
+/** Workgroups for the input's gradient in strips. */
+function inputGroups(c: BlockConstants): number {
+  return Math.ceil(c.N / 16) * Math.ceil(c.C / 2) * Math.ceil((c.H + c.padTop) / 2);
+}
+
+/** How strips cut up the sum of the weight's gradient over images: quads with work, and words of their results. */
+function weightParts(c: BlockConstants) {
+  const channels = c.C * Math.ceil(c.O / 8);
+  const CHUNK = Math.ceil(c.N / Math.ceil(192 / channels));
+  const PARTS = Math.ceil(c.N / CHUNK);
+  const constants = { CHUNK, PARTS, PADDED: isPadded(c) };
+  return { partial: PARTS * weightWords(c), constants, jobs: channels * PARTS };
+}
+
+function weightWords(c: BlockConstants): number {
+  return c.O * c.C * c.KH * c.KW + c.O;
+}
+
+function weightTilesOf(c: BlockConstants, env: KernelEnv): KernelPlan {
   const PLACES = c.N * c.PH * c.PW * 4;
   const size = { rows: c.O, columns: c.C * c.KH * c.KW + 1 };
   const parts = partsOf(size.rows, size.columns, 1, PLACES, env);
@@ -113,7 +155,7 @@ export function blockBackwardWeightKernels(c: BlockConstants, env: KernelEnv): K
     constants: { ...parts, PLACES },
   };
   return {
-    scratch: { partial: parts.PARTS * count },
+    scratch: { partial: parts.PARTS * weightWords(c) },
     kernels: [tileKernel(job, env), combineParts(c, parts.PARTS)],
   };
 }
@@ -152,18 +194,8 @@ function isPadded(c: BlockConstants): boolean {
 }
 
 /** Kernels of conv2d that read dy, made to read what `unpool` spreads out. */
-function afterUnpool(c: BlockConstants, { kernels, scratch }: KernelPlan): KernelPlan {
-  const size = c.N * c.O * c.OH * c.OW;
-  const unpool: Kernel = {
-    shader: aroundShader,
-    entry: "unpool",
-    bind: ["dy", ["codes", "code"], "dense"],
-    groups: spread(Math.ceil(size / 64)),
-  };
-  return {
-    scratch: { ...scratch, dense: size },
-    kernels: [unpool, ...kernels.map((kernel) => rebind(kernel, "dy", "dense"))],
-  };
+function denseGradient({ kernels, scratch }: KernelPlan): KernelPlan {
+  return { ...(scratch ? { scratch } : {}), kernels: kernels.map((kernel) => rebind(kernel, "dy", "dense")) };
 }
 
 /** `kernel` with what it binds as tensor `from` taken from `to`. */

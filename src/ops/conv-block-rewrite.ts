@@ -5,7 +5,7 @@
 import type { Graph } from "../plan/graph.ts";
 import type { Node, Tensor } from "../tensor.ts";
 import { reluBackwardOp, reluOp } from "./activation.ts";
-import { convBlockBackwardInputOp, convBlockBackwardWeightOp, convBlockOp } from "./conv-block.ts";
+import { convBlockBackwardOp, convBlockOp } from "./conv-block.ts";
 import type { ConvAttrs } from "./conv-geometry.ts";
 import { conv2dBackwardInputOp, conv2dBackwardWeightOp, conv2dOp } from "./conv2d.ts";
 import { maxPool2dBackwardOp, maxPool2dOp } from "./pool.ts";
@@ -50,20 +50,21 @@ function convBlockAt(graph: Graph, pool: Node): [Tensor, Tensor][] | undefined {
   if (reluBackward?.op !== reluBackwardOp || reluBackward.inputs[1] !== active) return undefined;
   const slope = reluBackward.outputs[0]!;
   if (graph.isOutput(slope)) return undefined;
-  const dy = unpool.inputs[0]!;
-  for (const user of graph.users(slope)) {
-    if (user.op === conv2dBackwardWeightOp && user.inputs[0] === x && user.inputs[1] === slope) {
-      const [, , KH, KW] = w.shape as readonly [number, number, number, number];
-      const made = convBlockBackwardWeightOp.apply([x, dy, code], { ...block, KH, KW }, user.label);
-      user.outputs.forEach((t, i) => {
-        replaced.push([t, made[i]!]);
-      });
-    } else if (user.op === conv2dBackwardInputOp && user.inputs[0] === w && user.inputs[1] === slope) {
-      const [, , H, W] = x.shape as readonly [number, number, number, number];
-      const made = convBlockBackwardInputOp.one([w, dy, code], { ...block, H, W }, user.label);
-      replaced.push([user.outputs[0]!, made]);
-    } else return undefined;
-  }
+  const of = { input: conv2dBackwardInputOp, weight: conv2dBackwardWeightOp };
+  const users = graph.users(slope);
+  const input = users.find(
+    (user) => user.op === of.input && user.inputs[0] === w && user.inputs[1] === slope,
+  );
+  const weight = users.find(
+    (user) => user.op === of.weight && user.inputs[0] === x && user.inputs[1] === slope,
+  );
+  if (users.length !== (input ? 1 : 0) + (weight ? 1 : 0)) return undefined;
+  const needs = { needsX: input !== undefined, needsW: weight !== undefined };
+  const made = convBlockBackwardOp.apply([w, x, unpool.inputs[0]!, code], { ...block, ...needs });
+  const gradients = [...(input?.outputs ?? [undefined]), ...(weight?.outputs ?? [])];
+  gradients.forEach((t, i) => {
+    if (t !== undefined) replaced.push([t, made[i]!]);
+  });
   return replaced;
 }
 

@@ -3,14 +3,9 @@
  * channels. Put in by `convBlocks` of conv-block-rewrite.ts; what runs back is a quarter (for 2x2 windows) of what the parts would compute.
  */
 import { type DefinedOp, defineOp, expectSpec, shapeError } from "../op.ts";
-import { type Data, formatShape, type Spec, sameShape } from "../tensor.ts";
+import { type Data, formatShape, type Shape, type Spec, sameShape } from "../tensor.ts";
 import { reluOp } from "./activation.ts";
-import {
-  BLOCK_VARIANTS,
-  blockBackwardInputKernels,
-  blockBackwardWeightKernels,
-  blockForwardKernels,
-} from "./conv-block-kernels.ts";
+import { BLOCK_VARIANTS, blockBackwardKernels, blockForwardKernels } from "./conv-block-kernels.ts";
 import { type ConvAttrs, type ConvConstants, convConstants } from "./conv-geometry.ts";
 import { conv2dBackwardInputOp, conv2dBackwardWeightOp, conv2dOp } from "./conv2d.ts";
 import { maxPool2dBackwardOp, maxPool2dOp } from "./pool.ts";
@@ -18,8 +13,7 @@ import type { PoolConstants } from "./pool-geometry.ts";
 
 /** Attributes of the convolution (one group) and the size of the pool's windows. */
 type BlockAttrs = ConvAttrs & { readonly PKH: number; readonly PKW: number };
-type InputAttrs = BlockAttrs & { readonly H: number; readonly W: number };
-type WeightAttrs = BlockAttrs & { readonly KH: number; readonly KW: number };
+type BackwardAttrs = BlockAttrs & { readonly needsX: boolean; readonly needsW: boolean };
 
 /** y [N, O, PH, PW]; the rows and columns of the convolution that no window covers are not computed. */
 export type BlockConstants = ConvConstants & {
@@ -28,6 +22,8 @@ export type BlockConstants = ConvConstants & {
   readonly PH: number;
   readonly PW: number;
 };
+
+export type BlockBackwardConstants = BlockConstants & { readonly needsX: boolean; readonly needsW: boolean };
 
 /** The code of a window where relu is inactive. */
 const NONE = 0xffffffff;
@@ -69,50 +65,27 @@ export const convBlockOp: DefinedOp<BlockAttrs> = defineOp({
   kernels: blockForwardKernels,
 });
 
-/** (w, dy, code) -> dx. */
-export const convBlockBackwardInputOp: DefinedOp<InputAttrs> = defineOp({
-  name: "convBlockBackwardInput",
-  args: ["w", "dy", "code"],
-  results: ["dx"],
+/** (w, x, dy, code) -> dx, dw, db; those not needed are single unset elements. */
+export const convBlockBackwardOp: DefinedOp<BackwardAttrs> = defineOp({
+  name: "convBlockBackward",
+  args: ["w", "x", "dy", "code"],
+  results: ["dx", "dw", "db"],
   variants: BLOCK_VARIANTS,
-  plan([w, dy, code], { H, W, ...attrs }: InputAttrs) {
-    const name = "convBlockBackwardInput";
+  plan([w, x, dy, code], { needsX, needsW, ...attrs }: BackwardAttrs) {
+    const name = "convBlockBackward";
     const ws = expectSpec(name, "weight", w, 4).shape;
-    const shape = [expectSpec(name, "dy", dy, 4).shape[0]!, ws[1]!, H, W];
-    const constants = blockConstants(name, shape, ws, attrs);
-    checkPooled(name, dy, code, constants);
-    const outputs: Spec[] = [{ shape, dtype: "f32" }];
-    return { outputs, constants };
-  },
-  cpu({ w, dy, code, dx }, c) {
-    conv2dBackwardInputOp.cpu({ w, dy: unpooled(dy, code, c), dx }, c);
-  },
-  kernels: blockBackwardInputKernels,
-});
-
-/** (x, dy, code) -> dw, db. */
-export const convBlockBackwardWeightOp: DefinedOp<WeightAttrs> = defineOp({
-  name: "convBlockBackwardWeight",
-  args: ["x", "dy", "code"],
-  results: ["dw", "db"],
-  variants: BLOCK_VARIANTS,
-  plan([x, dy, code], { KH, KW, ...attrs }: WeightAttrs) {
-    const name = "convBlockBackwardWeight";
     const xs = expectSpec(name, "input", x, 4).shape;
-    const O = expectSpec(name, "dy", dy, 4).shape[1]!;
-    const shape = [O, xs[1]!, KH, KW];
-    const constants = blockConstants(name, xs, shape, attrs);
+    const constants = { ...blockConstants(name, xs, ws, attrs), needsX, needsW };
     checkPooled(name, dy, code, constants);
-    const outputs: Spec[] = [
-      { shape, dtype: "f32" },
-      { shape: [O], dtype: "f32" },
-    ];
-    return { outputs, constants };
+    const spec = (needed: boolean, shape: Shape): Spec => ({ shape: needed ? shape : [1], dtype: "f32" });
+    return { outputs: [spec(needsX, xs), spec(needsW, ws), spec(needsW, [constants.O])], constants };
   },
-  cpu({ x, dy, code, dw, db }, c) {
-    conv2dBackwardWeightOp.cpu({ x, dy: unpooled(dy, code, c), dw, db }, c);
+  cpu({ w, x, dy, code, dx, dw, db }, c) {
+    const dense = unpooled(dy, code, c);
+    if (c.needsX) conv2dBackwardInputOp.cpu({ w, dy: dense, dx }, c);
+    if (c.needsW) conv2dBackwardWeightOp.cpu({ x, dy: dense, dw, db }, c);
   },
-  kernels: blockBackwardWeightKernels,
+  kernels: blockBackwardKernels,
 });
 
 function blockConstants(op: string, x: readonly number[], w: readonly number[], attrs: BlockAttrs) {
