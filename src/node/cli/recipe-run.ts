@@ -9,6 +9,7 @@ import { formatShape, sameShape } from "../../tensor.ts";
 import { type OpenOptions, openDevice } from "../device.ts";
 import { interruptSignal } from "./interrupt.ts";
 import type { TrainFlags } from "./train-command.ts";
+import { optionWord } from "./words.ts";
 
 /** The variants among the flags, as recipes know them. */
 export function variantsOf(flags: TrainFlags): RecipeOptions {
@@ -43,12 +44,23 @@ export function expectFits({ name, inputShape }: Recipe, { name: dataset, inputs
   );
 }
 
-/** Shows a recipe that explains itself; nothing is saved. Answers the exit code. */
+/** What a guided tour can be told. */
+const OF_TOURS = ["recipe", "backend", "steps", "json", "quiet"];
+
+/**
+ * Shows a recipe that explains itself; nothing is saved. `given`: names of the flags that were written out. Answers the exit
+ * code. Throws ValueError on flags that only training has a use for.
+ */
 export async function demonstrate(
   recipe: Recipe,
   demonstration: Demonstration,
   flags: TrainFlags,
+  given: readonly string[],
 ): Promise<number> {
+  const odd = given.find((name) => !OF_TOURS.includes(name));
+  if (odd !== undefined) {
+    throw new ValueError(`recipe ${recipe.name}: is a guided tour, which has no use for ${optionWord(odd)}`);
+  }
   const signal = interruptSignal();
   const say = (line: string) => void process.stdout.write(`${line}\n`);
   const quiet = flags.json === true || flags.quiet === true;

@@ -11,6 +11,7 @@ import { FormatError, ValueError } from "../../errors.ts";
 import { version } from "../../version.ts";
 import { writeFileAtomic } from "../files.ts";
 import { type TrainFlags, trainCommand } from "./train-command.ts";
+import { optionWord } from "./words.ts";
 
 /** Flags that a resumed run may have anew: they change nothing of it. */
 const ANEW = ["resume", "json", "quiet", "log", "history", "report", "picture", "compare", "dataDir"];
@@ -75,7 +76,7 @@ export async function readRun(
 ): Promise<StoredRun> {
   const odd = given.find((name) => !ANEW.includes(name));
   if (odd !== undefined) {
-    const word = odd === "recipe" ? "the recipe" : `--${kebab(odd)}`;
+    const word = odd === "recipe" ? "the recipe" : optionWord(odd);
     throw new ValueError(`--resume: the run in ${folder} has its own settings; leave out ${word}`);
   }
   const path = runFile(folder);
@@ -84,7 +85,7 @@ export async function readRun(
   });
   const file = parsed(path, text);
   const words = Object.entries(file.options).flatMap(([name, value]) =>
-    value === true ? [`--${kebab(name)}`] : [`--${kebab(name)}`, value],
+    value === true ? [optionWord(name)] : [optionWord(name), value],
   );
   try {
     const command = trainCommand()
@@ -142,5 +143,3 @@ function fingerprint({ name, train, test }: TrainTest & { readonly name: string 
   const all = crc32(new Uint8Array(Uint32Array.from(sums).buffer));
   return { name, train: train.count, test: test.count, crc32: all.toString(16).padStart(8, "0") };
 }
-
-const kebab = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

@@ -1,6 +1,7 @@
 /** `weft train`: a recipe from data to a saved file, or on from where a stopped run stands. */
 import { join } from "node:path";
 import type { TuneEvent } from "../../backend.ts";
+import { ValueError } from "../../errors.ts";
 import { recipe as recipeOf } from "../../recipes/index.ts";
 import { Trainer } from "../../train/trainer.ts";
 import { version } from "../../version.ts";
@@ -38,7 +39,10 @@ export async function train(name: string, asked: TrainFlags, given: readonly str
   const recipe = own?.recipe ?? recipeOf(stored?.recipe ?? name);
   if (flags.dataset !== undefined) expectDataset(flags.dataset);
   if (stored === undefined && flags.run !== undefined) await expectNoRun(flags.run);
-  if (recipe.demonstration !== undefined) return demonstrate(recipe, recipe.demonstration, flags);
+  if (recipe.demonstration !== undefined) return demonstrate(recipe, recipe.demonstration, flags, given);
+  if (flags.compare !== undefined && flags.picture === undefined) {
+    throw new ValueError("--compare: goes with --picture FILE, which shows the runs side by side");
+  }
   const compared = await readLogs(flags.compare ?? []);
   const file = `${recipe.name}.safetensors`;
   const save = flags.save ?? (flags.run === undefined ? file : join(flags.run, file));

@@ -29,3 +29,7 @@ export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)}
 /** A path as a shell wants it. */
 export const shellWord = (path: string): string =>
   /^[\w./~@%+=:,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+
+/** clipNorm -> "--clip-norm" */
+export const optionWord = (name: string): string =>
+  `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
