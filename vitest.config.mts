@@ -14,6 +14,7 @@ export default defineConfig({
   test: {
     // One worker in Node beside the one page: a software adapter is itself multi-threaded.
     maxWorkers: 1,
+    reporters: ["default", "./test/support/totals-reporter.ts"],
     projects: [
       { test: { name: "node", include: ["test/node/**/*.test.ts"], ...limits } },
       {

@@ -1,6 +1,6 @@
 /**
  * One helper checks any op: every kernel variant against the CPU body, forward and backward, and the CPU body's
- * gradients against float64 central differences. It also counts what it did, so that a run can say how much.
+ * gradients against float64 central differences. totals-reporter.ts counts them.
  */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
@@ -11,6 +11,7 @@ import { sum } from "../../src/ops/sum.ts";
 import { Random } from "../../src/random.ts";
 import { type Data, type DType, input, type Shape, sizeOf, type Tensor } from "../../src/tensor.ts";
 import { gpuBackend } from "./backend.ts";
+import { NUMERIC_CHECK } from "./check-names.ts";
 import { expectClose, type Tolerance } from "./close.ts";
 
 export interface InputCase {
@@ -49,7 +50,7 @@ export function checkOp(title: string, cases: readonly OpCase[], options: CheckO
     for (const c of cases) {
       const small = c.inputs.every((spec) => sizeOf(spec.shape) <= NUMERIC_LIMIT);
       if (small && options.numeric !== false && options.gradients !== false) {
-        it(`${c.name}: CPU gradients against float64 differences`, () => checkNumeric(c));
+        it(`${c.name}: ${NUMERIC_CHECK}`, () => checkNumeric(c));
       }
       for (const v of variants) {
         const suffix = Object.values(v).join(" ");
