@@ -1,7 +1,8 @@
 /**
  * `npm run recipes`: trains recipes with several seeds and prints, per recipe, what was reached beside what must be.
- * Options: names of recipes (default all), --seeds 1-5 or 1,3 (default 1-5), --backend cpu|webgpu, --epochs N, --steps N,
- * --optimizer, --lr, --momentum, --limit N, --label TEXT, --out FILE (a JSON line per run is added), --data-dir; --read FILE prints the table of such a file.
+ * Options: names of recipes (default all), --seeds 1-5 or 1,3 (default 1-5), --backend cpu|webgpu, --data-dir FOLDER;
+ * --epochs N, --steps N, --optimizer NAME, --lr X, --momentum X, --limit N with a --label TEXT, under which such runs are
+ * listed without a verdict; --out FILE adds a JSON line per run, --read FILE prints the table of such lines.
  */
 import { appendFile, readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";

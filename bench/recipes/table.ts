@@ -1,6 +1,18 @@
 /** Runs as a table in Markdown: per recipe and goal the limit, what every seed reached, and whether that is enough. */
 import type { Judged, RunRecord } from "./run.ts";
 
+const VERDICTS = new Map([
+  [true, "yes"],
+  [false, "NO"],
+  [undefined, ""],
+]);
+
+interface Row {
+  readonly cells: readonly string[];
+  /** Undefined for runs with a label, whose settings are not those that the goals are for. */
+  readonly reached: boolean | undefined;
+}
+
 /** Prints the table; true when every goal was reached. */
 export function printTable(records: readonly RunRecord[]): boolean {
   const rows = [...groups(records).values()].flatMap(rowsOf);
@@ -8,9 +20,9 @@ export function printTable(records: readonly RunRecord[]): boolean {
     "| recipe | what | must | measured | seconds each | |",
     "| --- | --- | --- | --- | --- | --- |",
   ];
-  for (const { cells, reached } of rows) text.push(`| ${cells.join(" | ")} | ${reached ? "yes" : "NO"} |`);
+  for (const { cells, reached } of rows) text.push(`| ${cells.join(" | ")} | ${VERDICTS.get(reached)} |`);
   console.log(`\n${text.join("\n")}`);
-  return rows.every(({ reached }) => reached);
+  return rows.every(({ reached }) => reached !== false);
 }
 
 function groups(records: readonly RunRecord[]): Map<string, RunRecord[]> {
@@ -22,7 +34,7 @@ function groups(records: readonly RunRecord[]): Map<string, RunRecord[]> {
   return found;
 }
 
-function rowsOf(runs: readonly RunRecord[]): { cells: string[]; reached: boolean }[] {
+function rowsOf(runs: readonly RunRecord[]): Row[] {
   const [first] = runs as [RunRecord, ...RunRecord[]];
   const name = first.label === undefined ? `\`${first.recipe}\`` : `\`${first.recipe}\` ${first.label}`;
   const seconds = spread(
@@ -34,8 +46,7 @@ function rowsOf(runs: readonly RunRecord[]): { cells: string[]; reached: boolean
     const values = judged.map((j) => j.value);
     const one = goal.over === "mean" ? mean(values) : goal.over === "median" ? median(values) : undefined;
     const share = goal.goal.includes("Accuracy");
-    const shown = (v: number) =>
-      share ? `${(100 * v).toFixed(2)} %` : String(Number(v.toPrecision(Number.isInteger(v) ? 9 : 4)));
+    const shown = (v: number) => (share ? `${(100 * v).toFixed(2)} %` : fourDigits(v));
     const limit = (sign: string, values: (number | undefined)[]) =>
       values.every((v) => v !== undefined) ? [`${sign} ${spread(values, shown)}`] : [];
     const low = limit(
@@ -49,7 +60,8 @@ function rowsOf(runs: readonly RunRecord[]): { cells: string[]; reached: boolean
     const must = [...low, ...high].join(", ");
     const enough = (v: number) =>
       (goal.atLeast === undefined || v >= goal.atLeast) && (goal.atMost === undefined || v <= goal.atMost);
-    const reached = one === undefined ? judged.every((j) => j.reached) : enough(one);
+    const good = one === undefined ? judged.every((j) => j.reached) : enough(one);
+    const reached = first.label === undefined ? good : undefined;
     const measured =
       one === undefined ? values.map(shown).join(", ") : `${goal.over} of ${values.length}: ${shown(one)}`;
     return { cells: [name, words(goal.goal), must, measured, seconds], reached };
@@ -66,6 +78,12 @@ const words = (goal: string) =>
 function spread(values: readonly number[], shown: (v: number) => string): string {
   const [low, high] = [shown(Math.min(...values)), shown(Math.max(...values))];
   return low === high ? low : `${low} to ${high}`;
+}
+
+/** At most four digits that matter, but whole numbers as they are. */
+function fourDigits(value: number): string {
+  if (Number.isInteger(value)) return String(value);
+  return Math.abs(value) < 1e-3 ? value.toExponential(2) : String(Number(value.toPrecision(4)));
 }
 
 const mean = (values: readonly number[]) => values.reduce((sum, v) => sum + v, 0) / values.length;
