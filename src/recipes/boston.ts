@@ -9,7 +9,6 @@ import { scatterPlot } from "../report/svg.ts";
 import { leastSquares } from "./least-squares.ts";
 import { squaredError } from "./losses.ts";
 import { activation, type RecipeOptions } from "./options.ts";
-import { predictions } from "./predictions.ts";
 import { divided, standardized } from "./prepare.ts";
 import type { Goal, Recipe } from "./recipe.ts";
 import type { FinishedRun } from "./results.ts";
@@ -44,7 +43,7 @@ async function predictionPicture({ title, trainer, data }: FinishedRun): Promise
     ["training set", data.train],
     ["test set", data.test],
   ] as const) {
-    const predicted = await predictions(trainer, part);
+    const { values: predicted } = await predict(trainer, part);
     series.push({
       name,
       points: Array.from(part.labels, (truth, i) => [truth, predicted[i] as number] as const),

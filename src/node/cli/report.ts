@@ -134,6 +134,7 @@ export function humanReporter(): Reporter {
       line(text);
     },
     begin(run) {
+      bar.sample = run.sample;
       line(run.title);
       line(run.notices.length > 0 ? run.notices.join(" ") : `Adapter: ${run.adapter}.`);
       line(

@@ -8,19 +8,21 @@ type Progress = Extract<TrainEvent, { event: "progress" }>;
 const PLAIN_EVERY_MS = 10_000;
 
 export class TrainingBar {
+  /** What is counted per second. */
+  sample = "sample";
   #bar: SingleBar | undefined;
   #plain = performance.now();
 
   update(progress: Progress, epochs: number): void {
     const { epoch, step, stepsPerEpoch } = progress;
     if (process.stdout.isTTY) {
-      const payload = { epoch, epochs, words: words(progress) };
+      const payload = { epoch, epochs, words: this.#words(progress) };
       this.#bar ??= this.#open(stepsPerEpoch, step, payload);
       this.#bar.update(step, payload);
     } else if (step < stepsPerEpoch && performance.now() - this.#plain > PLAIN_EVERY_MS) {
       this.#plain = performance.now();
       const share = percent(step / stepsPerEpoch, 0);
-      process.stdout.write(`Epoch ${epoch}/${epochs} ${share}  ${words(progress)}\n`);
+      process.stdout.write(`Epoch ${epoch}/${epochs} ${share}  ${this.#words(progress)}\n`);
     }
   }
 
@@ -30,6 +32,13 @@ export class TrainingBar {
     process.off("exit", this.#onExit);
     this.#bar.stop();
     this.#bar = undefined;
+  }
+
+  #words({ loss, accuracy, samplesPerSecond, secondsLeft }: Progress): string {
+    const parts = [`loss ${loss.toFixed(4)}`];
+    if (accuracy !== undefined) parts.push(`accuracy ${percent(accuracy)}`);
+    parts.push(`${count(samplesPerSecond)} ${this.sample}s/s`, `${duration(secondsLeft)} left`);
+    return parts.join("  ");
   }
 
   // cli-progress turns line wrapping off while it draws, which an exit in between must not leave behind.
@@ -57,11 +66,4 @@ export function progressBar(): Callback {
     else if (event.event === "progress") bar.update(event, epochs);
     else bar.stop();
   };
-}
-
-function words({ loss, accuracy, samplesPerSecond, secondsLeft }: Progress): string {
-  const parts = [`loss ${loss.toFixed(4)}`];
-  if (accuracy !== undefined) parts.push(`accuracy ${percent(accuracy)}`);
-  parts.push(`${count(samplesPerSecond)} images/s`, `${duration(secondsLeft)} left`);
-  return parts.join("  ");
 }
