@@ -29,7 +29,7 @@ const MARGIN = 0.07;
 /** Milliseconds per turn. */
 const TURN = 4;
 /** A variant that took so many times as long in so many contests, and in no other less, is given up. */
-const FAR_BEHIND = 5;
+const FAR_BEHIND = 10;
 const ENOUGH = 3;
 /** Bytes that may be kept of a run at once. */
 const KEPT_BYTES = 2 ** 28;
