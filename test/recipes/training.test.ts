@@ -16,7 +16,7 @@ import {
   recipeRun,
   vgg,
 } from "../../src/recipes/index.ts";
-import { predictions } from "../../src/recipes/predictions.ts";
+import { predict } from "../../src/train/predict.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 
@@ -74,7 +74,7 @@ describe("Boston's networks, one sample at a time", () => {
     const line = lineOf(data);
     expect(train.loss).toBeGreaterThanOrEqual(line * 0.9999);
     expect(train.loss).toBeLessThan(1.05 * line);
-    const predicted = await predictions(trainer, data.train);
+    const { values: predicted } = await predict(trainer, data.train);
     const errors = predicted.map((value, i) => (value - (data.train.labels[i] as number)) ** 2);
     expect(errors.reduce((a, b) => a + b, 0) / data.train.count).toBeCloseTo(train.loss, 3);
   });
