@@ -61,7 +61,8 @@ function firstStepText({ problem, starts }) {
   return `Process start to the end of the first LeNet-5 step: ${number(stepped)} ms (${phases.join(", ")})`;
 }
 
-function sizeText({ software, gpu }) {
+function sizeText({ problem, software, gpu }) {
+  if (problem !== undefined) return `Minimal LeNet-5 training program: ${problem.split("\n")[0]}`;
   const kB = (files) => `${number(Object.values(files).reduce((sum, bytes) => sum + bytes, 0) / 1000)} kB`;
   return `Minimal LeNet-5 training program, minified and gzipped: ${kB(software)} on a software adapter, ${kB(gpu)} on a GPU`;
 }

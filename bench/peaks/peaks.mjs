@@ -12,7 +12,7 @@ const WORKGROUP = { arithmetic: 64, copy: 256 };
 /** Each with the work of one run; `kind` and `size` tell which limit it measures. */
 export function peakCases(onHardware) {
   const groups = onHardware ? 16384 : 256;
-  const sizes = { small: 4 * MiB, large: onHardware ? 512 * MiB : 64 * MiB };
+  const sizes = { small: 4 * MiB, large: onHardware ? 256 * MiB : 64 * MiB };
   return [
     ...["scalars", "scalarsFma", "vectors"].map((entry) => ({
       name: `multiply-add, ${entry}`,

@@ -1,10 +1,11 @@
 // Weft's single kernels and whole networks: graphs compiled once and replayed, many runs in one submit.
 import { readFileSync } from "node:fs";
 import { ADAM_UPDATES } from "../../kernels/reference.mjs";
-import { batchOf, CHECKED_STEPS, goldenKey, networks, trainingGraph } from "../../networks/networks.mjs";
+import { batchOf, CHECKED_STEPS, lossError, networks, trainingGraph } from "../../networks/networks.mjs";
 import { workOf } from "../../networks/work.mjs";
 import { importWeft } from "./weft-build.mjs";
 
+const GOLDEN = new URL("../../networks/golden.json", import.meta.url);
 const MOST_RUNS_PER_SUBMIT = 64;
 /** A submit holds no more steps than this takes to be done, for adapters that give up on long ones. */
 const SUBMIT_MS = 200;
@@ -54,7 +55,7 @@ export async function open({ gpu }) {
         losses.push((await program.read(graph.loss))[0]);
       }
       const { dispatches, pipelines, stateBytes, slotBytes } = program.describe();
-      const worst = worstLoss(losses, goldenKey(name, batch));
+      const worst = lossError(name, batch, losses, JSON.parse(readFileSync(GOLDEN, "utf8")));
       return {
         ...sessionOf(program),
         about: {
@@ -85,14 +86,6 @@ function sessionOf(program) {
     profile: () => program.profile(),
     free: () => program.destroy(),
   };
-}
-
-/** Largest relative difference from the losses of the 64-bit reference. */
-function worstLoss(losses, key) {
-  const golden = JSON.parse(readFileSync(new URL("../../networks/golden.json", import.meta.url), "utf8"))[
-    key
-  ];
-  return Math.max(...golden.map((value, i) => Math.abs(losses[i] / value - 1)));
 }
 
 /** Leaves in the order of the case's inputs, and what is computed from them. */
