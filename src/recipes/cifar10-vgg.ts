@@ -48,7 +48,7 @@ export const cifar10VggRecipe: Recipe = {
   inputShape: [3, 32, 32],
   target: "test accuracy 68 % within 15 epochs",
   goals: [{ measure: "testAccuracy", at: { bestOf: 15 }, atLeast: 0.68 }],
-  time: "minutes on a GPU",
+  time: "for a GPU; hours on 2 cores without one",
   epochs: 15,
   batchSize: 64,
   optimizer: "adamw",
