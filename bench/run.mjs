@@ -71,6 +71,8 @@ async function compare(revision) {
   try {
     const old = { ...environment, WEFT_BUILD: build };
     const pairs = Number(options.pairs);
+    if (!(Number.isInteger(pairs) && pairs > 0))
+      throw new Error(`--pairs: expected a whole number, got ${options.pairs}`);
     const settings = { now: environment, old, revision, only: options.only, pairs, log };
     const result = await compareBuilds(settings);
     if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(result, null, 1)}\n`);

@@ -69,7 +69,7 @@ async function kernels() {
 
 async function steps() {
   figures.steps = [];
-  for (const batch of [64, 1024]) {
+  for (const batch of isHardware(adapter) ? [64, 1024] : [64]) {
     const rows = await compareSteps({
       libraries: LIBRARIES,
       start: (library) => startContender(library, environment),
