@@ -102,7 +102,8 @@ export class EpochRun {
     try {
       while (runner.position < until && !aborted()) {
         if (control.paused) {
-          await settled();
+          // Who pauses may stay long: nothing is to be lost with the device then.
+          if (this.saved.snapshot.position < runner.position) await save();
           // Throws when the device was lost meanwhile.
           await runner.program.finished();
           const held = performance.now();
