@@ -1,5 +1,5 @@
 /**
- * One node taken out of its graph, with the numbers it reads there, run by itself in each of its variants: what comes out
+ * One node taken out of its graph, with numbers like those it reads there, run by itself in each of its variants: what comes out
  * must agree with what the op's own choice gives, and the fastest beyond noise wins.
  */
 import type { Backend, Program, Stopwatch } from "../backend.ts";
@@ -61,6 +61,15 @@ export async function tryVariants(
   }
 }
 
+/**
+ * `data` with every number between half and one and a half of itself: sums that cancel out, such as the gradient of a bias
+ * before batch normalisation, are nothing but rounding and could not be compared. Zeros alone would show nothing either.
+ */
+function blurred(data: Data, random: Random): Data {
+  const empty = data.every((v) => v === 0);
+  return Float32Array.from(data, (v) => (empty ? 2 * random.uniform() - 1 : v * (0.5 + random.uniform())));
+}
+
 class Specimen {
   /** What is compared: outputs, and states that the node changes. */
   readonly watched: readonly Tensor[];
@@ -82,9 +91,7 @@ class Specimen {
       const leaf = mutated ? state(t.shape, 0, t.dtype, t.label) : input(t.shape, t.dtype, t.label);
       leaves.set(t, leaf);
       const data = inputs[i] as Data;
-      // Zeros would not tell a kernel that computes from one that does nothing.
-      const empty = !mutated && t.dtype === "f32" && data.every((v) => v === 0);
-      this.#values.set(leaf, empty ? Float32Array.from(data, () => 2 * random.uniform() - 1) : data);
+      this.#values.set(leaf, mutated || t.dtype !== "f32" ? data : blurred(data, random));
     });
     this.#mutated = [...leaves.values()].filter((leaf) => leaf.leaf?.kind === "state");
     const args = node.inputs.map((t) => leaves.get(t) as Tensor);

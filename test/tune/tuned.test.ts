@@ -11,6 +11,7 @@ import * as nn from "../../src/nn/index.ts";
 import { argmax } from "../../src/ops/argmax.ts";
 import { conv2d } from "../../src/ops/conv2d.ts";
 import { cumsum } from "../../src/ops/cumsum.ts";
+import { linearBackwardOp } from "../../src/ops/linear.ts";
 import { adam } from "../../src/optim/index.ts";
 import { Random } from "../../src/random.ts";
 import { constant, type Tensor } from "../../src/tensor.ts";
@@ -119,6 +120,24 @@ describe("a graph", () => {
     const clock = byClock({ "cumsum.wgsl:lines": 0.1 });
     expect(entriesOf(await compile(clock.options, { cumsum: "shared" }))).toEqual(SHARED);
     expect(clock.timed).toBe(0);
+  });
+
+  it("compares kernels also where the sums of a gradient cancel out", async () => {
+    const [N, OUT] = [32, 4];
+    const random = new Random(4, 0);
+    const dy = Float32Array.from({ length: N * OUT }, () => random.uniform() - 0.5);
+    for (let o = 0; o < OUT; o++) {
+      const rest = dy.filter((_, i) => i % OUT === o).reduce((a, b) => a + b, 0) - dy[o]!;
+      dy[o] = -rest;
+    }
+    const needs = { needsX: false, needsW: false, needsB: true, activation: 0 };
+    const inputs = [drawn(5, [N, 8]), drawn(6, [OUT, 8]), constant(dy, [N, OUT])];
+    const outputs = [linearBackwardOp.apply(inputs, needs)[2]!];
+    const clock = byClock({});
+    await (await gpuBackend()).compile({ outputs }, { tune: clock.options });
+    const [{ variants = {} } = {}] = choicesOf(clock);
+    expect(Object.keys(variants).length).toBeGreaterThan(0);
+    for (const [name, outcome] of Object.entries(variants)) expect(outcome, name).toBeTypeOf("number");
   });
 
   it("does not try a variant again and again that was many times slower in all contests before", async () => {
