@@ -14,6 +14,7 @@ export class Drawing {
   readonly #bars = new ClassBars();
   readonly #ask: (image: Float32Array | undefined) => void;
   #resting: ReturnType<typeof setTimeout> | undefined;
+  #words = IDLE;
   #trained = false;
 
   constructor(
@@ -57,7 +58,6 @@ export class Drawing {
   async #answer(image: Float32Array | undefined): Promise<void> {
     const probabilities = image === undefined ? undefined : await this.predict(image);
     const best = this.#bars.show(probabilities);
-    clearTimeout(this.#resting);
     const sure = probabilities === undefined ? 0 : Math.max(...probabilities);
     const words =
       best === undefined
@@ -65,6 +65,11 @@ export class Drawing {
         : this.#trained
           ? `Read as ${best}, ${percent(sure, 0)} sure.`
           : `Untrained, it guesses ${best}.`;
-    this.#resting = setTimeout(() => say(byId("verdict"), words), best === undefined ? 0 : REST_MILLISECONDS);
+    this.#words = words;
+    // Not with every movement of the pen: the words are also read out.
+    this.#resting ??= setTimeout(() => {
+      this.#resting = undefined;
+      say(byId("verdict"), this.#words);
+    }, REST_MILLISECONDS);
   }
 }

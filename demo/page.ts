@@ -148,6 +148,7 @@ export class Page {
           `The GPU was lost (${event.message}). Another one took over, and the run went on from step ${count(event.step)}.`,
         );
         this.#showRuns();
+        this.#look(true);
         break;
     }
   }

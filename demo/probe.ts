@@ -41,7 +41,12 @@ export class Probe {
     const { backend } = this.trainer;
     if (this.#compiled?.backend !== backend) {
       const outputs = [this.#probabilities, ...this.stages.map(({ tensor }) => tensor)];
-      this.#compiled = { backend, program: this.trainer.compile({ outputs }) };
+      const compiled = { backend, program: this.trainer.compile({ outputs }) };
+      this.#compiled = compiled;
+      // What failed may be tried again.
+      compiled.program.catch(() => {
+        if (this.#compiled === compiled) this.#compiled = undefined;
+      });
     }
     const program = await this.#compiled.program;
     // Nothing else may come between these: another call would overwrite the input or the outputs.

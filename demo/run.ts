@@ -26,6 +26,7 @@ export class Run {
   #fitting = false;
   /** What to go back to when the device is lost while nothing trains. */
   #saved: Snapshot | undefined;
+  #recovering: Promise<void> | undefined;
   #steps = 0;
   #profiled = false;
   #filtersAt = 0;
@@ -218,6 +219,7 @@ export class Run {
 
   /** Does `work`, once more on another device if this one was lost. While training, the trainer sees to that itself. */
   async #survive<T>(work: () => Promise<T>): Promise<T> {
+    const { backend } = this.trainer;
     try {
       return await work();
     } catch (error) {
@@ -227,10 +229,22 @@ export class Run {
         if (this.#control.paused) this.#control.step(0);
         throw error;
       }
-      if (this.#saved === undefined) throw error;
-      await this.trainer.recover(this.#saved, error);
-      this.emit({ event: "recovered", step: this.trainer.steps, message: error.message });
+      if (this.trainer.backend === backend) await this.#recover(error);
       return work();
     }
+  }
+
+  /** Several may notice the loss at once; one device is enough for all. */
+  #recover(lost: DeviceLostError): Promise<void> {
+    this.#recovering ??= (async () => {
+      try {
+        if (this.#saved === undefined) throw lost;
+        await this.trainer.recover(this.#saved, lost);
+        this.emit({ event: "recovered", step: this.trainer.steps, message: lost.message });
+      } finally {
+        this.#recovering = undefined;
+      }
+    })();
+    return this.#recovering;
   }
 }

@@ -74,6 +74,7 @@ export async function drawStrokes(
   page: Page,
   strokes: readonly (readonly (readonly [number, number])[])[],
 ): Promise<void> {
+  await page.locator("#pad").scrollIntoViewIfNeeded();
   const box = await page.locator("#pad").boundingBox();
   if (box === null) throw new Error("the drawing pad is not on the screen");
   for (const stroke of strokes) {

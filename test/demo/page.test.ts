@@ -103,6 +103,16 @@ const reach = (steps: number) =>
     { timeout: 240_000 },
   );
 
+/** Destroys the worker's device, does what makes the page notice, and waits for its word about it. */
+async function loseDevice(notice: () => Promise<void> = async () => undefined): Promise<void> {
+  for (const close of await page.locator(".notice .close").all()) await close.click();
+  await (page.workers()[0] as Worker).evaluate(() =>
+    (globalThis as unknown as { devices: GPUDevice[] }).devices.at(-1)?.destroy(),
+  );
+  await notice();
+  await page.waitForSelector(".notice:has-text('The GPU was lost')", { timeout: 240_000 });
+}
+
 async function expectAccessible(): Promise<void> {
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate(() =>
@@ -213,16 +223,22 @@ describe("a visit", () => {
   });
 
   it("survives the loss of the device, and goes on as if nothing had happened", async () => {
-    await (page.workers()[0] as Worker).evaluate(() =>
-      (globalThis as unknown as { devices: GPUDevice[] }).devices.at(-1)?.destroy(),
-    );
-    await page.waitForSelector(".notice:has-text('The GPU was lost')", { timeout: 240_000 });
+    await loseDevice();
     await reach(45);
     await page.click("#train");
     await phaseOf(page, "held");
     const losses = await history(1, "loss");
     expect(losses.length).toBeGreaterThanOrEqual(45);
     expect(losses).toEqual(firstRun.slice(0, losses.length));
+  });
+
+  it("notices the loss of the device while it is paused, when a drawing is to be read", async () => {
+    await drawStrokes(page, DIGITS[7]);
+    await loseDevice(() => drawStrokes(page, DIGITS[7]));
+    const held = await stepsShown();
+    await page.click("#step");
+    await reach(held + 1);
+    expect(await history(1, "loss")).toEqual(firstRun.slice(0, held + 1));
   });
 
   it("loads the weights again and finds the same accuracy", async () => {
@@ -233,6 +249,13 @@ describe("a visit", () => {
       /right\.$/.test(document.getElementById("weights-note")?.textContent ?? ""),
     );
     expect(await page.textContent("#weights-note")).toContain(accuracy);
+  });
+
+  it("keeps them when the device is lost while nothing trains", async () => {
+    await loseDevice(() => drawStrokes(page, DIGITS[7]));
+    const waiting = page.waitForEvent("download");
+    await page.click("#save");
+    expect(readFileSync(await (await waiting).path()).equals(readFileSync(weights))).toBe(true);
   });
 
   it.each(Object.entries(DIGITS))("reads a drawn %s", async (digit, strokes) => {
