@@ -18,7 +18,8 @@ export function showAnswers(examination: Examination, names: readonly string[]):
   byId("confusion-scroll").hidden = false;
   byId("confusion-empty").hidden = true;
   showConfusion(examination, names);
-  showMistakes(examination, names);
+  // In a frame of its own, so that neither frame takes long.
+  requestAnimationFrame(() => showMistakes(examination, names));
 }
 
 function showConfusion(

@@ -28,15 +28,23 @@ export class Charts {
   axis: "step" | "epoch" = "step";
   logLoss = false;
   #runs: readonly RunLog[] = [];
+  readonly #sizes: Record<Metric, Size> = { loss: atLeast(), accuracy: atLeast() };
   #drawn: Partial<Record<Metric, { plot: uPlot; key: string; picture: Picture }>> = {};
   #drawnAt = Number.NEGATIVE_INFINITY;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
-    onThemeChange(() => this.#each((plot) => plot.redraw(false)));
-    new ResizeObserver(() => this.#each((plot, metric) => plot.setSize(sizeOf(metric)))).observe(
-      byId("loss-chart"),
-    );
+    onThemeChange(() => {
+      for (const drawn of Object.values(this.#drawn)) drawn.plot.redraw(false);
+    });
+    const observer = new ResizeObserver((entries) => {
+      for (const { target, contentRect } of entries) {
+        const metric = target.id === "loss-chart" ? "loss" : "accuracy";
+        this.#sizes[metric] = atLeast(contentRect);
+        this.#drawn[metric]?.plot.setSize(this.#sizes[metric]);
+      }
+    });
+    for (const metric of ["loss", "accuracy"] as const) observer.observe(byId(`${metric}-chart`));
   }
 
   /** `runs`: all there are; the last one is under way. */
@@ -55,7 +63,9 @@ export class Charts {
   #draw(): void {
     this.#timer = undefined;
     this.#drawnAt = performance.now();
-    for (const metric of ["loss", "accuracy"] as const) this.#drawOne(metric);
+    this.#drawOne("loss");
+    // In a frame of its own, so that neither frame takes long.
+    requestAnimationFrame(() => this.#drawOne("accuracy"));
   }
 
   #drawOne(metric: Metric): void {
@@ -95,7 +105,7 @@ export class Charts {
     };
     const logarithmic = metric === "loss" && this.logLoss;
     const options: uPlot.Options = {
-      ...sizeOf(metric),
+      ...this.#sizes[metric],
       padding: [8, 10, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, sync: { key: "weft" }, points: { size: 7 } },
@@ -156,13 +166,6 @@ export class Charts {
     const label = `${metric === "loss" ? "Loss" : "Accuracy"} of ${picture.curves.length === 0 ? "no run yet" : "the runs"}. ${parts.join(", ")}`;
     // The cursor is for the eye; who listens hears the latest values.
     if (plot.cursor.idx === null || plot.cursor.idx === undefined) chart.setAttribute("aria-label", label);
-  }
-
-  #each(work: (plot: uPlot, metric: Metric) => void): void {
-    for (const metric of ["loss", "accuracy"] as const) {
-      const drawn = this.#drawn[metric];
-      if (drawn !== undefined) work(drawn.plot, metric);
-    }
   }
 }
 
@@ -233,7 +236,11 @@ function shares(least: number): [number, number] {
 
 const short = (value: number) => (value >= 10_000 ? `${value / 1000}k` : count(value));
 
-function sizeOf(metric: Metric): { width: number; height: number } {
-  const { clientWidth, clientHeight } = byId(`${metric}-chart`);
-  return { width: Math.max(120, clientWidth), height: Math.max(120, clientHeight) };
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+function atLeast({ width, height }: Size = { width: 0, height: 0 }): Size {
+  return { width: Math.max(120, Math.floor(width)), height: Math.max(120, Math.floor(height)) };
 }

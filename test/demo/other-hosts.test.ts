@@ -42,7 +42,7 @@ it("without WebGPU says what to do in this browser, and trains on the CPU refere
     /There is no WebGPU here\. .*chrome:\/\/flags.*CPU reference/,
   );
   expect(await page.textContent("#adapter")).toBe("CPU reference, no GPU");
-  expect(page.url()).toContain("device=cpu");
+  expect(await page.evaluate(() => location.href)).toContain("device=cpu");
   await page.click("#train");
   await phaseOf(page, "done");
   expect(await page.textContent("#run-status")).toMatch(
@@ -74,7 +74,7 @@ it("works with keys alone, keeps runs for comparison, and survives broken links 
   expect(await page.textContent("#reset")).toBe("New run");
   await page.click("#reset");
   await phaseOf(page, "ready");
-  expect(page.url()).toContain("optimizer=sgd&rate=0.01");
+  expect(await page.evaluate(() => location.href)).toContain("optimizer=sgd&rate=0.01");
   await page.click("#train");
   await phaseOf(page, "done");
   expect(await page.locator("#runs .run-name").allTextContents()).toEqual([
