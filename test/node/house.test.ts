@@ -108,6 +108,7 @@ function importsOf(file: string): Import[] {
 
 const sources = filesBelow("src", ".ts");
 const shaders = filesBelow("shaders", ".wgsl");
+const pages = filesBelow("demo", ".ts").filter((file) => !file.startsWith("demo/dist/"));
 const imports = sources.flatMap(importsOf);
 
 describe("arrows", () => {
@@ -178,12 +179,12 @@ describe("one stem per op", () => {
 describe("files", () => {
   test("each begins with what it is for", () => {
     const begins = (file: string) => /^(#!.*\n)?\/[/*]/.test(textOf(file));
-    const tests = filesBelow("test", ".ts");
-    expect([...sources, ...shaders, ...tests].filter((file) => !begins(file))).toEqual([]);
+    const others = [...filesBelow("test", ".ts"), ...pages];
+    expect([...sources, ...shaders, ...others].filter((file) => !begins(file))).toEqual([]);
   });
 
   test(`none is longer than ${LONGEST_FILE} lines`, () => {
-    const long = [...sources, ...shaders].map((file) => `${file}: ${lines(file)}`);
+    const long = [...sources, ...shaders, ...pages].map((file) => `${file}: ${lines(file)}`);
     expect(long.filter((entry) => Number(entry.split(": ")[1]) > LONGEST_FILE)).toEqual([]);
   });
 
