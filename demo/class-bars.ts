@@ -1,5 +1,5 @@
 /** One bar per class: how sure the network is. */
-import { largest } from "./confusion.ts";
+import { report } from "../src/index.ts";
 import { byId, make, say } from "./dom.ts";
 import { percent } from "./words.ts";
 
@@ -33,7 +33,7 @@ export class ClassBars {
 
   /** undefined empties the bars. Returns the name of the largest. */
   show(probabilities: Float32Array | undefined): string | undefined {
-    const best = probabilities === undefined ? -1 : largest(probabilities);
+    const best = probabilities === undefined ? -1 : report.largest(probabilities);
     this.#bars.forEach(({ item, fill, share }, i) => {
       const value = probabilities?.[i] ?? 0;
       item.classList.toggle("best", i === best);

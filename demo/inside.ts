@@ -1,7 +1,7 @@
 /** The look inside: weights of the first layer, and what each stage makes of a sample or of the visitor's drawing. */
 
+import { report } from "../src/index.ts";
 import { SIDE } from "./centre-digit.ts";
-import { largest } from "./confusion.ts";
 import { byId, latest, make, say } from "./dom.ts";
 import type { Filters, Look, Sample } from "./protocol.ts";
 import { drawTiles } from "./tiles.ts";
@@ -92,7 +92,7 @@ export class Inside {
     say(byId("sample-name"), subject.title);
     const picture = { count: 1, height: SIDE, width: SIDE, columns: 1, kind: "ink" as const };
     drawTiles(byId<HTMLCanvasElement>("sample"), { ...picture, values: subject.image });
-    const best = largest(probabilities);
+    const best = report.largest(probabilities);
     const guess = `${this.classNames[best]} (${percent(probabilities[best] as number, 0)})`;
     const truth = subject.label === undefined ? "" : `It is ${this.classNames[subject.label]}; `;
     say(byId("sample-verdict"), `${truth}${truth === "" ? "The" : "the"} network says ${guess}.`);

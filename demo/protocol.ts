@@ -1,5 +1,5 @@
 /** What page and worker say to each other: plain data only, through Comlink. */
-import type { Answers } from "./confusion.ts";
+import type { report } from "../src/index.ts";
 import type { Settings } from "./settings.ts";
 
 export interface DeviceInfo {
@@ -68,7 +68,7 @@ export interface Sample {
   readonly label: number;
 }
 
-export interface Examination extends Answers {
+export interface Examination extends report.Answers {
   /** Pictures of the mistakes, one after the other. */
   readonly images: Float32Array;
 }

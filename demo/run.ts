@@ -2,8 +2,7 @@
  * One run on the worker's side: trains, can be held, and is looked into meanwhile. Tells the page through events.
  * Where the device is lost while nothing trains, goes back to what was there when training stopped.
  */
-import { DeviceLostError, data, RunControl, type TrainEvent, type Trainer } from "../src/index.ts";
-import { judge } from "./confusion.ts";
+import { DeviceLostError, data, RunControl, report, type TrainEvent, type Trainer } from "../src/index.ts";
 import type { RunData } from "./data.ts";
 import { Probe } from "./probe.ts";
 import type { Filters, Look, SessionEvent } from "./protocol.ts";
@@ -12,6 +11,7 @@ import type { Filters, Look, SessionEvent } from "./protocol.ts";
 const MOST_FILTERS = 32;
 const FILTERS_MILLISECONDS = 250;
 const EXAMINED_AT_ONCE = 200;
+const MISTAKES = 15;
 
 type Snapshot = Awaited<ReturnType<Trainer["snapshot"]>>;
 
@@ -119,7 +119,7 @@ export class Run {
   async examine(): Promise<void> {
     const { validation } = this.data;
     const probabilities = await this.#survive(() => this.#many.runAll(validation));
-    const answers = judge(probabilities, validation.labels, validation.classes ?? 1);
+    const answers = report.judge(probabilities, validation.labels, validation.classes ?? 1, MISTAKES);
     const size = 28 * 28;
     const images = new Float32Array(answers.mistakes.length * size);
     answers.mistakes.forEach(({ index }, i) => {

@@ -34,6 +34,7 @@ export * as optim from "./optim/index.ts";
 export type { GraphSpec } from "./plan/graph.ts";
 export { Random } from "./random.ts";
 export * as recipes from "./recipes/index.ts";
+export * as report from "./report/index.ts";
 export {
   constant,
   type Data,

@@ -1,7 +1,6 @@
-/** The page's parts that need no page: centring, links, history, curves, judgement, advice, words. */
+/** The page's parts that need no page: centring, links, history, curves, advice, words. */
 import { describe, expect, it, test } from "vitest";
 import { centreDigit, SIDE } from "../../demo/centre-digit.ts";
-import { judge } from "../../demo/confusion.ts";
 import { historyToCsv } from "../../demo/csv.ts";
 import { buckets, bucketWidth, Growing, smooth } from "../../demo/curve.ts";
 import { networks } from "../../demo/networks.ts";
@@ -179,17 +178,6 @@ describe("curves", () => {
     expect(calm[0]).toBe(1);
     expect(Math.max(...calm.slice(50)) - Math.min(...calm.slice(50))).toBeLessThan(0.2);
   });
-});
-
-test("judge counts who is taken for whom, and puts the surest mistake first", () => {
-  const probabilities = [0.9, 0.1, 0.4, 0.6, 0.05, 0.95, 0.7, 0.3];
-  const { confusion, correct, count, mistakes } = judge(probabilities, [0, 0, 0, 1], 2);
-  expect([...confusion]).toEqual([1, 2, 1, 0]);
-  expect([correct, count]).toEqual([1, 4]);
-  expect(mistakes.map(({ index }) => index)).toEqual([2, 3, 1]);
-  expect(judge(probabilities, [0, 0, 0, 1], 2, 1).mistakes).toEqual([
-    { index: 2, label: 0, guess: 1, certainty: 0.95 },
-  ]);
 });
 
 test.each([
