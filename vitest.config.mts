@@ -9,19 +9,22 @@ import { chromiumLaunch } from "./test/support/drivers.ts";
 const everywhere = ["test/**/*.test.ts"];
 // Generous: software adapters on a busy machine can be 20 times slower than on an idle one.
 const limits = { testTimeout: 300_000, hookTimeout: 300_000 };
+/** Commands and pages in processes of their own: two at a time, when the other projects are done. */
+const waiting = { maxWorkers: 2, sequence: { groupOrder: 1 } };
 
 export default defineConfig({
   test: {
-    // One worker in Node beside the one page: a software adapter is itself multi-threaded.
+    // One worker in Node beside the one page: a software adapter is itself multi-threaded. What mostly waits comes after.
     maxWorkers: 1,
     reporters: ["default", "./test/support/totals-reporter.ts"],
     projects: [
-      { test: { name: "node", include: ["test/node/**/*.test.ts"], ...limits } },
+      { test: { name: "node", include: ["test/node/**/*.test.ts"], ...waiting, ...limits } },
       {
         test: {
           name: "demo",
           include: ["test/demo/**/*.test.ts"],
           globalSetup: ["test/support/demo-setup.ts"],
+          ...waiting,
           ...limits,
         },
       },

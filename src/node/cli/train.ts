@@ -40,8 +40,10 @@ export async function train(name: string, asked: TrainFlags, given: readonly str
   if (flags.dataset !== undefined) expectDataset(flags.dataset);
   if (stored === undefined && flags.run !== undefined) await expectNoRun(flags.run);
   if (recipe.demonstration !== undefined) return demonstrate(recipe, recipe.demonstration, flags, given);
-  if (flags.compare !== undefined && flags.picture === undefined) {
-    throw new ValueError("--compare: goes with --picture FILE, which shows the runs side by side");
+  if (flags.compare !== undefined && flags.picture === undefined && flags.report === undefined) {
+    throw new ValueError(
+      "--compare: goes with --picture FILE or --report FILE, which show the runs side by side",
+    );
   }
   const compared = await readLogs(flags.compare ?? []);
   const file = `${recipe.name}.safetensors`;
