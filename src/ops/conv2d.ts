@@ -43,10 +43,11 @@ export const conv2dOp: DefinedOp<ConvAttrs> = defineOp({
     return { outputs, constants: { ...constants, BIAS: b !== undefined } };
   },
   cpu({ x, w, b, y }, constants) {
-    const { N, O, OH, OW, BIAS } = constants;
+    const { N, O, OH, OW, BIAS, strideX } = constants;
     const sums = new Float64Array(N * O * OH * OW);
-    forEachTap(constants, (xi, wi, yi) => {
-      sums[yi]! += x[xi]! * w[wi]!;
+    forEachRun(constants, (xi, wi, yi, count) => {
+      const weight = w[wi]!;
+      for (let k = 0; k < count; k++) sums[yi + k]! += x[xi + k * strideX]! * weight;
     });
     for (let i = 0; i < sums.length; i++) y[i] = sums[i]! + (BIAS ? b[Math.floor(i / (OH * OW)) % O]! : 0);
   },
@@ -80,10 +81,11 @@ export const conv2dBackwardInputOp: DefinedOp<InputAttrs> = defineOp({
     return { outputs, constants };
   },
   cpu({ w, dy, dx }, constants) {
-    const { N, C, H, W } = constants;
+    const { N, C, H, W, strideX } = constants;
     const sums = new Float64Array(N * C * H * W);
-    forEachTap(constants, (xi, wi, yi) => {
-      sums[xi]! += w[wi]! * dy[yi]!;
+    forEachRun(constants, (xi, wi, yi, count) => {
+      const weight = w[wi]!;
+      for (let k = 0; k < count; k++) sums[xi + k * strideX]! += weight * dy[yi + k]!;
     });
     dx.set(sums);
   },
@@ -119,9 +121,12 @@ export const conv2dBackwardWeightOp: DefinedOp<WeightAttrs> = defineOp({
     return { outputs, constants };
   },
   cpu({ x, dy, dw, db }, constants) {
+    const { strideX } = constants;
     const sums = new Float64Array(dw.length);
-    forEachTap(constants, (xi, wi, yi) => {
-      sums[wi]! += x[xi]! * dy[yi]!;
+    forEachRun(constants, (xi, wi, yi, count) => {
+      let sum = 0;
+      for (let k = 0; k < count; k++) sum += x[xi + k * strideX]! * dy[yi + k]!;
+      sums[wi]! += sum;
     });
     dw.set(sums);
     biasGradient(dy, db, constants);
@@ -155,25 +160,36 @@ function checkGradient(op: string, dy: Shape, { N, O, OH, OW }: ConvConstants): 
   }
 }
 
-/** Calls `visit` with the places in x, w and y of every product that a convolution sums. */
-function forEachTap(c: ConvConstants, visit: (xi: number, wi: number, yi: number) => void): void {
-  const { N, C, H, W, O, CG, OG, KH, KW, OH, OW } = c;
+/**
+ * Calls `visit` for every run of products that a convolution sums with one weight: from places xi and yi on, `count`
+ * steps of `strideX` in x and of 1 in y. Whole runs, because a call per product would cost more than the product.
+ */
+function forEachRun(
+  c: ConvConstants,
+  visit: (xi: number, wi: number, yi: number, count: number) => void,
+): void {
+  const { N, C, H, W, O, CG, OG, KH, KW, OH, OW, strideX } = c;
   for (let n = 0; n < N; n++) {
     for (let o = 0; o < O; o++) {
       const firstChannel = Math.floor(o / OG) * CG;
-      for (let oy = 0; oy < OH; oy++) {
-        for (let ox = 0; ox < OW; ox++) {
-          const yi = ((n * O + o) * OH + oy) * OW + ox;
-          for (let ci = 0; ci < CG; ci++) {
-            for (let ky = 0; ky < KH; ky++) {
+      for (let ci = 0; ci < CG; ci++) {
+        for (let ky = 0; ky < KH; ky++) {
+          for (let kx = 0; kx < KW; kx++) {
+            // ix = ox strideX - left lies in the input from `from` to `to`.
+            const left = c.padLeft - kx * c.dilationX;
+            const from = Math.max(0, Math.ceil(left / strideX));
+            const to = Math.min(OW - 1, Math.floor((W - 1 + left) / strideX));
+            if (to < from) continue;
+            for (let oy = 0; oy < OH; oy++) {
               const iy = oy * c.strideY - c.padTop + ky * c.dilationY;
               if (iy < 0 || iy >= H) continue;
-              for (let kx = 0; kx < KW; kx++) {
-                const ix = ox * c.strideX - c.padLeft + kx * c.dilationX;
-                if (ix < 0 || ix >= W) continue;
-                const xi = ((n * C + firstChannel + ci) * H + iy) * W + ix;
-                visit(xi, ((o * CG + ci) * KH + ky) * KW + kx, yi);
-              }
+              const xi = ((n * C + firstChannel + ci) * H + iy) * W + from * strideX - left;
+              visit(
+                xi,
+                ((o * CG + ci) * KH + ky) * KW + kx,
+                ((n * O + o) * OH + oy) * OW + from,
+                to - from + 1,
+              );
             }
           }
         }

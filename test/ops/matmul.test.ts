@@ -178,7 +178,11 @@ checkGoldens(
     matmul: ({ a, b }, { attrs }) =>
       matmul(a!, b!, { transposeA: attrs.transpose_a === true, transposeB: attrs.transpose_b === true }),
   },
-  { variants: ["quad", "registers", "narrow", "slabs", "split"].map((matmul) => ({ matmul })), atol: 3e-5 },
+  {
+    variants: ["quad", "registers", "narrow", "split"].map((matmul) => ({ matmul })),
+    slow: [{ matmul: "slabs" }],
+    atol: 3e-5,
+  },
 );
 
 describe("matmul refuses", () => {

@@ -32,6 +32,8 @@ export interface GoldenCase {
 export interface GoldenOptions extends Tolerance {
   /** Kernel variants to force, each a full pass; default one pass with the planner's choice. */
   readonly variants?: readonly Readonly<Record<string, string>>[];
+  /** More variants, which take long to compile, for every fourth case. */
+  readonly slow?: readonly Readonly<Record<string, string>>[];
 }
 
 /**
@@ -47,12 +49,14 @@ export function checkGoldens(
 ): void {
   describe(`golden values: ${folder}`, () => {
     const found = new Set<string>();
-    for (const path of listFixtures(`golden/${folder}`, ".json")) {
+    for (const [i, path] of listFixtures(`golden/${folder}`, ".json").entries()) {
       it(path.slice(path.lastIndexOf("/") + 1), async () => {
         const golden = await readJsonFixture<GoldenCase>(path);
         found.add(golden.op);
         const builder = builders[golden.op];
-        if (builder !== undefined) await check(`golden/${folder}`, golden, builder, options);
+        const { variants = [{}], slow = [] } = options;
+        const tried = { ...options, variants: i % 4 === 0 ? [...variants, ...slow] : variants };
+        if (builder !== undefined) await check(`golden/${folder}`, golden, builder, tried);
       });
     }
     it("has a case for every op", () => {

@@ -1,11 +1,14 @@
-/** The doctor: finds nothing wrong with a good device, goes through every op and variant, and finds kernels broken on purpose. */
+/**
+ * The doctor: finds nothing wrong with a good device, goes through every op and variant, and finds kernels broken on
+ * purpose. In Node alone, as it repeats in small what test/ops does everywhere; test/browser has a look at it in a page.
+ */
 import { beforeAll, describe, expect, it } from "vitest";
-import { type DoctorResult, type Report, runDoctor } from "../src/doctor/index.ts";
-import type { KernelEnv, Op } from "../src/op.ts";
-import { gpuBackend } from "./support/backend.ts";
-import { brokenBackend, offByAThousandth } from "./support/broken-kernels.ts";
+import { type DoctorResult, type Report, runDoctor } from "../../src/doctor/index.ts";
+import type { KernelEnv, Op } from "../../src/op.ts";
+import { gpuBackend } from "../support/backend.ts";
+import { brokenBackend, offByAThousandth } from "../support/broken-kernels.ts";
 
-const modules = import.meta.glob<Record<string, unknown>>("../src/ops/*.ts", { eager: true });
+const modules = import.meta.glob<Record<string, unknown>>("../../src/ops/*.ts", { eager: true });
 const ops = [
   ...new Set(
     Object.values(modules)
