@@ -197,6 +197,7 @@ describe("Ctrl-C", () => {
 test("twenty runs in a row end by themselves with 0", async () => {
   const words = [
     "train",
+    "mlp",
     "--dataset",
     "synthetic",
     "--limit",
@@ -220,10 +221,10 @@ test("twenty runs in a row end by themselves with 0", async () => {
 
 describe("weft doctor", () => {
   test("a table, the verdict, exit code 0", async () => {
-    const { code, stdout, stderr } = await cli.run(["doctor", "conv2d"]);
+    const { code, stdout, stderr } = await cli.run(["doctor", "softmax"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toMatch(/^Adapter: .*\(software\)\.\nop +variant +cases +worst error +time\n/);
-    expect(stdout).toMatch(/\nconv2d +im2col +\d+ +[\d.]+ % +\d+ ms {2}ok\n/);
+    expect(stdout).toMatch(/\nsoftmax +shared +\d+ +[\d.]+ % +\d+ ms {2}ok\n/);
     expect(stdout).toMatch(/\nAll \d+ checks passed on .*, in .*\.\n$/);
   });
 
