@@ -9,8 +9,8 @@ import { chromiumLaunch } from "./test/support/drivers.ts";
 const everywhere = ["test/**/*.test.ts"];
 // Generous: software adapters on a busy machine can be 20 times slower than on an idle one.
 const limits = { testTimeout: 300_000, hookTimeout: 300_000 };
-/** Commands and pages in processes of their own: two at a time, when the other projects are done. */
-const waiting = { maxWorkers: 2, sequence: { groupOrder: 1 } };
+/** Commands and pages in processes of their own, which often wait: three at a time, when the other projects are done. */
+const waiting = { maxWorkers: 3, sequence: { groupOrder: 1 } };
 
 export default defineConfig({
   test: {
