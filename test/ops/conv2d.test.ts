@@ -192,7 +192,9 @@ describe("goldens", () => {
     it(`${name}: CPU, float64`, async () => {
       await checkGolden(await readJsonFixture<Golden>(path), new CpuBackend({ bits: 64 }), {});
     });
-    for (const variant of i % 8 === 0 ? [...variants, ...slabs] : variants) {
+    // Slabs take turns: what they compute is held against the CPU body above.
+    const slow = i % 8 === 0 ? slabs.slice((i / 8) % 2, ((i / 8) % 2) + 1) : [];
+    for (const variant of [...variants, ...slow]) {
       it(`${name}: ${variant.conv2d}`, async () => {
         await checkGolden(await readJsonFixture<Golden>(path), await gpuBackend(), variant);
       });

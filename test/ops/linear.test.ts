@@ -94,10 +94,11 @@ for (const [name, activation] of Object.entries(activations)) {
   checkOp(title, [twoLayers([17, 9, 18])], {
     fuse: true,
     numeric: false,
+    // The activation is a constant of one and the same code: those with barriers, slow to compile, do with one of them.
     variants: LINEAR_BACKWARD_VARIANTS.map((linearBackward, i) => ({
       linearBackward,
       linear: PRODUCT_VARIANTS[i + 1] as string,
-    })),
+    })).filter((forced) => name === "relu" || !/slabs/i.test(Object.values(forced).join())),
     ...tolerance,
   });
 }
