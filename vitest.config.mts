@@ -9,7 +9,7 @@ import { chromiumLaunch } from "./test/support/drivers.ts";
 const everywhere = ["test/**/*.test.ts"];
 // Generous: software adapters on a busy machine can be 20 times slower than on an idle one.
 const limits = { testTimeout: 300_000, hookTimeout: 300_000 };
-/** Commands and pages in processes of their own, which often wait: three at a time, when the other projects are done. */
+/** Commands in processes of their own, which often wait: three at a time, when the other projects are done. */
 const waiting = { maxWorkers: 3, sequence: { groupOrder: 1 } };
 
 export default defineConfig({
@@ -24,7 +24,6 @@ export default defineConfig({
           name: "demo",
           include: ["test/demo/**/*.test.ts"],
           globalSetup: ["test/support/demo-setup.ts"],
-          ...waiting,
           ...limits,
         },
       },
