@@ -118,10 +118,11 @@ export class Page {
       }
       case "progress":
         this.#panel.show(event);
-        if (event.paused && this.#panel.phase === "training") {
-          this.#enter("held", `Paused at step ${count(event.step)}.`);
-        }
-        this.#look(event.paused);
+        this.#look(false);
+        break;
+      case "paused":
+        if (this.#panel.phase === "training") this.#enter("held", `Paused at step ${count(event.step)}.`);
+        this.#look(true);
         break;
       case "epoch": {
         run?.addEpoch(event);

@@ -93,7 +93,11 @@ export type SessionEvent =
       readonly step: number;
       readonly imagesPerSecond: number;
       readonly millisecondsPerStep: number;
-      readonly paused: boolean;
+    }
+  | {
+      readonly event: "paused";
+      /** Steps of the run that are done. */
+      readonly step: number;
     }
   | {
       readonly event: "epoch";

@@ -188,11 +188,14 @@ export class Run {
           step: this.#steps,
           imagesPerSecond,
           millisecondsPerStep: (1000 * batchSize) / imagesPerSecond,
-          paused: this.#control.paused,
         });
-        await this.#tellFilters(this.#control.paused);
+        await this.#tellFilters(false);
         break;
       }
+      case "paused":
+        this.emit({ event: "paused", step: event.step });
+        await this.#tellFilters(true);
+        break;
       case "epoch": {
         const { loss, accuracy = 0, valLoss = 0, valAccuracy = 0, seconds } = event;
         this.emit({ event: "epoch", step: this.#steps, loss, accuracy, valLoss, valAccuracy, seconds });

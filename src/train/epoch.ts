@@ -109,6 +109,7 @@ export class EpochRun {
           const held = performance.now();
           if (fresh) yield this.#progress(totals, secondsPerStep());
           fresh = false;
+          yield { event: "paused", epoch: this.plan.epoch, step: runner.position };
           await control.wait(signal);
           begun += performance.now() - held;
           continue;

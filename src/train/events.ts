@@ -80,6 +80,13 @@ export type TrainEvent =
       readonly step: number;
       readonly message: string;
     }
+  | {
+      /** A RunControl holds the run, which waits; told again whenever it looks up and is still held. */
+      readonly event: "paused";
+      readonly epoch: number;
+      /** Steps of the whole run that are done. */
+      readonly step: number;
+    }
   | { readonly event: "end"; readonly history: History };
 
 /** A listener on a run. May return a promise, which is waited for. */

@@ -122,3 +122,23 @@ it("compiles other graphs over the weights, and profiles a step without taking i
   }
   await trainer.backend.close();
 });
+
+it("says every time that it is held, also where everything has been told already", async () => {
+  const trainer = await trainerOf(1);
+  const control = new RunControl();
+  const held: number[] = [];
+  let told = 0;
+  for await (const event of trainer.fit(train, { epochs: 1, control })) {
+    // The run waits for us: when it looks up again it is held, and there is nothing new to tell.
+    if (event.event === "progress" && told++ === 0) control.pause();
+    if (event.event !== "paused") continue;
+    held.push(event.step);
+    if (held.length === 1) setTimeout(() => control.step(0), 1);
+    else setTimeout(() => control.resume(), 1);
+  }
+  expect(held).toHaveLength(2);
+  expect(held[0]).toBeGreaterThan(0);
+  expect(held[1]).toBe(held[0]);
+  expect(trainer.steps).toBe(STEPS);
+  await trainer.backend.close();
+});
