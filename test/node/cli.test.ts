@@ -89,7 +89,19 @@ describe("weft train", () => {
 
   test("the same seed gives the same bytes, another seed others", async () => {
     const save = async (name: string, seed: string) => {
-      const words = ["train", ...small, "--epochs", "1", "--limit", "64", "--seed", seed, "--save", name];
+      const words = [
+        "train",
+        "mlp",
+        ...small,
+        "--epochs",
+        "1",
+        "--limit",
+        "64",
+        "--seed",
+        seed,
+        "--save",
+        name,
+      ];
       expect((await cli.run(words)).code).toBe(0);
       return readFileSync(join(cli.folder, name));
     };
@@ -99,10 +111,13 @@ describe("weft train", () => {
   });
 
   test.each([["direct"], ["im2col"]])("--conv %s, --optimizer and --lr", async (conv) => {
-    const words = ["train", ...small, "--epochs", "1", "--conv", conv, "--optimizer", "sgd", "--lr", "0.02"];
+    const words = [
+      ...["train", ...small, "--limit", "48", "--epochs", "1"],
+      ...["--conv", conv, "--optimizer", "sgd", "--lr", "0.02"],
+    ];
     const { code, stdout } = await cli.run([...words, "--json", "--save", `${conv}.safetensors`]);
     expect(code).toBe(0);
-    expect(jsonLines(stdout).at(-1)).toMatchObject({ event: "done", steps: 10 });
+    expect(jsonLines(stdout).at(-1)).toMatchObject({ event: "done", steps: 3 });
     const { metadata } = readSafetensors(readFileSync(join(cli.folder, `${conv}.safetensors`)));
     expect(metadata).toMatchObject({ optimizer: "sgd", learningRate: "0.02" });
   });
