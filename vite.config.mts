@@ -34,6 +34,7 @@ export default defineConfig({
         index: "src/index.ts",
         node: "src/node/index.ts",
         browser: "src/browser/index.ts",
+        replay: "src/replay/index.ts",
         cli: "src/node/cli/main.ts",
         ...Object.fromEntries(whole.map((module) => [module, `src/${module}.ts`])),
       },

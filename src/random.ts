@@ -74,6 +74,20 @@ export function keyFromSeed(seed: number): [k0: number, k1: number] {
   return [seed >>> 0, Math.floor(seed / TWO_32)];
 }
 
+/** How single numbers are drawn: uniform in [low, high), or normal by mean and standard deviation. */
+export type Distribution =
+  | { readonly uniform: readonly [low: number, high: number] }
+  | { readonly normal: readonly [mean: number, standardDeviation: number] };
+
+/** `count` numbers of `distribution`, rounded to float32. */
+export function draw(random: Random, distribution: Distribution, count: number): Float32Array {
+  const next =
+    "uniform" in distribution
+      ? () => random.uniform(...distribution.uniform)
+      : () => random.normal(...distribution.normal);
+  return Float32Array.from({ length: count }, next);
+}
+
 /** Where a stream stands, as plain numbers: what a checkpoint stores. */
 export interface RandomState {
   readonly key: readonly [number, number];

@@ -5,7 +5,7 @@
  */
 import { GraphError, ShapeError } from "./errors.ts";
 import type { Op, OpPlan } from "./op.ts";
-import type { Random } from "./random.ts";
+import type { Distribution, Random } from "./random.ts";
 
 export type DType = "f32" | "i32" | "u32";
 export type Shape = readonly number[];
@@ -17,7 +17,9 @@ export interface Spec {
 /** Host-side data of any tensor. Float tensors are Float32Array, or Float64Array on a 64-bit CPU reference. */
 export type Data = Float32Array | Float64Array | Int32Array | Uint32Array;
 /** How a state starts: one number everywhere, given values, or values drawn from a seeded stream. */
-export type Initial = number | Data | ((random: Random) => Data);
+export type Initial = number | Data | Draw;
+/** Draws values. With `distribution`, each by itself from that, so that a recording can do the same. */
+export type Draw = ((random: Random) => Data) & { readonly distribution?: Distribution };
 
 export type Leaf =
   | { readonly kind: "input" }

@@ -96,7 +96,7 @@ export class GpuBackend implements Backend {
     try {
       return await tuned(target, tune === true ? {} : tune);
     } finally {
-      this.#memory.trim();
+      this.#memory.reader.trim();
     }
   }
 
@@ -116,11 +116,11 @@ export class GpuBackend implements Backend {
   }
 
   read(leaf: Tensor): Promise<Data> {
-    return this.#memory.read(this.#memory.place(leaf), leaf.dtype, leaf.size);
+    return this.#memory.reader.read(this.#memory.place(leaf), leaf.dtype, leaf.size);
   }
 
   readAll(leaves: readonly Tensor[]): Promise<Data[]> {
-    return this.#memory.readAll(
+    return this.#memory.reader.readAll(
       leaves.map((t) => ({ place: this.#memory.place(t), dtype: t.dtype, length: t.size })),
     );
   }

@@ -10,8 +10,9 @@ import type { Plan } from "../plan/plan.ts";
 import { baseOf, type Home, paddedWords, type Root } from "../plan/storage.ts";
 import type { Data, Node, Tensor } from "../tensor.ts";
 import type { GpuDevice } from "./device.ts";
-import type { LeafMemory, Place } from "./memory.ts";
+import type { LeafMemory } from "./memory.ts";
 import type { CompiledKernel, PipelineCache } from "./pipelines.ts";
+import type { Place } from "./readback.ts";
 
 interface Dispatch {
   readonly node: Node;
@@ -110,7 +111,7 @@ export class GpuProgram implements Program {
   async read(tensor: Tensor): Promise<Data> {
     const own = this.#outputs.get(tensor);
     if (own === undefined) throw new GraphError(`${tensor.label}: is not an output of this program`);
-    return this.memory.read(this.#place(own), own.dtype, own.size);
+    return this.memory.reader.read(this.#place(own), own.dtype, own.size);
   }
 
   /** Runs the graph once with a timestamp around every dispatch. Needs the feature timestamp-query. */
@@ -161,7 +162,7 @@ export class GpuProgram implements Program {
     }));
     encoder.resolveQuerySet(querySet, 0, 2 * count, resolved, 0);
     raw.queue.submit([encoder.finish()]);
-    const words = await this.memory.read({ buffer: resolved, offset: 0 }, "u32", count * 4);
+    const words = await this.memory.reader.read({ buffer: resolved, offset: 0 }, "u32", count * 4);
     const ticks = new BigInt64Array(words.buffer);
     querySet.destroy();
     resolved.destroy();

@@ -3,7 +3,7 @@
  * stream with correctly rounded arithmetic only, so that they are the same on every backend and host.
  */
 import { ValueError } from "../errors.ts";
-import type { Random } from "../random.ts";
+import { type Distribution, draw, type Random } from "../random.ts";
 import { formatShape, type Initial, type Shape, sizeOf } from "../tensor.ts";
 
 /** Makes the first value of a parameter of `shape`: `parameter(shape, xavierUniform()(shape))`. */
@@ -68,7 +68,7 @@ export function uniform(low = 0, high = 1): Initializer {
   if (!(finite("low", low) <= finite("high", high))) {
     throw new ValueError(`init: uniform needs low <= high, got ${low} and ${high}`);
   }
-  return drawn((random) => random.uniform(low, high));
+  return drawn({ uniform: [low, high] });
 }
 
 function symmetric(shape: Shape, bound: number): Initial {
@@ -80,7 +80,7 @@ export function normal(mean = 0, standardDeviation = 1): Initializer {
   if (!(finite("standardDeviation", standardDeviation) >= 0)) {
     throw new ValueError(`init: standardDeviation must be at least 0, got ${standardDeviation}`);
   }
-  return drawn((random) => random.normal(mean, standardDeviation));
+  return drawn({ normal: [mean, standardDeviation] });
 }
 
 /** `value` everywhere. */
@@ -92,8 +92,9 @@ export function constant(value: number): Initializer {
 export const zeros: Initializer = () => 0;
 export const ones: Initializer = () => 1;
 
-function drawn(draw: (random: Random) => number): Initializer {
-  return (shape) => (random) => Float32Array.from({ length: sizeOf(shape) }, () => draw(random));
+function drawn(distribution: Distribution): Initializer {
+  return (shape) =>
+    Object.assign((random: Random) => draw(random, distribution, sizeOf(shape)), { distribution });
 }
 
 function finite(name: string, value: number): number {

@@ -2,7 +2,7 @@
 import type { Backend } from "../backend.ts";
 import type { Metrics } from "./events.ts";
 import type { EvaluationProgram } from "./programs.ts";
-import { type Pace, StepRunner } from "./runner.ts";
+import { type Pace, type Row, ringOf, StepRunner } from "./runner.ts";
 import { Totals } from "./totals.ts";
 
 /** Means over the whole set. Rejects with the reason of `signal` when that is aborted, after the steps in flight. */
@@ -14,19 +14,31 @@ export async function runEvaluation(
 ): Promise<Metrics> {
   const { program, ring, feed, layout, step, stepsPerEpoch } = evaluation;
   backend.write(step, Uint32Array.of(0));
-  const runner = new StepRunner(
-    backend,
-    program,
-    ring,
-    0,
-    feed === undefined ? pace : { ...pace, ready: feed.begin() },
-  );
-  const totals = new Totals(layout);
-  while (runner.position < stepsPerEpoch) {
+  const fed = feed === undefined ? pace : { ...pace, ready: feed.begin() };
+  const runner = new StepRunner(program, ringOf(backend, ring), 0, fed);
+  return (await runSteps(runner, stepsPerEpoch, new Totals(layout), signal)).metrics();
+}
+
+/** Takes `runner` to step `until`; answers `totals` with all steps on the way, which `told` sees. Rejects as `runEvaluation`. */
+export async function runSteps(
+  runner: StepRunner,
+  until: number,
+  totals: Totals,
+  signal?: AbortSignal,
+  told?: (rows: readonly Row[], first: number) => void,
+): Promise<Totals> {
+  const begin = runner.position - totals.steps;
+  const collect = async () => {
+    const first = begin + totals.steps;
+    const rows = await runner.collect();
+    totals.add(rows, first);
+    told?.(rows, first);
+  };
+  while (runner.position < until) {
     signal?.throwIfAborted();
-    await runner.advance(stepsPerEpoch - runner.position);
-    if (runner.full) totals.add(await runner.collect(), totals.steps);
+    await runner.advance(until - runner.position);
+    if (runner.full) await collect();
   }
-  totals.add(await runner.collect(), totals.steps);
-  return totals.metrics();
+  await collect();
+  return totals;
 }

@@ -4,6 +4,7 @@ import { readSample, type SampleArray, sampleSize } from "../data/dataset.ts";
 import { build } from "../nn/mode.ts";
 import { forward } from "../nn/module.ts";
 import { constant, input, type Shape, sameShape, sizeOf, type Tensor } from "../tensor.ts";
+import type { TrainerOptions } from "./options.ts";
 import type { Trainer } from "./trainer.ts";
 
 const BATCH = 200;
@@ -61,15 +62,8 @@ const latest = new WeakMap<Trainer, Ready>();
 async function programFor(trainer: Trainer, shape: Shape): Promise<Ready> {
   const known = latest.get(trainer);
   if (known?.backend === trainer.backend && sameShape(known.x.shape, shape)) return known;
-  const { model, loss, transform } = trainer.options;
   const x = input(shape, "f32", "samples");
-  const { result: prediction } = build({ training: false }, () => {
-    // Nobody knows the answers; a transform that looks at them gets zeros.
-    const batch = shape[0] as number;
-    const target = constant(loss.classes ? new Int32Array(batch) : new Float32Array(batch));
-    const weights = constant(new Float32Array(batch).fill(1));
-    return forward(model, transform?.apply({ x, target, weights }).x ?? x);
-  });
+  const prediction = predictionOf(trainer.options, x);
   const ready = {
     backend: trainer.backend,
     program: await trainer.compile({ outputs: [prediction] }),
@@ -78,4 +72,15 @@ async function programFor(trainer: Trainer, shape: Shape): Promise<Ready> {
   };
   latest.set(trainer, ready);
   return ready;
+}
+
+/** What the model gives for samples `x` [n, …] in evaluation mode, after the transform. */
+export function predictionOf({ model, loss, transform }: TrainerOptions, x: Tensor): Tensor {
+  return build({ training: false }, () => {
+    // Nobody knows the answers; a transform that looks at them gets zeros.
+    const batch = x.shape[0] as number;
+    const target = constant(loss.classes ? new Int32Array(batch) : new Float32Array(batch));
+    const weights = constant(new Float32Array(batch).fill(1));
+    return forward(model, transform?.apply({ x, target, weights }).x ?? x);
+  }).result;
 }

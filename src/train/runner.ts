@@ -26,12 +26,27 @@ export function ringRows(width: number): number {
 /** One step's record: the values in the order they were given to `record`. */
 export type Row = Float32Array;
 
+/** Where a program records its steps: step s in row s modulo `rows`. */
+export interface Ring {
+  readonly rows: number;
+  readonly width: number;
+  /** All rows, once everything submitted is done. */
+  read(): Promise<Float32Array>;
+}
+
+/** The ring that is state `tensor`, f32 [rows, width], of `backend`. */
+export const ringOf = (backend: Backend, tensor: Tensor): Ring => ({
+  rows: tensor.shape[0] as number,
+  width: tensor.shape[1] as number,
+  read: () => backend.read(tensor) as Promise<Float32Array>,
+});
+
 export interface Pace {
   /** How long a submit should take: about a frame in a page, longer headless. */
   readonly milliseconds: number;
   /** Fixes the number of steps per submit instead. */
   readonly stepsPerSubmit?: number;
-  /** Steps of the first submit, from which the pace is found; default 10, or 1 on the CPU reference. */
+  /** Steps of the first submit, from which the pace is found; default 10. */
   readonly start?: number;
   /** Makes the step that comes next ready, and says for how many steps from there on it is. */
   readonly ready?: (step: number) => Promise<number>;
@@ -49,20 +64,14 @@ export class StepRunner {
 
   /** `first`: value of the step counter when the runner takes over. */
   constructor(
-    readonly backend: Backend,
-    readonly program: Program,
-    readonly ring: Tensor,
+    readonly program: Pick<Program, "run" | "finished">,
+    readonly ring: Ring,
     readonly first: number,
     readonly pace: Pace,
   ) {
-    const start = backend.kind === "cpu" ? 1 : FEWEST;
-    this.#steps = pace.stepsPerSubmit ?? pace.start ?? start;
+    this.#steps = pace.stepsPerSubmit ?? pace.start ?? FEWEST;
     this.#submitted = first;
     this.#collected = first;
-  }
-
-  get #rows(): number {
-    return this.ring.shape[0] as number;
   }
 
   /** Value of the step counter once everything submitted is done. */
@@ -81,7 +90,7 @@ export class StepRunner {
 
   /** Submits up to `most` steps, as many as the pace allows. Resolves when there is room for the next submit. */
   async advance(most: number): Promise<void> {
-    const room = this.#rows - (this.#submitted - this.#collected);
+    const room = this.ring.rows - (this.#submitted - this.#collected);
     if (room < 1) throw new DeviceError("training: the metrics ring is full; collect() before going on");
     const ready = (await this.pace.ready?.(this.#submitted)) ?? most;
     const steps = Math.min(most, this.#steps, room, ready);
@@ -104,18 +113,18 @@ export class StepRunner {
 
   /** True when so many rows wait to be read that the next submit may not fit. */
   get full(): boolean {
-    return this.#submitted - this.#collected > this.#rows - Math.min(MOST, 2 * this.#steps);
+    return this.#submitted - this.#collected > this.ring.rows - Math.min(MOST, 2 * this.#steps);
   }
 
   /** Rows of all steps submitted since the last call, in order. One call at a time. */
   async collect(): Promise<Row[]> {
     const until = this.#submitted;
     if (until === this.#collected) return [];
-    const data = (await this.backend.read(this.ring)) as Float32Array;
-    const width = this.ring.shape[1] as number;
+    const data = await this.ring.read();
+    const { width } = this.ring;
     const rows: Row[] = [];
     for (let step = this.#collected; step < until; step++) {
-      const at = (step % this.#rows) * width;
+      const at = (step % this.ring.rows) * width;
       rows.push(Float32Array.from(data.subarray(at, at + width)));
     }
     this.#collected = until;
@@ -128,7 +137,7 @@ export class StepRunner {
   }
 
   #adapt(steps: number, milliseconds: number): void {
-    if (this.pace.stepsPerSubmit !== undefined || this.backend.kind === "cpu") return;
+    if (this.pace.stepsPerSubmit !== undefined) return;
     const wanted = (steps * this.pace.milliseconds) / Math.max(milliseconds, 0.05);
     // Halving or doubling at most, so that one odd measurement does no harm.
     const next = Math.min(2 * this.#steps, Math.max(this.#steps / 2, wanted));

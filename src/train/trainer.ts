@@ -16,10 +16,10 @@ import { runEvaluation } from "./evaluation.ts";
 import type { Metrics } from "./events.ts";
 import { Fit } from "./fit.ts";
 import { checkFitOptions, checkTrainerOptions, type FitOptions, type TrainerOptions } from "./options.ts";
-import { Programs, type TrainProgram } from "./programs.ts";
+import { type EvaluationProgram, Programs, type TrainProgram } from "./programs.ts";
 import type { FitRecord, FitState } from "./run-state.ts";
 import { allStates, type RunStates } from "./run-states.ts";
-import { type Pace, StepRunner } from "./runner.ts";
+import { type Pace, ringOf, StepRunner } from "./runner.ts";
 import { StateValues } from "./state-values.ts";
 import { fit } from "./training-run.ts";
 
@@ -113,7 +113,7 @@ export class Trainer {
   ): Promise<Metrics> {
     const { average = false, ...rest } = options;
     if (average) return this.withAverages(() => this.evaluate(dataset, rest));
-    const evaluation = await this.#programs.evaluation(dataset);
+    const evaluation = await this.evaluationProgram(dataset);
     return runEvaluation(this.backend, evaluation, this.#pace(), options.signal);
   }
 
@@ -145,6 +145,11 @@ export class Trainer {
   /** The program that trains on `dataset`, compiled at the first call. */
   trainProgram(dataset: TrainingData): Promise<TrainProgram> {
     return this.#programs.training(dataset);
+  }
+
+  /** The program that evaluates `dataset`, compiled at the first call. */
+  evaluationProgram(dataset: TrainingData): Promise<EvaluationProgram> {
+    return this.#programs.evaluation(dataset);
   }
 
   /**
@@ -181,7 +186,7 @@ export class Trainer {
     const examined = inspect === undefined ? {} : { inspect, stepsPerSubmit: 1 };
     const fed = feed === undefined ? {} : { ready: feed.begin() };
     const pace = { ...this.#pace(), start: this.#stepsPerSubmit, ...fed, ...examined };
-    return new StepRunner(this.backend, program, ring, this.#position, pace);
+    return new StepRunner(program, ringOf(this.backend, ring), this.#position, pace);
   }
 
   /** Takes over how far `runner` came. */
@@ -193,7 +198,7 @@ export class Trainer {
 
   /** Every state of the run as it is after all steps submitted so far; `position` is how many these are. */
   async snapshot(position: number): Promise<Snapshot> {
-    const states = this.#runStates();
+    const states = this.runStates();
     const revision = this.#values.writes;
     const values = await this.#values.readAll([...allStates(states), ...states.live.values()]);
     return { position, values, revision };
@@ -226,7 +231,7 @@ export class Trainer {
     metadata: Readonly<Record<string, string>>,
   ): Promise<Uint8Array> {
     const { saveRun } = await import("./run-file.ts");
-    return saveRun(snapshot.values, this.#runStates(), record, best, metadata);
+    return saveRun(snapshot.values, this.runStates(), record, best, metadata);
   }
 
   /**
@@ -235,7 +240,7 @@ export class Trainer {
    */
   async restore(bytes: Uint8Array, file = "checkpoint"): Promise<FitState> {
     const { loadRun } = await import("./run-file.ts");
-    const { values, state } = loadRun(bytes, this.#runStates(), file);
+    const { values, state } = loadRun(bytes, this.runStates(), file);
     for (const [tensor, data] of values) this.#values.write(tensor, data);
     this.#position = state.step;
     return state;
@@ -273,7 +278,7 @@ export class Trainer {
 
   /** The run as the bytes of a safetensors file: parameters, optimizer states, step. Equal runs give equal bytes. */
   async toSafetensors(metadata: Readonly<Record<string, string>> = {}): Promise<Uint8Array> {
-    const states = this.#runStates();
+    const states = this.runStates();
     const { saveStates } = await checkpoints();
     return saveStates(await this.#values.readAll(allStates(states)), states, metadata);
   }
@@ -284,7 +289,7 @@ export class Trainer {
    */
   async fromSafetensors(bytes: Uint8Array, file = "safetensors"): Promise<void> {
     const { loadStates } = await checkpoints();
-    for (const [tensor, data] of loadStates(bytes, this.#runStates(), file)) {
+    for (const [tensor, data] of loadStates(bytes, this.runStates(), file)) {
       if (tensor === this.#step) this.#position = data[0] as number;
       this.#values.write(tensor, data);
     }
@@ -300,7 +305,8 @@ export class Trainer {
     await this.fromSafetensors(await this.files().read(path), path);
   }
 
-  #runStates(): RunStates {
+  /** Every state of the run by its name. */
+  runStates(): RunStates {
     return {
       parameters: this.parameters,
       buffers: this.buffers,
@@ -316,7 +322,9 @@ export class Trainer {
   #pace(): Pace {
     const { submitMilliseconds, stepsPerSubmit } = this.options;
     const milliseconds = submitMilliseconds ?? this.backend.submitMilliseconds;
-    return stepsPerSubmit === undefined ? { milliseconds } : { milliseconds, stepsPerSubmit };
+    // Nothing is queued on the CPU reference, so a submit of more than a step would only hold up its thread.
+    const fixed = stepsPerSubmit ?? (this.backend.kind === "cpu" ? 1 : undefined);
+    return fixed === undefined ? { milliseconds } : { milliseconds, stepsPerSubmit: fixed };
   }
 
   /** The host's files. Throws DeviceError where there are none. */

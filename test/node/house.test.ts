@@ -48,12 +48,13 @@ const ARROWS: Record<string, readonly string[]> = {
   train: [...GRAPH, "autograd", "backend", "data", "io", "nn", "ops", "optim", "plan", "transforms"],
   report: GROUND,
   recipes: [...GRAPH, "autograd", "backend", "data", "nn", "ops", "optim", "report", "train", "transforms"],
+  replay: [...GRAPH, "backend", "data", "gpu", "plan", "train"],
   "check-gradients": [...GRAPH, "autograd", "cpu", "ops"],
   compare: [...GRAPH, "backend", "cpu", "plan"],
   doctor: [...HOUSE, "cpu"],
-  index: [...HOUSE, "check-gradients", "compare", "cpu", "gpu", "doctor"],
+  index: [...HOUSE, "check-gradients", "compare", "cpu", "gpu", "doctor", "replay"],
   browser: [...HOUSE, "cpu", "gpu", "doctor", "index"],
-  node: [...HOUSE, "cpu", "gpu", "doctor", "index"],
+  node: [...HOUSE, "cpu", "gpu", "doctor", "index", "replay"],
 };
 
 /** Packages from outside, and who may import them. Everybody else imports nothing but Weft. */

@@ -1,0 +1,121 @@
+/** From all that a recorder wrote down to what the recorded programs use, numbered anew: the rest of a `Recording`. */
+
+import { toBase64 } from "./base64.ts";
+import { pruneWgsl } from "./prune-wgsl.ts";
+import type { Recorder, Write } from "./recorder.ts";
+import type { Place, RecordedDispatch, RecordedInitial, RecordedValues, Recording } from "./recording.ts";
+
+type Rest = "needs" | "shaders" | "layouts" | "pipelines" | "buffers" | "values";
+
+/** `made` with the numbers of `recorder`. `ignored`: places that are written from elsewhere. */
+export function squeezed(
+  made: Omit<Recording, Rest>,
+  recorder: Recorder,
+  ignored: readonly Place[],
+): Recording {
+  const buffers = new Numbers<number>();
+  const pipelines = new Numbers<number>();
+  const shaders = new Numbers<number>();
+  const layouts = new Numbers<string>();
+  const place = <P extends Place>(old: P): P => ({ ...old, buffer: buffers.of(old.buffer) });
+  let largest = 0;
+  const dispatches = (old: readonly RecordedDispatch[]): RecordedDispatch[] =>
+    old.map(([pipeline, groups, bindings]) => [
+      pipelines.of(pipeline),
+      groups,
+      bindings.map(([binding, buffer, offset, size]) => {
+        largest = Math.max(largest, size);
+        return [binding, buffers.of(buffer), offset, size];
+      }),
+    ]);
+  const steps = <S extends NonNullable<Recording["test"]>>(old: S): S => ({
+    ...old,
+    dispatches: dispatches(old.dispatches),
+    inputs: place(old.inputs),
+    labels: place(old.labels),
+    step: place(old.step),
+    ring: place(old.ring),
+  });
+  const { train, test, predict } = made;
+  const renumbered = {
+    ...made,
+    train: steps(train),
+    ...(test && { test: steps(test) }),
+    ...(predict && {
+      predict: {
+        dispatches: dispatches(predict.dispatches),
+        x: place(predict.x),
+        prediction: place(predict.prediction),
+      },
+    }),
+    weights: made.weights.map(place),
+    learningRate: place(made.learningRate),
+    key: place(made.key),
+  };
+  const written = pipelines.all.map((n) => recorder.pipelines[n] as Recorder["pipelines"][number]);
+  const recorded = written.map(({ shader, entry, constants, layout }) => ({
+    shader: shaders.of(shader),
+    entry,
+    constants,
+    layout: layouts.of(layout),
+  }));
+  const own = new Set(ignored.map(nameOf));
+  const first = new Map<string, Write>();
+  for (const write of recorder.writes) {
+    if (!own.has(nameOf(write)) && buffers.has(write.buffer)) first.set(nameOf(write), write);
+  }
+  const pruned = shaders.all.map((n, at) => {
+    const { file, code } = recorder.shaders[n] as Recorder["shaders"][number];
+    const entries = new Set(recorded.filter(({ shader }) => shader === at).map(({ entry }) => entry));
+    return { file, code: pruneWgsl(code, entries) };
+  });
+  return {
+    ...renumbered,
+    needs: {
+      maxStorageBufferBindingSize: largest,
+      maxStorageBuffersPerShaderStage: Math.max(...layouts.all.map((l) => l.split(" ").length)),
+      subgroupSize: pruned.some(({ code }) => /\bsubgroups\b/.test(code)) ? recorder.target.subgroupSize : 0,
+    },
+    shaders: pruned,
+    layouts: layouts.all,
+    pipelines: recorded.map((pipeline) => ({
+      ...pipeline,
+      constants: declared(pipeline.constants, (pruned[pipeline.shader] as { code: string }).code),
+    })),
+    buffers: buffers.all.map((n) => (recorder.buffers[n] as Recorder["buffers"][number]).size),
+    values: [...first.values()].map(
+      ({ data, ...where }): RecordedValues => ({ ...place(where), ...packed(data) }),
+    ),
+  };
+}
+
+const nameOf = ({ buffer, offset }: Place) => `${buffer}:${offset}`;
+
+/** Constants that the code still has: WebGPU refuses others. */
+function declared(constants: Readonly<Record<string, number>>, code: string): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(constants).filter(([name]) => new RegExp(`override\\s+${name}\\b`).test(code)),
+  );
+}
+
+/** As one number where all are the same. */
+export function packed(data: Write["data"]): RecordedInitial {
+  const dtype = data instanceof Int32Array ? "i32" : data instanceof Uint32Array ? "u32" : "f32";
+  const [fill = 0] = data;
+  if (data.every((value) => value === fill)) return { dtype, fill, count: data.length };
+  return { dtype, base64: toBase64(data) };
+}
+
+/** Gives out 0, 1, 2 … in the order in which things are first asked for. */
+class Numbers<T> {
+  readonly all: T[] = [];
+
+  of(thing: T): number {
+    const known = this.all.indexOf(thing);
+    return known >= 0 ? known : this.all.push(thing) - 1;
+  }
+
+  has(thing: T): boolean {
+    return this.all.includes(thing);
+  }
+}
