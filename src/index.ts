@@ -35,7 +35,7 @@ export type { GraphSpec } from "./plan/graph.ts";
 export { Random } from "./random.ts";
 export * as recipes from "./recipes/index.ts";
 export { type RecordOptions, recordTraining } from "./replay/record.ts";
-export { PORTABLE, type RecordTarget } from "./replay/recorder.ts";
+export { PORTABLE, type RecordTarget, targetOf } from "./replay/recorder.ts";
 export type { Recording } from "./replay/recording.ts";
 export * as report from "./report/index.ts";
 export {

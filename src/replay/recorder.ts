@@ -3,6 +3,7 @@
  * it asked WebGPU for is the recording. Knows the part of WebGPU that src/gpu uses, and refuses the rest.
  */
 import { GraphError } from "../errors.ts";
+import type { GpuDevice } from "../gpu/device.ts";
 import type { RecordedDispatch } from "./recording.ts";
 
 /** What kernels are chosen for. */
@@ -29,6 +30,12 @@ export const PORTABLE: RecordTarget = {
     maxComputeWorkgroupsPerDimension: 65535,
   },
 };
+
+/** The adapter of an open device: its own kernels, and no others than its. */
+export function targetOf({ software, subgroupSize, limits }: GpuDevice): RecordTarget {
+  const own = Object.keys(PORTABLE.limits).map((name) => [name, limits[name as keyof GPUSupportedLimits]]);
+  return { software, subgroupSize, limits: Object.fromEntries(own) };
+}
 
 export interface WrittenBuffer {
   readonly label: string;

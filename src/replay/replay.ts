@@ -3,9 +3,8 @@
  * train when the model was compiled ahead of time; it knows no op, no model and no planner.
  */
 import { packBytes } from "../data/dataset.ts";
-import { DeviceError, ShapeError, ValueError } from "../errors.ts";
+import { ShapeError, ValueError } from "../errors.ts";
 import { GpuDevice } from "../gpu/device.ts";
-import { Readback } from "../gpu/readback.ts";
 import { draw, keyFromSeed, Random } from "../random.ts";
 import { type Data, type DType, formatShape, sizeOf } from "../tensor.ts";
 import { runSteps } from "../train/evaluation.ts";
@@ -13,10 +12,9 @@ import type { Metrics, TrainMetrics } from "../train/events.ts";
 import { type Ring, type Row, StepRunner } from "../train/runner.ts";
 import { Totals } from "../train/totals.ts";
 import { fromBase64 } from "./base64.ts";
+import { Machine } from "./machine.ts";
 import {
   asRecording,
-  type Place,
-  type RecordedDispatch,
   type RecordedInitial,
   type RecordedSteps,
   type RecordedTensor,
@@ -37,13 +35,6 @@ export interface RunOptions {
   readonly onSteps?: (first: number, steps: readonly TrainMetrics[]) => void;
 }
 
-/** A dispatch with its objects. */
-interface Ready {
-  readonly pipeline: GPUComputePipeline;
-  readonly group: GPUBindGroup;
-  readonly groups: readonly number[];
-}
-
 /**
  * Opens `recording` (an object, as its JSON has it) on a device of `adapter`. Throws FormatError on what is no recording,
  * DeviceError where the adapter offers less than the recording needs.
@@ -57,33 +48,23 @@ export async function openReplay(
 }
 
 export class Replay {
-  readonly #buffers: readonly GPUBuffer[];
-  readonly #reader: Readback;
-  #pipelines: readonly GPUComputePipeline[] = [];
-  #layouts: readonly GPUBindGroupLayout[] = [];
-  readonly #programs = new Map<readonly RecordedDispatch[], readonly Ready[]>();
+  readonly #machine: Machine;
   #steps = 0;
   #stepsPerSubmit = 1;
   #holdsData = { train: false, test: false };
 
   private constructor(
+    machine: Machine,
     readonly recording: Recording,
-    readonly device: GpuDevice,
     readonly options: ReplayOptions,
   ) {
-    this.#buffers = recording.buffers.map((bytes, i) => device.createBuffer(`buffer ${i}`, bytes));
-    this.#reader = new Readback(device);
+    this.#machine = machine;
+    this.#fill(options.seed ?? recording.seed);
   }
 
   static async open(recording: Recording, device: GpuDevice, options: ReplayOptions): Promise<Replay> {
-    checkNeeds(recording, device);
-    const replay = await device.guard("replay: buffers", () => {
-      const made = new Replay(recording, device, options);
-      made.#fill(options.seed ?? recording.seed);
-      return made;
-    });
-    await replay.#compile();
-    return replay;
+    const machine = await Machine.make(recording, device);
+    return device.guard("replay: first values", () => new Replay(machine, recording, options));
   }
 
   /** Training steps taken so far. */
@@ -113,8 +94,8 @@ export class Replay {
         );
       }
     }
-    this.#write(program.inputs, inputs instanceof Uint8Array ? packBytes(inputs) : inputs);
-    this.#write(program.labels, labels);
+    this.#machine.write(program.inputs, inputs instanceof Uint8Array ? packBytes(inputs) : inputs);
+    this.#machine.write(program.labels, labels);
     this.#holdsData = { ...this.#holdsData, [part]: true };
   }
 
@@ -138,7 +119,7 @@ export class Replay {
   /** Means over the test data. Throws ValueError where the recording has no test. */
   async evaluate({ signal }: Pick<RunOptions, "signal"> = {}): Promise<Metrics> {
     const test = this.#part("test");
-    this.#write(test.step, Uint32Array.of(0));
+    this.#machine.write(test.step, Uint32Array.of(0));
     const runner = this.#runner("test", 0);
     return (await runSteps(runner, test.stepsPerEpoch, new Totals(layoutOf(test)), signal)).metrics();
   }
@@ -153,15 +134,15 @@ export class Replay {
     if (x.length !== sizeOf(predict.x.shape)) {
       throw new ShapeError(`replay: predict takes ${formatShape(predict.x.shape)}, got ${x.length} values`);
     }
-    this.#write(predict.x, x);
-    this.#run(predict.dispatches, 1);
-    return (await this.#read([predict.prediction]))[0] as Float32Array;
+    this.#machine.write(predict.x, x);
+    this.#machine.run(predict.dispatches, 1);
+    return (await this.#machine.read([predict.prediction]))[0] as Float32Array;
   }
 
   /** Parameters and states of layers by name, as they are now. */
   async weights(): Promise<Map<string, Data>> {
     const { weights } = this.recording;
-    const values = await this.#read(weights);
+    const values = await this.#machine.read(weights);
     return new Map(weights.map(({ name }, i) => [name, values[i] as Data]));
   }
 
@@ -176,7 +157,7 @@ export class Replay {
       if (data.length !== sizeOf(weight.shape)) {
         throw new ShapeError(`replay: ${name} is ${formatShape(weight.shape)}, got ${data.length} values`);
       }
-      this.#write(weight, data instanceof Float64Array ? Float32Array.from(data) : data);
+      this.#machine.write(weight, data instanceof Float64Array ? Float32Array.from(data) : data);
     }
   }
 
@@ -185,12 +166,12 @@ export class Replay {
     if (!(Number.isFinite(value) && value >= 0)) {
       throw new ValueError(`replay: the learning rate must be a number of at least 0, got ${value}`);
     }
-    this.#write(this.recording.learningRate, Float32Array.of(value));
+    this.#machine.write(this.recording.learningRate, Float32Array.of(value));
   }
 
   /** Destroys the device. */
   close(): void {
-    this.device.destroy();
+    this.#machine.device.destroy();
   }
 
   #part(part: "train" | "test"): RecordedSteps {
@@ -203,112 +184,27 @@ export class Replay {
     if (!this.#holdsData[part]) throw new ValueError(`replay: there are no ${part} data; call upload first`);
     const { dispatches, ring } = this.#part(part);
     const program = {
-      run: (times = 1) => this.#run(dispatches, times),
-      finished: async () => {
-        await this.device.raw.queue
-          .onSubmittedWorkDone()
-          .catch((cause: unknown) => this.device.explain(cause));
-        this.device.check();
-      },
+      run: (times = 1) => this.#machine.run(dispatches, times),
+      finished: () => this.#machine.finished(),
     };
     const [rows = 0, width = 0] = ring.shape;
-    const read = async () => (await this.#read([ring]))[0] as Float32Array;
+    const read = async () => (await this.#machine.read([ring]))[0] as Float32Array;
     const milliseconds = this.options.submitMilliseconds ?? 16;
     return new StepRunner(program, { rows, width, read } satisfies Ring, first, { milliseconds, start });
   }
 
   #fill(seed: number): void {
     const { values, weights, key } = this.recording;
-    for (const value of values) this.#write(value, unpacked(value));
+    for (const value of values) this.#machine.write(value, unpacked(value));
     weights.forEach((weight, stream) => {
       const { initial } = weight;
       const data =
         "dtype" in initial
           ? unpacked(initial)
           : draw(new Random(seed, stream), initial, sizeOf(weight.shape));
-      this.#write(weight, data);
+      this.#machine.write(weight, data);
     });
-    this.#write(key, Uint32Array.of(...keyFromSeed(seed)));
-  }
-
-  async #compile(): Promise<void> {
-    const { raw } = this.device;
-    const { shaders, layouts, pipelines } = this.recording;
-    const modules = shaders.map(({ file, code }) => raw.createShaderModule({ label: file, code }));
-    this.#layouts = layouts.map((label) => {
-      const entries = label.split(" ").map((entry): GPUBindGroupLayoutEntry => {
-        const type = entry.endsWith("r") ? "read-only-storage" : "storage";
-        return { binding: Number.parseInt(entry, 10), visibility: GPUShaderStage.COMPUTE, buffer: { type } };
-      });
-      return raw.createBindGroupLayout({ label, entries });
-    });
-    this.#pipelines = await Promise.all(
-      pipelines.map(async ({ shader, entry, constants, layout }) => {
-        const label = `${shaders[shader]?.file}:${entry}`;
-        const descriptor: GPUComputePipelineDescriptor = {
-          label,
-          layout: raw.createPipelineLayout({
-            bindGroupLayouts: [this.#layouts[layout] as GPUBindGroupLayout],
-          }),
-          compute: { module: modules[shader] as GPUShaderModule, entryPoint: entry, constants },
-        };
-        try {
-          return await raw.createComputePipelineAsync(descriptor);
-        } catch (cause) {
-          throw new DeviceError(`replay: ${label} does not compile: ${String(cause)}`, { cause });
-        }
-      }),
-    );
-  }
-
-  #ready(dispatches: readonly RecordedDispatch[]): readonly Ready[] {
-    const known = this.#programs.get(dispatches);
-    if (known !== undefined) return known;
-    const ready = dispatches.map(([pipeline, groups, bindings]) => {
-      const layout = this.#layouts[
-        this.recording.pipelines[pipeline]?.layout as number
-      ] as GPUBindGroupLayout;
-      const entries = bindings.map(([binding, buffer, offset, size]) => ({
-        binding,
-        resource: { buffer: this.#buffers[buffer] as GPUBuffer, offset, size },
-      }));
-      const group = this.device.raw.createBindGroup({ layout, entries });
-      return { pipeline: this.#pipelines[pipeline] as GPUComputePipeline, group, groups };
-    });
-    this.#programs.set(dispatches, ready);
-    return ready;
-  }
-
-  #run(dispatches: readonly RecordedDispatch[], times: number): void {
-    this.device.check();
-    const { raw } = this.device;
-    const encoder = raw.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    const ready = this.#ready(dispatches);
-    for (let i = 0; i < times; i++) {
-      for (const { pipeline, group, groups } of ready) {
-        pass.setPipeline(pipeline);
-        pass.setBindGroup(0, group);
-        pass.dispatchWorkgroups(...(groups as [number]));
-      }
-    }
-    pass.end();
-    raw.queue.submit([encoder.finish()]);
-  }
-
-  #read(tensors: readonly RecordedTensor[]): Promise<Data[]> {
-    return this.#reader.readAll(
-      tensors.map(({ buffer, offset, shape, dtype }) => ({
-        place: { buffer: this.#buffers[buffer] as GPUBuffer, offset },
-        dtype,
-        length: sizeOf(shape),
-      })),
-    );
-  }
-
-  #write({ buffer, offset }: Place, data: Data | Uint32Array): void {
-    this.device.check();
-    this.device.raw.queue.writeBuffer(this.#buffers[buffer] as GPUBuffer, offset, data as BufferSource);
+    this.#machine.write(key, Uint32Array.of(...keyFromSeed(seed)));
   }
 }
 
@@ -325,19 +221,4 @@ function unpacked(value: RecordedInitial): Data {
 function typed(dtype: DType, from: number | ArrayBuffer): Float32Array | Int32Array | Uint32Array {
   const Kind = dtype === "f32" ? Float32Array : dtype === "i32" ? Int32Array : Uint32Array;
   return new Kind(from as ArrayBuffer);
-}
-
-function checkNeeds({ needs }: Recording, device: GpuDevice): void {
-  for (const limit of ["maxStorageBufferBindingSize", "maxStorageBuffersPerShaderStage"] as const) {
-    if (device.limits[limit] < needs[limit]) {
-      throw new DeviceError(
-        `replay: the recording needs ${limit} ${needs[limit]}, but ${device.name} has ${device.limits[limit]}`,
-      );
-    }
-  }
-  if (needs.subgroupSize > 0 && device.subgroupSize !== needs.subgroupSize) {
-    throw new DeviceError(
-      `replay: the recording is for subgroups of ${needs.subgroupSize}, but ${device.name} has ${device.subgroupSize || "none of one size"}`,
-    );
-  }
 }

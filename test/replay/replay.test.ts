@@ -10,7 +10,7 @@ import * as nn from "../../src/nn/index.ts";
 import * as optim from "../../src/optim/index.ts";
 import { Random } from "../../src/random.ts";
 import { type RecordOptions, recordTraining } from "../../src/replay/record.ts";
-import type { RecordTarget } from "../../src/replay/recorder.ts";
+import { targetOf } from "../../src/replay/recorder.ts";
 import { openReplay } from "../../src/replay/replay.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { testGpu } from "../support/device.ts";
@@ -69,14 +69,6 @@ async function replayed(what: Partial<RecordOptions> = {}, options = run()) {
   return { recording, replay: await openReplay(JSON.parse(JSON.stringify(recording)), await openAdapter()) };
 }
 
-/** Kernels as this adapter gets them from the library. */
-function ownTarget(backend: GpuBackend): RecordTarget {
-  const { software, subgroupSize, limits } = backend.device;
-  const own: Record<string, number> = {};
-  for (const name in limits) own[name] = limits[name as keyof GPUSupportedLimits] as number;
-  return { software, subgroupSize, limits: own };
-}
-
 test("training, evaluation, answers and weights are those of the trainer, bit for bit", async () => {
   const backend = await GpuBackend.open(await openAdapter());
   const trainer = await Trainer.create(backend, run());
@@ -86,7 +78,7 @@ test("training, evaluation, answers and weights are those of the trainer, bit fo
   const { epochs } = await trainer.fit(train, { epochs: 2, onSteps });
   const metrics = await trainer.evaluate(held);
 
-  const { replay } = await replayed({ test: held, predict: 2, target: ownTarget(backend) });
+  const { replay } = await replayed({ test: held, predict: 2, target: targetOf(backend.device) });
   replay.upload("train", train.inputs.data, train.labels);
   replay.upload("test", held.inputs.data, held.labels);
   const own: number[] = [];
@@ -126,7 +118,7 @@ test("training, evaluation, answers and weights are those of the trainer, bit fo
 
 test("another seed than the recorded one gives that seed's run", async () => {
   const backend = await GpuBackend.open(await openAdapter());
-  const target = ownTarget(backend);
+  const target = targetOf(backend.device);
   const trainer = await Trainer.create(backend, run(11));
   const { epochs } = await trainer.fit(train, { epochs: 1 });
   const recording = await recordTraining(run(3), { train, target });

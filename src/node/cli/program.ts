@@ -1,11 +1,13 @@
 /** The commands and their options. What a command needs is imported when it runs. */
-import { Command } from "commander";
+import { Command, Option } from "commander";
+import { optimizerNames } from "../../recipes/update-names.ts";
 import { version } from "../../version.ts";
 import { backendOption, type DeviceFlags, dataDirOption, jsonOption } from "./common-options.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { whole } from "./option-values.ts";
+import { positive, whole } from "./option-values.ts";
 import { csvOption, ignoreOption, imagesOption, labelOption, type OwnDataFlags } from "./own-data-options.ts";
 import type { PredictFlags } from "./predict.ts";
+import type { RecordFlags } from "./record.ts";
 import type { SummaryFlags } from "./summary.ts";
 import { type TrainFlags, trainCommand } from "./train-command.ts";
 import type { TuneFlags } from "./tune.ts";
@@ -125,6 +127,26 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     .addOption(jsonOption())
     .action(async (recipe: string, flags: TuneFlags) => {
       code = await (await import("./tune.ts")).tune(recipe, flags);
+    });
+
+  program
+    .command("record")
+    .description("compile a training run ahead of time, for pages that load no more than weft/replay")
+    .argument("[recipe]", "what to train", "lenet5")
+    .option("--out <file>", "where to write it (default: <recipe>.recording.json)")
+    .option("--dataset <name>", "the data set, as for weft train (default: the recipe's)")
+    .addOption(dataDirOption())
+    .option("--limit <n>", "as for weft train", whole(1))
+    .option("--batch-size <n>", "samples per step (default: the recipe's)", whole(1))
+    .option("--epochs <n>", "length of the run that schedules go by", whole(1))
+    .option("--lr <number>", "learning rate (default: the recipe's)", positive)
+    .addOption(new Option("--optimizer <name>", "the update rule").choices([...optimizerNames]))
+    .option("--seed <n>", "of start weights and shuffling, where the page gives no other", whole(0), 0)
+    .option("--predict <n>", "samples that it answers for at a time", whole(1), 1)
+    .option("--this-adapter", "kernels for this machine's adapter (default: for every adapter)")
+    .addOption(jsonOption())
+    .action(async (recipe: string, flags: RecordFlags) => {
+      code = await (await import("./record.ts")).record(recipe, flags);
     });
 
   const data = program.command("data").description("fetch published data sets");

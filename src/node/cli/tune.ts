@@ -1,12 +1,11 @@
 /** `weft tune`: times the kernels of a recipe's training step on this adapter, shows a table, keeps what it found. */
 import { recipe as recipeOf } from "../../recipes/index.ts";
-import type { Recipe } from "../../recipes/recipe.ts";
-import { recipeData, recipeRun } from "../../recipes/run.ts";
+import { recipeRun } from "../../recipes/run.ts";
 import { Trainer } from "../../train/trainer.ts";
 import { openDevice } from "../device.ts";
-import { chooseData, expectDataset } from "./choose-data.ts";
-import { downloadProgress } from "./download-progress.ts";
+import { expectDataset } from "./choose-data.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { dataFor } from "./recipe-data.ts";
 import { humanTuneReport, jsonTuneReport } from "./tune-report.ts";
 
 export interface TuneFlags {
@@ -40,22 +39,4 @@ export async function tune(name: string, flags: TuneFlags): Promise<number> {
     await backend.close();
   }
   return 0;
-}
-
-/** The data that `weft train` would take: what they look like is part of the shapes. */
-async function dataFor(
-  recipe: Recipe,
-  { dataset, dataDir, limit }: TuneFlags,
-  signal: AbortSignal,
-  notice: (line: string) => void,
-) {
-  if (dataset === undefined && recipe.data !== undefined) return recipe.data();
-  const progress = downloadProgress();
-  return chooseData(dataset, recipe.dataset, limit, {
-    dataDir,
-    signal,
-    notice,
-    prepare: (parts) => recipeData(recipe, parts),
-    onProgress: progress.update,
-  }).finally(progress.stop);
 }

@@ -1,0 +1,83 @@
+/** `weft record`: compiles a recipe's training run ahead of time into a file that `weft/replay` runs in a page. */
+import { gzipSync } from "node:zlib";
+import { DeviceError } from "../../errors.ts";
+import { GpuBackend } from "../../gpu/backend.ts";
+import { recipe as recipeOf } from "../../recipes/index.ts";
+import { recipeRun } from "../../recipes/run.ts";
+import type { OptimizerName } from "../../recipes/update-names.ts";
+import { recordTraining } from "../../replay/record.ts";
+import { targetOf } from "../../replay/recorder.ts";
+import { openDevice } from "../device.ts";
+import { writeFileAtomic } from "../files.ts";
+import { expectDataset } from "./choose-data.ts";
+import { interruptSignal } from "./interrupt.ts";
+import { expectWritable } from "./option-values.ts";
+import { type DataFlags, dataFor } from "./recipe-data.ts";
+
+export interface RecordFlags extends DataFlags {
+  readonly out?: string;
+  readonly batchSize?: number;
+  readonly epochs?: number;
+  readonly lr?: number;
+  readonly optimizer?: OptimizerName;
+  readonly seed: number;
+  readonly predict: number;
+  readonly thisAdapter?: true;
+  readonly json?: true;
+}
+
+export async function record(name: string, flags: RecordFlags): Promise<number> {
+  const recipe = recipeOf(name);
+  if (flags.dataset !== undefined) expectDataset(flags.dataset);
+  const { out = `${recipe.name}.recording.json`, batchSize, epochs, lr, optimizer, seed, predict } = flags;
+  await expectWritable("--out", out);
+  const notice = (line: string) => void process.stderr.write(`${line}\n`);
+  const data = await dataFor(recipe, flags, interruptSignal(), notice);
+  const { trainer } = recipeRun(recipe, data.train, {
+    seed,
+    ...(batchSize === undefined ? {} : { batchSize }),
+    ...(epochs === undefined ? {} : { epochs }),
+    ...(lr === undefined ? {} : { learningRate: lr }),
+    ...(optimizer === undefined ? {} : { optimizer }),
+  });
+  const target = flags.thisAdapter ? { target: await thisAdapter() } : {};
+  const recording = await recordTraining(trainer, { ...data, predict, ...target });
+  const text = JSON.stringify(recording);
+  await writeFileAtomic(out, Buffer.from(text));
+  const figures = {
+    recipe: recipe.name,
+    file: out,
+    dispatches: recording.train.dispatches.length,
+    pipelines: recording.pipelines.length,
+    bytes: text.length,
+    gzipped: gzipSync(text, { level: 9 }).length,
+    trainSamples: data.train.count,
+    testSamples: data.test.count,
+  };
+  process.stdout.write(flags.json ? `${JSON.stringify(figures)}\n` : words(figures));
+  return 0;
+}
+
+async function thisAdapter() {
+  const backend = await openDevice({ backend: "webgpu" });
+  try {
+    if (!(backend instanceof GpuBackend)) throw new DeviceError("record: --this-adapter needs WebGPU");
+    return targetOf(backend.device);
+  } finally {
+    await backend.close();
+  }
+}
+
+interface Figures {
+  readonly recipe: string;
+  readonly file: string;
+  readonly dispatches: number;
+  readonly gzipped: number;
+  readonly trainSamples: number;
+  readonly testSamples: number;
+}
+
+const words = ({ recipe, file, dispatches, gzipped, trainSamples, testSamples }: Figures) =>
+  `${recipe} for ${trainSamples} training and ${testSamples} test samples: ${dispatches} dispatches a step.
+Saved to ${file}, ${(gzipped / 1000).toFixed(1)} KB gzipped; openReplay of weft/replay runs it.
+`;
