@@ -8,34 +8,43 @@
 // A mat4x4 holds a block of A with one row of A per column, each over four ks, and a block of B with one k per column,
 // each over four columns of B: block of B * block of A is then a block of y, one row of y per column.
 
-override M: u32;
-override N: u32;
-override K: u32;
 override TRANSPOSE_A: bool;
 override TRANSPOSE_B: bool;
-override A_COLUMNS: u32;  // of a as stored; blocks are read as vec4 where it is a multiple of 4
-override B_COLUMNS: u32;
+override A_VECTOR: bool;  // blocks of a as stored are read as vec4: its columns are a multiple of 4
+override B_VECTOR: bool;
 override RAGGED: bool;    // the last step along k goes over the edge
-override YM: u32;
-override YN: u32;
-override Z1: u32;
-override Z2: u32;
-override A0: u32;
-override A1: u32;
-override A2: u32;
-override B0: u32;
-override B1: u32;
-override B2: u32;
-override BATCH: u32;      // Z0 * Z1 * Z2
-override SPLITS: u32;
-override CHUNK: u32;
-override TILES_M: u32;
-override TILES_N: u32;
-override RIGHT_GROUPS: u32;  // workgroups per product that have blocks of an edge instead of a tile
-override BELOW_GROUPS: u32;
 override BIAS: u32;       // 0 none, 1 per column, 2 per row
-override activation: u32; // 0 none, 1 relu, 2 sigmoid, 3 tanh
+override activation: u32; // 0 none, or relu where sizes.RELU is 1; 2 sigmoid, 3 tanh
 override masked: u32;     // activation whose output mask is
+
+struct Sizes {
+  M: u32,
+  N: u32,
+  K: u32,
+  A_COLUMNS: u32,  // of a as stored
+  B_COLUMNS: u32,
+  YM: u32,
+  YN: u32,
+  Z1: u32,
+  Z2: u32,
+  A0: u32,
+  A1: u32,
+  A2: u32,
+  B0: u32,
+  B1: u32,
+  B2: u32,
+  BATCH: u32,      // Z0 * Z1 * Z2
+  SPLITS: u32,
+  CHUNK: u32,
+  TILES_M: u32,
+  TILES_N: u32,
+  EDGE_M: u32,     // where the tiles end
+  EDGE_N: u32,
+  RIGHT_GROUPS: u32,  // workgroups per product that have blocks of an edge instead of a tile
+  BELOW_GROUPS: u32,
+  RELU: u32,
+}
+@group(0) @binding(7) var<storage, read> sizes: Sizes;
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> a4: array<vec4<f32>>;
@@ -67,31 +76,31 @@ struct Part {
 // num_workgroups.z is 1 here, which compilers do not know: a loop whose bound is multiplied by it stays a loop. Unrolled,
 // loops of memory accesses take seconds to compile on CPU adapters.
 fn partOf(wg: vec3<u32>, groups: vec3<u32>) -> Part {
-  let tiles = TILES_M * TILES_N;
-  let all = tiles + RIGHT_GROUPS + BELOW_GROUPS;
+  let tiles = sizes.TILES_M * sizes.TILES_N;
+  let all = tiles + sizes.RIGHT_GROUPS + sizes.BELOW_GROUPS;
   let g = wg.y * groups.x + wg.x;
   let tile = g % all;
   let sz = g / all;
-  let first = (sz / BATCH) * CHUNK;
-  let last = min(first + CHUNK, K) * groups.z;
+  let first = (sz / sizes.BATCH) * sizes.CHUNK;
+  let last = min(first + sizes.CHUNK, sizes.K) * groups.z;
   // Workgroups beyond the last get a tile below the last row, which writes nothing.
-  let inside = sz < BATCH * SPLITS;
+  let inside = sz < sizes.BATCH * sizes.SPLITS;
   let edge = inside & (tile >= tiles);
-  let below = tile >= tiles + RIGHT_GROUPS;
+  let below = tile >= tiles + sizes.RIGHT_GROUPS;
   let kind = select(TILE, select(RIGHT, BELOW, below), edge);
-  let tileN = select(tile % TILES_N, tile - tiles - select(0u, RIGHT_GROUPS, below), edge);
-  return Part(sz % BATCH, select(M, tile / TILES_N, inside), tileN, first, last, sz * M * N, groups.z, kind);
+  let tileN = select(tile % sizes.TILES_N, tile - tiles - select(0u, sizes.RIGHT_GROUPS, below), edge);
+  return Part(sz % sizes.BATCH, select(sizes.M, tile / sizes.TILES_N, inside), tileN, first, last, sz * sizes.M * sizes.N, groups.z, kind);
 }
 
 // ks k … k + 3; those over the edge are the last one again.
 fn steps(k: u32) -> vec4<u32> {
-  if (RAGGED) { return min(k + STEPS, vec4(K - 1u)); }
+  if (RAGGED) { return min(k + STEPS, vec4(sizes.K - 1u)); }
   return k + STEPS;
 }
 
 // The elements of a at rows + columns, one row per column of the result.
 fn aStored(rows: vec4<u32>, columns: vec4<u32>) -> mat4x4<f32> {
-  if (A_COLUMNS % 4u == 0u) {
+  if (A_VECTOR) {
     let at = (rows + columns.x) / 4u;
     return mat4x4(a4[at.x], a4[at.y], a4[at.z], a4[at.w]);
   }
@@ -104,7 +113,7 @@ fn aStored(rows: vec4<u32>, columns: vec4<u32>) -> mat4x4<f32> {
 }
 
 fn bStored(rows: vec4<u32>, columns: vec4<u32>) -> mat4x4<f32> {
-  if (B_COLUMNS % 4u == 0u) {
+  if (B_VECTOR) {
     let at = (rows + columns.x) / 4u;
     return mat4x4(b4[at.x], b4[at.y], b4[at.z], b4[at.w]);
   }
@@ -118,16 +127,16 @@ fn bStored(rows: vec4<u32>, columns: vec4<u32>) -> mat4x4<f32> {
 
 // Where rows m … m + 3 of A are: rows of a, or with TRANSPOSE_A columns; those over the edge are the last one again.
 fn aStart(z: u32, m: u32) -> vec4<u32> {
-  let base = (z / (Z1 * Z2)) * A0 + ((z / Z2) % Z1) * A1 + (z % Z2) * A2;
-  let at = min(m + STEPS, vec4(M - 1u));
+  let base = (z / (sizes.Z1 * sizes.Z2)) * sizes.A0 + ((z / sizes.Z2) % sizes.Z1) * sizes.A1 + (z % sizes.Z2) * sizes.A2;
+  let at = min(m + STEPS, vec4(sizes.M - 1u));
   if (TRANSPOSE_A) { return base + at; }
-  return base + at * A_COLUMNS;
+  return base + at * sizes.A_COLUMNS;
 }
 
 fn bStart(z: u32, n: u32) -> vec4<u32> {
-  let base = (z / (Z1 * Z2)) * B0 + ((z / Z2) % Z1) * B1 + (z % Z2) * B2;
-  let at = min(n + STEPS, vec4(N - 1u));
-  if (TRANSPOSE_B) { return base + at * B_COLUMNS; }
+  let base = (z / (sizes.Z1 * sizes.Z2)) * sizes.B0 + ((z / sizes.Z2) % sizes.Z1) * sizes.B1 + (z % sizes.Z2) * sizes.B2;
+  let at = min(n + STEPS, vec4(sizes.N - 1u));
+  if (TRANSPOSE_B) { return base + at * sizes.B_COLUMNS; }
   return base + at;
 }
 
@@ -135,12 +144,12 @@ fn bStart(z: u32, n: u32) -> vec4<u32> {
 fn aBlock(start: vec4<u32>, k: u32) -> mat4x4<f32> {
   var block: mat4x4<f32>;
   if (TRANSPOSE_A) {
-    block = transpose(aStored(steps(k) * A_COLUMNS, start));
+    block = transpose(aStored(steps(k) * sizes.A_COLUMNS, start));
   } else {
     block = aStored(start, steps(k));
   }
   if (RAGGED) {
-    let inside = k + STEPS < vec4(K);
+    let inside = k + STEPS < vec4(sizes.K);
     let zero = vec4<f32>();
     return mat4x4(select(zero, block[0], inside), select(zero, block[1], inside),
                   select(zero, block[2], inside), select(zero, block[3], inside));
@@ -150,7 +159,7 @@ fn aBlock(start: vec4<u32>, k: u32) -> mat4x4<f32> {
 
 fn bBlock(start: vec4<u32>, k: u32) -> mat4x4<f32> {
   if (TRANSPOSE_B) { return transpose(bStored(start, steps(k))); }
-  return bStored(steps(k) * B_COLUMNS, start);
+  return bStored(steps(k) * sizes.B_COLUMNS, start);
 }
 
 // Four blocks of 4 x 4, as each kernel arranges them.
@@ -163,10 +172,9 @@ fn shifted(t: Tile) -> Tile {
 }
 
 fn activate(x: vec4<f32>) -> vec4<f32> {
-  if (activation == 1u) { return select(x, vec4<f32>(), x <= vec4<f32>()); }
   if (activation == 2u) { return 1.0 / (1.0 + exp(-x)); }
   if (activation == 3u) { return tanh(clamp(x, vec4(-9.1), vec4(9.1))); }
-  return x;
+  return select(x, vec4<f32>(), (x <= vec4<f32>()) & vec4(sizes.RELU == 1u));
 }
 
 // v times the slope of the activation that gave y.
@@ -179,7 +187,7 @@ fn sloped(v: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
 // Row m of y from column n on, with all that comes after the sum.
 fn finished(at: u32, m: u32, n: u32, sum: vec4<f32>) -> vec4<f32> {
   var v = sum;
-  let last = vec4(N - 1u);
+  let last = vec4(sizes.N - 1u);
   if (BIAS == 1u) {
     let c = min(n + STEPS, last);
     v += vec4(bias[c.x], bias[c.y], bias[c.z], bias[c.w]);
@@ -187,26 +195,26 @@ fn finished(at: u32, m: u32, n: u32, sum: vec4<f32>) -> vec4<f32> {
   if (BIAS == 2u) { v += bias[m]; }
   v = activate(v);
   if (masked != 0u) {
-    let c = at + m * YM + min(n + STEPS, last) * YN;
+    let c = at + m * sizes.YM + min(n + STEPS, last) * sizes.YN;
     v = sloped(v, vec4(mask[c.x], mask[c.y], mask[c.z], mask[c.w]));
   }
   return v;
 }
 
 fn putRow(at: u32, m: u32, n: u32, sum: vec4<f32>) {
-  if (m >= M) { return; }
+  if (m >= sizes.M) { return; }
   let v = finished(at, m, n, sum);
-  let c = at + m * YM + n * YN;
-  if (n < N) { y[c] = v.x; }
-  if (n + 1u < N) { y[c + YN] = v.y; }
-  if (n + 2u < N) { y[c + 2u * YN] = v.z; }
-  if (n + 3u < N) { y[c + 3u * YN] = v.w; }
+  let c = at + m * sizes.YM + n * sizes.YN;
+  if (n < sizes.N) { y[c] = v.x; }
+  if (n + 1u < sizes.N) { y[c + sizes.YN] = v.y; }
+  if (n + 2u < sizes.N) { y[c + 2u * sizes.YN] = v.z; }
+  if (n + 3u < sizes.N) { y[c + 3u * sizes.YN] = v.w; }
 }
 
 // The same where N is a multiple of 4 and YN is 1.
 fn putRow4(at: u32, m: u32, n: u32, sum: vec4<f32>) {
-  if (m >= M || n >= N) { return; }
-  y4[(at + m * YM + n) / 4u] = finished(at, m, n, sum);
+  if (m >= sizes.M || n >= sizes.N) { return; }
+  y4[(at + m * sizes.YM + n) / 4u] = finished(at, m, n, sum);
 }
 
 @group(0) @binding(0) var<storage, read> partial: array<f32>;  // SPLITS copies of the sums
@@ -216,12 +224,12 @@ fn putRow4(at: u32, m: u32, n: u32, sum: vec4<f32>) {
 fn combine(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
            @builtin(local_invocation_index) lane: u32) {
   let e = (wg.y * groups.x + wg.x) * 64u + lane;
-  if (e >= BATCH * M * N) { return; }
+  if (e >= sizes.BATCH * sizes.M * sizes.N) { return; }
   var sum = 0.0;
-  for (var s = 0u; s < SPLITS; s++) { sum += partial[s * BATCH * M * N + e]; }
-  let r = e % (M * N);
-  let byColumn = YM == 1u;
-  let m = select(r / N, r % M, byColumn);
-  let n = select(r % N, r / M, byColumn);
+  for (var s = 0u; s < sizes.SPLITS; s++) { sum += partial[s * sizes.BATCH * sizes.M * sizes.N + e]; }
+  let r = e % (sizes.M * sizes.N);
+  let byColumn = sizes.YM == 1u;
+  let m = select(r / sizes.N, r % sizes.M, byColumn);
+  let n = select(r % sizes.N, r / sizes.M, byColumn);
   y[e] = finished(e - r, m, n, vec4(sum)).x;
 }

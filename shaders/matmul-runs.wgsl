@@ -3,8 +3,6 @@
 
 override A_AHEAD: bool;  // A lies along k, its columns are no multiple of 4, and every product begins at one
 override B_AHEAD: bool;
-override EDGE_M: u32;    // where the tiles end
-override EDGE_N: u32;
 
 struct Run {
   start: vec4<u32>,
@@ -14,7 +12,7 @@ struct Run {
 // Rows over the edge are what stands in memory there: nobody uses their sums.
 fn aRun(z: u32, m: u32, k: u32) -> Run {
   if (A_AHEAD) {
-    let start = aStart(z, 0u).x + (m + STEPS) * A_COLUMNS;
+    let start = aStart(z, 0u).x + (m + STEPS) * sizes.A_COLUMNS;
     return Run(start, aQuarters((start + k) / 4u));
   }
   return Run(aStart(z, m), mat4x4<f32>());
@@ -22,7 +20,7 @@ fn aRun(z: u32, m: u32, k: u32) -> Run {
 
 fn bRun(z: u32, n: u32, k: u32) -> Run {
   if (B_AHEAD) {
-    let start = bStart(z, 0u).x + (n + STEPS) * B_COLUMNS;
+    let start = bStart(z, 0u).x + (n + STEPS) * sizes.B_COLUMNS;
     return Run(start, bQuarters((start + k) / 4u));
   }
   return Run(bStart(z, n), mat4x4<f32>());
@@ -39,7 +37,7 @@ fn bQuarters(at: vec4<u32>) -> mat4x4<f32> {
 fn aNext(run: ptr<function, Run>, k: u32) -> mat4x4<f32> {
   if (A_AHEAD) {
     let next = aQuarters(((*run).start + k) / 4u + 1u);
-    let block = joined((*run).latest, next, A_COLUMNS);
+    let block = joined((*run).latest, next, sizes.A_COLUMNS);
     (*run).latest = next;
     return block;
   }
@@ -49,7 +47,7 @@ fn aNext(run: ptr<function, Run>, k: u32) -> mat4x4<f32> {
 fn bNext(run: ptr<function, Run>, k: u32) -> mat4x4<f32> {
   if (B_AHEAD) {
     let next = bQuarters(((*run).start + k) / 4u + 1u);
-    let block = joined((*run).latest, next, B_COLUMNS);
+    let block = joined((*run).latest, next, sizes.B_COLUMNS);
     (*run).latest = next;
     return transpose(block);
   }
@@ -71,26 +69,26 @@ fn shift(p: vec4<f32>, n: vec4<f32>, by: u32) -> vec4<f32> {
 
 // k alone, of four rows of A or four columns of B.
 fn aOne(run: Run, k: u32) -> vec4<f32> {
-  let at = run.start + select(k, k * A_COLUMNS, TRANSPOSE_A);
+  let at = run.start + select(k, k * sizes.A_COLUMNS, TRANSPOSE_A);
   return vec4(a[at.x], a[at.y], a[at.z], a[at.w]);
 }
 
 fn bOne(run: Run, k: u32) -> vec4<f32> {
-  let at = run.start + select(k * B_COLUMNS, k, TRANSPOSE_B);
+  let at = run.start + select(k * sizes.B_COLUMNS, k, TRANSPOSE_B);
   return vec4(b[at.x], b[at.y], b[at.z], b[at.w]);
 }
 
 // Four ks of the quad's row that has the lane's number, and four columns of its k: see edge blocks.
 fn aShare(run: Run, k: u32, q: u32) -> vec4<f32> {
-  let at = run.start[q] + select(k, k * A_COLUMNS, TRANSPOSE_A);
-  if (!TRANSPOSE_A & (A_COLUMNS % 4u == 0u)) { return a4[at / 4u]; }
-  let step = select(1u, A_COLUMNS, TRANSPOSE_A);
+  let at = run.start[q] + select(k, k * sizes.A_COLUMNS, TRANSPOSE_A);
+  if (!TRANSPOSE_A & A_VECTOR) { return a4[at / 4u]; }
+  let step = select(1u, sizes.A_COLUMNS, TRANSPOSE_A);
   return vec4(a[at], a[at + step], a[at + 2u * step], a[at + 3u * step]);
 }
 
 fn bShare(run: Run, k: u32, q: u32) -> vec4<f32> {
-  let at = run.start + select((k + q) * B_COLUMNS, k + q, TRANSPOSE_B);
-  if (!TRANSPOSE_B & (B_COLUMNS % 4u == 0u)) { return b4[at.x / 4u]; }
+  let at = run.start + select((k + q) * sizes.B_COLUMNS, k + q, TRANSPOSE_B);
+  if (!TRANSPOSE_B & B_VECTOR) { return b4[at.x / 4u]; }
   return vec4(b[at.x], b[at.y], b[at.z], b[at.w]);
 }
 
@@ -99,10 +97,10 @@ fn bShare(run: Run, k: u32, q: u32) -> vec4<f32> {
 fn edgeBlock(part: Part, lane: u32) -> vec2<u32> {
   let block = part.tileN * LANES + lane;
   if (part.kind == RIGHT) {
-    let down = (min(EDGE_M, M) + 15u) / 16u * 4u;
+    let down = (min(sizes.EDGE_M, sizes.M) + 15u) / 16u * 4u;
     let m = block % down * 4u;
-    return vec2(select(M, m, m < EDGE_M), block / down * 4u + EDGE_N);
+    return vec2(select(sizes.M, m, m < sizes.EDGE_M), block / down * 4u + sizes.EDGE_N);
   }
-  let across = (N + 15u) / 16u * 4u;
-  return vec2(block / across * 4u + EDGE_M, block % across * 4u);
+  let across = (sizes.N + 15u) / 16u * 4u;
+  return vec2(block / across * 4u + sizes.EDGE_M, block % across * 4u);
 }

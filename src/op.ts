@@ -6,7 +6,11 @@ import { ShapeError } from "./errors.ts";
 import type { Shader, ShaderSource } from "./shader.ts";
 import { type Data, formatSpec, Node, type Spec, scopedLabel, type Tensor } from "./tensor.ts";
 
-/** Numbers computed once by `plan`; those that a shader declares as `override` of the same name are given to it. */
+/**
+ * Numbers computed once by `plan`; those that a shader declares, as `override` or in `struct Sizes`, are given to it.
+ * Overrides make a pipeline of their own for each value; members of `var<storage, read> sizes: Sizes`, all u32, are read
+ * at run time, so that nodes of other shapes share a pipeline: what loops need not know while they are compiled.
+ */
 export type Constants = Readonly<Record<string, number | boolean | readonly number[] | string>>;
 
 export interface OpPlan<C extends Constants = Constants> {
@@ -34,7 +38,7 @@ export interface Kernel {
    * `["x4", "x"]` binds it to `var x4` (another element type for the same memory).
    */
   readonly bind: readonly (string | readonly [variable: string, name: string])[];
-  /** Overrides beside the plan's constants (tile sizes, flags); they win over those of the same name. */
+  /** Constants beside the plan's (tile sizes, flags); they win over those of the same name. */
   readonly constants?: Readonly<Record<string, number | boolean>>;
   readonly groups: readonly [x: number, y?: number, z?: number];
 }

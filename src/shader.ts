@@ -47,6 +47,8 @@ export class ShaderText {
   readonly bindings: ReadonlyMap<string, ShaderBinding>;
   /** Name and type of each `override`. */
   readonly overrides: ReadonlyMap<string, string>;
+  /** Members, all u32, of the storage variable `sizes`, where the file has one: constants that no pipeline knows. */
+  readonly sizes: readonly string[];
 
   constructor(
     readonly file: string,
@@ -65,6 +67,8 @@ export class ShaderText {
     }
     this.bindings = bindings;
     this.overrides = overrides;
+    const members = bindings.has("sizes") ? (/\bstruct Sizes\s*\{([^}]*)\}/.exec(plain)?.[1] ?? "") : "";
+    this.sizes = [...members.matchAll(/(\w+)\s*:\s*u32/g)].map(([, name]) => name as string);
   }
 
   /**
@@ -74,16 +78,23 @@ export class ShaderText {
   pick(constants: Readonly<Record<string, unknown>>): Record<string, number> {
     const picked: Record<string, number> = {};
     for (const [name, type] of this.overrides) {
-      const value = constants[name];
-      if (value === undefined) continue;
-      const number = typeof value === "boolean" ? Number(value) : value;
-      const fits =
-        typeof number === "number" &&
-        (type === "f32" ? Number.isFinite(number) : Number.isInteger(number)) &&
-        !(type === "u32" && number < 0);
-      if (!fits) throw new ShaderError(`${this.file}: override ${name} is ${type}, got ${String(value)}`);
-      picked[name] = number;
+      if (constants[name] !== undefined) picked[name] = this.#checked(name, type, constants[name]);
     }
     return picked;
+  }
+
+  /** The content of `sizes` out of `constants`, checked likewise; every member has to be there. */
+  sizesOf(constants: Readonly<Record<string, unknown>>): number[] {
+    return this.sizes.map((name) => this.#checked(name, "u32", constants[name]));
+  }
+
+  #checked(name: string, type: string, value: unknown): number {
+    const number = typeof value === "boolean" ? Number(value) : value;
+    const fits =
+      typeof number === "number" &&
+      (type === "f32" ? Number.isFinite(number) : Number.isInteger(number)) &&
+      !(type === "u32" && number < 0);
+    if (!fits) throw new ShaderError(`${this.file}: ${name} is ${type}, got ${String(value)}`);
+    return number;
   }
 }

@@ -73,7 +73,8 @@ export class PipelineCache {
   }
 
   #layoutKey(kernel: Kernel, text: ShaderText): string {
-    const entries = kernel.bind.map((b) => {
+    const own = text.sizes.length > 0 ? ["sizes"] : [];
+    const entries = [...kernel.bind, ...own].map((b) => {
       const variable = typeof b === "string" ? b : b[0];
       const declared = text.bindings.get(variable);
       if (declared === undefined) {

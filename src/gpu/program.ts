@@ -19,6 +19,8 @@ interface Dispatch {
   readonly kernel: Kernel;
   readonly compiled: CompiledKernel;
   readonly label: string;
+  /** Where its `sizes` lie, in bytes. */
+  readonly sizesAt: number;
   group: GPUBindGroup;
 }
 
@@ -28,6 +30,7 @@ export class GpuProgram implements Program {
   readonly #buffers = new Map<Root, Place>();
   readonly #slots: GPUBuffer[] = [];
   readonly #nothing: GPUBuffer;
+  #sizes: GPUBuffer | undefined;
   readonly #outputs: ReadonlyMap<Tensor, Tensor>;
 
   private constructor(
@@ -70,10 +73,9 @@ export class GpuProgram implements Program {
     });
     const compiled = await compiling;
     await device.guard("compile: bind groups", () => {
-      program.#dispatches = work.map((w, i) => {
-        const ready = compiled[i] as CompiledKernel;
-        return { ...w, compiled: ready, group: program.#bind(w.node, w.kernel, ready, w.label) };
-      });
+      const all = work.map((w, i) => ({ ...w, compiled: compiled[i] as CompiledKernel }));
+      const placed = program.#placeSizes(all);
+      program.#dispatches = placed.map((d) => ({ ...d, group: program.#bind(d) }));
       program.#generation = memory.generation;
     });
     return program;
@@ -187,6 +189,7 @@ export class GpuProgram implements Program {
     for (const buffer of this.#slots) buffer.destroy();
     for (const [root, place] of this.#buffers) if (root.kind === "kept") place.buffer.destroy();
     this.#nothing.destroy();
+    this.#sizes?.destroy();
   }
 
   #placeLeaves(seed: number): void {
@@ -228,12 +231,28 @@ export class GpuProgram implements Program {
     return { buffer: place.buffer, offset: place.offset + offset * 4 };
   }
 
+  /** Writes the `sizes` of all kernels into one buffer, every place of which WebGPU can bind. */
+  #placeSizes<D extends Omit<Dispatch, "group" | "sizesAt">>(all: readonly D[]): (D & { sizesAt: number })[] {
+    const words: number[] = [];
+    const placed = all.map((d) => {
+      const sizesAt = words.length * 4;
+      words.push(...d.compiled.text.sizesOf({ ...d.node.plan.constants, ...d.kernel.constants }));
+      while (words.length % 64 > 0) words.push(0);
+      return { ...d, sizesAt };
+    });
+    if (words.length > 0) {
+      this.#sizes = this.device.createBuffer("sizes", words.length * 4);
+      this.device.raw.queue.writeBuffer(this.#sizes, 0, new Uint32Array(words));
+    }
+    return placed;
+  }
+
   #bindAnew(): void {
-    for (const d of this.#dispatches) d.group = this.#bind(d.node, d.kernel, d.compiled, d.label);
+    for (const d of this.#dispatches) d.group = this.#bind(d);
     this.#generation = this.memory.generation;
   }
 
-  #bind(node: Node, kernel: Kernel, compiled: CompiledKernel, label: string): GPUBindGroup {
+  #bind({ node, kernel, compiled, label, sizesAt }: Omit<Dispatch, "group">): GPUBindGroup {
     const access = new Map<GPUBuffer, string>();
     const entries = kernel.bind.map((b): GPUBindGroupEntry => {
       const [variable, name] = typeof b === "string" ? [b, b] : b;
@@ -253,6 +272,11 @@ export class GpuProgram implements Program {
         resource: { buffer: place.buffer, offset: place.offset, size: words * 4 },
       };
     });
+    const { bindings, sizes } = compiled.text;
+    const binding = bindings.get("sizes")?.binding;
+    if (binding !== undefined && this.#sizes !== undefined) {
+      entries.push({ binding, resource: { buffer: this.#sizes, offset: sizesAt, size: sizes.length * 4 } });
+    }
     return this.device.raw.createBindGroup({ label, layout: compiled.layout, entries });
   }
 

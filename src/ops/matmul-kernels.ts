@@ -6,6 +6,7 @@
 
 import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
+import { ACTIVATION } from "./activation.ts";
 
 const plain = () => import("../../shaders/matmul.wgsl?raw");
 const blocks = () => import("../../shaders/matmul-blocks.wgsl?raw");
@@ -148,14 +149,18 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
     : { A0: batch.A0, A1: batch.A1, A2: batch.A2, B0: batch.B0, B1: batch.B1, B2: batch.B2 };
   const whole = K % 4 === 0;
   const fromFour = (...moves: number[]) => batch.BATCH === 1 || moves.every((move) => move % 4 === 0);
+  const A_COLUMNS = A.transpose ? M : K;
+  const B_COLUMNS = B.transpose ? K : N;
   const sizes = {
     M,
     N,
     K,
     TRANSPOSE_A: A.transpose,
     TRANSPOSE_B: B.transpose,
-    A_COLUMNS: A.transpose ? M : K,
-    B_COLUMNS: B.transpose ? K : N,
+    A_COLUMNS,
+    B_COLUMNS,
+    A_VECTOR: A_COLUMNS % 4 === 0,
+    B_VECTOR: B_COLUMNS % 4 === 0,
     RAGGED: family.entry !== "quad" && K % family.step !== 0,
     TAIL: !whole,
     A_AHEAD: !whole && !A.transpose && fromFour(steps.A0, steps.A1, steps.A2),
@@ -171,12 +176,15 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
     CHUNK,
     LANES: family.LANES,
   };
+  const { activation = ACTIVATION.none } = product;
+  const relu = activation === ACTIVATION.relu;
   const after = {
     BIAS: product.bias === undefined ? 0 : turned ? 2 : 1,
-    activation: product.activation ?? 0,
+    RELU: relu,
+    activation: relu ? ACTIVATION.none : activation,
     masked: product.masked ?? 0,
   };
-  const nothing = { BIAS: 0, activation: 0, masked: 0 };
+  const nothing = { BIAS: 0, RELU: false, activation: 0, masked: 0 };
   const vector = !turned && N % 4 === 0;
   // A kernel must bind what it may read; operands it never reads stand in for what is missing.
   const extras: Kernel["bind"] = [
