@@ -61,10 +61,10 @@ function firstStepText({ problem, starts }) {
   return `Process start to the end of the first LeNet-5 step: ${number(stepped)} ms (${phases.join(", ")})`;
 }
 
-function sizeText({ problem, software, gpu }) {
+function sizeText({ problem, software, gpu, recorded }) {
   if (problem !== undefined) return `Minimal LeNet-5 training program: ${problem.split("\n")[0]}`;
   const kB = (files) => `${number(Object.values(files).reduce((sum, bytes) => sum + bytes, 0) / 1000)} kB`;
-  return `Minimal LeNet-5 training program, minified and gzipped: ${kB(software)} on a software adapter, ${kB(gpu)} on a GPU`;
+  return `Minimal LeNet-5 training program, minified and gzipped: ${kB(recorded)} compiled ahead of time; traced in the page ${kB(gpu)} on a GPU, ${kB(software)} on a software adapter`;
 }
 
 function table(title, rows, columns) {

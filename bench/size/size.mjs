@@ -1,35 +1,44 @@
-// What a page loads to train LeNet-5, minified and gzipped: bundles lenet5.ts against the built library, trains with it in
-// headless Chromium and adds up every script that is fetched, kernels included. `npm run build && npm run size [-- --json]`.
+// What a page loads to train LeNet-5, minified and gzipped: bundles lenet5.ts, and recorded/lenet5.ts, which was compiled
+// ahead of time, against the built library, trains with them in headless Chromium and adds up all that is fetched, kernels
+// included. `npm run build && npm run size [-- --json]`.
+import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { build } from "vite";
 import { startChromium } from "../chromium.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const TYPES = { ".html": "text/html", ".js": "text/javascript" };
-/** Makes the library take the adapter for hardware: it then fetches its kernels for GPUs, which run all the same. */
-const DISGUISE = `const real = Object.getOwnPropertyDescriptor(GPUAdapter.prototype, "info").get;
-  Object.defineProperty(GPUAdapter.prototype, "info", { get() {
-    const { subgroupMinSize, subgroupMaxSize } = real.call(this);
-    const name = "a GPU";
-    return { vendor: name, architecture: name, device: name, description: name, subgroupMinSize, subgroupMaxSize };
-  } });`;
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".json": "application/json" };
+const DISGUISE = fileURLToPath(new URL("gpu-disguise.js", import.meta.url));
+const RECORD = fileURLToPath(new URL("record.mjs", import.meta.url));
 
-/** Gzipped bytes by file, of what is fetched on a software adapter and on a GPU. Throws Error where `library` is not built. */
+/**
+ * Gzipped bytes by file of what is fetched: traced in the page on a software adapter and on a GPU, and recorded for any
+ * adapter. Throws Error where `library` is not built.
+ */
 export async function measureSize(library = join(ROOT, "dist")) {
   if (!existsSync(join(library, "index.js")))
     throw new Error(`size: there is no ${library}; npm run build makes dist`);
   const folder = await mkdtemp(join(tmpdir(), "weft-size-"));
   try {
-    await bundle(library, folder);
+    const [traced, recorded] = [join(folder, "traced"), join(folder, "recorded")];
+    await bundle(library, ".", traced);
+    await bundle(library, "recorded", recorded);
+    const recording = join(recorded, "lenet5.recording.json");
+    await promisify(execFile)(process.execPath, [RECORD, library, recording]);
     const browser = await startChromium();
     try {
-      return { software: await visit(browser, folder), gpu: await visit(browser, folder, DISGUISE) };
+      return {
+        software: await visit(browser, traced),
+        gpu: await visit(browser, traced, DISGUISE),
+        recorded: await visit(browser, recorded),
+      };
     } finally {
       await browser.close();
     }
@@ -38,23 +47,29 @@ export async function measureSize(library = join(ROOT, "dist")) {
   }
 }
 
-async function bundle(library, outDir) {
+async function bundle(library, program, outDir) {
   await build({
-    root: join(ROOT, "bench/size"),
+    root: join(ROOT, "bench/size", program),
     configFile: false,
     logLevel: "error",
-    resolve: { alias: { "weft/browser": join(library, "browser.js"), weft: join(library, "index.js") } },
+    resolve: {
+      alias: {
+        "weft/browser": join(library, "browser.js"),
+        "weft/replay": join(library, "replay.js"),
+        weft: join(library, "index.js"),
+      },
+    },
     build: { target: "es2023", modulePreload: false, outDir, emptyOutDir: true },
   });
 }
 
-/** Serves `folder` to one page until that has trained; answers the gzipped size of each script it asked for. */
+/** Serves `folder` to one page until that has trained; answers the gzipped size of each script and recording it asked for. */
 async function visit(browser, folder, script) {
   const sizes = {};
   const server = createServer(async (request, response) => {
     const path = request.url === "/" ? "/index.html" : request.url;
     const body = await readFile(join(folder, path)).catch(() => undefined);
-    if (body !== undefined && extname(path) === ".js")
+    if (body !== undefined && [".js", ".json"].includes(extname(path)))
       sizes[path.slice(1)] = gzipSync(body, { level: 9 }).length;
     response.writeHead(body === undefined ? 404 : 200, {
       "content-type": TYPES[extname(path)] ?? "text/plain",
@@ -65,7 +80,7 @@ async function visit(browser, folder, script) {
   const page = await browser.newPage();
   try {
     const failed = new Promise((_, reject) => page.on("pageerror", reject));
-    if (script !== undefined) await page.addInitScript(script);
+    if (script !== undefined) await page.addInitScript({ path: script });
     await page.goto(`http://127.0.0.1:${server.address().port}/`);
     await Promise.race([
       page.waitForFunction(() => document.title.startsWith("trained"), undefined, { timeout: 300_000 }),
@@ -84,9 +99,14 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const sizes = await measureSize();
   if (process.argv.includes("--json")) console.log(JSON.stringify(sizes));
   else {
-    for (const [adapter, files] of Object.entries(sizes)) {
+    const titles = {
+      software: "Traced in the page, software adapter",
+      gpu: "Traced in the page, GPU",
+      recorded: "Compiled ahead of time",
+    };
+    for (const [program, files] of Object.entries(sizes)) {
       const kb = (bytes) => `${(bytes / 1000).toFixed(1)} KB`.padStart(8);
-      console.log(`On a ${adapter} adapter: ${kb(total(files)).trim()} of scripts, minified and gzipped`);
+      console.log(`${titles[program]}: ${kb(total(files)).trim()}, minified and gzipped`);
       for (const [file, size] of Object.entries(files).sort((a, b) => b[1] - a[1]))
         console.log(`${kb(size)}  ${file}`);
     }

@@ -1,0 +1,24 @@
+// The run of lenet5.ts as a recording, by a built library: `node record.mjs LIBRARY FILE`. A process of its own, since
+// recording needs names that only hosts with WebGPU have.
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const [library, file] = process.argv.slice(2);
+const { nn, optim, recipes, recordTraining } = await import(pathToFileURL(join(library, "index.js")).href);
+const count = 128;
+const train = {
+  name: "noise",
+  split: "train",
+  count,
+  inputs: { data: new Uint8Array(count * 784), shape: [1, 28, 28], scale: 1 / 255 },
+  labels: new Int32Array(count),
+  classes: 10,
+};
+const options = {
+  model: recipes.lenet5(),
+  loss: nn.crossEntropy(),
+  optimizer: optim.adam({ learningRate: 1e-3 }),
+  batchSize: 64,
+};
+await writeFile(file, JSON.stringify(await recordTraining(options, { train })));
