@@ -19,8 +19,12 @@ const COLUMNS = [
   "val_accuracy",
 ] as const;
 
-export function historyToCsv(runs: readonly RunLog[]): string {
-  const lines: string[] = [COLUMNS.join(",")];
+/** Lines that are made at a time. */
+const LINES = 2000;
+
+/** The table in pieces, so that a long one need not be made in one go. */
+export function* historyToCsv(runs: readonly RunLog[]): Generator<string> {
+  let lines: string[] = [COLUMNS.join(",")];
   for (const run of runs) {
     const { recipe, data, images, optimizer, rate, batch, seed, conv } = run.settings;
     const constant = [run.number, recipe, data, images, optimizer, rate, batch, seed, conv];
@@ -43,10 +47,16 @@ export function historyToCsv(runs: readonly RunLog[]): string {
         end?.valAccuracy ?? "",
       ];
       lines.push(row.map((value) => field(String(value))).join(","));
+      if (lines.length === LINES) {
+        yield text(lines);
+        lines = [];
+      }
     }
   }
-  return `${lines.join("\r\n")}\r\n`;
+  yield text(lines);
 }
+
+const text = (lines: readonly string[]) => lines.map((line) => `${line}\r\n`).join("");
 
 function field(text: string): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;

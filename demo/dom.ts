@@ -47,6 +47,9 @@ export function latest<A>(work: (argument: A) => Promise<void>): (argument: A) =
   };
 }
 
+/** Lets the browser draw and listen before long work goes on. */
+export const breath = () => new Promise<void>((resolve) => setTimeout(resolve));
+
 /** Hands `blob` to the visitor as a file. */
 export function download(blob: Blob, name: string): void {
   const link = make("a", { href: URL.createObjectURL(blob), download: name });

@@ -1,11 +1,12 @@
 /** What goes out of the page and comes into it as files or links: weights, history, charts, the link to a run. */
-import { byId, download, say } from "./dom.ts";
+import { breath, byId, download, say } from "./dom.ts";
 import { messageOf } from "./words.ts";
 
 export interface FileSources {
   /** Name without extension. */
   name(): string;
-  csv(): string;
+  /** In pieces. */
+  csv(): Iterable<string>;
   png(): Promise<Blob | undefined>;
   save(): Promise<Uint8Array>;
   /** Returns what to say about it. */
@@ -14,8 +15,13 @@ export interface FileSources {
 
 export function connectFiles(sources: FileSources): void {
   const note = (text: string) => say(byId("weights-note"), text);
-  byId("csv").addEventListener("click", () => {
-    download(new Blob([sources.csv()], { type: "text/csv" }), `${sources.name()}.csv`);
+  byId("csv").addEventListener("click", async () => {
+    const pieces: string[] = [];
+    for (const piece of sources.csv()) {
+      pieces.push(piece);
+      await breath();
+    }
+    download(new Blob(pieces, { type: "text/csv" }), `${sources.name()}.csv`);
   });
   byId("png").addEventListener("click", async () => {
     const picture = await sources.png();

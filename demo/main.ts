@@ -1,11 +1,10 @@
 /** The page: makes the parts, and carries what the visitor wants to the worker and what comes back to the parts. */
-import "./locale.ts";
-import { proxy, wrap } from "comlink";
+import { callWorker } from "./calls.ts";
 import { byId, say } from "./dom.ts";
 import { adviceWithoutWebGpu } from "./no-webgpu.ts";
 import { notice } from "./notices.ts";
 import { Page } from "./page.ts";
-import type { DeviceInfo, SessionApi } from "./protocol.ts";
+import type { DeviceInfo, SessionApi, SessionEvent } from "./protocol.ts";
 import { DEFAULTS, settingsFromHash } from "./settings.ts";
 import { messageOf } from "./words.ts";
 
@@ -17,7 +16,7 @@ worker.addEventListener("error", (event) => {
     `The training worker stopped: ${event.message || "it could not be loaded"}. Reload the page.`,
   );
 });
-const session = wrap<SessionApi>(worker);
+const session = callWorker<SessionApi, SessionEvent>(worker, (event) => page.hear(event));
 
 const { settings, ignored } = settingsFromHash(location.hash);
 if (ignored.length > 0)
@@ -29,7 +28,6 @@ try {
   const { device, recipes } = await session.open(
     gpu === undefined ? "cpu" : settings.device,
     new URL("./data/", location.href).href,
-    proxy((event) => page.hear(event)),
   );
   tellDevice(device);
   const images = new URLSearchParams(location.hash.slice(1)).has("images")

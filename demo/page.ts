@@ -1,5 +1,4 @@
 /** What goes on between the parts of the page: a run's life from set-up to the last epoch. */
-import type { Remote } from "comlink";
 import { clearAnswers, showAnswers } from "./answers-view.ts";
 import { chartImage } from "./chart-image.ts";
 import { Charts } from "./charts.ts";
@@ -39,7 +38,7 @@ export class Page {
   #lookedAt = 0;
 
   constructor(
-    readonly session: Remote<SessionApi>,
+    readonly session: SessionApi,
     settings: Settings,
   ) {
     this.#panel = new RunPanel({

@@ -1,4 +1,4 @@
-/** What page and worker say to each other: plain data only, through Comlink. */
+/** What page and worker say to each other: plain data only. */
 import type { report } from "../src/index.ts";
 import type { Settings } from "./settings.ts";
 
@@ -114,13 +114,12 @@ export type SessionEvent =
   | { readonly event: "kernels"; readonly kernels: readonly KernelShare[] | null }
   | { readonly event: "recovered"; readonly step: number; readonly message: string };
 
-/** What the worker does for the page. Every method rejects with an Error whose message is for people. */
+/** What the worker does for the page, beside sending `SessionEvent`s. Every method rejects with an Error whose message is for people. */
 export interface SessionApi {
   /** Opens a device and says what there is. `dataFolder`: where data sets lie beside the page, if any do. */
   open(
     device: Settings["device"],
     dataFolder: string,
-    listener: (event: SessionEvent) => void,
   ): Promise<{ readonly device: DeviceInfo; readonly recipes: readonly RecipeInfo[] }>;
   /** Ends what is going on and makes a new run ready: device, data, fresh weights. */
   prepare(settings: Settings): Promise<RunInfo>;

@@ -12,6 +12,13 @@ export function showRuns(
   const begun = runs.filter((run) => run.begun);
   for (const id of ["csv", "png"]) byId<HTMLButtonElement>(id).disabled = begun.length === 0;
   byId("runs").replaceChildren(...begun.map((run) => item(run, run === runs.at(-1), actions)));
+  const details = byId<HTMLDetailsElement>("epochs-details");
+  details.ontoggle = () => details.open && showEpochs(begun);
+  // Runs of many epochs make a long table: only for those who look at it.
+  if (details.open) showEpochs(begun);
+}
+
+function showEpochs(begun: readonly RunLog[]): void {
   const rows = begun.flatMap((run) =>
     run.epochs.map((point) => {
       const { epoch, loss: training, accuracy, valLoss, valAccuracy, seconds } = point;

@@ -8,7 +8,6 @@ import { Run } from "./run.ts";
 import type { Settings } from "./settings.ts";
 
 export class Session implements SessionApi {
-  #listener: (event: SessionEvent) => void = () => undefined;
   #data = new DataStore("");
   /** Opened to name the adapter, and used by the first run. */
   #idle: { readonly backend: Backend; readonly device: Settings["device"] } | undefined;
@@ -17,8 +16,9 @@ export class Session implements SessionApi {
   /** Runs are made ready one after the other. */
   #preparing: Promise<unknown> = Promise.resolve();
 
-  async open(device: Settings["device"], dataFolder: string, listener: (event: SessionEvent) => void) {
-    this.#listener = listener;
+  constructor(readonly emit: (event: SessionEvent) => void) {}
+
+  async open(device: Settings["device"], dataFolder: string) {
     this.#data = new DataStore(dataFolder);
     const backend = await openDevice({ backend: device });
     this.#idle = { backend, device };
@@ -94,11 +94,11 @@ export class Session implements SessionApi {
     this.#run = undefined;
     await old?.close();
     const used = await this.#data.load(settings, ({ received, total }) =>
-      this.#listener({ event: "download", received, total }),
+      this.emit({ event: "download", received, total }),
     );
     const backend = await this.#device(settings.device);
     const trainer = await trainerFor(backend, settings);
-    const run = new Run(trainer, used, (event) => this.#listener(event));
+    const run = new Run(trainer, used, this.emit);
     this.#run = run;
     this.#settings = settings;
     return {

@@ -4,9 +4,15 @@ export type Rgb = readonly [number, number, number];
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
+/** Asking the style sheet in the middle of a frame makes the browser work out every style anew. */
+const known = new Map<string, string>();
+dark.addEventListener("change", () => known.clear());
+
 /** A custom property of the page, `--ink`, as it is now. */
 export function colour(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const value = known.get(name) ?? getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  known.set(name, value);
+  return value;
 }
 
 /** The same as numbers 0 to 255; the style sheet writes such colours as `#rrggbb`. */

@@ -92,12 +92,6 @@ const strictPolicy: Plugin = {
   ],
 };
 
-/** The package says of all its files that they have no side effects; one of the page's has nothing else. */
-const sideEffects: Plugin = {
-  name: "weft-side-effects",
-  transform: (code, id) => (id.endsWith("/demo/locale.ts") ? { code, moduleSideEffects: true } : undefined),
-};
-
 /** A service worker that knows every file of this build by name. Data are kept by the library itself. */
 const offline: Plugin = {
   name: "weft-offline",
@@ -125,13 +119,37 @@ const offline: Plugin = {
   },
 };
 
+/** The library in a file of its own, whose weight is seen and which outlives changes of the page in caches. */
+const library = { name: "weft", test: /[\\/]src[\\/]/, tags: ["$initial" as const] };
+
+/**
+ * Kernels that a run of LeNet-5 needs, as `npm run demo:weight` tells them: on every adapter, besides on software adapters,
+ * besides on GPUs. They travel together, which is one request for many and weighs a quarter less. Others come alone.
+ */
+const kernels = Object.entries({
+  lenet5:
+    "adam|conv2d|conv2d-(forward|part|places)|cross-entropy|gather-batch|linear-blocks|matmul|matmul-blocks|" +
+    "packed-functions|pool|random-functions|record|softmax",
+  "lenet5-software":
+    "conv-block-strips|conv-block-strips-backward|conv2d-(rows|runs)|linear-quad|matmul-(edges|quad|runs)",
+  "lenet5-gpu": "conv-block|conv-block-(gradients|places)|conv2d-weight|linear",
+}).map(([name, stems]) => ({ name, test: new RegExp(`[\\\\/]shaders[\\\\/](${stems})\\.wgsl\\?raw$`) }));
+
+/** Kernels in a folder of their own. */
+const chunkFileNames = ({ moduleIds }: { readonly moduleIds: readonly string[] }) =>
+  `assets/${moduleIds.every((id) => id.endsWith(".wgsl?raw")) ? "kernels/" : ""}[name]-[hash].js`;
+
 export default defineConfig(({ mode }) => ({
   root: import.meta.dirname,
   base: "./",
   // What is not there is not there: no page in place of a missing file.
   appType: "mpa",
-  plugins: [sideEffects, serveData, copyData(mode === "with-data"), strictPolicy, offline],
-  worker: { format: "es", plugins: () => [minifyWgsl(join(import.meta.dirname, "../shaders"))] },
+  plugins: [serveData, copyData(mode === "with-data"), strictPolicy, offline],
+  worker: {
+    format: "es",
+    plugins: () => [minifyWgsl(join(import.meta.dirname, "../shaders"))],
+    rolldownOptions: { output: { codeSplitting: { groups: [library, ...kernels] }, chunkFileNames } },
+  },
   build: {
     target: "es2023",
     outDir: "dist",

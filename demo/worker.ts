@@ -1,5 +1,6 @@
 /** The worker's beginning: lends its session to the page. */
-import { expose } from "comlink";
+import { serveCalls } from "./calls.ts";
+import type { SessionEvent } from "./protocol.ts";
 import { Session } from "./session.ts";
 
-expose(new Session());
+serveCalls<SessionEvent>((emit) => new Session(emit));

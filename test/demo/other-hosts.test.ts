@@ -81,7 +81,8 @@ it("works with keys alone, keeps runs for comparison, and survives broken links 
     "mlp, Adam 0.001, batch 20",
     "mlp, SGD 0.01, batch 20",
   ]);
-  expect(await page.locator("#epochs tbody tr").count()).toBe(2);
+  await page.click("#epochs-details summary");
+  await page.waitForFunction(() => document.querySelectorAll("#epochs tbody tr").length === 2);
 
   await page.fill("[name=batch]", "none");
   await page.keyboard.press("Tab");

@@ -7,6 +7,7 @@ import { resolve } from "node:path";
 import axe from "axe-core";
 import type { Browser, Page, Worker } from "playwright";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { BUDGET, mainThreadSummary, traceMainThread } from "../../demo/tools/main-thread.ts";
 import {
   drawStrokes,
   ellipse,
@@ -16,6 +17,7 @@ import {
   phaseOf,
 } from "../../demo/tools/open-page.ts";
 import { type Site, serveSite } from "../../demo/tools/static-server.ts";
+import { loss } from "../../demo/words.ts";
 import { readSafetensors } from "../../src/io/safetensors.ts";
 import { DEMO_SITE } from "../support/demo-setup.ts";
 import { realDataDir } from "../support/real-data.ts";
@@ -24,8 +26,6 @@ const site = resolve(import.meta.dirname, "../..", DEMO_SITE);
 const dataDir = realDataDir("mnist");
 const data = dataDir === undefined ? "synthetic" : "mnist";
 const link = `#recipe=lenet5&data=${data}&images=10000&optimizer=adam&rate=0.003&batch=64&epochs=3&seed=1&conv=auto&device=auto`;
-/** Main-thread budget in milliseconds, told in the report; a loaded machine would make it a flaky test. */
-const BUDGET = 50;
 
 /** As people write them; a closed 4 and a plain 1, as in MNIST. */
 const DIGITS = {
@@ -156,10 +156,16 @@ describe("a visit", () => {
   });
 
   it("learns: at least 95 % of the validation images within three epochs", async () => {
-    const responsiveness = page.evaluate(measureMainThread);
+    const stopTracing = await traceMainThread(browser, page);
+    const frames = page.evaluate(measureFrames);
     await phaseOf(page, "done");
     await page.evaluate(() => dispatchEvent(new Event("stop-measuring")));
-    report(await responsiveness);
+    const tasks = await stopTracing();
+    expect(tasks.length).toBeGreaterThan(100);
+    // Told and not tested: what else runs on this computer makes tasks last longer, and even work longer.
+    console.info(
+      `Main thread while training (budget ${BUDGET} ms): ${mainThreadSummary(tasks)}; ${gapsIn(await frames)}`,
+    );
     const shares = (await history(1, "val_accuracy")).filter((text) => text !== "").map(Number);
     expect(shares).toHaveLength(3);
     expect(Math.max(...shares)).toBeGreaterThanOrEqual(0.95);
@@ -167,6 +173,42 @@ describe("a visit", () => {
     expect(firstRun).toHaveLength(3 * 157);
     accuracy = `${(100 * (shares[2] as number)).toFixed(2)} %`;
     await expectAccessible();
+  });
+
+  it("tells the value of any step, to mouse and keys, on both charts at once", async () => {
+    const readouts = async () => [
+      await page.textContent("#loss-readout"),
+      await page.textContent("#accuracy-readout"),
+    ];
+    const first = loss(Number(firstRun[0]));
+    await page.focus("#loss-chart");
+    await page.keyboard.press("Home");
+    expect(await readouts()).toEqual([
+      `step 1: training ${first}`,
+      expect.stringMatching(/^step 1: training/),
+    ]);
+    expect(await page.getAttribute("#loss-readout", "aria-live")).toBe("polite");
+    await page.keyboard.press("End");
+    await page.keyboard.press("ArrowLeft");
+    expect((await readouts())[1]).toMatch(/^step 470: training \d\d\.\d %, validation \d\d\.\d %$/);
+    await page.keyboard.press("Escape");
+    expect(await readouts()).toEqual([
+      expect.stringMatching(/^step 471: /),
+      expect.stringMatching(/^step 471: /),
+    ]);
+    const { x = 0, y = 0 } = (await page.locator("#accuracy-chart").boundingBox()) ?? {};
+    await page.mouse.move(x + 46, y + 60);
+    expect((await readouts())[0]).toBe(`step 1: training ${first}`);
+    await page.mouse.move(0, 0);
+    expect((await readouts())[0]).toMatch(/^step 471: /);
+    const waiting = page.waitForEvent("download");
+    await page.click("#png");
+    expect(
+      readFileSync(await (await waiting).path())
+        .subarray(1, 4)
+        .toString(),
+    ).toBe("PNG");
+    for (const share of await page.evaluate(columnsWithCurve)) expect(share).toBeGreaterThan(0.95);
   });
 
   it("shows what it mistakes, and what happens inside", async () => {
@@ -283,19 +325,24 @@ function keepDevices(): void {
   };
 }
 
-interface MainThread {
-  readonly longTasks: readonly number[];
-  readonly gaps: readonly number[];
+/** Which share of the columns of each chart has a pixel in the first run's colour. Runs in the page. */
+function columnsWithCurve(): readonly number[] {
+  return ["loss", "accuracy"].map((metric) => {
+    const canvas = document.querySelector(`#${metric}-chart canvas`) as HTMLCanvasElement;
+    const [left, right] = [50, canvas.width - 14];
+    const pixels = canvas.getContext("2d")?.getImageData(left, 0, right - left, canvas.height).data ?? [];
+    const columns = new Set<number>();
+    for (let i = 0; i < pixels.length; i += 4) {
+      const [red = 0, green = 0, blue = 0, alpha = 0] = pixels.slice(i, i + 4);
+      if (alpha > 150 && red > 150 && green < 120 && blue < 90) columns.add((i / 4) % (right - left));
+    }
+    return columns.size / (right - left);
+  });
 }
 
-/** Notes tasks over 50 ms and the time between frames, until the page is told to stop. Runs in the page. */
-function measureMainThread(): Promise<MainThread> {
-  const longTasks: number[] = [];
+/** Milliseconds between frames, until the page is told to stop. Runs in the page. */
+function measureFrames(): Promise<readonly number[]> {
   const gaps: number[] = [];
-  const observer = new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) longTasks.push(entry.duration);
-  });
-  observer.observe({ type: "longtask" });
   let last = performance.now();
   let going = true;
   const frame = (now: number) => {
@@ -304,29 +351,16 @@ function measureMainThread(): Promise<MainThread> {
     if (going) requestAnimationFrame(frame);
   };
   requestAnimationFrame(frame);
-  return new Promise((resolve) =>
-    addEventListener(
-      "stop-measuring",
-      () => {
-        going = false;
-        observer.disconnect();
-        resolve({ longTasks, gaps });
-      },
-      { once: true },
-    ),
-  );
+  return new Promise((resolve) => {
+    const stop = () => {
+      going = false;
+      resolve(gaps);
+    };
+    addEventListener("stop-measuring", stop, { once: true });
+  });
 }
 
-function report({ longTasks, gaps }: MainThread): void {
-  const sorted = [...gaps].sort((a, b) => a - b);
-  const p95 = sorted[Math.floor(0.95 * sorted.length)] ?? 0;
-  const longest = Math.max(0, ...longTasks);
-  const words =
-    longest === 0
-      ? `none over ${BUDGET} ms`
-      : `${longest.toFixed(0)} ms (${longTasks.length} over ${BUDGET} ms)`;
-  console.info(
-    `Main thread while training (budget ${BUDGET} ms): longest task ${words}; ` +
-      `gap between frames, 95th percentile ${p95.toFixed(1)} ms of ${gaps.length} frames`,
-  );
+function gapsIn(gaps: readonly number[]): string {
+  const p95 = [...gaps].sort((a, b) => a - b)[Math.floor(0.95 * gaps.length)] ?? 0;
+  return `gap between frames, 95th percentile ${p95.toFixed(1)} ms of ${gaps.length} frames`;
 }

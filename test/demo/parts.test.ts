@@ -6,6 +6,7 @@ import { buckets, bucketWidth, Growing, smooth } from "../../demo/curve.ts";
 import { networks } from "../../demo/networks.ts";
 import { adviceWithoutWebGpu } from "../../demo/no-webgpu.ts";
 import { RunLog } from "../../demo/run-log.ts";
+import { extent, scale, shareOf, ticks } from "../../demo/scales.ts";
 import {
   DEFAULTS,
   LIMITS,
@@ -131,7 +132,7 @@ describe("history", () => {
     run.addSteps(0, Float32Array.of(2.5, 1.25), Float32Array.of(0.125, 0.5));
     run.addEpoch({ step: 2, loss: 1.9, accuracy: 0.3, valLoss: 1.5, valAccuracy: 0.25, seconds: 1 });
     run.addSteps(2, Float32Array.of(0.5), Float32Array.of(0.75));
-    const [head, ...rows] = historyToCsv([run]).split("\r\n");
+    const [head, ...rows] = [...historyToCsv([run])].join("").split("\r\n");
     expect(head?.split(",")).toHaveLength(15);
     expect(rows).toEqual([
       "2,lenet5,mnist,60000,adam,0.001,64,1,auto,1,1,2.5,0.125,,",
@@ -152,7 +153,7 @@ describe("history", () => {
     const late = new RunLog(1, DEFAULTS, 2);
     late.startAt(2);
     late.addSteps(2, Float32Array.of(1), Float32Array.of(1));
-    expect(historyToCsv([late]).trim().split("\r\n")).toHaveLength(2);
+    expect([...historyToCsv([late])].join("").trim().split("\r\n")).toHaveLength(2);
   });
 });
 
@@ -177,6 +178,49 @@ describe("curves", () => {
     const calm = smooth(noisy) as number[];
     expect(calm[0]).toBe(1);
     expect(Math.max(...calm.slice(50)) - Math.min(...calm.slice(50))).toBeLessThan(0.2);
+  });
+});
+
+describe("scales", () => {
+  test("ticks are round, inside the range, about as many as wanted, and exact", () => {
+    expect(ticks(scale(0, 1), 10)).toEqual([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]);
+    expect(ticks(scale(0, 2.41), 5)).toEqual([0, 0.5, 1, 1.5, 2]);
+    expect(ticks(scale(1, 471), 8)).toEqual([100, 200, 300, 400]);
+    expect(ticks(scale(0, 3e-5), 3)).toEqual([0, 1e-5, 2e-5, 3e-5]);
+    for (const wanted of [1, 4, 13]) {
+      for (const most of [0.07, 3, 938, 93_800]) {
+        expect(ticks(scale(0, most), wanted).length).toBeLessThanOrEqual(wanted + 1);
+      }
+    }
+  });
+
+  test("an axis of whole numbers has no other ticks, however short it is", () => {
+    expect(ticks(scale(0, 1), 8, true)).toEqual([0, 1]);
+    expect(ticks(scale(1, 4), 10, true)).toEqual([1, 2, 3, 4]);
+  });
+
+  test("logarithmic ones are at 1, 2 and 5 of every power of ten, fewer if need be, even where there are none", () => {
+    expect(ticks(scale(0.01, 2, true), 10)).toEqual([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2]);
+    expect(ticks(scale(0.01, 2, true), 3)).toEqual([0.01, 0.1, 1]);
+    expect(ticks(scale(1e-12, 1, true), 4)).toEqual([1e-12, 1e-8, 1e-4, 1]);
+    const narrow = ticks(scale(2.2, 2.8, true), 5);
+    expect(narrow.length).toBeGreaterThanOrEqual(3);
+    for (const value of narrow) expect(Math.abs(value - 2.5)).toBeLessThan(0.7);
+  });
+
+  test("values lie where they should, and what is no number has no say", () => {
+    expect(shareOf(scale(1, 3), 2)).toBe(0.5);
+    expect(shareOf({ least: 0.01, most: 1, logarithmic: true }, 0.1)).toBeCloseTo(0.5, 12);
+    expect(
+      extent([
+        [3, null, Number.NaN],
+        [Number.POSITIVE_INFINITY, -1],
+      ]),
+    ).toEqual([-1, 3]);
+    expect(extent([[3, 0.5, -1, 0]], true)).toEqual([0.5, 3]);
+    expect(extent([[null]])).toEqual([0, 1]);
+    const flat = scale(2, 2);
+    expect(flat.most).toBeGreaterThan(flat.least);
   });
 });
 
