@@ -3,7 +3,7 @@
  * train when the model was compiled ahead of time; it knows no op, no model and no planner.
  */
 import { packBytes } from "../data/dataset.ts";
-import { ShapeError, ValueError } from "../errors.ts";
+import { DeviceError, ShapeError, ValueError } from "../errors.ts";
 import { GpuDevice } from "../gpu/device.ts";
 import { draw, keyFromSeed, Random } from "../random.ts";
 import { type Data, type DType, formatShape, sizeOf } from "../tensor.ts";
@@ -37,13 +37,14 @@ export interface RunOptions {
 
 /**
  * Opens `recording` (an object, as its JSON has it) on a device of `adapter`. Throws FormatError on what is no recording,
- * DeviceError where the adapter offers less than the recording needs.
+ * DeviceError where there is no adapter, or one that offers less than the recording needs.
  */
 export async function openReplay(
   recording: unknown,
-  adapter: GPUAdapter,
+  adapter: GPUAdapter | null,
   options: ReplayOptions = {},
 ): Promise<Replay> {
+  if (adapter === null) throw new DeviceError("replay: WebGPU found no adapter on this machine");
   return Replay.open(asRecording(recording), await GpuDevice.open(adapter), options);
 }
 

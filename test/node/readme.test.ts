@@ -3,7 +3,8 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
 import { type History, nn, optim, Trainer } from "../../src/index.ts";
-import { openDevice } from "../../src/node/index.ts";
+import { record } from "../../src/node/cli/record.ts";
+import { openDawn, openDevice } from "../../src/node/index.ts";
 import { exampleFolder, loadExample, readmeBlocks } from "../support/readme.ts";
 
 const folder = exampleFolder;
@@ -96,4 +97,43 @@ it("the long run trains, and goes on from its checkpoints", async () => {
   expect(again.history.epochs[0]).toEqual(history.epochs[0]);
   expect(again.history.evaluations?.map((e) => e.step)).toEqual([3, 6]);
   expect(Object.keys(again.history.epochs[1]?.metrics ?? {})).toEqual(["top3", "confidence"]);
+});
+
+it("a recorded run trains in a page's few lines", async () => {
+  const code = blocks.find((b) => b.includes("openReplay")) as string;
+  const file = `${folder}lenet5.recording.json`;
+  const { train } = syntheticDigits({ train: 400, test: 80, seed: 0 });
+  await mkdir(folder, { recursive: true });
+  const flags = { dataset: "synthetic", limit: 400, batchSize: 40, seed: 0, predict: 1 };
+  expect(await record("mlp", { ...flags, out: file, thisAdapter: true, json: true })).toBe(0);
+  const dawn = await openDawn();
+  const page = {
+    images: train.inputs.data,
+    labels: train.labels,
+    adapter: dawn.adapter,
+    file,
+    losses: [] as number[],
+  };
+  Object.assign(globalThis, { page });
+  const small = code
+    .replace(
+      'await (await fetch("lenet5.recording.json")).json()',
+      'JSON.parse(await readFile(page.file, "utf8"))',
+    )
+    .replace("await navigator.gpu.requestAdapter()", "page.adapter")
+    .replace("images, labels", "page.images, page.labels")
+    .replace(
+      "console.log(await training.train(training.stepsPerEpoch))",
+      "page.losses.push((await training.train(training.stepsPerEpoch)).loss)",
+    )
+    .replace("const weights", "export const weights");
+  const header = 'import { readFile } from "node:fs/promises";\nconst { page } = globalThis as any;\n';
+  const { weights } = (await loadExample("recorded", header + small)) as {
+    weights: Map<string, Float32Array>;
+  };
+  await dawn.close();
+  expect(page.losses).toHaveLength(3);
+  expect(page.losses[2]).toBeLessThan(0.7 * (page.losses[0] as number));
+  expect([...weights.keys()]).toEqual(["1.weight", "1.bias", "3.weight", "3.bias"]);
+  expect(weights.get("1.weight")).toHaveLength(784 * 128);
 });

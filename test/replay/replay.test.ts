@@ -155,6 +155,7 @@ test("a portable recording stays within guaranteed limits and trains the same wa
 
 test("what does not fit is refused by name", async () => {
   await expect(openReplay({}, await openAdapter())).rejects.toThrow(FormatError);
+  await expect(openReplay({ weftRecording: 1 }, null)).rejects.toThrow("no adapter");
   await expect(openReplay({ weftRecording: 99 }, await openAdapter())).rejects.toThrow("format 99");
   await expect(recordTraining({ ...run(), detectAnomaly: true }, { train })).rejects.toThrow("detectAnomaly");
   const { recording, replay } = await replayed();

@@ -17,6 +17,7 @@ export async function readmeBlocks(language: "ts" | "sh"): Promise<string[]> {
 export async function loadExample(name: string, code: string): Promise<Record<string, unknown>> {
   const here = code
     .replaceAll('from "weft/node"', 'from "../../src/node/index.ts"')
+    .replaceAll('from "weft/replay"', 'from "../../src/replay/index.ts"')
     .replaceAll('from "weft"', 'from "../../src/index.ts"');
   await mkdir(exampleFolder, { recursive: true });
   await writeFile(`${exampleFolder}${name}.ts`, here);
