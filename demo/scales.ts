@@ -39,12 +39,13 @@ export function ticks(to: Scale, wanted: number, whole = false): readonly number
   return (to.logarithmic ? decades(to, wanted) : undefined) ?? evenly(to, wanted, whole);
 }
 
-/** 1, 2 or 5 times a power of ten apart. */
+/** 1, 2, 2.5 or 5 times a power of ten apart. */
 function evenly({ least, most }: Scale, wanted: number, whole: boolean): readonly number[] {
   const apart = (most - least) / Math.max(1, wanted);
   const power = Math.floor(Math.log10(apart));
   // A little less is asked for than needed, as divisions may end just above a round number.
-  const digit = [1, 2, 5].find((d) => decimal(d, power) >= apart * (1 - 1e-9)) ?? 10;
+  const digits = whole && power === 0 ? [1, 2, 5] : [1, 2, 2.5, 5];
+  const digit = digits.find((d) => decimal(d, power) >= apart * (1 - 1e-9)) ?? 10;
   const [step, exponent] = whole && power < 0 ? [1, 0] : [digit, power];
   const first = Math.ceil(least / decimal(step, exponent) - 1e-9);
   const last = Math.floor(most / decimal(step, exponent) + 1e-9);

@@ -186,6 +186,7 @@ describe("scales", () => {
     expect(ticks(scale(0, 1), 10)).toEqual([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]);
     expect(ticks(scale(0, 2.41), 5)).toEqual([0, 0.5, 1, 1.5, 2]);
     expect(ticks(scale(1, 471), 8)).toEqual([100, 200, 300, 400]);
+    expect(ticks(scale(0, 1), 4.3)).toEqual([0, 0.25, 0.5, 0.75, 1]);
     expect(ticks(scale(0, 3e-5), 3)).toEqual([0, 1e-5, 2e-5, 3e-5]);
     for (const wanted of [1, 4, 13]) {
       for (const most of [0.07, 3, 938, 93_800]) {
@@ -197,6 +198,7 @@ describe("scales", () => {
   test("an axis of whole numbers has no other ticks, however short it is", () => {
     expect(ticks(scale(0, 1), 8, true)).toEqual([0, 1]);
     expect(ticks(scale(1, 4), 10, true)).toEqual([1, 2, 3, 4]);
+    expect(ticks(scale(0, 10), 4, true)).toEqual([0, 5, 10]);
   });
 
   test("logarithmic ones are at 1, 2 and 5 of every power of ten, fewer if need be, even where there are none", () => {
