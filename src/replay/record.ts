@@ -10,7 +10,8 @@ import { initialData } from "../plan/initial.ts";
 import { type DType, input, type Shape, type Tensor } from "../tensor.ts";
 import type { TrainerOptions } from "../train/options.ts";
 import { predictionOf } from "../train/predict.ts";
-import type { StepProgram } from "../train/programs.ts";
+import type { StepProgram } from "../train/run-programs.ts";
+import { KEY, LEARNING_RATE } from "../train/run-states.ts";
 import { Trainer } from "../train/trainer.ts";
 import { PORTABLE, Recorder, type RecordTarget } from "./recorder.ts";
 import {
@@ -48,7 +49,7 @@ export async function recordTraining(options: TrainerOptions, what: RecordOption
   const backend = await GpuBackend.open(recorder.adapter);
   const trainer = await Trainer.create(backend, options);
   const run = new Recorded(recorder, backend);
-  const { parameters, buffers, step, live } = trainer.runStates();
+  const { parameters, buffers, step, live } = trainer.states;
   const train = await run.steps(what.train, "train", async (dataset) => ({
     ...(await trainer.trainProgram(dataset)),
     step,
@@ -65,8 +66,8 @@ export async function recordTraining(options: TrainerOptions, what: RecordOption
     weftRecording: FORMAT,
     seed,
     weights,
-    learningRate: await run.tensor(live.get("trainer.learningRate") as Tensor),
-    key: await run.tensor(live.get("trainer.key") as Tensor),
+    learningRate: await run.tensor(live.get(LEARNING_RATE) as Tensor),
+    key: await run.tensor(live.get(KEY) as Tensor),
     train,
     ...(test && { test }),
     ...(predict && { predict }),

@@ -1,7 +1,7 @@
 /** Ready listeners on a run, for `fit(…, { callbacks: […] })`. */
 import type { Callback } from "./events.ts";
 import { type Monitor, type MonitorMode, modeOf, monitored } from "./monitor.ts";
-import type { Trainer } from "./trainer.ts";
+import type { AnyTrainer } from "./trainer.ts";
 
 export interface BestCheckpointOptions {
   /** Default `valLoss`. */
@@ -16,7 +16,7 @@ export interface BestCheckpointOptions {
  * Throws ValueError when an epoch has no such metric: validation metrics need `fit`'s `validation`.
  */
 export function bestCheckpoint(
-  trainer: Trainer,
+  trainer: AnyTrainer,
   path: string,
   options: BestCheckpointOptions = {},
 ): Callback {

@@ -7,7 +7,7 @@ import { FormatError, ValueError } from "../errors.ts";
 import type { Weights } from "./early-stopping.ts";
 import type { CheckpointOptions } from "./options.ts";
 import type { FitRecord, FitState } from "./run-state.ts";
-import type { Snapshot, Trainer } from "./trainer.ts";
+import type { AnyTrainer, Snapshot } from "./trainer.ts";
 
 /** Steps fill up with zeros, so that names sort as steps do. */
 const nameOf = (step: number) => `step-${String(step).padStart(12, "0")}.safetensors`;
@@ -19,13 +19,13 @@ export class Checkpointer {
   #last = performance.now();
 
   private constructor(
-    readonly trainer: Trainer,
+    readonly trainer: AnyTrainer,
     readonly files: FileStore,
     readonly options: CheckpointOptions,
   ) {}
 
   /** Throws ValueError on intervals that can't be, DeviceError where there are no files. */
-  static async open(trainer: Trainer, options: CheckpointOptions): Promise<Checkpointer> {
+  static async open(trainer: AnyTrainer, options: CheckpointOptions): Promise<Checkpointer> {
     const { directory, everySeconds = 1, everySteps = 1, everyEpochs = 1, keep = 1 } = options;
     for (const [name, value] of Object.entries({ everySteps, everyEpochs, keep })) {
       if (!Number.isInteger(value) || value < 1) {
@@ -84,7 +84,7 @@ async function checkpointsIn(files: FileStore, directory: string): Promise<strin
  * there are checkpoints but no sound one, or where they are of another model.
  */
 export async function resumeFrom(
-  trainer: Trainer,
+  trainer: AnyTrainer,
   directory: string,
   onDamaged: (path: string, reason: string) => void = () => undefined,
 ): Promise<FitState | undefined> {

@@ -7,7 +7,7 @@ import { RunControl } from "./control.ts";
 import type { EpochRecord, TrainEvent, TrainMetrics } from "./events.ts";
 import type { FitOptions } from "./options.ts";
 import type { Totals } from "./totals.ts";
-import type { Snapshot, Trainer } from "./trainer.ts";
+import type { AnyTrainer, Snapshot } from "./trainer.ts";
 
 const PROGRESS_MILLISECONDS = 100;
 /** At most this much work is lost with a device. */
@@ -40,7 +40,7 @@ export interface Saver {
 
 export class EpochRun {
   constructor(
-    readonly trainer: Trainer,
+    readonly trainer: AnyTrainer,
     readonly train: TrainingData,
     public saved: SavePoint,
     readonly plan: EpochPlan,

@@ -1,7 +1,7 @@
 /** One pass over a data set without training: every sample counts once. */
 import type { Backend } from "../backend.ts";
 import type { Metrics } from "./events.ts";
-import type { EvaluationProgram } from "./programs.ts";
+import type { EvaluationProgram } from "./run-programs.ts";
 import { type Pace, type Row, ringOf, StepRunner } from "./runner.ts";
 import { Totals } from "./totals.ts";
 

@@ -58,6 +58,9 @@ export interface TrainerOptions {
   readonly trackGradientNorm?: boolean;
 }
 
+/** What a trainer must know of its options while it runs. */
+export type RunSettings = Pick<TrainerOptions, "batchSize" | "submitMilliseconds" | "stepsPerSubmit">;
+
 export interface FitOptions {
   /** Passes over the training data. Either this or `steps`. */
   readonly epochs?: number;

@@ -1,35 +1,15 @@
-/** The programs of a trainer, one to train and one to evaluate per data set, compiled when first used. */
+/** The programs of a trainer, traced from its model: one to train and one to evaluate per data set, when first used. */
 import type { Backend, Program, TuneOptions } from "../backend.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { isSharded, sampleBytes, shardsOf, type TrainingData } from "../data/sharded.ts";
 import type { GraphSpec } from "../plan/graph.ts";
-import { state, type Tensor } from "../tensor.ts";
+import { state } from "../tensor.ts";
 import { evaluationStep, type StepGraph, type TrainStates, trainingStep } from "./graph.ts";
 import type { TrainerOptions } from "./options.ts";
 import { ResidentData } from "./resident.ts";
+import type { EvaluationProgram, RunPrograms, StepProgram, TrainProgram } from "./run-programs.ts";
 import type { StateValues } from "./state-values.ts";
-import type { ShardFeed, StreamedData } from "./streamed.ts";
-import type { RowLayout } from "./totals.ts";
-
-/** A program that steps through one data set. */
-export interface StepProgram {
-  readonly program: Program;
-  readonly ring: Tensor;
-  readonly layout: RowLayout;
-  readonly stepsPerEpoch: number;
-  /** What brings the data in shards, where they don't all fit. */
-  readonly feed?: ShardFeed;
-}
-
-export interface TrainProgram extends StepProgram {
-  /** Examines the step that comes next. */
-  readonly inspect?: (step: number) => Promise<void>;
-}
-
-export interface EvaluationProgram extends StepProgram {
-  /** Its step counter, u32 [1]. */
-  readonly step: Tensor;
-}
+import type { StreamedData } from "./streamed.ts";
 
 /** A data set's part in a program. */
 interface DeviceData extends Pick<StreamedData, "stepsPerEpoch" | "batch"> {
@@ -37,7 +17,7 @@ interface DeviceData extends Pick<StreamedData, "stepsPerEpoch" | "batch"> {
   feed?: StreamedData["feed"];
 }
 
-export class Programs {
+export class Programs implements RunPrograms {
   readonly #training = new Map<TrainingData, TrainProgram>();
   readonly #evaluations = new Map<TrainingData, EvaluationProgram>();
   readonly #resident = new Map<Dataset, ResidentData>();

@@ -13,6 +13,12 @@ export interface RunStates {
   readonly live: ReadonlyMap<string, Tensor>;
 }
 
+/** Name in `packed` of averaged weights. */
+export const AVERAGE = "average";
+/** Names in `live`. */
+export const KEY = "trainer.key";
+export const LEARNING_RATE = "trainer.learningRate";
+
 /** Every state that a saved run has. */
 export function allStates({ parameters, buffers, packed, step }: RunStates): Tensor[] {
   return [...parameters.values(), ...buffers.values(), ...packed.values(), step];

@@ -1,12 +1,12 @@
 /** Parameters and buffers by name, out of a run and into one: PyTorch's `state_dict` and `load_state_dict`. */
 import { readSafetensors, type TensorToStore, writeSafetensors } from "../io/safetensors.ts";
-import type { Trainer } from "./trainer.ts";
+import type { AnyTrainer } from "./trainer.ts";
 
 /** Values by PyTorch's names: `0.weight`, `1.running_mean`. Iterable, so it can go to `writeSafetensors` as it is. */
 export type StateDict = ReadonlyMap<string, TensorToStore>;
 
 /** Every parameter and buffer of the model as it is after all steps so far. Copies; later steps don't change them. */
-export async function stateDict(trainer: Trainer): Promise<StateDict> {
+export async function stateDict(trainer: AnyTrainer): Promise<StateDict> {
   const { tensors } = readSafetensors(await trainer.toSafetensors());
   const names = [...trainer.parameters.keys(), ...trainer.buffers.keys()];
   return new Map(
@@ -19,7 +19,7 @@ export async function stateDict(trainer: Trainer): Promise<StateDict> {
  * unknown or of another shape, and then changes nothing.
  */
 export async function loadStateDict(
-  trainer: Trainer,
+  trainer: AnyTrainer,
   dict: Iterable<readonly [string, TensorToStore]>,
 ): Promise<void> {
   await trainer.fromSafetensors(writeSafetensors(dict), "state dict");

@@ -5,22 +5,25 @@
 import type { Backend, FileStore, KernelTime, Program } from "../backend.ts";
 import type { TrainingData } from "../data/sharded.ts";
 import { DeviceError, type DeviceLostError, GraphError, ValueError } from "../errors.ts";
-import { namedBuffers, namedParameters } from "../nn/module.ts";
-import { AVERAGE, type OptimizerStates } from "../optim/optimizer.ts";
 import type { GraphSpec } from "../plan/graph.ts";
-import { initialData } from "../plan/initial.ts";
 import { packLayout } from "../plan/storage.ts";
-import { type Data, state, type Tensor } from "../tensor.ts";
+import type { Data, Tensor } from "../tensor.ts";
 import type { Weights } from "./early-stopping.ts";
 import { runEvaluation } from "./evaluation.ts";
 import type { Metrics } from "./events.ts";
 import { Fit } from "./fit.ts";
-import { checkFitOptions, checkTrainerOptions, type FitOptions, type TrainerOptions } from "./options.ts";
-import { type EvaluationProgram, Programs, type TrainProgram } from "./programs.ts";
+import {
+  checkFitOptions,
+  checkTrainerOptions,
+  type FitOptions,
+  type RunSettings,
+  type TrainerOptions,
+} from "./options.ts";
+import type { EvaluationProgram, RunPrograms, TrainProgram } from "./run-programs.ts";
 import type { FitRecord, FitState } from "./run-state.ts";
-import { allStates, type RunStates } from "./run-states.ts";
+import { AVERAGE, allStates, LEARNING_RATE, type RunStates } from "./run-states.ts";
 import { type Pace, ringOf, StepRunner } from "./runner.ts";
-import { StateValues } from "./state-values.ts";
+import type { StateValues } from "./state-values.ts";
 import { fit } from "./training-run.ts";
 
 /** A run at one moment, in host memory. */
@@ -31,46 +34,51 @@ export interface Snapshot {
   readonly revision: number;
 }
 
-export class Trainer {
-  readonly parameters: ReadonlyMap<string, Tensor>;
-  /** States of the model that are not trained but saved, such as running statistics. */
-  readonly buffers: ReadonlyMap<string, Tensor>;
-  readonly #step = state([1], 0, "u32", "step");
+/** What a trainer is made of. */
+export interface TrainerParts {
+  readonly states: RunStates;
+  readonly values: StateValues;
+  readonly programs: RunPrograms;
+}
+
+/** Any trainer, also one that runs a recording and has no model. */
+export type AnyTrainer = Trainer<RunSettings>;
+
+export class Trainer<Options extends RunSettings = TrainerOptions> {
+  /** Every state of the run by its name. */
+  readonly states: RunStates;
   readonly #values: StateValues;
-  readonly #programs: Programs;
-  readonly #optimizerStates: OptimizerStates;
-  readonly #key: Tensor;
+  readonly #programs: RunPrograms;
   #position = 0;
   #submits = 0;
   /** The first submit of all is one step, so that there is something to see soon. */
   #stepsPerSubmit = 1;
 
-  private constructor(
-    backend: Backend,
-    readonly options: TrainerOptions,
+  /** Users call `Trainer.create`. */
+  constructor(
+    readonly options: Options,
+    { states, values, programs }: TrainerParts,
   ) {
-    const { model, optimizer, seed = 0 } = options;
-    this.parameters = namedParameters(model);
-    this.buffers = namedBuffers(model);
-    if (this.parameters.size === 0) throw new ValueError("trainer: the model has no parameters to train");
-    const parameters = [...this.parameters.values()];
-    // A stream per parameter, so that start weights depend on seed and place in the model only.
-    const first = parameters.map((t, i) => [t, initialData(t, seed, i)] as const);
-    this.#values = new StateValues(backend, seed, first);
-    this.#optimizerStates = optimizer.states(parameters, [...this.parameters.keys()]);
-    this.#key = state([2], Uint32Array.of(seed >>> 0, Math.floor(seed / 2 ** 32)), "u32", "random key");
-    this.#programs = new Programs(options, this.#values, {
-      parameters,
-      optimizer: this.#optimizerStates,
-      step: this.#step,
-      key: this.#key,
-    });
+    this.states = states;
+    this.#values = values;
+    this.#programs = programs;
   }
 
   /** Throws ValueError on a batch size or seed that is no whole number, and on a model without parameters. */
   static async create(backend: Backend, options: TrainerOptions): Promise<Trainer> {
     checkTrainerOptions(options);
-    return new Trainer(backend, options);
+    // Apart, because a trainer can also run what was traced elsewhere.
+    const { traced } = await import("./traced.ts");
+    return new Trainer(options, traced(backend, options));
+  }
+
+  get parameters(): ReadonlyMap<string, Tensor> {
+    return this.states.parameters;
+  }
+
+  /** States of the model that are not trained but saved, such as running statistics. */
+  get buffers(): ReadonlyMap<string, Tensor> {
+    return this.states.buffers;
   }
 
   /** The device in use; another one after a lost device was replaced. */
@@ -122,7 +130,7 @@ export class Trainer {
    * file of them. Must not overlap with training. Throws GraphError for an optimizer without `averageDecay`.
    */
   async withAverages<T>(work: () => Promise<T>): Promise<T> {
-    const average = this.#optimizerStates.packed[AVERAGE];
+    const average = this.states.packed.get(AVERAGE);
     if (average === undefined) throw new GraphError("trainer: averages need an optimizer with averageDecay");
     const parameters = [...this.parameters.values()];
     const latest = await this.#values.readAll([...parameters, average]);
@@ -198,7 +206,7 @@ export class Trainer {
 
   /** Every state of the run as it is after all steps submitted so far; `position` is how many these are. */
   async snapshot(position: number): Promise<Snapshot> {
-    const states = this.runStates();
+    const states = this.states;
     const revision = this.#values.writes;
     const values = await this.#values.readAll([...allStates(states), ...states.live.values()]);
     return { position, values, revision };
@@ -231,7 +239,7 @@ export class Trainer {
     metadata: Readonly<Record<string, string>>,
   ): Promise<Uint8Array> {
     const { saveRun } = await import("./run-file.ts");
-    return saveRun(snapshot.values, this.runStates(), record, best, metadata);
+    return saveRun(snapshot.values, this.states, record, best, metadata);
   }
 
   /**
@@ -240,7 +248,7 @@ export class Trainer {
    */
   async restore(bytes: Uint8Array, file = "checkpoint"): Promise<FitState> {
     const { loadRun } = await import("./run-file.ts");
-    const { values, state } = loadRun(bytes, this.runStates(), file);
+    const { values, state } = loadRun(bytes, this.states, file);
     for (const [tensor, data] of values) this.#values.write(tensor, data);
     this.#position = state.step;
     return state;
@@ -273,12 +281,12 @@ export class Trainer {
     if (!(Number.isFinite(value) && value >= 0)) {
       throw new ValueError(`trainer: the learning rate must be a number of at least 0, got ${value}`);
     }
-    this.#values.write(this.#optimizerStates.learningRate, Float64Array.of(value));
+    this.#values.write(this.states.live.get(LEARNING_RATE) as Tensor, Float64Array.of(value));
   }
 
   /** The run as the bytes of a safetensors file: parameters, optimizer states, step. Equal runs give equal bytes. */
   async toSafetensors(metadata: Readonly<Record<string, string>> = {}): Promise<Uint8Array> {
-    const states = this.runStates();
+    const states = this.states;
     const { saveStates } = await checkpoints();
     return saveStates(await this.#values.readAll(allStates(states)), states, metadata);
   }
@@ -289,8 +297,8 @@ export class Trainer {
    */
   async fromSafetensors(bytes: Uint8Array, file = "safetensors"): Promise<void> {
     const { loadStates } = await checkpoints();
-    for (const [tensor, data] of loadStates(bytes, this.runStates(), file)) {
-      if (tensor === this.#step) this.#position = data[0] as number;
+    for (const [tensor, data] of loadStates(bytes, this.states, file)) {
+      if (tensor === this.states.step) this.#position = data[0] as number;
       this.#values.write(tensor, data);
     }
   }
@@ -303,20 +311,6 @@ export class Trainer {
   /** Reads a file that `save` or PyTorch's safetensors wrote. */
   async load(path: string): Promise<void> {
     await this.fromSafetensors(await this.files().read(path), path);
-  }
-
-  /** Every state of the run by its name. */
-  runStates(): RunStates {
-    return {
-      parameters: this.parameters,
-      buffers: this.buffers,
-      packed: new Map(Object.entries(this.#optimizerStates.packed)),
-      step: this.#step,
-      live: new Map([
-        ["trainer.key", this.#key],
-        ["trainer.learningRate", this.#optimizerStates.learningRate],
-      ]),
-    };
   }
 
   #pace(): Pace {

@@ -10,17 +10,17 @@ import { EarlyStopping, type Weights } from "./early-stopping.ts";
 import { type EpochPlan, EpochRun, type SavePoint } from "./epoch.ts";
 import type { EpochRecord, EvaluationRecord, History, Metrics, TrainEvent } from "./events.ts";
 import type { FitOptions } from "./options.ts";
-import type { TrainProgram } from "./programs.ts";
+import type { TrainProgram } from "./run-programs.ts";
 import type { FitState } from "./run-state.ts";
 import { Totals } from "./totals.ts";
-import type { Trainer } from "./trainer.ts";
+import type { AnyTrainer } from "./trainer.ts";
 
 /** A device that is lost this often without getting further is not worth another try. */
 const MOST_LOSSES = 3;
 
 /** Trains `trainer` on `train`; yields what happens, returns what is left of it. */
 export async function* fit(
-  trainer: Trainer,
+  trainer: AnyTrainer,
   train: TrainingData,
   options: FitOptions,
 ): AsyncGenerator<TrainEvent, History> {
@@ -45,7 +45,7 @@ class TrainingRun {
   #stopped: string | undefined;
 
   constructor(
-    readonly trainer: Trainer,
+    readonly trainer: AnyTrainer,
     readonly train: TrainingData,
     readonly options: FitOptions,
     readonly program: TrainProgram,

@@ -1,0 +1,37 @@
+/** The programs that a trainer runs, wherever they come from: traced from a model, or recorded. */
+import type { Program } from "../backend.ts";
+import type { TrainingData } from "../data/sharded.ts";
+import type { GraphSpec } from "../plan/graph.ts";
+import type { Tensor } from "../tensor.ts";
+import type { ShardFeed } from "./streamed.ts";
+import type { RowLayout } from "./totals.ts";
+
+/** A program that steps through one data set. */
+export interface StepProgram {
+  readonly program: Program;
+  readonly ring: Tensor;
+  readonly layout: RowLayout;
+  readonly stepsPerEpoch: number;
+  /** What brings the data in shards, where they don't all fit. */
+  readonly feed?: ShardFeed;
+}
+
+export interface TrainProgram extends StepProgram {
+  /** Examines the step that comes next. */
+  readonly inspect?: (step: number) => Promise<void>;
+}
+
+export interface EvaluationProgram extends StepProgram {
+  /** Its step counter, u32 [1]. */
+  readonly step: Tensor;
+}
+
+/** One program to train and one to evaluate per data set, on the device that the run's states are on. */
+export interface RunPrograms {
+  training(dataset: TrainingData): Promise<TrainProgram>;
+  evaluation(dataset: TrainingData): Promise<EvaluationProgram>;
+  /** Any graph over the run's states. */
+  compile(spec: GraphSpec): Promise<Program>;
+  /** Forgets what was compiled, for another device. */
+  clear(): void;
+}

@@ -1,0 +1,40 @@
+/** What a trainer is made of when its programs are traced from a model: the states of the run, and `Programs`. */
+import type { Backend } from "../backend.ts";
+import { ValueError } from "../errors.ts";
+import { namedBuffers, namedParameters } from "../nn/module.ts";
+import { initialData } from "../plan/initial.ts";
+import { keyFromSeed } from "../random.ts";
+import { state } from "../tensor.ts";
+import type { TrainerOptions } from "./options.ts";
+import { Programs } from "./programs.ts";
+import { KEY, LEARNING_RATE } from "./run-states.ts";
+import { StateValues } from "./state-values.ts";
+import type { TrainerParts } from "./trainer.ts";
+
+/** Throws ValueError on a model without parameters. */
+export function traced(backend: Backend, options: TrainerOptions): TrainerParts {
+  const { model, optimizer: rule, seed = 0 } = options;
+  const named = namedParameters(model);
+  if (named.size === 0) throw new ValueError("trainer: the model has no parameters to train");
+  const parameters = [...named.values()];
+  // A stream per parameter, so that start weights depend on seed and place in the model only.
+  const first = parameters.map((t, i) => [t, initialData(t, seed, i)] as const);
+  const values = new StateValues(backend, seed, first);
+  const optimizer = rule.states(parameters, [...named.keys()]);
+  const step = state([1], 0, "u32", "step");
+  const key = state([2], Uint32Array.from(keyFromSeed(seed)), "u32", "random key");
+  return {
+    values,
+    states: {
+      parameters: named,
+      buffers: namedBuffers(model),
+      packed: new Map(Object.entries(optimizer.packed)),
+      step,
+      live: new Map([
+        [KEY, key],
+        [LEARNING_RATE, optimizer.learningRate],
+      ]),
+    },
+    programs: new Programs(options, values, { parameters, optimizer, step, key }),
+  };
+}
