@@ -1,5 +1,6 @@
-// Library build: a file per module, so that whoever bundles a program takes only the modules it uses. WGSL becomes modules
-// too, which are fetched when a kernel in them is compiled. Packages and Node modules stay imports.
+// Library build: a file per module, so that whoever bundles a program takes only the modules it uses, but one file for those
+// that all programs use. WGSL becomes modules too, which are fetched when a kernel in them is compiled. Packages and Node
+// modules stay imports.
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { defineConfig, type Plugin } from "vite";
@@ -22,6 +23,18 @@ const wholeModules: Plugin = {
   },
 };
 
+/**
+ * What every program uses, and parts of it that are fetched on demand use again: bundlers put what is shared like that in
+ * chunks of their own, one for every set of users, so that a page would fetch ten small files where it now fetches one.
+ * Imports nothing else of the library.
+ */
+const core =
+  /^(autograd|errors|math-exact|op|permutation|random|shader|tensor|data\/(dataset|sharded)|plan\/\w+|ops\/(arithmetic|broadcast|copy|fill|gather-batch|pointwise|reduction-geometry|reshape|sum))$/;
+
+/** `ops/conv2d` or `shaders/conv2d` of a module's id; undefined for what is neither. */
+const stemOf = (id: string) =>
+  /[\\/](?:src[\\/](.+)\.ts|(shaders[\\/].+)\.wgsl\?raw)$/.exec(id)?.slice(1).join("");
+
 export default defineConfig({
   plugins: [wholeModules, minifyWgsl(resolve(root, "shaders"))],
   build: {
@@ -41,7 +54,27 @@ export default defineConfig({
       formats: ["es"],
     },
     rollupOptions: {
-      output: { preserveModules: true, preserveModulesRoot: "src" },
+      preserveEntrySignatures: "allow-extension",
+      output: {
+        minifyInternalExports: false,
+        chunkFileNames: ({ name, moduleIds: [id, ...others] }) =>
+          `${(others.length === 0 && id !== undefined && stemOf(id)) || name}.js`,
+        codeSplitting: {
+          includeDependenciesRecursively: false,
+          groups: [
+            {
+              debugName: "modules",
+              // Entries, and what is fetched on demand, have files anyway.
+              name(id, context) {
+                const { isEntry, dynamicImporters } = context.getModuleInfo(id) ?? { dynamicImporters: [] };
+                const stem = stemOf(id);
+                if (isEntry || dynamicImporters.length > 0 || stem === undefined) return null;
+                return core.test(stem) ? "core" : stem;
+              },
+            },
+          ],
+        },
+      },
       external: [/^node:/, "webgpu", "commander", "cli-progress", "jpeg-js", "pngjs", /^@sparticuz\//],
     },
   },

@@ -15,7 +15,7 @@ import { checkShape, constant, type Shape, type Spec, sizeOf, type Tensor } from
 const code = () => import("../../shaders/gather-batch.wgsl?raw");
 const functions = () => import("../../shaders/random-functions.wgsl?raw");
 
-const shader = new Shader("gather-batch.wgsl", code, functions);
+const shader = /* @__PURE__ */ new Shader("gather-batch.wgsl", code, functions);
 
 interface Attrs {
   readonly count: number;

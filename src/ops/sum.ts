@@ -11,7 +11,7 @@ import { reshape } from "./reshape.ts";
 const functions = () => import("../../shaders/reduction-functions.wgsl?raw");
 const code = () => import("../../shaders/sum.wgsl?raw");
 
-const shader = new Shader("sum.wgsl", code, functions);
+const shader = /* @__PURE__ */ new Shader("sum.wgsl", code, functions);
 
 interface Attrs {
   /** Axes that are summed over, ascending. */
