@@ -1,4 +1,4 @@
-// One output per invocation, for groups too small for tiles; and the second stage of every weight gradient.
+// One output per invocation, for groups too small for tiles.
 // y[n, o, oy, ox] = b[o] + sum over c, ky, kx of w[o, c, ky, kx] * x[n, g CG + c, iy, ix],
 // iy = oy strideY - padTop + ky dilationY, ix likewise.
 // x [N, C, H, W], w [O, CG, KH, KW], b [O], y [N, O, OH, OW]; group g has CG of the C and OG of the O channels.
@@ -119,20 +119,4 @@ fn backwardWeight(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups)
     }
   }
   partial[i] = sum;
-}
-
-@group(0) @binding(0) var<storage, read> parts: array<f32>;
-@group(0) @binding(1) var<storage, read_write> dw: array<f32>;
-@group(0) @binding(3) var<storage, read_write> db: array<f32>;
-
-@compute @workgroup_size(64)
-fn combine(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: vec3<u32>,
-           @builtin(local_invocation_index) lane: u32) {
-  let k = (wg.y * num.x + wg.x) * 64u + lane;
-  let weights = O * CG * KH * KW;
-  let count = weights + O;
-  if (k >= count) { return; }
-  var sum = 0.0;
-  for (var p = 0u; p < PARTS; p++) { sum += parts[p * count + k]; }
-  if (k < weights) { dw[k] = sum; } else { db[k - weights] = sum; }
 }

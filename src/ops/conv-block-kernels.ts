@@ -23,6 +23,7 @@ const around = () => import("../../shaders/conv-block.wgsl?raw");
 const gradients = () => import("../../shaders/conv-block-gradients.wgsl?raw");
 const places = () => import("../../shaders/conv-block-places.wgsl?raw");
 const strips = () => import("../../shaders/conv-block-strips.wgsl?raw");
+const stripsPixels = () => import("../../shaders/conv-block-strips-pixels.wgsl?raw");
 const stripsBackward = () => import("../../shaders/conv-block-strips-backward.wgsl?raw");
 const forward = () => import("../../shaders/conv2d-forward.wgsl?raw");
 const weight = () => import("../../shaders/conv2d-weight.wgsl?raw");
@@ -31,8 +32,8 @@ const weight = () => import("../../shaders/conv2d-weight.wgsl?raw");
 export const BLOCK_VARIANTS = ["strips", ...TILE_VARIANTS];
 
 const aroundShader = new Shader("conv-block.wgsl", around);
-const stripsShader = new Shader("conv-block-strips.wgsl", strips);
-const stripsBackwardShader = new Shader("conv-block-strips-backward.wgsl", stripsBackward);
+const stripsShader = new Shader("conv-block-strips.wgsl", stripsPixels, strips);
+const stripsBackwardShader = new Shader("conv-block-strips-backward.wgsl", stripsPixels, stripsBackward);
 const forwardTiles = tiled("conv-block-forward.wgsl", forward, places);
 const weightTiles = tiled("conv-block-weight.wgsl", weight, gradients);
 
@@ -70,27 +71,18 @@ export function blockForwardKernels(c: BlockConstants, env: KernelEnv): KernelPl
 export function blockBackwardKernels(c: BlockBackwardConstants, env: KernelEnv): KernelPlan {
   const strips = stripsApply(c, env);
   // A strip of the input's gradient is what five windows reach, with nothing to the right of it.
-  const inputStrips = strips && c.PW <= 5 && c.W + c.padLeft <= 14;
-  if (inputStrips && c.needsX && c.needsW) return backwardStrips(c);
+  const inputStrips = strips && c.needsX && c.PW <= 5 && c.W + c.padLeft <= 14;
+  const weightStrips = strips && c.needsW;
   const plans: KernelPlan[] = [];
   let dense = false;
-  if (c.needsX && inputStrips) {
-    const bind = ["w", "dy", "code", "dx"];
-    const groups = spread(inputGroups(c));
-    plans.push({ kernels: [{ shader: stripsBackwardShader, entry: "backwardInput", bind, groups }] });
-  } else if (c.needsX) {
+  if (inputStrips || weightStrips) plans.push(backwardStrips(c, inputStrips, weightStrips));
+  if (c.needsX && !inputStrips) {
     plans.push(denseGradient(backwardInputKernels(c, env)));
     dense = true;
   }
-  if (c.needsW && strips) {
-    const { partial, constants, jobs } = weightParts(c);
-    const bind = ["x", "dy", "code", "partial"];
-    const groups = spread(Math.ceil(jobs / 8));
-    const first: Kernel = { shader: stripsBackwardShader, entry: "backwardWeight", bind, constants, groups };
-    plans.push({ scratch: { partial }, kernels: [first, combineParts(c, constants.PARTS)] });
-  } else if (c.needsW && isSquare(c)) {
+  if (c.needsW && !weightStrips && isSquare(c)) {
     plans.push(weightTilesOf(c, env));
-  } else if (c.needsW) {
+  } else if (c.needsW && !weightStrips) {
     plans.push(denseGradient(backwardWeightKernels(c, env)));
     dense = true;
   }
@@ -107,32 +99,23 @@ export function blockBackwardKernels(c: BlockBackwardConstants, env: KernelEnv):
   };
 }
 
-/** Both gradients in one dispatch, the second stage of the weight's in another. */
-function backwardStrips(c: BlockBackwardConstants): KernelPlan {
-  const { partial, constants, jobs } = weightParts(c);
-  const INPUT_GROUPS = inputGroups(c);
-  const both: Kernel = {
+/** Either gradient, or both in one dispatch; the second stage of the weight's in another. */
+function backwardStrips(c: BlockBackwardConstants, input: boolean, weight: boolean): KernelPlan {
+  const INPUT_GROUPS = input ? Math.ceil(c.N / 16) * Math.ceil(c.C / 2) * Math.ceil((c.H + c.padTop) / 2) : 0;
+  const channels = c.C * Math.ceil(c.O / 8);
+  const CHUNK = Math.ceil(c.N / Math.ceil(192 / channels));
+  const PARTS = weight ? Math.ceil(c.N / CHUNK) : 0;
+  const first: Kernel = {
     shader: stripsBackwardShader,
     entry: "backward",
     bind: ["x", "w", "dy", "code", "partial", "dx"],
-    constants: { ...constants, INPUT_GROUPS },
-    groups: spread(INPUT_GROUPS + Math.ceil(jobs / 4)),
+    constants: { CHUNK, PARTS, INPUT_GROUPS },
+    groups: spread(INPUT_GROUPS + Math.ceil((channels * PARTS) / 4)),
   };
-  return { scratch: { partial }, kernels: [both, combineParts(c, constants.PARTS)] };
-}
-
-/** Workgroups for the input's gradient in strips. */
-function inputGroups(c: BlockConstants): number {
-  return Math.ceil(c.N / 16) * Math.ceil(c.C / 2) * Math.ceil((c.H + c.padTop) / 2);
-}
-
-/** How strips cut up the sum of the weight's gradient over images: quads with work, and words of their results. */
-function weightParts(c: BlockConstants) {
-  const channels = c.C * Math.ceil(c.O / 8);
-  const CHUNK = Math.ceil(c.N / Math.ceil(192 / channels));
-  const PARTS = Math.ceil(c.N / CHUNK);
-  const constants = { CHUNK, PARTS, PADDED: isPadded(c) };
-  return { partial: PARTS * weightWords(c), constants, jobs: channels * PARTS };
+  return {
+    scratch: { partial: Math.max(1, PARTS * weightWords(c)) },
+    kernels: weight ? [first, combineParts(c, PARTS)] : [first],
+  };
 }
 
 function weightWords(c: BlockConstants): number {
@@ -160,20 +143,14 @@ function weightTilesOf(c: BlockConstants, env: KernelEnv): KernelPlan {
   };
 }
 
-/** Six channels a strip, or sixteen a quad: whichever leaves less of itself empty. */
 function forwardStrips(c: BlockConstants): Kernel {
-  const share = (size: number, tile: number) => size / (Math.ceil(size / tile) * tile);
-  const narrow = share(c.O, 6) * share(c.PW, 7) > 1.2 * share(c.O, 16) * share(c.PW, 5);
-  const strips = c.N * c.PH * Math.ceil(c.PW / (narrow ? 7 : 5));
-  const groups = narrow
-    ? Math.ceil(strips / 64) * Math.ceil(c.O / 6)
-    : Math.ceil((strips * Math.ceil(c.O / 16)) / 16);
+  const strips = c.N * c.PH * Math.ceil(c.PW / 5);
   return {
     shader: stripsShader,
-    entry: narrow ? "forwardNarrow" : "forwardWide",
-    bind: ["x", "w", c.BIAS ? "b" : ["b", "w"], "y", "code"],
-    constants: { PADDED: isPadded(c) },
-    groups: spread(groups),
+    entry: "forward",
+    bind: ["x", ["x2", "x"], "w", c.BIAS ? "b" : ["b", "w"], "y", "code"],
+    constants: { EVEN: c.W % 2 === 0 && c.padLeft % 2 === 0 },
+    groups: spread(Math.ceil(strips / 32) * Math.ceil(c.O / 6)),
   };
 }
 
@@ -186,11 +163,6 @@ function stripsApply(c: BlockConstants, env: KernelEnv): boolean {
     [c.KH, c.KW].every((size) => size === 5) &&
     [c.strideY, c.strideX, c.dilationY, c.dilationX].every((step) => step === 1)
   );
-}
-
-/** Whether some window looks beyond the input. Strips also look at windows over the edge, but nobody uses those. */
-function isPadded(c: BlockConstants): boolean {
-  return c.padTop > 0 || c.padLeft > 0 || c.PH * 2 + 4 > c.H || c.PW * 2 + 4 > c.W;
 }
 
 /** Kernels of conv2d that read dy, made to read what `unpool` spreads out. */

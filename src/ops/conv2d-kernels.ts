@@ -9,6 +9,7 @@ import type { ConvConstants } from "./conv-geometry.ts";
 import { hasQuads } from "./matmul-kernels.ts";
 
 const direct = () => import("../../shaders/conv2d.wgsl?raw");
+const combine = () => import("../../shaders/conv2d-combine.wgsl?raw");
 const forward = () => import("../../shaders/conv2d-forward.wgsl?raw");
 const gradients = () => import("../../shaders/conv2d-gradients.wgsl?raw");
 const input = () => import("../../shaders/conv2d-input.wgsl?raw");
@@ -26,6 +27,7 @@ export const TILE_VARIANTS = ["quad", "registers", "slabs", "smallSlabs"];
 export const CONV_VARIANTS = [...TILE_VARIANTS, "rows", "direct", "im2col"];
 
 const conv2d = new Shader("conv2d.wgsl", direct);
+const secondStage = new Shader("conv2d-combine.wgsl", combine);
 const im2col = new Shader("im2col.wgsl", columns);
 const fewChannels = new Shader("conv2d-rows.wgsl", few);
 
@@ -270,12 +272,13 @@ export function backwardWeightKernels(c: ConvConstants, env: KernelEnv): KernelP
 
 /** The second stage of a weight gradient: adds `partial` [PARTS, weights, biases] in order of the parts. */
 export function combineParts(c: ConvConstants, PARTS: number): Kernel {
+  const WEIGHTS = c.O * c.CG * c.KH * c.KW;
   return {
-    shader: conv2d,
+    shader: secondStage,
     entry: "combine",
     bind: [["parts", "partial"], "dw", "db"],
-    constants: { PARTS },
-    groups: spread(Math.ceil((c.O * c.CG * c.KH * c.KW + c.O) / 64)),
+    constants: { WEIGHTS, BIASES: c.O, PARTS },
+    groups: spread(Math.ceil((WEIGHTS + c.O) / 64)),
   };
 }
 

@@ -1,0 +1,24 @@
+// The second stage of every weight gradient of a convolution: dw [WEIGHTS] and db [BIASES] from the parts
+// [PARTS, WEIGHTS + BIASES] of their sums, added in order.
+
+struct Sizes {
+  WEIGHTS: u32,
+  BIASES: u32,
+  PARTS: u32,
+}
+@group(0) @binding(7) var<storage, read> sizes: Sizes;
+
+@group(0) @binding(0) var<storage, read> parts: array<f32>;
+@group(0) @binding(1) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(3) var<storage, read_write> db: array<f32>;
+
+@compute @workgroup_size(64)
+fn combine(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: vec3<u32>,
+           @builtin(local_invocation_index) lane: u32) {
+  let k = (wg.y * num.x + wg.x) * 64u + lane;
+  let count = sizes.WEIGHTS + sizes.BIASES;
+  if (k >= count) { return; }
+  var sum = 0.0;
+  for (var p = k; p < sizes.PARTS * count; p += count) { sum += parts[p]; }
+  if (k < sizes.WEIGHTS) { dw[k] = sum; } else { db[k - sizes.WEIGHTS] = sum; }
+}
