@@ -4,9 +4,11 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { defineConfig, type Plugin } from "vite";
+import { groupWgsl } from "./build/group-wgsl.ts";
 import { minifyWgsl } from "./build/minify-wgsl.ts";
 
 const root = import.meta.dirname;
+const shaders = resolve(root, "shaders");
 /** What src/index.ts gives out whole: `export * as nn from "./nn/index.ts"`. */
 const whole = [
   ...readFileSync(resolve(root, "src/index.ts"), "utf8").matchAll(/export \* as \w+ from "\.\/(.+)\.ts"/g),
@@ -31,12 +33,23 @@ const wholeModules: Plugin = {
 const core =
   /^(autograd|errors|math-exact|op|permutation|random|shader|tensor|data\/(dataset|sharded)|plan\/\w+|ops\/(arithmetic|broadcast|copy|fill|gather-batch|pointwise|reduction-geometry|reshape|sum))$/;
 
+/** Kernels that are fetched together: in every step; by networks with linear layers; by those with blocks of conv2d. */
+const together = {
+  step: ["gather-batch", "packed-functions", "random-functions", "record"],
+  products: ["linear-blocks", "matmul-blocks"],
+  "products-software": ["linear-quad", "matmul-edges", "matmul-quad", "matmul-runs"],
+  "products-plain": ["linear", "matmul"],
+  "conv2d-tiles": ["conv2d-forward", "conv2d-part", "conv2d-weight"],
+  "conv-block-tiles": ["conv-block", "conv-block-gradients", "conv-block-places"],
+  "conv-block-software": ["conv-block-strips", "conv-block-strips-backward"],
+};
+
 /** `ops/conv2d` or `shaders/conv2d` of a module's id; undefined for what is neither. */
 const stemOf = (id: string) =>
-  /[\\/](?:src[\\/](.+)\.ts|(shaders[\\/].+)\.wgsl\?raw)$/.exec(id)?.slice(1).join("");
+  /[\\/:](?:src[\\/](.+)\.ts|(shaders[\\/].+?)(?:\.wgsl\?raw)?)$/.exec(id)?.slice(1).join("");
 
 export default defineConfig({
-  plugins: [wholeModules, minifyWgsl(resolve(root, "shaders"))],
+  plugins: [wholeModules, groupWgsl(shaders, together), minifyWgsl(shaders)],
   build: {
     target: "es2023",
     minify: false,
