@@ -51,6 +51,11 @@ export const normOp: DefinedOp<Record<string, never>> = defineOp({
   backward: ({ inputs: [x], outputs: [y], grads: [dy] }) => [mul(x!, div(dy!, where(eq(y!, 0), 1, y!)))],
 });
 
+/** The root of the sum of all squares, shape []: of packed gradients, as clipping takes it. The gradient at 0 is 0. */
+export function globalNorm(x: Tensor): Tensor {
+  return normOp.one([x], {});
+}
+
 export interface NormOptions extends ReduceOptions {
   /** 2 (default): root of the sum of squares. 1: sum of magnitudes. Infinity: the largest magnitude. */
   readonly p?: 1 | 2 | typeof Number.POSITIVE_INFINITY;
@@ -62,6 +67,6 @@ export function norm(x: Tensor, options: NormOptions = {}): Tensor {
   if (p === 1) return sum(abs(x), options);
   if (p === Number.POSITIVE_INFINITY) return max(abs(x), options);
   if (p !== 2) throw new ValueError(`norm: p must be 1, 2 or Infinity, got ${p}`);
-  if (axes === undefined && !keepDims) return normOp.one([x], {});
+  if (axes === undefined && !keepDims) return globalNorm(x);
   return rootOrZero(sum(square(x), options));
 }

@@ -3,7 +3,7 @@
  * norm (torch.nn.utils.clip_grad_value_ and clip_grad_norm_). NaN passes through, so that it shows.
  */
 import { ValueError } from "../errors.ts";
-import { norm } from "../ops/norm.ts";
+import { globalNorm } from "../ops/norm.ts";
 import { definePointwise, literal } from "../ops/pointwise.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -36,7 +36,7 @@ export function clip(g: Tensor, options: ClipOptions): Tensor {
   const { clipNorm, clipValue } = options;
   let clipped = g;
   if (clipValue !== undefined) clipped = clampOp.one([clipped], { most: clipValue });
-  if (clipNorm !== undefined) clipped = scaleOp.one([clipped, norm(clipped)], { most: clipNorm });
+  if (clipNorm !== undefined) clipped = scaleOp.one([clipped, globalNorm(clipped)], { most: clipNorm });
   return clipped;
 }
 

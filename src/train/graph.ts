@@ -5,8 +5,7 @@ import { DataError } from "../errors.ts";
 import type { LossResult } from "../nn/loss.ts";
 import { type BuildMode, build } from "../nn/mode.ts";
 import { forward } from "../nn/module.ts";
-import { concat } from "../ops/concat.ts";
-import { norm } from "../ops/norm.ts";
+import { globalNorm } from "../ops/norm.ts";
 import { RandomSource } from "../ops/random.ts";
 import { MAX_RECORDED, record } from "../ops/record.ts";
 import { reshape } from "../ops/reshape.ts";
@@ -42,7 +41,11 @@ interface Applied {
 }
 
 /** Evaluates `batch` and records the result; moves `step` on. */
-export function evaluationStep(options: TrainerOptions, batch: MetricBatch, step: Tensor): StepGraph {
+export async function evaluationStep(
+  options: TrainerOptions,
+  batch: MetricBatch,
+  step: Tensor,
+): Promise<StepGraph> {
   const { result } = apply(options, batch, { training: false });
   return recorded(options, batch, result, step, {}, []);
 }
@@ -51,7 +54,11 @@ export function evaluationStep(options: TrainerOptions, batch: MetricBatch, step
  * Trains on `batch`: loss, gradients, updates of the layers and the optimizer, and the record of it; moves the step on.
  * Transforms and layers draw random numbers by key and step.
  */
-export function trainingStep(options: TrainerOptions, batch: MetricBatch, states: TrainStates): StepGraph {
+export async function trainingStep(
+  options: TrainerOptions,
+  batch: MetricBatch,
+  states: TrainStates,
+): Promise<StepGraph> {
   const { parameters, step, key } = states;
   const mode = { training: true, random: new RandomSource(step, key) };
   const { result, updates: ofLayers } = apply(options, batch, mode);
@@ -60,7 +67,7 @@ export function trainingStep(options: TrainerOptions, batch: MetricBatch, states
     options.optimizer.step(parameters, grads, states.optimizer, step),
   );
   const watched = options.trackGradientNorm
-    ? { learningRate, gradientNorm: norm(gradient) }
+    ? { learningRate, gradientNorm: globalNorm(gradient) }
     : { learningRate };
   return recorded(options, batch, result, step, watched, [...ofLayers, ...updates]);
 }
@@ -82,14 +89,14 @@ function apply({ model, loss, transform }: TrainerOptions, batch: MetricBatch, m
 }
 
 /** Metrics see the labels as the data set has them. `watched`: what only training has, single numbers by name. */
-function recorded(
+async function recorded(
   options: TrainerOptions,
   batch: MetricBatch,
   { prediction, result }: Applied,
   step: Tensor,
   watched: Readonly<Record<string, Tensor>>,
   updates: readonly Node[],
-): StepGraph {
+): Promise<StepGraph> {
   const training = "learningRate" in watched;
   const metrics = (options.metrics ?? []).filter((metric) => metric.training || !training);
   const single = { loss: result.loss, count: result.count, ...watched, ...result.sums };
@@ -103,14 +110,15 @@ function recorded(
   const columns = [...values].map(([name, { size }]) => ({ name, size }));
   const width = columns.reduce((total, { size }) => total + size, 0);
   const ring = state([ringRows(width), width], 0, "f32", "metrics ring");
-  const recording = record(ring, step, gathered([...values.values()]));
+  const recording = record(ring, step, await gathered([...values.values()]));
   const layout = { columns, metrics, sums: Object.keys(result.sums) };
   return { spec: { outputs: [], updates: [...updates, recording] }, ring, layout };
 }
 
 /** As many tensors as a record takes: the last of too many are put together. */
-function gathered(values: readonly Tensor[]): Tensor[] {
+async function gathered(values: readonly Tensor[]): Promise<Tensor[]> {
   if (values.length <= MAX_RECORDED) return [...values];
+  const { concat } = await import("../ops/concat.ts");
   const few = values.slice(0, MAX_RECORDED - 1);
   return [...few, concat(values.slice(MAX_RECORDED - 1).map((t) => reshape(t, [t.size])))];
 }

@@ -35,7 +35,7 @@ export class Programs implements RunPrograms {
     const { step, key } = this.states;
     const data = await this.#dataFor(dataset, batchSize);
     const batch = data.batch(step, shuffle ? key : undefined);
-    const built = trainingStep(this.options, { ...batch, dataset }, this.states);
+    const built = await trainingStep(this.options, { ...batch, dataset }, this.states);
     const program = await this.#compile(built, data, shuffle, this.options.tune);
     const ready = this.options.detectAnomaly ? { ...program, inspect: await this.#watch(built) } : program;
     this.#training.set(dataset, ready);
@@ -55,7 +55,7 @@ export class Programs implements RunPrograms {
     const data = await this.#dataFor(dataset, evalBatch);
     const step = state([1], 0, "u32", "evaluation step");
     const batch = { ...data.batch(step, undefined), dataset };
-    const built = evaluationStep(this.options, batch, step);
+    const built = await evaluationStep(this.options, batch, step);
     const ready = { ...(await this.#compile(built, data, false)), step };
     this.#evaluations.set(dataset, ready);
     return ready;
