@@ -105,8 +105,7 @@ export class GpuBackend implements Backend {
   }
 
   get maxTensorBytes(): number {
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
-    return Math.min(maxBufferSize, maxStorageBufferBindingSize);
+    return this.device.maxTensorBytes;
   }
 
   write(leaf: Tensor, data: Data, at?: number): void {

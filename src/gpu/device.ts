@@ -74,6 +74,12 @@ export class GpuDevice {
     return this.raw.limits;
   }
 
+  /** Bytes of the largest tensor that fits. */
+  get maxTensorBytes(): number {
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.limits;
+    return Math.min(maxBufferSize, maxStorageBufferBindingSize);
+  }
+
   /** Throws what went wrong on this device since it was opened. */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure;

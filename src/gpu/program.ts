@@ -13,6 +13,7 @@ import type { GpuDevice } from "./device.ts";
 import type { LeafMemory } from "./memory.ts";
 import type { CompiledKernel, PipelineCache } from "./pipelines.ts";
 import type { Place } from "./readback.ts";
+import { timed } from "./timestamps.ts";
 
 interface Dispatch {
   readonly node: Node;
@@ -120,7 +121,7 @@ export class GpuProgram implements Program {
   async profile(): Promise<KernelTime[]> {
     if (!this.device.timestamps) throw new DeviceError(`profile: ${this.device.name} has no timestamp-query`);
     this.#prepare();
-    const times = await this.#timed(this.#dispatches.length, (encoder, writes) => {
+    const times = await timed(this.device, this.memory.reader, this.#dispatches.length, (encoder, writes) => {
       this.#dispatches.forEach(({ compiled, group, kernel }, i) => {
         const pass = encoder.beginComputePass({ timestampWrites: writes(i) });
         pass.setPipeline(compiled.pipeline);
@@ -136,7 +137,7 @@ export class GpuProgram implements Program {
     this.#prepare();
     const begun = performance.now();
     if (this.device.timestamps) {
-      const [clock = 0] = await this.#timed(1, (encoder, writes) =>
+      const [clock = 0] = await timed(this.device, this.memory.reader, 1, (encoder, writes) =>
         this.#encode(encoder, times, { timestampWrites: writes(0) }),
       );
       // Some drivers have the feature and no clock behind it.
@@ -146,32 +147,6 @@ export class GpuProgram implements Program {
       await this.finished();
     }
     return performance.now() - begun;
-  }
-
-  /** Milliseconds of each of `count` passes that `encode` makes, with the timestamps of `writes(i)`. */
-  async #timed(
-    count: number,
-    encode: (encoder: GPUCommandEncoder, writes: (i: number) => GPUComputePassTimestampWrites) => void,
-  ): Promise<number[]> {
-    const { raw } = this.device;
-    const querySet = raw.createQuerySet({ type: "timestamp", count: 2 * count });
-    const resolved = this.device.createBuffer("timestamps", count * 16, GPUBufferUsage.QUERY_RESOLVE);
-    const encoder = raw.createCommandEncoder();
-    encode(encoder, (i) => ({
-      querySet,
-      beginningOfPassWriteIndex: 2 * i,
-      endOfPassWriteIndex: 2 * i + 1,
-    }));
-    encoder.resolveQuerySet(querySet, 0, 2 * count, resolved, 0);
-    raw.queue.submit([encoder.finish()]);
-    const words = await this.memory.reader.read({ buffer: resolved, offset: 0 }, "u32", count * 4);
-    const ticks = new BigInt64Array(words.buffer);
-    querySet.destroy();
-    resolved.destroy();
-    return Array.from(
-      { length: count },
-      (_, i) => Number((ticks[2 * i + 1] as bigint) - (ticks[2 * i] as bigint)) / 1e6,
-    );
   }
 
   describe(): ProgramDescription {

@@ -1,9 +1,11 @@
-/** The WebGPU side of a replay: a recording's buffers, kernels and bind groups, and runs of its lists of dispatches. */
+/** The WebGPU side: a recording's buffers, kernels and bind groups, and runs of its lists of dispatches. */
 import { DeviceError } from "../errors.ts";
 import type { GpuDevice } from "../gpu/device.ts";
 import { Readback } from "../gpu/readback.ts";
-import { type Data, sizeOf } from "../tensor.ts";
-import type { Place, RecordedDispatch, RecordedTensor, Recording } from "./recording.ts";
+import { timed } from "../gpu/timestamps.ts";
+import { type Data, type DType, sizeOf } from "../tensor.ts";
+import { fromBase64 } from "./base64.ts";
+import type { Place, RecordedDispatch, RecordedInitial, RecordedTensor, Recording } from "./recording.ts";
 
 /** A dispatch with its objects. */
 interface Ready {
@@ -27,10 +29,14 @@ export class Machine {
     this.#reader = new Readback(device);
   }
 
-  /** Makes all but the contents of buffers. Throws DeviceError where the device offers less than is needed. */
+  /** Makes everything, with the recorded first values. Throws DeviceError where the device offers less than is needed. */
   static async make(recording: Recording, device: GpuDevice): Promise<Machine> {
     checkNeeds(recording, device);
-    const machine = await device.guard("replay: buffers", () => new Machine(recording, device));
+    const machine = await device.guard("recording: buffers", () => {
+      const made = new Machine(recording, device);
+      for (const value of recording.values) made.write(value, unpacked(value));
+      return made;
+    });
     await machine.#compile();
     return machine;
   }
@@ -59,6 +65,19 @@ export class Machine {
     this.device.check();
   }
 
+  /** Milliseconds of each dispatch of one run, by the device's clock. Needs the feature timestamp-query. */
+  profile(dispatches: readonly RecordedDispatch[]): Promise<number[]> {
+    return timed(this.device, this.#reader, dispatches.length, (encoder, writes) => {
+      this.#ready(dispatches).forEach(({ pipeline, group, groups }, i) => {
+        const pass = encoder.beginComputePass({ timestampWrites: writes(i) });
+        pass.setPipeline(pipeline);
+        pass.setBindGroup(0, group);
+        pass.dispatchWorkgroups(...(groups as [number]));
+        pass.end();
+      });
+    });
+  }
+
   /** Values of tensors after all runs started so far. */
   read(tensors: readonly RecordedTensor[]): Promise<Data[]> {
     return this.#reader.readAll(
@@ -74,6 +93,10 @@ export class Machine {
   write({ buffer, offset }: Place, data: Data | Uint32Array): void {
     this.device.check();
     this.device.raw.queue.writeBuffer(this.#buffers[buffer] as GPUBuffer, offset, data as BufferSource);
+  }
+
+  destroy(): void {
+    this.device.destroy();
   }
 
   async #compile(): Promise<void> {
@@ -100,7 +123,7 @@ export class Machine {
         try {
           return await raw.createComputePipelineAsync(descriptor);
         } catch (cause) {
-          throw new DeviceError(`replay: ${label} does not compile: ${String(cause)}`, { cause });
+          throw new DeviceError(`recording: ${label} does not compile: ${String(cause)}`, { cause });
         }
       }),
     );
@@ -129,13 +152,23 @@ function checkNeeds({ needs }: Recording, device: GpuDevice): void {
   for (const limit of ["maxStorageBufferBindingSize", "maxStorageBuffersPerShaderStage"] as const) {
     if (device.limits[limit] < needs[limit]) {
       throw new DeviceError(
-        `replay: the recording needs ${limit} ${needs[limit]}, but ${device.name} has ${device.limits[limit]}`,
+        `recording: it needs ${limit} ${needs[limit]}, but ${device.name} has ${device.limits[limit]}`,
       );
     }
   }
   if (needs.subgroupSize > 0 && device.subgroupSize !== needs.subgroupSize) {
     throw new DeviceError(
-      `replay: the recording is for subgroups of ${needs.subgroupSize}, but ${device.name} has ${device.subgroupSize || "none of one size"}`,
+      `recording: it is for subgroups of ${needs.subgroupSize}, but ${device.name} has ${device.subgroupSize || "none of one size"}`,
     );
   }
+}
+
+export function unpacked(value: RecordedInitial): Data {
+  if ("base64" in value) return typed(value.dtype, fromBase64(value.base64).buffer);
+  return typed(value.dtype, value.count).fill(value.fill);
+}
+
+function typed(dtype: DType, from: number | ArrayBuffer): Float32Array | Int32Array | Uint32Array {
+  const Kind = dtype === "f32" ? Float32Array : dtype === "i32" ? Int32Array : Uint32Array;
+  return new Kind(from as ArrayBuffer);
 }

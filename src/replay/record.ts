@@ -11,19 +11,28 @@ import { type DType, input, type Shape, type Tensor } from "../tensor.ts";
 import type { TrainerOptions } from "../train/options.ts";
 import { predictionOf } from "../train/predict.ts";
 import type { StepProgram } from "../train/run-programs.ts";
-import { KEY, LEARNING_RATE } from "../train/run-states.ts";
+import { KEY, LEARNING_RATE, type RunStates } from "../train/run-states.ts";
 import { Trainer } from "../train/trainer.ts";
 import { PORTABLE, Recorder, type RecordTarget } from "./recorder.ts";
 import {
   FORMAT,
+  type NamedTensor,
   type RecordedDispatch,
-  type RecordedPrediction,
+  type RecordedProgram,
+  type RecordedStates,
   type RecordedSteps,
   type RecordedTensor,
   type RecordedWeight,
   type Recording,
 } from "./recording.ts";
 import { packed, squeezed } from "./squeeze.ts";
+import { PREDICT } from "./trainer.ts";
+
+/** A graph over the run's states, its inputs and outputs by name. */
+export interface GraphProgram {
+  readonly inputs: Readonly<Record<string, Tensor>>;
+  readonly outputs: Readonly<Record<string, Tensor>>;
+}
 
 export interface RecordOptions {
   /** What it is trained on: count, shapes, types, scale and classes count, contents don't. In memory. */
@@ -32,6 +41,8 @@ export interface RecordOptions {
   readonly test?: Dataset | undefined;
   /** Also records the model's answers for so many samples at a time. */
   readonly predict?: number | undefined;
+  /** Also records these, which `run` of the recorded trainer runs. */
+  readonly programs?: Readonly<Record<string, GraphProgram>>;
   /** What kernels are chosen for. Default: any adapter, within WebGPU's guaranteed limits. */
   readonly target?: RecordTarget;
 }
@@ -44,36 +55,43 @@ export async function recordTraining(options: TrainerOptions, what: RecordOption
   for (const name of ["metrics", "detectAnomaly", "tune", "maxResidentBytes"] as const) {
     if (options[name]) throw new ValueError(`record: a recording can't have ${name}`);
   }
-  const { seed = 0 } = options;
+  const { seed = 0, batchSize } = options;
   const recorder = new Recorder(what.target ?? PORTABLE);
   const backend = await GpuBackend.open(recorder.adapter);
   const trainer = await Trainer.create(backend, options);
   const run = new Recorded(recorder, backend);
-  const { parameters, buffers, step, live } = trainer.states;
+  const { step } = trainer.states;
   const train = await run.steps(what.train, "train", async (dataset) => ({
     ...(await trainer.trainProgram(dataset)),
     step,
   }));
   const test =
     what.test && (await run.steps(what.test, "test", (dataset) => trainer.evaluationProgram(dataset)));
-  const predict = what.predict && (await run.prediction(trainer, what.train.inputs.shape, what.predict));
-  const weights: RecordedWeight[] = [];
-  for (const [name, tensor] of [...parameters, ...buffers]) {
-    const initial = initialOf(tensor, seed, weights.length);
-    weights.push({ name, ...(await run.tensor(tensor)), initial });
+  const programs: Record<string, RecordedProgram> = {};
+  for (const [name, program] of Object.entries({ ...predicting(options, what), ...what.programs })) {
+    programs[name] = await run.program(trainer, program);
   }
+  const states = await run.states(trainer.states, seed);
   const made = {
     weftRecording: FORMAT,
     seed,
-    weights,
-    learningRate: await run.tensor(live.get(LEARNING_RATE) as Tensor),
-    key: await run.tensor(live.get(KEY) as Tensor),
+    batchSize,
+    states,
     train,
     ...(test && { test }),
-    ...(predict && { predict }),
+    programs,
   } as const;
   const data = [train, ...(test ? [test] : [])].flatMap(({ inputs, labels }) => [inputs, labels]);
-  return squeezed(made, recorder, [...weights, ...data, made.key, train.step]);
+  return squeezed(made, recorder, [...states.parameters, ...data, states.key, states.step]);
+}
+
+function predicting(
+  options: TrainerOptions,
+  { predict, train }: RecordOptions,
+): Record<string, GraphProgram> {
+  if (predict === undefined) return {};
+  const samples = input([predict, ...train.inputs.shape], "f32", "samples");
+  return { [PREDICT]: { inputs: { samples }, outputs: { prediction: predictionOf(options, samples) } } };
 }
 
 /** What programs become, with the places of their tensors. */
@@ -86,37 +104,51 @@ class Recorded {
   /** Where an input or a state is: a reading begins there. */
   async tensor(tensor: Tensor): Promise<RecordedTensor> {
     await this.backend.read(tensor);
-    return { ...this.recorder.copied, shape: tensor.shape, dtype: tensor.dtype };
+    return this.#copied(tensor);
   }
 
-  dispatches(program: Program): readonly RecordedDispatch[] {
-    program.run();
-    return this.recorder.submitted;
+  async states(
+    { parameters, buffers, packed, step, live }: RunStates,
+    seed: number,
+  ): Promise<RecordedStates> {
+    const named = async (tensors: ReadonlyMap<string, Tensor>) => {
+      const found: NamedTensor[] = [];
+      for (const [name, tensor] of tensors) found.push({ name, ...(await this.tensor(tensor)) });
+      return found;
+    };
+    const places = await named(parameters);
+    return {
+      parameters: [...parameters.values()].map((tensor, i) => ({
+        ...(places[i] as NamedTensor),
+        initial: initialOf(tensor, seed, i),
+      })),
+      buffers: await named(buffers),
+      packed: await named(packed),
+      step: await this.tensor(step),
+      key: await this.tensor(live.get(KEY) as Tensor),
+      learningRate: await this.tensor(live.get(LEARNING_RATE) as Tensor),
+    };
   }
 
   async steps(
-    { inputs, labels, ...dataset }: Dataset,
+    dataset: Dataset,
     split: string,
     make: (dataset: Dataset) => Promise<StepProgram & { readonly step: Tensor }>,
   ): Promise<RecordedSteps> {
     // Its buffers are found by this name.
+    const named = { ...dataset, name: "recorded", split };
+    const { program, ring, layout, stepsPerEpoch, step } = await make(named);
+    const { inputs, labels, count } = dataset;
+    const { data, shape, scale = 1, offset = 0 } = inputs;
     const title = `recorded/${split}`;
-    const { program, ring, layout, stepsPerEpoch, step } = await make({
-      ...dataset,
-      inputs,
-      labels,
-      name: "recorded",
-      split,
-    });
-    const bytes = inputs.data instanceof Uint8Array;
     return {
-      dispatches: this.dispatches(program),
-      count: dataset.count,
+      dispatches: this.#dispatches(program),
+      count,
       stepsPerEpoch,
-      inputs: {
-        ...this.#labelled(`${title} inputs`, [dataset.count, ...inputs.shape], bytes ? "u32" : "f32"),
-        bytes,
-      },
+      shape,
+      scale,
+      offset,
+      inputs: this.#labelled(`${title} inputs`, [data.length], data instanceof Uint8Array ? "u32" : "f32"),
       labels: this.#labelled(
         `${title} labels`,
         [labels.length],
@@ -129,13 +161,26 @@ class Recorded {
     };
   }
 
-  async prediction(trainer: Trainer, shape: Shape, count: number): Promise<RecordedPrediction> {
-    const x = input([count, ...shape], "f32", "samples");
-    const prediction = predictionOf(trainer.options, x);
-    const program = await trainer.compile({ outputs: [prediction] });
-    await program.read(prediction);
-    const place = { ...this.recorder.copied, shape: prediction.shape, dtype: prediction.dtype };
-    return { dispatches: this.dispatches(program), x: await this.tensor(x), prediction: place };
+  async program(trainer: Trainer, { inputs, outputs }: GraphProgram): Promise<RecordedProgram> {
+    const program = await trainer.compile({ outputs: Object.values(outputs) });
+    const from: NamedTensor[] = [];
+    const to: NamedTensor[] = [];
+    for (const [name, tensor] of Object.entries(inputs)) from.push({ name, ...(await this.tensor(tensor)) });
+    for (const [name, tensor] of Object.entries(outputs)) {
+      await program.read(tensor);
+      to.push({ name, ...this.#copied(tensor) });
+    }
+    return { dispatches: this.#dispatches(program), inputs: from, outputs: to };
+  }
+
+  /** The place that the latest reading was of. */
+  #copied({ shape, dtype }: Tensor): RecordedTensor {
+    return { ...this.recorder.copied, shape, dtype };
+  }
+
+  #dispatches(program: Program): readonly RecordedDispatch[] {
+    program.run();
+    return this.recorder.submitted;
   }
 
   #labelled(label: string, shape: Shape, dtype: DType): RecordedTensor {

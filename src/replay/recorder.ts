@@ -125,7 +125,7 @@ export class Recorder {
         this.shaders.push({ file: label, code }) - 1,
       createComputePipelineAsync: async (descriptor: GPUComputePipelineDescriptor) =>
         this.#pipeline(descriptor),
-      createBindGroup: ({ entries }: { entries: readonly GPUBindGroupEntry[] }) => entries,
+      createBindGroup: (descriptor: GPUBindGroupDescriptor) => descriptor,
       createCommandEncoder: () => this.#encoder(),
     });
   }
@@ -162,18 +162,20 @@ export class Recorder {
       beginComputePass: () => {
         let pipeline = 0;
         let bindings: RecordedDispatch[2] = [];
+        let called = "";
         return refusing("pass", {
           setPipeline: (next: WrittenPipeline) => {
             pipeline = next.index;
           },
-          setBindGroup: (_: number, entries: readonly GPUBindGroupEntry[]) => {
-            bindings = entries.map(({ binding, resource }) => {
+          setBindGroup: (_: number, { entries, label = "" }: GPUBindGroupDescriptor) => {
+            called = label;
+            bindings = [...entries].map(({ binding, resource }) => {
               const { buffer, offset = 0, size = 0 } = resource as GPUBufferBinding;
               return [binding, (buffer as unknown as WrittenBuffer).index, offset, size];
             });
           },
           dispatchWorkgroups: (...groups: number[]) => {
-            dispatches.push([pipeline, groups, bindings]);
+            dispatches.push([pipeline, groups, bindings, called]);
           },
           end: () => undefined,
         });

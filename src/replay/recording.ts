@@ -1,6 +1,6 @@
 /**
  * A training run compiled ahead of time, as plain data (JSON): kernels, buffers, first values and lists of dispatches,
- * without the model, the ops and the planner that they came from. `recordTraining` makes it, `openReplay` runs it.
+ * without the model, the ops and the planner that they came from. `recordTraining` makes it, `openRecording` runs it.
  */
 import { FormatError } from "../errors.ts";
 import type { Distribution } from "../random.ts";
@@ -23,15 +23,12 @@ export interface Recording {
   readonly values: readonly RecordedValues[];
   /** Seed that it was recorded with, used unless another is given. */
   readonly seed: number;
-  /** Parameters, each with the stream of its position, then states of layers. */
-  readonly weights: readonly RecordedWeight[];
-  /** f32 [1]. */
-  readonly learningRate: Place;
-  /** u32 [2]: of shuffling and of layers that draw. */
-  readonly key: Place;
+  readonly batchSize: number;
+  readonly states: RecordedStates;
   readonly train: RecordedSteps;
   readonly test?: RecordedSteps | undefined;
-  readonly predict?: RecordedPrediction | undefined;
+  /** Others, by name. */
+  readonly programs: Readonly<Record<string, RecordedProgram>>;
 }
 
 export interface Needs {
@@ -59,6 +56,10 @@ export interface RecordedTensor extends Place {
   readonly dtype: DType;
 }
 
+export interface NamedTensor extends RecordedTensor {
+  readonly name: string;
+}
+
 /** The same number `count` times, or bytes in base 64. */
 export type RecordedInitial =
   | { readonly dtype: DType; readonly fill: number; readonly count: number }
@@ -66,17 +67,28 @@ export type RecordedInitial =
 
 export type RecordedValues = Place & RecordedInitial;
 
-/** A parameter, or a state of a layer. Its first value is drawn by the seed where there is a distribution. */
-export interface RecordedWeight extends RecordedTensor {
-  readonly name: string;
+/** Its first value is drawn by the seed where there is a distribution. */
+export interface RecordedWeight extends NamedTensor {
   readonly initial: Distribution | RecordedInitial;
 }
 
-/** One dispatch: pipeline, workgroups, and for each binding its number, buffer, first byte and bytes. */
+/** As a trainer's `states`. */
+export interface RecordedStates {
+  /** Each draws from the stream of its position. */
+  readonly parameters: readonly RecordedWeight[];
+  readonly buffers: readonly NamedTensor[];
+  readonly packed: readonly NamedTensor[];
+  readonly step: RecordedTensor;
+  readonly key: RecordedTensor;
+  readonly learningRate: RecordedTensor;
+}
+
+/** One dispatch: pipeline, workgroups, for each binding its number, buffer, first byte and bytes; what it is called. */
 export type RecordedDispatch = readonly [
   pipeline: number,
   groups: readonly number[],
   bindings: readonly (readonly [binding: number, buffer: number, offset: number, bytes: number])[],
+  label: string,
 ];
 
 /** A program that steps through a data set. */
@@ -85,22 +97,26 @@ export interface RecordedSteps {
   /** Samples of the data set; all of them in so many steps. */
   readonly count: number;
   readonly stepsPerEpoch: number;
-  /** Bytes, four to a word, or floats. */
-  readonly inputs: RecordedTensor & { readonly bytes: boolean };
+  /** Of one sample, and what bytes are multiplied with and shifted by. */
+  readonly shape: Shape;
+  readonly scale: number;
+  readonly offset: number;
+  /** u32: bytes, four to a word; or f32. */
+  readonly inputs: RecordedTensor;
+  /** i32: class numbers; or f32. */
   readonly labels: RecordedTensor;
   /** Its step counter, u32 [1]. */
-  readonly step: Place;
+  readonly step: RecordedTensor;
   /** f32 [rows, width]: a row per step. */
   readonly ring: RecordedTensor;
   readonly columns: readonly { readonly name: string; readonly size: number }[];
   readonly sums: readonly string[];
 }
 
-/** A program that answers for a batch of samples. */
-export interface RecordedPrediction {
+export interface RecordedProgram {
   readonly dispatches: readonly RecordedDispatch[];
-  readonly x: RecordedTensor;
-  readonly prediction: RecordedTensor;
+  readonly inputs: readonly NamedTensor[];
+  readonly outputs: readonly NamedTensor[];
 }
 
 /** Throws FormatError on what is no recording, or one of another format. */
@@ -109,8 +125,8 @@ export function asRecording(value: unknown): Recording {
   if (format !== FORMAT) {
     throw new FormatError(
       format === undefined
-        ? "replay: this is no recording; make one with weft record or recordTraining"
-        : `replay: the recording has format ${String(format)}, this library reads ${FORMAT}; record it anew`,
+        ? "recording: this is none; make one with weft record or recordTraining"
+        : `recording: this one has format ${String(format)}, this library reads ${FORMAT}; record it anew`,
     );
   }
   return value as Recording;

@@ -3,7 +3,14 @@
 import { toBase64 } from "./base64.ts";
 import { pruneWgsl } from "./prune-wgsl.ts";
 import type { Recorder, Write } from "./recorder.ts";
-import type { Place, RecordedDispatch, RecordedInitial, RecordedValues, Recording } from "./recording.ts";
+import type {
+  Place,
+  RecordedDispatch,
+  RecordedInitial,
+  RecordedSteps,
+  RecordedValues,
+  Recording,
+} from "./recording.ts";
 
 type Rest = "needs" | "shaders" | "layouts" | "pipelines" | "buffers" | "values";
 
@@ -20,15 +27,17 @@ export function squeezed(
   const place = <P extends Place>(old: P): P => ({ ...old, buffer: buffers.of(old.buffer) });
   let largest = 0;
   const dispatches = (old: readonly RecordedDispatch[]): RecordedDispatch[] =>
-    old.map(([pipeline, groups, bindings]) => [
+    old.map(([pipeline, groups, bindings, label]) => [
       pipelines.of(pipeline),
       groups,
       bindings.map(([binding, buffer, offset, size]) => {
         largest = Math.max(largest, size);
         return [binding, buffers.of(buffer), offset, size];
       }),
+      label,
     ]);
-  const steps = <S extends NonNullable<Recording["test"]>>(old: S): S => ({
+  const places = <P extends Place>(old: readonly P[]): P[] => old.map((each) => place(each));
+  const steps = (old: RecordedSteps): RecordedSteps => ({
     ...old,
     dispatches: dispatches(old.dispatches),
     inputs: place(old.inputs),
@@ -36,21 +45,24 @@ export function squeezed(
     step: place(old.step),
     ring: place(old.ring),
   });
-  const { train, test, predict } = made;
+  const programs = Object.entries(made.programs).map(([name, { inputs, outputs, ...old }]) => [
+    name,
+    { dispatches: dispatches(old.dispatches), inputs: places(inputs), outputs: places(outputs) },
+  ]);
+  const { states, train, test } = made;
   const renumbered = {
     ...made,
     train: steps(train),
     ...(test && { test: steps(test) }),
-    ...(predict && {
-      predict: {
-        dispatches: dispatches(predict.dispatches),
-        x: place(predict.x),
-        prediction: place(predict.prediction),
-      },
-    }),
-    weights: made.weights.map(place),
-    learningRate: place(made.learningRate),
-    key: place(made.key),
+    programs: Object.fromEntries(programs),
+    states: {
+      parameters: places(states.parameters),
+      buffers: places(states.buffers),
+      packed: places(states.packed),
+      step: place(states.step),
+      key: place(states.key),
+      learningRate: place(states.learningRate),
+    },
   };
   const written = pipelines.all.map((n) => recorder.pipelines[n] as Recorder["pipelines"][number]);
   const recorded = written.map(({ shader, entry, constants, layout }) => ({

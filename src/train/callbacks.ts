@@ -1,7 +1,8 @@
 /** Ready listeners on a run, for `fit(…, { callbacks: […] })`. */
+
+import type { AnyTrainer } from "./any-trainer.ts";
 import type { Callback } from "./events.ts";
 import { type Monitor, type MonitorMode, modeOf, monitored } from "./monitor.ts";
-import type { AnyTrainer } from "./trainer.ts";
 
 export interface BestCheckpointOptions {
   /** Default `valLoss`. */

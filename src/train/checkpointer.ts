@@ -4,10 +4,10 @@
  */
 import type { FileStore } from "../backend.ts";
 import { FormatError, ValueError } from "../errors.ts";
+import type { AnyTrainer, Snapshot } from "./any-trainer.ts";
 import type { Weights } from "./early-stopping.ts";
 import type { CheckpointOptions } from "./options.ts";
 import type { FitRecord, FitState } from "./run-state.ts";
-import type { AnyTrainer, Snapshot } from "./trainer.ts";
 
 /** Steps fill up with zeros, so that names sort as steps do. */
 const nameOf = (step: number) => `step-${String(step).padStart(12, "0")}.safetensors`;

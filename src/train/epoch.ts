@@ -3,11 +3,11 @@
  * point that is not too old.
  */
 import type { TrainingData } from "../data/sharded.ts";
+import type { AnyTrainer, Snapshot } from "./any-trainer.ts";
 import { RunControl } from "./control.ts";
 import type { EpochRecord, TrainEvent, TrainMetrics } from "./events.ts";
 import type { FitOptions } from "./options.ts";
 import type { Totals } from "./totals.ts";
-import type { AnyTrainer, Snapshot } from "./trainer.ts";
 
 const PROGRESS_MILLISECONDS = 100;
 /** At most this much work is lost with a device. */

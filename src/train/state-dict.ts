@@ -1,6 +1,6 @@
 /** Parameters and buffers by name, out of a run and into one: PyTorch's `state_dict` and `load_state_dict`. */
 import { readSafetensors, type TensorToStore, writeSafetensors } from "../io/safetensors.ts";
-import type { AnyTrainer } from "./trainer.ts";
+import type { AnyTrainer } from "./any-trainer.ts";
 
 /** Values by PyTorch's names: `0.weight`, `1.running_mean`. Iterable, so it can go to `writeSafetensors` as it is. */
 export type StateDict = ReadonlyMap<string, TensorToStore>;

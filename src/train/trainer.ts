@@ -1,334 +1,56 @@
-/**
- * Trains a model on any backend. The graph of a step is compiled once and replayed; data, step counter, shuffling and
- * metrics live on the device. What the host does is submit, and now and then look at the ring of metrics.
- */
-import type { Backend, FileStore, KernelTime, Program } from "../backend.ts";
-import type { TrainingData } from "../data/sharded.ts";
-import { DeviceError, type DeviceLostError, GraphError, ValueError } from "../errors.ts";
-import type { GraphSpec } from "../plan/graph.ts";
-import { packLayout } from "../plan/storage.ts";
-import type { Data, Tensor } from "../tensor.ts";
-import type { Weights } from "./early-stopping.ts";
-import { runEvaluation } from "./evaluation.ts";
-import type { Metrics } from "./events.ts";
-import { Fit } from "./fit.ts";
-import {
-  checkFitOptions,
-  checkTrainerOptions,
-  type FitOptions,
-  type RunSettings,
-  type TrainerOptions,
-} from "./options.ts";
-import type { EvaluationProgram, RunPrograms, TrainProgram } from "./run-programs.ts";
-import type { FitRecord, FitState } from "./run-state.ts";
-import { AVERAGE, allStates, LEARNING_RATE, type RunStates } from "./run-states.ts";
-import { type Pace, ringOf, StepRunner } from "./runner.ts";
-import type { StateValues } from "./state-values.ts";
-import { fit } from "./training-run.ts";
+/** The trainer of a model: its programs are traced from model, loss and optimizer. */
 
-/** A run at one moment, in host memory. */
-export interface Snapshot {
-  readonly position: number;
-  readonly values: ReadonlyMap<Tensor, Data>;
-  /** Tells whether states were written since. */
-  readonly revision: number;
-}
+import type { Backend } from "../backend.ts";
+import { ValueError } from "../errors.ts";
+import { namedBuffers, namedParameters } from "../nn/module.ts";
+import { initialData } from "../plan/initial.ts";
+import { keyFromSeed } from "../random.ts";
+import { state } from "../tensor.ts";
+import { AnyTrainer, type TrainerParts } from "./any-trainer.ts";
+import { checkTrainerOptions, type TrainerOptions } from "./options.ts";
+import { Programs } from "./programs.ts";
+import { KEY, LEARNING_RATE } from "./run-states.ts";
+import { StateValues } from "./state-values.ts";
 
-/** What a trainer is made of. */
-export interface TrainerParts {
-  readonly states: RunStates;
-  readonly values: StateValues;
-  readonly programs: RunPrograms;
-}
-
-/** Any trainer, also one that runs a recording and has no model. */
-export type AnyTrainer = Trainer<RunSettings>;
-
-export class Trainer<Options extends RunSettings = TrainerOptions> {
-  /** Every state of the run by its name. */
-  readonly states: RunStates;
-  readonly #values: StateValues;
-  readonly #programs: RunPrograms;
-  #position = 0;
-  #submits = 0;
-  /** The first submit of all is one step, so that there is something to see soon. */
-  #stepsPerSubmit = 1;
-
-  /** Users call `Trainer.create`. */
-  constructor(
-    readonly options: Options,
-    { states, values, programs }: TrainerParts,
+export class Trainer extends AnyTrainer {
+  private constructor(
+    backend: Backend,
+    override readonly options: TrainerOptions,
   ) {
-    this.states = states;
-    this.#values = values;
-    this.#programs = programs;
+    super(options, traced(backend, options));
   }
 
   /** Throws ValueError on a batch size or seed that is no whole number, and on a model without parameters. */
   static async create(backend: Backend, options: TrainerOptions): Promise<Trainer> {
     checkTrainerOptions(options);
-    // Apart, because a trainer can also run what was traced elsewhere.
-    const { traced } = await import("./traced.ts");
-    return new Trainer(options, traced(backend, options));
-  }
-
-  get parameters(): ReadonlyMap<string, Tensor> {
-    return this.states.parameters;
-  }
-
-  /** States of the model that are not trained but saved, such as running statistics. */
-  get buffers(): ReadonlyMap<string, Tensor> {
-    return this.states.buffers;
-  }
-
-  /** The device in use; another one after a lost device was replaced. */
-  get backend(): Backend {
-    return this.#values.backend;
-  }
-
-  /** Steps taken so far, over all calls of `fit` and including a loaded checkpoint's. */
-  get steps(): number {
-    return this.#position;
-  }
-
-  /** Submits made for training so far. */
-  get submits(): number {
-    return this.#submits;
-  }
-
-  /** Number of trainable values. */
-  get parameterCount(): number {
-    return [...this.parameters.values()].reduce((sum, t) => sum + t.size, 0);
-  }
-
-  /**
-   * Trains for `epochs` passes or `steps` steps. Iterate over it for events (`for await (const event of trainer.fit(…))`), or await it
-   * for the History.
-   */
-  fit(train: TrainingData, options: FitOptions): Fit {
-    checkFitOptions(options);
-    return new Fit(fit(this, train, options), options.callbacks ?? []);
-  }
-
-  /**
-   * Mean loss, and accuracy for class labels, over a whole data set. Every sample counts once. Rejects with the reason
-   * of `signal` when that is aborted, after the steps in flight. With `average`, the averaged weights are evaluated and
-   * not the latest; the optimizer must have an `averageDecay`, else throws GraphError.
-   */
-  async evaluate(
-    dataset: TrainingData,
-    options: { readonly signal?: AbortSignal; readonly average?: boolean } = {},
-  ): Promise<Metrics> {
-    const { average = false, ...rest } = options;
-    if (average) return this.withAverages(() => this.evaluate(dataset, rest));
-    const evaluation = await this.evaluationProgram(dataset);
-    return runEvaluation(this.backend, evaluation, this.#pace(), options.signal);
-  }
-
-  /**
-   * Runs `work` with the averaged weights in place of the latest, which come back afterwards; `save` in there writes a
-   * file of them. Must not overlap with training. Throws GraphError for an optimizer without `averageDecay`.
-   */
-  async withAverages<T>(work: () => Promise<T>): Promise<T> {
-    const average = this.states.packed.get(AVERAGE);
-    if (average === undefined) throw new GraphError("trainer: averages need an optimizer with averageDecay");
-    const parameters = [...this.parameters.values()];
-    const latest = await this.#values.readAll([...parameters, average]);
-    const averages = latest.get(average) as Data;
-    const { offsets } = packLayout(parameters.map((t) => t.size));
-    try {
-      // Before the first step there is no average yet.
-      if (this.#position > 0) {
-        parameters.forEach((t, i) => {
-          const at = offsets[i] as number;
-          this.#values.write(t, averages.slice(at, at + t.size));
-        });
-      }
-      return await work();
-    } finally {
-      for (const t of parameters) this.#values.write(t, latest.get(t) as Data);
-    }
-  }
-
-  /** The program that trains on `dataset`, compiled at the first call. */
-  trainProgram(dataset: TrainingData): Promise<TrainProgram> {
-    return this.#programs.training(dataset);
-  }
-
-  /** The program that evaluates `dataset`, compiled at the first call. */
-  evaluationProgram(dataset: TrainingData): Promise<EvaluationProgram> {
-    return this.#programs.evaluation(dataset);
-  }
-
-  /**
-   * Any graph over this run's parameters and states, compiled for the device in use (`backend`, which changes after a
-   * loss). It may run at any time, also between the steps of `fit`, and sees the weights as they are then.
-   */
-  compile(spec: GraphSpec): Promise<Program> {
-    return this.#programs.compile(spec);
-  }
-
-  /**
-   * Milliseconds of each dispatch of a training step by the adapter's own clock, the median of three steps after one to
-   * warm up; undefined where the adapter has no timestamps. The run stays as it was. Must not overlap with `fit`.
-   */
-  async profile(dataset: TrainingData): Promise<readonly KernelTime[] | undefined> {
-    if (!this.backend.timestamps) return undefined;
-    const { program } = await this.trainProgram(dataset);
-    const { values } = await this.snapshot(this.#position);
-    try {
-      await program.profile?.();
-      const rounds: (readonly KernelTime[])[] = [];
-      for (let i = 0; i < 3; i++) rounds.push((await program.profile?.()) ?? []);
-      return rounds[0]?.map(({ label }, i) => ({
-        label,
-        milliseconds: rounds.map((r) => r[i]?.milliseconds ?? 0).sort((a, b) => a - b)[1] as number,
-      }));
-    } finally {
-      for (const [tensor, data] of values) this.#values.write(tensor, data);
-    }
-  }
-
-  /** A runner that goes on where training stands. */
-  runner({ program, ring, feed, inspect }: TrainProgram): StepRunner {
-    const examined = inspect === undefined ? {} : { inspect, stepsPerSubmit: 1 };
-    const fed = feed === undefined ? {} : { ready: feed.begin() };
-    const pace = { ...this.#pace(), start: this.#stepsPerSubmit, ...fed, ...examined };
-    return new StepRunner(program, ringOf(this.backend, ring), this.#position, pace);
-  }
-
-  /** Takes over how far `runner` came. */
-  settle(runner: StepRunner): void {
-    this.#position = runner.position;
-    this.#submits += runner.submits;
-    this.#stepsPerSubmit = runner.stepsPerSubmit;
-  }
-
-  /** Every state of the run as it is after all steps submitted so far; `position` is how many these are. */
-  async snapshot(position: number): Promise<Snapshot> {
-    const states = this.states;
-    const revision = this.#values.writes;
-    const values = await this.#values.readAll([...allStates(states), ...states.live.values()]);
-    return { position, values, revision };
-  }
-
-  /** Whether no state was written since `snapshot` but by training. */
-  isCurrent(snapshot: Snapshot): boolean {
-    return snapshot.revision === this.#values.writes;
-  }
-
-  /** Parameters and buffers as they were at `snapshot`. */
-  weightsOf(snapshot: Snapshot): Weights {
-    const weights = [...this.parameters, ...this.buffers];
-    return new Map(weights.map(([name, tensor]) => [name, snapshot.values.get(tensor) as Data]));
-  }
-
-  /** Puts parameters and buffers back; moments and step stay. */
-  setWeights(weights: Weights): void {
-    for (const [name, tensor] of [...this.parameters, ...this.buffers]) {
-      const data = weights.get(name);
-      if (data !== undefined) this.#values.write(tensor, data);
-    }
-  }
-
-  /** The bytes of a checkpoint: a run at `snapshot` with what its `fit` had come to. */
-  async checkpoint(
-    snapshot: Snapshot,
-    record: FitRecord,
-    best: Weights | undefined,
-    metadata: Readonly<Record<string, string>>,
-  ): Promise<Uint8Array> {
-    const { saveRun } = await import("./run-file.ts");
-    return saveRun(snapshot.values, this.states, record, best, metadata);
-  }
-
-  /**
-   * Takes everything over from the bytes of a checkpoint. Give what comes back to `fit` as `resume`, and it goes on with
-   * the same bits. Rejects with a FormatError on a damaged file or one of another model, and then changes nothing.
-   */
-  async restore(bytes: Uint8Array, file = "checkpoint"): Promise<FitState> {
-    const { loadRun } = await import("./run-file.ts");
-    const { values, state } = loadRun(bytes, this.states, file);
-    for (const [tensor, data] of values) this.#values.write(tensor, data);
-    this.#position = state.step;
-    return state;
-  }
-
-  /**
-   * After a lost device: opens another one and goes back to `snapshot`. Programs are compiled anew when next used.
-   * Throws `lost` itself where the host can't open another device.
-   */
-  async recover(snapshot: Snapshot, lost: DeviceLostError): Promise<void> {
-    if (this.backend.reopen === undefined) throw lost;
-    this.#values.moveTo(await this.backend.reopen(), snapshot.values);
-    this.#programs.clear();
-    this.#position = snapshot.position;
-  }
-
-  /** The current value of a parameter by its name. */
-  async parameter(name: string): Promise<Data> {
-    const tensor = this.parameters.get(name);
-    if (tensor === undefined) {
-      throw new GraphError(
-        `trainer: has no parameter ${name}; there are ${[...this.parameters.keys()].join(", ")}`,
-      );
-    }
-    return (await this.#values.readAll([tensor])).get(tensor) as Data;
-  }
-
-  /** Changes the learning rate from the next submit on. */
-  setLearningRate(value: number): void {
-    if (!(Number.isFinite(value) && value >= 0)) {
-      throw new ValueError(`trainer: the learning rate must be a number of at least 0, got ${value}`);
-    }
-    this.#values.write(this.states.live.get(LEARNING_RATE) as Tensor, Float64Array.of(value));
-  }
-
-  /** The run as the bytes of a safetensors file: parameters, optimizer states, step. Equal runs give equal bytes. */
-  async toSafetensors(metadata: Readonly<Record<string, string>> = {}): Promise<Uint8Array> {
-    const states = this.states;
-    const { saveStates } = await checkpoints();
-    return saveStates(await this.#values.readAll(allStates(states)), states, metadata);
-  }
-
-  /**
-   * Takes parameters, and optimizer states and step where there are any, from the bytes of a safetensors file. Rejects
-   * with a FormatError naming what is missing, unknown or of another shape, and then changes nothing.
-   */
-  async fromSafetensors(bytes: Uint8Array, file = "safetensors"): Promise<void> {
-    const { loadStates } = await checkpoints();
-    for (const [tensor, data] of loadStates(bytes, this.states, file)) {
-      if (tensor === this.states.step) this.#position = data[0] as number;
-      this.#values.write(tensor, data);
-    }
-  }
-
-  /** Writes `toSafetensors` to a file, whole or not at all. Where there are no files (a page), throws DeviceError. */
-  async save(path: string, metadata: Readonly<Record<string, string>> = {}): Promise<void> {
-    await this.files().write(path, await this.toSafetensors(metadata));
-  }
-
-  /** Reads a file that `save` or PyTorch's safetensors wrote. */
-  async load(path: string): Promise<void> {
-    await this.fromSafetensors(await this.files().read(path), path);
-  }
-
-  #pace(): Pace {
-    const { submitMilliseconds, stepsPerSubmit } = this.options;
-    const milliseconds = submitMilliseconds ?? this.backend.submitMilliseconds;
-    // Nothing is queued on the CPU reference, so a submit of more than a step would only hold up its thread.
-    const fixed = stepsPerSubmit ?? (this.backend.kind === "cpu" ? 1 : undefined);
-    return fixed === undefined ? { milliseconds } : { milliseconds, stepsPerSubmit: fixed };
-  }
-
-  /** The host's files. Throws DeviceError where there are none. */
-  files(): FileStore {
-    if (this.backend.files === undefined) {
-      throw new DeviceError("trainer: there are no files here; use toSafetensors() and fromSafetensors()");
-    }
-    return this.backend.files;
+    return new Trainer(backend, options);
   }
 }
 
-/** Fetched when first needed: a page that only trains does without. */
-const checkpoints = () => import("./checkpoint.ts");
+/** Throws ValueError on a model without parameters. */
+function traced(backend: Backend, options: TrainerOptions): TrainerParts {
+  const { model, optimizer: rule, seed = 0 } = options;
+  const named = namedParameters(model);
+  if (named.size === 0) throw new ValueError("trainer: the model has no parameters to train");
+  const parameters = [...named.values()];
+  // A stream per parameter, so that start weights depend on seed and place in the model only.
+  const first = parameters.map((t, i) => [t, initialData(t, seed, i)] as const);
+  const values = new StateValues(backend, seed, first);
+  const optimizer = rule.states(parameters, [...named.keys()]);
+  const step = state([1], 0, "u32", "step");
+  const key = state([2], Uint32Array.from(keyFromSeed(seed)), "u32", "random key");
+  return {
+    values,
+    states: {
+      parameters: named,
+      buffers: namedBuffers(model),
+      packed: new Map(Object.entries(optimizer.packed)),
+      step,
+      live: new Map([
+        [KEY, key],
+        [LEARNING_RATE, optimizer.learningRate],
+      ]),
+    },
+    programs: new Programs(options, values, { parameters, optimizer, step, key }),
+  };
+}

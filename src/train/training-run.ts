@@ -5,6 +5,7 @@
  */
 import type { TrainingData } from "../data/sharded.ts";
 import { DeviceLostError, ValueError } from "../errors.ts";
+import type { AnyTrainer } from "./any-trainer.ts";
 import type { Checkpointer } from "./checkpointer.ts";
 import { EarlyStopping, type Weights } from "./early-stopping.ts";
 import { type EpochPlan, EpochRun, type SavePoint } from "./epoch.ts";
@@ -13,7 +14,6 @@ import type { FitOptions } from "./options.ts";
 import type { TrainProgram } from "./run-programs.ts";
 import type { FitState } from "./run-state.ts";
 import { Totals } from "./totals.ts";
-import type { AnyTrainer } from "./trainer.ts";
 
 /** A device that is lost this often without getting further is not worth another try. */
 const MOST_LOSSES = 3;

@@ -1,12 +1,19 @@
 /** The same training run as ../lenet5.ts, compiled ahead of time: what a page loads then. */
-import { openReplay } from "weft/replay";
+import { openRecording } from "weft/replay";
 
 const random = (length: number, below: number) =>
   Uint8Array.from({ length }, () => Math.floor(Math.random() * below));
-const adapter = await navigator.gpu.requestAdapter();
-if (adapter === null) throw new Error("There is no WebGPU adapter.");
+const count = 128;
+const images = {
+  name: "noise",
+  split: "train",
+  count,
+  inputs: { data: random(count * 784, 256), shape: [1, 28, 28], scale: 1 / 255 },
+  labels: Int32Array.from(random(count, 10)),
+  classes: 10,
+};
+
 const recording: unknown = await (await fetch("lenet5.recording.json")).json();
-const training = await openReplay(recording, adapter);
-training.upload("train", random(128 * 784, 256), Int32Array.from(random(128, 10)));
-const { loss } = await training.train(training.stepsPerEpoch);
-document.title = `trained ${training.steps} steps, loss ${loss.toFixed(3)}`;
+const trainer = await openRecording(recording, await navigator.gpu.requestAdapter());
+const { epochs } = await trainer.fit(images, { epochs: 1 });
+document.title = `trained ${trainer.steps} steps, loss ${epochs[0]?.loss.toFixed(3)}`;

@@ -79,5 +79,5 @@ interface Figures {
 
 const words = ({ recipe, file, dispatches, gzipped, trainSamples, testSamples }: Figures) =>
   `${recipe} for ${trainSamples} training and ${testSamples} test samples: ${dispatches} dispatches a step.
-Saved to ${file}, ${(gzipped / 1000).toFixed(1)} KB gzipped; openReplay of weft/replay runs it.
+Saved to ${file}, ${(gzipped / 1000).toFixed(1)} KB gzipped; openRecording of weft/replay runs it.
 `;

@@ -1,0 +1,234 @@
+/**
+ * Runs that were compiled ahead of time against the same runs traced here: equal bit for bit where kernels are chosen for
+ * the same adapter. Recordings go through JSON, as they do in use.
+ */
+import { expect, test } from "vitest";
+import type { Dataset } from "../../src/data/dataset.ts";
+import { FormatError, ValueError } from "../../src/errors.ts";
+import { GpuBackend } from "../../src/gpu/backend.ts";
+import * as nn from "../../src/nn/index.ts";
+import { softmax } from "../../src/ops/softmax.ts";
+import * as optim from "../../src/optim/index.ts";
+import { Random } from "../../src/random.ts";
+import type { RecordedBackend } from "../../src/replay/backend.ts";
+import { type RecordOptions, recordTraining } from "../../src/replay/record.ts";
+import { targetOf } from "../../src/replay/recorder.ts";
+import { openRecording, type RecordingOptions } from "../../src/replay/trainer.ts";
+import { input } from "../../src/tensor.ts";
+import type { AnyTrainer } from "../../src/train/any-trainer.ts";
+import type { TrainEvent } from "../../src/train/events.ts";
+import type { TrainerOptions } from "../../src/train/options.ts";
+import { predict } from "../../src/train/predict.ts";
+import { Trainer } from "../../src/train/trainer.ts";
+import { testGpu } from "../support/device.ts";
+
+const SHAPE = [1, 12, 12];
+const SIZE = 144;
+
+function images(count: number, split: string): Dataset {
+  const random = new Random(7, count);
+  return {
+    name: "noise",
+    split,
+    count,
+    inputs: {
+      data: Uint8Array.from({ length: count * SIZE }, () => random.below(256)),
+      shape: SHAPE,
+      scale: 1 / 255,
+      offset: -0.5,
+    },
+    labels: Int32Array.from({ length: count }, () => random.below(4)),
+    classes: 4,
+  };
+}
+
+const train = images(50, "train");
+const held = images(23, "test");
+
+/** Convolution, running statistics, random numbers in layers, a schedule, clipping, averages: all that has states. */
+const settings = (seed = 3): TrainerOptions => ({
+  model: nn.sequential(
+    nn.conv2d(1, 4, 3, { padding: 1 }),
+    nn.relu(),
+    nn.maxPool2d(2),
+    nn.batchNorm2d(4),
+    nn.flatten(),
+    nn.linear(144, 16),
+    nn.tanh(),
+    nn.dropout(0.25),
+    nn.linear(16, 4),
+  ),
+  loss: nn.crossEntropy(),
+  optimizer: optim.adam({
+    learningRate: optim.cosine({ learningRate: 0.01, steps: 30 }),
+    clipNorm: 1,
+    averageDecay: 0.9,
+  }),
+  batchSize: 16,
+  evalBatchSize: 10,
+  seed,
+});
+
+async function openAdapter(): Promise<GPUAdapter> {
+  const adapter = await (await testGpu()).requestAdapter();
+  if (adapter === null) throw new Error("no adapter");
+  return adapter;
+}
+
+async function recorded(
+  what: Partial<RecordOptions> = {},
+  options: TrainerOptions = settings(),
+  opening: RecordingOptions = {},
+) {
+  const recording = JSON.parse(JSON.stringify(await recordTraining(options, { train, ...what })));
+  return openRecording(recording, await openAdapter(), opening);
+}
+
+/** All that a run tells, without times. */
+async function told(trainer: AnyTrainer, epochs: number) {
+  const steps: number[] = [];
+  const events: Omit<TrainEvent, "seconds">[] = [];
+  const onSteps = (_: number, more: readonly { readonly loss: number }[]) =>
+    void steps.push(...more.map(({ loss }) => loss));
+  for await (const event of trainer.fit(train, { epochs, validation: held, onSteps })) {
+    if (event.event !== "epoch") continue;
+    const {
+      seconds: _,
+      stepsPerSecond: __,
+      evalSeconds: ___,
+      ...rest
+    } = event as typeof event & { evalSeconds?: number };
+    events.push(rest);
+  }
+  return { steps, events };
+}
+
+test("training, evaluation, answers, files and weights are those of the traced run, bit for bit", async () => {
+  const backend = await GpuBackend.open(await openAdapter());
+  const traced = await Trainer.create(backend, settings());
+  const expected = await told(traced, 2);
+  const x = input([1, ...SHAPE], "f32", "look");
+  const options = settings();
+  const looked = nn.build({ training: false }, () => softmax(nn.forward(options.model, x))).result;
+  const replay = await recorded(
+    {
+      test: held,
+      predict: 10,
+      programs: { look: { inputs: { x }, outputs: { shares: looked } } },
+      target: targetOf(backend.device),
+    },
+    options,
+  );
+  expect(await told(replay, 2)).toEqual(expected);
+  expect(expected.steps).toHaveLength(8);
+  expect(replay.steps).toBe(8);
+  expect(replay.parameterCount).toBe(traced.parameterCount);
+  expect(await replay.toSafetensors()).toEqual(await traced.toSafetensors());
+  expect(await replay.evaluate(held, { average: true })).toEqual(
+    await traced.evaluate(held, { average: true }),
+  );
+  const answers = await replay.predict(held);
+  expect(answers).toEqual((await predict(traced, held)).values);
+  const first = Float32Array.from(
+    (held.inputs.data as Uint8Array).subarray(0, SIZE),
+    (byte) => Math.fround(byte / 255) - 0.5,
+  );
+  const { shares } = await replay.run("look", { x: first });
+  const total = answers.subarray(0, 4).reduce((sum, logit) => sum + Math.exp(logit), 0);
+  shares?.forEach((share, i) => {
+    expect(share).toBeCloseTo(Math.exp(answers[i] as number) / total, 5);
+  });
+  const profile = await replay.profile(train);
+  if (replay.backend.timestamps) expect(profile?.map(({ label }) => label)).toContain("loss.crossEntropy");
+  await replay.backend.close();
+  await backend.close();
+});
+
+test("a run goes on from a file, here or there, and another seed gives that seed's run", async () => {
+  const backend = await GpuBackend.open(await openAdapter());
+  const target = targetOf(backend.device);
+  const traced = await Trainer.create(backend, settings(11));
+  const whole = await traced.fit(train, { epochs: 2 });
+  const first = await recorded({ target }, settings(3), { seed: 11 });
+  await first.fit(train, { epochs: 1 });
+  const bytes = await first.toSafetensors();
+  await first.backend.close();
+  const second = await recorded({ target }, settings(3), { seed: 11 });
+  await second.fromSafetensors(bytes);
+  expect(second.steps).toBe(4);
+  const { epochs } = await second.fit(train, { epochs: 1 });
+  expect(epochs[0]?.loss).toBe(whole.epochs[1]?.loss);
+  expect(await second.toSafetensors()).toEqual(await traced.toSafetensors());
+  await second.backend.close();
+  await backend.close();
+});
+
+test("a lost device is replaced, and the run goes on with the same bits", async () => {
+  const undisturbed = await recorded();
+  const whole = await undisturbed.fit(train, { epochs: 3 });
+  const replay = await recorded({}, settings(), { reopen: openAdapter });
+  const { machine } = replay.backend as RecordedBackend;
+  const kinds: string[] = [];
+  const losses: number[] = [];
+  for await (const event of replay.fit(train, { epochs: 3 })) {
+    kinds.push(event.event);
+    if (event.event === "epoch") losses.push(event.loss);
+    if (event.event === "epoch" && event.epoch === 1) machine.destroy();
+  }
+  expect(kinds).toContain("recovered");
+  expect(losses).toEqual(whole.epochs.map(({ loss }) => loss));
+  expect(await replay.toSafetensors()).toEqual(await undisturbed.toSafetensors());
+  await replay.backend.close();
+  await undisturbed.backend.close();
+});
+
+test("a portable recording stays within guaranteed limits and trains the same way", async () => {
+  const constant = { ...settings(), optimizer: optim.adam({ learningRate: 0.01 }) };
+  const replay = await recorded({}, constant);
+  const { needs, shaders, pipelines } = replay.recording;
+  expect(needs.subgroupSize).toBe(0);
+  expect(needs.maxStorageBuffersPerShaderStage).toBeLessThanOrEqual(8);
+  expect(shaders.map(({ code }) => code).join()).not.toContain("subgroup");
+  for (const { shader, entry } of pipelines) expect(shaders[shader]?.code).toContain(`fn ${entry}(`);
+  const { epochs } = await replay.fit(train, { epochs: 1 });
+  const backend = await GpuBackend.open(await openAdapter());
+  const traced = await (await Trainer.create(backend, constant)).fit(train, { epochs: 1 });
+  // Other kernels add in another order.
+  expect(epochs[0]?.loss).toBeCloseTo(traced.epochs[0]?.loss as number, 4);
+  replay.setLearningRate(0);
+  const before = await replay.parameter("0.weight");
+  await replay.fit(train, { steps: 1 });
+  expect(await replay.parameter("0.weight")).toEqual(before);
+  await replay.backend.close();
+  await backend.close();
+});
+
+test("what does not fit is refused by name", async () => {
+  await expect(openRecording({}, await openAdapter())).rejects.toThrow(FormatError);
+  await expect(openRecording({ weftRecording: 1 }, null)).rejects.toThrow("no adapter");
+  await expect(openRecording({ weftRecording: 99 }, await openAdapter())).rejects.toThrow("format 99");
+  const watched = recordTraining({ ...settings(), detectAnomaly: true }, { train });
+  await expect(watched).rejects.toThrow("can't have detectAnomaly");
+  const replay = await recorded();
+  const { inputs, labels } = train;
+  const floats = { ...inputs, data: Float32Array.from(inputs.data) };
+  for (const [dataset, words] of [
+    [held, "train set has 50 samples, this one 23"],
+    [{ ...train, inputs: { ...inputs, shape: [144] } }, "samples of [1, 12, 12], this one [144]"],
+    [{ ...train, inputs: floats }, "bytes and classes, this one floats and classes"],
+    [{ ...train, inputs: { ...inputs, scale: 1 } }, "and offset -0.5, this one 1 and -0.5"],
+    [{ ...train, labels: labels.map((label) => label + 9) }, "noise/train"],
+  ] as const) {
+    await expect(replay.fit(dataset, { epochs: 1 }), words).rejects.toThrow(words);
+  }
+  await expect(replay.evaluate(held)).rejects.toThrow("has no test");
+  await expect(replay.predict(held)).rejects.toThrow("predicts nothing");
+  await expect(replay.run("look", {})).rejects.toThrow("no program look; there are none");
+  expect(() => replay.setLearningRate(Number.NaN)).toThrow(ValueError);
+  const { needs } = replay.recording;
+  const greedy = { ...replay.recording, needs: { ...needs, maxStorageBuffersPerShaderStage: 1000 } };
+  await expect(openRecording(greedy, await openAdapter())).rejects.toThrow(
+    "maxStorageBuffersPerShaderStage 1000",
+  );
+  await replay.backend.close();
+});
