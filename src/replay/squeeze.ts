@@ -92,7 +92,10 @@ export function squeezed(
     layouts: layouts.all,
     pipelines: recorded.map((pipeline) => ({
       ...pipeline,
-      constants: declared(pipeline.constants, (pruned[pipeline.shader] as { code: string }).code),
+      constants: declared(
+        pipeline.constants,
+        pruneWgsl((pruned[pipeline.shader] as { code: string }).code, new Set([pipeline.entry])),
+      ),
     })),
     buffers: buffers.all.map((n) => (recorder.buffers[n] as Recorder["buffers"][number]).size),
     values: [...first.values()].map(
@@ -103,7 +106,7 @@ export function squeezed(
 
 const nameOf = ({ buffer, offset }: Place) => `${buffer}:${offset}`;
 
-/** Constants that the code still has: WebGPU refuses others. */
+/** Constants that the entry point has a use for. */
 function declared(constants: Readonly<Record<string, number>>, code: string): Record<string, number> {
   return Object.fromEntries(
     Object.entries(constants).filter(([name]) => new RegExp(`override\\s+${name}\\b`).test(code)),

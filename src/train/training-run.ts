@@ -7,7 +7,7 @@ import type { TrainingData } from "../data/sharded.ts";
 import { DeviceLostError, ValueError } from "../errors.ts";
 import type { AnyTrainer } from "./any-trainer.ts";
 import type { Checkpointer } from "./checkpointer.ts";
-import { EarlyStopping, type Weights } from "./early-stopping.ts";
+import type { EarlyStopping, Weights } from "./early-stopping.ts";
 import { type EpochPlan, EpochRun, type SavePoint } from "./epoch.ts";
 import type { EpochRecord, EvaluationRecord, History, Metrics, TrainEvent } from "./events.ts";
 import type { FitOptions } from "./options.ts";
@@ -26,6 +26,11 @@ export async function* fit(
 ): AsyncGenerator<TrainEvent, History> {
   const program = await trainer.trainProgram(train);
   const run = new TrainingRun(trainer, train, options, program);
+  const { earlyStopping, resume } = options;
+  if (earlyStopping !== undefined) {
+    const { EarlyStopping } = await import("./early-stopping.ts");
+    run.early = new EarlyStopping(earlyStopping, resume?.early, resume?.bestWeights);
+  }
   if (options.checkpoints !== undefined) {
     const { Checkpointer } = await import("./checkpointer.ts");
     run.checkpointer = await Checkpointer.open(trainer, options.checkpoints);
@@ -35,9 +40,9 @@ export async function* fit(
 
 class TrainingRun {
   checkpointer: Checkpointer | undefined;
+  early: EarlyStopping | undefined;
   readonly #epochs: EpochRecord[];
   readonly #evaluations: EvaluationRecord[];
-  readonly #early: EarlyStopping | undefined;
   readonly #begin: number;
   readonly #end: number;
   readonly #resumed: FitState | undefined;
@@ -50,7 +55,7 @@ class TrainingRun {
     readonly options: FitOptions,
     readonly program: TrainProgram,
   ) {
-    const { resume, epochs, steps, earlyStopping } = options;
+    const { resume, epochs, steps } = options;
     if (resume !== undefined && resume.step !== trainer.steps) {
       throw new ValueError(
         `fit: \`resume\` is of step ${resume.step}, the trainer stands at ${trainer.steps}; load that checkpoint first`,
@@ -64,10 +69,6 @@ class TrainingRun {
     this.#evaluations = [...(resume?.evaluations ?? [])];
     this.#evaluatedAt = resume?.evaluatedAt ?? this.#begin;
     this.#stopped = resume?.stopped;
-    this.#early =
-      earlyStopping === undefined
-        ? undefined
-        : new EarlyStopping(earlyStopping, resume?.early, resume?.bestWeights);
   }
 
   async *events(): AsyncGenerator<TrainEvent, History> {
@@ -94,7 +95,7 @@ class TrainingRun {
       const done = this.#over || this.#epochs.length === epochs;
       if (done || this.checkpointer?.dueByEpoch(plan.epoch)) await this.#keep(await this.#upToDate(point));
     }
-    if (!this.#aborted && this.#early?.weights !== undefined) trainer.setWeights(this.#early.weights);
+    if (!this.#aborted && this.early?.weights !== undefined) trainer.setWeights(this.early.weights);
     const history = this.#history();
     yield { event: "end", history };
     return history;
@@ -155,7 +156,7 @@ class TrainingRun {
 
   #judge(record: EpochRecord | EvaluationRecord, run: EpochRun): void {
     const weights = (): Weights => this.trainer.weightsOf(run.saved.snapshot);
-    this.#stopped ??= this.#early?.observe(record, this.trainer.steps, weights);
+    this.#stopped ??= this.early?.observe(record, this.trainer.steps, weights);
   }
 
   /** Metrics of the validation set; none without such a set, or when the run is aborted meanwhile. */
@@ -183,10 +184,10 @@ class TrainingRun {
       evaluatedAt: this.#evaluatedAt,
       totals: totals.state(),
       seconds,
-      ...(this.#early === undefined ? {} : { early: this.#early.state }),
+      ...(this.early === undefined ? {} : { early: this.early.state }),
       ...(this.#stopped === undefined ? {} : { stopped: this.#stopped }),
     };
-    await this.checkpointer.keep(snapshot, record, this.#early?.weights);
+    await this.checkpointer.keep(snapshot, record, this.early?.weights);
   }
 
   /** The point with states as they are now, where a listener changed some. */
@@ -213,7 +214,7 @@ class TrainingRun {
   }
 
   get #judgesEvaluations(): boolean {
-    return this.options.evaluateEvery !== undefined && this.#early?.monitor.startsWith("val") === true;
+    return this.options.evaluateEvery !== undefined && this.early?.monitor.startsWith("val") === true;
   }
 
   get #aborted(): boolean {
@@ -242,7 +243,7 @@ class TrainingRun {
   }
 
   #history(): History {
-    const best = this.#early?.best;
+    const best = this.early?.best;
     return {
       epochs: this.#epochs,
       ...(this.#evaluations.length > 0 ? { evaluations: this.#evaluations } : {}),
