@@ -11,9 +11,10 @@ struct Sizes {
   PW: u32,
   padTop: u32,
   padLeft: u32,
-  CHUNK: u32,         // images per part of the weight gradient
+  CHUNK: u32,         // windows per part of the weight gradient
   PARTS: u32,
   INPUT_GROUPS: u32,  // workgroups with strips of the input's gradient, which come first
+  IMAGES: u32,        // in each of those, 1, 2, 4, 8 or 16
 }
 @group(0) @binding(7) var<storage, read> sizes: Sizes;
 
@@ -58,10 +59,11 @@ fn weightTaps(s: Sizes, job: u32, q: u32, one: u32) {
   var t4 = mat4x2<f32>();
   var t5 = mat4x2<f32>();
   var t6 = mat4x2<f32>();
-  var n = part * s.CHUNK;
-  var py = 0u;
-  var px = 0u;
-  for (var i = 0u; i < s.CHUNK * places * one; i++) {
+  let start = part * s.CHUNK;
+  var n = start / places;
+  var py = start / s.PW % s.PH;
+  var px = start % s.PW;
+  for (var i = 0u; i < s.CHUNK * one; i++) {
     let image = min(n, s.N - 1u);
     let plane = (image * s.C + c) * (s.H * s.W);
     let row = py * 2u + q / 2u - s.padTop;
@@ -124,16 +126,17 @@ fn tap(at: u32, row: u32, column: u32) -> f32 {
 }
 
 // Two rows of 14 pixels of two channels of one image per lane: all that up to 5 windows side by side reach. Lanes have
-// the same rows and channels and share the taps.
+// the same channels and share the taps; where there are few images they have other rows.
 fn inputRows(s: Sizes, tile: u32, lane: u32, q: u32, one: u32) {
-  let images = (s.N + 15u) / 16u;
+  let images = (s.N + s.IMAGES - 1u) / s.IMAGES;
   let pairs = (s.C + 1u) / 2u;
-  let n = tile % images * 16u + lane;
+  let n = tile % images * s.IMAGES + lane % s.IMAGES;
   let c = tile / images % pairs * 2u;
-  let rows = tile / (images * pairs);  // pixels of rows 2 rows and 2 rows + 1, padding counted
-  // Rows of windows that reach here: `rows` less 0, 1 or 2.
-  let least = select(0u, rows - (s.PH - 1u), rows >= s.PH);
-  let most = min(rows, 2u);
+  // Pixels of rows 2 rows and 2 rows + 1, padding counted. Rows of windows that reach there: `rows` less 0, 1 or 2.
+  let top = tile / (images * pairs) * (16u / s.IMAGES);
+  let rows = top + lane / s.IMAGES;
+  let least = select(0u, top - (s.PH - 1u), top >= s.PH);
+  let most = min(top + 16u / s.IMAGES - 1u, 2u);
   let reach = select(0u, most - least + 1u, most >= least);
   let image = min(n, s.N - 1u) * s.O;
   let channel = min(c + q / 2u, s.C - 1u);
@@ -156,11 +159,12 @@ fn inputRows(s: Sizes, tile: u32, lane: u32, q: u32, one: u32) {
   var back = least;
   for (var i = 0u; i < s.O * reach * one; i++) {
     let at = ((image + o) * s.PH + rows - back) * s.PW;
-    let g0 = gradient(at, true);
-    let g1 = gradient(at + 1u, s.PW > 1u);
-    let g2 = gradient(at + 2u, s.PW > 2u);
-    let g3 = gradient(at + 3u, s.PW > 3u);
-    let g4 = gradient(at + 4u, s.PW > 4u);
+    let end = select(0u, s.PW, rows - back < s.PH);
+    let g0 = gradient(at, end > 0u);
+    let g1 = gradient(at + 1u, end > 1u);
+    let g2 = gradient(at + 2u, end > 2u);
+    let g3 = gradient(at + 3u, end > 3u);
+    let g4 = gradient(at + 4u, end > 4u);
     // Rows of taps: two that carry the upper places of windows to both rows of pixels, and one before them, since the lower
     // places are carried by the row before.
     let kernel = o * s.C + channel;

@@ -4,6 +4,7 @@
 // x [N, C, H, W], w [O, C, 5, 5], b [O], y, dy and code [N, O, PH, PW].
 
 override BIAS: bool;
+override LANES: u32;
 override EVEN: bool;  // rows of x are even, and windows begin at even columns: pixels are read two at a time
 
 struct Sizes {
@@ -78,16 +79,16 @@ fn sums(p: vec4<f32>, q: vec4<f32>, r: vec4<f32>, t: array<vec2<f32>, 8>) -> mat
 }
 
 // 5 windows side by side and 3 channels per lane; the quad has two such strips and 6 channels.
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn forward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: vec3<u32>,
            @builtin(local_invocation_index) lane: u32, @builtin(subgroup_invocation_id) sid: u32) {
   let s = sizes;
   let right = sid % 2u == 1u;
   let low = sid % 4u / 2u;
   let strips = (s.PW + 4u) / 5u;
-  let tiles = (strips * s.PH * s.N + 31u) / 32u;
+  let tiles = (strips * s.PH * s.N + LANES / 2u - 1u) / (LANES / 2u);
   let tile = wg.y * num.x + wg.x;
-  let strip = tile % tiles * 32u + lane / 4u * 2u + sid % 2u;
+  let strip = tile % tiles * (LANES / 2u) + lane / 4u * 2u + sid % 2u;
   let px = strip % strips * 5u;
   let py = strip / strips % s.PH;
   let n = strip / (strips * s.PH);

@@ -99,17 +99,26 @@ export function blockBackwardKernels(c: BlockBackwardConstants, env: KernelEnv):
   };
 }
 
+/** Windows that a part of the weight's gradient has at least: parts cost their sums' way to memory and back. */
+const MIN_CHUNK = 16;
+
 /** Either gradient, or both in one dispatch; the second stage of the weight's in another. */
 function backwardStrips(c: BlockBackwardConstants, input: boolean, weight: boolean): KernelPlan {
-  const INPUT_GROUPS = input ? Math.ceil(c.N / 16) * Math.ceil(c.C / 2) * Math.ceil((c.H + c.padTop) / 2) : 0;
+  // Lanes of a workgroup have 16 images, or rows of fewer.
+  const IMAGES = [1, 2, 4, 8].find((n) => n >= c.N) ?? 16;
+  const rows = Math.ceil((c.H + c.padTop) / 2);
+  const INPUT_GROUPS = input
+    ? Math.ceil(c.N / IMAGES) * Math.ceil(c.C / 2) * Math.ceil((rows * IMAGES) / 16)
+    : 0;
   const channels = c.C * Math.ceil(c.O / 8);
-  const CHUNK = Math.ceil(c.N / Math.ceil(192 / channels));
-  const PARTS = weight ? Math.ceil(c.N / CHUNK) : 0;
+  const windows = c.N * c.PH * c.PW;
+  const CHUNK = Math.max(MIN_CHUNK, Math.ceil(windows / Math.ceil(192 / channels)));
+  const PARTS = weight ? Math.ceil(windows / CHUNK) : 0;
   const first: Kernel = {
     shader: stripsBackwardShader,
     entry: "backward",
     bind: ["x", "w", "dy", "code", "partial", "dx"],
-    constants: { CHUNK, PARTS, INPUT_GROUPS },
+    constants: { CHUNK, PARTS, INPUT_GROUPS, IMAGES },
     groups: spread(INPUT_GROUPS + Math.ceil((channels * PARTS) / 4)),
   };
   return {
@@ -145,12 +154,14 @@ function weightTilesOf(c: BlockConstants, env: KernelEnv): KernelPlan {
 
 function forwardStrips(c: BlockConstants): Kernel {
   const strips = c.N * c.PH * Math.ceil(c.PW / 5);
+  // Small workgroups leave less of themselves empty, large ones cost less each.
+  const LANES = strips < 256 ? 16 : 64;
   return {
     shader: stripsShader,
     entry: "forward",
     bind: ["x", ["x2", "x"], "w", c.BIAS ? "b" : ["b", "w"], "y", "code"],
-    constants: { EVEN: c.W % 2 === 0 && c.padLeft % 2 === 0 },
-    groups: spread(Math.ceil(strips / 32) * Math.ceil(c.O / 6)),
+    constants: { EVEN: c.W % 2 === 0 && c.padLeft % 2 === 0, LANES },
+    groups: spread(Math.ceil((strips * 2) / LANES) * Math.ceil(c.O / 6)),
   };
 }
 
