@@ -43,12 +43,17 @@ export async function gunzip(bytes: Uint8Array, options: GunzipOptions = {}): Pr
       `${name}: truncated gzip file, ${bytes.length} bytes, at least ${SMALLEST} expected`,
     );
   }
-  const content = await inflate(bytes, "gzip", limit, {
-    damaged: `${name}: damaged or truncated gzip file (${bytes.length} bytes)`,
-    tooLarge: `${name}: the content of the gzip file`,
-  });
-  // Hosts differ in what they do with bytes behind the first member; the size in the trailer settles it.
   const trailer = new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 4, 4).getUint32(0, true);
+  const content = await inflate(
+    bytes,
+    "gzip",
+    { limit, expected: trailer },
+    {
+      damaged: `${name}: damaged or truncated gzip file (${bytes.length} bytes)`,
+      tooLarge: `${name}: the content of the gzip file`,
+    },
+  );
+  // Hosts differ in what they do with bytes behind the first member; the size in the trailer settles it.
   if (trailer !== content.length % 2 ** 32) {
     throw new FormatError(
       `${name}: the gzip file ends with the size ${trailer} at byte ${bytes.length - 4}, but its content has ` +

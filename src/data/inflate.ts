@@ -7,17 +7,22 @@ import { FormatError } from "../errors.ts";
 /** Largest content unless the caller says otherwise: 1 GiB. */
 export const DEFAULT_LIMIT = 2 ** 30;
 
+/** No byte of a deflated file stands for more than this many. */
+const MOST_PER_BYTE = 1032;
+
 /**
- * The whole content. Throws FormatError for damaged or truncated data and for contents above `limit` bytes; the
+ * The whole content. `expected`: the size that the file claims; if it is right, the content is written to its place at
+ * once and exists only once. Throws FormatError for damaged or truncated data and for contents above `limit` bytes; the
  * messages begin with `damaged` and `tooLarge`.
  */
 export async function inflate(
   bytes: Uint8Array,
   format: CompressionFormat,
-  limit: number,
+  { limit, expected }: { readonly limit: number; readonly expected: number },
   { damaged, tooLarge }: { readonly damaged: string; readonly tooLarge: string },
 ): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
+  // A file that lies takes no more memory than its content could.
+  let content = new Uint8Array(Math.min(expected, limit, MOST_PER_BYTE * bytes.length));
   let size = 0;
   const reader = new Blob([bytes as Uint8Array<ArrayBuffer>])
     .stream()
@@ -29,18 +34,18 @@ export async function inflate(
       throw new FormatError(`${damaged}${reason}`, { cause });
     });
     if (done) break;
-    size += value.length;
-    if (size > limit) {
+    const end = size + value.length;
+    if (end > limit) {
       await reader.cancel().catch(() => {});
       throw new FormatError(`${tooLarge} is larger than the limit of ${limit} bytes`);
     }
-    parts.push(value);
+    if (end > content.length) {
+      const larger = new Uint8Array(Math.min(limit, Math.max(end, 2 * content.length)));
+      larger.set(content.subarray(0, size));
+      content = larger;
+    }
+    content.set(value, size);
+    size = end;
   }
-  const content = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    content.set(part, at);
-    at += part.length;
-  }
-  return content;
+  return size === content.length ? content : content.slice(0, size);
 }

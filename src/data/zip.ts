@@ -133,10 +133,15 @@ async function extract(bytes: Uint8Array, entry: Entry, name: string): Promise<U
   const content =
     method === 0
       ? Uint8Array.from(raw)
-      : await inflate(raw, "deflate-raw", size, {
-          damaged: `${where}: damaged or truncated`,
-          tooLarge: `${where}: the content`,
-        });
+      : await inflate(
+          raw,
+          "deflate-raw",
+          { limit: size, expected: size },
+          {
+            damaged: `${where}: damaged or truncated`,
+            tooLarge: `${where}: the content`,
+          },
+        );
   if (content.length !== size) {
     throw new FormatError(`${where}: expected ${size} bytes as the directory says, got ${content.length}`);
   }

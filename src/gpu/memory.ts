@@ -42,9 +42,15 @@ export class LeafMemory {
     const buffer = this.device.createBuffer(leaf.label, paddedWords(leaf.size) * 4);
     const place = { buffer, offset: 0, pack: undefined };
     this.#places.set(leaf, place);
-    const data = firstValue(leaf);
-    if (data.some((v) => v !== 0)) this.write(leaf, data);
+    this.#begin(leaf, firstValue);
     return place;
+  }
+
+  /** Writes the first value where the place does not hold it already: all memory of a device begins with zeros. */
+  #begin(leaf: Tensor, firstValue: (leaf: Tensor) => Data): void {
+    // A whole data set may be one leaf: an array of so many zeros is not even to be made.
+    if (startsWithZeros(leaf)) return;
+    this.write(leaf, firstValue(leaf));
   }
 
   /** Makes sure that `leaves` lie in one buffer in pack order, moving them there if they don't yet. */
@@ -66,10 +72,8 @@ export class LeafMemory {
       const old = this.#places.get(leaf);
       const offset = (offsets[i] as number) * 4;
       this.#places.set(leaf, { buffer, offset, pack: label });
-      if (old === undefined) {
-        const data = firstValue(leaf);
-        if (data.some((v) => v !== 0)) this.write(leaf, data);
-      } else {
+      if (old === undefined) this.#begin(leaf, firstValue);
+      else {
         const encoder = this.device.raw.createCommandEncoder({ label: `move ${leaf.label}` });
         encoder.copyBufferToBuffer(old.buffer, old.offset, buffer, offset, leaf.size * 4);
         this.device.raw.queue.submit([encoder.finish()]);
@@ -91,4 +95,8 @@ export class LeafMemory {
     this.#places.clear();
     this.reader.trim();
   }
+}
+
+function startsWithZeros({ leaf }: Tensor): boolean {
+  return leaf?.kind === "input" || (leaf?.kind === "state" && leaf.initial === 0);
 }
