@@ -5,6 +5,7 @@
 
 override BIAS: bool;
 override LANES: u32;
+override PADDED: bool;  // pixels of windows may lie outside of x
 override EVEN: bool;  // rows of x are even, and windows begin at even columns: pixels are read two at a time
 
 struct Sizes {
@@ -30,7 +31,7 @@ const NONE = 0xffffffffu;
 
 // Two pixels side by side.
 fn pixels(row: Row, column: u32) -> vec2<f32> {
-  if (EVEN) { return select(vec2<f32>(), x2[(row.start + column) / 2u], column < row.end); }
+  if (EVEN) { return select(vec2<f32>(), x2[(row.start + column) / 2u], !PADDED | (column < row.end)); }
   return vec2(pixel(row, column), pixel(row, column + 1u));
 }
 

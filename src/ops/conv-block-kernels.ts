@@ -38,7 +38,7 @@ const forwardTiles = tiled("conv-block-forward.wgsl", forward, places);
 const weightTiles = tiled("conv-block-weight.wgsl", weight, gradients);
 
 export function blockForwardKernels(c: BlockConstants, env: KernelEnv): KernelPlan {
-  if (stripsApply(c, env)) return { kernels: [forwardStrips(c)] };
+  if (stripsApply(c, env)) return { kernels: [forwardStrips(c, env)] };
   if (!isSquare(c)) {
     const conv = forwardKernels(c, env);
     const pool: Kernel = {
@@ -112,7 +112,7 @@ function backwardStrips(c: BlockBackwardConstants, input: boolean, weight: boole
     : 0;
   const channels = c.C * Math.ceil(c.O / 8);
   const windows = c.N * c.PH * c.PW;
-  const CHUNK = Math.max(MIN_CHUNK, Math.ceil(windows / Math.ceil(192 / channels)));
+  const CHUNK = Math.max(MIN_CHUNK, Math.ceil(windows / Math.ceil(96 / channels)));
   const PARTS = weight ? Math.ceil(windows / CHUNK) : 0;
   const first: Kernel = {
     shader: stripsBackwardShader,
@@ -152,15 +152,19 @@ function weightTilesOf(c: BlockConstants, env: KernelEnv): KernelPlan {
   };
 }
 
-function forwardStrips(c: BlockConstants): Kernel {
+function forwardStrips(c: BlockConstants, env: KernelEnv): Kernel {
   const strips = c.N * c.PH * Math.ceil(c.PW / 5);
   // Small workgroups leave less of themselves empty, large ones cost less each.
   const LANES = strips < 256 ? 16 : 64;
+  // What looks only at x is a little faster without a check. Adapters with wide subgroups don't notice, and take so long to
+  // compile a kernel that all layers had better share it.
+  const inside = c.padTop + c.padLeft === 0 && c.PH * 2 + 4 <= c.H && c.PW * 2 + 4 <= c.W;
+  const PADDED = !inside || env.subgroupSize > 4;
   return {
     shader: stripsShader,
     entry: "forward",
     bind: ["x", ["x2", "x"], "w", c.BIAS ? "b" : ["b", "w"], "y", "code"],
-    constants: { EVEN: c.W % 2 === 0 && c.padLeft % 2 === 0, LANES },
+    constants: { EVEN: c.W % 2 === 0 && c.padLeft % 2 === 0, LANES, PADDED },
     groups: spread(Math.ceil((strips * 2) / LANES) * Math.ceil(c.O / 6)),
   };
 }
