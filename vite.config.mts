@@ -6,6 +6,7 @@ import { resolve } from "node:path";
 import { defineConfig, type Plugin } from "vite";
 import { groupWgsl } from "./build/group-wgsl.ts";
 import { minifyWgsl } from "./build/minify-wgsl.ts";
+import { splitBodies } from "./build/split-bodies.ts";
 
 const root = import.meta.dirname;
 const shaders = resolve(root, "shaders");
@@ -49,7 +50,7 @@ const stemOf = (id: string) =>
   /[\\/:](?:src[\\/](.+)\.ts|(shaders[\\/].+?)(?:\.wgsl\?raw)?)$/.exec(id)?.slice(1).join("");
 
 export default defineConfig({
-  plugins: [wholeModules, groupWgsl(shaders, together), minifyWgsl(shaders)],
+  plugins: [wholeModules, groupWgsl(shaders, together), minifyWgsl(shaders), splitBodies()],
   build: {
     target: "es2023",
     minify: false,

@@ -2,7 +2,7 @@
  * The contract of an op: one definition with a shape rule, a naive CPU body, WGSL kernels and a backward pass.
  * The CPU body and the kernels are independent of each other but read the same names. Nothing here knows WebGPU.
  */
-import { ShapeError } from "./errors.ts";
+import { GraphError, ShapeError } from "./errors.ts";
 import type { Shader, ShaderSource } from "./shader.ts";
 import { type Data, formatSpec, Node, type Spec, scopedLabel, type Tensor } from "./tensor.ts";
 
@@ -58,6 +58,12 @@ export interface BackwardContext<A = unknown> {
   readonly attrs: A;
 }
 
+/** The CPU body of an op. Where a build keeps it in a file of its own, `fetch` has to come before the first call. */
+export interface CpuBody {
+  (tensors: Readonly<Record<string, Data>>, constants: Constants): void;
+  fetch?(): Promise<void>;
+}
+
 /** An op as the planner and both backends see it. */
 export interface Op {
   readonly name: string;
@@ -72,7 +78,7 @@ export interface Op {
   /** A scalar function per element: chains of these fuse into one generated kernel. */
   readonly pointwise?: Pointwise;
   plan(inputs: readonly Spec[], attrs: unknown): OpPlan;
-  cpu(tensors: Readonly<Record<string, Data>>, constants: Constants): void;
+  readonly cpu: CpuBody;
   kernels?(constants: Constants, env: KernelEnv): KernelPlan;
   backward?(context: BackwardContext): readonly (Tensor | undefined)[];
 }
@@ -145,6 +151,34 @@ export function defineOp<const Args extends string, const Results extends string
     },
   });
   return defined;
+}
+
+/** CPU bodies that a build has moved: made of the values around them where they were. */
+interface MovedBodies {
+  readonly bodies: (...around: never[]) => readonly ((...closure: never[]) => CpuBody)[];
+}
+
+/**
+ * What build/split-bodies.ts puts in place of the bodies of a module. Number `i` of them closed over `closure`; ops among
+ * what is `around` have bodies that these call, and that are fetched with them.
+ */
+// @__NO_SIDE_EFFECTS__
+export function moved(module: () => Promise<MovedBodies>, around: () => readonly unknown[]) {
+  return (i: number, ...closure: readonly unknown[]): CpuBody => {
+    let body: CpuBody | undefined;
+    const call: CpuBody = (tensors, constants) => {
+      if (body === undefined) throw new GraphError("op: fetch the CPU body before it is called");
+      body(tensors, constants);
+    };
+    call.fetch = async () => {
+      if (body !== undefined) return;
+      const { bodies } = await module();
+      const values = around();
+      await Promise.all(values.map((value) => (value as Partial<Op>).cpu?.fetch?.()));
+      body = bodies(...(values as never[]))[i]?.(...(closure as never[]));
+    };
+    return call;
+  };
 }
 
 /** Name of input i: args by position, or xs0, xs1 … of a variadic op. */

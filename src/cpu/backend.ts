@@ -41,6 +41,7 @@ export class CpuBackend implements Backend {
 
   async compile(spec: GraphSpec, options: CompileOptions = {}): Promise<Program> {
     const plan = makePlan(spec, { copy });
+    await Promise.all(plan.graph.nodes.map(({ op }) => op.cpu.fetch?.()));
     this.#placeLeaves(plan, options.seed ?? 0);
     return new CpuProgram(spec, plan, this.#floatBytes, (leaf) => this.#leaf(leaf));
   }
