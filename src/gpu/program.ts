@@ -13,7 +13,6 @@ import type { GpuDevice } from "./device.ts";
 import type { LeafMemory } from "./memory.ts";
 import type { CompiledKernel, PipelineCache } from "./pipelines.ts";
 import type { Place } from "./readback.ts";
-import { timed } from "./timestamps.ts";
 
 interface Dispatch {
   readonly node: Node;
@@ -121,6 +120,7 @@ export class GpuProgram implements Program {
   async profile(): Promise<KernelTime[]> {
     if (!this.device.timestamps) throw new DeviceError(`profile: ${this.device.name} has no timestamp-query`);
     this.#prepare();
+    const { timed } = await import("./timestamps.ts");
     const times = await timed(this.device, this.memory.reader, this.#dispatches.length, (encoder, writes) => {
       this.#dispatches.forEach(({ compiled, group, kernel }, i) => {
         const pass = encoder.beginComputePass({ timestampWrites: writes(i) });
@@ -135,6 +135,7 @@ export class GpuProgram implements Program {
 
   async time(times: number): Promise<number> {
     this.#prepare();
+    const { timed } = await import("./timestamps.ts");
     const begun = performance.now();
     if (this.device.timestamps) {
       const [clock = 0] = await timed(this.device, this.memory.reader, 1, (encoder, writes) =>

@@ -51,6 +51,12 @@ export function stepsPerEpoch(count: number, batchSize: number): number {
   return Math.ceil(count / batchSize);
 }
 
+/** What the kernel must know of a data set that is there whole: all that depends on its number of samples. */
+export function countConstants(count: number, batchSize: number) {
+  const steps = stepsPerEpoch(count, batchSize);
+  return { COUNT: count, STEPS: steps, SHARD: count, SHARDS: 1, PER: steps, SLOTS: 1 };
+}
+
 export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
   name: "gatherBatch",
   args: ["inputs", "targets", "step", "key", "channels"],
@@ -64,7 +70,8 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
     checkShape("gatherBatch: target", targetShape);
     const SIZE = sizeOf(shape);
     const FLOATS = inputs?.dtype === "f32";
-    const { size: SHARD, slots: SLOTS } = attrs.shards ?? { size: count, slots: 1 };
+    const whole = countConstants(count, batchSize);
+    const { size: SHARD, slots: SLOTS } = attrs.shards ?? { size: whole.SHARD, slots: whole.SLOTS };
     expectWhole("gatherBatch", "slots", SLOTS, 1);
     expectWhole("gatherBatch", "shard size", SHARD, 1);
     if (SHARD < count && SHARD % batchSize !== 0) {
@@ -100,11 +107,10 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
         { shape: [batchSize], dtype: "f32" },
       ],
       constants: {
-        COUNT: count,
+        ...whole,
         SIZE,
         TARGET: sizeOf(targetShape),
         B: batchSize,
-        STEPS: stepsPerEpoch(count, batchSize),
         SHARD,
         SHARDS: Math.ceil(count / SHARD),
         PER: stepsPerEpoch(SHARD, batchSize),

@@ -2,10 +2,16 @@
 import { DeviceError } from "../errors.ts";
 import type { GpuDevice } from "../gpu/device.ts";
 import { Readback } from "../gpu/readback.ts";
-import { timed } from "../gpu/timestamps.ts";
 import { type Data, type DType, sizeOf } from "../tensor.ts";
 import { fromBase64 } from "./base64.ts";
-import type { Place, RecordedDispatch, RecordedInitial, RecordedTensor, Recording } from "./recording.ts";
+import type {
+  Place,
+  RecordedDispatch,
+  RecordedInitial,
+  RecordedPipeline,
+  RecordedTensor,
+  Recording,
+} from "./recording.ts";
 
 /** A dispatch with its objects. */
 interface Ready {
@@ -15,11 +21,14 @@ interface Ready {
 }
 
 export class Machine {
-  readonly #buffers: readonly GPUBuffer[];
+  readonly #buffers: GPUBuffer[];
   readonly #reader: Readback;
   #pipelines: readonly GPUComputePipeline[] = [];
   #layouts: readonly GPUBindGroupLayout[] = [];
+  #modules: readonly GPUShaderModule[] = [];
   readonly #programs = new Map<readonly RecordedDispatch[], readonly Ready[]>();
+  /** Pipelines in place of recorded ones, for one list each. */
+  readonly #special = new Map<readonly RecordedDispatch[], ReadonlyMap<number, GPUComputePipeline>>();
 
   private constructor(
     readonly recording: Recording,
@@ -66,7 +75,8 @@ export class Machine {
   }
 
   /** Milliseconds of each dispatch of one run, by the device's clock. Needs the feature timestamp-query. */
-  profile(dispatches: readonly RecordedDispatch[]): Promise<number[]> {
+  async profile(dispatches: readonly RecordedDispatch[]): Promise<number[]> {
+    const { timed } = await import("../gpu/timestamps.ts");
     return timed(this.device, this.#reader, dispatches.length, (encoder, writes) => {
       this.#ready(dispatches).forEach(({ pipeline, group, groups }, i) => {
         const pass = encoder.beginComputePass({ timestampWrites: writes(i) });
@@ -95,6 +105,33 @@ export class Machine {
     this.device.raw.queue.writeBuffer(this.#buffers[buffer] as GPUBuffer, offset, data as BufferSource);
   }
 
+  /** Makes a buffer anew with another size; every list that binds it binds all of it. */
+  async resize(buffer: number, bytes: number): Promise<void> {
+    const old = this.#buffers[buffer] as GPUBuffer;
+    await this.device.guard("recording: data", () => {
+      this.#buffers[buffer] = this.device.createBuffer(old.label, bytes);
+    });
+    old.destroy();
+    this.#programs.clear();
+  }
+
+  /** Runs pipeline `index` of this list with these constants in place of the recorded ones of their names. */
+  async specialise(
+    dispatches: readonly RecordedDispatch[],
+    index: number,
+    constants: Readonly<Record<string, number>>,
+  ): Promise<void> {
+    const recorded = this.recording.pipelines[index] as RecordedPipeline;
+    const other = Object.entries(constants).filter(
+      ([name, value]) => name in recorded.constants && recorded.constants[name] !== value,
+    );
+    this.#special.delete(dispatches);
+    this.#programs.delete(dispatches);
+    if (other.length === 0) return;
+    const changed = { ...recorded, constants: { ...recorded.constants, ...Object.fromEntries(other) } };
+    this.#special.set(dispatches, new Map([[index, await this.#pipeline(changed)]]));
+  }
+
   destroy(): void {
     this.device.destroy();
   }
@@ -102,7 +139,7 @@ export class Machine {
   async #compile(): Promise<void> {
     const { raw } = this.device;
     const { shaders, layouts, pipelines } = this.recording;
-    const modules = shaders.map(({ file, code }) => raw.createShaderModule({ label: file, code }));
+    this.#modules = shaders.map(({ file, code }) => raw.createShaderModule({ label: file, code }));
     this.#layouts = layouts.map((label) => {
       const entries = label.split(" ").map((entry): GPUBindGroupLayoutEntry => {
         const type = entry.endsWith("r") ? "read-only-storage" : "storage";
@@ -110,38 +147,39 @@ export class Machine {
       });
       return raw.createBindGroupLayout({ label, entries });
     });
-    this.#pipelines = await Promise.all(
-      pipelines.map(async ({ shader, entry, constants, layout }) => {
-        const label = `${shaders[shader]?.file}:${entry}`;
-        const descriptor: GPUComputePipelineDescriptor = {
-          label,
-          layout: raw.createPipelineLayout({
-            bindGroupLayouts: [this.#layouts[layout] as GPUBindGroupLayout],
-          }),
-          compute: { module: modules[shader] as GPUShaderModule, entryPoint: entry, constants },
-        };
-        try {
-          return await raw.createComputePipelineAsync(descriptor);
-        } catch (cause) {
-          throw new DeviceError(`recording: ${label} does not compile: ${String(cause)}`, { cause });
-        }
-      }),
-    );
+    this.#pipelines = await Promise.all(pipelines.map((pipeline) => this.#pipeline(pipeline)));
+  }
+
+  async #pipeline({ shader, entry, constants, layout }: RecordedPipeline): Promise<GPUComputePipeline> {
+    const { raw } = this.device;
+    const label = `${this.recording.shaders[shader]?.file}:${entry}`;
+    try {
+      return await raw.createComputePipelineAsync({
+        label,
+        layout: raw.createPipelineLayout({ bindGroupLayouts: [this.#layouts[layout] as GPUBindGroupLayout] }),
+        compute: { module: this.#modules[shader] as GPUShaderModule, entryPoint: entry, constants },
+      });
+    } catch (cause) {
+      this.device.check();
+      throw new DeviceError(`recording: ${label} does not compile: ${String(cause)}`, { cause });
+    }
   }
 
   #ready(dispatches: readonly RecordedDispatch[]): readonly Ready[] {
     const known = this.#programs.get(dispatches);
     if (known !== undefined) return known;
+    const { pipelines, buffers } = this.recording;
+    const special = this.#special.get(dispatches);
     const ready = dispatches.map(([pipeline, groups, bindings]) => {
-      const layout = this.#layouts[
-        this.recording.pipelines[pipeline]?.layout as number
-      ] as GPUBindGroupLayout;
-      const entries = bindings.map(([binding, buffer, offset, size]) => ({
-        binding,
-        resource: { buffer: this.#buffers[buffer] as GPUBuffer, offset, size },
-      }));
+      const layout = this.#layouts[pipelines[pipeline]?.layout as number] as GPUBindGroupLayout;
+      const entries = bindings.map(([binding, index, offset, bytes]) => {
+        const buffer = this.#buffers[index] as GPUBuffer;
+        const resized = buffer.size !== buffers[index];
+        return { binding, resource: resized ? { buffer } : { buffer, offset, size: bytes } };
+      });
       const group = this.device.raw.createBindGroup({ layout, entries });
-      return { pipeline: this.#pipelines[pipeline] as GPUComputePipeline, group, groups };
+      const made = special?.get(pipeline) ?? this.#pipelines[pipeline];
+      return { pipeline: made as GPUComputePipeline, group, groups };
     });
     this.#programs.set(dispatches, ready);
     return ready;

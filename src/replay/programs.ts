@@ -2,11 +2,12 @@
 import { type Dataset, packBytes, titleOf, validateDataset } from "../data/dataset.ts";
 import { isSharded, type TrainingData } from "../data/sharded.ts";
 import { DataError, GraphError } from "../errors.ts";
+import { countConstants, stepsPerEpoch } from "../ops/gather-batch.ts";
 import { formatShape, sameShape } from "../tensor.ts";
 import type { EvaluationProgram, RunPrograms, StepProgram, TrainProgram } from "../train/run-programs.ts";
 import type { StateValues } from "../train/state-values.ts";
 import { type Handles, type RecordedBackend, RecordedRun } from "./backend.ts";
-import type { RecordedSteps, Recording } from "./recording.ts";
+import type { RecordedDispatch, RecordedSteps, Recording } from "./recording.ts";
 
 export class RecordedPrograms implements RunPrograms {
   /** What lies in a part's buffers on the device in use. */
@@ -22,14 +23,15 @@ export class RecordedPrograms implements RunPrograms {
     return this.values.backend as RecordedBackend;
   }
 
-  async training(dataset: TrainingData): Promise<TrainProgram> {
+  training(dataset: TrainingData): Promise<TrainProgram> {
     return this.#steps("train", this.recording.train, dataset);
   }
 
   async evaluation(dataset: TrainingData): Promise<EvaluationProgram> {
     const { test } = this.recording;
     if (test === undefined) throw new GraphError("recording: has no test; record it with a test set");
-    return { ...this.#steps("test", test, dataset), step: this.handles.of(test.step, "evaluation step") };
+    const program = await this.#steps("test", test, dataset);
+    return { ...program, step: this.handles.of(test.step, "evaluation step") };
   }
 
   compile() {
@@ -40,24 +42,43 @@ export class RecordedPrograms implements RunPrograms {
     this.#uploaded.clear();
   }
 
-  #steps(part: string, steps: RecordedSteps, given: TrainingData): StepProgram {
+  async #steps(part: string, steps: RecordedSteps, given: TrainingData): Promise<StepProgram> {
     const { handles, backend } = this;
     this.values.deliver();
+    const { dispatches, ring, columns, sums } = steps;
+    const gather = gatheringPipeline(steps);
+    const batchSize = this.recording.pipelines[gather]?.constants.B as number;
     if (this.#uploaded.get(steps) !== given) {
-      const { inputs, labels } = fitting(part, steps, given);
-      const words = inputs.data instanceof Uint8Array ? packBytes(inputs.data) : inputs.data;
-      backend.machine.write(steps.inputs, words);
-      backend.machine.write(steps.labels, labels);
-      this.#uploaded.set(steps, given as Dataset);
+      const dataset = fitting(part, steps, given);
+      await this.#upload(steps, dataset);
+      await backend.machine.specialise(dispatches, gather, countConstants(dataset.count, batchSize));
+      this.#uploaded.set(steps, dataset);
     }
-    const { dispatches, ring, columns, sums, stepsPerEpoch } = steps;
     return {
       program: new RecordedRun(backend, dispatches),
       ring: handles.of(ring, `${part} ring`),
       layout: { columns, sums, metrics: [] },
-      stepsPerEpoch,
+      stepsPerEpoch: stepsPerEpoch(given.count, batchSize),
     };
   }
+
+  async #upload(steps: RecordedSteps, { inputs, labels }: Dataset): Promise<void> {
+    const { machine } = this.backend;
+    const words = inputs.data instanceof Uint8Array ? packBytes(inputs.data) : inputs.data;
+    for (const [place, data] of [
+      [steps.inputs, words],
+      [steps.labels, labels],
+    ] as const) {
+      await machine.resize(place.buffer, data.byteLength);
+      machine.write(place, data);
+    }
+  }
+}
+
+/** Of the dispatch that forms batches: the only one that reads the data. */
+function gatheringPipeline({ dispatches, inputs }: RecordedSteps): number {
+  const reads = ([, , bindings]: RecordedDispatch) => bindings.some(([, buffer]) => buffer === inputs.buffer);
+  return (dispatches.find(reads) as RecordedDispatch)[0];
 }
 
 /** `given`, if it looks like what was recorded. Throws DataError saying what does not. */
@@ -68,7 +89,6 @@ function fitting(part: string, steps: RecordedSteps, given: TrainingData): Datas
   if (isSharded(given)) return fail("its samples in memory", "is in shards");
   const { count, inputs, labels } = validateDataset(given);
   const { scale = 1, offset = 0 } = inputs;
-  if (count !== steps.count) fail(`${steps.count} samples`, `${count}`);
   if (!sameShape(inputs.shape, steps.shape)) {
     fail(`samples of ${formatShape(steps.shape)}`, formatShape(inputs.shape));
   }
@@ -81,7 +101,8 @@ function fitting(part: string, steps: RecordedSteps, given: TrainingData): Datas
     labels instanceof Int32Array ? "classes" : "values",
   ];
   if (kinds.join() !== own.join()) fail(kinds.join(" and "), own.join(" and "));
-  if (labels.length !== steps.labels.shape[0]) fail(`${steps.labels.shape[0]} labels`, `${labels.length}`);
+  const each = labels.length / count;
+  if (each !== steps.labelSize) fail(`${steps.labelSize} values to a label`, `${each}`);
   if (scale !== steps.scale || offset !== steps.offset) {
     fail(`scale ${steps.scale} and offset ${steps.offset}`, `${scale} and ${offset}`);
   }

@@ -35,7 +35,7 @@ export interface GraphProgram {
 }
 
 export interface RecordOptions {
-  /** What it is trained on: count, shapes, types, scale and classes count, contents don't. In memory. */
+  /** What it is trained on: shapes, types, scale and classes count, contents and their number don't. In memory. */
   readonly train: Dataset;
   /** Also records the evaluation of such a data set. */
   readonly test?: Dataset | undefined;
@@ -137,15 +137,14 @@ class Recorded {
   ): Promise<RecordedSteps> {
     // Its buffers are found by this name.
     const named = { ...dataset, name: "recorded", split };
-    const { program, ring, layout, stepsPerEpoch, step } = await make(named);
+    const { program, ring, layout, step } = await make(named);
     const { inputs, labels, count } = dataset;
     const { data, shape, scale = 1, offset = 0 } = inputs;
     const title = `recorded/${split}`;
     return {
       dispatches: this.#dispatches(program),
-      count,
-      stepsPerEpoch,
       shape,
+      labelSize: labels.length / count,
       scale,
       offset,
       inputs: this.#labelled(`${title} inputs`, [data.length], data instanceof Uint8Array ? "u32" : "f32"),

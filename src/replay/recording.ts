@@ -94,16 +94,16 @@ export type RecordedDispatch = readonly [
 /** A program that steps through a data set. */
 export interface RecordedSteps {
   readonly dispatches: readonly RecordedDispatch[];
-  /** Samples of the data set; all of them in so many steps. */
-  readonly count: number;
-  readonly stepsPerEpoch: number;
-  /** Of one sample, and what bytes are multiplied with and shifted by. */
+  /** Of one sample. */
   readonly shape: Shape;
+  /** Numbers in one label. */
+  readonly labelSize: number;
+  /** What inputs are multiplied with and shifted by. */
   readonly scale: number;
   readonly offset: number;
-  /** u32: bytes, four to a word; or f32. */
+  /** u32: bytes, four to a word; or f32. As long as the data set that was recorded with. */
   readonly inputs: RecordedTensor;
-  /** i32: class numbers; or f32. */
+  /** i32: class numbers; or f32. Likewise. */
   readonly labels: RecordedTensor;
   /** Its step counter, u32 [1]. */
   readonly step: RecordedTensor;

@@ -1,5 +1,6 @@
 /** From all that a recorder wrote down to what the recorded programs use, numbered anew: the rest of a `Recording`. */
 
+import { countConstants } from "../ops/gather-batch.ts";
 import { toBase64 } from "./base64.ts";
 import { pruneWgsl } from "./prune-wgsl.ts";
 import type { Recorder, Write } from "./recorder.ts";
@@ -11,6 +12,7 @@ import type {
   RecordedValues,
   Recording,
 } from "./recording.ts";
+import { shortOverrides } from "./short-overrides.ts";
 
 type Rest = "needs" | "shaders" | "layouts" | "pipelines" | "buffers" | "values";
 
@@ -25,13 +27,18 @@ export function squeezed(
   const shaders = new Numbers<number>();
   const layouts = new Numbers<string>();
   const place = <P extends Place>(old: P): P => ({ ...old, buffer: buffers.of(old.buffer) });
+  // Data get buffers of their own size.
+  const data = [made.train, ...(made.test ? [made.test] : [])].flatMap((s) => [
+    s.inputs.buffer,
+    s.labels.buffer,
+  ]);
   let largest = 0;
   const dispatches = (old: readonly RecordedDispatch[]): RecordedDispatch[] =>
     old.map(([pipeline, groups, bindings, label]) => [
       pipelines.of(pipeline),
       groups,
       bindings.map(([binding, buffer, offset, size]) => {
-        largest = Math.max(largest, size);
+        if (!data.includes(buffer)) largest = Math.max(largest, size);
         return [binding, buffers.of(buffer), offset, size];
       }),
       label,
@@ -81,28 +88,36 @@ export function squeezed(
     const entries = new Set(recorded.filter(({ shader }) => shader === at).map(({ entry }) => entry));
     return { file, code: pruneWgsl(code, entries) };
   });
+  const pipelinesOf = recorded.map((pipeline) => ({
+    ...pipeline,
+    constants: declared(
+      pipeline.constants,
+      pruneWgsl((pruned[pipeline.shader] as { code: string }).code, new Set([pipeline.entry])),
+    ),
+  }));
   return {
     ...renumbered,
+    ...shortOverrides({ shaders: pruned, pipelines: pipelinesOf }, OF_DATA),
     needs: {
       maxStorageBufferBindingSize: largest,
       maxStorageBuffersPerShaderStage: Math.max(...layouts.all.map((l) => l.split(" ").length)),
       subgroupSize: pruned.some(({ code }) => /\bsubgroups\b/.test(code)) ? recorder.target.subgroupSize : 0,
     },
-    shaders: pruned,
     layouts: layouts.all,
-    pipelines: recorded.map((pipeline) => ({
-      ...pipeline,
-      constants: declared(
-        pipeline.constants,
-        pruneWgsl((pruned[pipeline.shader] as { code: string }).code, new Set([pipeline.entry])),
-      ),
-    })),
-    buffers: buffers.all.map((n) => (recorder.buffers[n] as Recorder["buffers"][number]).size),
+    buffers: buffers.all.map((n) =>
+      data.includes(n) ? SMALLEST : (recorder.buffers[n] as Recorder["buffers"][number]).size,
+    ),
     values: [...first.values()].map(
       ({ data, ...where }): RecordedValues => ({ ...place(where), ...packed(data) }),
     ),
   };
 }
+
+/** Constants that follow from the data. */
+const OF_DATA: ReadonlySet<string> = new Set(["B", ...Object.keys(countConstants(1, 1))]);
+
+/** Bytes of a buffer that is not in use yet. */
+const SMALLEST = 16;
 
 const nameOf = ({ buffer, offset }: Place) => `${buffer}:${offset}`;
 

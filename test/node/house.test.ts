@@ -48,7 +48,7 @@ const ARROWS: Record<string, readonly string[]> = {
   train: [...GRAPH, "autograd", "backend", "data", "io", "nn", "ops", "optim", "plan", "transforms"],
   report: GROUND,
   recipes: [...GRAPH, "autograd", "backend", "data", "nn", "ops", "optim", "report", "train", "transforms"],
-  replay: [...GRAPH, "backend", "data", "gpu", "plan", "train"],
+  replay: [...GRAPH, "backend", "data", "gpu", "ops", "plan", "train"],
   "check-gradients": [...GRAPH, "autograd", "cpu", "ops"],
   compare: [...GRAPH, "backend", "cpu", "plan"],
   doctor: [...HOUSE, "cpu"],
