@@ -8,6 +8,7 @@ import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { defineConfig, type Plugin } from "vite";
 import { minifyWgsl } from "../build/minify-wgsl.ts";
+import { splitBodies } from "../build/split-bodies.ts";
 import { pageMirrors } from "../src/browser/datasets.ts";
 import { fashionMnistSource, mnistSource } from "../src/data/mnist.ts";
 import { dataDirectory } from "../src/node/data-dir.ts";
@@ -147,7 +148,7 @@ export default defineConfig(({ mode }) => ({
   plugins: [serveData, copyData(mode === "with-data"), strictPolicy, offline],
   worker: {
     format: "es",
-    plugins: () => [minifyWgsl(join(import.meta.dirname, "../shaders"))],
+    plugins: () => [minifyWgsl(join(import.meta.dirname, "../shaders")), splitBodies()],
     rolldownOptions: { output: { codeSplitting: { groups: [library, ...kernels] }, chunkFileNames } },
   },
   build: {
