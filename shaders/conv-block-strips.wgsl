@@ -21,8 +21,6 @@ struct Sizes {
 }
 @group(0) @binding(7) var<storage, read> sizes: Sizes;
 
-const NONE = 0xffffffffu;
-
 @group(0) @binding(6) var<storage, read> x2: array<vec2<f32>>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
@@ -52,24 +50,6 @@ fn taps(at: u32, right: bool) -> vec2<f32> {
 fn bias(s: Sizes, o: u32) -> vec4<f32> {
   if (BIAS) { return vec4(b[min(o, s.O - 1u)]); }
   return vec4<f32>();
-}
-
-// By its bits: compilers take `v != v` to be false.
-fn isNan(v: f32) -> bool {
-  return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
-}
-
-fn put(s: Sizes, n: u32, o: u32, py: u32, px: u32, sum: vec4<f32>) {
-  if ((o < s.O) & (px < s.PW) & (n < s.N)) {
-    let r = select(sum, vec4<f32>(), sum <= vec4<f32>());
-    let best = max(max(r.x, r.y), max(r.z, r.w));
-    // A NaN beats everything, and only a NaN makes the sum of relus one.
-    let all = r.x + r.y + r.z + r.w;
-    let at = ((n * s.O + o) * s.PH + py) * s.PW + px;
-    let position = select(select(select(3u, 2u, r.z == best), 1u, r.y == best), 0u, r.x == best);
-    y[at] = select(best, all, isNan(all));
-    code[at] = select(NONE, position, (best > 0.0) & !isNan(all));
-  }
 }
 
 // Per channel, one column each: the sum over a row of 5 taps at the places of a window, over pixels p, q and r.
@@ -126,6 +106,10 @@ fn forward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: v
   var t = array<mat3x4<f32>, 5>(t0, t1, t2, t3, t4);
   for (var e = 0u; e < 15u * num.z; e++) {
     let v = t[e / 3u][e % 3u];
-    put(s, n, o + e % 3u, py, px + e / 3u, select(v, v.zwxy, low == 1u));
+    let to = o + e % 3u;
+    let column = px + e / 3u;
+    if ((to < s.O) & (column < s.PW) & (n < s.N)) {
+      putWindow(((n * s.O + to) * s.PH + py) * s.PW + column, select(v, v.zwxy, low == 1u));
+    }
   }
 }

@@ -50,14 +50,20 @@ fn pixels(plane: u32, row: u32, column: u32) -> vec4<f32> {
 }
 
 // What the sums of channel o begin with.
-fn bias(o: u32) -> vec4<f32> {
-  if (BIAS) { return vec4(b[min(o, O - 1u)]); }
-  return vec4<f32>();
+fn bias(o: u32) -> mat2x4<f32> {
+  if (!BIAS) { return mat2x4<f32>(); }
+  let v = vec4(b[min(o, O - 1u)]);
+  return mat2x4(v, v);
 }
 
 // The pixels p, q under the first four taps of a row of the kernel, for four places.
 fn under(p: vec4<f32>, q: vec4<f32>) -> mat4x4<f32> {
   return mat4x4(p, vec4(p.yzw, q.x), vec4(p.zw, q.xy), vec4(p.w, q.xyz));
+}
+
+// The sum over a row of taps at eight places, over pixels p, q and r.
+fn sums(p: vec4<f32>, q: vec4<f32>, r: vec4<f32>, taps: vec4<f32>, fifth: f32) -> mat2x4<f32> {
+  return mat2x4(under(p, q) * taps + q * fifth, under(q, r) * taps + r * fifth);
 }
 
 @compute @workgroup_size(32)
@@ -72,18 +78,12 @@ fn rows(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: v
   let top = strip / strips % OH;
   let n = strip / (strips * OH);
   let o = tile / tiles * 6u;
-  var l0 = bias(o);
-  var l1 = bias(o + 1u);
-  var l2 = bias(o + 2u);
-  var l3 = bias(o + 3u);
-  var l4 = bias(o + 4u);
-  var l5 = bias(o + 5u);
-  var r0 = l0;
-  var r1 = l1;
-  var r2 = l2;
-  var r3 = l3;
-  var r4 = l4;
-  var r5 = l5;
+  var t0 = bias(o);
+  var t1 = bias(o + 1u);
+  var t2 = bias(o + 2u);
+  var t3 = bias(o + 3u);
+  var t4 = bias(o + 4u);
+  var t5 = bias(o + 5u);
   // num_workgroups.z is 1, which compilers do not know: unrolled, the loop takes CPU adapters seconds to compile.
   for (var k = 0u; k < C * KH * groups.z; k++) {
     let plane = (min(n, N - 1u) * C + k / KH) * (H * W);
@@ -91,32 +91,18 @@ fn rows(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: v
     let p = pixels(plane, row, left - padLeft);
     let q = pixels(plane, row, left + 4u - padLeft);
     let r = pixels(plane, row, left + 8u - padLeft);
-    let a = under(p, q);
-    let c = under(q, r);
     let fifth = spread(tap(o + s, k, 4u));
     let sixth = spread(tap(o + 4u + s % 2u, k, 4u));
-    let t0 = spread(tap(o, k, s));
-    l0 += a * t0 + q * fifth.x;
-    r0 += c * t0 + r * fifth.x;
-    let t1 = spread(tap(o + 1u, k, s));
-    l1 += a * t1 + q * fifth.y;
-    r1 += c * t1 + r * fifth.y;
-    let t2 = spread(tap(o + 2u, k, s));
-    l2 += a * t2 + q * fifth.z;
-    r2 += c * t2 + r * fifth.z;
-    let t3 = spread(tap(o + 3u, k, s));
-    l3 += a * t3 + q * fifth.w;
-    r3 += c * t3 + r * fifth.w;
-    let t4 = spread(tap(o + 4u, k, s));
-    l4 += a * t4 + q * sixth.x;
-    r4 += c * t4 + r * sixth.x;
-    let t5 = spread(tap(o + 5u, k, s));
-    l5 += a * t5 + q * sixth.y;
-    r5 += c * t5 + r * sixth.y;
+    t0 += sums(p, q, r, spread(tap(o, k, s)), fifth.x);
+    t1 += sums(p, q, r, spread(tap(o + 1u, k, s)), fifth.y);
+    t2 += sums(p, q, r, spread(tap(o + 2u, k, s)), fifth.z);
+    t3 += sums(p, q, r, spread(tap(o + 3u, k, s)), fifth.w);
+    t4 += sums(p, q, r, spread(tap(o + 4u, k, s)), sixth.x);
+    t5 += sums(p, q, r, spread(tap(o + 5u, k, s)), sixth.y);
   }
-  var t = array<vec4<f32>, 12>(l0, r0, l1, r1, l2, r2, l3, r3, l4, r4, l5, r5);
+  var t = array<mat2x4<f32>, 6>(t0, t1, t2, t3, t4, t5);
   for (var e = 0u; e < 12u * groups.z; e++) {
-    let v = t[e];
+    let v = t[e / 2u][e % 2u];
     let to = o + e / 2u;
     let column = left + e % 2u * 4u;
     let at = ((n * O + to) * OH + top) * OW + column;

@@ -94,6 +94,11 @@ fn quadPair(i: u32) -> u32 {
   return i / OW * W + i % OW;
 }
 
+// For two such windows at a time, where rows are whole vec4: the upper four of windows 2 i and 2 i + 1.
+fn quadFour(i: u32) -> u32 {
+  return i / (OW / 2u) * (W / 2u) + i % (OW / 2u);
+}
+
 struct Winner {
   value: f32,
   place: u32,
@@ -121,13 +126,13 @@ fn maxForwardQuads(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups
   indices[i] = i32(winner.place);
 }
 
-// The same for two windows per invocation, where rows are whole vec4.
+// Two windows per invocation.
 @compute @workgroup_size(64)
 fn maxForwardPairs(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
                    @builtin(local_invocation_index) lane: u32) {
   let i = (wg.y * n.x + wg.x) * 64u + lane;
   if (i >= N * C * OH * (OW / 2u)) { return; }
-  let four = i / (OW / 2u) * (W / 2u) + i % (OW / 2u);
+  let four = quadFour(i);
   let top = x4[four];
   let low = x4[four + W / 4u];
   let first = 4u * (four % (H * (W / 4u)));
@@ -280,7 +285,7 @@ fn avgForwardPairs(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups
                    @builtin(local_invocation_index) lane: u32) {
   let i = (wg.y * n.x + wg.x) * 64u + lane;
   if (i >= N * C * OH * (OW / 2u)) { return; }
-  let four = i / (OW / 2u) * (W / 2u) + i % (OW / 2u);
+  let four = quadFour(i);
   let top = x4[four];
   let low = x4[four + W / 4u];
   y2[i] = vec2(quadMean(top.xy, low.xy), quadMean(top.zw, low.zw));
@@ -302,7 +307,7 @@ fn avgBackwardPairs(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroup
                     @builtin(local_invocation_index) lane: u32) {
   let i = (wg.y * n.x + wg.x) * 64u + lane;
   if (i >= N * C * OH * (OW / 2u)) { return; }
-  let four = i / (OW / 2u) * (W / 2u) + i % (OW / 2u);
+  let four = quadFour(i);
   let share = (dy2[i] / quadSize()).xxyy;
   dx4[four] = share;
   dx4[four + W / 4u] = share;

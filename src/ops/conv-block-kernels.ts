@@ -22,6 +22,7 @@ import { hasQuads } from "./matmul-kernels.ts";
 const around = () => import("../../shaders/conv-block.wgsl?raw");
 const gradients = () => import("../../shaders/conv-block-gradients.wgsl?raw");
 const places = () => import("../../shaders/conv-block-places.wgsl?raw");
+const windows = () => import("../../shaders/conv-block-window.wgsl?raw");
 const strips = () => import("../../shaders/conv-block-strips.wgsl?raw");
 const stripsPixels = () => import("../../shaders/conv-block-strips-pixels.wgsl?raw");
 const stripsBackward = () => import("../../shaders/conv-block-strips-backward.wgsl?raw");
@@ -32,9 +33,9 @@ const weight = () => import("../../shaders/conv2d-weight.wgsl?raw");
 export const BLOCK_VARIANTS = ["strips", ...TILE_VARIANTS];
 
 const aroundShader = new Shader("conv-block.wgsl", around);
-const stripsShader = new Shader("conv-block-strips.wgsl", stripsPixels, strips);
+const stripsShader = new Shader("conv-block-strips.wgsl", stripsPixels, windows, strips);
 const stripsBackwardShader = new Shader("conv-block-strips-backward.wgsl", stripsPixels, stripsBackward);
-const forwardTiles = tiled("conv-block-forward.wgsl", forward, places);
+const forwardTiles = tiled("conv-block-forward.wgsl", forward, places, windows);
 const weightTiles = tiled("conv-block-weight.wgsl", weight, gradients);
 
 export function blockForwardKernels(c: BlockConstants, env: KernelEnv): KernelPlan {
