@@ -6,14 +6,19 @@
 // One dispatch does all three: workgroups 0 … INPUT_GROUPS - 1 compute tiles of dx, the next WEIGHT_GROUPS tiles of dw,
 // the rest db. Everything is read in blocks of 4 x 4, one row per column of a mat4x4.
 
-override N: u32;
-override IN: u32;
-override OUT: u32;
-override activation: u32;     // whose output mask is: 0 none, 1 relu, 2 sigmoid, 3 tanh
-override INPUT_GROUPS: u32;
-override WEIGHT_GROUPS: u32;
-override TILES: u32;          // along i
-override STEP: u32;           // ks that a kernel takes at once
+override IN_VECTOR: bool;   // rows of x and w are read as vec4: IN is a multiple of 4
+override OUT_VECTOR: bool;  // rows of dy likewise
+
+struct Sizes {
+  N: u32,
+  IN: u32,
+  OUT: u32,
+  activation: u32,     // whose output mask is: 0 none, 1 relu, 2 sigmoid, 3 tanh
+  INPUT_GROUPS: u32,
+  WEIGHT_GROUPS: u32,
+  TILES: u32,          // along i
+  BIAS: u32,           // 1 if db is wanted
+}
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> w: array<vec4<f32>>;
@@ -25,6 +30,7 @@ override STEP: u32;           // ks that a kernel takes at once
 @group(0) @binding(4) var<storage, read_write> dx4: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> dw4: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> db: array<f32>;
+@group(0) @binding(7) var<storage, read> sizes: Sizes;
 
 const INPUT = 0u;
 const WEIGHT = 1u;
@@ -38,10 +44,12 @@ struct Job {
 }
 
 fn jobOf(g: u32) -> Job {
-  if (g < INPUT_GROUPS) { return Job(INPUT, g / TILES, g % TILES); }
-  let h = g - INPUT_GROUPS;
-  if (h < WEIGHT_GROUPS) { return Job(WEIGHT, h / TILES, h % TILES); }
-  return Job(BIAS, h - WEIGHT_GROUPS, 0u);
+  let h = g - sizes.INPUT_GROUPS;
+  if (g >= sizes.INPUT_GROUPS + sizes.WEIGHT_GROUPS) { return Job(BIAS, h - sizes.WEIGHT_GROUPS, 0u); }
+  let weight = g >= sizes.INPUT_GROUPS;
+  let tile = select(g, h, weight);
+  let row = tile / sizes.TILES;
+  return Job(select(INPUT, WEIGHT, weight), row, tile - row * sizes.TILES);
 }
 
 // Four blocks of 4 x 4, as each kernel arranges them.
@@ -60,19 +68,13 @@ fn four(first: u32, count: u32) -> vec4<u32> {
   return min(first + STEPS, vec4(count - 1u));
 }
 
-// ks k … k + 3 of `count`, likewise; without the comparison where no step goes over the edge.
-fn steps(k: u32, count: u32) -> vec4<u32> {
-  if (count % STEP == 0u) { return k + STEPS; }
-  return four(k, count);
-}
-
-fn xBlock(rows: vec4<u32>, columns: vec4<u32>) -> mat4x4<f32> {
-  let r = rows * IN;
-  if (IN % 4u == 0u) {
-    let at = (r + columns.x) / 4u;
+// Rows that begin at `starts`.
+fn xBlock(starts: vec4<u32>, columns: vec4<u32>) -> mat4x4<f32> {
+  if (IN_VECTOR) {
+    let at = (starts + columns.x) / 4u;
     return mat4x4(x[at.x], x[at.y], x[at.z], x[at.w]);
   }
-  return mat4x4(xRow(r.x + columns), xRow(r.y + columns), xRow(r.z + columns), xRow(r.w + columns));
+  return mat4x4(xRow(starts.x + columns), xRow(starts.y + columns), xRow(starts.z + columns), xRow(starts.w + columns));
 }
 
 fn xRow(at: vec4<u32>) -> vec4<f32> {
@@ -81,13 +83,12 @@ fn xRow(at: vec4<u32>) -> vec4<f32> {
   return vec4(x[q.x][c.x], x[q.y][c.y], x[q.z][c.z], x[q.w][c.w]);
 }
 
-fn wBlock(rows: vec4<u32>, columns: vec4<u32>) -> mat4x4<f32> {
-  let r = rows * IN;
-  if (IN % 4u == 0u) {
-    let at = (r + columns.x) / 4u;
+fn wBlock(starts: vec4<u32>, columns: vec4<u32>) -> mat4x4<f32> {
+  if (IN_VECTOR) {
+    let at = (starts + columns.x) / 4u;
     return mat4x4(w[at.x], w[at.y], w[at.z], w[at.w]);
   }
-  return mat4x4(wRow(r.x + columns), wRow(r.y + columns), wRow(r.z + columns), wRow(r.w + columns));
+  return mat4x4(wRow(starts.x + columns), wRow(starts.y + columns), wRow(starts.z + columns), wRow(starts.w + columns));
 }
 
 fn wRow(at: vec4<u32>) -> vec4<f32> {
@@ -96,13 +97,12 @@ fn wRow(at: vec4<u32>) -> vec4<f32> {
   return vec4(w[q.x][c.x], w[q.y][c.y], w[q.z][c.z], w[q.w][c.w]);
 }
 
-fn dyBlock(rows: vec4<u32>, columns: vec4<u32>) -> mat4x4<f32> {
-  let r = rows * OUT;
-  if (OUT % 4u == 0u) {
-    let at = (r + columns.x) / 4u;
+fn dyBlock(starts: vec4<u32>, columns: vec4<u32>) -> mat4x4<f32> {
+  if (OUT_VECTOR) {
+    let at = (starts + columns.x) / 4u;
     return mat4x4(dy[at.x], dy[at.y], dy[at.z], dy[at.w]);
   }
-  return mat4x4(dyRow(r.x + columns), dyRow(r.y + columns), dyRow(r.z + columns), dyRow(r.w + columns));
+  return mat4x4(dyRow(starts.x + columns), dyRow(starts.y + columns), dyRow(starts.z + columns), dyRow(starts.w + columns));
 }
 
 fn dyRow(at: vec4<u32>) -> vec4<f32> {
@@ -113,79 +113,64 @@ fn dyRow(at: vec4<u32>) -> vec4<f32> {
 
 // `block` with the rows from `count` on zero, when its first is row k.
 fn inside(block: mat4x4<f32>, k: u32, count: u32) -> mat4x4<f32> {
-  if (count % STEP == 0u) { return block; }
   let keep = k + STEPS < vec4(count);
   let zero = vec4<f32>();
   return mat4x4(select(zero, block[0], keep.x), select(zero, block[1], keep.y),
                 select(zero, block[2], keep.z), select(zero, block[3], keep.w));
 }
 
-// Factors of dx: four rows n, each over os; and os, each over four columns i.
-fn dyOverOs(n: vec4<u32>, o: u32) -> mat4x4<f32> { return dyBlock(n, steps(o, OUT)); }
-fn wOverIs(o: u32, i: vec4<u32>) -> mat4x4<f32> { return inside(wBlock(steps(o, OUT), i), o, OUT); }
-
-// Factors of dw: four rows o, each over ns; and ns, each over four columns i.
-fn dyOverNs(n: u32, o: vec4<u32>) -> mat4x4<f32> { return transpose(inside(dyBlock(steps(n, N), o), n, N)); }
-fn xOverIs(n: u32, i: vec4<u32>) -> mat4x4<f32> { return xBlock(steps(n, N), i); }
-
 // v times the slope of the activation that gave y.
-fn sloped(v: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
+fn sloped(activation: u32, v: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
   if (activation == 1u) { return select(vec4<f32>(), v, y > vec4<f32>()); }
-  if (activation == 2u) { return v * (y * (1.0 - y)); }
-  return v * (1.0 - y * y);
+  return v * select(1.0 - y * y, y * (1.0 - y), vec4(activation == 2u));
 }
 
-fn putInput(n: u32, i: u32, sum: vec4<f32>) {
-  if (n >= N) { return; }
+// Where results go: read once, not with every row.
+struct Target {
+  weight: bool,  // dw, else dx
+  rows: u32,
+  IN: u32,
+  activation: u32,
+}
+
+fn targetOf(weight: bool) -> Target {
+  return Target(weight, select(sizes.N, sizes.OUT, weight), sizes.IN, select(sizes.activation, 0u, weight));
+}
+
+// Columns i … i + 3 of a row.
+fn put(to: Target, row: u32, i: u32, sum: vec4<f32>) {
+  if (row >= to.rows) { return; }
+  let at = row * to.IN + four(i, to.IN);
   var v = sum;
-  if (activation != 0u) {
-    let c = n * IN + four(i, IN);
-    v = sloped(v, vec4(mask[c.x], mask[c.y], mask[c.z], mask[c.w]));
+  if (to.activation != 0u) { v = sloped(to.activation, v, vec4(mask[at.x], mask[at.y], mask[at.z], mask[at.w])); }
+  for (var c = i; c < min(i + 4u, to.IN); c++) {
+    let single = row * to.IN + c;
+    if (to.weight) { dw[single] = v.x; } else { dx[single] = v.x; }
+    v = v.yzww;
   }
-  let at = n * IN + i;
-  if (i < IN) { dx[at] = v.x; }
-  if (i + 1u < IN) { dx[at + 1u] = v.y; }
-  if (i + 2u < IN) { dx[at + 2u] = v.z; }
-  if (i + 3u < IN) { dx[at + 3u] = v.w; }
-}
-
-fn putWeight(o: u32, i: u32, v: vec4<f32>) {
-  if (o >= OUT) { return; }
-  let at = o * IN + i;
-  if (i < IN) { dw[at] = v.x; }
-  if (i + 1u < IN) { dw[at + 1u] = v.y; }
-  if (i + 2u < IN) { dw[at + 2u] = v.z; }
-  if (i + 3u < IN) { dw[at + 3u] = v.w; }
 }
 
 // The same where IN is a multiple of 4.
-fn putInput4(n: u32, i: u32, sum: vec4<f32>) {
-  if (n >= N || i >= IN) { return; }
-  let at = (n * IN + i) / 4u;
+fn put4(to: Target, row: u32, i: u32, sum: vec4<f32>) {
+  if (row >= to.rows || i >= to.IN) { return; }
+  let at = (row * to.IN + i) / 4u;
   var v = sum;
-  if (activation != 0u) { v = sloped(v, mask4[at]); }
-  dx4[at] = v;
+  if (to.activation != 0u) { v = sloped(to.activation, v, mask4[at]); }
+  if (to.weight) { dw4[at] = v; } else { dx4[at] = v; }
 }
 
-fn putWeight4(o: u32, i: u32, v: vec4<f32>) {
-  if (o >= OUT || i >= IN) { return; }
-  dw4[(o * IN + i) / 4u] = v;
-}
-
-// Sums of dy over every `stride`-th row from the `first` on and before `last`, for columns o … o + 3.
-fn biasSums(o: u32, first: u32, last: u32, stride: u32) -> vec4<f32> {
-  let columns = four(o, OUT);
+// Sums of dy over every `stride`-th row from the `first` on, for columns o … o + 3.
+fn biasSums(o: u32, first: u32, stride: u32) -> vec4<f32> {
+  let columns = four(o, sizes.OUT);
   var sum = vec4<f32>();
-  for (var n = first; n < last; n += stride) {
-    let at = n * OUT + columns;
-    if (OUT % 4u == 0u) { sum += dy[at.x / 4u]; } else { sum += dyRow(at); }
-  }
+  for (var n = first; n < sizes.N; n += stride) { sum += dyRow(n * sizes.OUT + columns); }
   return sum;
 }
 
-fn putBias(o: u32, v: vec4<f32>) {
-  if (o < OUT) { db[o] = v.x; }
-  if (o + 1u < OUT) { db[o + 1u] = v.y; }
-  if (o + 2u < OUT) { db[o + 2u] = v.z; }
-  if (o + 3u < OUT) { db[o + 3u] = v.w; }
+fn putBias(o: u32, sums: vec4<f32>) {
+  var v = sums;
+  for (var e = o; e < min(o + 4u, sizes.OUT); e++) {
+    db[e] = v.x;
+    v = v.yzww;
+  }
 }

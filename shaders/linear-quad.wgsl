@@ -1,8 +1,10 @@
 // Gradients of a linear layer without workgroup memory or barriers: the four lanes of a quad swap the rows they loaded.
-// 16 rows x 4 columns per lane, 16 x 4 LANES per workgroup. Needs linear-blocks.wgsl.
+// 16 rows x 4 columns per lane, 16 x 4 LANES per workgroup; dw's tiles have db too. Needs linear-blocks.wgsl.
 enable subgroups;
 
-override LANES: u32;  // the adapter's subgroup size, a multiple of 4
+override LANES: u32;   // the adapter's subgroup size, a multiple of 4
+override RAGGED: bool; // N or OUT may be no multiple of 4
+override SHARED: bool; // dx and dw come out of one loop: half the code to compile
 
 fn swapX(m: mat4x4<f32>) -> mat4x4<f32> {
   return mat4x4(quadSwapX(m[0]), quadSwapX(m[1]), quadSwapX(m[2]), quadSwapX(m[3]));
@@ -16,33 +18,51 @@ fn swapDiagonal(m: mat4x4<f32>) -> mat4x4<f32> {
   return mat4x4(quadSwapDiagonal(m[0]), quadSwapDiagonal(m[1]), quadSwapDiagonal(m[2]), quadSwapDiagonal(m[3]));
 }
 
-// Block p of a tile: rows of the lane whose number in the quad is this one's XOR p. `one` is num_workgroups.z, which is 1,
-// but compilers do not know it: a loop whose bound is multiplied by it stays a loop. Unrolled, loops of memory accesses
-// take seconds to compile on CPU adapters.
-fn inputTile(n: vec4<u32>, i: vec4<u32>, one: u32) -> Tile {
-  var t = Tile();
-  for (var o = 0u; o < OUT * one; o += 4u) {
-    let u = dyOverOs(n, o);
-    let v = wOverIs(o, i);
-    t[0] += v * u;
-    t[1] += v * swapX(u);
-    t[2] += v * swapY(u);
-    t[3] += v * swapDiagonal(u);
-  }
-  return t;
+// num_workgroups.z is 1, but compilers do not know it: a loop whose bound is multiplied by it stays a loop. Unrolled, loops
+// of memory accesses take seconds to compile on CPU adapters.
+
+struct Sums {
+  tile: Tile,    // block p: rows of the lane whose number in the quad is this one's XOR p
+  dy: vec4<f32>, // of the lane's own rows
 }
 
-fn weightTile(o: vec4<u32>, i: vec4<u32>, one: u32) -> Tile {
+// Columns i … i + 3 of dx, or with `weight` of dw, in the sixteen rows of which the lane has those from `row` on.
+fn sumsOf(weight: bool, row: u32, i: u32, one: u32) -> Sums {
+  let IN = sizes.IN;
+  let OUT = sizes.OUT;
+  let count = select(OUT, sizes.N, weight);
+  let columns = four(i, IN);
+  let rows = four(row, select(sizes.N, OUT, weight));
+  let single = OUT % 4u != 0u;
   var t = Tile();
-  for (var n = 0u; n < N * one; n += 4u) {
-    let u = dyOverNs(n, o);
-    let v = xOverIs(n, i);
+  var own = vec4<f32>();
+  for (var k = 0u; k < count * one; k += 4u) {
+    var ks = k + STEPS;
+    if (RAGGED) { ks = min(ks, vec4(count - 1u)); }
+    let at = select(rows * OUT + k, ks * OUT + rows.x, vec4(weight));
+    var stored = mat4x4(dy[at.x / 4u], dy[at.y / 4u], dy[at.z / 4u], dy[at.w / 4u]);
+    if (RAGGED) {
+      for (var e = 0u; e < select(0u, 4u, single) * one; e++) {
+        stored = mat4x4(stored[1], stored[2], stored[3], dyRow(select(rows[e] * OUT + ks, ks[e] * OUT + rows, vec4(weight))));
+      }
+    }
+    let turned = transpose(stored);
+    let u = mat4x4(select(stored[0], turned[0], vec4(weight)), select(stored[1], turned[1], vec4(weight)),
+                   select(stored[2], turned[2], vec4(weight)), select(stored[3], turned[3], vec4(weight)));
+    var v: mat4x4<f32>;
+    if (weight) { v = xBlock(ks * IN, columns); } else { v = wBlock(ks * IN, columns); }
+    var keep = vec4(1.0);
+    if (RAGGED) {
+      v = inside(v, k, count);
+      keep = vec4<f32>(k + STEPS < vec4(count));
+    }
     t[0] += v * u;
     t[1] += v * swapX(u);
     t[2] += v * swapY(u);
     t[3] += v * swapDiagonal(u);
+    own += keep * u;
   }
-  return t;
+  return Sums(t, own);
 }
 
 @compute @workgroup_size(LANES)
@@ -52,21 +72,20 @@ fn quad(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: v
   let q = lane % 4u;
   let row = job.row * 16u;
   let i = (job.column * LANES + lane) * 4u;
-  if (job.kind == INPUT) {
-    var t = inputTile(four(row + q * 4u, N), four(i, IN), groups.z);
-    for (var e = 0u; e < 16u * groups.z; e++) {
-      putInput(row + (q ^ (e / 4u)) * 4u + e % 4u, i, t[0][0]);
-      t = shifted(t);
-    }
+  let to = targetOf(job.kind == WEIGHT);
+  var sums: Sums;
+  if (SHARED) {
+    sums = sumsOf(job.kind == WEIGHT, row + q * 4u, i, groups.z);
   } else if (job.kind == WEIGHT) {
-    var t = weightTile(four(row + q * 4u, OUT), four(i, IN), groups.z);
-    for (var e = 0u; e < 16u * groups.z; e++) {
-      putWeight(row + (q ^ (e / 4u)) * 4u + e % 4u, i, t[0][0]);
-      t = shifted(t);
-    }
+    sums = sumsOf(true, row + q * 4u, i, groups.z);
   } else {
-    let o = (job.row * LANES + lane) * 4u;
-    putBias(o, biasSums(o, 0u, N * groups.z, 1u));
+    sums = sumsOf(false, row + q * 4u, i, groups.z);
+  }
+  if (to.weight & (sizes.BIAS == 1u) & (i < 16u)) { putBias(row + q * 4u, sums.dy); }
+  var t = sums.tile;
+  for (var e = 0u; e < 16u * groups.z; e++) {
+    put(to, row + (q ^ (e / 4u)) * 4u + e % 4u, i, t[0][0]);
+    t = shifted(t);
   }
 }
 
@@ -78,20 +97,19 @@ fn quadVector(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) gro
   let q = lane % 4u;
   let row = job.row * 16u;
   let i = (job.column * LANES + lane) * 4u;
-  if (job.kind == INPUT) {
-    var t = inputTile(four(row + q * 4u, N), four(i, IN), groups.z);
-    for (var e = 0u; e < 16u * groups.z; e++) {
-      putInput4(row + (q ^ (e / 4u)) * 4u + e % 4u, i, t[0][0]);
-      t = shifted(t);
-    }
+  let to = targetOf(job.kind == WEIGHT);
+  var sums: Sums;
+  if (SHARED) {
+    sums = sumsOf(job.kind == WEIGHT, row + q * 4u, i, groups.z);
   } else if (job.kind == WEIGHT) {
-    var t = weightTile(four(row + q * 4u, OUT), four(i, IN), groups.z);
-    for (var e = 0u; e < 16u * groups.z; e++) {
-      putWeight4(row + (q ^ (e / 4u)) * 4u + e % 4u, i, t[0][0]);
-      t = shifted(t);
-    }
+    sums = sumsOf(true, row + q * 4u, i, groups.z);
   } else {
-    let o = (job.row * LANES + lane) * 4u;
-    putBias(o, biasSums(o, 0u, N * groups.z, 1u));
+    sums = sumsOf(false, row + q * 4u, i, groups.z);
+  }
+  if (to.weight & (sizes.BIAS == 1u) & (i < 16u)) { putBias(row + q * 4u, sums.dy); }
+  var t = sums.tile;
+  for (var e = 0u; e < 16u * groups.z; e++) {
+    put4(to, row + (q ^ (e / 4u)) * 4u + e % 4u, i, t[0][0]);
+    t = shifted(t);
   }
 }

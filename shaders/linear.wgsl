@@ -3,38 +3,34 @@
 
 override LANES: u32;  // of `registers`: invocations per workgroup
 
-// 8 x 8 per invocation, out of registers. Blocks: top left, top right, bottom left, bottom right. `one` is 1 and keeps
-// loops from being unrolled, as in linear-quad.wgsl.
-fn inputTile(n: u32, i: u32, one: u32) -> Tile {
-  let top = four(n, N);
-  let bottom = four(n + 4u, N);
-  let left = four(i, IN);
-  let right = four(i + 4u, IN);
-  var t = Tile();
-  for (var o = 0u; o < OUT * one; o += 4u) {
-    let u = dyOverOs(top, o);
-    let s = dyOverOs(bottom, o);
-    let v = wOverIs(o, left);
-    let z = wOverIs(o, right);
-    t[0] += v * u;
-    t[1] += z * u;
-    t[2] += v * s;
-    t[3] += z * s;
-  }
-  return t;
+// The left factor, with `weight` of dw, else of dx: four rows, each over ks k … k + 3.
+fn left(weight: bool, rows: vec4<u32>, k: u32, count: u32) -> mat4x4<f32> {
+  let ks = four(k, count);
+  if (weight) { return transpose(dyBlock(ks * sizes.OUT, rows)); }
+  return dyBlock(rows * sizes.OUT, ks);
 }
 
-fn weightTile(o: u32, i: u32, one: u32) -> Tile {
-  let top = four(o, OUT);
-  let bottom = four(o + 4u, OUT);
-  let left = four(i, IN);
-  let right = four(i + 4u, IN);
+// The right factor: ks k … k + 3, each over four columns; none over the edge.
+fn right(weight: bool, k: u32, count: u32, columns: vec4<u32>) -> mat4x4<f32> {
+  let starts = four(k, count) * sizes.IN;
+  var block: mat4x4<f32>;
+  if (weight) { block = xBlock(starts, columns); } else { block = wBlock(starts, columns); }
+  return inside(block, k, count);
+}
+
+// 8 x 8 per invocation, out of registers. Blocks: top left, top right, bottom left, bottom right. `one` is 1 and keeps
+// loops from being unrolled, as in linear-quad.wgsl.
+fn registersTile(weight: bool, row: u32, i: u32, one: u32) -> Tile {
+  let rows = select(sizes.N, sizes.OUT, weight);
+  let count = select(sizes.OUT, sizes.N, weight);
+  let top = four(row, rows);
+  let bottom = four(row + 4u, rows);
   var t = Tile();
-  for (var n = 0u; n < N * one; n += 4u) {
-    let u = dyOverNs(n, top);
-    let s = dyOverNs(n, bottom);
-    let v = xOverIs(n, left);
-    let z = xOverIs(n, right);
+  for (var k = 0u; k < count * one; k += 4u) {
+    let u = left(weight, top, k, count);
+    let s = left(weight, bottom, k, count);
+    let v = right(weight, k, count, four(i, sizes.IN));
+    let z = right(weight, k, count, four(i + 4u, sizes.IN));
     t[0] += v * u;
     t[1] += z * u;
     t[2] += v * s;
@@ -47,23 +43,18 @@ fn weightTile(o: u32, i: u32, one: u32) -> Tile {
 fn registers(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
              @builtin(local_invocation_index) lane: u32) {
   let job = jobOf(wg.y * groups.x + wg.x);
+  if (job.kind == BIAS) {
+    let o = (job.row * LANES + lane) * 4u;
+    putBias(o, biasSums(o, 0u, groups.z));
+    return;
+  }
+  let to = targetOf(job.kind == WEIGHT);
   let row = job.row * 8u;
   let i = (job.column * LANES + lane) * 8u;
-  if (job.kind == INPUT) {
-    var t = inputTile(row, i, groups.z);
-    for (var e = 0u; e < 16u * groups.z; e++) {
-      putInput(row + e / 8u * 4u + e % 4u, i + e / 4u % 2u * 4u, t[0][0]);
-      t = shifted(t);
-    }
-  } else if (job.kind == WEIGHT) {
-    var t = weightTile(row, i, groups.z);
-    for (var e = 0u; e < 16u * groups.z; e++) {
-      putWeight(row + e / 8u * 4u + e % 4u, i + e / 4u % 2u * 4u, t[0][0]);
-      t = shifted(t);
-    }
-  } else {
-    let o = (job.row * LANES + lane) * 4u;
-    putBias(o, biasSums(o, 0u, N * groups.z, 1u));
+  var t = registersTile(to.weight, row, i, groups.z);
+  for (var e = 0u; e < 16u * groups.z; e++) {
+    put(to, row + e / 8u * 4u + e % 4u, i + e / 4u % 2u * 4u, t[0][0]);
+    t = shifted(t);
   }
 }
 
@@ -98,34 +89,28 @@ fn slabs(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: 
   let job = jobOf(wg.y * groups.x + wg.x);
   let across = lane % 8u * 4u;
   let down = lane / 8u * 4u;
-  let i = four(job.column * 32u + across, IN);
-  var t = mat4x4<f32>();
-  if (job.kind == INPUT) {
-    let n = four(job.row * 32u + across, N);
-    for (var o = 0u; o < OUT; o += 32u) {
-      fill(lane, transpose(dyOverOs(n, o + down)), wOverIs(o + down, i));
-      workgroupBarrier();
-      t += slabProduct(lane);
-      workgroupBarrier();
-    }
-    for (var r = 0u; r < 4u; r++) { putInput(job.row * 32u + down + r, job.column * 32u + across, t[r]); }
-  } else if (job.kind == WEIGHT) {
-    let o = four(job.row * 32u + across, OUT);
-    for (var n = 0u; n < N; n += 32u) {
-      fill(lane, transpose(dyOverNs(n + down, o)), xOverIs(n + down, i));
-      workgroupBarrier();
-      t += slabProduct(lane);
-      workgroupBarrier();
-    }
-    for (var r = 0u; r < 4u; r++) { putWeight(job.row * 32u + down + r, job.column * 32u + across, t[r]); }
-  } else {
+  if (job.kind == BIAS) {
     let o = job.row * 32u + across;
-    leftSlab[lane] = biasSums(o, lane / 8u, N, 8u);
+    leftSlab[lane] = biasSums(o, lane / 8u, 8u);
     workgroupBarrier();
     if (lane < 8u) {
       var sum = vec4<f32>();
       for (var s = 0u; s < 64u; s += 8u) { sum += leftSlab[s + lane]; }
       putBias(o, sum);
     }
+    return;
   }
+  let weight = job.kind == WEIGHT;
+  let to = targetOf(weight);
+  let count = select(sizes.OUT, sizes.N, weight);
+  let rows = four(job.row * 32u + across, to.rows);
+  let i = four(job.column * 32u + across, to.IN);
+  var t = mat4x4<f32>();
+  for (var k = 0u; k < count; k += 32u) {
+    fill(lane, transpose(left(weight, rows, k + down, count)), right(weight, k + down, count, i));
+    workgroupBarrier();
+    t += slabProduct(lane);
+    workgroupBarrier();
+  }
+  for (var r = 0u; r < 4u; r++) { put(to, job.row * 32u + down + r, job.column * 32u + across, t[r]); }
 }

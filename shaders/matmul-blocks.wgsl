@@ -61,6 +61,19 @@ const TILE = 0u;   // what a workgroup has: a tile, or blocks of the edge right 
 const RIGHT = 1u;
 const BELOW = 2u;
 
+// Where y of a product begins, its size and steps: read once, not with every row.
+struct Place {
+  first: u32,
+  M: u32,
+  N: u32,
+  YM: u32,
+  YN: u32,
+}
+
+fn place(first: u32) -> Place {
+  return Place(first, sizes.M, sizes.N, sizes.YM, sizes.YN);
+}
+
 // The part of the work that a workgroup has: tile (tileM, tileN) of product z, ks from first to last.
 struct Part {
   z: u32,
@@ -68,7 +81,7 @@ struct Part {
   tileN: u32,
   first: u32,
   last: u32,
-  y: u32,    // where its y begins
+  y: Place,
   one: u32,  // 1
   kind: u32,
 }
@@ -89,7 +102,8 @@ fn partOf(wg: vec3<u32>, groups: vec3<u32>) -> Part {
   let below = tile >= tiles + sizes.RIGHT_GROUPS;
   let kind = select(TILE, select(RIGHT, BELOW, below), edge);
   let tileN = select(tile % sizes.TILES_N, tile - tiles - select(0u, sizes.RIGHT_GROUPS, below), edge);
-  return Part(sz % sizes.BATCH, select(sizes.M, tile / sizes.TILES_N, inside), tileN, first, last, sz * sizes.M * sizes.N, groups.z, kind);
+  return Part(sz % sizes.BATCH, select(sizes.M, tile / sizes.TILES_N, inside), tileN, first, last,
+              place(sz * sizes.M * sizes.N), groups.z, kind);
 }
 
 // ks k … k + 3; those over the edge are the last one again.
@@ -125,28 +139,43 @@ fn bStored(rows: vec4<u32>, columns: vec4<u32>) -> mat4x4<f32> {
                 b[r2.x], b[r2.y], b[r2.z], b[r2.w], b[r3.x], b[r3.y], b[r3.z], b[r3.w]);
 }
 
-// Where rows m … m + 3 of A are: rows of a, or with TRANSPOSE_A columns; those over the edge are the last one again.
-fn aStart(z: u32, m: u32) -> vec4<u32> {
-  let base = (z / (sizes.Z1 * sizes.Z2)) * sizes.A0 + ((z / sizes.Z2) % sizes.Z1) * sizes.A1 + (z % sizes.Z2) * sizes.A2;
-  let at = min(m + STEPS, vec4(sizes.M - 1u));
-  if (TRANSPOSE_A) { return base + at; }
-  return base + at * sizes.A_COLUMNS;
+// Where four rows of A or columns of B begin, and the way from one row as stored to the next and the two after that.
+struct Line {
+  at: vec4<u32>,
+  columns: u32,
+  further: vec4<u32>,
 }
 
-fn bStart(z: u32, n: u32) -> vec4<u32> {
+fn line(at: vec4<u32>, columns: u32) -> Line {
+  return Line(at, columns, STEPS * columns);
+}
+
+// Rows k … k + 3 as stored.
+fn rowsFrom(l: Line, k: u32) -> vec4<u32> {
+  if (RAGGED) { return steps(k) * l.columns; }
+  return k * l.columns + l.further;
+}
+
+// Where rows m … m + 3 of A are: rows of a, or with TRANSPOSE_A columns; those over the edge are the last one again.
+fn aStart(z: u32, m: u32) -> Line {
+  let base = (z / (sizes.Z1 * sizes.Z2)) * sizes.A0 + ((z / sizes.Z2) % sizes.Z1) * sizes.A1 + (z % sizes.Z2) * sizes.A2;
+  let at = min(m + STEPS, vec4(sizes.M - 1u));
+  return line(base + at * select(sizes.A_COLUMNS, 1u, TRANSPOSE_A), sizes.A_COLUMNS);
+}
+
+fn bStart(z: u32, n: u32) -> Line {
   let base = (z / (sizes.Z1 * sizes.Z2)) * sizes.B0 + ((z / sizes.Z2) % sizes.Z1) * sizes.B1 + (z % sizes.Z2) * sizes.B2;
   let at = min(n + STEPS, vec4(sizes.N - 1u));
-  if (TRANSPOSE_B) { return base + at * sizes.B_COLUMNS; }
-  return base + at;
+  return line(base + at * select(1u, sizes.B_COLUMNS, TRANSPOSE_B), sizes.B_COLUMNS);
 }
 
 // ks over the edge are zero in the block of A, and some other k again in that of B.
-fn aBlock(start: vec4<u32>, k: u32) -> mat4x4<f32> {
+fn aBlock(rows: Line, k: u32) -> mat4x4<f32> {
   var block: mat4x4<f32>;
   if (TRANSPOSE_A) {
-    block = transpose(aStored(steps(k) * sizes.A_COLUMNS, start));
+    block = transpose(aStored(rowsFrom(rows, k), rows.at));
   } else {
-    block = aStored(start, steps(k));
+    block = aStored(rows.at, steps(k));
   }
   if (RAGGED) {
     let inside = k + STEPS < vec4(sizes.K);
@@ -157,9 +186,9 @@ fn aBlock(start: vec4<u32>, k: u32) -> mat4x4<f32> {
   return block;
 }
 
-fn bBlock(start: vec4<u32>, k: u32) -> mat4x4<f32> {
-  if (TRANSPOSE_B) { return transpose(bStored(start, steps(k))); }
-  return bStored(steps(k) * sizes.B_COLUMNS, start);
+fn bBlock(columns: Line, k: u32) -> mat4x4<f32> {
+  if (TRANSPOSE_B) { return transpose(bStored(columns.at, steps(k))); }
+  return bStored(rowsFrom(columns, k), columns.at);
 }
 
 // Four blocks of 4 x 4, as each kernel arranges them.
@@ -185,36 +214,33 @@ fn sloped(v: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
 }
 
 // Row m of y from column n on, with all that comes after the sum.
-fn finished(at: u32, m: u32, n: u32, sum: vec4<f32>) -> vec4<f32> {
+fn finished(at: Place, m: u32, n: u32, sum: vec4<f32>) -> vec4<f32> {
   var v = sum;
-  let last = vec4(sizes.N - 1u);
-  if (BIAS == 1u) {
-    let c = min(n + STEPS, last);
-    v += vec4(bias[c.x], bias[c.y], bias[c.z], bias[c.w]);
-  }
+  let columns = min(n + STEPS, vec4(at.N - 1u));
+  if (BIAS == 1u) { v += vec4(bias[columns.x], bias[columns.y], bias[columns.z], bias[columns.w]); }
   if (BIAS == 2u) { v += bias[m]; }
   v = activate(v);
   if (masked != 0u) {
-    let c = at + m * sizes.YM + min(n + STEPS, last) * sizes.YN;
+    let c = at.first + m * at.YM + columns * at.YN;
     v = sloped(v, vec4(mask[c.x], mask[c.y], mask[c.z], mask[c.w]));
   }
   return v;
 }
 
-fn putRow(at: u32, m: u32, n: u32, sum: vec4<f32>) {
-  if (m >= sizes.M) { return; }
+fn putRow(at: Place, m: u32, n: u32, sum: vec4<f32>) {
+  if (m >= at.M) { return; }
   let v = finished(at, m, n, sum);
-  let c = at + m * sizes.YM + n * sizes.YN;
-  if (n < sizes.N) { y[c] = v.x; }
-  if (n + 1u < sizes.N) { y[c + sizes.YN] = v.y; }
-  if (n + 2u < sizes.N) { y[c + 2u * sizes.YN] = v.z; }
-  if (n + 3u < sizes.N) { y[c + 3u * sizes.YN] = v.w; }
+  let c = at.first + m * at.YM + (n + STEPS) * at.YN;
+  if (n < at.N) { y[c.x] = v.x; }
+  if (n + 1u < at.N) { y[c.y] = v.y; }
+  if (n + 2u < at.N) { y[c.z] = v.z; }
+  if (n + 3u < at.N) { y[c.w] = v.w; }
 }
 
 // The same where N is a multiple of 4 and YN is 1.
-fn putRow4(at: u32, m: u32, n: u32, sum: vec4<f32>) {
-  if (m >= sizes.M || n >= sizes.N) { return; }
-  y4[(at + m * sizes.YM + n) / 4u] = finished(at, m, n, sum);
+fn putRow4(at: Place, m: u32, n: u32, sum: vec4<f32>) {
+  if (m >= at.M || n >= at.N) { return; }
+  y4[(at.first + m * at.YM + n) / 4u] = finished(at, m, n, sum);
 }
 
 @group(0) @binding(0) var<storage, read> partial: array<f32>;  // SPLITS copies of the sums
@@ -231,5 +257,5 @@ fn combine(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups
   let byColumn = sizes.YM == 1u;
   let m = select(r / sizes.N, r % sizes.M, byColumn);
   let n = select(r % sizes.N, r / sizes.M, byColumn);
-  y[e] = finished(e - r, m, n, vec4(sum)).x;
+  y[e] = finished(place(e - r), m, n, vec4(sum)).x;
 }

@@ -1,29 +1,27 @@
 // Operands of matmul-quad.wgsl, read four ks after four: rows that lie along k and begin anywhere are read as vec4 too,
 // each of which is joined with the one before. Goes with matmul-blocks.wgsl.
 
-override A_AHEAD: bool;  // A lies along k, its columns are no multiple of 4, and every product begins at one
-override B_AHEAD: bool;
+override A_AHEAD: u32;  // what is over in A_COLUMNS / 4, if A lies along k and every product begins at a multiple of 4
+override B_AHEAD: u32;
 
 struct Run {
-  start: vec4<u32>,
+  line: Line,
   latest: mat4x4<f32>,  // what was read last, of use to the next ks
 }
 
 // Rows over the edge are what stands in memory there: nobody uses their sums.
 fn aRun(z: u32, m: u32, k: u32) -> Run {
-  if (A_AHEAD) {
-    let start = aStart(z, 0u).x + (m + STEPS) * sizes.A_COLUMNS;
-    return Run(start, aQuarters((start + k) / 4u));
-  }
-  return Run(aStart(z, m), mat4x4<f32>());
+  var line = aStart(z, m);
+  if (A_AHEAD == 0u) { return Run(line, mat4x4<f32>()); }
+  line.at = line.at.x + STEPS * line.columns;
+  return Run(line, aQuarters((line.at + k) / 4u));
 }
 
 fn bRun(z: u32, n: u32, k: u32) -> Run {
-  if (B_AHEAD) {
-    let start = bStart(z, 0u).x + (n + STEPS) * sizes.B_COLUMNS;
-    return Run(start, bQuarters((start + k) / 4u));
-  }
-  return Run(bStart(z, n), mat4x4<f32>());
+  var line = bStart(z, n);
+  if (B_AHEAD == 0u) { return Run(line, mat4x4<f32>()); }
+  line.at = line.at.x + STEPS * line.columns;
+  return Run(line, bQuarters((line.at + k) / 4u));
 }
 
 fn aQuarters(at: vec4<u32>) -> mat4x4<f32> {
@@ -35,29 +33,28 @@ fn bQuarters(at: vec4<u32>) -> mat4x4<f32> {
 }
 
 fn aNext(run: ptr<function, Run>, k: u32) -> mat4x4<f32> {
-  if (A_AHEAD) {
-    let next = aQuarters(((*run).start + k) / 4u + 1u);
-    let block = joined((*run).latest, next, sizes.A_COLUMNS);
+  if (A_AHEAD != 0u) {
+    let next = aQuarters(((*run).line.at + k) / 4u + 1u);
+    let block = joined((*run).latest, next, A_AHEAD);
     (*run).latest = next;
     return block;
   }
-  return aBlock((*run).start, k);
+  return aBlock((*run).line, k);
 }
 
 fn bNext(run: ptr<function, Run>, k: u32) -> mat4x4<f32> {
-  if (B_AHEAD) {
-    let next = bQuarters(((*run).start + k) / 4u + 1u);
-    let block = joined((*run).latest, next, sizes.B_COLUMNS);
+  if (B_AHEAD != 0u) {
+    let next = bQuarters(((*run).line.at + k) / 4u + 1u);
+    let block = joined((*run).latest, next, B_AHEAD);
     (*run).latest = next;
     return transpose(block);
   }
-  return bBlock((*run).start, k);
+  return bBlock((*run).line, k);
 }
 
-// Four rows of `columns` each, the first of which begins at a multiple of 4.
-fn joined(p: mat4x4<f32>, n: mat4x4<f32>, columns: u32) -> mat4x4<f32> {
-  return mat4x4(p[0], shift(p[1], n[1], columns % 4u), shift(p[2], n[2], columns * 2u % 4u),
-                shift(p[3], n[3], columns * 3u % 4u));
+// Four rows, the first of which begins at a multiple of 4, each of the next `by` further.
+fn joined(p: mat4x4<f32>, n: mat4x4<f32>, by: u32) -> mat4x4<f32> {
+  return mat4x4(p[0], shift(p[1], n[1], by), shift(p[2], n[2], by * 2u % 4u), shift(p[3], n[3], by * 3u % 4u));
 }
 
 fn shift(p: vec4<f32>, n: vec4<f32>, by: u32) -> vec4<f32> {
@@ -69,25 +66,25 @@ fn shift(p: vec4<f32>, n: vec4<f32>, by: u32) -> vec4<f32> {
 
 // k alone, of four rows of A or four columns of B.
 fn aOne(run: Run, k: u32) -> vec4<f32> {
-  let at = run.start + select(k, k * sizes.A_COLUMNS, TRANSPOSE_A);
+  let at = run.line.at + k * select(1u, run.line.columns, TRANSPOSE_A);
   return vec4(a[at.x], a[at.y], a[at.z], a[at.w]);
 }
 
 fn bOne(run: Run, k: u32) -> vec4<f32> {
-  let at = run.start + select(k * sizes.B_COLUMNS, k, TRANSPOSE_B);
+  let at = run.line.at + k * select(run.line.columns, 1u, TRANSPOSE_B);
   return vec4(b[at.x], b[at.y], b[at.z], b[at.w]);
 }
 
 // Four ks of the quad's row that has the lane's number, and four columns of its k: see edge blocks.
 fn aShare(run: Run, k: u32, q: u32) -> vec4<f32> {
-  let at = run.start[q] + select(k, k * sizes.A_COLUMNS, TRANSPOSE_A);
+  let at = run.line.at[q] + k * select(1u, run.line.columns, TRANSPOSE_A);
   if (!TRANSPOSE_A & A_VECTOR) { return a4[at / 4u]; }
-  let step = select(1u, sizes.A_COLUMNS, TRANSPOSE_A);
+  let step = select(1u, run.line.columns, TRANSPOSE_A);
   return vec4(a[at], a[at + step], a[at + 2u * step], a[at + 3u * step]);
 }
 
 fn bShare(run: Run, k: u32, q: u32) -> vec4<f32> {
-  let at = run.start + select((k + q) * sizes.B_COLUMNS, k + q, TRANSPOSE_B);
+  let at = run.line.at + (k + q) * select(run.line.columns, 1u, TRANSPOSE_B);
   if (!TRANSPOSE_B & B_VECTOR) { return b4[at.x / 4u]; }
   return vec4(b[at.x], b[at.y], b[at.z], b[at.w]);
 }

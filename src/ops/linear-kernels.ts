@@ -47,31 +47,43 @@ function single(c: LinearBackwardConstants, variant: string, env: KernelEnv): Ke
   const { N, IN, OUT, activation, needsX, needsW, needsB } = c;
   const family =
     variant === "slabs"
-      ? { shader: plainShader, entry: "slabs", rows: 32, columns: 32, step: 32, LANES: 8 }
-      : variant === "quad" && hasQuads(env)
+      ? { shader: plainShader, entry: "slabs", rows: 32, columns: 32, LANES: 8 }
+      : variant === "quad" && hasQuads(env) && (needsW || !needsB)
         ? {
             shader: quadShader,
             entry: "quad",
             rows: 16,
             columns: 4 * env.subgroupSize,
-            step: 4,
             LANES: env.subgroupSize,
           }
-        : { shader: plainShader, entry: "registers", rows: 8, columns: 64, step: 4, LANES: 8 };
+        : { shader: plainShader, entry: "registers", rows: 8, columns: 64, LANES: 8 };
   const TILES = Math.ceil(IN / family.columns);
   const INPUT_GROUPS = needsX ? TILES * Math.ceil(N / family.rows) : 0;
   const WEIGHT_GROUPS = needsW ? TILES * Math.ceil(OUT / family.rows) : 0;
-  const biasGroups = needsB ? Math.ceil(OUT / (4 * family.LANES)) : 0;
+  // A quad's tiles of dw have db too.
+  const biasGroups = needsB && family.entry !== "quad" ? Math.ceil(OUT / (4 * family.LANES)) : 0;
   // A kernel must bind what it may read; x stands in where there is no mask.
   const mask = activation === ACTIVATION.none ? "x" : "mask";
   const vector = family.entry === "quad" && IN % 4 === 0;
+  // Adapters that compile code for each of many lanes take long, so there all layers share a pipeline, and a small one.
+  const slow = env.software && env.subgroupSize > 4;
   const kernel: Kernel = {
     shader: family.shader,
     entry: vector ? "quadVector" : family.entry,
     bind: vector
       ? ["x", "w", "dy", ["mask4", mask], ["dx4", "dx"], ["dw4", "dw"], "db"]
       : ["x", "w", "dy", ["mask", mask], "dx", "dw", "db"],
-    constants: { INPUT_GROUPS, WEIGHT_GROUPS, TILES, STEP: family.step, LANES: family.LANES },
+    constants: {
+      INPUT_GROUPS,
+      WEIGHT_GROUPS,
+      TILES,
+      BIAS: needsB,
+      IN_VECTOR: IN % 4 === 0,
+      OUT_VECTOR: OUT % 4 === 0,
+      RAGGED: slow || N % 4 !== 0 || OUT % 4 !== 0,
+      SHARED: slow,
+      LANES: family.LANES,
+    },
     groups: spread(INPUT_GROUPS + WEIGHT_GROUPS + biasGroups),
   };
   return { kernels: [kernel] };

@@ -163,8 +163,8 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
     B_VECTOR: B_COLUMNS % 4 === 0,
     RAGGED: family.entry !== "quad" && K % family.step !== 0,
     TAIL: !whole,
-    A_AHEAD: !whole && !A.transpose && fromFour(steps.A0, steps.A1, steps.A2),
-    B_AHEAD: !whole && B.transpose && fromFour(steps.B0, steps.B1, steps.B2),
+    A_AHEAD: !A.transpose && fromFour(steps.A0, steps.A1, steps.A2) ? K % 4 : 0,
+    B_AHEAD: B.transpose && fromFour(steps.B0, steps.B1, steps.B2) ? K % 4 : 0,
     YM: turned ? 1 : N,
     YN: turned ? M : 1,
     BATCH: batch.BATCH,
@@ -185,7 +185,9 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
     masked: product.masked ?? 0,
   };
   const nothing = { BIAS: 0, RELU: false, activation: 0, masked: 0 };
-  const vector = !turned && N % 4 === 0;
+  // Small layers of a network write single elements whatever N is, so that they share a pipeline.
+  const large = family.entry !== "quad" || M * N * batch.BATCH > 10000;
+  const vector = !turned && N % 4 === 0 && large;
   // A kernel must bind what it may read; operands it never reads stand in for what is missing.
   const extras: Kernel["bind"] = [
     ["bias", product.bias ?? A.name],
