@@ -13,9 +13,7 @@ export function suiteText({ adapter, limits, firstStep, memory, items }, size) {
   return [
     `Adapter: ${adapter.description}\n`,
     ...(firstStep ? [firstStepText(firstStep)] : []),
-    ...(memory
-      ? [`Peak memory of a LeNet-5 run on 60,000 images: ${memory.problem ?? mebibytes(memory.peakMiB)}`]
-      : []),
+    ...(memory ? [memoryText(memory)] : []),
     ...(size ? [sizeText(size)] : []),
     `\nMeasured limits: ${rates}${number(large / 1e9)} GB/s (large)\n`,
     table("", of("peak"), { rate: ({ amount, min }) => `${number(amount / min / 1e6)} G/s` }),
@@ -35,6 +33,21 @@ export function suiteText({ adapter, limits, firstStep, memory, items }, size) {
     ),
     sharesTable(of("network").find(({ name }) => name === "lenet5 batch 64")),
   ].join("\n");
+}
+
+/** What a process holds in the end, and what of it before it has any data. */
+function memoryText({ problem, peakMiB, residentMiB }) {
+  const what = "Peak memory of a LeNet-5 run on 60,000 images";
+  if (problem) return `${what}: ${problem}`;
+  const { node, library, driver, kernels } = residentMiB;
+  const parts = [
+    `Node ${mebibytes(node)}`,
+    `the library ${mebibytes(library - node)}`,
+    `Dawn and the driver ${mebibytes(driver - library)}`,
+    `compiled kernels and two steps ${mebibytes(kernels - driver)}`,
+    `the data, here and on the device, and the run ${mebibytes(peakMiB - kernels)}`,
+  ];
+  return `${what}: ${mebibytes(peakMiB)} (${parts.join(", ")})`;
 }
 
 /** The kernels that stay below half of what they are bound by, one line each. */

@@ -19,7 +19,7 @@ export async function firstSteps(environment) {
   return { medianMs: median(starts.map(({ stepped }) => stepped)), starts };
 }
 
-/** Peak resident memory, in MiB, of a process that trains LeNet-5 on 60,000 images. */
+/** Peak resident memory, in MiB, of a process that trains LeNet-5 on 60,000 images, and what it held before that. */
 export const trainingRun = (environment) => runScript("training-run.mjs", environment);
 
 async function runScript(name, env) {
