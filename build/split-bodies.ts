@@ -28,6 +28,9 @@ interface Binding {
   readonly exported: boolean;
 }
 
+/** Modules that hardly anything but bodies uses, which therefore import them. */
+const FOR_BODIES = /^".*\/(permutation|[\w-]+-cpu)\.ts"$/;
+
 export function splitBodies(): Plugin {
   const modules = new Map<string, string>();
   return {
@@ -64,10 +67,14 @@ export function splitModule(
   const moved = onlyFor(values, program, bindings);
   const text = ({ start, end }: Ast) => code.slice(start, end);
   const wanted = new Set([...values, ...moved].flatMap((node) => [...namesIn(node)]));
-  const around = [...wanted].filter((name) => {
-    const binding = bindings.get(name);
-    return binding !== undefined && !moved.has(binding.statement);
-  });
+  const around: string[] = [];
+  const imports = new Set<Ast>();
+  for (const name of wanted) {
+    const { statement } = bindings.get(name) ?? {};
+    if (statement === undefined || moved.has(statement)) continue;
+    if (FOR_BODIES.test(text((statement.source as Ast | null) ?? statement))) imports.add(statement);
+    else around.push(name);
+  }
   const functions = bodies.map(({ value, closure }) => {
     const method = value.type === "FunctionExpression" && !text(value).startsWith("function");
     return `(${closure.join(", ")}) => ${method ? "function " : ""}${text(value)}`;
@@ -86,7 +93,7 @@ export function splitModule(
   const head = `import { moved as $moved } from "../op.ts"; const $cpu = /* @__PURE__ */ $moved(() => import("./${stem}.cpu.ts"), () => [${around.join(", ")}]); `;
   return {
     rest: head + rest,
-    bodies: `export const bodies = (${around.join(", ")}) => {
+    bodies: `${[...imports].map((node) => `${text(node)}\n`).join("")}export const bodies = (${around.join(", ")}) => {
 ${[...moved]
   .sort((a, b) => a.start - b.start)
   .map((node) => `${text(node)}\n`)

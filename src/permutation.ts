@@ -55,3 +55,13 @@ export function permuteIndex(i: number, n: number, k0: number, k1: number): numb
   } while (value >= n);
   return value;
 }
+
+/** The sample that stands at `place` (0 .. count - 1) of `epoch`, or of a shard's turn, in the shuffled order of `key`. */
+export function sampleOrder(
+  place: number,
+  count: number,
+  epoch: number,
+  key: readonly [number, number],
+): number {
+  return permuteIndex(place, count, key[0], (key[1] ^ lowbias32(epoch)) >>> 0);
+}

@@ -8,7 +8,7 @@
  */
 import { ShapeError } from "../errors.ts";
 import { type DefinedOp, defineOp, expectSpec, expectWhole, shapeError, spread } from "../op.ts";
-import { lowbias32, permuteIndex } from "../permutation.ts";
+import { sampleOrder } from "../permutation.ts";
 import { Shader } from "../shader.ts";
 import { checkShape, constant, type Shape, type Spec, sizeOf, type Tensor } from "../tensor.ts";
 
@@ -34,16 +34,6 @@ export interface Shards {
   readonly size: number;
   /** How many are there at a time: turn t, counted over all epochs, lies in slot t % slots. */
   readonly slots: number;
-}
-
-/** The sample that stands at `place` (0 .. count - 1) of `epoch`, or of a shard's turn, in the shuffled order of `key`. */
-export function sampleOrder(
-  place: number,
-  count: number,
-  epoch: number,
-  key: readonly [number, number],
-): number {
-  return permuteIndex(place, count, key[0], (key[1] ^ lowbias32(epoch)) >>> 0);
 }
 
 /** Steps in which a data set is gone through once; the last one may be partial. */

@@ -1,4 +1,6 @@
 /** The graph functions of every op, one line each: `import { ops } from "weft"`. */
+
+export { sampleOrder } from "../permutation.ts";
 export { accumulateUpdate } from "./accumulate.ts";
 export { relu, sigmoid, tanh } from "./activation.ts";
 export {
@@ -58,7 +60,7 @@ export {
 } from "./element-losses.ts";
 export { fill, ones, zeros } from "./fill.ts";
 export { embedding, gather, oneHot, scatterAdd, take } from "./gather.ts";
-export { gatherBatch, sampleOrder, stepsPerEpoch } from "./gather-batch.ts";
+export { gatherBatch, stepsPerEpoch } from "./gather-batch.ts";
 export { linear } from "./linear.ts";
 export { lionUpdate } from "./lion.ts";
 export type { LossOptions, Reduction } from "./loss-reduction.ts";

@@ -5,7 +5,8 @@
 import { defineOp } from "../op.ts";
 import type { Graph } from "../plan/graph.ts";
 import { type Data, Node, sameShape, type Tensor } from "../tensor.ts";
-import { chainKernels, parseShapes, runChain, type Step, shapesText } from "./pointwise.ts";
+import { chainKernels, loopOf, parseShapes, type Step, shapesText } from "./pointwise.ts";
+import { runChain } from "./pointwise-cpu.ts";
 
 /** With the output, as many bindings as every WebGPU device allows in one stage. */
 const MAX_INPUTS = 7;
@@ -23,7 +24,7 @@ export function chainOp(steps: readonly Step[]) {
       return { outputs: [spec], constants: { shapes: shapesText([...inputs, spec]) } };
     },
     cpu(tensors, { shapes }) {
-      runChain(steps, shapes, tensors as Record<string, Data>, namesOf(shapes.split(";").length - 1));
+      runChain(steps, loopOf(shapes), tensors as Record<string, Data>, namesOf(shapes.split(";").length - 1));
     },
     kernels({ shapes }) {
       const parsed = parseShapes(shapes);

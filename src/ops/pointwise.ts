@@ -13,7 +13,8 @@ import {
 } from "../op.ts";
 import { Shader, type ShaderSource } from "../shader.ts";
 import { type Data, type Shape, type Spec, sizeOf, type Tensor } from "../tensor.ts";
-import { broadcastLoop, broadcastShape } from "./broadcast.ts";
+import { type BroadcastLoop, broadcastLoop, broadcastShape } from "./broadcast.ts";
+import { runChain } from "./pointwise-cpu.ts";
 
 export interface PointwiseDefinition<A extends Constants> {
   readonly name: string;
@@ -59,7 +60,7 @@ export function definePointwise<A extends Constants>(definition: PointwiseDefini
     cpu(tensors, constants) {
       runChain(
         [single(definition, constants as unknown as A)],
-        constants.shapes as string,
+        loopOf(constants.shapes as string),
         tensors as Record<string, Data>,
         args,
       );
@@ -109,45 +110,15 @@ function outShape(shapes: readonly Shape[]): Shape {
 }
 
 /** Loops by the text of their shapes, worked out once: a step of a small network takes no longer than that. */
-const loops = new Map<string, ReturnType<typeof broadcastLoop>>();
+const loops = new Map<string, BroadcastLoop>();
 
-function loopOf(text: string): ReturnType<typeof broadcastLoop> {
+export function loopOf(text: string): BroadcastLoop {
   const known = loops.get(text);
   if (known !== undefined) return known;
   const shapes = parseShapes(text);
   const made = broadcastLoop(outShape(shapes), shapes);
   loops.set(text, made);
   return made;
-}
-
-/** The CPU body of a chain: the composition of its steps' scalar functions. `shapes` may hold one more than `names`. */
-export function runChain(
-  steps: readonly Step[],
-  shapes: string,
-  tensors: Readonly<Record<string, Data>>,
-  names: readonly string[],
-): void {
-  const out = tensors.result as Data;
-  const inputs = names.map((n) => tensors[n] as Data);
-  const { dims, strides } = loopOf(shapes);
-  const at = inputs.map(() => 0);
-  const index = dims.map(() => 0);
-  const values: number[] = [];
-  for (let e = 0; e < out.length; e++) {
-    for (let i = 0; i < inputs.length; i++) values[i] = inputs[i]![at[i]!]!;
-    for (let s = 0; s < steps.length; s++) {
-      const step = steps[s]!;
-      values[inputs.length + s] = step.scalar(step.args.map((a) => values[a]!));
-    }
-    out[e] = values[inputs.length + steps.length - 1]!;
-    for (let axis = dims.length - 1; axis >= 0; axis--) {
-      const wraps = ++index[axis]! === dims[axis]!;
-      if (wraps) index[axis] = 0;
-      const back = wraps ? dims[axis]! - 1 : -1;
-      for (let i = 0; i < inputs.length; i++) at[i]! -= strides[i]![axis]! * back;
-      if (!wraps) break;
-    }
-  }
 }
 
 const WORKGROUP = 64;
