@@ -101,7 +101,7 @@ export function blockBackwardKernels(c: BlockBackwardConstants, env: KernelEnv):
 }
 
 /** Windows that a part of the weight's gradient has at least: parts cost their sums' way to memory and back. */
-const MIN_CHUNK = 16;
+const MIN_CHUNK = 64;
 
 /** Either gradient, or both in one dispatch; the second stage of the weight's in another. */
 function backwardStrips(c: BlockBackwardConstants, input: boolean, weight: boolean): KernelPlan {
@@ -155,8 +155,8 @@ function weightTilesOf(c: BlockConstants, env: KernelEnv): KernelPlan {
 
 function forwardStrips(c: BlockConstants, env: KernelEnv): Kernel {
   const strips = c.N * c.PH * Math.ceil(c.PW / 5);
-  // Small workgroups leave less of themselves empty, large ones cost less each.
-  const LANES = strips < 256 ? 16 : 64;
+  // Small workgroups leave less of themselves empty, large ones cost less each. All layers have the same, as they share.
+  const LANES = c.N <= 4 ? 16 : 64;
   // What looks only at x is a little faster without a check. Adapters with wide subgroups don't notice, and take so long to
   // compile a kernel that all layers had better share it.
   const inside = c.padTop + c.padLeft === 0 && c.PH * 2 + 4 <= c.H && c.PW * 2 + 4 <= c.W;
