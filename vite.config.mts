@@ -42,7 +42,7 @@ const together = {
   "products-plain": ["linear", "matmul"],
   "conv2d-tiles": ["conv2d-forward", "conv2d-part", "conv2d-weight"],
   "conv-block-tiles": ["conv-block", "conv-block-gradients", "conv-block-places"],
-  "conv-block-software": ["conv-block-strips", "conv-block-strips-backward"],
+  "conv-block-software": ["conv-block-strips", "conv-block-strips-backward", "conv-block-strips-pixels"],
 };
 
 /** `ops/conv2d` or `shaders/conv2d` of a module's id; undefined for what is neither. */

@@ -22,8 +22,10 @@ import { reshape } from "./reshape.ts";
 import { softmax, softmaxBackwardOp } from "./softmax.ts";
 
 const code = () => import("../../shaders/cross-entropy.wgsl?raw");
+const rows = () => import("../../shaders/cross-entropy-rows.wgsl?raw");
 
 const shader = new Shader("cross-entropy.wgsl", code);
+const manyRows = new Shader("cross-entropy-rows.wgsl", code, rows);
 
 interface Attrs {
   /** Default IGNORED. */
@@ -98,11 +100,12 @@ function define(name: string, rowsName: string, logProbs: boolean): DefinedOp<At
       const few = variant === "wide" ? 16 : 64;
       const many = variant === "wide" && C < 2048 ? 64 : Math.min(256, env.maxWorkgroupSize);
       const constants = { LANES: env.software ? few : many };
-      const one = { shader, constants, groups: [1] } as const;
       const given = ["logits", "labels", "weights", "dlogits"];
       if (variant === "single") {
-        return { kernels: [{ ...one, entry: "single", bind: [...given, "loss", "correct", "count"] }] };
+        const bind = [...given, "loss", "correct", "count"];
+        return { kernels: [{ shader, constants, entry: "single", bind, groups: [1] }] };
       }
+      const one = { shader: manyRows, constants, groups: [1] } as const;
       const bind = [...given, "rowSums", ["counted", "count"] as const];
       return {
         scratch: { rowSums: 2 * N },
