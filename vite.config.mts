@@ -40,6 +40,7 @@ const together = {
   products: ["linear-blocks", "matmul-blocks"],
   "products-software": ["linear-quad", "matmul-edges", "matmul-quad", "matmul-runs"],
   "products-plain": ["linear", "matmul"],
+  "conv-blocks": ["conv-block-window", "conv2d-combine"],
   "conv2d-tiles": ["conv2d-forward", "conv2d-part", "conv2d-weight"],
   "conv-block-tiles": ["conv-block", "conv-block-gradients", "conv-block-places"],
   "conv-block-software": ["conv-block-strips", "conv-block-strips-backward", "conv-block-strips-pixels"],
