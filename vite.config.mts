@@ -36,7 +36,7 @@ const core =
 
 /** Kernels that are fetched together: in every step; by networks with linear layers; by those with blocks of conv2d. */
 const together = {
-  step: ["gather-batch", "packed-functions", "random-functions", "record"],
+  step: ["gather-batch", "order-functions", "packed-functions", "record"],
   products: ["linear-blocks", "matmul-blocks"],
   "products-software": ["linear-quad", "matmul-edges", "matmul-quad", "matmul-runs"],
   "products-plain": ["linear", "matmul"],

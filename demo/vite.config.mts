@@ -130,7 +130,7 @@ const library = { name: "weft", test: /[\\/]src[\\/]/, tags: ["$initial" as cons
 const kernels = Object.entries({
   lenet5:
     "adam|conv-block-window|conv2d-(combine|forward|part|places)|cross-entropy|gather-batch|linear-blocks|matmul|" +
-    "matmul-blocks|packed-functions|pool|random-functions|record|softmax",
+    "matmul-blocks|order-functions|packed-functions|pool|record|softmax",
   "lenet5-software": "conv-block-strips.*|conv2d-(rows|runs)|linear-quad|matmul-(edges|quad|runs)",
   "lenet5-gpu": "conv-block|conv-block-(gradients|places)|conv2d|conv2d-weight|linear",
 }).map(([name, stems]) => ({ name, test: new RegExp(`[\\\\/]shaders[\\\\/](${stems})\\.wgsl\\?raw$`) }));

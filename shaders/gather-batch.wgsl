@@ -1,6 +1,6 @@
 // The batch that belongs to a step, out of a data set on the device. With s(b) the sample of row b:
 //   x[b, :] = inputs[s(b), :] * scale + offset    y[b, :] = targets[s(b), :]    weights[b] = 1
-// Rows past the end of the data begin again at its start, with weights[b] = 0. Needs permuteIndex and lowbias32 of random-functions.wgsl.
+// Rows past the end of the data begin again at its start, with weights[b] = 0. Needs permuteIndex and lowbias32 of order-functions.wgsl.
 // A data set in shards is there in parts: inputs and targets hold SLOTS of them, and turn t reads slot t % SLOTS.
 // inputs: COUNT (or SLOTS x SHARD) x SIZE bytes, four to a word, or as many floats   targets: as many x TARGET words   x: B x SIZE
 // LANES invocations share a row, so that the permutation is worked out LANES times per row and not SIZE times.

@@ -21,48 +21,39 @@ override S5: u32;
 @group(0) @binding(6) var<storage, read> v4: array<u32>;
 @group(0) @binding(7) var<storage, read> v5: array<u32>;
 
-fn mark(now: u32) -> u32 {
-  return bitcast<u32>(f32(1u + (now & 0xffffffu)));
+// Lanes from `lane` on write every `lanes`-th word each; the answer is where the mark goes.
+fn write(now: u32, lane: u32, lanes: u32) -> u32 {
+  var at = (now % R) * W;
+  for (var i = lane; i < S0; i += lanes) { ring[at + i] = v0[i]; }
+  at += S0;
+  for (var i = lane; i < S1; i += lanes) { ring[at + i] = v1[i]; }
+  at += S1;
+  for (var i = lane; i < S2; i += lanes) { ring[at + i] = v2[i]; }
+  at += S2;
+  for (var i = lane; i < S3; i += lanes) { ring[at + i] = v3[i]; }
+  at += S3;
+  for (var i = lane; i < S4; i += lanes) { ring[at + i] = v4[i]; }
+  at += S4;
+  for (var i = lane; i < S5; i += lanes) { ring[at + i] = v5[i]; }
+  return at + S5;
+}
+
+fn finish(now: u32, at: u32) {
+  if (W > TOTAL) { ring[at] = bitcast<u32>(f32(1u + (now & 0xffffffu))); }
+  step[0] = now + 1u;
 }
 
 @compute @workgroup_size(1)
 fn record() {
   let now = step[0];
-  var at = (now % R) * W;
-  for (var i = 0u; i < S0; i++) { ring[at + i] = v0[i]; }
-  at += S0;
-  for (var i = 0u; i < S1; i++) { ring[at + i] = v1[i]; }
-  at += S1;
-  for (var i = 0u; i < S2; i++) { ring[at + i] = v2[i]; }
-  at += S2;
-  for (var i = 0u; i < S3; i++) { ring[at + i] = v3[i]; }
-  at += S3;
-  for (var i = 0u; i < S4; i++) { ring[at + i] = v4[i]; }
-  at += S4;
-  for (var i = 0u; i < S5; i++) { ring[at + i] = v5[i]; }
-  if (W > TOTAL) { ring[at + S5] = mark(now); }
-  step[0] = now + 1u;
+  finish(now, write(now, 0u, 1u));
 }
 
 @compute @workgroup_size(64)
 fn recordMany(@builtin(local_invocation_index) lane: u32) {
   let now = step[0];
-  var at = (now % R) * W;
-  for (var i = lane; i < S0; i += 64u) { ring[at + i] = v0[i]; }
-  at += S0;
-  for (var i = lane; i < S1; i += 64u) { ring[at + i] = v1[i]; }
-  at += S1;
-  for (var i = lane; i < S2; i += 64u) { ring[at + i] = v2[i]; }
-  at += S2;
-  for (var i = lane; i < S3; i += 64u) { ring[at + i] = v3[i]; }
-  at += S3;
-  for (var i = lane; i < S4; i += 64u) { ring[at + i] = v4[i]; }
-  at += S4;
-  for (var i = lane; i < S5; i += 64u) { ring[at + i] = v5[i]; }
+  let at = write(now, lane, 64u);
   // Everybody has read the counter before it moves on.
   storageBarrier();
-  if (lane == 0u) {
-    if (W > TOTAL) { ring[at + S5] = mark(now); }
-    step[0] = now + 1u;
-  }
+  if (lane == 0u) { finish(now, at); }
 }

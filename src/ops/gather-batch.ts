@@ -13,7 +13,7 @@ import { Shader } from "../shader.ts";
 import { checkShape, constant, type Shape, type Spec, sizeOf, type Tensor } from "../tensor.ts";
 
 const code = () => import("../../shaders/gather-batch.wgsl?raw");
-const functions = () => import("../../shaders/random-functions.wgsl?raw");
+const functions = () => import("../../shaders/order-functions.wgsl?raw");
 
 const shader = /* @__PURE__ */ new Shader("gather-batch.wgsl", code, functions);
 

@@ -26,7 +26,7 @@ import { expectOne, UPDATE_VARIANTS, updateGrid } from "./packed-update.ts";
 const code = () => import("../../shaders/random.wgsl?raw");
 const functions = () => import("../../shaders/random-functions.wgsl?raw");
 
-const shader = new Shader("random.wgsl", code, functions);
+const shader = /* @__PURE__ */ new Shader("random.wgsl", code, functions);
 
 /** What random ops draw from. Every use has a number of its own, so that no two draw alike. */
 export class RandomSource {
