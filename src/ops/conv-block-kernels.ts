@@ -100,8 +100,9 @@ export function blockBackwardKernels(c: BlockBackwardConstants, env: KernelEnv):
   };
 }
 
-/** Windows that a part of the weight's gradient has at least: parts cost their sums' way to memory and back. */
-const MIN_CHUNK = 64;
+/** Windows of a part of the weight's gradient: each part costs the way of its sums to memory and back, long sums cost digits. */
+const LEAST_CHUNK = 64;
+const LARGEST_CHUNK = 1024;
 
 /** Either gradient, or both in one dispatch; the second stage of the weight's in another. */
 function backwardStrips(c: BlockBackwardConstants, input: boolean, weight: boolean): KernelPlan {
@@ -113,7 +114,8 @@ function backwardStrips(c: BlockBackwardConstants, input: boolean, weight: boole
     : 0;
   const channels = c.C * Math.ceil(c.O / 8);
   const windows = c.N * c.PH * c.PW;
-  const CHUNK = Math.max(MIN_CHUNK, Math.ceil(windows / Math.ceil(96 / channels)));
+  const wanted = Math.ceil(windows / Math.ceil(96 / channels));
+  const CHUNK = Math.min(Math.max(wanted, LEAST_CHUNK), LARGEST_CHUNK);
   const PARTS = weight ? Math.ceil(windows / CHUNK) : 0;
   const first: Kernel = {
     shader: stripsBackwardShader,
