@@ -32,7 +32,7 @@ const wholeModules: Plugin = {
  * Imports nothing else of the library.
  */
 const core =
-  /^(autograd|errors|math-exact|op|random|shader|tensor|data\/(dataset|sharded)|plan\/\w+|ops\/(arithmetic|broadcast|copy|fill|gather-batch|pointwise|reduction-geometry|reshape|sum))$/;
+  /^(autograd|errors|math-exact|op|random|shader|tensor|data\/(dataset|sharded)|plan\/[\w-]+|ops\/(arithmetic|broadcast|copy|fill|gather-batch|gather-counts|pointwise|reduction-geometry|reshape|sum))$/;
 
 /** Kernels that are fetched together: in every step; by networks with linear layers; by those with blocks of conv2d. */
 const together = {

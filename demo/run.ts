@@ -2,23 +2,22 @@
  * One run on the worker's side: trains, can be held, and is looked into meanwhile. Tells the page through events.
  * Where the device is lost while nothing trains, goes back to what was there when training stopped.
  */
-import { DeviceLostError, data, RunControl, report, type TrainEvent, type Trainer } from "../src/index.ts";
+import { type AnyTrainer, DeviceLostError, data, RunControl, report, type TrainEvent } from "../src/index.ts";
 import type { RunData } from "./data.ts";
-import { Probe } from "./probe.ts";
+import type { Engine } from "./engine.ts";
+import { type Probes, runAll } from "./probe.ts";
 import type { Filters, Look, SessionEvent } from "./protocol.ts";
 
 /** Most pictures of weights that are shown. */
 const MOST_FILTERS = 32;
 const FILTERS_MILLISECONDS = 250;
-const EXAMINED_AT_ONCE = 200;
 const MISTAKES = 15;
 
-type Snapshot = Awaited<ReturnType<Trainer["snapshot"]>>;
+type Snapshot = Awaited<ReturnType<AnyTrainer["snapshot"]>>;
 
 export class Run {
-  readonly #one: Probe;
-  readonly #inside: Probe;
-  readonly #many: Probe;
+  readonly trainer: AnyTrainer;
+  readonly #probes: Probes;
   #control = new RunControl();
   #abort = new AbortController();
   #training: Promise<unknown> | undefined;
@@ -32,14 +31,12 @@ export class Run {
   #filtersAt = 0;
 
   constructor(
-    readonly trainer: Trainer,
+    { trainer, probes }: Engine,
     readonly data: RunData,
     readonly emit: (event: SessionEvent) => void,
   ) {
-    const { shape } = data.train.inputs;
-    this.#one = new Probe(trainer, shape, 1);
-    this.#inside = new Probe(trainer, shape, 1, true);
-    this.#many = new Probe(trainer, shape, Math.min(EXAMINED_AT_ONCE, data.validation.count));
+    this.trainer = trainer;
+    this.#probes = probes;
   }
 
   get stepsPerEpoch(): number {
@@ -81,12 +78,13 @@ export class Run {
   }
 
   async predict(image: Float32Array): Promise<Float32Array> {
-    return (await this.#survive(() => this.#one.run(image)))[0];
+    return (await this.#survive(() => this.#probes.one.run(image)))[0];
   }
 
   async look(image: Float32Array): Promise<Look> {
-    const [probabilities, ...values] = await this.#survive(() => this.#inside.run(image));
-    const maps = this.#inside.stages.map(({ title, tensor: { shape } }, i) => {
+    const { inside } = this.#probes;
+    const [probabilities, ...values] = await this.#survive(() => inside.run(image));
+    const maps = inside.stages.map(({ title, shape }, i) => {
       const [, channels = 0, height = 0, width = 0] = shape;
       return { title, channels, height, width, values: values[i] as Float32Array };
     });
@@ -118,7 +116,7 @@ export class Run {
   /** Answers for the whole validation set. */
   async examine(): Promise<void> {
     const { validation } = this.data;
-    const probabilities = await this.#survive(() => this.#many.runAll(validation));
+    const probabilities = await this.#survive(() => runAll(this.#probes.many, validation));
     const answers = report.judge(probabilities, validation.labels, validation.classes ?? 1, MISTAKES);
     const size = 28 * 28;
     const images = new Float32Array(answers.mistakes.length * size);

@@ -1,16 +1,14 @@
 /** What the worker does for the page: opens devices, makes runs ready one at a time, and hands everything else to them. */
-import { openDevice } from "../src/browser/index.ts";
-import { type Backend, data, nn, optim, Trainer, version } from "../src/index.ts";
+import { data, version } from "../src/index.ts";
 import { DataStore, type RunData } from "./data.ts";
-import { describeNetwork, type Network, networks } from "./networks.ts";
-import type { DeviceInfo, RunInfo, Sample, SessionApi, SessionEvent } from "./protocol.ts";
+import { describe, findDevice, openEngine } from "./engine.ts";
+import { networkList, networkNamed } from "./network-list.ts";
+import type { RunInfo, Sample, SessionApi, SessionEvent } from "./protocol.ts";
 import { Run } from "./run.ts";
 import type { Settings } from "./settings.ts";
 
 export class Session implements SessionApi {
   #data = new DataStore("");
-  /** Opened to name the adapter, and used by the first run. */
-  #idle: { readonly backend: Backend; readonly device: Settings["device"] } | undefined;
   #run: Run | undefined;
   #settings: Settings | undefined;
   /** Runs are made ready one after the other. */
@@ -20,9 +18,7 @@ export class Session implements SessionApi {
 
   async open(device: Settings["device"], dataFolder: string) {
     this.#data = new DataStore(dataFolder);
-    const backend = await openDevice({ backend: device });
-    this.#idle = { backend, device };
-    return { device: describe(backend), recipes: networks.map(describeNetwork) };
+    return { device: await findDevice(device), recipes: networkList };
   }
 
   prepare(settings: Settings): Promise<RunInfo> {
@@ -96,65 +92,25 @@ export class Session implements SessionApi {
     const used = await this.#data.load(settings, ({ received, total }) =>
       this.emit({ event: "download", received, total }),
     );
-    const backend = await this.#device(settings.device);
-    const trainer = await trainerFor(backend, settings);
-    const run = new Run(trainer, used, this.emit);
+    const { title } = networkNamed(settings.recipe);
+    const engine = await openEngine(settings, used.train.inputs.shape);
+    const { trainer } = engine;
+    const run = new Run(engine, used, this.emit);
     this.#run = run;
     this.#settings = settings;
     return {
-      title: networkNamed(settings.recipe).title,
-      device: describe(backend),
+      title,
+      device: describe(trainer.backend),
       data: describeData(used),
       stepsPerEpoch: run.stepsPerEpoch,
       parameters: trainer.parameterCount,
     };
   }
 
-  async #device(device: Settings["device"]): Promise<Backend> {
-    const idle = this.#idle;
-    this.#idle = undefined;
-    if (idle?.device === device) return idle.backend;
-    await idle?.backend.close();
-    return openDevice({ backend: device });
-  }
-
   #current(): Run {
     if (this.#run === undefined) throw new Error("The run is still being made ready.");
     return this.#run;
   }
-}
-
-async function trainerFor(backend: Backend, settings: Settings): Promise<Trainer> {
-  const { recipe: name, batch, seed, conv } = settings;
-  const network = networkNamed(name);
-  const kinds = { conv2d: conv, conv2dBackwardInput: conv, conv2dBackwardWeight: conv };
-  return Trainer.create(backend, {
-    model: network.model(),
-    loss: nn.crossEntropy(),
-    optimizer: await optimizerFor(settings),
-    batchSize: batch,
-    seed,
-    variants: conv === "auto" ? {} : kinds,
-    // Where a step takes long, every step is told by itself; a drawing then never waits behind many of them.
-    ...(backend.software ? { stepsPerSubmit: 1 } : {}),
-  });
-}
-
-function networkNamed(name: string): Network {
-  const network = networks.find((n) => n.name === name);
-  if (network === undefined)
-    throw new Error(`There is no network called ${name} here; choose one under Set-up.`);
-  return network;
-}
-
-async function optimizerFor({ optimizer, rate: learningRate }: Settings): Promise<optim.Optimizer> {
-  if (optimizer === "adam") return optim.adam({ learningRate });
-  if (optimizer === "adamw") return optim.adamw({ learningRate });
-  return (await import("./other-optimizers.ts")).otherOptimizers[optimizer](learningRate);
-}
-
-function describe({ adapter, kind, software }: Backend): DeviceInfo {
-  return { adapter, kind, software };
 }
 
 function describeData({ train, validation, title, instead }: RunData): RunInfo["data"] {

@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { defineConfig, type Plugin } from "vite";
+import { defineConfig, type Plugin, runnerImport } from "vite";
 import { minifyWgsl } from "../build/minify-wgsl.ts";
 import { splitBodies } from "../build/split-bodies.ts";
 import { pageMirrors } from "../src/browser/datasets.ts";
@@ -120,6 +120,33 @@ const offline: Plugin = {
   },
 };
 
+const shortWgsl = () => minifyWgsl(join(import.meta.dirname, "../shaders"));
+
+/** `virtual:recordings/gpu`: the page's usual run compiled ahead of time, see record-page.ts. */
+function recordings(): Plugin {
+  const prefix = "\0virtual:recordings/";
+  return {
+    name: "weft-recordings",
+    resolveId: (id) => (`\0${id}`.startsWith(prefix) ? `\0${id}` : undefined),
+    async load(id) {
+      if (!id.startsWith(prefix)) return undefined;
+      const { recordings: made } = await recorded();
+      return `export default ${JSON.stringify(made[id.slice(prefix.length)])};`;
+    },
+  };
+}
+
+let recording: Promise<typeof import("./record-page.ts")> | undefined;
+
+/** Once for all builds of a process. */
+function recorded() {
+  recording ??= runnerImport<typeof import("./record-page.ts")>(join(import.meta.dirname, "record-page.ts"), {
+    configFile: false,
+    plugins: [shortWgsl()],
+  }).then(({ module }) => module);
+  return recording;
+}
+
 /** The library in a file of its own, whose weight is seen and which outlives changes of the page in caches. */
 const library = { name: "weft", test: /[\\/]src[\\/]/, tags: ["$initial" as const] };
 
@@ -144,10 +171,10 @@ export default defineConfig(({ mode }) => ({
   base: "./",
   // What is not there is not there: no page in place of a missing file.
   appType: "mpa",
-  plugins: [serveData, copyData(mode === "with-data"), strictPolicy, offline],
+  plugins: [serveData, copyData(mode === "with-data"), strictPolicy, offline, recordings()],
   worker: {
     format: "es",
-    plugins: () => [minifyWgsl(join(import.meta.dirname, "../shaders")), splitBodies()],
+    plugins: () => [shortWgsl(), splitBodies(), recordings()],
     rolldownOptions: { output: { codeSplitting: { groups: [library, ...kernels] }, chunkFileNames } },
   },
   build: {

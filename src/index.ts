@@ -52,6 +52,7 @@ export {
   type Tensor,
 } from "./tensor.ts";
 export { AnomalyError } from "./train/anomaly.ts";
+export type { AnyTrainer } from "./train/any-trainer.ts";
 export { type BestCheckpointOptions, bestCheckpoint } from "./train/callbacks.ts";
 export { resumeFrom } from "./train/checkpointer.ts";
 export { RunControl } from "./train/control.ts";

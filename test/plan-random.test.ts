@@ -10,7 +10,7 @@ import { maxPool2dWithIndices } from "../src/ops/pool.ts";
 import { reshape } from "../src/ops/reshape.ts";
 import { sum } from "../src/ops/sum.ts";
 import { Graph } from "../src/plan/graph.ts";
-import { ALIGN_WORDS } from "../src/plan/storage.ts";
+import { ALIGN_WORDS } from "../src/plan/pack-layout.ts";
 import { Random } from "../src/random.ts";
 import { type Data, input, isLeaf, type Node, parameter, type Tensor } from "../src/tensor.ts";
 import { checkPlan, planOf } from "./support/check-plan.ts";

@@ -3,7 +3,7 @@
  * out-of-memory, uncaptured errors, loss. The one place that asks an adapter for features and limits.
  */
 import { DeviceError, DeviceLostError } from "../errors.ts";
-import { adapterKind } from "./adapter-kind.ts";
+import { adapterKind, adapterName } from "./adapter-kind.ts";
 
 export interface DeviceOptions {
   /** `"default"` asks for WebGPU's guaranteed limits only; `"best"` (default) for all the adapter has. */
@@ -42,7 +42,7 @@ export class GpuDevice {
     info: GPUAdapterInfo,
   ) {
     const words = [info.description, info.device, info.architecture, info.vendor].filter((w) => w !== "");
-    this.name = words[0] ?? "unnamed adapter";
+    this.name = adapterName(info);
     this.identity = [...new Set(words)].join(", ") || this.name;
     this.software = adapterKind(info) === "software";
     this.timestamps = raw.features.has("timestamp-query");

@@ -3,7 +3,8 @@
  * when a pack arrives after its states, their values move and programs bind anew.
  */
 import { GraphError } from "../errors.ts";
-import { packLayout, paddedWords } from "../plan/storage.ts";
+import { packLayout } from "../plan/pack-layout.ts";
+import { paddedWords } from "../plan/storage.ts";
 import type { Data, Tensor } from "../tensor.ts";
 import type { GpuDevice } from "./device.ts";
 import { type Place, Readback } from "./readback.ts";

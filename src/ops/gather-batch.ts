@@ -11,6 +11,7 @@ import { type DefinedOp, defineOp, expectSpec, expectWhole, shapeError, spread }
 import { sampleOrder } from "../permutation.ts";
 import { Shader } from "../shader.ts";
 import { checkShape, constant, type Shape, type Spec, sizeOf, type Tensor } from "../tensor.ts";
+import { countConstants, stepsPerEpoch } from "./gather-counts.ts";
 
 const code = () => import("../../shaders/gather-batch.wgsl?raw");
 const functions = () => import("../../shaders/order-functions.wgsl?raw");
@@ -34,17 +35,6 @@ export interface Shards {
   readonly size: number;
   /** How many are there at a time: turn t, counted over all epochs, lies in slot t % slots. */
   readonly slots: number;
-}
-
-/** Steps in which a data set is gone through once; the last one may be partial. */
-export function stepsPerEpoch(count: number, batchSize: number): number {
-  return Math.ceil(count / batchSize);
-}
-
-/** What the kernel must know of a data set that is there whole: all that depends on its number of samples. */
-export function countConstants(count: number, batchSize: number) {
-  const steps = stepsPerEpoch(count, batchSize);
-  return { COUNT: count, STEPS: steps, SHARD: count, SHARDS: 1, PER: steps, SLOTS: 1 };
 }
 
 export const gatherBatchOp: DefinedOp<Attrs> = defineOp({

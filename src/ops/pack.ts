@@ -4,7 +4,7 @@
  */
 import { ShapeError } from "../errors.ts";
 import { defineOp, shapeError } from "../op.ts";
-import { packLayout } from "../plan/storage.ts";
+import { packLayout } from "../plan/pack-layout.ts";
 import { sizeOf, type Tensor } from "../tensor.ts";
 
 export const packOp = defineOp({

@@ -9,7 +9,7 @@ import { add, mul } from "../ops/arithmetic.ts";
 import { averageUpdate } from "../ops/average.ts";
 import { pack } from "../ops/pack.ts";
 import { scheduledRate } from "../ops/schedule.ts";
-import { packLayout } from "../plan/storage.ts";
+import { packLayout } from "../plan/pack-layout.ts";
 import { constant, type Node, state, type Tensor } from "../tensor.ts";
 import { type ClipOptions, checkClip, clip } from "./clip.ts";
 import type { Schedule } from "./schedules.ts";

@@ -6,9 +6,7 @@ import { GraphError } from "../errors.ts";
 import type { KernelPlan } from "../op.ts";
 import type { DType, Node, Tensor } from "../tensor.ts";
 import type { Graph } from "./graph.ts";
-
-/** Slices of a pack start at multiples of 64 words: 256 bytes, WebGPU's strictest binding alignment. */
-export const ALIGN_WORDS = 64;
+import { packLayout } from "./pack-layout.ts";
 
 /** One piece of memory. `slot` memory is shared over time; all else belongs to one tensor for good. */
 export interface Root {
@@ -39,17 +37,6 @@ export interface Storage {
 /** Words that a tensor takes, padded to 16 bytes so that vec4 bindings cover it. */
 export function paddedWords(size: number): number {
   return Math.ceil(size / 4) * 4;
-}
-
-/** Offsets in words of `sizes` laid one after another in a pack, and the pack's length. */
-export function packLayout(sizes: readonly number[]): { offsets: number[]; words: number } {
-  const offsets: number[] = [];
-  let words = 0;
-  for (const size of sizes) {
-    offsets.push(words);
-    words += Math.ceil(size / ALIGN_WORDS) * ALIGN_WORDS;
-  }
-  return { offsets, words };
 }
 
 /** Follows reshapes to the tensor that owns the storage. */

@@ -2,7 +2,7 @@
 import { type Dataset, packBytes, titleOf, validateDataset } from "../data/dataset.ts";
 import { isSharded, type TrainingData } from "../data/sharded.ts";
 import { DataError, GraphError } from "../errors.ts";
-import { countConstants, stepsPerEpoch } from "../ops/gather-batch.ts";
+import { countConstants, stepsPerEpoch } from "../ops/gather-counts.ts";
 import { formatShape, sameShape } from "../tensor.ts";
 import type { EvaluationProgram, RunPrograms, StepProgram, TrainProgram } from "../train/run-programs.ts";
 import type { StateValues } from "../train/state-values.ts";

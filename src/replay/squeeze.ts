@@ -1,6 +1,6 @@
 /** From all that a recorder wrote down to what the recorded programs use, numbered anew: the rest of a `Recording`. */
 
-import { countConstants } from "../ops/gather-batch.ts";
+import { countConstants } from "../ops/gather-counts.ts";
 import { toBase64 } from "./base64.ts";
 import { pruneWgsl } from "./prune-wgsl.ts";
 import type { Recorder, Write } from "./recorder.ts";

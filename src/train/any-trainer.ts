@@ -6,7 +6,7 @@ import type { Backend, FileStore, KernelTime, Program } from "../backend.ts";
 import type { TrainingData } from "../data/sharded.ts";
 import { DeviceError, type DeviceLostError, GraphError, ValueError } from "../errors.ts";
 import type { GraphSpec } from "../plan/graph.ts";
-import { packLayout } from "../plan/storage.ts";
+import { packLayout } from "../plan/pack-layout.ts";
 import type { Data, Tensor } from "../tensor.ts";
 import type { Weights } from "./early-stopping.ts";
 import { runEvaluation } from "./evaluation.ts";

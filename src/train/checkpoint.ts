@@ -5,7 +5,7 @@
  */
 import { FormatError, GraphError } from "../errors.ts";
 import { readSafetensors, type TensorToStore, writeSafetensors } from "../io/safetensors.ts";
-import { packLayout } from "../plan/storage.ts";
+import { packLayout } from "../plan/pack-layout.ts";
 import { type Data, formatShape, type Shape, sameShape, type Tensor } from "../tensor.ts";
 import type { RunStates } from "./run-states.ts";
 

@@ -60,9 +60,10 @@ export class StateValues {
     }
   }
 
-  /** Goes over to a device that holds nothing yet, with these values. */
+  /** Goes over to a device that has none of these values yet. */
   moveTo(backend: Backend, values: ReadonlyMap<Tensor, Data>): void {
     this.#backend = backend;
     for (const [tensor, data] of values) this.#waiting.set(tensor, data);
+    this.deliver();
   }
 }

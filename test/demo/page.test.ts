@@ -308,6 +308,14 @@ describe("a visit", () => {
     expect(await page.textContent("#verdict")).toMatch(new RegExp(`^Read as ${digit},`));
   });
 
+  it("took the run that was compiled ahead of time, and fetched nothing to trace one", async () => {
+    const fetched = await (page.workers()[0] as Worker).evaluate(() =>
+      performance.getEntriesByType("resource").map(({ name }) => name),
+    );
+    expect(fetched.join()).toMatch(/assets\/software-/);
+    expect(fetched.filter((name) => /traced|kernels/.test(name))).toEqual([]);
+  });
+
   it("has broken no rule: no error on the console, none of the policy", () => {
     expect(opened.problems).toEqual([]);
   });

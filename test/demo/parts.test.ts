@@ -3,6 +3,7 @@ import { describe, expect, it, test } from "vitest";
 import { centreDigit, SIDE } from "../../demo/centre-digit.ts";
 import { historyToCsv } from "../../demo/csv.ts";
 import { buckets, bucketWidth, Growing, smooth } from "../../demo/curve.ts";
+import { networkList } from "../../demo/network-list.ts";
 import { networks } from "../../demo/networks.ts";
 import { adviceWithoutWebGpu } from "../../demo/no-webgpu.ts";
 import { RunLog } from "../../demo/run-log.ts";
@@ -256,8 +257,12 @@ test.each([
 });
 
 test("the page's networks are the library's recipes", () => {
-  for (const { name, dataset, batch, optimizer, rate, model } of networks) {
+  expect(networkList.map(({ name }) => name)).toEqual(Object.keys(networks));
+  for (const { name, dataset, batch, optimizer, rate, parameters } of networkList) {
     const recipe = recipes.recipe(name);
+    const model = networks[name] as () => nn.Layer;
+    const sizes = [...nn.namedParameters(model()).values()].map(({ size }) => size);
+    expect(sizes.reduce((sum, size) => sum + size)).toBe(parameters);
     const shapes = (layer: nn.Layer) =>
       [...nn.namedParameters(layer)].map(([key, { shape }]) => [key, shape]);
     expect(shapes(model())).toEqual(shapes(recipe.model()));

@@ -1,7 +1,8 @@
 /** gatherBatch: kernels against the CPU body, the order against sampleOrder bit for bit, whole epochs. */
 import { describe, expect, it } from "vitest";
 import { CpuBackend } from "../../src/cpu/backend.ts";
-import { type GatherOptions, gatherBatch, stepsPerEpoch } from "../../src/ops/gather-batch.ts";
+import { type GatherOptions, gatherBatch } from "../../src/ops/gather-batch.ts";
+import { stepsPerEpoch } from "../../src/ops/gather-counts.ts";
 import { sampleOrder } from "../../src/permutation.ts";
 import { Random } from "../../src/random.ts";
 import { type Data, input, type Shape, sizeOf, state } from "../../src/tensor.ts";

@@ -15,7 +15,7 @@ import { type CommonOptions, decaysWeights, type Optimizer } from "../../src/opt
 import { rmsprop } from "../../src/optim/rmsprop.ts";
 import { cosine } from "../../src/optim/schedules.ts";
 import { sgd } from "../../src/optim/sgd.ts";
-import { packLayout } from "../../src/plan/storage.ts";
+import { packLayout } from "../../src/plan/pack-layout.ts";
 import { input, parameter, type Shape, sizeOf, state, type Tensor } from "../../src/tensor.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { expectClose } from "../support/close.ts";

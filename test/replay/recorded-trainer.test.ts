@@ -4,7 +4,7 @@
  */
 import { expect, test } from "vitest";
 import type { Dataset } from "../../src/data/dataset.ts";
-import { FormatError, ValueError } from "../../src/errors.ts";
+import { DeviceLostError, FormatError, ValueError } from "../../src/errors.ts";
 import { GpuBackend } from "../../src/gpu/backend.ts";
 import * as nn from "../../src/nn/index.ts";
 import { softmax } from "../../src/ops/softmax.ts";
@@ -200,6 +200,19 @@ test("a lost device is replaced, and the run goes on with the same bits", async 
   expect(await replay.toSafetensors()).toEqual(await undisturbed.toSafetensors());
   await replay.backend.close();
   await undisturbed.backend.close();
+});
+
+test("answers are the same on another device, when the first was lost while nothing trained", async () => {
+  const replay = await recorded({ predict: 10 }, settings(), { reopen: openAdapter });
+  await replay.fit(train, { epochs: 1 });
+  const answers = await replay.predict(held);
+  const snapshot = await replay.snapshot(replay.steps);
+  (replay.backend as RecordedBackend).machine.destroy();
+  const lost = await replay.predict(held).catch((error: unknown) => error);
+  expect(lost).toBeInstanceOf(DeviceLostError);
+  await replay.recover(snapshot, lost as DeviceLostError);
+  expect(await replay.predict(held)).toEqual(answers);
+  await replay.backend.close();
 });
 
 test("a portable recording stays within guaranteed limits and trains the same way", async () => {

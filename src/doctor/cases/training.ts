@@ -13,7 +13,7 @@ import { scheduledRate } from "../../ops/schedule.ts";
 import { sgdUpdate } from "../../ops/sgd.ts";
 import { clip } from "../../optim/clip.ts";
 import { cosineRestarts, type Schedule, step as stepSchedule, warmUp } from "../../optim/schedules.ts";
-import { packLayout } from "../../plan/storage.ts";
+import { packLayout } from "../../plan/pack-layout.ts";
 import type { Node, Tensor } from "../../tensor.ts";
 import type { Case, Check, Leaf } from "../check.ts";
 

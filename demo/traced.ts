@@ -1,0 +1,88 @@
+/** Runs whose programs are traced and compiled here: any set-up, on the GPU or the CPU reference. Fetched when needed. */
+import { openDevice } from "../src/browser/index.ts";
+import { type Backend, nn, optim, type Program, Trainer } from "../src/index.ts";
+import type { Engine } from "./engine.ts";
+import { type LookGraph, lookGraph } from "./look-graph.ts";
+import { networks } from "./networks.ts";
+import { MANY, type Probe } from "./probe.ts";
+import type { Settings } from "./settings.ts";
+
+export { openDevice };
+
+/** `shape` of one sample. */
+export async function tracedEngine(settings: Settings, shape: readonly number[]): Promise<Engine> {
+  const { recipe, batch, seed, conv, device } = settings;
+  const model = (networks[recipe] as () => nn.Layer)();
+  const backend = await openDevice({ backend: device });
+  const kinds = { conv2d: conv, conv2dBackwardInput: conv, conv2dBackwardWeight: conv };
+  const trainer = await Trainer.create(backend, {
+    model,
+    loss: nn.crossEntropy(),
+    optimizer: optimizerFor(settings),
+    batchSize: batch,
+    seed,
+    variants: conv === "auto" ? {} : kinds,
+    // Where a step takes long, every step is told by itself; a drawing then never waits behind many of them.
+    ...(backend.software ? { stepsPerSubmit: 1 } : {}),
+  });
+  return {
+    trainer,
+    probes: {
+      one: new TracedProbe(trainer, lookGraph(model, shape, 1)),
+      inside: new TracedProbe(trainer, lookGraph(model, shape, 1, true)),
+      many: new TracedProbe(trainer, lookGraph(model, shape, MANY)),
+    },
+  };
+}
+
+function optimizerFor({ optimizer, rate: learningRate }: Settings): optim.Optimizer {
+  if (optimizer === "adam") return optim.adam({ learningRate });
+  if (optimizer === "adamw") return optim.adamw({ learningRate });
+  return optimizer === "sgd" ? optim.sgd({ learningRate, momentum: 0.9 }) : optim.rmsprop({ learningRate });
+}
+
+interface Compiled {
+  readonly backend: Backend;
+  readonly program: Promise<Program>;
+}
+
+/** Follows the trainer to another device when one is lost. */
+class TracedProbe implements Probe {
+  #compiled: Compiled | undefined;
+
+  constructor(
+    readonly trainer: Trainer,
+    readonly graph: LookGraph,
+  ) {}
+
+  get batch(): number {
+    return this.graph.x.shape[0] as number;
+  }
+
+  get stages() {
+    return [...this.graph.stages].map(([title, { shape }]) => ({ title, shape }));
+  }
+
+  async run(samples: Float32Array): Promise<readonly [Float32Array, ...Float32Array[]]> {
+    const { backend } = this.trainer;
+    const { x, probabilities, stages } = this.graph;
+    if (this.#compiled?.backend !== backend) {
+      const outputs = [probabilities, ...stages.values()];
+      const compiled = { backend, program: this.trainer.compile({ outputs }) };
+      this.#compiled = compiled;
+      // What failed may be tried again.
+      compiled.program.catch(() => {
+        if (this.#compiled === compiled) this.#compiled = undefined;
+      });
+    }
+    const program = await this.#compiled.program;
+    // Nothing else may come between these: another call would overwrite the input or the outputs.
+    backend.write(x, samples);
+    program.run();
+    const [answer, ...maps] = await Promise.all([
+      program.read(probabilities),
+      ...[...stages.values()].map((tensor) => program.read(tensor)),
+    ]);
+    return [answer as Float32Array, ...(maps as Float32Array[])];
+  }
+}
