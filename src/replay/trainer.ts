@@ -3,13 +3,14 @@
  * knows no op, no model and no planner.
  */
 import type { Backend } from "../backend.ts";
-import { type Dataset, readSample, sampleSize } from "../data/dataset.ts";
+import { readSample, sampleSize } from "../data/dataset.ts";
 import { DeviceError, GraphError } from "../errors.ts";
 import { GpuDevice } from "../gpu/device.ts";
 import { draw, keyFromSeed, Random } from "../random.ts";
 import { type Data, sizeOf, type Tensor } from "../tensor.ts";
 import { AnyTrainer } from "../train/any-trainer.ts";
 import type { RunSettings } from "../train/options.ts";
+import type { Predictions, Samples } from "../train/predict.ts";
 import { KEY, LEARNING_RATE, type RunStates } from "../train/run-states.ts";
 import { StateValues } from "../train/state-values.ts";
 
@@ -82,8 +83,8 @@ export class RecordedTrainer extends AnyTrainer {
     return Object.fromEntries(program.outputs.map((output, i) => [output.name, values[i] as Data]));
   }
 
-  /** The model's answers for every sample, as `predict`. Throws GraphError on a recording without. */
-  async predict({ count, inputs }: Pick<Dataset, "count" | "inputs">): Promise<Float32Array> {
+  /** The model's answers for every sample, as `predict` of a traced trainer. Throws GraphError on a recording without. */
+  async predict({ count, inputs }: Samples): Promise<Predictions> {
     const { inputs: [x] = [], outputs: [prediction] = [] } = this.recording.programs[PREDICT] ?? {};
     if (x === undefined || prediction === undefined) {
       throw new GraphError("recording: predicts nothing; record it with `predict`");
@@ -99,7 +100,7 @@ export class RecordedTrainer extends AnyTrainer {
       const { [prediction.name]: answers } = await this.run(PREDICT, { [x.name]: given });
       values.set((answers as Float32Array).subarray(0, some * each), first * each);
     }
-    return values;
+    return { values, shape: prediction.shape.slice(1) };
   }
 }
 

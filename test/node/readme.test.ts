@@ -115,14 +115,14 @@ it("a recorded run trains in a page's few lines", async () => {
       'JSON.parse(await readFile(file, "utf8"))',
     )
     .replace("await navigator.gpu.requestAdapter()", "adapter")
-    .replace("const answers", "export const answers")
+    .replace("const { values }", "export const { values }")
     .replace("const trainer", "export const trainer")
     .replace("console.log(event)", "events.push(event)");
   const header = `import { readFile } from "node:fs/promises";
 const { train, test, adapter, file } = (globalThis as any).page;
 export const events: unknown[] = [];\n`;
-  const { answers, events, trainer } = (await loadExample("recorded", header + small)) as {
-    answers: Float32Array;
+  const { values, events, trainer } = (await loadExample("recorded", header + small)) as {
+    values: Float32Array;
     events: { event: string; valAccuracy?: number }[];
     trainer: RecordedTrainer;
   };
@@ -130,7 +130,7 @@ export const events: unknown[] = [];\n`;
   expect(accuracies).toHaveLength(3);
   expect(accuracies[2]).toBeGreaterThan(0.6);
   const right = Array.from(test.labels).filter((label, i) => {
-    const row = answers.subarray(10 * i, 10 * i + 10);
+    const row = values.subarray(10 * i, 10 * i + 10);
     return row.indexOf(Math.max(...row)) === label;
   });
   expect(right.length / test.count).toBeCloseTo(accuracies[2] as number, 6);
