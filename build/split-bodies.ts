@@ -1,9 +1,10 @@
 /**
- * A Vite plugin that moves the CPU bodies of ops (`cpu` of `defineOp`) into modules of their own, with the functions that
- * only they call: a page with a GPU never fetches them, and the CPU reference does when it compiles a graph. Sources keep
+ * A Vite plugin that moves the CPU bodies of ops (`cpu` of `defineOp`) into a module of their own, with the functions that
+ * only they call: a page with a GPU never fetches it, and the CPU reference does when it compiles a graph. Sources keep
  * an op in one place. What else bodies use is handed to them, since bundlers would put whatever such a module imports in
  * a chunk of its own. Lines stay where they are, so that source maps hold.
  */
+import { readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Plugin } from "vite";
 
@@ -40,19 +41,30 @@ export function splitBodies(): Plugin {
       if (!/[\\/]src[\\/]ops[\\/][\w-]+\.ts$/.test(id)) return undefined;
       const split = splitModule(code, this.parse(code) as unknown as Ast, basename(id, ".ts"));
       if (split === undefined) return undefined;
-      modules.set(bodiesOf(id), split.bodies);
+      modules.set(join(dirname(id), `${basename(id, ".ts")}.cpu.ts`), split.bodies);
       return { code: split.rest, map: null };
     },
     resolveId: (source, importer = "") =>
-      source.endsWith(".cpu.ts") ? join(dirname(importer), basename(source)) : undefined,
-    load(id) {
-      const code = modules.get(id);
-      return code === undefined ? undefined : { code, moduleSideEffects: false };
+      source === ALL || source.endsWith(".cpu.ts") ? join(dirname(importer), basename(source)) : undefined,
+    async load(id) {
+      if (basename(id) !== basename(ALL)) {
+        const code = modules.get(id);
+        return code === undefined ? undefined : { code, moduleSideEffects: false };
+      }
+      const folder = dirname(id);
+      const files = readdirSync(folder).filter((file) => file.endsWith(".ts"));
+      await Promise.all(files.map((file) => this.load({ id: join(folder, file) })));
+      const stems = files
+        .map((file) => basename(file, ".ts"))
+        .filter((stem) => modules.has(join(folder, `${stem}.cpu.ts`)));
+      return stems.map((stem) => `export { bodies as ${nameOf(stem)} } from "./${stem}.cpu.ts";\n`).join("");
     },
   };
 }
 
-const bodiesOf = (id: string) => join(dirname(id), `${basename(id, ".ts")}.cpu.ts`);
+/** The module of the bodies of all ops. */
+const ALL = "./cpu-bodies.ts";
+const nameOf = (stem: string) => stem.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 
 /** The module `stem` without its bodies, and the module of these; undefined where there are none. */
 export function splitModule(
@@ -90,7 +102,7 @@ export function splitModule(
   for (const { node, put } of cuts) {
     rest = rest.slice(0, node.start) + put + text(node).replace(/[^\n]/g, "") + rest.slice(node.end);
   }
-  const head = `import { moved as $moved } from "../op.ts"; const $cpu = /* @__PURE__ */ $moved(() => import("./${stem}.cpu.ts"), () => [${around.join(", ")}]); `;
+  const head = `import { moved as $moved } from "../op.ts"; const $cpu = /* @__PURE__ */ $moved(() => import("${ALL}").then((all) => all.${nameOf(stem)}), () => [${around.join(", ")}]); `;
   return {
     rest: head + rest,
     bodies: `${[...imports].map((node) => `${text(node)}\n`).join("")}export const bodies = (${around.join(", ")}) => {

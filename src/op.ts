@@ -8,7 +8,7 @@ import { type Data, formatSpec, Node, type Spec, scopedLabel, type Tensor } from
 
 /**
  * Numbers computed once by `plan`; those that a shader declares, as `override` or in `struct Sizes`, are given to it.
- * Overrides make a pipeline of their own for each value; members of `var<storage, read> sizes: Sizes`, all u32, are read
+ * Overrides make a pipeline of their own for each value; members of `var<uniform> sizes: Sizes`, all u32, are read
  * at run time, so that nodes of other shapes share a pipeline: what loops need not know while they are compiled.
  */
 export type Constants = Readonly<Record<string, number | boolean | readonly number[] | string>>;
@@ -154,16 +154,14 @@ export function defineOp<const Args extends string, const Results extends string
 }
 
 /** CPU bodies that a build has moved: made of the values around them where they were. */
-interface MovedBodies {
-  readonly bodies: (...around: never[]) => readonly ((...closure: never[]) => CpuBody)[];
-}
+type MovedBodies = (...around: never[]) => readonly ((...closure: never[]) => CpuBody)[];
 
 /**
  * What build/split-bodies.ts puts in place of the bodies of a module. Number `i` of them closed over `closure`; ops among
  * what is `around` have bodies that these call, and that are fetched with them.
  */
 // @__NO_SIDE_EFFECTS__
-export function moved(module: () => Promise<MovedBodies>, around: () => readonly unknown[]) {
+export function moved(load: () => Promise<MovedBodies>, around: () => readonly unknown[]) {
   return (i: number, ...closure: readonly unknown[]): CpuBody => {
     let body: CpuBody | undefined;
     const call: CpuBody = (tensors, constants) => {
@@ -172,7 +170,7 @@ export function moved(module: () => Promise<MovedBodies>, around: () => readonly
     };
     call.fetch = async () => {
       if (body !== undefined) return;
-      const { bodies } = await module();
+      const bodies = await load();
       const values = around();
       await Promise.all(values.map((value) => (value as Partial<Op>).cpu?.fetch?.()));
       body = bodies(...(values as never[]))[i]?.(...(closure as never[]));

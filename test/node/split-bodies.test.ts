@@ -39,7 +39,7 @@ return [
 `);
   expect(rest).not.toContain("FACTOR");
   expect(rest).toContain("cpu: /* @__PURE__ */ $cpu(0, offset)\n");
-  expect(rest).toContain('import("./double.cpu.ts"), () => [place]');
+  expect(rest).toContain('import("./cpu-bodies.ts").then((all) => all.double), () => [place]');
   expect(rest.split("\n").length).toBe(CODE.split("\n").length);
   expect(rest.split("\n")[11]).toBe("    kernels: ({ N }) => kept(N),");
 });
@@ -67,20 +67,18 @@ test("a moved body is fetched with those it calls, and says so if it was not", a
     };
   const inner = op(
     moved(
-      async () => ({ bodies: () => [addTo] }),
+      async () => () => [addTo],
       () => [],
     )(0, 5),
   );
   const outer = op(
     moved(
-      async () => ({
-        bodies: (called: typeof inner) => [
-          () => (tensors, constants) => {
-            called.cpu(tensors, constants);
-            called.cpu(tensors, constants);
-          },
-        ],
-      }),
+      async () => (called: typeof inner) => [
+        () => (tensors, constants) => {
+          called.cpu(tensors, constants);
+          called.cpu(tensors, constants);
+        },
+      ],
       () => [inner],
     )(0),
   );
