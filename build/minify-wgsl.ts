@@ -164,6 +164,7 @@ function readDeclaration(tokens: readonly string[]): Declaration {
     kind === "override" ||
     words.includes("compute") ||
     words.includes("storage") ||
+    words.includes("uniform") ||
     words[at + 1] === "Sizes";
   const [members, local, used] = [new Set<string>(), new Set<string>(), new Set<string>()];
   words.forEach((token, i) => {

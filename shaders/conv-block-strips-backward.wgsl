@@ -16,7 +16,7 @@ struct Sizes {
   INPUT_GROUPS: u32,  // workgroups with strips of the input's gradient, which come first
   IMAGES: u32,        // in each of those, 1, 2, 4, 8 or 16
 }
-@group(0) @binding(7) var<storage, read> sizes: Sizes;
+@group(0) @binding(7) var<uniform> sizes: Sizes;
 
 const NONE = 0xffffffffu;
 const STEPS = vec4<u32>(0u, 1u, 2u, 3u);

@@ -19,7 +19,7 @@ struct Sizes {
   padTop: u32,
   padLeft: u32,
 }
-@group(0) @binding(7) var<storage, read> sizes: Sizes;
+@group(0) @binding(7) var<uniform> sizes: Sizes;
 
 @group(0) @binding(6) var<storage, read> x2: array<vec2<f32>>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;

@@ -6,7 +6,7 @@ struct Sizes {
   BIASES: u32,
   PARTS: u32,
 }
-@group(0) @binding(7) var<storage, read> sizes: Sizes;
+@group(0) @binding(7) var<uniform> sizes: Sizes;
 
 @group(0) @binding(0) var<storage, read> parts: array<f32>;
 @group(0) @binding(1) var<storage, read_write> dw: array<f32>;

@@ -30,7 +30,7 @@ struct Sizes {
 @group(0) @binding(4) var<storage, read_write> dx4: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> dw4: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> db: array<f32>;
-@group(0) @binding(7) var<storage, read> sizes: Sizes;
+@group(0) @binding(7) var<uniform> sizes: Sizes;
 
 const INPUT = 0u;
 const WEIGHT = 1u;

@@ -12,6 +12,7 @@ override TRANSPOSE_A: bool;
 override TRANSPOSE_B: bool;
 override A_VECTOR: bool;  // blocks of a as stored are read as vec4: its columns are a multiple of 4
 override B_VECTOR: bool;
+override ALONE: bool;     // one product in one split; divisions are dear
 override RAGGED: bool;    // the last step along k goes over the edge
 override BIAS: u32;       // 0 none, 1 per column, 2 per row
 override activation: u32; // 0 none, or relu where sizes.RELU is 1; 2 sigmoid, 3 tanh
@@ -40,11 +41,10 @@ struct Sizes {
   TILES_N: u32,
   EDGE_M: u32,     // where the tiles end
   EDGE_N: u32,
-  RIGHT_GROUPS: u32,  // workgroups per product that have blocks of an edge instead of a tile
-  BELOW_GROUPS: u32,
+  BELOW_GROUPS: u32,  // workgroups per product that have blocks below the tiles
   RELU: u32,
 }
-@group(0) @binding(7) var<storage, read> sizes: Sizes;
+@group(0) @binding(7) var<uniform> sizes: Sizes;
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> a4: array<vec4<f32>>;
@@ -57,8 +57,8 @@ struct Sizes {
 
 const STEPS = vec4<u32>(0u, 1u, 2u, 3u);
 
-const TILE = 0u;   // what a workgroup has: a tile, or blocks of the edge right of the tiles or below them
-const RIGHT = 1u;
+const TILE = 0u;   // what a workgroup has: a tile, one with up to four more columns on its right, or blocks below the tiles
+const WIDE = 1u;
 const BELOW = 2u;
 
 // Where y of a product begins, its size and steps: read once, not with every row.
@@ -90,19 +90,25 @@ struct Part {
 // loops of memory accesses take seconds to compile on CPU adapters.
 fn partOf(wg: vec3<u32>, groups: vec3<u32>) -> Part {
   let tiles = sizes.TILES_M * sizes.TILES_N;
-  let all = tiles + sizes.RIGHT_GROUPS + sizes.BELOW_GROUPS;
+  let all = tiles + sizes.BELOW_GROUPS;
   let g = wg.y * groups.x + wg.x;
-  let tile = g % all;
-  let sz = g / all;
-  let first = (sz / sizes.BATCH) * sizes.CHUNK;
+  var sz = 0u;
+  var split = select(0u, 1u, g >= all);
+  if (!ALONE) {
+    sz = g / all;
+    split = sz / sizes.BATCH;
+  }
+  let tile = g - sz * all;
+  let first = split * sizes.CHUNK;
   let last = min(first + sizes.CHUNK, sizes.K) * groups.z;
   // Workgroups beyond the last get a tile below the last row, which writes nothing.
-  let inside = sz < sizes.BATCH * sizes.SPLITS;
-  let edge = inside & (tile >= tiles);
-  let below = tile >= tiles + sizes.RIGHT_GROUPS;
-  let kind = select(TILE, select(RIGHT, BELOW, below), edge);
-  let tileN = select(tile % sizes.TILES_N, tile - tiles - select(0u, sizes.RIGHT_GROUPS, below), edge);
-  return Part(sz % sizes.BATCH, select(sizes.M, tile / sizes.TILES_N, inside), tileN, first, last,
+  let inside = split < sizes.SPLITS;
+  let below = inside & (tile >= tiles);
+  let tileM = tile / sizes.TILES_N;
+  let tileN = select(tile - tileM * sizes.TILES_N, tile - tiles, below);
+  let wide = (tileN + 1u == sizes.TILES_N) & (sizes.EDGE_N < sizes.N);
+  let kind = select(select(TILE, WIDE, wide), BELOW, below);
+  return Part(select(sz - split * sizes.BATCH, 0u, ALONE), select(sizes.M, tileM, inside), tileN, first, last,
               place(sz * sizes.M * sizes.N), groups.z, kind);
 }
 
@@ -156,15 +162,20 @@ fn rowsFrom(l: Line, k: u32) -> vec4<u32> {
   return k * l.columns + l.further;
 }
 
+fn batchStart(z: u32, move0: u32, move1: u32, move2: u32) -> u32 {
+  if (ALONE) { return 0u; }
+  return (z / (sizes.Z1 * sizes.Z2)) * move0 + ((z / sizes.Z2) % sizes.Z1) * move1 + (z % sizes.Z2) * move2;
+}
+
 // Where rows m … m + 3 of A are: rows of a, or with TRANSPOSE_A columns; those over the edge are the last one again.
 fn aStart(z: u32, m: u32) -> Line {
-  let base = (z / (sizes.Z1 * sizes.Z2)) * sizes.A0 + ((z / sizes.Z2) % sizes.Z1) * sizes.A1 + (z % sizes.Z2) * sizes.A2;
+  let base = batchStart(z, sizes.A0, sizes.A1, sizes.A2);
   let at = min(m + STEPS, vec4(sizes.M - 1u));
   return line(base + at * select(sizes.A_COLUMNS, 1u, TRANSPOSE_A), sizes.A_COLUMNS);
 }
 
 fn bStart(z: u32, n: u32) -> Line {
-  let base = (z / (sizes.Z1 * sizes.Z2)) * sizes.B0 + ((z / sizes.Z2) % sizes.Z1) * sizes.B1 + (z % sizes.Z2) * sizes.B2;
+  let base = batchStart(z, sizes.B0, sizes.B1, sizes.B2);
   let at = min(n + STEPS, vec4(sizes.N - 1u));
   return line(base + at * select(1u, sizes.B_COLUMNS, TRANSPOSE_B), sizes.B_COLUMNS);
 }
@@ -235,6 +246,17 @@ fn putRow(at: Place, m: u32, n: u32, sum: vec4<f32>) {
   if (n + 1u < at.N) { y[c.y] = v.y; }
   if (n + 2u < at.N) { y[c.z] = v.z; }
   if (n + 3u < at.N) { y[c.w] = v.w; }
+}
+
+// The same where all four columns lie inside.
+fn putInside(at: Place, m: u32, n: u32, sum: vec4<f32>) {
+  if (m >= at.M) { return; }
+  let v = finished(at, m, n, sum);
+  let c = at.first + m * at.YM + (n + STEPS) * at.YN;
+  y[c.x] = v.x;
+  y[c.y] = v.y;
+  y[c.z] = v.z;
+  y[c.w] = v.w;
 }
 
 // The same where N is a multiple of 4 and YN is 1.

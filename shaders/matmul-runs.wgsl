@@ -3,25 +3,28 @@
 
 override A_AHEAD: u32;  // what is over in A_COLUMNS / 4, if A lies along k and every product begins at a multiple of 4
 override B_AHEAD: u32;
+override B_ASKEW: u32;  // what is over in B_COLUMNS / 4, if B lies across k and every product begins at a multiple of 4
 
 struct Run {
   line: Line,
   latest: mat4x4<f32>,  // what was read last, of use to the next ks
+  lane: u32,
 }
 
 // Rows over the edge are what stands in memory there: nobody uses their sums.
 fn aRun(z: u32, m: u32, k: u32) -> Run {
   var line = aStart(z, m);
-  if (A_AHEAD == 0u) { return Run(line, mat4x4<f32>()); }
+  if (A_AHEAD == 0u) { return Run(line, mat4x4<f32>(), 0u); }
   line.at = line.at.x + STEPS * line.columns;
-  return Run(line, aQuarters((line.at + k) / 4u));
+  return Run(line, aQuarters((line.at + k) / 4u), 0u);
 }
 
 fn bRun(z: u32, n: u32, k: u32) -> Run {
   var line = bStart(z, n);
-  if (B_AHEAD == 0u) { return Run(line, mat4x4<f32>()); }
+  if (B_ASKEW != 0u) { line.at = bStart(z, 0u).at.x + n + STEPS; }
+  if (B_AHEAD == 0u) { return Run(line, mat4x4<f32>(), n / 4u % LANES); }
   line.at = line.at.x + STEPS * line.columns;
-  return Run(line, bQuarters((line.at + k) / 4u));
+  return Run(line, bQuarters((line.at + k) / 4u), 0u);
 }
 
 fn aQuarters(at: vec4<u32>) -> mat4x4<f32> {
@@ -42,7 +45,21 @@ fn aNext(run: ptr<function, Run>, k: u32) -> mat4x4<f32> {
   return aBlock((*run).line, k);
 }
 
+fn nextOf(own: vec4<f32>, rest: vec4<f32>, q: u32) -> vec4<f32> {
+  return select(select(quadSwapX(own), quadSwapDiagonal(own), q == 1u), rest, q == 3u);
+}
+
+// Lanes have columns side by side: what the rows that don't begin at a vec4 lack, the next lane has read; the last one's
+// rest, one row per lane of its quad, is read for it.
 fn bNext(run: ptr<function, Run>, k: u32) -> mat4x4<f32> {
+  if (B_ASKEW != 0u) {
+    let q = (*run).lane % 4u;
+    let own = bQuarters(((*run).line.at.x + rowsFrom((*run).line, k)) / 4u);
+    let rest = b4[((*run).line.at.x + (k + q) * (*run).line.columns) / 4u + 4u - q];
+    let next = mat4x4(vec4<f32>(), nextOf(own[1], quadBroadcast(rest, 1u), q), nextOf(own[2], quadBroadcast(rest, 2u), q),
+                      nextOf(own[3], quadBroadcast(rest, 3u), q));
+    return joined(own, next, B_ASKEW);
+  }
   if (B_AHEAD != 0u) {
     let next = bQuarters(((*run).line.at + k) / 4u + 1u);
     let block = joined((*run).latest, next, B_AHEAD);
@@ -89,15 +106,11 @@ fn bShare(run: Run, k: u32, q: u32) -> vec4<f32> {
   return vec4(b[at.x], b[at.y], b[at.z], b[at.w]);
 }
 
-// Where the block of an edge is that a lane has. Quads have their columns, or their rows, in common; what that leaves
-// over lies below the last row.
-fn edgeBlock(part: Part, lane: u32) -> vec2<u32> {
+// Where the block below the tiles is that a lane has. Quads have their rows in common; what that leaves over lies right of
+// the last column.
+fn belowTiles(part: Part, lane: u32) -> vec2<u32> {
   let block = part.tileN * LANES + lane;
-  if (part.kind == RIGHT) {
-    let down = (min(sizes.EDGE_M, sizes.M) + 15u) / 16u * 4u;
-    let m = block % down * 4u;
-    return vec2(select(sizes.M, m, m < sizes.EDGE_M), block / down * 4u + sizes.EDGE_N);
-  }
   let across = (sizes.N + 15u) / 16u * 4u;
-  return vec2(block / across * 4u + sizes.EDGE_M, block % across * 4u);
+  let down = block / across;
+  return vec2(down * 4u + sizes.EDGE_M, (block - down * across) * 4u);
 }

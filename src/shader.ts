@@ -7,7 +7,7 @@ import { ShaderError } from "./errors.ts";
 
 export interface ShaderBinding {
   readonly binding: number;
-  readonly access: "read" | "read_write";
+  readonly access: "read" | "read_write" | "uniform";
 }
 
 /** Text, or a file to fetch: `() => import("….wgsl?raw")`. */
@@ -47,7 +47,7 @@ export class ShaderText {
   readonly bindings: ReadonlyMap<string, ShaderBinding>;
   /** Name and type of each `override`. */
   readonly overrides: ReadonlyMap<string, string>;
-  /** Members, all u32, of the storage variable `sizes`, where the file has one: constants that no pipeline knows. */
+  /** Members, all u32, of the uniform variable `sizes`, where the file has one: constants that no pipeline knows. */
   readonly sizes: readonly string[];
 
   constructor(
@@ -56,8 +56,8 @@ export class ShaderText {
   ) {
     const plain = code.replace(/\/\/[^\n]*/g, "");
     const bindings = new Map<string, ShaderBinding>();
-    const storage = /@group\(0\)\s*@binding\((\d+)\)\s*var<storage\s*,\s*(read|read_write)>\s*(\w+)\s*:/g;
-    for (const [, binding, access, name] of plain.matchAll(storage)) {
+    const buffer = /@group\(0\)\s*@binding\((\d+)\)\s*var<(?:storage\s*,\s*)?(\w+)>\s*(\w+)\s*:/g;
+    for (const [, binding, access, name] of plain.matchAll(buffer)) {
       if (bindings.has(name as string)) throw new ShaderError(`${file}: variable ${name} is declared twice`);
       bindings.set(name as string, { binding: Number(binding), access: access as ShaderBinding["access"] });
     }

@@ -113,7 +113,7 @@ export class GpuDevice {
     return result;
   }
 
-  /** A storage buffer of at least `bytes`, zeroed; refuses more than the device's limits, naming the limit. */
+  /** A storage and uniform buffer of at least `bytes`, zeroed; refuses more than the device's limits, naming the limit. */
   createBuffer(label: string, bytes: number, extra: GPUBufferUsageFlags = 0): GPUBuffer {
     const size = Math.max(16, Math.ceil(bytes / 16) * 16);
     for (const limit of ["maxBufferSize", "maxStorageBufferBindingSize"] as const) {
@@ -123,7 +123,8 @@ export class GpuDevice {
         );
       }
     }
-    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST | extra;
+    const { STORAGE, UNIFORM, COPY_SRC, COPY_DST } = GPUBufferUsage;
+    const usage = STORAGE | UNIFORM | COPY_SRC | COPY_DST | extra;
     return this.raw.createBuffer({ label, size, usage });
   }
 

@@ -82,7 +82,7 @@ export class PipelineCache {
           `${kernel.shader.file}: ${kernel.entry} binds ${variable}, which the file does not declare`,
         );
       }
-      return `${declared.binding}${declared.access === "read" ? "r" : "w"}`;
+      return `${declared.binding}${{ read: "r", read_write: "w", uniform: "u" }[declared.access]}`;
     });
     if (new Set(entries.map((e) => Number.parseInt(e, 10))).size !== entries.length) {
       throw new ShaderError(
@@ -90,7 +90,7 @@ export class PipelineCache {
       );
     }
     const most = this.device.limits.maxStorageBuffersPerShaderStage;
-    if (entries.length > most) {
+    if (entries.filter((e) => !e.endsWith("u")).length > most) {
       throw new DeviceError(
         `${kernel.shader.file}: ${kernel.entry} needs ${entries.length} storage buffers, but maxStorageBuffersPerShaderStage is ${most}`,
       );
@@ -103,7 +103,7 @@ export class PipelineCache {
     if (layout === undefined) {
       const { raw } = this.device;
       const entries = key.split(" ").map((entry): GPUBindGroupLayoutEntry => {
-        const type = entry.endsWith("r") ? "read-only-storage" : "storage";
+        const type = entry.endsWith("u") ? "uniform" : entry.endsWith("r") ? "read-only-storage" : "storage";
         return { binding: Number.parseInt(entry, 10), visibility: GPUShaderStage.COMPUTE, buffer: { type } };
       });
       const group = raw.createBindGroupLayout({ label: key, entries });

@@ -77,13 +77,14 @@ export function hasQuads({ subgroupSize }: KernelEnv): boolean {
   return subgroupSize >= 4 && subgroupSize % 4 === 0;
 }
 
-/** How workgroups cover y: tiles, and 4 x 4 blocks for edges that would leave most of a tile empty. */
+/** How workgroups cover y: tiles, and for edges that would leave most of a tile empty wider tiles and 4 x 4 blocks. */
 interface Tiling {
   readonly TILES_M: number;
   readonly TILES_N: number;
   readonly EDGE_M: number;
   readonly EDGE_N: number;
-  readonly RIGHT_GROUPS: number;
+  /** The last tiles of every row have up to four columns more. */
+  readonly wide: boolean;
   readonly BELOW_GROUPS: number;
   /** In elements of y that could be had for it. */
   readonly cost: number;
@@ -91,26 +92,25 @@ interface Tiling {
 
 function tiling(M: number, N: number, family: Family): Tiling {
   const { rows, columns, LANES } = family;
-  const cover = (thinM: boolean, thinN: boolean): Tiling => {
+  const cover = (thinM: boolean, wide: boolean): Tiling => {
     const TILES_M = thinM ? Math.floor(M / rows) : Math.ceil(M / rows);
-    const TILES_N = thinN ? Math.floor(N / columns) : Math.ceil(N / columns);
+    const TILES_N = wide ? Math.floor(N / columns) : Math.ceil(N / columns);
     const [EDGE_M, EDGE_N] = [TILES_M * rows, TILES_N * columns];
-    const blocks = (length: number, width: number) =>
-      Math.ceil((Math.ceil(length / 16) * 4 * Math.ceil(Math.max(0, width) / 4)) / LANES);
-    const RIGHT_GROUPS = blocks(Math.min(M, EDGE_M), N - EDGE_N);
-    const BELOW_GROUPS = blocks(N, M - EDGE_M);
-    // A quarter of what a tile has, for half as much.
-    const cost = rows * columns * (TILES_M * TILES_N + 0.55 * (RIGHT_GROUPS + BELOW_GROUPS));
-    const some = TILES_N === 0 ? { TILES_M: 0, TILES_N: 1 } : { TILES_M, TILES_N };
-    return { ...some, EDGE_M, EDGE_N, RIGHT_GROUPS, BELOW_GROUPS, cost };
+    const below = Math.ceil(N / 16) * 4 * Math.ceil(Math.max(0, M - EDGE_M) / 4);
+    const BELOW_GROUPS = Math.ceil(below / LANES);
+    // Four more columns are a quarter more to compute, but hardly more to load; a block is a quarter of what a tile has
+    // per lane, for half as much.
+    const cost = rows * columns * (TILES_M * (TILES_N + (wide ? 0.2 : 0)) + 0.55 * BELOW_GROUPS);
+    return { TILES_M, TILES_N, EDGE_M, EDGE_N, wide, BELOW_GROUPS, cost };
   };
   let best = cover(false, false);
   if (family.entry !== "quad") return best;
+  const over = N % columns;
+  const widths = N > columns && over > 0 && over <= 4 ? [true, false] : [false];
   // More code is longer to compile, so it has to be worth it.
-  const thin = [cover(true, true), cover(true, false), cover(false, true)].filter(
-    (t) => t.cost < 0.95 * best.cost,
-  );
-  for (const t of thin) if (t.cost < best.cost) best = t;
+  const thin = widths.flatMap((wide) => [cover(true, wide), cover(false, wide)]);
+  const worth = thin.filter((t) => t.cost < 0.95 * best.cost);
+  for (const t of worth) if (t.cost < best.cost) best = t;
   return best;
 }
 
@@ -141,8 +141,8 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
   const turned = along.cost <= 0.9 * across.cost;
   const { M, N, K, A, B } = turned ? turn(product) : straight(product);
   const { cost: _, ...tiles } = turned ? along : across;
-  const edgeGroups = tiles.RIGHT_GROUPS + tiles.BELOW_GROUPS;
-  const groups = (tiles.TILES_M * tiles.TILES_N + edgeGroups) * batch.BATCH;
+  const edges = tiles.wide || tiles.BELOW_GROUPS > 0;
+  const groups = (tiles.TILES_M * tiles.TILES_N + tiles.BELOW_GROUPS) * batch.BATCH;
   const { SPLITS, CHUNK } = splitsOf(K, groups, env);
   const steps = turned
     ? { A0: batch.B0, A1: batch.B1, A2: batch.B2, B0: batch.A0, B1: batch.A1, B2: batch.A2 }
@@ -161,9 +161,12 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
     B_COLUMNS,
     A_VECTOR: A_COLUMNS % 4 === 0,
     B_VECTOR: B_COLUMNS % 4 === 0,
+    ALONE: batch.BATCH === 1 && SPLITS === 1,
     RAGGED: family.entry !== "quad" && K % family.step !== 0,
     TAIL: !whole,
     A_AHEAD: !A.transpose && fromFour(steps.A0, steps.A1, steps.A2) ? K % 4 : 0,
+    // Narrow quads gain nothing from it.
+    B_ASKEW: !B.transpose && family.LANES > 4 && fromFour(steps.B0, steps.B1, steps.B2) ? N % 4 : 0,
     B_AHEAD: B.transpose && fromFour(steps.B0, steps.B1, steps.B2) ? K % 4 : 0,
     YM: turned ? 1 : N,
     YN: turned ? M : 1,
@@ -172,6 +175,7 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
     Z2: batch.Z2,
     ...steps,
     ...tiles,
+    below: tiles.BELOW_GROUPS > 0,
     SPLITS,
     CHUNK,
     LANES: family.LANES,
@@ -194,8 +198,8 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
     ["mask", product.mask ?? A.name],
   ];
   const sums = (y: string, ending: typeof after): Kernel => ({
-    shader: edgeGroups > 0 ? edgesShader : family.shader,
-    entry: `${edgeGroups > 0 ? "edges" : family.entry}${vector ? "Vector" : ""}`,
+    shader: edges ? edgesShader : family.shader,
+    entry: `${edges ? "edges" : family.entry}${vector ? "Vector" : ""}`,
     bind: [["a", A.name], ["a4", A.name], ["b", B.name], ["b4", B.name], ...extras, [vector ? "y4" : "y", y]],
     constants: { ...sizes, ...ending },
     groups: spread(groups * SPLITS),

@@ -142,7 +142,7 @@ export class Machine {
     this.#modules = shaders.map(({ file, code }) => raw.createShaderModule({ label: file, code }));
     this.#layouts = layouts.map((label) => {
       const entries = label.split(" ").map((entry): GPUBindGroupLayoutEntry => {
-        const type = entry.endsWith("r") ? "read-only-storage" : "storage";
+        const type = entry.endsWith("u") ? "uniform" : entry.endsWith("r") ? "read-only-storage" : "storage";
         return { binding: Number.parseInt(entry, 10), visibility: GPUShaderStage.COMPUTE, buffer: { type } };
       });
       return raw.createBindGroupLayout({ label, entries });

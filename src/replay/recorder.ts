@@ -61,7 +61,7 @@ export interface Write {
 
 /** Numbers that WebGPU fixes and hosts offer by name; a process that has no device may lack them. */
 const FLAGS = {
-  GPUBufferUsage: { MAP_READ: 1, COPY_SRC: 4, COPY_DST: 8, STORAGE: 128, QUERY_RESOLVE: 512 },
+  GPUBufferUsage: { MAP_READ: 1, COPY_SRC: 4, COPY_DST: 8, UNIFORM: 64, STORAGE: 128, QUERY_RESOLVE: 512 },
   GPUMapMode: { READ: 1 },
   GPUShaderStage: { COMPUTE: 4 },
 };

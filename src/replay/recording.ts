@@ -14,7 +14,7 @@ export interface Recording {
   /** What a device must offer: WebGPU's guaranteed limits, unless it was recorded for a better adapter. */
   readonly needs: Needs;
   readonly shaders: readonly { readonly file: string; readonly code: string }[];
-  /** Bind group layouts: `"0r 1r 2w"`, binding numbers read and written. */
+  /** Bind group layouts: `"0r 1r 2w"`, binding numbers read and written; `"7u"` is a uniform. */
   readonly layouts: readonly string[];
   readonly pipelines: readonly RecordedPipeline[];
   /** Bytes of each. */
