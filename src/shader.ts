@@ -78,23 +78,23 @@ export class ShaderText {
   pick(constants: Readonly<Record<string, unknown>>): Record<string, number> {
     const picked: Record<string, number> = {};
     for (const [name, type] of this.overrides) {
-      if (constants[name] !== undefined) picked[name] = this.#checked(name, type, constants[name]);
+      if (constants[name] !== undefined) picked[name] = this.#checked(`override ${name}`, type, constants[name]);
     }
     return picked;
   }
 
   /** The content of `sizes` out of `constants`, checked likewise; every member has to be there. */
   sizesOf(constants: Readonly<Record<string, unknown>>): number[] {
-    return this.sizes.map((name) => this.#checked(name, "u32", constants[name]));
+    return this.sizes.map((name) => this.#checked(`sizes.${name}`, "u32", constants[name]));
   }
 
-  #checked(name: string, type: string, value: unknown): number {
+  #checked(what: string, type: string, value: unknown): number {
     const number = typeof value === "boolean" ? Number(value) : value;
     const fits =
       typeof number === "number" &&
       (type === "f32" ? Number.isFinite(number) : Number.isInteger(number)) &&
       !(type === "u32" && number < 0);
-    if (!fits) throw new ShaderError(`${this.file}: ${name} is ${type}, got ${String(value)}`);
+    if (!fits) throw new ShaderError(`${this.file}: ${what} is ${type}, got ${String(value)}`);
     return number;
   }
 }

@@ -85,6 +85,12 @@ export class GpuDevice {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
+  /** Resolves when all that was started has been done. */
+  async finished(): Promise<void> {
+    await this.raw.queue.onSubmittedWorkDone().catch((cause: unknown) => this.explain(cause));
+    this.check();
+  }
+
   /** Throws what lies behind a rejected promise of this device: that it was lost, as a rule, else `cause` itself. */
   async explain(cause: unknown): Promise<never> {
     // The device's own promise may resolve a little after the one that was rejected because of it.

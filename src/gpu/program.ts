@@ -105,9 +105,8 @@ export class GpuProgram implements Program {
     pass.end();
   }
 
-  async finished(): Promise<void> {
-    await this.device.raw.queue.onSubmittedWorkDone().catch((cause: unknown) => this.device.explain(cause));
-    this.device.check();
+  finished(): Promise<void> {
+    return this.device.finished();
   }
 
   async read(tensor: Tensor): Promise<Data> {

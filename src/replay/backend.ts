@@ -120,7 +120,7 @@ export class RecordedRun implements Program {
   }
 
   finished(): Promise<void> {
-    return this.backend.machine.finished();
+    return this.backend.machine.device.finished();
   }
 
   read(tensor: Tensor): Promise<Data> {

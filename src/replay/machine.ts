@@ -1,6 +1,7 @@
 /** The WebGPU side: a recording's buffers, kernels and bind groups, and runs of its lists of dispatches. */
 import { DeviceError } from "../errors.ts";
 import type { GpuDevice } from "../gpu/device.ts";
+import { bindGroupLayout } from "../gpu/pipelines.ts";
 import { Readback } from "../gpu/readback.ts";
 import { type Data, type DType, sizeOf } from "../tensor.ts";
 import { fromBase64 } from "./base64.ts";
@@ -66,12 +67,6 @@ export class Machine {
     }
     pass.end();
     raw.queue.submit([encoder.finish()]);
-  }
-
-  /** Resolves when all that was started has been done. */
-  async finished(): Promise<void> {
-    await this.device.raw.queue.onSubmittedWorkDone().catch((cause: unknown) => this.device.explain(cause));
-    this.device.check();
   }
 
   /** Milliseconds of each dispatch of one run, by the device's clock. Needs the feature timestamp-query. */
@@ -140,6 +135,7 @@ export class Machine {
     const { raw } = this.device;
     const { shaders, layouts, pipelines } = this.recording;
     this.#modules = shaders.map(({ file, code }) => raw.createShaderModule({ label: file, code }));
+<<<<<<< HEAD
     this.#layouts = layouts.map((label) => {
       const entries = label.split(" ").map((entry): GPUBindGroupLayoutEntry => {
         const type = entry.endsWith("u") ? "uniform" : entry.endsWith("r") ? "read-only-storage" : "storage";
@@ -147,6 +143,9 @@ export class Machine {
       });
       return raw.createBindGroupLayout({ label, entries });
     });
+=======
+    this.#layouts = layouts.map((key) => bindGroupLayout(raw, key));
+>>>>>>> 59ad83b (One layout of bind groups and one way to wait for programs and recordings)
     this.#pipelines = await Promise.all(pipelines.map((pipeline) => this.#pipeline(pipeline)));
   }
 
