@@ -1,6 +1,8 @@
 // Gradients of the blocks of conv-block-strips.wgsl, in the same way. A window of the gradient is dy in one of its
 // places.
 
+override WHOLE: bool;  // 16 images to a workgroup and 5 windows to a row: strips of the input's gradient reach nothing else
+
 struct Sizes {
   N: u32,
   C: u32,
@@ -160,11 +162,11 @@ fn inputRows(s: Sizes, tile: u32, lane: u32, q: u32, one: u32) {
   for (var i = 0u; i < s.O * reach * one; i++) {
     let at = ((image + o) * s.PH + rows - back) * s.PW;
     let end = select(0u, s.PW, rows - back < s.PH);
-    let g0 = gradient(at, end > 0u);
-    let g1 = gradient(at + 1u, end > 1u);
-    let g2 = gradient(at + 2u, end > 2u);
-    let g3 = gradient(at + 3u, end > 3u);
-    let g4 = gradient(at + 4u, end > 4u);
+    let g0 = gradient(at, WHOLE | (end > 0u));
+    let g1 = gradient(at + 1u, WHOLE | (end > 1u));
+    let g2 = gradient(at + 2u, WHOLE | (end > 2u));
+    let g3 = gradient(at + 3u, WHOLE | (end > 3u));
+    let g4 = gradient(at + 4u, WHOLE | (end > 4u));
     // Rows of taps: two that carry the upper places of windows to both rows of pixels, and one before them, since the lower
     // places are carried by the row before.
     let kernel = o * s.C + channel;

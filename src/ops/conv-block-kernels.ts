@@ -117,11 +117,12 @@ function backwardStrips(c: BlockBackwardConstants, input: boolean, weight: boole
   const wanted = Math.ceil(windows / Math.ceil(96 / channels));
   const CHUNK = Math.min(Math.max(wanted, LEAST_CHUNK), LARGEST_CHUNK);
   const PARTS = weight ? Math.ceil(windows / CHUNK) : 0;
+  const WHOLE = !input || (c.PW === 5 && IMAGES === 16);
   const first: Kernel = {
     shader: stripsBackwardShader,
     entry: "backward",
     bind: ["x", "w", "dy", "code", "partial", "dx"],
-    constants: { CHUNK, PARTS, INPUT_GROUPS, IMAGES },
+    constants: { CHUNK, PARTS, INPUT_GROUPS, IMAGES, WHOLE },
     groups: spread(INPUT_GROUPS + Math.ceil((channels * PARTS) / 4)),
   };
   return {
@@ -156,18 +157,20 @@ function weightTilesOf(c: BlockConstants, env: KernelEnv): KernelPlan {
 }
 
 function forwardStrips(c: BlockConstants, env: KernelEnv): Kernel {
-  const strips = c.N * c.PH * Math.ceil(c.PW / 5);
   // Small workgroups leave less of themselves empty, large ones cost less each. All layers have the same, as they share.
   const LANES = c.N <= 4 ? 16 : 64;
-  // What looks only at x is a little faster without a check. Adapters with wide subgroups don't notice, and take so long to
-  // compile a kernel that all layers had better share it.
+  // A kernel made for a layer is a little faster: strips that fit it, no check where it looks only at x. Adapters with wide
+  // subgroups hardly notice, and take so long to compile a kernel that all layers had better share it.
+  const own = env.subgroupSize <= 4;
   const inside = c.padTop + c.padLeft === 0 && c.PH * 2 + 4 <= c.H && c.PW * 2 + 4 <= c.W;
-  const PADDED = !inside || env.subgroupSize > 4;
+  const PADDED = !inside || !own;
+  const WIDE = own && Math.ceil(c.PW / 7) * 7 <= Math.ceil(c.PW / 5) * 5;
+  const strips = c.N * c.PH * Math.ceil(c.PW / (WIDE ? 7 : 5));
   return {
     shader: stripsShader,
     entry: "forward",
     bind: ["x", ["x2", "x"], "w", c.BIAS ? "b" : ["b", "w"], "y", "code"],
-    constants: { EVEN: c.W % 2 === 0 && c.padLeft % 2 === 0, LANES, PADDED },
+    constants: { EVEN: c.W % 2 === 0 && c.padLeft % 2 === 0, LANES, PADDED, WIDE },
     groups: spread(Math.ceil((strips * 2) / LANES) * Math.ceil(c.O / 6)),
   };
 }
