@@ -102,15 +102,7 @@ export class PipelineCache {
     let layout = this.#layouts.get(key);
     if (layout === undefined) {
       const { raw } = this.device;
-<<<<<<< HEAD
-      const entries = key.split(" ").map((entry): GPUBindGroupLayoutEntry => {
-        const type = entry.endsWith("u") ? "uniform" : entry.endsWith("r") ? "read-only-storage" : "storage";
-        return { binding: Number.parseInt(entry, 10), visibility: GPUShaderStage.COMPUTE, buffer: { type } };
-      });
-      const group = raw.createBindGroupLayout({ label: key, entries });
-=======
       const group = bindGroupLayout(raw, key);
->>>>>>> 59ad83b (One layout of bind groups and one way to wait for programs and recordings)
       layout = { group, pipeline: raw.createPipelineLayout({ label: key, bindGroupLayouts: [group] }) };
       this.#layouts.set(key, layout);
     }
@@ -118,10 +110,10 @@ export class PipelineCache {
   }
 }
 
-/** The layout that `key` stands for: binding numbers read and written, `"0r 1r 2w"`. */
+/** The layout that `key` stands for: binding numbers of what is read, written and uniform, `"0r 1w 2u"`. */
 export function bindGroupLayout(device: GPUDevice, key: string): GPUBindGroupLayout {
   const entries = key.split(" ").map((entry): GPUBindGroupLayoutEntry => {
-    const type = entry.endsWith("r") ? "read-only-storage" : "storage";
+    const type = entry.endsWith("u") ? "uniform" : entry.endsWith("r") ? "read-only-storage" : "storage";
     return { binding: Number.parseInt(entry, 10), visibility: GPUShaderStage.COMPUTE, buffer: { type } };
   });
   return device.createBindGroupLayout({ label: key, entries });

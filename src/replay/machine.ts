@@ -135,17 +135,7 @@ export class Machine {
     const { raw } = this.device;
     const { shaders, layouts, pipelines } = this.recording;
     this.#modules = shaders.map(({ file, code }) => raw.createShaderModule({ label: file, code }));
-<<<<<<< HEAD
-    this.#layouts = layouts.map((label) => {
-      const entries = label.split(" ").map((entry): GPUBindGroupLayoutEntry => {
-        const type = entry.endsWith("u") ? "uniform" : entry.endsWith("r") ? "read-only-storage" : "storage";
-        return { binding: Number.parseInt(entry, 10), visibility: GPUShaderStage.COMPUTE, buffer: { type } };
-      });
-      return raw.createBindGroupLayout({ label, entries });
-    });
-=======
     this.#layouts = layouts.map((key) => bindGroupLayout(raw, key));
->>>>>>> 59ad83b (One layout of bind groups and one way to wait for programs and recordings)
     this.#pipelines = await Promise.all(pipelines.map((pipeline) => this.#pipeline(pipeline)));
   }
 
