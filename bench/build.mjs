@@ -1,7 +1,7 @@
 // Builds the library of a checkout into a folder of its own, so that timing never meets a half-written or stale dist.
 import { execFile } from "node:child_process";
 import { mkdtemp, rm, symlink } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
@@ -14,10 +14,14 @@ const CACHE = join(ROOT, "bench/.cache");
 export const libraryBuild = async () =>
   process.env.WEFT_BUILD ?? (await buildLibrary(ROOT, join(CACHE, "weft")));
 
-/** Builds `checkout` with this tree's Vite and gives the path of its index.js. */
-export async function buildLibrary(checkout, outDir) {
+/** The folder of this checkout's library as pages get it, built now; or that of `WEFT_BUILD`. */
+export const pageBuild = async () =>
+  dirname(process.env.WEFT_BUILD ?? (await buildLibrary(ROOT, join(CACHE, "weft-page"), "page")));
+
+/** Builds `checkout` with this tree's Vite, for Node or for pages, and gives the path of its index.js. */
+export async function buildLibrary(checkout, outDir, mode = "node") {
   const vite = join(ROOT, "node_modules/vite/bin/vite.js");
-  const args = [vite, "build", "--logLevel", "warn", "--outDir", outDir, "--emptyOutDir"];
+  const args = [vite, "build", "--mode", mode, "--logLevel", "warn", "--outDir", outDir, "--emptyOutDir"];
   await run(process.execPath, args, { cwd: checkout });
   return join(outDir, "index.js");
 }

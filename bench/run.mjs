@@ -1,10 +1,9 @@
 #!/usr/bin/env node
 // `npm run bench`: how fast Weft is on this machine, every result checked before a time is shown. Builds the library first.
 import { writeFileSync } from "node:fs";
-import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { compareBuilds } from "./against.mjs";
-import { buildRevision, libraryBuild } from "./build.mjs";
+import { buildRevision, libraryBuild, pageBuild } from "./build.mjs";
 import { chooseDriver } from "./choose-driver.mjs";
 import { driverEnvironment } from "./peers/driver.mjs";
 import { describeMachine } from "./peers/report.mjs";
@@ -48,7 +47,9 @@ async function measure() {
   log("size of the minimal program");
   // Needs a Chromium, which not every system can run; the other figures stand without it.
   const size = measuresSize
-    ? await measureSize(dirname(environment.WEFT_BUILD)).catch(({ message }) => ({ problem: message }))
+    ? await pageBuild()
+        .then(measureSize)
+        .catch(({ message }) => ({ problem: message }))
     : undefined;
   log("");
   console.log(suiteText(result, size));

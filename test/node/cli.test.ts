@@ -256,7 +256,7 @@ describe("weft info and data", () => {
 test("the built command can be started by its name, and its version is the package's", () => {
   expect(readFileSync(cli.file, "utf8")).toMatch(/^#!\/usr\/bin\/env node\n/);
   const { version: published, bin } = JSON.parse(readFileSync("package.json", "utf8"));
-  expect({ published, bin }).toEqual({ published: version, bin: { weft: "dist/cli.js" } });
+  expect({ published, bin }).toEqual({ published: version, bin: { weft: "dist/node/cli.js" } });
 });
 
 test("no run leaves temporary files behind", () => {

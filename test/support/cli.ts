@@ -33,6 +33,7 @@ export async function buildCli(): Promise<Cli> {
   await build({
     root,
     configFile: join(root, "vite.config.mts"),
+    mode: "node",
     logLevel: "warn",
     build: { outDir, emptyOutDir: true },
   });
