@@ -46,21 +46,20 @@ fn sumsOf(weight: bool, row: u32, i: u32, one: u32) -> Sums {
         stored = mat4x4(stored[1], stored[2], stored[3], dyRow(select(rows[e] * OUT + ks, ks[e] * OUT + rows, vec4(weight))));
       }
     }
-    let turned = transpose(stored);
-    let u = mat4x4(select(stored[0], turned[0], vec4(weight)), select(stored[1], turned[1], vec4(weight)),
-                   select(stored[2], turned[2], vec4(weight)), select(stored[3], turned[3], vec4(weight)));
+    var u = stored;
+    if (weight) { u = transpose(stored); }
     var v: mat4x4<f32>;
     if (weight) { v = xBlock(ks * IN, columns); } else { v = wBlock(ks * IN, columns); }
-    var keep = vec4(1.0);
-    if (RAGGED) {
-      v = inside(v, k, count);
-      keep = vec4<f32>(k + STEPS < vec4(count));
-    }
+    if (RAGGED) { v = inside(v, k, count); }
     t[0] += v * u;
     t[1] += v * swapX(u);
     t[2] += v * swapY(u);
     t[3] += v * swapDiagonal(u);
-    own += keep * u;
+    if (RAGGED) {
+      own += vec4<f32>(k + STEPS < vec4(count)) * u;
+    } else if (weight) {
+      own += stored[0] + stored[1] + stored[2] + stored[3];
+    }
   }
   return Sums(t, own);
 }

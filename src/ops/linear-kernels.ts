@@ -5,7 +5,7 @@
 import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import { ACTIVATION } from "./activation.ts";
-import { hasQuads, productKernels } from "./matmul-kernels.ts";
+import { hasQuads, productKernels, slowToCompile } from "./matmul-kernels.ts";
 
 const plain = () => import("../../shaders/linear.wgsl?raw");
 const blocks = () => import("../../shaders/linear-blocks.wgsl?raw");
@@ -65,8 +65,7 @@ function single(c: LinearBackwardConstants, variant: string, env: KernelEnv): Ke
   // A kernel must bind what it may read; x stands in where there is no mask.
   const mask = activation === ACTIVATION.none ? "x" : "mask";
   const vector = family.entry === "quad" && IN % 4 === 0;
-  // Adapters that compile code for each of many lanes take long, so there all layers share a pipeline, and a small one.
-  const slow = env.software && env.subgroupSize > 4;
+  const slow = slowToCompile(env);
   const kernel: Kernel = {
     shader: family.shader,
     entry: vector ? "quadVector" : family.entry,
@@ -79,7 +78,7 @@ function single(c: LinearBackwardConstants, variant: string, env: KernelEnv): Ke
       TILES,
       BIAS: needsB,
       IN_VECTOR: IN % 4 === 0,
-      OUT_VECTOR: OUT % 4 === 0,
+      OUT_VECTOR: family.entry !== "quad" && OUT % 4 === 0,
       RAGGED: slow || N % 4 !== 0 || OUT % 4 !== 0,
       SHARED: slow,
       LANES: family.LANES,

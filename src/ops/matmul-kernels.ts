@@ -77,6 +77,11 @@ export function hasQuads({ subgroupSize }: KernelEnv): boolean {
   return subgroupSize >= 4 && subgroupSize % 4 === 0;
 }
 
+/** True where code is compiled for each of many lanes: what differs in sizes only then shares a pipeline, if it is small. */
+export function slowToCompile({ software, subgroupSize, variant }: KernelEnv): boolean {
+  return software && subgroupSize > 4 && variant === undefined;
+}
+
 /** How workgroups cover y: tiles, and for edges that would leave most of a tile empty wider tiles and 4 x 4 blocks. */
 interface Tiling {
   readonly TILES_M: number;
@@ -138,7 +143,9 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
   const family = familyOf(product.M, product.N, batch.BATCH, env);
   const [across, along] = [tiling(product.M, product.N, family), tiling(product.N, product.M, family)];
   // Computing yᵀ = Bᵀ Aᵀ may waste less at the edges; it writes single elements, so it has to be worth it.
-  const turned = along.cost <= 0.9 * across.cost;
+  // Small ones stay as they are: not to compile another pipeline saves more.
+  const small = batch.BATCH * product.M * product.N * product.K < 2 ** 18;
+  const turned = along.cost <= 0.9 * across.cost && !(small && slowToCompile(env));
   const { M, N, K, A, B } = turned ? turn(product) : straight(product);
   const { cost: _, ...tiles } = turned ? along : across;
   const edges = tiles.wide || tiles.BELOW_GROUPS > 0;
@@ -190,7 +197,7 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
   };
   const nothing = { BIAS: 0, RELU: false, activation: 0, masked: 0 };
   // Small layers of a network write single elements whatever N is, so that they share a pipeline.
-  const large = family.entry !== "quad" || M * N * batch.BATCH > 10000;
+  const large = !slowToCompile(env) || M * N * batch.BATCH > 10000;
   const vector = !turned && N % 4 === 0 && large;
   // A kernel must bind what it may read; operands it never reads stand in for what is missing.
   const extras: Kernel["bind"] = [
