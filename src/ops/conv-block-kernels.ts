@@ -158,7 +158,7 @@ function weightTilesOf(c: BlockConstants, env: KernelEnv): KernelPlan {
 
 function forwardStrips(c: BlockConstants, env: KernelEnv): Kernel {
   // Small workgroups leave less of themselves empty, large ones cost less each. All layers have the same, as they share.
-  const LANES = c.N <= 4 ? 16 : 64;
+  const LANES = c.N <= 4 ? 16 : c.N <= 16 ? 32 : 64;
   // A kernel made for a layer is a little faster: strips that fit it, no check where it looks only at x. Adapters with wide
   // subgroups hardly notice, and take so long to compile a kernel that all layers had better share it.
   const own = env.subgroupSize <= 4;
