@@ -3,7 +3,7 @@ import { DeviceError } from "../errors.ts";
 import type { GpuDevice } from "../gpu/device.ts";
 import { bindGroupLayout } from "../gpu/pipelines.ts";
 import { Readback } from "../gpu/readback.ts";
-import { type Data, type DType, sizeOf } from "../tensor.ts";
+import { type Data, sizeOf } from "../tensor.ts";
 import { fromBase64 } from "./base64.ts";
 import type {
   Place,
@@ -191,11 +191,7 @@ function checkNeeds({ needs }: Recording, device: GpuDevice): void {
 }
 
 export function unpacked(value: RecordedInitial): Data {
-  if ("base64" in value) return typed(value.dtype, fromBase64(value.base64).buffer);
-  return typed(value.dtype, value.count).fill(value.fill);
-}
-
-function typed(dtype: DType, from: number | ArrayBuffer): Float32Array | Int32Array | Uint32Array {
-  const Kind = dtype === "f32" ? Float32Array : dtype === "i32" ? Int32Array : Uint32Array;
-  return new Kind(from as ArrayBuffer);
+  const Kind = { f32: Float32Array, i32: Int32Array, u32: Uint32Array }[value.dtype];
+  if ("fill" in value) return new Kind(value.count).fill(value.fill);
+  return "numbers" in value ? Kind.from(value.numbers) : new Kind(fromBase64(value.base64).buffer);
 }

@@ -60,9 +60,10 @@ export interface NamedTensor extends RecordedTensor {
   readonly name: string;
 }
 
-/** The same number `count` times, or bytes in base 64. */
+/** The same number `count` times, numbers, or bytes in base 64: whatever is shortest. */
 export type RecordedInitial =
   | { readonly dtype: DType; readonly fill: number; readonly count: number }
+  | { readonly dtype: DType; readonly numbers: readonly number[] }
   | { readonly dtype: DType; readonly base64: string };
 
 export type RecordedValues = Place & RecordedInitial;

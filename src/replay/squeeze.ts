@@ -128,12 +128,15 @@ function declared(constants: Readonly<Record<string, number>>, code: string): Re
   );
 }
 
-/** As one number where all are the same. */
 export function packed(data: Write["data"]): RecordedInitial {
   const dtype = data instanceof Int32Array ? "i32" : data instanceof Uint32Array ? "u32" : "f32";
   const [fill = 0] = data;
+  const base64 = toBase64(data);
+  // JSON has no infinities and no -0.
+  if (data.some((value) => !Number.isFinite(value) || Object.is(value, -0))) return { dtype, base64 };
   if (data.every((value) => value === fill)) return { dtype, fill, count: data.length };
-  return { dtype, base64: toBase64(data) };
+  const numbers = [...data];
+  return JSON.stringify(numbers).length < base64.length ? { dtype, numbers } : { dtype, base64 };
 }
 
 /** Gives out 0, 1, 2 … in the order in which things are first asked for. */
