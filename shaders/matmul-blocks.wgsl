@@ -12,6 +12,8 @@ override TRANSPOSE_A: bool;
 override TRANSPOSE_B: bool;
 override A_VECTOR: bool;  // blocks of a as stored are read as vec4: its columns are a multiple of 4
 override B_VECTOR: bool;
+override A_FIXED: u32;    // A_COLUMNS of large products, which gain by it; 0: as in sizes
+override B_FIXED: u32;
 override ALONE: bool;     // one product in one split; divisions are dear
 override RAGGED: bool;    // the last step along k goes over the edge
 override BIAS: u32;       // 0 none, 1 per column, 2 per row
@@ -171,13 +173,15 @@ fn batchStart(z: u32, move0: u32, move1: u32, move2: u32) -> u32 {
 fn aStart(z: u32, m: u32) -> Line {
   let base = batchStart(z, sizes.A0, sizes.A1, sizes.A2);
   let at = min(m + STEPS, vec4(sizes.M - 1u));
-  return line(base + at * select(sizes.A_COLUMNS, 1u, TRANSPOSE_A), sizes.A_COLUMNS);
+  let columns = select(A_FIXED, sizes.A_COLUMNS, A_FIXED == 0u);
+  return line(base + at * select(columns, 1u, TRANSPOSE_A), columns);
 }
 
 fn bStart(z: u32, n: u32) -> Line {
   let base = batchStart(z, sizes.B0, sizes.B1, sizes.B2);
   let at = min(n + STEPS, vec4(sizes.N - 1u));
-  return line(base + at * select(1u, sizes.B_COLUMNS, TRANSPOSE_B), sizes.B_COLUMNS);
+  let columns = select(B_FIXED, sizes.B_COLUMNS, B_FIXED == 0u);
+  return line(base + at * select(1u, columns, TRANSPOSE_B), columns);
 }
 
 // ks over the edge are zero in the block of A, and some other k again in that of B.

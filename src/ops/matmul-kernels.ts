@@ -156,6 +156,8 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
     : { A0: batch.A0, A1: batch.A1, A2: batch.A2, B0: batch.B0, B1: batch.B1, B2: batch.B2 };
   const whole = K % 4 === 0;
   const fromFour = (...moves: number[]) => batch.BATCH === 1 || moves.every((move) => move % 4 === 0);
+  // Small layers of a network know no size, so that they share a pipeline.
+  const large = M * N * batch.BATCH > 10000;
   const A_COLUMNS = A.transpose ? M : K;
   const B_COLUMNS = B.transpose ? K : N;
   const sizes = {
@@ -166,6 +168,8 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
     TRANSPOSE_B: B.transpose,
     A_COLUMNS,
     B_COLUMNS,
+    A_FIXED: large ? A_COLUMNS : 0,
+    B_FIXED: large ? B_COLUMNS : 0,
     A_VECTOR: A_COLUMNS % 4 === 0,
     B_VECTOR: B_COLUMNS % 4 === 0,
     ALONE: batch.BATCH === 1 && SPLITS === 1,
@@ -196,9 +200,8 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
     masked: product.masked ?? 0,
   };
   const nothing = { BIAS: 0, RELU: false, activation: 0, masked: 0 };
-  // Small layers of a network write single elements whatever N is, so that they share a pipeline.
-  const large = !slowToCompile(env) || M * N * batch.BATCH > 10000;
-  const vector = !turned && N % 4 === 0 && large;
+  // They write single elements whatever N is, where that saves a pipeline.
+  const vector = !turned && N % 4 === 0 && (large || !slowToCompile(env));
   // A kernel must bind what it may read; operands it never reads stand in for what is missing.
   const extras: Kernel["bind"] = [
     ["bias", product.bias ?? A.name],
