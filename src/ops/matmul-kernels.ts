@@ -247,7 +247,8 @@ function splitsOf(
   { software, variant }: KernelEnv,
 ): { SPLITS: number; CHUNK: number } {
   const busy = software ? 16 : 256;
-  const least = software ? 512 : 128;
+  // A shorter part is done before a second dispatch would have begun.
+  const least = software ? 512 : 256;
   const wanted = Math.min(Math.ceil(busy / groups), Math.floor(K / least));
   const parts = variant === "split" ? Math.max(2, wanted) : Math.max(1, wanted);
   // Parts begin at multiples of 32, the longest step of any kernel.

@@ -5,7 +5,7 @@ import { packed } from "../../src/replay/squeeze.ts";
 
 test.each([
   ["fill", Float32Array.of(0.1, 0.1, 0.1)],
-  ["numbers", Uint32Array.of(0, 4_294_967_295, 7)],
+  ["numbers", Uint32Array.of(0, 4_294_967_295, 7, 8, 9)],
   ["numbers", Int32Array.of(-1, 2)],
   ["base64", Float32Array.from({ length: 50 }, (_, i) => Math.sin(i))],
   ["base64", Float32Array.of(Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY)],
