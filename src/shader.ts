@@ -78,7 +78,8 @@ export class ShaderText {
   pick(constants: Readonly<Record<string, unknown>>): Record<string, number> {
     const picked: Record<string, number> = {};
     for (const [name, type] of this.overrides) {
-      if (constants[name] !== undefined) picked[name] = this.#checked(`override ${name}`, type, constants[name]);
+      if (constants[name] !== undefined)
+        picked[name] = this.#checked(`override ${name}`, type, constants[name]);
     }
     return picked;
   }
