@@ -95,7 +95,7 @@ interface Tiling {
   readonly cost: number;
 }
 
-function tiling(M: number, N: number, family: Family): Tiling {
+function tiling(M: number, N: number, family: Family, small: boolean): Tiling {
   const { rows, columns, LANES } = family;
   const cover = (thinM: boolean, wide: boolean): Tiling => {
     const TILES_M = thinM ? Math.floor(M / rows) : Math.ceil(M / rows);
@@ -109,10 +109,10 @@ function tiling(M: number, N: number, family: Family): Tiling {
     return { TILES_M, TILES_N, EDGE_M, EDGE_N, wide, BELOW_GROUPS, cost };
   };
   let best = cover(false, false);
-  if (family.entry !== "quad") return best;
+  // Edges have code of their own, which takes longer to compile than small products last.
+  if (family.entry !== "quad" || small) return best;
   const over = N % columns;
   const widths = N > columns && over > 0 && over <= 4 ? [true, false] : [false];
-  // More code is longer to compile, so it has to be worth it.
   const thin = widths.flatMap((wide) => [cover(true, wide), cover(false, wide)]);
   const worth = thin.filter((t) => t.cost < 0.95 * best.cost);
   for (const t of worth) if (t.cost < best.cost) best = t;
@@ -141,11 +141,14 @@ function familyOf(M: number, N: number, batch: number, env: KernelEnv): Family {
 export function productKernels(product: Product, env: KernelEnv): KernelPlan {
   const batch = product.batch ?? SINGLE;
   const family = familyOf(product.M, product.N, batch.BATCH, env);
-  const [across, along] = [tiling(product.M, product.N, family), tiling(product.N, product.M, family)];
+  const work = batch.BATCH * product.M * product.N * product.K;
+  const [across, along] = [
+    tiling(product.M, product.N, family, work < 2 ** 20),
+    tiling(product.N, product.M, family, work < 2 ** 20),
+  ];
   // Computing yᵀ = Bᵀ Aᵀ may waste less at the edges; it writes single elements, so it has to be worth it.
   // Small ones stay as they are: not to compile another pipeline saves more.
-  const small = batch.BATCH * product.M * product.N * product.K < 2 ** 18;
-  const turned = along.cost <= 0.9 * across.cost && !(small && slowToCompile(env));
+  const turned = along.cost <= 0.9 * across.cost && !(work < 2 ** 18 && slowToCompile(env));
   const { M, N, K, A, B } = turned ? turn(product) : straight(product);
   const { cost: _, ...tiles } = turned ? along : across;
   const edges = tiles.wide || tiles.BELOW_GROUPS > 0;
