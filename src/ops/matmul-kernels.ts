@@ -95,7 +95,8 @@ interface Tiling {
   readonly cost: number;
 }
 
-function tiling(M: number, N: number, family: Family, small: boolean): Tiling {
+/** `plain`: tiles alone. */
+function tiling(M: number, N: number, family: Family, plain: boolean): Tiling {
   const { rows, columns, LANES } = family;
   const cover = (thinM: boolean, wide: boolean): Tiling => {
     const TILES_M = thinM ? Math.floor(M / rows) : Math.ceil(M / rows);
@@ -109,8 +110,7 @@ function tiling(M: number, N: number, family: Family, small: boolean): Tiling {
     return { TILES_M, TILES_N, EDGE_M, EDGE_N, wide, BELOW_GROUPS, cost };
   };
   let best = cover(false, false);
-  // Edges have code of their own, which takes longer to compile than small products last.
-  if (family.entry !== "quad" || small) return best;
+  if (family.entry !== "quad" || plain) return best;
   const over = N % columns;
   const widths = N > columns && over > 0 && over <= 4 ? [true, false] : [false];
   const thin = widths.flatMap((wide) => [cover(true, wide), cover(false, wide)]);
@@ -142,10 +142,10 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
   const batch = product.batch ?? SINGLE;
   const family = familyOf(product.M, product.N, batch.BATCH, env);
   const work = batch.BATCH * product.M * product.N * product.K;
-  const [across, along] = [
-    tiling(product.M, product.N, family, work < 2 ** 20),
-    tiling(product.N, product.M, family, work < 2 ** 20),
-  ];
+  // Edges have code of their own, which takes longer to compile than small products last.
+  const plain = work < 2 ** 20 && env.variant === undefined;
+  const across = tiling(product.M, product.N, family, plain);
+  const along = tiling(product.N, product.M, family, plain);
   // Computing yᵀ = Bᵀ Aᵀ may waste less at the edges; it writes single elements, so it has to be worth it.
   // Small ones stay as they are: not to compile another pipeline saves more.
   const turned = along.cost <= 0.9 * across.cost && !(work < 2 ** 18 && slowToCompile(env));
