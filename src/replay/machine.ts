@@ -28,6 +28,8 @@ export class Machine {
   #layouts: readonly GPUBindGroupLayout[] = [];
   #modules: readonly GPUShaderModule[] = [];
   readonly #programs = new Map<readonly RecordedDispatch[], readonly Ready[]>();
+  /** Buffers of data, which have the size of the data and not a recorded one. */
+  readonly #ofData: ReadonlySet<number>;
   /** Pipelines in place of recorded ones, for one list each. */
   readonly #special = new Map<readonly RecordedDispatch[], ReadonlyMap<number, GPUComputePipeline>>();
 
@@ -37,9 +39,12 @@ export class Machine {
   ) {
     this.#buffers = recording.buffers.map((bytes, i) => device.createBuffer(`buffer ${i}`, bytes));
     this.#reader = new Readback(device);
+    const { train, test } = recording;
+    const parts = test === undefined ? [train] : [train, test];
+    this.#ofData = new Set(parts.flatMap(({ inputs, labels }) => [inputs.buffer, labels.buffer]));
   }
 
-  /** Makes everything, with the recorded first values. Throws DeviceError where the device offers less than is needed. */
+  /** Makes everything but what needs data, with the recorded first values. Throws DeviceError where the device offers less than is needed. */
   static async make(recording: Recording, device: GpuDevice): Promise<Machine> {
     checkNeeds(recording, device);
     const machine = await device.guard("recording: buffers", () => {
@@ -48,6 +53,7 @@ export class Machine {
       return made;
     });
     await machine.#compile();
+    for (const { dispatches } of Object.values(recording.programs)) await machine.prepare(dispatches);
     return machine;
   }
 
@@ -100,14 +106,23 @@ export class Machine {
     this.device.raw.queue.writeBuffer(this.#buffers[buffer] as GPUBuffer, offset, data as BufferSource);
   }
 
-  /** Makes a buffer anew with another size; every list that binds it binds all of it. */
+  /** Makes a buffer of data anew with another size; lists that bind it want `prepare` again. */
   async resize(buffer: number, bytes: number): Promise<void> {
     const old = this.#buffers[buffer] as GPUBuffer;
     await this.device.guard("recording: data", () => {
       this.#buffers[buffer] = this.device.createBuffer(old.label, bytes);
     });
     old.destroy();
-    this.#programs.clear();
+    for (const dispatches of this.#programs.keys()) {
+      const binds = dispatches.some(([, , bindings]) => bindings.some(([, index]) => index === buffer));
+      if (binds) this.#programs.delete(dispatches);
+    }
+  }
+
+  /** Makes the bind groups of a list, so that running it makes nothing. */
+  async prepare(dispatches: readonly RecordedDispatch[]): Promise<void> {
+    if (this.#programs.has(dispatches)) return;
+    await this.device.guard("recording: bind groups", () => this.#ready(dispatches));
   }
 
   /** Runs pipeline `index` of this list with these constants in place of the recorded ones of their names. */
@@ -157,14 +172,14 @@ export class Machine {
   #ready(dispatches: readonly RecordedDispatch[]): readonly Ready[] {
     const known = this.#programs.get(dispatches);
     if (known !== undefined) return known;
-    const { pipelines, buffers } = this.recording;
+    const { pipelines } = this.recording;
     const special = this.#special.get(dispatches);
     const ready = dispatches.map(([pipeline, groups, bindings]) => {
       const layout = this.#layouts[pipelines[pipeline]?.layout as number] as GPUBindGroupLayout;
       const entries = bindings.map(([binding, index, offset, bytes]) => {
         const buffer = this.#buffers[index] as GPUBuffer;
-        const resized = buffer.size !== buffers[index];
-        return { binding, resource: resized ? { buffer } : { buffer, offset, size: bytes } };
+        const whole = this.#ofData.has(index);
+        return { binding, resource: whole ? { buffer } : { buffer, offset, size: bytes } };
       });
       const group = this.device.raw.createBindGroup({ layout, entries });
       const made = special?.get(pipeline) ?? this.#pipelines[pipeline];

@@ -54,6 +54,7 @@ export class RecordedPrograms implements RunPrograms {
       await backend.machine.specialise(dispatches, gather, countConstants(dataset.count, batchSize));
       this.#uploaded.set(steps, dataset);
     }
+    await backend.machine.prepare(dispatches);
     return {
       program: new RecordedRun(backend, dispatches),
       ring: handles.of(ring, `${part} ring`),

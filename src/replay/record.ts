@@ -137,7 +137,12 @@ class Recorded {
   ): Promise<RecordedSteps> {
     // Its buffers are found by this name.
     const named = { ...dataset, name: "recorded", split };
-    const { program, ring, layout, step } = await make(named);
+    const { program, ring, layout, step, feed } = await make(named);
+    if (feed !== undefined) {
+      throw new ValueError(
+        `record: the ${split} set is more than the adapter takes at once; record with fewer samples, a recording takes any number`,
+      );
+    }
     const { inputs, labels, count } = dataset;
     const { data, shape, scale = 1, offset = 0 } = inputs;
     const title = `recorded/${split}`;

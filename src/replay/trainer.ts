@@ -40,10 +40,16 @@ export async function openRecording(
   const open = async (found: GPUAdapter | null): Promise<Backend> => {
     if (found === null) throw new DeviceError("recording: WebGPU found no adapter on this machine");
     const { reopen, submitMilliseconds = 16 } = options;
-    return RecordedBackend.open(read, await GpuDevice.open(found), handles, {
-      submitMilliseconds,
-      reopen: reopen && (async () => open(await reopen())),
-    });
+    const device = await GpuDevice.open(found);
+    try {
+      return await RecordedBackend.open(read, device, handles, {
+        submitMilliseconds,
+        reopen: reopen && (async () => open(await reopen())),
+      });
+    } catch (error) {
+      device.destroy();
+      throw error;
+    }
   };
   return new RecordedTrainer(read, await open(adapter), handles, options);
 }

@@ -20,6 +20,8 @@ import type { TrainEvent } from "../../src/train/events.ts";
 import type { TrainerOptions } from "../../src/train/options.ts";
 import { predict } from "../../src/train/predict.ts";
 import { Trainer } from "../../src/train/trainer.ts";
+import { gpuBackend } from "../support/backend.ts";
+import { countCalls } from "../support/count-calls.ts";
 import { testGpu } from "../support/device.ts";
 
 const SHAPE = [1, 12, 12];
@@ -126,6 +128,8 @@ test("training, evaluation, answers, files and weights are those of the traced r
   );
   expect(await told(replay, 2)).toEqual(expected);
   expect(expected.steps).toHaveLength(8);
+  // Four classes and noise: kernels that wrote nothing would agree on 0.
+  expect(expected.steps[0]).toBeGreaterThan(1);
   expect(replay.steps).toBe(8);
   expect(replay.parameterCount).toBe(traced.parameterCount);
   expect(await replay.toSafetensors()).toEqual(await traced.toSafetensors());
@@ -188,6 +192,30 @@ test("data of another size train as they would have been recorded, and may chang
   await backend.close();
 });
 
+test("so few data that they fit the smallest buffer train too", async () => {
+  const few = images(3, "train");
+  const replay = await recorded({ test: held });
+  const traced = await Trainer.create(await gpuBackend(), settings());
+  const [own, expected] = [await replay.fit(few, { epochs: 2 }), await traced.fit(few, { epochs: 2 })];
+  expect(own.epochs[1]?.loss).toBeCloseTo(expected.epochs[1]?.loss as number, 4);
+  expect(own.epochs[1]?.loss).toBeGreaterThan(0.1);
+  expect((await replay.evaluate(few)).loss).toBeCloseTo((await traced.evaluate(few)).loss, 4);
+  await replay.backend.close();
+});
+
+test("steps create nothing but command buffers, also after an evaluation of other data", async () => {
+  const replay = await recorded({ test: held });
+  await replay.fit(train, { epochs: 1, validation: held });
+  await replay.evaluate(images(40, "test"));
+  const { program } = await replay.trainProgram(train);
+  const { calls, stop } = countCalls((replay.backend as RecordedBackend).machine.device.raw);
+  program.run(4);
+  await program.finished();
+  stop();
+  expect(calls).toMatchObject({ submits: 1, bindGroups: 0, buffers: 0, pipelines: 0, writes: 0, maps: 0 });
+  await replay.backend.close();
+});
+
 test("a lost device is replaced, and the run goes on with the same bits", async () => {
   const undisturbed = await recorded();
   const whole = await undisturbed.fit(train, { epochs: 3 });
@@ -247,6 +275,9 @@ test("what does not fit is refused by name", async () => {
   await expect(openRecording({ weftRecording: 99 }, await openAdapter())).rejects.toThrow("format 99");
   const watched = recordTraining({ ...settings(), detectAnomaly: true }, { train });
   await expect(watched).rejects.toThrow("can't have detectAnomaly");
+  const limits = { ...QUICK.limits, maxBufferSize: 60_000, maxStorageBufferBindingSize: 60_000 };
+  const large = recordTraining(settings(), { train: images(500, "train"), target: { ...QUICK, limits } });
+  await expect(large).rejects.toThrow("record with fewer samples");
   const replay = await recorded();
   const { inputs, labels } = train;
   const floats = { ...inputs, data: Float32Array.from(inputs.data) };
