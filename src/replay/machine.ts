@@ -65,11 +65,7 @@ export class Machine {
     const pass = encoder.beginComputePass();
     const ready = this.#ready(dispatches);
     for (let i = 0; i < times; i++) {
-      for (const { pipeline, group, groups } of ready) {
-        pass.setPipeline(pipeline);
-        pass.setBindGroup(0, group);
-        pass.dispatchWorkgroups(...(groups as [number]));
-      }
+      for (const dispatch of ready) encode(pass, dispatch);
     }
     pass.end();
     raw.queue.submit([encoder.finish()]);
@@ -79,11 +75,9 @@ export class Machine {
   async profile(dispatches: readonly RecordedDispatch[]): Promise<number[]> {
     const { timed } = await import("../gpu/timestamps.ts");
     return timed(this.device, this.#reader, dispatches.length, (encoder, writes) => {
-      this.#ready(dispatches).forEach(({ pipeline, group, groups }, i) => {
+      this.#ready(dispatches).forEach((dispatch, i) => {
         const pass = encoder.beginComputePass({ timestampWrites: writes(i) });
-        pass.setPipeline(pipeline);
-        pass.setBindGroup(0, group);
-        pass.dispatchWorkgroups(...(groups as [number]));
+        encode(pass, dispatch);
         pass.end();
       });
     });
@@ -188,6 +182,12 @@ export class Machine {
     this.#programs.set(dispatches, ready);
     return ready;
   }
+}
+
+function encode(pass: GPUComputePassEncoder, { pipeline, group, groups }: Ready): void {
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, group);
+  pass.dispatchWorkgroups(...(groups as [number]));
 }
 
 function checkNeeds({ needs }: Recording, device: GpuDevice): void {
