@@ -43,6 +43,7 @@ const together = {
   "products-plain": ["linear", "matmul"],
   "conv-blocks": ["conv-block-window", "conv2d-combine"],
   "conv2d-tiles": ["conv2d-forward", "conv2d-part", "conv2d-weight"],
+  "conv-block-gpu": ["conv-block-few", "conv-block-few-backward"],
   "conv-block-tiles": ["conv-block", "conv-block-gradients", "conv-block-places"],
   "conv-block-software": ["conv-block-strips", "conv-block-strips-backward", "conv-block-strips-pixels"],
 };

@@ -1,5 +1,5 @@
 // The second stage of every weight gradient of a convolution: dw [WEIGHTS] and db [BIASES] from the parts
-// [PARTS, WEIGHTS + BIASES] of their sums, added in order.
+// [PARTS, WEIGHTS + BIASES] of their sums, added in an order that is always the same.
 
 struct Sizes {
   WEIGHTS: u32,
@@ -20,5 +20,26 @@ fn combine(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: v
   if (k >= count) { return; }
   var sum = 0.0;
   for (var p = k; p < sizes.PARTS * count; p += count) { sum += parts[p]; }
+  put(k, sum);
+}
+
+fn put(k: u32, sum: f32) {
   if (k < sizes.WEIGHTS) { dw[k] = sum; } else { db[k - sizes.WEIGHTS] = sum; }
+}
+
+var<workgroup> sums: array<f32, 256>;
+
+// For adapters on which one lane would wait for memory part after part: lanes 32 apart have every eighth part.
+@compute @workgroup_size(256)
+fn combineWide(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: vec3<u32>,
+               @builtin(local_invocation_index) lane: u32) {
+  let k = (wg.y * num.x + wg.x) * 32u + lane % 32u;
+  let count = sizes.WEIGHTS + sizes.BIASES;
+  var sum = 0.0;
+  for (var p = lane / 32u; p < sizes.PARTS; p += 8u) { sum += parts[p * count + min(k, count - 1u)]; }
+  sums[lane] = sum;
+  workgroupBarrier();
+  if ((lane >= 32u) | (k >= count)) { return; }
+  for (var other = lane + 32u; other < 256u; other += 32u) { sum += sums[other]; }
+  put(k, sum);
 }

@@ -1,7 +1,7 @@
 /**
  * Which kernels the fused convolution block runs as. `strips`: written for kernels of 5 x 5 before windows of 2 x 2 on
- * software adapters with subgroups. Else, for windows of 2 x 2, the products of conv2d with places in the order of
- * windows; for other windows, and for the input's gradient, those of conv2d with a pass over their output or dy.
+ * software adapters with subgroups. `few`: for few channels before such windows on real GPUs. Else, for windows of 2 x 2, the products of conv2d with places in the order of windows; for other windows, and for the input's gradient,
+ * those of conv2d with a pass over their output or dy.
  */
 import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
@@ -25,21 +25,26 @@ const places = () => import("../../shaders/conv-block-places.wgsl?raw");
 const windows = () => import("../../shaders/conv-block-window.wgsl?raw");
 const strips = () => import("../../shaders/conv-block-strips.wgsl?raw");
 const stripsPixels = () => import("../../shaders/conv-block-strips-pixels.wgsl?raw");
+const few = () => import("../../shaders/conv-block-few.wgsl?raw");
+const fewBackward = () => import("../../shaders/conv-block-few-backward.wgsl?raw");
 const stripsBackward = () => import("../../shaders/conv-block-strips-backward.wgsl?raw");
 const forward = () => import("../../shaders/conv2d-forward.wgsl?raw");
 const weight = () => import("../../shaders/conv2d-weight.wgsl?raw");
 
-/** `strips` means the default where it does not apply. */
-export const BLOCK_VARIANTS = ["strips", ...TILE_VARIANTS];
+/** `strips` and `few` mean the default where they do not apply. */
+export const BLOCK_VARIANTS = ["strips", "few", ...TILE_VARIANTS];
 
 const aroundShader = new Shader("conv-block.wgsl", around);
 const stripsShader = new Shader("conv-block-strips.wgsl", stripsPixels, windows, strips);
 const stripsBackwardShader = new Shader("conv-block-strips-backward.wgsl", stripsPixels, stripsBackward);
+const fewShader = new Shader("conv-block-few.wgsl", windows, few);
+const fewBackwardShader = new Shader("conv-block-few-backward.wgsl", fewBackward);
 const forwardTiles = tiled("conv-block-forward.wgsl", forward, places, windows);
 const weightTiles = tiled("conv-block-weight.wgsl", weight, gradients);
 
 export function blockForwardKernels(c: BlockConstants, env: KernelEnv): KernelPlan {
   if (stripsApply(c, env)) return { kernels: [forwardStrips(c, env)] };
+  if (fewApply(c, env)) return { kernels: [forwardFew(c)] };
   if (!isSquare(c)) {
     const conv = forwardKernels(c, env);
     const pool: Kernel = {
@@ -70,6 +75,7 @@ export function blockForwardKernels(c: BlockConstants, env: KernelEnv): KernelPl
 }
 
 export function blockBackwardKernels(c: BlockBackwardConstants, env: KernelEnv): KernelPlan {
+  if (fewApply(c, env)) return backwardFew(c);
   const strips = stripsApply(c, env);
   // A strip of the input's gradient is what five windows reach, with nothing to the right of it.
   const inputStrips = strips && c.needsX && c.PW <= 5 && c.W + c.padLeft <= 14;
@@ -127,7 +133,45 @@ function backwardStrips(c: BlockBackwardConstants, input: boolean, weight: boole
   };
   return {
     scratch: { partial: Math.max(1, PARTS * weightWords(c)) },
-    kernels: weight ? [first, combineParts(c, PARTS)] : [first],
+    kernels: weight ? [first, combineParts(c, PARTS, false)] : [first],
+  };
+}
+
+function forwardFew(c: BlockConstants): Kernel {
+  return {
+    shader: fewShader,
+    entry: "forward",
+    bind: ["x", "w", c.BIAS ? "b" : ["b", "w"], "y", "code"],
+    groups: spread(Math.ceil((c.N * c.PH * c.PW) / 64) * Math.ceil(c.O / 4)),
+  };
+}
+
+/** Both gradients in one dispatch, or either; the second stage of the weight's in another. */
+function backwardFew(c: BlockBackwardConstants): KernelPlan {
+  const blocks = (size: number, pad: number) => Math.ceil((size + pad) / 2) - Math.floor(pad / 2);
+  const reached = c.N * blocks(c.H, c.padTop) * blocks(c.W, c.padLeft);
+  const INPUT_GROUPS = c.needsX ? Math.ceil(reached / 64) * Math.ceil(c.C / 2) : 0;
+  const FOURS = Math.min(4, Math.ceil(c.O / 4), Math.floor(256 / (c.KH * c.KW + 1)));
+  // Tiles of at most 8 windows each way, all about as large.
+  const [ROWS, COLUMNS] = [c.PH, c.PW].map((size) => Math.ceil(size / Math.ceil(size / 8))) as [
+    number,
+    number,
+  ];
+  const tiles = c.N * Math.ceil(c.PH / ROWS) * Math.ceil(c.PW / COLUMNS);
+  const jobs = c.C * Math.ceil(c.O / (FOURS * 4));
+  // Large chips are busy with 256 workgroups.
+  const CHUNK = Math.ceil(tiles / Math.ceil(256 / jobs));
+  const PARTS = c.needsW ? Math.ceil(tiles / CHUNK) : 0;
+  const first: Kernel = {
+    shader: fewBackwardShader,
+    entry: "backward",
+    bind: ["x", "w", "dy", "code", "partial", "dx"],
+    constants: { INPUT_GROUPS, FOURS, ROWS, COLUMNS, CHUNK, PARTS },
+    groups: spread(INPUT_GROUPS + jobs * PARTS),
+  };
+  return {
+    scratch: { partial: Math.max(1, PARTS * weightWords(c)) },
+    kernels: c.needsW ? [first, combineParts(c, PARTS, true)] : [first],
   };
 }
 
@@ -152,7 +196,7 @@ function weightTilesOf(c: BlockConstants, env: KernelEnv): KernelPlan {
   };
   return {
     scratch: { partial: parts.PARTS * weightWords(c) },
-    kernels: [tileKernel(job, env), combineParts(c, parts.PARTS)],
+    kernels: [tileKernel(job, env), combineParts(c, parts.PARTS, !env.software)],
   };
 }
 
@@ -184,6 +228,18 @@ function stripsApply(c: BlockConstants, env: KernelEnv): boolean {
     [c.KH, c.KW].every((size) => size === 5) &&
     [c.strideY, c.strideX, c.dilationY, c.dilationX].every((step) => step === 1)
   );
+}
+
+function fewApply(c: BlockConstants, env: KernelEnv): boolean {
+  const possible =
+    isSquare(c) &&
+    env.maxWorkgroupSize >= 256 &&
+    [c.KH, c.KW].every((size) => size <= 13) &&
+    c.C * c.KH * c.KW <= 1024 &&
+    [c.strideY, c.strideX, c.dilationY, c.dilationX].every((step) => step === 1);
+  // Tiles of products, at least 32 x 32, are at most half full of so few; fuller ones reuse more of what they read.
+  const good = c.C <= 16 && c.O <= 32;
+  return possible && (env.variant === "few" || (env.variant === undefined && !env.software && good));
 }
 
 /** Kernels of conv2d that read dy, made to read what `unpool` spreads out. */

@@ -241,7 +241,7 @@ export function backwardWeightKernels(c: ConvConstants, env: KernelEnv): KernelP
     };
     return {
       scratch: { partial: parts.PARTS * count },
-      kernels: [tileKernel(job, env), combineParts(c, parts.PARTS)],
+      kernels: [tileKernel(job, env), combineParts(c, parts.PARTS, !env.software)],
     };
   }
   const CHUNK = Math.ceil(c.N / 16);
@@ -257,7 +257,7 @@ export function backwardWeightKernels(c: ConvConstants, env: KernelEnv): KernelP
     };
     return {
       scratch: { col: columnWords(c), partial: PARTS * count },
-      kernels: [columnKernel(c), product, combineParts(c, PARTS)],
+      kernels: [columnKernel(c), product, combineParts(c, PARTS, !env.software)],
     };
   }
   const first: Kernel = {
@@ -267,18 +267,20 @@ export function backwardWeightKernels(c: ConvConstants, env: KernelEnv): KernelP
     constants,
     groups: spread(Math.ceil((count * PARTS) / 64)),
   };
-  return { scratch: { partial: PARTS * count }, kernels: [first, combineParts(c, PARTS)] };
+  return { scratch: { partial: PARTS * count }, kernels: [first, combineParts(c, PARTS, !env.software)] };
 }
 
-/** The second stage of a weight gradient: adds `partial` [PARTS, weights, biases] in order of the parts. */
-export function combineParts(c: ConvConstants, PARTS: number): Kernel {
+/** The second stage of a weight gradient: adds up `partial` [PARTS, weights, biases]. `real`: for GPUs. */
+export function combineParts(c: ConvConstants, PARTS: number, real: boolean): Kernel {
   const WEIGHTS = c.O * c.CG * c.KH * c.KW;
+  // Eight lanes to a sum; few parts would leave most of them without any.
+  const wide = real && PARTS > 8;
   return {
     shader: secondStage,
-    entry: "combine",
+    entry: wide ? "combineWide" : "combine",
     bind: [["parts", "partial"], "dw", "db"],
     constants: { WEIGHTS, BIASES: c.O, PARTS },
-    groups: spread(Math.ceil((WEIGHTS + c.O) / 64)),
+    groups: spread(Math.ceil((WEIGHTS + c.O) / (wide ? 32 : 64))),
   };
 }
 

@@ -46,6 +46,14 @@ const strips: readonly Case[] = [
   { x: [2, 1, 8, 45], w: [13, 1, 5, 5], pool: 2, options: { padding: [1, 3] } },
 ];
 
+/** More of the same for kernels of any size: parts of several tiles, several tiles of windows, taps in several stages. */
+const few: readonly Case[] = [
+  { x: [2, 2, 3, 28], w: [5, 2, 1, 13], pool: 2, bias: false },
+  { x: [23, 7, 6, 7], w: [17, 7, 3, 2], pool: 2, options: { padding: [1, 0, 0, 1] } },
+  { x: [2, 3, 19, 37], w: [23, 3, 5, 5], pool: 2, options: { padding: [2, 2, 3, 1] } },
+  { x: [5, 1, 28, 28], w: [6, 1, 5, 5], pool: 2, options: { padding: 2 } },
+];
+
 interface Built {
   readonly inputs: readonly Tensor[];
   readonly seed: Tensor;
@@ -141,6 +149,7 @@ describe("the ops themselves, CPU bodies against kernels", () => {
     ...cases.map((c) => ({ c, variants: [undefined] })),
     ...tiles.map((c) => ({ c, variants: ["quad", "registers", "slabs", "smallSlabs"] })),
     ...strips.map((c) => ({ c, variants: ["strips"] })),
+    ...few.map((c) => ({ c, variants: ["few"] })),
   ];
   for (const { c, variants } of runs) {
     for (const v of variants) {

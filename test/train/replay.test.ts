@@ -4,20 +4,24 @@ import { syntheticDigits } from "../../src/data/synthetic.ts";
 import * as nn from "../../src/nn/index.ts";
 import { adam } from "../../src/optim/index.ts";
 import { lenet5 } from "../../src/recipes/index.ts";
+import { recordTraining } from "../../src/replay/record.ts";
+import { PORTABLE } from "../../src/replay/recorder.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { countCalls } from "../support/count-calls.ts";
 
 const { train } = syntheticDigits({ seed: 5, train: 640, test: 64 });
 
+const settings = () => ({
+  model: lenet5(),
+  loss: nn.crossEntropy(),
+  optimizer: adam({ learningRate: 1e-3 }),
+  batchSize: 64,
+  seed: 1,
+});
+
 async function lenetTrainer(): Promise<Trainer> {
-  return Trainer.create(await gpuBackend(), {
-    model: lenet5(),
-    loss: nn.crossEntropy(),
-    optimizer: adam({ learningRate: 1e-3 }),
-    batchSize: 64,
-    seed: 1,
-  });
+  return Trainer.create(await gpuBackend(), settings());
 }
 
 it("a step is at most 16 dispatches in one pass, and nothing is created, written or mapped", async () => {
@@ -50,6 +54,12 @@ it("a step is at most 16 dispatches in one pass, and nothing is created, written
   expect(calls.submits).toBeLessThanOrEqual(steps / 8);
   // The promise is 0.5 ms; a shared machine needs room, and a leak of work per step would cost far more.
   expect(mainThread).toBeLessThan(2);
+});
+
+it.each([0, 32])("a step is 16 dispatches on a GPU with subgroups of %i too", async (subgroupSize) => {
+  const target = { ...PORTABLE, subgroupSize };
+  const recording = await recordTraining(settings(), { train, target });
+  expect(recording.train.dispatches).toHaveLength(16);
 });
 
 it("a whole epoch of the trainer makes nothing new and few read-backs", async () => {
