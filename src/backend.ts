@@ -158,6 +158,8 @@ export interface Backend {
   read(leaf: Tensor): Promise<Data>;
   /** As `read` for many leaves at once, which costs one wait. */
   readAll(leaves: readonly Tensor[]): Promise<Data[]>;
+  /** Resolves when all writes and runs started so far are done, and what they needed on their way is free again. */
+  finished?(): Promise<void>;
   /** Frees everything; in Node the process can then end. Programs of this backend can't be used afterwards. */
   close(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 // A process of its own that trains LeNet-5 with the trainer on a data set of MNIST's size, for its peak memory. What the
-// images show plays no part. Before that it takes a few steps on hardly any data: what it holds then belongs to Node,
-// Dawn, the driver with its compiled kernels and the library, however large the data. Prints JSON, memory in MiB.
+// images show plays no part; they come in parts on their way to the device, as MNIST's do from their file. Before that it
+// takes a few steps on hardly any data: what it holds then belongs to Node, Dawn, the driver with its compiled kernels and the
+// library, however large the data. Prints JSON, memory in MiB.
 import { dirname, join } from "node:path";
 
 const STEPS = 300;
@@ -33,14 +34,16 @@ console.log(
 );
 
 function noise(count) {
-  const data = new Uint8Array(count * 784);
-  for (let i = 0; i < data.length; i++) data[i] = (i * 2654435761) >>> 24;
   return {
     name: "noise",
     split: "train",
     count,
-    inputs: { data, shape: [1, 28, 28], scale: 1 / 255 },
-    labels: Int32Array.from({ length: count }, (_, i) => i % 10),
+    inputs: { bytes: true, shape: [1, 28, 28], scale: 1 / 255 },
     classes: 10,
+    async read(start, n, into) {
+      const inputs = into?.inputs.length === n * 784 ? into.inputs : new Uint8Array(n * 784);
+      for (let i = 0; i < inputs.length; i++) inputs[i] = ((start * 784 + i) * 2654435761) >>> 24;
+      return { inputs, labels: Int32Array.from({ length: n }, (_, i) => (start + i) % 10) };
+    },
   };
 }

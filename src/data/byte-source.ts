@@ -11,6 +11,13 @@ export interface ByteSource {
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
+/** Bytes that can also be had all at once, at the price of their memory. */
+export interface LoadableBytes extends ByteSource {
+  /** As `read`, in the memory of `into` if that is as long. */
+  read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
+  load(): Uint8Array;
+}
+
 /** A Blob, or a File that a user chose, whose slices are read when they are needed. */
 export function blobBytes(blob: Blob, name = "name" in blob ? String(blob.name) : "blob"): ByteSource {
   return {

@@ -5,6 +5,7 @@
  */
 import { DataError, ValueError } from "../errors.ts";
 import { Random } from "../random.ts";
+import { firstOf } from "./on-demand.ts";
 
 /** Samples, row-major, sample after sample without gaps. A network sees `data[i] * scale + offset`. */
 export interface SampleArray {
@@ -80,7 +81,7 @@ export function subset(dataset: Dataset, n: number, seed?: number): Dataset {
   return {
     ...dataset,
     count,
-    inputs: { ...inputs, data: inputs.data.subarray(0, count * sampleSize(inputs.shape)) },
+    inputs: firstOf(inputs, count),
     labels: labels.subarray(0, count * labelSize(dataset)),
   };
 }

@@ -4,44 +4,74 @@
  * labels than 0 .. 9.
  */
 import { FormatError } from "../errors.ts";
-import { type Dataset, validateDataset } from "./dataset.ts";
+import { readBytes } from "./byte-source.ts";
+import { type Dataset, type SampleArray, validateDataset } from "./dataset.ts";
 import { gunzip } from "./gzip.ts";
-import { parseIdx } from "./idx.ts";
-import type { DatasetSource, FetchFile, SourceFile } from "./source.ts";
+import { type IdxArray, idxHeaderBytes, parseIdx, parseIdxHeader } from "./idx.ts";
+import { BytesOnDemand, inputsOnDemand } from "./on-demand.ts";
+import type { DatasetSource, FetchFile, OpenFile, SourceFile, TrainTest } from "./source.ts";
 
 const CLASSES = 10;
 /** Well above the 47 MB of the largest file's content. */
 const CONTENT_LIMIT = 256 * 2 ** 20;
 
+interface About {
+  readonly name: string;
+  readonly split: string;
+  readonly classNames: readonly string[];
+}
+
+/** The names of a part's two files. */
+type Files = readonly [images: string, labels: string];
+
 /** Reads one part from a file of images and a file of labels, gzipped. */
-async function readPart(
-  fetchFile: FetchFile,
-  set: { name: string; split: string; classNames: readonly string[] },
-  imageFile: string,
-  labelFile: string,
-): Promise<Dataset> {
+async function readPart(fetchFile: FetchFile, about: About, files: Files): Promise<Dataset> {
   const open = async (name: string, rank: number) => {
-    const title = `${set.name}/${name}`;
+    const title = `${about.name}/${name}`;
     const content = await gunzip(await fetchFile(name), { name: title, limit: CONTENT_LIMIT });
     return parseIdx(content, rank, title);
   };
-  const images = await open(imageFile, 3);
-  const labels = await open(labelFile, 1);
-  const [count = 0, rows = 0, columns = 0] = images.shape;
+  const images = await open(files[0], 3);
+  const labels = await open(files[1], 1);
+  return validateDataset(
+    partOf(about, files, images.shape, labels, (form) => ({ ...form, data: images.data })),
+  );
+}
+
+/** The same with images that stay in their file until someone looks at them. What is in them is checked when it is read. */
+async function openPart(openFile: OpenFile, about: About, files: Files): Promise<Dataset> {
+  const [images, labels] = [await openFile(files[0]), await openFile(files[1])];
+  const begin = idxHeaderBytes(3);
+  const shape = parseIdxHeader(await readBytes(images, 0, begin), images.size, 3, images.name);
+  const bytes = new BytesOnDemand(
+    (offset, length, into) => images.read(begin + offset, length, into),
+    () => parseIdx(images.load(), 3, images.name).data,
+  );
+  const inputs = (form: Omit<SampleArray, "data">) => inputsOnDemand(bytes, form, shape[0] as number);
+  return partOf(about, files, shape, parseIdx(labels.load(), 1, labels.name), inputs);
+}
+
+function partOf(
+  { name, split, classNames }: About,
+  [imageFile, labelFile]: Files,
+  [count = 0, rows = 0, columns = 0]: readonly number[],
+  labels: IdxArray,
+  inputs: (form: Omit<SampleArray, "data">) => SampleArray,
+): Dataset {
   if (labels.shape[0] !== count) {
     throw new FormatError(
-      `${set.name}: ${imageFile} holds ${count} images, ${labelFile} holds ${labels.shape[0]} labels`,
+      `${name}: ${imageFile} holds ${count} images, ${labelFile} holds ${labels.shape[0]} labels`,
     );
   }
-  return validateDataset({
-    name: set.name,
-    split: set.split,
+  return {
+    name,
+    split,
     count,
-    inputs: { data: images.data, shape: [1, rows, columns], scale: 1 / 255 },
+    inputs: inputs({ shape: [1, rows, columns], scale: 1 / 255 }),
     labels: Int32Array.from(labels.data),
     classes: CLASSES,
-    classNames: set.classNames,
-  });
+    classNames,
+  };
 }
 
 /** A source whose four files bear MNIST's names. */
@@ -60,15 +90,17 @@ function idxSource(
     const [bytes = 0, sha256 = ""] = sizesAndHashes[i] ?? [];
     return { name, bytes, sha256 };
   });
+  const bothParts = async (part: (set: About, parts: Files) => Promise<Dataset>): Promise<TrainTest> => {
+    const set = { name: about.name, classNames };
+    const train = await part({ ...set, split: "train" }, [names[0], names[1]]);
+    const test = await part({ ...set, split: "test" }, [names[2], names[3]]);
+    return { train, test };
+  };
   return {
     ...about,
     files,
-    async read(fetchFile) {
-      const set = { name: about.name, classNames };
-      const train = await readPart(fetchFile, { ...set, split: "train" }, names[0], names[1]);
-      const test = await readPart(fetchFile, { ...set, split: "test" }, names[2], names[3]);
-      return { train, test };
-    },
+    read: (fetchFile) => bothParts((set, parts) => readPart(fetchFile, set, parts)),
+    open: (openFile) => bothParts((set, parts) => openPart(openFile, set, parts)),
   };
 }
 

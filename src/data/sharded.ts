@@ -1,9 +1,10 @@
 /**
  * A data set that is not in memory: its samples are read when their turn comes, some megabytes at a time, from files or
- * wherever they are. Training on it takes two shards of device memory, and about one on the host.
+ * wherever they are. Training on it takes two shards of device memory, and some megabytes on the host.
  */
 import { DataError, ValueError } from "../errors.ts";
 import { type Dataset, labelSize, sampleSize, validateDataset } from "./dataset.ts";
+import { holdsBytes, readable } from "./on-demand.ts";
 
 /** Some samples one after the other, as in a Dataset. */
 export interface Samples {
@@ -22,8 +23,11 @@ export interface ShardedDataset extends Omit<Dataset, "inputs" | "labels"> {
     /** Default 0. */
     readonly offset?: number;
   };
-  /** Samples `start` … `start + count - 1`, within the data set; called for one part at a time, again in every epoch. */
-  read(start: number, count: number): Promise<Samples>;
+  /**
+   * Samples `start` … `start + count - 1`, within the data set; called for one part at a time, again in every epoch. `into`: a
+   * part that is no longer needed and whose arrays may be filled again, if there are as many samples in it.
+   */
+  read(start: number, count: number, into?: Samples): Promise<Samples>;
 }
 
 /** What can be trained on: in memory, or read in parts. */
@@ -35,7 +39,7 @@ export function isSharded(data: TrainingData): data is ShardedDataset {
 
 /** Bytes that one sample takes on the device: its inputs, and its labels. */
 export function sampleBytes(data: TrainingData): readonly [inputs: number, labels: number] {
-  const bytes = isSharded(data) ? data.inputs.bytes : data.inputs.data instanceof Uint8Array;
+  const bytes = isSharded(data) ? data.inputs.bytes : holdsBytes(data.inputs);
   const labels = isSharded(data) ? shardedLabelSize(data) : labelSize(data);
   return [sampleSize(data.inputs.shape) * (bytes ? 1 : 4), 4 * labels];
 }
@@ -48,21 +52,32 @@ export function shardedLabelSize({ classes, labelShape = [1] }: ShardedDataset):
 /** A data set in memory as one that is read in parts; nothing is copied. */
 export function shardsOf(dataset: Dataset): ShardedDataset {
   const { inputs, labels, ...rest } = dataset;
-  const { data, ...form } = inputs;
-  const [size, perLabel] = [sampleSize(inputs.shape), labelSize(dataset)];
+  const { shape, scale = 1, offset = 0 } = inputs;
+  const [size, perLabel] = [sampleSize(shape), labelSize(dataset)];
   return {
     ...rest,
-    inputs: { ...form, bytes: data instanceof Uint8Array },
-    read: async (start, count) => ({
-      inputs: data.subarray(start * size, (start + count) * size),
-      labels: labels.subarray(start * perLabel, (start + count) * perLabel),
-    }),
+    inputs: { shape, scale, offset, bytes: holdsBytes(inputs) },
+    read: async (start, count, into) => {
+      const bytes = readable(inputs);
+      return {
+        inputs:
+          bytes === undefined
+            ? inputs.data.subarray(start * size, (start + count) * size)
+            : await bytes.read(start * size, count * size, into?.inputs as Uint8Array | undefined),
+        labels: labels.subarray(start * perLabel, (start + count) * perLabel),
+      };
+    },
   };
 }
 
 /** Reads a part and checks it as `validateDataset` does. Rejects with a DataError that names the first sample of the part. */
-export async function readPart(data: ShardedDataset, start: number, count: number): Promise<Samples> {
-  const { inputs, labels } = await data.read(start, count);
+export async function readPart(
+  data: ShardedDataset,
+  start: number,
+  count: number,
+  into?: Samples,
+): Promise<Samples> {
+  const { inputs, labels } = await data.read(start, count, into);
   const title = `data set ${data.name}/${data.split}, samples from ${start} on`;
   if (inputs instanceof Uint8Array !== data.inputs.bytes) {
     const kinds = ["Float32Array", "Uint8Array"];

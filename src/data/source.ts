@@ -4,6 +4,7 @@
  * `verifyFile` refuses bytes that are not the published ones.
  */
 import { DataError } from "../errors.ts";
+import type { LoadableBytes } from "./byte-source.ts";
 import type { Dataset } from "./dataset.ts";
 
 export interface SourceFile {
@@ -21,6 +22,9 @@ export type FetchFile = (name: string) => Promise<Uint8Array>;
  * come in several forms: the reader checks what is in them. Hosts without a data directory leave it out.
  */
 export type FindFile = (name: string) => Promise<Uint8Array | undefined>;
+
+/** Opens the content of one of the source's gzipped files, which has been verified, and downloaded if it had to be. */
+export type OpenFile = (name: string) => Promise<LoadableBytes>;
 
 export interface TrainTest {
   readonly train: Dataset;
@@ -43,6 +47,8 @@ export interface DatasetSource<Parts = TrainTest> {
   /** What to put into the data directory by hand; default: the names of `files`. */
   readonly wanted?: string;
   read(fetchFile: FetchFile, findFile?: FindFile): Promise<Parts>;
+  /** The same for hosts with a data directory: what is large stays in its file until it is needed. */
+  open?(openFile: OpenFile): Promise<Parts>;
 }
 
 /** The first of these files that lies in the data directory, and its name; the first one fetched if there is none. */
@@ -66,14 +72,17 @@ export async function sha256Hex(bytes: Uint8Array): Promise<string> {
 }
 
 /** Throws a DataError unless the bytes are the published ones. `where` says where they came from. */
-export async function verifyFile(
-  file: Pick<SourceFile, "bytes" | "sha256">,
-  bytes: Uint8Array,
-  where: string,
-): Promise<void> {
-  if (bytes.length !== file.bytes) {
-    throw new DataError(`${where}: expected ${file.bytes} bytes, got ${bytes.length}`);
-  }
-  const got = await sha256Hex(bytes);
-  if (got !== file.sha256) throw new DataError(`${where}: expected sha256 ${file.sha256}, got ${got}`);
+export async function verifyFile(file: Published, bytes: Uint8Array, where: string): Promise<void> {
+  expectSize(file, bytes.length, where);
+  expectHash(file, await sha256Hex(bytes), where);
+}
+
+type Published = Pick<SourceFile, "bytes" | "sha256">;
+
+export function expectSize({ bytes }: Pick<Published, "bytes">, got: number, where: string): void {
+  if (got !== bytes) throw new DataError(`${where}: expected ${bytes} bytes, got ${got}`);
+}
+
+export function expectHash({ sha256 }: Pick<Published, "sha256">, got: string, where: string): void {
+  if (got !== sha256) throw new DataError(`${where}: expected sha256 ${sha256}, got ${got}`);
 }

@@ -6,6 +6,7 @@
  */
 import { ShapeError, ValueError } from "../errors.ts";
 import { type Dataset, sampleSize, titleOf } from "./dataset.ts";
+import { rescaled } from "./on-demand.ts";
 
 /** One number each per column (or channel). */
 export interface ColumnStatistics {
@@ -111,8 +112,7 @@ export function normalize(
   const { shape, scale = 1, offset = 0 } = dataset.inputs;
   const [firstMean = 0, firstStd = 1] = [means[0], stds[0]];
   if (means.length === 1 && stds.length === 1) {
-    const inputs = { ...dataset.inputs, scale: scale / firstStd, offset: (offset - firstMean) / firstStd };
-    return { ...dataset, inputs };
+    return { ...dataset, inputs: rescaled(dataset, scale / firstStd, (offset - firstMean) / firstStd) };
   }
   const channels = shape[0] ?? 1;
   if (means.length !== channels || stds.length !== channels) {

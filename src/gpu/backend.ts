@@ -124,6 +124,10 @@ export class GpuBackend implements Backend {
     );
   }
 
+  finished(): Promise<void> {
+    return this.device.finished();
+  }
+
   async close(): Promise<void> {
     this.#memory.destroy();
     await this.#onClose();

@@ -3,6 +3,8 @@
  * Every file is checked against its published sha256 before it is used or stored, and stored whole or not at all.
  * Refuses damaged files, and says which mirrors were tried and what to do when none can be reached.
  */
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
@@ -17,12 +19,14 @@ import type { Dataset } from "../data/dataset.ts";
 import { gunzipIfPacked } from "../data/gzip.ts";
 import { parseNpy } from "../data/npy.ts";
 import type { DatasetSource, SourceFile, TrainTest } from "../data/source.ts";
-import { verifyFile } from "../data/source.ts";
+import { expectHash, expectSize, verifyFile } from "../data/source.ts";
 import { datasetSources } from "../data/sources.ts";
 import { DataError } from "../errors.ts";
 import { dataDirectory } from "./data-dir.ts";
 import { downloadFile, MirrorsError } from "./download.ts";
+import { fileBytes, piecesOf } from "./file-bytes.ts";
 import { writeFileAtomic } from "./files.ts";
+import { gunzippedFile } from "./gunzip-file.ts";
 import type { ImageFolderOptions } from "./image-folder.ts";
 
 export interface DownloadProgress {
@@ -53,27 +57,45 @@ export async function loadDataset<Splits>(
   options: LoadOptions = {},
 ): Promise<Splits> {
   const folder = join(dataDirectory(options.dataDir), source.name);
+  const published = (name: string) => source.files.find((candidate) => candidate.name === name);
   const findFile = async (name: string) => {
     options.signal?.throwIfAborted();
     return readIfThere(join(folder, name));
   };
   const fetchFile = async (name: string) => {
     const path = join(folder, name);
-    const file = source.files.find((candidate) => candidate.name === name);
+    const file = published(name);
     const cached = file && (await findFile(name));
     if (!cached) return fetchInto(path, file, source, folder, options);
-    await verifyFile(file, cached, path).catch((cause: unknown) => {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new DataError(
-        `${reason}; the file is damaged or not the published one, delete it to have it fetched anew`,
-        {
-          cause,
-        },
-      );
-    });
+    await verifyFile(file, cached, path).catch(advise);
     return cached;
   };
-  return source.read(fetchFile, findFile);
+  const openFile = async (name: string) => {
+    const path = join(folder, name);
+    const file = published(name);
+    options.signal?.throwIfAborted();
+    if (file && existsSync(path)) await verifyOnDisk(file, path).catch(advise);
+    else await fetchInto(path, file, source, folder, options);
+    return gunzippedFile(path);
+  };
+  return source.open === undefined ? source.read(fetchFile, findFile) : source.open(openFile);
+}
+
+function advise(cause: unknown): never {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  throw new DataError(
+    `${reason}; the file is damaged or not the published one, delete it to have it fetched anew`,
+    { cause },
+  );
+}
+
+/** As `verifyFile`, without having all of the file in memory. */
+async function verifyOnDisk(file: SourceFile, path: string): Promise<void> {
+  const source = await fileBytes(path);
+  expectSize(file, source.size, path);
+  const hash = createHash("sha256");
+  for await (const piece of piecesOf(source)) hash.update(piece);
+  expectHash(file, hash.digest("hex"), path);
 }
 
 /** A file that the user named. */

@@ -1,7 +1,9 @@
 /** A file of which parts are read when they are needed. It is not kept open, so there is nothing to close. */
 import { open, stat } from "node:fs/promises";
-import type { ByteSource } from "../data/byte-source.ts";
+import { type ByteSource, readBytes } from "../data/byte-source.ts";
 import { DataError } from "../errors.ts";
+
+const PIECE = 2 ** 18;
 
 /** The bytes of the file at `path`. Rejects with a DataError naming it where it can't be read, then or later. */
 export async function fileBytes(path: string): Promise<ByteSource> {
@@ -34,7 +36,18 @@ async function named<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new DataError(`${path}: can't be read: ${reason}`, { cause });
+    throw readError(path, cause);
+  }
+}
+
+export function readError(path: string, cause: unknown): DataError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new DataError(`${path}: can't be read: ${reason}`, { cause });
+}
+
+/** All bytes, some at a time. */
+export async function* piecesOf(source: ByteSource): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < source.size; at += PIECE) {
+    yield await readBytes(source, at, Math.min(PIECE, source.size - at));
   }
 }

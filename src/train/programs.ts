@@ -1,6 +1,7 @@
 /** The programs of a trainer, traced from its model: one to train and one to evaluate per data set, when first used. */
 import type { Backend, Program, TuneOptions } from "../backend.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { readable } from "../data/on-demand.ts";
 import { isSharded, sampleBytes, shardsOf, type TrainingData } from "../data/sharded.ts";
 import type { GraphSpec } from "../plan/graph.ts";
 import { state } from "../tensor.ts";
@@ -114,7 +115,9 @@ export class Programs implements RunPrograms {
     const bytes = sampleBytes(dataset).map((each) => each * dataset.count);
     const { maxResidentBytes = Number.POSITIVE_INFINITY } = this.options;
     const fits = bytes.every((b) => b <= maxTensorBytes) && bytes.reduce((a, b) => a + b) <= maxResidentBytes;
-    if (fits && !isSharded(dataset)) return this.#residentData(dataset).batches(batchSize);
+    if (fits && !isSharded(dataset) && readable(dataset.inputs) === undefined) {
+      return this.#residentData(dataset).batches(batchSize);
+    }
     const { RESIDENT_BYTES, StreamedData } = await import("./streamed.ts");
     const most = Math.min(maxResidentBytes, RESIDENT_BYTES);
     return new StreamedData(

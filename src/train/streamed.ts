@@ -1,6 +1,6 @@
 /**
- * A data set that goes through the device in shards. Two of them have room there: while one is trained on, the next is
- * read, and written piece by piece between submits. What is there follows from the step counter and the key alone, so a
+ * A data set that goes through the device in shards, or is read to it. Two shards have room there: while one is trained on,
+ * the next is read and written piece by piece between submits. What is there follows from the step counter and the key alone, so a
  * run that is resumed, or whose device was lost, sees the same samples in the same batches.
  */
 import type { Backend } from "../backend.ts";
@@ -13,31 +13,39 @@ import {
   shardedLabelSize,
 } from "../data/sharded.ts";
 import { gatherBatch } from "../ops/gather-batch.ts";
-import { type Data, input, type Tensor } from "../tensor.ts";
+import { input, type Tensor } from "../tensor.ts";
 import type { Batch } from "../transforms/transform.ts";
 import { type ShardLayout, samplesOf, shardLayout, turnOf } from "./shard-order.ts";
 
 /** Most bytes that a data set which is not wholly there takes on the device. */
 export const RESIDENT_BYTES = 128 * 2 ** 20;
-/** Words that are written between two submits, so that a page does not stall. */
-const PIECE = 2 ** 20;
+/** Bytes that are read at a time and written between two submits, so that a page does not stall. */
+const PIECE_BYTES = 2 ** 21;
 
 type Key = readonly [number, number];
 
 export class StreamedData {
   readonly layout: ShardLayout;
+  /** Samples that are read at a time, bytes of whole words. */
+  readonly piece: number;
   readonly #inputs: Tensor;
   readonly #targets: Tensor;
 
-  /** `most`: bytes on the device in all; `mostEach`: of one tensor. Throws DeviceError where that is too little. */
+  /**
+   * `most`: bytes on the device in all; `mostEach`: of one tensor; `pieceBytes`: that are read at a time. Throws DeviceError
+   * where that is too little.
+   */
   constructor(
     readonly dataset: ShardedDataset,
     readonly batchSize: number,
     most: number,
     mostEach: number,
+    pieceBytes = PIECE_BYTES,
   ) {
     const { name, split, count, classes, inputs } = dataset;
-    this.layout = shardLayout(`${name}/${split}`, count, batchSize, sampleBytes(dataset), most, mostEach);
+    const bytes = sampleBytes(dataset);
+    this.layout = shardLayout(`${name}/${split}`, count, batchSize, bytes, most, mostEach);
+    this.piece = 4 * Math.max(1, Math.floor(pieceBytes / Math.max(...bytes) / 4));
     const there = this.layout.size * this.layout.slots;
     const values = there * sampleSize(inputs.shape);
     const words = inputs.bytes ? Math.ceil(values / 4) : values;
@@ -73,13 +81,18 @@ export class StreamedData {
   }
 }
 
-/** A shard on its way: read, or being read, and written so far. */
+/** Samples that are being read, and are in `samples` once they have been. */
+interface Piece {
+  readonly reading: Promise<Samples>;
+  samples: Samples | undefined;
+}
+
+/** A shard on its way to its slot. */
 interface Coming {
   readonly turn: number;
-  readonly read: Promise<readonly [Data, Data]>;
-  parts: readonly [Data, Data] | undefined;
-  /** Words of each that have been written. */
-  readonly written: [number, number];
+  /** Samples written so far. */
+  done: number;
+  next: Piece;
 }
 
 export class ShardFeed {
@@ -87,6 +100,8 @@ export class ShardFeed {
   readonly #there: (number | undefined)[];
   #coming: Coming | undefined;
   #key: Key | undefined;
+  /** The last piece, whose memory the next may take. */
+  #last: Samples | undefined;
 
   constructor(
     readonly data: StreamedData,
@@ -134,7 +149,7 @@ export class ShardFeed {
     // The next shard takes the place of the one before this, all of whose steps have been submitted.
     if (this.#there[next % 2] !== next) {
       const coming = this.#start(next);
-      if (coming.parts !== undefined) this.#write(coming, PIECE);
+      if (coming.next.samples !== undefined) this.#write(coming, coming.next.samples);
     }
     return left;
   }
@@ -142,54 +157,72 @@ export class ShardFeed {
   async #bring(turn: number): Promise<void> {
     const coming = this.#start(turn);
     try {
-      coming.parts = await coming.read;
+      while (this.#coming === coming) {
+        this.#write(coming, await coming.next.reading);
+        // What is on its way lies in memory twice.
+        await this.backend.finished?.();
+      }
     } catch (error) {
       this.#coming = undefined;
       throw error;
     }
-    this.#write(coming, Number.POSITIVE_INFINITY);
   }
 
   /** The shard of a turn on its way, from now on if it is not yet. */
   #start(turn: number): Coming {
     if (this.#coming?.turn === turn) return this.#coming;
-    const coming: Coming = { turn, read: this.#read(turn), parts: undefined, written: [0, 0] };
+    this.#coming = { turn, done: 0, next: this.#ask(turn, 0) };
+    return this.#coming;
+  }
+
+  #ask(turn: number, done: number): Piece {
+    const piece: Piece = { reading: this.#read(turn, done), samples: undefined };
     // A failure is thrown where the shard is needed; until then it must not count as unhandled.
-    coming.read.then(
-      (parts) => {
-        coming.parts = parts;
+    piece.reading.then(
+      (samples) => {
+        piece.samples = samples;
       },
       () => undefined,
     );
-    this.#coming = coming;
-    return coming;
+    return piece;
   }
 
-  async #read(turn: number): Promise<readonly [Data, Data]> {
-    const { dataset, layout } = this.data;
+  /** The piece of a turn's shard that follows `done` samples. */
+  async #read(turn: number, done: number): Promise<Samples> {
+    const { dataset, layout, piece } = this.data;
     const [start, count] = samplesOf(turn, layout, this.#key);
-    const first = Math.min(count, dataset.count - start);
-    const parts = [await readPart(dataset, start, first)];
-    if (first < count) parts.push(await readPart(dataset, 0, count - first));
-    const { inputs, labels } = joined(parts);
-    return [inputs instanceof Uint8Array ? packBytes(inputs) : inputs, labels];
+    const from = (start + done) % dataset.count;
+    const wanted = Math.min(piece, count - done);
+    const first = Math.min(wanted, dataset.count - from);
+    const last = this.#last;
+    this.#last = undefined;
+    const parts = [await readPart(dataset, from, first, last)];
+    if (first < wanted) parts.push(await readPart(dataset, 0, wanted - first));
+    return joined(parts);
   }
 
-  #write(coming: Coming, most: number): void {
-    const slot = coming.turn % this.data.layout.slots;
+  /** Writes the piece that has been read, and has the next one read. */
+  #write(coming: Coming, piece: Samples): void {
+    const { dataset, layout } = this.data;
+    const { turn, done } = coming;
+    const slot = turn % layout.slots;
     this.#there[slot] = undefined;
-    const parts = coming.parts as readonly [Data, Data];
-    parts.forEach((part, i) => {
-      const leaf = this.leaves[i] as Tensor;
-      const from = coming.written[i] as number;
-      const to = Math.min(part.length, from + most);
-      const begin = (slot * leaf.size) / this.data.layout.slots;
-      if (to > from) this.backend.write(leaf, part.subarray(from, to), begin + from);
-      coming.written[i] = to;
-    });
-    if (parts.some((part, i) => (coming.written[i] as number) < part.length)) return;
-    this.#there[slot] = coming.turn;
-    this.#coming = undefined;
+    const words = piece.inputs instanceof Uint8Array ? packBytes(piece.inputs) : piece.inputs;
+    const perSample = sampleSize(dataset.inputs.shape) / (dataset.inputs.bytes ? 4 : 1);
+    const perLabel = shardedLabelSize(dataset);
+    const [inputs, targets] = this.leaves;
+    this.backend.write(inputs, words, (slot * inputs.size) / layout.slots + done * perSample);
+    this.backend.write(targets, piece.labels, (slot * targets.size) / layout.slots + done * perLabel);
+    coming.done += piece.labels.length / perLabel;
+    const whole = coming.done === samplesOf(turn, layout, this.#key)[1];
+    // Where all is there now, no piece follows.
+    if (!(whole && layout.slots === 1)) this.#last = piece;
+    if (whole) {
+      this.#there[slot] = turn;
+      this.#coming = undefined;
+    } else {
+      coming.next = this.#ask(turn, coming.done);
+    }
   }
 }
 

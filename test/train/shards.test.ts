@@ -91,6 +91,18 @@ describe.each(backends)("on the %s", (_, open) => {
       expect(rest[1]).toEqual(seen[1]!.slice((steps % data.stepsPerEpoch) * batch).slice(-rest[1]!.length));
     },
   );
+  it.each([
+    ["bytes", 203, 8, 600],
+    ["floats", 61, 5, 240],
+    ["bytes", 50, 4, 1e6],
+  ] as const)("%s: the same in pieces of four samples", async (kind, count, batch, most) => {
+    const { data, reads } = watched(numbered(count, kind));
+    const whole = new StreamedData(shardsOf(numbered(count, kind)), batch, most, 1e6);
+    const pieces = new StreamedData(data, batch, most, 1e6, 1);
+    const expected = await walk(await open(), whole, 2, true);
+    expect(await walk(await open(), pieces, 2, true)).toEqual(expected);
+    expect(Math.max(...reads)).toBe(4);
+  });
   it("in order where nothing is shuffled", async () => {
     const data = new StreamedData(shardsOf(numbered(45, "floats")), 4, 220, 1e6);
     expect(await walk(await open(), data, 2, false)).toEqual([upTo(45), upTo(45)]);

@@ -1,0 +1,99 @@
+/** Inputs that come into memory when someone looks: trainers don't, everyone else sees what they would see anyway. */
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Backend } from "../../src/backend.ts";
+import { CpuBackend } from "../../src/cpu/backend.ts";
+import { type Dataset, readSample, subset, take, validateDataset } from "../../src/data/dataset.ts";
+import { BytesOnDemand, inputsOnDemand } from "../../src/data/on-demand.ts";
+import { normalize } from "../../src/data/standardize.ts";
+import * as nn from "../../src/nn/index.ts";
+import { adam } from "../../src/optim/index.ts";
+import { Trainer } from "../../src/train/trainer.ts";
+import { gpuBackend } from "../support/backend.ts";
+import { tinyImages } from "../support/tiny-images.ts";
+
+const images = tinyImages(70);
+let loads = 0;
+let read = 0;
+
+/** The images as they come from a file; every part is read into memory that has been used before, if there is some. */
+function fromFile(): Dataset {
+  const all = images.inputs.data as Uint8Array;
+  const bytes = new BytesOnDemand(
+    async (offset, length, into) => {
+      read += length;
+      const part = into?.length === length ? into : new Uint8Array(length);
+      part.set(all.subarray(offset, offset + length));
+      return part;
+    },
+    () => {
+      loads++;
+      return all.slice();
+    },
+  );
+  return { ...images, inputs: inputsOnDemand(bytes, images.inputs, images.count) };
+}
+
+beforeEach(() => {
+  loads = 0;
+  read = 0;
+});
+
+const backends: readonly (readonly [string, () => Promise<Backend>])[] = [
+  ["GPU", gpuBackend],
+  ["CPU reference", async () => new CpuBackend()],
+];
+
+describe.each(backends)("on the %s", (_, open) => {
+  it.each([
+    ["as it is", (dataset: Dataset) => dataset],
+    ["rescaled", (dataset: Dataset) => normalize(dataset, { mean: 0.2, std: 0.5 })],
+    ["the first 33", (dataset: Dataset) => subset(dataset, 33)],
+    ["the first 33, rescaled", (dataset: Dataset) => normalize(subset(dataset, 33), { mean: 0.2, std: 0.5 })],
+  ])("a set trains and is evaluated with the same bits, without being loaded: %s", async (_, change) => {
+    const backend = await open();
+    const run = async (dataset: Dataset) => {
+      const trainer = await Trainer.create(backend, {
+        model: nn.sequential(nn.flatten(), nn.linear(144, 10)),
+        loss: nn.crossEntropy(),
+        optimizer: adam(),
+        batchSize: 16,
+        seed: 3,
+      });
+      await trainer.fit(dataset, { epochs: 2 });
+      return [await trainer.toSafetensors(), await trainer.evaluate(dataset)];
+    };
+    const changed = change(fromFile());
+    const trained = await run(changed);
+    expect(loads).toBe(0);
+    // Once to train on it, once to evaluate on it.
+    expect(read).toBe(2 * changed.count * 144);
+    expect(trained).toEqual(await run(change(images)));
+  });
+});
+
+it("whoever looks sees the bytes, loaded once, and may copy and pick", () => {
+  const dataset = fromFile();
+  expect(validateDataset(dataset)).toBe(dataset);
+  expect(dataset.inputs.data).toEqual(images.inputs.data);
+  expect(readSample(dataset, 7)).toEqual(readSample(images, 7));
+  expect(take(dataset, [3, 1]).inputs.data).toEqual(take(images, [3, 1]).inputs.data);
+  expect(subset(dataset, 5).inputs.data).toEqual(subset(images, 5).inputs.data);
+  expect({ ...dataset.inputs, scale: 1 }.data).toEqual(images.inputs.data);
+  expect(loads).toBe(1);
+});
+
+it("bytes that someone has changed are those that count", async () => {
+  const dataset = fromFile();
+  const rescaled = normalize(dataset, { mean: 0, std: 1 });
+  dataset.inputs.data.fill(9);
+  const trainer = await Trainer.create(new CpuBackend(), {
+    model: nn.sequential(nn.flatten(), nn.linear(144, 10)),
+    loss: nn.crossEntropy(),
+    optimizer: adam(),
+    batchSize: 16,
+  });
+  const nines = new Uint8Array(70 * 144).fill(9);
+  const expected = await trainer.evaluate({ ...images, inputs: { ...images.inputs, data: nines } });
+  expect(await trainer.evaluate(dataset)).toEqual(expected);
+  expect(await trainer.evaluate(rescaled)).toEqual(expected);
+});
