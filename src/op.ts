@@ -64,6 +64,19 @@ export interface CpuBody {
   fetch?(): Promise<void>;
 }
 
+/** What a fusion sees of a graph: see Graph in plan/graph.ts. */
+export interface GraphView {
+  readonly nodes: readonly Node[];
+  users(tensor: Tensor): readonly Node[];
+  isOutput(tensor: Tensor): boolean;
+}
+
+/** What a fusion says: which tensors are better had from others, and which updates another node carries out. */
+export interface Replaced {
+  readonly tensors: ReadonlyMap<Tensor, Tensor>;
+  readonly updates: ReadonlyMap<Node, Node>;
+}
+
 /** An op as the planner and both backends see it. */
 export interface Op {
   readonly name: string;
@@ -77,6 +90,8 @@ export interface Op {
   readonly view?: "reshape" | "pack";
   /** A scalar function per element: chains of these fuse into one generated kernel. */
   readonly pointwise?: Pointwise;
+  /** The fusion of nodes of this op with their neighbours, which only programs that have such nodes need. */
+  rewrite?(graph: GraphView): Replaced;
   plan(inputs: readonly Spec[], attrs: unknown): OpPlan;
   readonly cpu: CpuBody;
   kernels?(constants: Constants, env: KernelEnv): KernelPlan;
@@ -104,6 +119,7 @@ export interface OpDefinition<Args extends string, Results extends string, A, C 
   readonly mutates?: readonly Args[];
   readonly view?: "reshape" | "pack";
   readonly pointwise?: Pointwise;
+  rewrite?(graph: GraphView): Replaced;
   /** Checks shapes, dtypes and attributes (throws ShapeError) and computes output specs and constants. */
   plan(inputs: readonly Spec[], attrs: A): OpPlan<C>;
   /** Naive loops that accumulate in float64. Index arithmetic stays inside by construction, hence `!` in bodies. */

@@ -193,10 +193,15 @@ describe("updates", () => {
     expect(() => new Graph({ outputs: [mul(y, 2)] })).toThrow(
       /loose.step: changes states, so it belongs in `updates`/,
     );
-    expect(() => new Graph({ outputs: [mul(y, 2)], updates: [y.node] })).toThrow(
-      /mulScalar: reads loose.step, which is there only after the updates/,
-    );
     expect(new Graph({ outputs: [y], updates: [y.node] }).nodes).toEqual([y.node]);
+    // What an update gives may be read, but its states are its own then.
+    const twice = mul(y, 2);
+    expect(new Graph({ outputs: [twice], updates: [y.node] }).nodes).toEqual([y.node, twice.node]);
+    for (const other of [mul(y.node.inputs[0]!, 3), pack([y.node.inputs[0]!])]) {
+      expect(() => new Graph({ outputs: [twice, add(other, 1)], updates: [y.node] })).toThrow(
+        /loose.step: changes a state that (mulScalar|pack) takes, too/,
+      );
+    }
   });
 
   it("of anything but states are refused", () => {

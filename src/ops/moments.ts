@@ -1,27 +1,25 @@
 /**
- * Mean, variance and 1 / standard deviation over any axes in one go, and the two sums that the gradient of a
- * normalisation needs. What batchNorm, layerNorm, groupNorm and rmsNorm are made of. float32.
+ * Mean, variance and 1 / standard deviation over any axes in one go: what batchNorm, layerNorm, groupNorm and rmsNorm
+ * are made of. float32.
  */
-import { type DefinedOp, defineOp, type KernelEnv, type KernelPlan, shapeError, spread } from "../op.ts";
+import { type DefinedOp, defineOp, type KernelEnv, type KernelPlan, shapeError } from "../op.ts";
 import { Shader } from "../shader.ts";
-import { sameShape, sizeOf, type Tensor } from "../tensor.ts";
+import { type Spec, sizeOf, type Tensor } from "../tensor.ts";
 import { add, mul, sub } from "./arithmetic.ts";
 import { expand } from "./copy.ts";
+import { lineKernels, lineVariants } from "./line-kernels.ts";
 import {
   type ReductionGeometry,
   reducedSpec,
   reductionGeometry,
-  reductionParts,
   reductionPlace,
 } from "./reduction-geometry.ts";
-import { sum, sumTo } from "./sum.ts";
 
 const code = () => import("../../shaders/moments.wgsl?raw");
+const lines = () => import("../../shaders/line-functions.wgsl?raw");
 const functions = () => import("../../shaders/reduction-functions.wgsl?raw");
 
-const shader = new Shader("moments.wgsl", code, functions);
-
-type Bind = KernelPlan["kernels"][0]["bind"];
+const shader = new Shader("moments.wgsl", code, lines, functions);
 
 export interface MomentsAttrs {
   /** Axes that statistics are taken over, ascending. */
@@ -32,33 +30,33 @@ export interface MomentsAttrs {
   readonly centred: boolean;
 }
 
-const variants = ["parts", "shared"];
+const results = ["mean", "variance", "rstd"] as const;
 
-/** A workgroup per line, or one invocation per line or part of it and then their combination. */
-function kernels(
+/** `Tracked`: entry points that move running statistics, which are `states`. */
+export function momentsKernels(
   g: ReductionGeometry,
   env: KernelEnv,
-  [entry, combine]: readonly [string, string],
-  from: Bind,
-  to: Bind,
+  tracked: "" | "Tracked" = "",
+  [x, ...states]: KernelPlan["kernels"][0]["bind"] = ["x"],
 ): KernelPlan {
-  const bind = [...from, ...to];
-  // Lines as many as fill a chip, long enough for the lanes of a workgroup to read side by side.
-  const shared = !env.software && g.KEPT >= 256 && g.REDUCED >= 32;
-  if ((env.variant ?? (shared ? "shared" : "parts")) === "shared") {
-    const constants = { PARTS: env.software ? 16 : g.REDUCED < 512 ? 32 : 64 };
-    return { kernels: [{ shader, entry: `${entry}Shared`, constants, bind, groups: spread(g.KEPT) }] };
-  }
-  const { PARTS, CHUNK, groups } = reductionParts(g, env.software ? 1024 : 8192);
-  const constants = { PARTS, CHUNK };
-  const all = spread(Math.ceil(g.KEPT / 64));
-  if (PARTS === 1) return { kernels: [{ shader, entry, constants, bind, groups: all }] };
+  return lineKernels(g, env, {
+    shader,
+    whole: `moments${tracked}`,
+    part: "momentsPart",
+    combine: `combineMoments${tracked}`,
+    shared: `moments${tracked}Shared`,
+    from: [x!],
+    to: [...results, ...states],
+  });
+}
+
+/** Outputs and constants of ops that take moments; throws ShapeError naming `op`. */
+export function momentsPlan(op: string, x: Spec | undefined, { axes, eps, centred }: MomentsAttrs) {
+  if (x?.dtype !== "f32") throw shapeError(op, "input must be f32", x ? [x] : []);
+  const one = reducedSpec(x, axes);
   return {
-    scratch: { partial: 2 * g.KEPT * PARTS },
-    kernels: [
-      { shader, entry: `${entry}Part`, constants, bind: [...from, "partial"], groups },
-      { shader, entry: combine, constants, bind: [["parts", "partial"], ...to], groups: all },
-    ],
+    outputs: [one, one, one],
+    constants: { ...reductionGeometry(op, x, axes), eps, CENTRED: Number(centred) },
   };
 }
 
@@ -66,16 +64,9 @@ function kernels(
 export const momentsOp: DefinedOp<MomentsAttrs> = defineOp({
   name: "moments",
   args: ["x"],
-  results: ["mean", "variance", "rstd"],
-  variants,
-  plan([x], { axes, eps, centred }: MomentsAttrs) {
-    if (x?.dtype !== "f32") throw shapeError("moments", "input must be f32", x ? [x] : []);
-    const one = reducedSpec(x, axes);
-    return {
-      outputs: [one, one, one],
-      constants: { ...reductionGeometry("moments", x, axes), eps, CENTRED: Number(centred) },
-    };
-  },
+  results,
+  variants: lineVariants,
+  plan: ([x], attrs: MomentsAttrs) => momentsPlan("moments", x, attrs),
   cpu({ x, mean, variance, rstd }, g) {
     const { KEPT, REDUCED, eps, CENTRED } = g as ReductionGeometry & { eps: number; CENTRED: number };
     for (let k = 0; k < KEPT; k++) {
@@ -88,7 +79,7 @@ export const momentsOp: DefinedOp<MomentsAttrs> = defineOp({
       rstd[k] = 1 / Math.sqrt(v + eps);
     }
   },
-  kernels: (g, env) => kernels(g, env, ["moments", "combineMoments"], ["x"], ["mean", "variance", "rstd"]),
+  kernels: (g, env) => momentsKernels(g, env),
   // dx = (dmean + (2 dvariance - drstd rstd³) (x - mean)) / n
   backward: ({ inputs: [x], outputs: [mean, , rstd], grads: [dmean, dvariance, drstd], attrs }) => {
     const n = sizeOf(attrs.axes.map((axis) => x!.shape[axis]!));
@@ -100,57 +91,7 @@ export const momentsOp: DefinedOp<MomentsAttrs> = defineOp({
   },
 });
 
-function both(a: Tensor | undefined, b: Tensor | undefined): Tensor | undefined {
+/** a + b where both are there. */
+export function both(a: Tensor | undefined, b: Tensor | undefined): Tensor | undefined {
   return a !== undefined && b !== undefined ? add(a, b) : (a ?? b);
 }
-
-/** (dy, x, mean?, rstd?) -> Σ dy, Σ dy (x - mean) rstd over `axes`, which stay as 1. */
-export const normSumsOp: DefinedOp<{ readonly axes: readonly number[] }> = defineOp({
-  name: "normSums",
-  args: ["dy", "x", "mean", "rstd"],
-  results: ["sumDy", "sumDyXhat"],
-  variants,
-  plan(inputs, { axes }: { readonly axes: readonly number[] }) {
-    const [dy, x, mean, rstd = mean] = inputs;
-    const one = reducedSpec(dy!, axes);
-    const fits =
-      sameShape(dy!.shape, x!.shape) && [mean, rstd].every((s) => !s || sameShape(s.shape, one.shape));
-    if (!fits || inputs.some((s) => s.dtype !== "f32")) {
-      throw shapeError("normSums", "dy and x must be alike, mean and rstd their reduction, f32", inputs);
-    }
-    const STATS = Number(mean !== undefined);
-    return { outputs: [one, one], constants: { ...reductionGeometry("normSums", dy!, axes), STATS } };
-  },
-  cpu({ dy, x, mean, rstd, sumDy, sumDyXhat }, g) {
-    for (let k = 0; k < g.KEPT; k++) {
-      const [m, scale] = g.STATS === 1 ? [mean[k]!, rstd[k]!] : [0, 1];
-      let [s, t] = [0, 0];
-      for (let r = 0; r < g.REDUCED; r++) {
-        const at = reductionPlace(g, k, r);
-        s += dy[at]!;
-        t += dy[at]! * (x[at]! - m) * scale;
-      }
-      sumDy[k] = s;
-      sumDyXhat[k] = t;
-    }
-  },
-  kernels(g, env) {
-    // Without statistics their bindings take anything.
-    const stats = g.STATS === 1 ? ["mean", "rstd"] : ["x", "x"];
-    const from: Bind = ["dy", "x", ["means", stats[0]!], ["rstds", stats[1]!]];
-    return kernels(g, env, ["sums", "combineSums"], from, ["sumDy", "sumDyXhat"]);
-  },
-  backward: ({ inputs: [dy, x, mean, rstd], grads: [d, dXhat], needs, attrs: { axes } }) => {
-    const centred = mean === undefined ? x! : sub(x!, mean);
-    const scaled = (t: Tensor) => (rstd === undefined ? t : mul(t, rstd));
-    // What reaches (x - mean) and rstd: dXhat dy, times the other.
-    const product = dXhat && mul(dXhat, dy!);
-    const stats = (t: Tensor) => sum(t, { axes, keepDims: true });
-    return [
-      needs[0] ? both(d && expand(d, dy!.shape), dXhat && scaled(mul(centred, dXhat))) : undefined,
-      needs[1] ? product && scaled(product) : undefined,
-      needs[2] ? product && stats(mul(scaled(product), -1)) : undefined,
-      needs[3] ? product && sumTo(stats(mul(product, centred)), rstd!.shape) : undefined,
-    ];
-  },
-});

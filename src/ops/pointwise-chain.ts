@@ -11,7 +11,7 @@ import { runChain } from "./pointwise-cpu.ts";
 /** With the output, as many bindings as every WebGPU device allows in one stage. */
 const MAX_INPUTS = 7;
 /** Longer chains compile slowly and gain nothing. */
-const MAX_STEPS = 24;
+export const MAX_STEPS = 24;
 
 /** The op of one chain. `steps` number their arguments: inputs first, then earlier steps. */
 export function chainOp(steps: readonly Step[]) {
@@ -77,7 +77,8 @@ function findChains(graph: Graph): Node[][] {
   return [...chains.values()].filter((c) => c.length > 1).map((c) => c.reverse());
 }
 
-function chainOf(members: readonly Node[]): { inputs: Tensor[]; steps: Step[] } {
+/** What nodes in graph order are as a chain. */
+export function chainOf(members: readonly Node[]): { inputs: Tensor[]; steps: Step[] } {
   const made = new Map<Tensor, number>();
   const inputs = [...new Set(members.flatMap((n) => n.inputs))].filter((t) => !members.includes(t.node));
   inputs.forEach((t, i) => {

@@ -262,6 +262,38 @@ function placeOf(dims: readonly number[], strides: readonly number[]): string {
   return terms.length === 0 ? "0u" : terms.join(" + ");
 }
 
+/**
+ * A chain as a WGSL function for a static kernel beside it: `name(e)` is what the chain makes of element e of its inputs
+ * `names`, all of one shape, with zeros beside it, or if `wide` the four from e on. `result`: a buffer that it is also
+ * written to. Buffers are declared from `binding` on.
+ */
+export function chainFunction(
+  name: string,
+  steps: readonly Step[],
+  names: readonly string[],
+  { wide, binding, result }: { readonly wide: boolean; readonly binding: number; readonly result?: string },
+): string {
+  const element = wide ? "vec4<f32>" : "f32";
+  const buffer = (variable: string, i: number, access: string) =>
+    `@group(0) @binding(${binding + i}) var<storage, ${access}> ${variable}: array<${element}>;\n`;
+  const buffers = names.map((n, i) => buffer(n, i, "read"));
+  if (result !== undefined) buffers.push(buffer(result, names.length, "read_write"));
+  const lanes = [..."xyzw"].slice(0, wide ? 4 : 1).map((k) => {
+    const made = chainLines(
+      steps,
+      names.map((n) => (wide ? `${n}_v.${k}` : `${n}_v`)),
+    );
+    return `  {\n${made.lines}    r.${k} = ${made.result};\n  }\n`;
+  });
+  return `${buffers.join("")}
+fn ${name}(e: u32) -> vec4<f32> {
+  let i = ${wide ? "e / 4u" : "e"};
+${names.map((n) => `  let ${n}_v = ${n}[i];\n`).join("")}  var r = vec4<f32>();
+${lanes.join("")}${result === undefined ? "" : `  ${result}[i] = ${wide ? "r" : "r.x"};\n`}  return r;
+}
+`;
+}
+
 function chainLines(steps: readonly Step[], inputs: readonly string[]): { lines: string; result: string } {
   const values = [...inputs];
   let lines = "";

@@ -3,6 +3,7 @@
  * reads a tensor, and rebuilding a graph with some nodes replaced.
  */
 import { GraphError } from "../errors.ts";
+import type { GraphView, Replaced } from "../op.ts";
 import { isLeaf, Node, type Tensor } from "../tensor.ts";
 
 /** What is wanted of a graph: tensors to read, and updates (nodes that change states) to carry out. */
@@ -11,11 +12,14 @@ export interface GraphSpec {
   readonly updates?: readonly Node[];
 }
 
-/** A fusion: looks at a whole graph and says which tensors are better had from others. */
-export type Rewrite = (graph: Graph) => ReadonlyMap<Tensor, Tensor>;
+/** A fusion: looks at a whole graph. Where no update is replaced, the tensors are enough. */
+export type Rewrite = (graph: Graph) => Replaced | Replaced["tensors"];
 
-export class Graph {
-  /** Every node that the spec needs, leaves left out, inputs before users; updates last, in their right order. */
+export class Graph implements GraphView {
+  /**
+   * Every node that the spec needs, leaves left out, inputs before users; updates last, in their right order. An update
+   * that has results goes where they are needed: nobody else may read or change its states.
+   */
   readonly nodes: readonly Node[];
   readonly #users = new Map<Tensor, Node[]>();
   readonly outputs: readonly Tensor[];
@@ -25,6 +29,9 @@ export class Graph {
     this.outputs = spec.outputs;
     this.updates = orderUpdates([...new Set(spec.updates)]);
     const updates = new Set(this.updates);
+    const early = this.updates.filter((u) => u.outputs.length > 0);
+    const last = this.updates.filter((u) => u.outputs.length === 0);
+    const atTheEnd = new Set(last);
     const nodes: Node[] = [];
     const seen = new Set<Node>();
     const visit = (root: Node) => {
@@ -46,23 +53,29 @@ export class Graph {
           continue;
         }
         stack.pop();
-        if (!updates.has(node)) nodes.push(node);
+        if (!atTheEnd.has(node)) nodes.push(node);
       }
     };
     for (const t of this.outputs) visit(t.node);
     for (const u of this.updates) visit(u);
-    this.nodes = [...nodes.filter((n) => n.op.name !== "leaf"), ...this.updates];
+    this.nodes = [...nodes.filter((n) => n.op.name !== "leaf"), ...last];
     for (const node of this.nodes) {
       if (node.op.mutates.length > 0 && !updates.has(node)) {
         throw new GraphError(`${node.label}: changes states, so it belongs in \`updates\``);
       }
       for (const t of new Set(node.inputs)) {
-        if (updates.has(t.node)) {
-          throw new GraphError(`${node.label}: reads ${t.label}, which is there only after the updates`);
-        }
         const list = this.#users.get(t);
         if (list === undefined) this.#users.set(t, [node]);
         else list.push(node);
+      }
+    }
+    for (const update of early) {
+      const own = mutatedLeaves(update);
+      const other = this.nodes.find(
+        (n) => n !== update && n.inputs.some((t) => leavesOf(t).some((leaf) => own.includes(leaf))),
+      );
+      if (other !== undefined) {
+        throw new GraphError(`${update.label}: changes a state that ${other.label} takes, too`);
       }
     }
   }
@@ -85,10 +98,13 @@ export class Graph {
   }
 
   /**
-   * The graph with `replaced` tensors swapped. Nodes downstream are made anew with the same attributes and label.
-   * Also returns where each old tensor went, for those that moved.
+   * The graph with `replaced` tensors and `instead` of updates swapped. Nodes downstream are made anew with the same
+   * attributes and label. Also returns where each old tensor went, for those that moved.
    */
-  rebuild(replaced: ReadonlyMap<Tensor, Tensor>): { graph: Graph; moved: ReadonlyMap<Tensor, Tensor> } {
+  rebuild(
+    replaced: ReadonlyMap<Tensor, Tensor>,
+    instead: ReadonlyMap<Node, Node> = new Map(),
+  ): { graph: Graph; moved: ReadonlyMap<Tensor, Tensor> } {
     const moved = new Map<Tensor, Tensor>();
     const rebuilt = new Map<Node, Node>();
     const move = (t: Tensor): Tensor => {
@@ -109,7 +125,7 @@ export class Graph {
       return result;
     };
     const outputs = this.outputs.map(move);
-    const updates = this.updates.map(renew);
+    const updates = this.updates.map((u) => renew(instead.get(u) ?? u));
     return { graph: new Graph({ outputs, updates }), moved };
   }
 }

@@ -36,7 +36,9 @@ export function makePlan(spec: GraphSpec, options: PlanOptions): Plan {
   let graph = new Graph(spec);
   for (const rewrite of options.rewrites ?? []) {
     const replaced = rewrite(graph);
-    if (replaced.size > 0) graph = graph.rebuild(replaced).graph;
+    const { tensors, updates } =
+      "tensors" in replaced ? replaced : { tensors: replaced, updates: new Map<Node, Node>() };
+    if (tensors.size + updates.size > 0) graph = graph.rebuild(tensors, updates).graph;
   }
   graph = graph.rebuild(copiesForPacks(graph, options.copy)).graph;
   const kernels = options.env === undefined ? new Map() : planKernels(graph, options.env, options);

@@ -11,7 +11,7 @@ import { relu } from "../../src/ops/activation.ts";
 import { add } from "../../src/ops/arithmetic.ts";
 import { sum } from "../../src/ops/sum.ts";
 import { adam } from "../../src/optim/index.ts";
-import { input, type Tensor } from "../../src/tensor.ts";
+import { input, state, type Tensor } from "../../src/tensor.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { expectClose } from "../support/close.ts";
@@ -73,6 +73,32 @@ it("GPU and CPU reference agree on losses and running statistics of some steps",
     expectClose(name, [...a.data], [...b.data], a.shape, { atol: 1e-3, rtol: 1e-3 });
   }
   expect([...gpu.tensors.get("1.norm.num_batches_tracked")!.data]).toEqual([3]);
+});
+
+it("a normalisation costs four dispatches in a training step, and what surrounds it none", async () => {
+  const norm = () => nn.batchNorm2d(16);
+  const conv = (from: number) => nn.conv2d(from, 16, 3, { padding: 1, bias: false });
+  const block = () => nn.residual(nn.sequential(conv(16), norm(), nn.relu(), conv(16), norm()), undefined);
+  const model = nn.sequential(conv(3), norm(), nn.relu(), block(), nn.relu(), block(), nn.relu());
+  const parameters = [...nn.namedParameters(model).values()];
+  const x = input([4, 3, 8, 8]);
+  const { result: y, updates } = nn.build({ training: true }, () => model.forward(x));
+  const optimizer = adam();
+  const step = state([1], 0, "u32");
+  const slopes = gradients(y, parameters, input(y.shape));
+  const spec = {
+    outputs: [y],
+    updates: [...updates, ...optimizer.updates(parameters, slopes, optimizer.states(parameters), step)],
+  };
+  const program = await (await gpuBackend()).compile(spec);
+  const { steps } = program.describe();
+  const others = steps.filter((s) => !s.includes("conv2d"));
+  const norms = 5;
+  expect(others.filter((s) => s.includes("normSums"))).toHaveLength(norms);
+  expect(others.filter((s) => s.includes("reluBackward") && !s.includes("normSums"))).toEqual([]);
+  expect(others.filter((s) => s.includes("runningStats"))).toEqual([]);
+  // Beside them: the optimizer.
+  expect(others).toHaveLength(4 * norms + 1);
 });
 
 it("a file holds running statistics; training goes on from it as if it had never stopped", async () => {

@@ -1,9 +1,15 @@
-/** runningStats: PyTorch's momentum and unbiased variance, the cumulative average, many channels, refusals. */
+/**
+ * runningStats: PyTorch's momentum and unbiased variance, the cumulative average, many channels, refusals; and together with
+ * the moments that they follow: fused = unfused = CPU, in every variant, and when the fusion is (not) made.
+ */
 import { describe, expect, it } from "vitest";
-import type { Backend } from "../../src/backend.ts";
+import type { Backend, CompileOptions } from "../../src/backend.ts";
 import { CpuBackend } from "../../src/cpu/backend.ts";
+import { mul } from "../../src/ops/arithmetic.ts";
+import { batchNorm } from "../../src/ops/normalize.ts";
 import { updateRunningStats } from "../../src/ops/running-stats.ts";
-import { input, state } from "../../src/tensor.ts";
+import { Random } from "../../src/random.ts";
+import { input, type Node, type Shape, state, type Tensor } from "../../src/tensor.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { expectClose } from "../support/close.ts";
 
@@ -33,6 +39,66 @@ describe.each(backends)("running statistics on %s", (_, open) => {
       expectClose("variance", await backend.read(running.variance), all(expected[1]), [C]);
       expect([...(await backend.read(running.count))]).toEqual([3]);
     }
+  });
+});
+
+function tracked(shape: Shape, momentum: number | null = 0.1) {
+  const C = shape[1]!;
+  const x = input(shape);
+  const running = { mean: state([C]), variance: state([C], 1), count: state([], 0, "i32") };
+  const { y, mean, variance } = batchNorm(x);
+  const update = updateRunningStats(running, { mean, variance, samples: x.size / C }, momentum);
+  return { x, y, mean, running, update };
+}
+
+describe("by the kernel that takes the statistics", () => {
+  async function train(backend: Backend, shape: Shape, options?: CompileOptions) {
+    const { x, y, mean, running, update } = tracked(shape);
+    const program = await backend.compile({ outputs: [y, mean], updates: [update] }, options);
+    for (let batch = 0; batch < 3; batch++) {
+      const random = new Random(3, batch);
+      backend.write(
+        x,
+        Float32Array.from({ length: x.size }, () => batch + random.uniform()),
+      );
+      program.run();
+    }
+    const outputs = await Promise.all([program.read(y), program.read(mean)]);
+    const states = await backend.readAll([running.mean, running.variance, running.count]);
+    return { values: [...outputs, ...states], steps: program.describe().steps };
+  }
+
+  it.each([[[4, 3]], [[65, 7]], [[2, 5, 3, 7]], [[1, 2, 20, 10]], [[8, 70, 4, 4]]])(
+    "[%s], three batches",
+    async (shape) => {
+      const truth = await train(new CpuBackend({ bits: 64 }), shape);
+      const gpu = await gpuBackend();
+      const forced = ["parts", "shared", "narrow"].map((moments) => ({ variants: { moments } }));
+      for (const options of [{}, { fuse: false }, ...forced]) {
+        const { values, steps } = await train(gpu, shape, options);
+        truth.values.forEach((expected, i) => {
+          expectClose(`${JSON.stringify(options)}, ${i}`, values[i]!, expected, [expected.length], {
+            atol: 1e-5,
+          });
+        });
+        expect(steps.some((s) => s.includes("runningStats"))).toBe("fuse" in options);
+      }
+    },
+  );
+
+  it("only where nobody else has to do with the states, and not for the average of all batches", async () => {
+    const gpu = await gpuBackend();
+    const stepsOf = async (outputs: Tensor[], updates: Node[]) =>
+      (await gpu.compile({ outputs, updates })).describe().steps.join();
+    const { y, running, update } = tracked([8, 4]);
+    expect(await stepsOf([y], [update])).not.toContain("runningStats");
+    expect(await stepsOf([y, running.mean], [update])).not.toContain("runningStats");
+    expect(await stepsOf([y, mul(running.mean, 2)], [update])).toContain("runningStats");
+    const again = tracked([8, 4]);
+    const batch = { mean: again.mean, variance: again.mean, samples: 8 };
+    expect(await stepsOf([y], [update, updateRunningStats(running, batch)])).toContain("runningStats");
+    const all = tracked([8, 4], null);
+    expect(await stepsOf([all.y], [all.update])).toContain("runningStats");
   });
 });
 

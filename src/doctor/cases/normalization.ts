@@ -1,10 +1,12 @@
 /** Normalisations, their statistics and the running ones. */
 
-import { momentsOp, normSumsOp } from "../../ops/moments.ts";
+import { relu } from "../../ops/activation.ts";
+import { momentsOp } from "../../ops/moments.ts";
+import { normSumsOp } from "../../ops/norm-sums.ts";
 import { batchNorm, batchNormWith, groupNorm, layerNorm, rmsNorm } from "../../ops/normalize.ts";
 import { std } from "../../ops/reduce.ts";
-import { updateRunningStats } from "../../ops/running-stats.ts";
-import type { Shape, Tensor } from "../../tensor.ts";
+import { trackedMomentsOp, updateRunningStats } from "../../ops/running-stats.ts";
+import { type Shape, sizeOf, type Tensor } from "../../tensor.ts";
 import type { Case, Check } from "../check.ts";
 
 const shapes: readonly (readonly [Shape, axes: readonly number[]])[] = [
@@ -79,6 +81,13 @@ export const normalizationChecks: readonly Check[] = [
     ),
   },
   normalising("batchNorm", images, (x, weight, bias) => batchNorm(x, { weight, bias }).y),
+  {
+    ...normalising("batchNorm and relu, fused", images, (x, weight, bias) =>
+      relu(batchNorm(x, { weight, bias }).y),
+    ),
+    fused: true,
+    force: false,
+  },
   normalising("batchNorm, evaluation", images, (x, weight, bias) =>
     batchNormWith(x, bias, weight, { weight, bias }),
   ),
@@ -116,5 +125,27 @@ export const normalizationChecks: readonly Check[] = [
         }),
       ),
     ),
+  },
+  {
+    op: "moments and running statistics",
+    atol: 1e-5,
+    gradients: false,
+    cases: shapes.map(([shape, axes]): Case => {
+      const C = sizeOf(shape.filter((_, axis) => !axes.includes(axis)));
+      return {
+        name: `[${shape}] over [${axes}]`,
+        leaves: [
+          { shape, range: [0, 2] },
+          { shape: [C], state: true },
+          { shape: [C], state: true, range: [0.5, 2] },
+          { shape: [], dtype: "i32", data: [3], state: true },
+        ],
+        build: (...inputs) => {
+          const of = { momentum: 0.1, samples: sizeOf(shape) / C };
+          const node = trackedMomentsOp.node(inputs, { axes, eps: 1e-5, centred: true, ...of });
+          return { outputs: node.outputs, updates: [node] };
+        },
+      };
+    }),
   },
 ];
