@@ -153,14 +153,12 @@ function backwardFew(c: BlockBackwardConstants): KernelPlan {
   const INPUT_GROUPS = c.needsX ? Math.ceil(reached / 64) * Math.ceil(c.C / 2) : 0;
   const FOURS = Math.min(4, Math.ceil(c.O / 4), Math.floor(256 / (c.KH * c.KW + 1)));
   // Tiles of at most 8 windows each way, all about as large.
-  const [ROWS, COLUMNS] = [c.PH, c.PW].map((size) => Math.ceil(size / Math.ceil(size / 8))) as [
-    number,
-    number,
-  ];
+  const tileOf = (size: number) => Math.ceil(size / Math.ceil(size / 8));
+  const [ROWS, COLUMNS] = [tileOf(c.PH), tileOf(c.PW)];
   const tiles = c.N * Math.ceil(c.PH / ROWS) * Math.ceil(c.PW / COLUMNS);
   const jobs = c.C * Math.ceil(c.O / (FOURS * 4));
-  // Large chips are busy with 256 workgroups.
-  const CHUNK = Math.ceil(tiles / Math.ceil(256 / jobs));
+  // Large chips are busy with 512 workgroups; the second stage takes long over more parts than 256.
+  const CHUNK = Math.ceil(tiles / Math.min(256, Math.ceil(512 / jobs)));
   const PARTS = c.needsW ? Math.ceil(tiles / CHUNK) : 0;
   const first: Kernel = {
     shader: fewBackwardShader,
