@@ -43,7 +43,8 @@ struct Sizes {
   TILES_N: u32,
   EDGE_M: u32,     // where the tiles end
   EDGE_N: u32,
-  BELOW_GROUPS: u32,  // workgroups per product that have blocks below the tiles
+  RIGHT_GROUPS: u32,  // workgroups per product that have blocks right of the tiles
+  BELOW_GROUPS: u32,  // those that have blocks below all that
   RELU: u32,
 }
 @group(0) @binding(7) var<uniform> sizes: Sizes;
@@ -59,8 +60,8 @@ struct Sizes {
 
 const STEPS = vec4<u32>(0u, 1u, 2u, 3u);
 
-const TILE = 0u;   // what a workgroup has: a tile, one with up to four more columns on its right, or blocks below the tiles
-const WIDE = 1u;
+const TILE = 0u;   // what a workgroup has: a tile, or blocks right of the tiles or below them
+const RIGHT = 1u;
 const BELOW = 2u;
 
 // Where y of a product begins, its size and steps: read once, not with every row.
@@ -92,7 +93,8 @@ struct Part {
 // loops of memory accesses take seconds to compile on CPU adapters.
 fn partOf(wg: vec3<u32>, groups: vec3<u32>) -> Part {
   let tiles = sizes.TILES_M * sizes.TILES_N;
-  let all = tiles + sizes.BELOW_GROUPS;
+  let above = tiles + sizes.RIGHT_GROUPS;
+  let all = above + sizes.BELOW_GROUPS;
   let g = wg.y * groups.x + wg.x;
   var sz = 0u;
   var split = select(0u, 1u, g >= all);
@@ -105,13 +107,10 @@ fn partOf(wg: vec3<u32>, groups: vec3<u32>) -> Part {
   let last = min(first + sizes.CHUNK, sizes.K) * groups.z;
   // Workgroups beyond the last get a tile below the last row, which writes nothing.
   let inside = split < sizes.SPLITS;
-  let below = inside & (tile >= tiles);
-  let tileM = tile / sizes.TILES_N;
-  let tileN = select(tile - tileM * sizes.TILES_N, tile - tiles, below);
-  let wide = (tileN + 1u == sizes.TILES_N) & (sizes.EDGE_N < sizes.N);
-  let kind = select(select(TILE, WIDE, wide), BELOW, below);
-  return Part(select(sz - split * sizes.BATCH, 0u, ALONE), select(sizes.M, tileM, inside), tileN, first, last,
-              place(sz * sizes.M * sizes.N), groups.z, kind);
+  let kind = select(select(TILE, RIGHT, tile >= tiles), BELOW, tile >= above) * u32(inside);
+  let before = select(select(tile / sizes.TILES_N * sizes.TILES_N, tiles, kind == RIGHT), above, kind == BELOW);
+  return Part(select(sz - split * sizes.BATCH, 0u, ALONE), select(sizes.M, tile / sizes.TILES_N, inside), tile - before,
+              first, last, place(sz * sizes.M * sizes.N), groups.z, kind);
 }
 
 // ks k … k + 3; those over the edge are the last one again.

@@ -1,76 +1,64 @@
-// The tiles of matmul-quad.wgsl and, where an edge would leave most of a tile empty, blocks of 4 x 4 per lane: up to four
-// columns right of the tiles, computed along with the last ones, whose rows of A are there already, and any number of rows
-// below them. What the lanes of a quad have in common they load together.
+// The tiles of matmul-quad.wgsl and, where an edge would leave most of a tile empty, blocks of 4 x 4 per lane right of the
+// tiles and below them. What the lanes of a quad have in common, columns on the right and rows below, they load together.
 
-override wide: bool;   // there are tiles of that kind
-override below: bool;  // there are such blocks
+override right: bool;  // there are such blocks
+override below: bool;
 
-fn spread(v: vec4<f32>) -> mat4x4<f32> {
-  return mat4x4(quadBroadcast(v, 0u), quadBroadcast(v, 1u), quadBroadcast(v, 2u), quadBroadcast(v, 3u));
+// A pair of ks of every lane in the quad.
+fn gathered(pair: vec2<f32>) -> mat4x2<f32> {
+  return mat4x2(quadBroadcast(pair, 0u), quadBroadcast(pair, 1u), quadBroadcast(pair, 2u), quadBroadcast(pair, 3u));
 }
 
-struct Work {
-  tile: Tile,
-  block: mat4x4<f32>,
+// ks k and k + 1 of the row that begins at `at`.
+fn aShare(at: u32, step: u32, k: u32, last: u32) -> vec2<f32> {
+  if (A_PAIRS & !TRANSPOSE_A) { return a2[(at + k) >> 1u]; }
+  return vec2(a[at + k * step], unlessOver(vec4(a[at + (k + 1u) * step]), k, last).x);
 }
 
-// A tile, and of the columns right of it the lane's own four rows.
-fn wideTile(part: Part, m: u32, n: u32, q: u32) -> Work {
+fn bShare(at: u32, step: u32, k: u32, last: u32) -> vec2<f32> {
+  if (B_PAIRS & TRANSPOSE_B) { return b2[(at + k) >> 1u]; }
+  return vec2(b[at + k * step], unlessOver(vec4(b[at + (k + 1u) * step]), k, last).x);
+}
+
+fn rightBlock(part: Part, m: u32, n: u32, q: u32) -> mat4x4<f32> {
   var rows = aRun(part.z, m, part.first);
-  var columns = bRun(part.z, n, part.first);
-  let right = Run(bStart(part.z, sizes.EDGE_N), mat4x4<f32>(), 0u);
-  let whole = wholeSteps(part);
-  var t = Tile();
-  var block = mat4x4<f32>();
-  for (var k = part.first; k < whole; k += 4u) {
-    let u = aNext(&rows, k);
-    let v = bNext(&columns, k);
-    t[0] += v * u;
-    t[1] += v * swapX(u);
-    t[2] += v * swapY(u);
-    t[3] += v * swapDiagonal(u);
-    block += spread(bShare(right, k, q)) * u;
-  }
-  if (TAIL) {
-    for (var k = whole; k < part.last; k++) {
-      let u = aOne(rows, k);
-      let v = bOne(columns, k);
-      t[0] += outer(v, u);
-      t[1] += outer(v, quadSwapX(u));
-      t[2] += outer(v, quadSwapY(u));
-      t[3] += outer(v, quadSwapDiagonal(u));
-      block += outer(bOne(right, k), u);
-    }
-  }
-  return Work(t, block);
-}
-
-fn belowBlock(part: Part, m: u32, n: u32, q: u32) -> mat4x4<f32> {
-  let rows = Run(aStart(part.z, m), mat4x4<f32>(), 0u);
-  var columns = bRun(part.z, n, part.first);
-  let whole = wholeSteps(part);
+  let columns = bRun(part.z, n, part.first);
+  let own = columns.at[q];
   var t = mat4x4<f32>();
-  for (var k = part.first; k < whole; k += 4u) {
-    var v: mat4x4<f32>;
-    if (B_ASKEW == 0u) { v = bNext(&columns, k); } else { v = bBlock(columns.line, k); }
-    t += v * spread(aShare(rows, k, q));
-  }
-  if (TAIL) {
-    for (var k = whole; k < part.last; k++) { t += outer(bOne(columns, k), aOne(rows, k)); }
+  for (var k = part.first; k < part.last; k += 2u) {
+    t += transpose(gathered(bShare(own, columns.step, k, part.last))) * aPair(&rows, k, part.last);
   }
   return t;
 }
 
-// `block`: where the lane's block is, if it has one.
-fn workOf(part: Part, m: u32, n: u32, q: u32, block: vec2<u32>) -> Work {
-  if (below & (part.kind == BELOW)) { return Work(Tile(), belowBlock(part, block.x, block.y, q)); }
-  if (wide & (part.kind == WIDE)) { return wideTile(part, m, n, q); }
-  return Work(tile(part, m, n), mat4x4<f32>());
+fn belowBlock(part: Part, m: u32, n: u32, q: u32) -> mat4x4<f32> {
+  let rows = aRun(part.z, m, part.first);
+  var columns = bRun(part.z, n, part.first);
+  let own = rows.at[q];
+  var t = mat4x4<f32>();
+  for (var k = part.first; k < part.last; k += 2u) {
+    t += bPair(&columns, k, part.last) * gathered(aShare(own, rows.step, k, part.last));
+  }
+  return t;
 }
 
-fn blockOf(part: Part, m: u32, lane: u32) -> vec2<u32> {
-  if (part.kind == BELOW) { return belowTiles(part, lane); }
-  return vec2(select(sizes.M, m, (part.kind == WIDE) & (lane < 4u)), sizes.EDGE_N);
+// Row and column of a lane's block. Quads have columns or rows in common; what that leaves over lies outside y.
+fn blockAt(part: Part, lane: u32) -> vec2<u32> {
+  let block = part.tileN * LANES + lane;
+  if (right & (part.kind == RIGHT)) {
+    let down = (min(sizes.M, sizes.EDGE_M) + 15u) / 16u * 4u;
+    let across = block / down;
+    return vec2((block - across * down) * 4u, sizes.EDGE_N + across * 4u);
+  }
+  let across = (sizes.N + 15u) / 16u * 4u;
+  let down = block / across;
+  return vec2(sizes.EDGE_M + down * 4u, (block - down * across) * 4u);
+}
+
+fn blockOf(part: Part, at: vec2<u32>, q: u32) -> mat4x4<f32> {
+  if (right & (part.kind == RIGHT)) { return rightBlock(part, at.x, at.y, q); }
+  if (below) { return belowBlock(part, at.x, at.y, q); }
+  return mat4x4<f32>();
 }
 
 @compute @workgroup_size(LANES)
@@ -78,18 +66,22 @@ fn edges(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: 
          @builtin(subgroup_invocation_id) lane: u32) {
   let part = partOf(wg, groups);
   let q = lane % 4u;
+  if (part.kind != TILE) {
+    let at = blockAt(part, lane);
+    var block = blockOf(part, at, q);
+    for (var e = 0u; e < 4u * part.one; e++) {
+      putRow(part.y, at.x + e, at.y, block[0]);
+      block = mat4x4(block[1], block[2], block[3], block[3]);
+    }
+    return;
+  }
   let m = part.tileM * 16u;
   let n = (part.tileN * LANES + lane) * 4u;
-  let at = blockOf(part, m + q * 4u, lane);
-  var work = workOf(part, m + q * 4u, n, q, at);
-  for (var e = 0u; e < select(16u, 0u, part.kind == BELOW) * part.one; e++) {
+  var t = tile(part, m + q * 4u, n);
+  for (var e = 0u; e < 16u * part.one; e++) {
     let row = m + (q ^ (e / 4u)) * 4u + e % 4u;
-    if (wide) { putInside(part.y, row, n, work.tile[0][0]); } else { putRow(part.y, row, n, work.tile[0][0]); }
-    work.tile = shifted(work.tile);
-  }
-  for (var e = 0u; e < select(4u, 0u, part.kind == TILE) * part.one; e++) {
-    putRow(part.y, at.x + e, at.y, work.block[0]);
-    work.block = mat4x4(work.block[1], work.block[2], work.block[3], work.block[3]);
+    if (right) { putInside(part.y, row, n, t[0][0]); } else { putRow(part.y, row, n, t[0][0]); }
+    t = shifted(t);
   }
 }
 
@@ -98,16 +90,20 @@ fn edgesVector(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) gr
                @builtin(subgroup_invocation_id) lane: u32) {
   let part = partOf(wg, groups);
   let q = lane % 4u;
+  if (part.kind != TILE) {
+    let at = blockAt(part, lane);
+    var block = blockOf(part, at, q);
+    for (var e = 0u; e < 4u * part.one; e++) {
+      putRow4(part.y, at.x + e, at.y, block[0]);
+      block = mat4x4(block[1], block[2], block[3], block[3]);
+    }
+    return;
+  }
   let m = part.tileM * 16u;
   let n = (part.tileN * LANES + lane) * 4u;
-  let at = blockOf(part, m + q * 4u, lane);
-  var work = workOf(part, m + q * 4u, n, q, at);
-  for (var e = 0u; e < select(16u, 0u, part.kind == BELOW) * part.one; e++) {
-    putRow4(part.y, m + (q ^ (e / 4u)) * 4u + e % 4u, n, work.tile[0][0]);
-    work.tile = shifted(work.tile);
-  }
-  for (var e = 0u; e < select(4u, 0u, part.kind == TILE) * part.one; e++) {
-    putRow4(part.y, at.x + e, at.y, work.block[0]);
-    work.block = mat4x4(work.block[1], work.block[2], work.block[3], work.block[3]);
+  var t = tile(part, m + q * 4u, n);
+  for (var e = 0u; e < 16u * part.one; e++) {
+    putRow4(part.y, m + (q ^ (e / 4u)) * 4u + e % 4u, n, t[0][0]);
+    t = shifted(t);
   }
 }

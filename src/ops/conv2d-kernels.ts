@@ -20,7 +20,7 @@ const columns = () => import("../../shaders/im2col.wgsl?raw");
 const few = () => import("../../shaders/conv2d-rows.wgsl?raw");
 const plain = () => import("../../shaders/matmul.wgsl?raw");
 const quad = () => import("../../shaders/matmul-quad.wgsl?raw");
-const runs = () => import("../../shaders/conv2d-runs.wgsl?raw");
+const quadTile = () => import("../../shaders/conv2d-quad.wgsl?raw");
 
 export const TILE_VARIANTS = ["quad", "registers", "slabs", "smallSlabs"];
 /** `rows` means the default where it does not apply. */
@@ -35,7 +35,7 @@ const fewChannels = new Shader("conv2d-rows.wgsl", few);
 // @__NO_SIDE_EFFECTS__
 export function tiled(name: string, ...operands: readonly ShaderSource[]) {
   return {
-    quad: new Shader(`${name}-quad`, quad, runs, part, ...operands),
+    quad: new Shader(`${name}-quad`, quad, quadTile, part, ...operands),
     plain: new Shader(name, plain, part, ...operands),
   };
 }

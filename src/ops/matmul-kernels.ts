@@ -11,12 +11,12 @@ import { ACTIVATION } from "./activation.ts";
 const plain = () => import("../../shaders/matmul.wgsl?raw");
 const blocks = () => import("../../shaders/matmul-blocks.wgsl?raw");
 const quad = () => import("../../shaders/matmul-quad.wgsl?raw");
-const runs = () => import("../../shaders/matmul-runs.wgsl?raw");
+const pairs = () => import("../../shaders/matmul-pairs.wgsl?raw");
 const edges = () => import("../../shaders/matmul-edges.wgsl?raw");
 
 const plainShader = new Shader("matmul.wgsl", plain, blocks);
-const quadShader = new Shader("matmul-quad.wgsl", quad, runs, blocks);
-const edgesShader = new Shader("matmul-edges.wgsl", quad, edges, runs, blocks);
+const quadShader = new Shader("matmul-quad.wgsl", quad, pairs, blocks);
+const edgesShader = new Shader("matmul-edges.wgsl", quad, edges, pairs, blocks);
 
 /** How the operands move from one product of a batch to the next, as the shader has it. */
 export interface Batch {
@@ -82,14 +82,13 @@ export function slowToCompile({ software, subgroupSize, variant }: KernelEnv): b
   return software && subgroupSize > 4 && variant === undefined;
 }
 
-/** How workgroups cover y: tiles, and for edges that would leave most of a tile empty wider tiles and 4 x 4 blocks. */
+/** How workgroups cover y: tiles, and at edges that would leave most of a tile empty blocks of 4 x 4. */
 interface Tiling {
   readonly TILES_M: number;
   readonly TILES_N: number;
   readonly EDGE_M: number;
   readonly EDGE_N: number;
-  /** The last tiles of every row have up to four columns more. */
-  readonly wide: boolean;
+  readonly RIGHT_GROUPS: number;
   readonly BELOW_GROUPS: number;
   /** In elements of y that could be had for it. */
   readonly cost: number;
@@ -98,25 +97,24 @@ interface Tiling {
 /** `plain`: tiles alone. */
 function tiling(M: number, N: number, family: Family, plain: boolean): Tiling {
   const { rows, columns, LANES } = family;
-  const cover = (thinM: boolean, wide: boolean): Tiling => {
-    const TILES_M = thinM ? Math.floor(M / rows) : Math.ceil(M / rows);
-    const TILES_N = wide ? Math.floor(N / columns) : Math.ceil(N / columns);
+  const cover = (right: boolean, below: boolean): Tiling => {
+    const TILES_M = below ? Math.floor(M / rows) : Math.ceil(M / rows);
+    const TILES_N = right ? Math.floor(N / columns) : Math.ceil(N / columns);
     const [EDGE_M, EDGE_N] = [TILES_M * rows, TILES_N * columns];
-    const below = Math.ceil(N / 16) * 4 * Math.ceil(Math.max(0, M - EDGE_M) / 4);
-    const BELOW_GROUPS = Math.ceil(below / LANES);
-    // Four more columns are a quarter more to compute, but hardly more to load; a block is a quarter of what a tile has
-    // per lane, for half as much.
-    const cost = rows * columns * (TILES_M * (TILES_N + (wide ? 0.2 : 0)) + 0.55 * BELOW_GROUPS);
-    return { TILES_M, TILES_N, EDGE_M, EDGE_N, wide, BELOW_GROUPS, cost };
+    // Blocks side by side: of one column of blocks or of one row, in whole quads.
+    const blocks = (along: number, across: number) =>
+      Math.ceil((Math.ceil(along / 16) * 4 * Math.ceil(Math.max(0, across) / 4)) / LANES);
+    const RIGHT_GROUPS = blocks(Math.min(M, EDGE_M), N - EDGE_N);
+    const BELOW_GROUPS = blocks(N, M - EDGE_M);
+    // A block is a quarter of what a tile has per lane, for half as much.
+    const cost = rows * columns * (TILES_M * TILES_N + 0.5 * (RIGHT_GROUPS + BELOW_GROUPS));
+    return { TILES_M, TILES_N, EDGE_M, EDGE_N, RIGHT_GROUPS, BELOW_GROUPS, cost };
   };
-  let best = cover(false, false);
-  if (family.entry !== "quad" || plain) return best;
-  const over = N % columns;
-  const widths = N > columns && over > 0 && over <= 4 ? [true, false] : [false];
-  const thin = widths.flatMap((wide) => [cover(true, wide), cover(false, wide)]);
-  const worth = thin.filter((t) => t.cost < 0.95 * best.cost);
-  for (const t of worth) if (t.cost < best.cost) best = t;
-  return best;
+  const whole = cover(false, false);
+  if (family.entry !== "quad" || plain) return whole;
+  const others = [cover(true, false), cover(false, true), cover(true, true)];
+  const best = others.reduce((a, b) => (b.cost < a.cost ? b : a));
+  return best.cost < 0.95 * whole.cost ? best : whole;
 }
 
 /** The kernel family for a product. */
@@ -132,7 +130,7 @@ function familyOf(M: number, N: number, batch: number, env: KernelEnv): Family {
   if (variant === "registers" || (software && !hasQuads(env))) return REGISTERS;
   if (software || (variant === "quad" && hasQuads(env))) {
     const LANES = subgroupSize;
-    return { shader: quadShader, entry: "quad", rows: 16, columns: 4 * LANES, step: 4, LANES };
+    return { shader: quadShader, entry: "quad", rows: 16, columns: 4 * LANES, step: 2, LANES };
   }
   // Too few large tiles leave most of a chip idle.
   return Math.ceil(M / 64) * Math.ceil(N / 64) * batch < 128 ? SMALL_SLABS : SLABS;
@@ -151,14 +149,16 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
   const turned = along.cost <= 0.9 * across.cost && !(work < 2 ** 18 && slowToCompile(env));
   const { M, N, K, A, B } = turned ? turn(product) : straight(product);
   const { cost: _, ...tiles } = turned ? along : across;
-  const edges = tiles.wide || tiles.BELOW_GROUPS > 0;
-  const groups = (tiles.TILES_M * tiles.TILES_N + tiles.BELOW_GROUPS) * batch.BATCH;
+  const edges = tiles.RIGHT_GROUPS + tiles.BELOW_GROUPS;
+  const groups = (tiles.TILES_M * tiles.TILES_N + edges) * batch.BATCH;
   const { SPLITS, CHUNK } = splitsOf(K, groups, env);
   const steps = turned
     ? { A0: batch.B0, A1: batch.B1, A2: batch.B2, B0: batch.A0, B1: batch.A1, B2: batch.A2 }
     : { A0: batch.A0, A1: batch.A1, A2: batch.A2, B0: batch.B0, B1: batch.B1, B2: batch.B2 };
-  const whole = K % 4 === 0;
-  const fromFour = (...moves: number[]) => batch.BATCH === 1 || moves.every((move) => move % 4 === 0);
+  // Rows of odd length are read as pairs where products begin at even numbers; narrow quads gain nothing from it.
+  const straddle = (...moves: readonly number[]) =>
+    family.LANES > 4 && (batch.BATCH === 1 || moves.every((move) => move % 2 === 0));
+  const even = (columns: number, ...moves: readonly number[]) => columns % 2 === 0 || straddle(...moves);
   // Small layers of a network know no size, so that they share a pipeline.
   const large = M * N * batch.BATCH > 10000;
   const A_COLUMNS = A.transpose ? M : K;
@@ -177,11 +177,11 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
     B_VECTOR: B_COLUMNS % 4 === 0,
     ALONE: batch.BATCH === 1 && SPLITS === 1,
     RAGGED: family.entry !== "quad" && K % family.step !== 0,
-    TAIL: !whole,
-    A_AHEAD: !A.transpose && fromFour(steps.A0, steps.A1, steps.A2) ? K % 4 : 0,
-    // Narrow quads gain nothing from it.
-    B_ASKEW: !B.transpose && family.LANES > 4 && fromFour(steps.B0, steps.B1, steps.B2) ? N % 4 : 0,
-    B_AHEAD: B.transpose && fromFour(steps.B0, steps.B1, steps.B2) ? K % 4 : 0,
+    A_EVEN: even(A_COLUMNS, steps.A0, steps.A1, steps.A2),
+    B_EVEN: even(B_COLUMNS, steps.B0, steps.B1, steps.B2),
+    A_PAIRS: A_COLUMNS % 2 === 0,
+    B_PAIRS: B_COLUMNS % 2 === 0,
+    ODD: K % 2 !== 0,
     YM: turned ? 1 : N,
     YN: turned ? M : 1,
     BATCH: batch.BATCH,
@@ -189,6 +189,7 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
     Z2: batch.Z2,
     ...steps,
     ...tiles,
+    right: tiles.RIGHT_GROUPS > 0,
     below: tiles.BELOW_GROUPS > 0,
     SPLITS,
     CHUNK,
@@ -210,10 +211,11 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
     ["bias", product.bias ?? A.name],
     ["mask", product.mask ?? A.name],
   ];
+  const [a, b] = family.entry === "quad" ? ["a2", "b2"] : ["a4", "b4"];
   const sums = (y: string, ending: typeof after): Kernel => ({
-    shader: edges ? edgesShader : family.shader,
-    entry: `${edges ? "edges" : family.entry}${vector ? "Vector" : ""}`,
-    bind: [["a", A.name], ["a4", A.name], ["b", B.name], ["b4", B.name], ...extras, [vector ? "y4" : "y", y]],
+    shader: edges > 0 ? edgesShader : family.shader,
+    entry: `${edges > 0 ? "edges" : family.entry}${vector ? "Vector" : ""}`,
+    bind: [["a", A.name], [a, A.name], ["b", B.name], [b, B.name], ...extras, [vector ? "y4" : "y", y]],
     constants: { ...sizes, ...ending },
     groups: spread(groups * SPLITS),
   });

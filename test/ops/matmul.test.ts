@@ -27,7 +27,8 @@ const everyWay = [
 // Sums of up to 300 products of numbers up to 1 in float32: rounding grows with the length, not with the result.
 const atol = 1e-5;
 
-// Tiles are 16 x 16 or 16 x 32 (quad), 8 x 64 (registers), 64 x 64 (slabs); ks go by 4, in slabs by 16.
+// Tiles are 16 x 16 or 16 x 32 (quad), 8 x 64 (registers), 64 x 64 (slabs); ks go by 2 in quads, by 4 in registers, by
+// 16 in slabs. Rows of odd length are read otherwise than those of even length.
 checkOp(
   "matmul",
   [
@@ -45,6 +46,8 @@ checkOp(
       [
         [16, 32, 16],
         [17, 33, 18],
+        [18, 34, 19],
+        [17, 33, 19],
       ],
       everyWay,
     ),
@@ -97,6 +100,7 @@ checkOp(
       [5, 6, 300],
       [1, 1, 16],
       [2, 37, 33],
+      [6, 9, 77],
     ],
     [[false, true]],
   ),
@@ -119,10 +123,14 @@ const batched: readonly (readonly [Shape, Shape])[] = [
     [5, 4],
     [3, 4, 6],
   ],
-  // Rows that begin at no multiple of 4, in products that do.
+  // Rows of odd length, in products that all begin at even numbers and in others.
   [
-    [3, 20, 6],
-    [3, 6, 18],
+    [3, 20, 7],
+    [3, 7, 18],
+  ],
+  [
+    [3, 21, 7],
+    [3, 7, 19],
   ],
   [
     [1, 5, 4],
