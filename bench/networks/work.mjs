@@ -11,8 +11,7 @@ const MULTIPLY_ADDS = {
   conv2dBackwardWeight: convolution,
   convBlock: convolution,
   // Behind a max-pool one place of each window has a gradient.
-  convBlockBackwardInput: (c) => convolution(c) / (c.PKH * c.PKW),
-  convBlockBackwardWeight: (c) => convolution(c) / (c.PKH * c.PKW),
+  convBlockBackward: (c) => (convolution(c) / (c.PKH * c.PKW)) * (Number(c.needsX) + Number(c.needsW)),
 };
 
 function convolution({ N, O, OH, OW, CG, KH, KW }) {
