@@ -163,6 +163,8 @@ export const cases = [
   ...[2048, 4096].map((n) => matmul(`${n}`, n, n, n, { hardware })),
   matmul("128", 128, 128, 128),
   matmul("127x129x131", 127, 129, 131),
+  matmul("100", 100, 100, 100),
+  matmul("129", 129, 129, 129),
   ...linear("fc1", 64, 400, 120),
   ...linear("fc2", 64, 120, 84),
   ...linear("fc3", 64, 84, 10),

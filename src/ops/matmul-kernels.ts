@@ -94,8 +94,11 @@ interface Tiling {
   readonly cost: number;
 }
 
-/** `plain`: tiles alone. */
-function tiling(M: number, N: number, family: Family, plain: boolean): Tiling {
+/** Blocks have code of their own: what they save, in multiply-adds, has to last as long as that takes to compile. */
+const WORTH_BLOCKS = 100_000;
+
+/** `depth`: multiply-adds per element of y. `asked`: for this kernel, whatever it costs to compile. */
+function tiling(M: number, N: number, depth: number, family: Family, asked: boolean): Tiling {
   const { rows, columns, LANES } = family;
   const cover = (right: boolean, below: boolean): Tiling => {
     const TILES_M = below ? Math.floor(M / rows) : Math.ceil(M / rows);
@@ -111,10 +114,11 @@ function tiling(M: number, N: number, family: Family, plain: boolean): Tiling {
     return { TILES_M, TILES_N, EDGE_M, EDGE_N, RIGHT_GROUPS, BELOW_GROUPS, cost };
   };
   const whole = cover(false, false);
-  if (family.entry !== "quad" || plain) return whole;
+  if (family.entry !== "quad") return whole;
   const others = [cover(true, false), cover(false, true), cover(true, true)];
   const best = others.reduce((a, b) => (b.cost < a.cost ? b : a));
-  return best.cost < 0.95 * whole.cost ? best : whole;
+  const worth = asked || (whole.cost - best.cost) * depth > WORTH_BLOCKS;
+  return worth && best.cost < 0.95 * whole.cost ? best : whole;
 }
 
 /** The kernel family for a product. */
@@ -140,10 +144,10 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
   const batch = product.batch ?? SINGLE;
   const family = familyOf(product.M, product.N, batch.BATCH, env);
   const work = batch.BATCH * product.M * product.N * product.K;
-  // Edges have code of their own, which takes longer to compile than small products last.
-  const plain = work < 2 ** 20 && env.variant === undefined;
-  const across = tiling(product.M, product.N, family, plain);
-  const along = tiling(product.N, product.M, family, plain);
+  const depth = product.K * batch.BATCH;
+  const asked = env.variant !== undefined;
+  const across = tiling(product.M, product.N, depth, family, asked);
+  const along = tiling(product.N, product.M, depth, family, asked);
   // Computing yᵀ = Bᵀ Aᵀ may waste less at the edges; it writes single elements, so it has to be worth it.
   // Small ones stay as they are: not to compile another pipeline saves more.
   const turned = along.cost <= 0.9 * across.cost && !(work < 2 ** 18 && slowToCompile(env));

@@ -1,6 +1,7 @@
 /** matmul: shapes around every tile edge, transposes, batches, vectors, goldens, every kernel variant. */
 import { describe, expect, it } from "vitest";
 import { matmul } from "../../src/ops/matmul.ts";
+import { productKernels } from "../../src/ops/matmul-kernels.ts";
 import { input, type Shape } from "../../src/tensor.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 import { checkGoldens } from "../support/golden.ts";
@@ -192,6 +193,29 @@ checkGoldens(
     atol: 3e-5,
   },
 );
+
+describe("matmul on a software adapter", () => {
+  const env = { software: true, maxWorkgroupSize: 256, maxWorkgroupMemory: 16384, subgroupSize: 4 };
+  const sums = (M: number, N: number, K: number) =>
+    productKernels({ M, N, K, transposeA: false, transposeB: false, a: "a", b: "b", y: "y" }, env).kernels[0];
+  it("computes three columns beyond the tiles in blocks, not in tiles", () => {
+    expect(sums(127, 131, 129)?.constants).toMatchObject({
+      TILES_M: 8,
+      TILES_N: 8,
+      RIGHT_GROUPS: 8,
+      BELOW_GROUPS: 0,
+    });
+    expect(sums(129, 129, 129)?.constants).toMatchObject({
+      TILES_M: 8,
+      TILES_N: 8,
+      RIGHT_GROUPS: 8,
+      BELOW_GROUPS: 9,
+    });
+  });
+  it("compiles nothing more for products that are soon done", () => {
+    expect(sums(64, 84, 120)).toMatchObject({ entry: "quadVector", constants: { TILES_N: 6 } });
+  });
+});
 
 describe("matmul refuses", () => {
   it("inner sizes that differ", () => {
