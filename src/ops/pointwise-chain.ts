@@ -26,9 +26,9 @@ export function chainOp(steps: readonly Step[]) {
     cpu(tensors, { shapes }) {
       runChain(steps, loopOf(shapes), tensors as Record<string, Data>, namesOf(shapes.split(";").length - 1));
     },
-    kernels({ shapes }) {
+    kernels({ shapes }, env) {
       const parsed = parseShapes(shapes);
-      return chainKernels("pointwiseChain", steps, parsed, namesOf(parsed.length - 1));
+      return chainKernels("pointwiseChain", steps, parsed, namesOf(parsed.length - 1), env);
     },
   });
 }

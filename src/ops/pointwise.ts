@@ -7,6 +7,7 @@ import {
   type Constants,
   type DefinedOp,
   defineOp,
+  type KernelEnv,
   type KernelPlan,
   shapeError,
   spread,
@@ -65,12 +66,13 @@ export function definePointwise<A extends Constants>(definition: PointwiseDefini
         args,
       );
     },
-    kernels(constants) {
+    kernels(constants, env) {
       return chainKernels(
         name,
         [single(definition, constants as unknown as A)],
         parseShapes(constants.shapes as string),
         args,
+        env,
       );
     },
     ...(definition.backward === undefined ? {} : { backward: definition.backward }),
@@ -123,15 +125,19 @@ export function loopOf(text: string): BroadcastLoop {
 
 const WORKGROUP = 64;
 
+/** Vectors per invocation on processors, in tensors of several workgroups of that: invocations are dear there. */
+const RUN = 4;
+
 /**
  * The generated kernel of a chain: four elements per invocation; as vec4 where no input is broadcast, or where the
- * innermost axis is a multiple of four along which every input runs or stands still.
+ * innermost axis is a multiple of four along which every input runs or stands still, and several of these on a processor.
  */
 export function chainKernels(
   name: string,
   steps: readonly Step[],
   shapes: readonly Shape[],
   names: readonly string[],
+  { software }: Pick<KernelEnv, "software">,
 ): KernelPlan {
   const out = outShape(shapes);
   const size = sizeOf(out);
@@ -146,17 +152,12 @@ export function chainKernels(
     );
   const vector = even || rows;
   const wide = names.map((_, i) => vector && (even ? !lone[i] : strides[i]?.at(-1) === 1));
-  const body = even
-    ? vectorBody(
-        steps,
-        names,
-        wide,
-        size,
-        names.map((_, i) => (lone[i] ? "0" : "i")),
-      )
-    : rows
-      ? rowBody(steps, names, wide, dims, strides, size)
-      : scalarBody(steps, names, dims, strides, size);
+  const long = software && size >= 32 * RUN * WORKGROUP;
+  const run = long && (even || (dims.at(-1) ?? 1) % (4 * RUN) === 0) ? RUN : 1;
+  const places = names.map((_, i) => (even ? (wide[i] ? "e" : "0") : placeOf(dims, strides[i] ?? [])));
+  const body = vector
+    ? vectorBody(steps, names, wide, size, run, places, even ? "" : coordinateLines(dims, size))
+    : scalarBody(steps, names, dims, strides, size);
   const element = (i: number) => (wide[i] ? "vec4<f32>" : "f32");
   const code = `// ${steps.map((s) => s.name).join(" -> ")}
 ${names.map((n, i) => `@group(0) @binding(${i}) var<storage, read> ${n}: array<${element(i)}>;`).join("\n")}
@@ -165,7 +166,7 @@ ${names.map((n, i) => `@group(0) @binding(${i}) var<storage, read> ${n}: array<$
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-  let i = (wg.y * n.x + wg.x) * ${WORKGROUP}u + lane;
+  let at = (wg.y * n.x + wg.x) * ${WORKGROUP}u + lane;
 ${body}}`;
   return {
     kernels: [
@@ -173,51 +174,57 @@ ${body}}`;
         shader: new Shader(`${name} (generated)`, code, ...steps.flatMap((s) => s.functions ?? [])),
         entry: "main",
         bind: [...names, "result"],
-        groups: spread(Math.ceil(size / (4 * WORKGROUP))),
+        groups: spread(Math.ceil(size / (4 * run * WORKGROUP))),
       },
     ],
   };
 }
 
-/** `places`: WGSL of where each input is read. Wide inputs come as vec4, others are one value for all four. */
+/**
+ * `run` times four neighbours, `places`: WGSL of where each input has the first of them, element `e`. Wide inputs come as
+ * vec4, others are one value for all.
+ */
 function vectorBody(
   steps: readonly Step[],
   names: readonly string[],
   wide: readonly boolean[],
   size: number,
+  run: number,
   places: readonly string[],
-  coordinates = "",
+  coordinates: string,
 ): string {
-  const lane = (k: string) =>
-    chainLines(
-      steps,
-      names.map((n, i) => (wide[i] ? `${n}_v.${k}` : `${n}_v`)),
-    );
-  const loads = names.map((n, i) => `  let ${n}_v = ${n}[${places[i]}];\n`).join("");
-  const lanes = [..."xyzw"].map((k, j) => {
-    const { lines, result } = lane(k);
-    const guard = size % 4 === 0 ? "" : `if (i * 4u + ${j}u < ${size}u) `;
-    return `  ${guard}{\n${lines}    r.${k} = ${result};\n  }\n`;
-  });
-  const start = `  if (i >= ${Math.ceil(size / 4)}u) { return; }\n${coordinates}${loads}`;
-  return `${start}  var r = vec4<f32>();\n${lanes.join("")}  result[i] = r;\n`;
+  const load = (moves: boolean, place: (p: string) => string) =>
+    names
+      .map((n, i) => (wide[i] === moves ? `  let ${n}_v = ${n}[${place(places[i] as string)}];\n` : ""))
+      .join("");
+  const vectors = Math.ceil(size / 4);
+  const apart = run === 1 ? "" : " + j";
+  const one = `${load(true, (p) => (p === "e" ? "i" : `(${p}) / 4u${apart}`))}${fourLanes(steps, names, wide, size)}  result[i] = r;
+`;
+  const start = `  if (at >= ${Math.ceil(vectors / run)}u) { return; }
+  let e = at * ${4 * run}u;
+${coordinates}${load(false, (p) => p)}`;
+  if (run === 1) return `${start}  let i = at;\n${one}`;
+  const end = vectors % run === 0 ? "" : `  if (i >= ${vectors}u) { return; }\n`;
+  return `${start}  for (var j = 0u; j < ${run}u; j++) {\n  let i = e / 4u + j;\n${end}${one}  }\n`;
 }
 
-/** As vectorBody, with broadcasting: one place for four neighbours of the innermost axis. */
-function rowBody(
+/** WGSL of `r`, what the chain makes of four neighbours, the first of them element i * 4 of `size`. */
+function fourLanes(
   steps: readonly Step[],
   names: readonly string[],
   wide: readonly boolean[],
-  dims: readonly number[],
-  strides: readonly (readonly number[])[],
   size: number,
 ): string {
-  const places = names.map((_, i) => {
-    const at = placeOf(dims, strides[i] as readonly number[]);
-    return at === "e" ? "i" : wide[i] ? `(${at}) / 4u` : at;
+  const lanes = [..."xyzw"].map((k, j) => {
+    const { lines, result } = chainLines(
+      steps,
+      names.map((n, i) => (wide[i] ? `${n}_v.${k}` : `${n}_v`)),
+    );
+    const guard = size % 4 === 0 ? "" : `if (i * 4u + ${j}u < ${size}u) `;
+    return `  ${guard}{\n${lines}    r.${k} = ${result};\n  }\n`;
   });
-  const coordinates = `  let e = i * 4u;\n${coordinateLines(dims, size)}`;
-  return vectorBody(steps, names, wide, size, places, coordinates);
+  return `  var r = vec4<f32>();\n${lanes.join("")}`;
 }
 
 function scalarBody(
@@ -232,7 +239,7 @@ function scalarBody(
     names.map((n) => `${n}_v`),
   );
   return `  for (var k = 0u; k < 4u; k++) {
-    let e = i * 4u + k;
+    let e = at * 4u + k;
     if (e >= ${size}u) { return; }
 ${coordinateLines(dims, size)}${names
   .map((n, i) => `    let ${n}_v = ${n}[${placeOf(dims, strides[i] as readonly number[])}];\n`)
@@ -278,18 +285,17 @@ export function chainFunction(
     `@group(0) @binding(${binding + i}) var<storage, ${access}> ${variable}: array<${element}>;\n`;
   const buffers = names.map((n, i) => buffer(n, i, "read"));
   if (result !== undefined) buffers.push(buffer(result, names.length, "read_write"));
-  const lanes = [..."xyzw"].slice(0, wide ? 4 : 1).map((k) => {
-    const made = chainLines(
-      steps,
-      names.map((n) => (wide ? `${n}_v.${k}` : `${n}_v`)),
-    );
-    return `  {\n${made.lines}    r.${k} = ${made.result};\n  }\n`;
-  });
+  const { lines, result: one } = chainLines(
+    steps,
+    names.map((n) => `${n}_v`),
+  );
+  const allWide = names.map(() => true);
   return `${buffers.join("")}
 fn ${name}(e: u32) -> vec4<f32> {
   let i = ${wide ? "e / 4u" : "e"};
-${names.map((n) => `  let ${n}_v = ${n}[i];\n`).join("")}  var r = vec4<f32>();
-${lanes.join("")}${result === undefined ? "" : `  ${result}[i] = ${wide ? "r" : "r.x"};\n`}  return r;
+${names.map((n) => `  let ${n}_v = ${n}[i];\n`).join("")}${
+  wide ? fourLanes(steps, names, allWide, 4) : `${lines}  let r = vec4(${one}, 0.0, 0.0, 0.0);\n`
+}${result === undefined ? "" : `  ${result}[i] = ${wide ? "r" : "r.x"};\n`}  return r;
 }
 `;
 }

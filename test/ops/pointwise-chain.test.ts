@@ -40,6 +40,16 @@ checkOp(
       inputs: [{ shape: [1, 3] }],
       build: (x) => expand(tanh(mul(x!, 2)), [8, 3]),
     },
+    ...[8192, 8195, 8206].map((size) => ({
+      name: `${size} elements, a run of vectors per invocation on processors`,
+      inputs: [{ shape: [size] }, { shape: [] }],
+      build: (x: Tensor, by: Tensor) => tanh(add(mul(x, by), 1)),
+    })),
+    ...[1040, 1044].map((row) => ({
+      name: `rows of ${row} that share one input and have another in common`,
+      inputs: [{ shape: [2, 5, row] }, { shape: [5, 1] }, { shape: [row] }],
+      build: (x: Tensor, ofRow: Tensor, ofColumn: Tensor) => tanh(add(mul(x, ofRow), ofColumn)),
+    })),
     {
       name: "mean squared error",
       inputs: [{ shape: [33, 3] }, { shape: [33, 3], gradient: false }],
