@@ -97,6 +97,11 @@ export interface Program {
   describe(): ProgramDescription;
   /** Runs once with the adapter's clock around every dispatch. Only where the backend says `timestamps`. */
   profile?(): Promise<readonly KernelTime[]>;
+  /**
+   * Resolves when all kernels are there. So that a first run need not wait, others with the same results may stand in for
+   * some of them until then: no time to measure anything.
+   */
+  ready?(): Promise<void>;
   /** Runs `times` times and answers the milliseconds that took: by the adapter's clock if it has one. */
   time?(times: number): Promise<number>;
   /** Frees what belongs to this program alone; it can't be used afterwards. */

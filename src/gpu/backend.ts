@@ -1,12 +1,12 @@
 /** The WebGPU backend: compiles graphs for one device and owns what they share (leaves, pipelines). */
 import type { Backend, CompileOptions, FileStore, TuneStore } from "../backend.ts";
+import type { KernelUse } from "../op.ts";
 import { copy } from "../ops/copy.ts";
 import { rewrites } from "../ops/rewrites.ts";
 import type { GraphSpec } from "../plan/graph.ts";
 import { checkLength } from "../plan/initial.ts";
 import { type Choose, makePlan, type Plan } from "../plan/plan.ts";
 import type { Data, Tensor } from "../tensor.ts";
-import type { KernelUse } from "../tune/candidates.ts";
 import { type DeviceOptions, GpuDevice } from "./device.ts";
 import { LeafMemory } from "./memory.ts";
 import { PipelineCache } from "./pipelines.ts";
@@ -18,6 +18,8 @@ export interface GpuOptions extends DeviceOptions {
   readonly files?: FileStore | undefined;
   /** Where kernel choices are kept; asked for when something is tuned. Default: nowhere. */
   readonly tuneStore?: (() => Promise<TuneStore>) | undefined;
+  /** Whether kernels that others can stand in for are compiled only after a program's first run; default true. */
+  readonly standIns?: boolean;
   /** How to get another device when this one is lost. */
   readonly reopen?: () => Promise<Backend>;
   /** Called by `close` once the device is destroyed. */
@@ -38,7 +40,7 @@ export class GpuBackend implements Backend {
     readonly device: GpuDevice,
     options: GpuOptions,
     onClose: () => Promise<void>,
-    pipelines = new PipelineCache(device),
+    pipelines = new PipelineCache(device, options.standIns),
   ) {
     this.#memory = new LeafMemory(device);
     this.#pipelines = pipelines;
@@ -87,7 +89,7 @@ export class GpuBackend implements Backend {
     const store = await this.#tuneStore?.();
     const adapter = this.device.identity;
     // Of its own, so that the pipelines that lose are not kept.
-    const pipelines = new PipelineCache(this.device);
+    const pipelines = new PipelineCache(this.device, false);
     const bench = () => new GpuBackend(this.device, {}, async () => undefined, pipelines);
     const warm = async (kernels: readonly KernelUse[]) => {
       await Promise.allSettled(kernels.map((k) => pipelines.compile(k.kernel, k.constants)));
@@ -129,6 +131,7 @@ export class GpuBackend implements Backend {
   }
 
   async close(): Promise<void> {
+    await this.#pipelines.idle();
     this.#memory.destroy();
     await this.#onClose();
   }

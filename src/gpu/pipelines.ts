@@ -3,7 +3,7 @@
  * error is reported with file, line, column, message and source line.
  */
 import { DeviceError, ShaderError } from "../errors.ts";
-import type { Constants, Kernel } from "../op.ts";
+import type { Constants, Kernel, KernelUse } from "../op.ts";
 import type { ShaderText } from "../shader.ts";
 import type { GpuDevice } from "./device.ts";
 
@@ -18,14 +18,15 @@ export class PipelineCache {
   readonly #layouts = new Map<string, { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
   readonly #pipelines = new Map<string, Promise<CompiledKernel>>();
 
-  constructor(readonly device: GpuDevice) {}
+  /** `standIns`: whether stand-ins are made use of. */
+  constructor(
+    readonly device: GpuDevice,
+    readonly standIns = true,
+  ) {}
 
   /** The pipeline of `kernel`, compiled at most once. */
   async compile(kernel: Kernel, constants: Constants): Promise<CompiledKernel> {
-    const text = await kernel.shader.load();
-    const values = text.pick({ ...constants, ...kernel.constants });
-    const layoutKey = this.#layoutKey(kernel, text);
-    const key = JSON.stringify([text.code, kernel.entry, layoutKey, values]);
+    const { key, text, values, layoutKey } = await this.#identify(kernel, constants);
     let compiled = this.#pipelines.get(key);
     if (compiled === undefined) {
       compiled = this.#build(text, kernel.entry, values, layoutKey);
@@ -33,6 +34,40 @@ export class PipelineCache {
       compiled.catch(() => this.#pipelines.delete(key));
     }
     return compiled;
+  }
+
+  /** What to compile first so that all of `uses` can run: each kernel, or its stand-in where that leaves fewer to compile. */
+  async firstOf(uses: readonly KernelUse[]): Promise<Kernel[]> {
+    const keyOf = async (kernel: Kernel, constants: Constants) =>
+      (await this.#identify(kernel, constants)).key;
+    const keyed = await Promise.all(
+      uses.map(async ({ kernel, constants }) => ({
+        kernel,
+        own: await keyOf(kernel, constants),
+        standIn: kernel.standIn && (await keyOf(kernel.standIn, constants)),
+      })),
+    );
+    const missing = (keys: readonly string[]) =>
+      new Set(keys.filter((key) => !this.#pipelines.has(key))).size;
+    return keyed.map(({ kernel, own, standIn }) => {
+      if (!this.standIns || standIn === undefined || this.#pipelines.has(own)) return kernel;
+      const needed = keyed.some((use) => use.own === standIn);
+      const sharing = keyed.filter((use) => use.standIn === standIn && use.own !== standIn);
+      const fewer = missing(sharing.map((use) => use.own)) - (needed ? 0 : missing([standIn]));
+      return fewer > 0 ? (kernel.standIn as Kernel) : kernel;
+    });
+  }
+
+  /** Resolves when nothing is being compiled any more. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.#pipelines.values());
+  }
+
+  async #identify(kernel: Kernel, constants: Constants) {
+    const text = await kernel.shader.load();
+    const values = text.pick({ ...constants, ...kernel.constants });
+    const layoutKey = this.#layoutKey(kernel, text);
+    return { key: JSON.stringify([text.code, kernel.entry, layoutKey, values]), text, values, layoutKey };
   }
 
   async #build(

@@ -17,7 +17,10 @@ import type { Place } from "./readback.ts";
 interface Dispatch {
   readonly node: Node;
   readonly kernel: Kernel;
-  readonly compiled: CompiledKernel;
+  /** `kernel`, or its stand-in until that is compiled. */
+  now: Kernel;
+  /** Of `now`. */
+  compiled: CompiledKernel;
   readonly label: string;
   /** Where its `sizes` lie, in bytes. */
   readonly sizesAt: number;
@@ -30,6 +33,12 @@ export class GpuProgram implements Program {
   readonly #buffers = new Map<Root, Place>();
   readonly #slots: GPUBuffer[] = [];
   readonly #nothing: GPUBuffer;
+  /** Has kernels compiled and put in the place of their stand-ins; gone once it has been called. */
+  #replace: (() => Promise<void>) | undefined;
+  #replaced: Promise<void> = Promise.resolve();
+  /** Why that was not possible. */
+  #failure: unknown;
+  #runs = 0;
   #sizes: GPUBuffer | undefined;
   readonly #outputs: ReadonlyMap<Tensor, Tensor>;
 
@@ -58,11 +67,15 @@ export class GpuProgram implements Program {
       }),
     );
     // Compilation starts first: it takes longest, and buffers are made meanwhile.
-    const compiling = Promise.all(
-      work.map(async (w) => {
-        checkGroups(device, w.label, w.kernel);
-        return pipelines.compile(w.kernel, w.node.plan.constants);
-      }),
+    const uses = work.map(({ node, kernel }) => ({ kernel, constants: node.plan.constants }));
+    const compiling = pipelines.firstOf(uses).then((kernels) =>
+      Promise.all(
+        work.map(async ({ label, node }, i) => {
+          const kernel = kernels[i] as Kernel;
+          checkGroups(device, label, kernel);
+          return { compiled: await pipelines.compile(kernel, node.plan.constants), now: kernel };
+        }),
+      ),
     );
     compiling.catch(() => undefined);
     const program = await device.guard("compile: buffers", () => {
@@ -71,35 +84,68 @@ export class GpuProgram implements Program {
       made.#makeBuffers();
       return made;
     });
-    const compiled = await compiling;
+    const first = await compiling;
     await device.guard("compile: bind groups", () => {
-      const all = work.map((w, i) => ({ ...w, compiled: compiled[i] as CompiledKernel }));
+      const all = work.map((w, i) => ({ ...w, ...(first[i] as (typeof first)[number]) }));
       const placed = program.#placeSizes(all);
       program.#dispatches = placed.map((d) => ({ ...d, group: program.#bind(d) }));
       program.#generation = memory.generation;
     });
+    if (program.#dispatches.some(({ kernel, now }) => now !== kernel)) {
+      program.#replace = () => program.#replaceStandIns(pipelines);
+    }
     return program;
   }
 
   run(times = 1): void {
     this.#prepare();
+    // A program that runs but once has no use for more.
+    this.#runs += times;
+    if (this.#runs > 1) void this.ready();
     const encoder = this.device.raw.createCommandEncoder();
     this.#encode(encoder, times, {});
     this.device.raw.queue.submit([encoder.finish()]);
   }
 
+  async #replaceStandIns(pipelines: PipelineCache): Promise<void> {
+    await this.finished();
+    const compiled = await Promise.all(
+      this.#dispatches.map(({ kernel, node, label }) => {
+        checkGroups(this.device, label, kernel);
+        return pipelines.compile(kernel, node.plan.constants);
+      }),
+    );
+    this.#dispatches.forEach((d, i) => {
+      d.compiled = compiled[i] as CompiledKernel;
+      d.now = d.kernel;
+    });
+  }
+
+  ready(): Promise<void> {
+    const replace = this.#replace;
+    this.#replace = undefined;
+    if (replace !== undefined) {
+      this.#replaced = replace();
+      this.#replaced.catch((reason: unknown) => {
+        this.#failure = reason;
+      });
+    }
+    return this.#replaced;
+  }
+
   #prepare(): void {
     this.device.check();
+    if (this.#failure !== undefined) throw this.#failure;
     if (this.#generation !== this.memory.generation) this.#bindAnew();
   }
 
   #encode(encoder: GPUCommandEncoder, times: number, descriptor: GPUComputePassDescriptor): void {
     const pass = encoder.beginComputePass(descriptor);
     for (let i = 0; i < times; i++) {
-      for (const { compiled, group, kernel } of this.#dispatches) {
+      for (const { compiled, group, now } of this.#dispatches) {
         pass.setPipeline(compiled.pipeline);
         pass.setBindGroup(0, group);
-        pass.dispatchWorkgroups(...kernel.groups);
+        pass.dispatchWorkgroups(...now.groups);
       }
     }
     pass.end();
@@ -118,14 +164,15 @@ export class GpuProgram implements Program {
   /** Runs the graph once with a timestamp around every dispatch. Needs the feature timestamp-query. */
   async profile(): Promise<KernelTime[]> {
     if (!this.device.timestamps) throw new DeviceError(`profile: ${this.device.name} has no timestamp-query`);
+    await this.ready();
     this.#prepare();
     const { timed } = await import("./timestamps.ts");
     const times = await timed(this.device, this.memory.reader, this.#dispatches.length, (encoder, writes) => {
-      this.#dispatches.forEach(({ compiled, group, kernel }, i) => {
+      this.#dispatches.forEach(({ compiled, group, now }, i) => {
         const pass = encoder.beginComputePass({ timestampWrites: writes(i) });
         pass.setPipeline(compiled.pipeline);
         pass.setBindGroup(0, group);
-        pass.dispatchWorkgroups(...kernel.groups);
+        pass.dispatchWorkgroups(...now.groups);
         pass.end();
       });
     });
@@ -133,6 +180,7 @@ export class GpuProgram implements Program {
   }
 
   async time(times: number): Promise<number> {
+    await this.ready();
     this.#prepare();
     const { timed } = await import("./timestamps.ts");
     const begun = performance.now();

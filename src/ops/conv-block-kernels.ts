@@ -201,20 +201,19 @@ function weightTilesOf(c: BlockConstants, env: KernelEnv): KernelPlan {
 function forwardStrips(c: BlockConstants, env: KernelEnv): Kernel {
   // Small workgroups leave less of themselves empty, large ones cost less each. All layers have the same, as they share.
   const LANES = c.N <= 4 ? 16 : c.N <= 16 ? 32 : 64;
-  // A kernel made for a layer is a little faster: strips that fit it, no check where it looks only at x. Adapters with wide
-  // subgroups hardly notice, and take so long to compile a kernel that all layers had better share it.
-  const own = env.subgroupSize <= 4;
   const inside = c.padTop + c.padLeft === 0 && c.PH * 2 + 4 <= c.H && c.PW * 2 + 4 <= c.W;
-  const PADDED = !inside || !own;
-  const WIDE = own && Math.ceil(c.PW / 7) * 7 <= Math.ceil(c.PW / 5) * 5;
-  const strips = c.N * c.PH * Math.ceil(c.PW / (WIDE ? 7 : 5));
-  return {
+  const across = Math.ceil(c.PW / 7) * 7 <= Math.ceil(c.PW / 5) * 5 ? 7 : 5;
+  const strips = (PADDED: boolean, windows: number): Kernel => ({
     shader: stripsShader,
     entry: "forward",
     bind: ["x", ["x2", "x"], "w", c.BIAS ? "b" : ["b", "w"], "y", "code"],
-    constants: { EVEN: c.W % 2 === 0 && c.padLeft % 2 === 0, LANES, PADDED, WIDE },
-    groups: spread(Math.ceil((strips * 2) / LANES) * Math.ceil(c.O / 6)),
-  };
+    constants: { EVEN: c.W % 2 === 0 && c.padLeft % 2 === 0, LANES, PADDED, WIDE: windows === 7 },
+    groups: spread(Math.ceil((c.N * c.PH * Math.ceil(c.PW / windows) * 2) / LANES) * Math.ceil(c.O / 6)),
+  });
+  // One made for a layer is a little faster: strips that fit it, no check where it looks only at x. Adapters with wide
+  // subgroups hardly notice, and take so long to compile a kernel that all layers had better share it.
+  const common = strips(true, 5);
+  return env.subgroupSize > 4 ? common : { ...strips(!inside, across), standIn: common };
 }
 
 function stripsApply(c: BlockConstants, env: KernelEnv): boolean {

@@ -66,7 +66,7 @@ function single(c: LinearBackwardConstants, variant: string, env: KernelEnv): Ke
   const mask = activation === ACTIVATION.none ? "x" : "mask";
   const vector = family.entry === "quad" && IN % 4 === 0;
   const slow = slowToCompile(env);
-  const kernel: Kernel = {
+  const common: Kernel = {
     shader: family.shader,
     entry: vector ? "quadVector" : family.entry,
     bind: vector
@@ -79,13 +79,16 @@ function single(c: LinearBackwardConstants, variant: string, env: KernelEnv): Ke
       BIAS: needsB,
       IN_VECTOR: IN % 4 === 0,
       OUT_VECTOR: family.entry !== "quad" && OUT % 4 === 0,
-      RAGGED: slow || N % 4 !== 0 || OUT % 4 !== 0,
-      SHARED: slow,
+      RAGGED: true,
+      SHARED: true,
       LANES: family.LANES,
     },
     groups: spread(INPUT_GROUPS + WEIGHT_GROUPS + biasGroups),
   };
-  return { kernels: [kernel] };
+  if (slow) return { kernels: [common] };
+  const own = { ...common.constants, RAGGED: N % 4 !== 0 || OUT % 4 !== 0, SHARED: false };
+  const standIn = family.entry === "quad" && env.variant === undefined ? common : undefined;
+  return { kernels: [{ ...common, constants: own, ...(standIn && { standIn }) }] };
 }
 
 /** dx and dw as matrix products, db by itself. */

@@ -216,12 +216,15 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
     ["mask", product.mask ?? A.name],
   ];
   const [a, b] = family.entry === "quad" ? ["a2", "b2"] : ["a4", "b4"];
-  const sums = (y: string, ending: typeof after): Kernel => ({
+  const sums = (y: string, ending: typeof after, by4 = vector): Kernel => ({
     shader: edges > 0 ? edgesShader : family.shader,
-    entry: `${edges > 0 ? "edges" : family.entry}${vector ? "Vector" : ""}`,
-    bind: [["a", A.name], [a, A.name], ["b", B.name], [b, B.name], ...extras, [vector ? "y4" : "y", y]],
+    entry: `${edges > 0 ? "edges" : family.entry}${by4 ? "Vector" : ""}`,
+    bind: [["a", A.name], [a, A.name], ["b", B.name], [b, B.name], ...extras, [by4 ? "y4" : "y", y]],
     constants: { ...sizes, ...ending },
     groups: spread(groups * SPLITS),
+    ...(by4 && family.entry === "quad" && env.variant === undefined
+      ? { standIn: sums(y, ending, false) }
+      : {}),
   });
   if (SPLITS === 1) return { kernels: [sums(product.y, after)] };
   const size = M * N * batch.BATCH;

@@ -57,7 +57,7 @@ export async function recordTraining(options: TrainerOptions, what: RecordOption
   }
   const { seed = 0, batchSize } = options;
   const recorder = new Recorder(what.target ?? PORTABLE);
-  const backend = await GpuBackend.open(recorder.adapter);
+  const backend = await GpuBackend.open(recorder.adapter, { standIns: false });
   const trainer = await Trainer.create(backend, options);
   const run = new Recorded(recorder, backend);
   const { step } = trainer.states;

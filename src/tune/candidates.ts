@@ -2,15 +2,9 @@
  * What there is to choose from in a plan: for every op with several kernels and every set of constants that it has there,
  * the variants that really differ. A fingerprint of all their code tells whether a stored choice still means the same.
  */
-import type { Constants, Kernel, KernelEnv, KernelPlan, Op } from "../op.ts";
+import type { Constants, Kernel, KernelEnv, KernelPlan, KernelUse, Op } from "../op.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Node } from "../tensor.ts";
-
-/** A kernel with the constants of the node that it is for. */
-export interface KernelUse {
-  readonly kernel: Kernel;
-  readonly constants: Constants;
-}
 
 export interface Variant {
   readonly name: string;

@@ -1,9 +1,9 @@
 /** Times the variants of contests at their real shapes, on the very numbers that a run of the graph gives their nodes. */
 import type { Backend, Program, Stopwatch, TuneOptions, TuneStore } from "../backend.ts";
-import type { KernelEnv } from "../op.ts";
+import type { KernelEnv, KernelUse } from "../op.ts";
 import type { Choose, Plan } from "../plan/plan.ts";
 import type { Data } from "../tensor.ts";
-import type { Contest, KernelUse } from "./candidates.ts";
+import type { Contest } from "./candidates.ts";
 import { type Trial, tryVariants } from "./specimen.ts";
 
 /** A device and a graph, as tuning needs them. */

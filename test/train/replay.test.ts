@@ -28,6 +28,7 @@ it("a step is at most 16 dispatches in one pass, and nothing is created, written
   const backend = await gpuBackend();
   const trainer = await lenetTrainer();
   const { program } = await trainer.trainProgram(train);
+  await program.ready?.();
   program.run(8);
   await program.finished();
   const steps = 64;
@@ -66,6 +67,7 @@ it("a whole epoch of the trainer makes nothing new and few read-backs", async ()
   const backend = await gpuBackend();
   const trainer = await lenetTrainer();
   await trainer.fit(train, { epochs: 1 });
+  await (await trainer.trainProgram(train)).program.ready?.();
   const { calls, stop } = countCalls(backend.device.raw);
   const begun = performance.now();
   await trainer.fit(train, { epochs: 4 });

@@ -77,6 +77,7 @@ function sessionOf(program) {
   let perSubmit = 1;
   return {
     async run(k) {
+      await program.ready?.();
       const begin = performance.now();
       for (let done = 0; done < k; done += perSubmit) program.run(Math.min(perSubmit, k - done));
       await program.finished();

@@ -61,6 +61,7 @@ export async function create({ weights, images, labels, batch, gpu }) {
       return losses;
     },
     async steps(k) {
+      await program.ready?.();
       for (let done = 0; done < k; done += MAX_STEPS_PER_SUBMIT) {
         program.run(Math.min(MAX_STEPS_PER_SUBMIT, k - done));
       }
