@@ -2,7 +2,7 @@
  * What a run runs on: a trainer and ways to look into its model. The usual set-up was compiled ahead of time, which is all
  * that most visitors ever fetch; any other one is traced here.
  */
-import type { AnyTrainer } from "../src/index.ts";
+import type { AnyTrainer, CompileProgress } from "../src/index.ts";
 import { adapterKind, adapterName } from "../src/replay/index.ts";
 import { findAdapter } from "./adapter.ts";
 import type { Probes } from "./probe.ts";
@@ -30,11 +30,15 @@ export async function findDevice(device: Settings["device"]): Promise<DeviceInfo
 }
 
 /** `shape` of one sample. */
-export async function openEngine(settings: Settings, shape: readonly number[]): Promise<Engine> {
+export async function openEngine(
+  settings: Settings,
+  shape: readonly number[],
+  onCompile: (progress: CompileProgress) => void,
+): Promise<Engine> {
   const adapter = settings.device === "cpu" ? null : await findAdapter();
   const usual = RECORDED.every((name) => settings[name] === DEFAULTS[name]);
-  const engine = adapter !== null && usual ? await recordedEngine(settings, adapter) : undefined;
-  return engine ?? (await import("./traced.ts")).tracedEngine(settings, shape);
+  const engine = adapter !== null && usual ? await recordedEngine(settings, adapter, onCompile) : undefined;
+  return engine ?? (await import("./traced.ts")).tracedEngine(settings, shape, onCompile);
 }
 
 export function describe({ adapter, kind, software }: AnyTrainer["backend"]): DeviceInfo {

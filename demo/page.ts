@@ -96,6 +96,12 @@ export class Page {
         this.#panel.meter("Loading data", event.received / event.total);
         say(byId("run-status"), `Loading data: ${megabytes(event.received)} of ${megabytes(event.total)} MB`);
         break;
+      case "compiling":
+        // Later ones are for looking at something.
+        if (this.#panel.phase === "waiting" || (this.#panel.phase === "training" && !this.#stepping)) {
+          this.#panel.meter("Compiling kernels", event.compiled / event.total);
+        }
+        break;
       case "steps": {
         if (run === undefined) return;
         const isFirst = !run.begun;

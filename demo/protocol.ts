@@ -80,6 +80,7 @@ export interface KernelShare {
 
 export type SessionEvent =
   | { readonly event: "download"; readonly received: number; readonly total: number }
+  | { readonly event: "compiling"; readonly compiled: number; readonly total: number }
   | {
       readonly event: "steps";
       /** Number of the first of these steps, from 0. */

@@ -1,4 +1,5 @@
 /** Runs of the usual set-up, compiled when the page was built: record-page.ts says what is in a recording. */
+import type { CompileProgress } from "../src/index.ts";
 import { adapterKind, openRecording, type RecordedTrainer } from "../src/replay/index.ts";
 import { findAdapter } from "./adapter.ts";
 import type { Engine } from "./engine.ts";
@@ -9,6 +10,7 @@ import type { Settings } from "./settings.ts";
 export async function recordedEngine(
   { rate, seed }: Settings,
   adapter: GPUAdapter,
+  onCompile: (progress: CompileProgress) => void,
 ): Promise<Engine | undefined> {
   const software = adapterKind(adapter.info) === "software";
   const { subgroupMinSize, subgroupMaxSize } = adapter.info;
@@ -22,6 +24,7 @@ export async function recordedEngine(
   if (!suits) return undefined;
   const trainer = await openRecording(recording, adapter, {
     seed,
+    onCompile,
     reopen: findAdapter,
     // Where a step takes long, every step is told by itself; a drawing then never waits behind many of them.
     ...(software ? { stepsPerSubmit: 1 } : {}),

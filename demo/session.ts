@@ -93,7 +93,9 @@ export class Session implements SessionApi {
       this.emit({ event: "download", received, total }),
     );
     const { title } = networkNamed(settings.recipe);
-    const engine = await openEngine(settings, used.train.inputs.shape);
+    const engine = await openEngine(settings, used.train.inputs.shape, (progress) =>
+      this.emit({ event: "compiling", ...progress }),
+    );
     const { trainer } = engine;
     const run = new Run(engine, used, this.emit);
     this.#run = run;

@@ -1,6 +1,6 @@
 /** Runs whose programs are traced and compiled here: any set-up, on the GPU or the CPU reference. Fetched when needed. */
 import { openDevice } from "../src/browser/index.ts";
-import { type Backend, nn, optim, type Program, Trainer } from "../src/index.ts";
+import { type Backend, type CompileProgress, nn, optim, type Program, Trainer } from "../src/index.ts";
 import type { Engine } from "./engine.ts";
 import { type LookGraph, lookGraph } from "./look-graph.ts";
 import { networks } from "./networks.ts";
@@ -10,7 +10,11 @@ import type { Settings } from "./settings.ts";
 export { openDevice };
 
 /** `shape` of one sample. */
-export async function tracedEngine(settings: Settings, shape: readonly number[]): Promise<Engine> {
+export async function tracedEngine(
+  settings: Settings,
+  shape: readonly number[],
+  onCompile: (progress: CompileProgress) => void,
+): Promise<Engine> {
   const { recipe, batch, seed, conv, device } = settings;
   const model = (networks[recipe] as () => nn.Layer)();
   const backend = await openDevice({ backend: device });
@@ -21,6 +25,7 @@ export async function tracedEngine(settings: Settings, shape: readonly number[])
     optimizer: optimizerFor(settings),
     batchSize: batch,
     seed,
+    onCompile,
     variants: conv === "auto" ? {} : kinds,
     // Where a step takes long, every step is told by itself; a drawing then never waits behind many of them.
     ...(backend.software ? { stepsPerSubmit: 1 } : {}),

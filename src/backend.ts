@@ -17,6 +17,14 @@ export interface CompileOptions {
    * write them meanwhile. Without effect on the CPU reference. Default false.
    */
   readonly tune?: boolean | TuneOptions;
+  /** Hears how compiling goes. Not on the CPU reference, where there is nothing to compile. */
+  readonly onProgress?: ((progress: CompileProgress) => void) | undefined;
+}
+
+/** Pipelines that have been compiled, of those that have to be. */
+export interface CompileProgress {
+  readonly compiled: number;
+  readonly total: number;
 }
 
 /** Milliseconds that `times` runs of `program` take, one after another. */

@@ -3,6 +3,7 @@ export { gradients } from "./autograd.ts";
 export type {
   Backend,
   CompileOptions,
+  CompileProgress,
   FileStore,
   KernelTime,
   Program,

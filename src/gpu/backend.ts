@@ -72,7 +72,7 @@ export class GpuBackend implements Backend {
   }
 
   async compile(spec: GraphSpec, options: CompileOptions = {}): Promise<GpuProgram> {
-    const { variants = {}, fuse = true, seed = 0, tune = false } = options;
+    const { variants = {}, fuse = true, seed = 0, tune = false, onProgress } = options;
     const { limits } = this.device;
     const env = {
       software: this.software,
@@ -83,7 +83,7 @@ export class GpuBackend implements Backend {
     const plan = (choose?: Choose) =>
       makePlan(spec, { copy, rewrites: fuse ? rewrites(variants) : [], variants, env, choose });
     const program = (made: Plan) =>
-      GpuProgram.create(this.device, this.#memory, this.#pipelines, made, spec.outputs, seed);
+      GpuProgram.create(this.device, this.#memory, this.#pipelines, made, spec.outputs, seed, onProgress);
     if (tune === false) return program(plan());
     const { tuned } = await import("../tune/tuned.ts");
     const store = await this.#tuneStore?.();

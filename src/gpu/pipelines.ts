@@ -2,6 +2,7 @@
  * Compute pipelines, cached by what is compiled: source, entry point, constants. Compiled all at once; a compile
  * error is reported with file, line, column, message and source line.
  */
+import type { CompileProgress } from "../backend.ts";
 import { DeviceError, ShaderError } from "../errors.ts";
 import type { Constants, Kernel, KernelUse } from "../op.ts";
 import type { ShaderText } from "../shader.ts";
@@ -34,6 +35,25 @@ export class PipelineCache {
       compiled.catch(() => this.#pipelines.delete(key));
     }
     return compiled;
+  }
+
+  /** All of them at once; `tell` hears of each pipeline that is there. */
+  async compileAll(
+    uses: readonly KernelUse[],
+    tell?: (progress: CompileProgress) => void,
+  ): Promise<CompiledKernel[]> {
+    const keys = await Promise.all(
+      uses.map(async ({ kernel, constants }) => (await this.#identify(kernel, constants)).key),
+    );
+    const total = new Set(keys).size;
+    const there = new Set<CompiledKernel>();
+    return Promise.all(
+      uses.map(async ({ kernel, constants }) => {
+        const compiled = await this.compile(kernel, constants);
+        if (!there.has(compiled)) tell?.({ compiled: there.add(compiled).size, total });
+        return compiled;
+      }),
+    );
   }
 
   /** What to compile first so that all of `uses` can run: each kernel, or its stand-in where that leaves fewer to compile. */

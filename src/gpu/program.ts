@@ -2,9 +2,9 @@
  * A plan made ready: buffers, pipelines, bind groups, a flat list of dispatches. `run` only replays it: one compute
  * pass, one submit, nothing created but the command buffer.
  */
-import type { KernelTime, Program, ProgramDescription } from "../backend.ts";
+import type { CompileOptions, KernelTime, Program, ProgramDescription } from "../backend.ts";
 import { DeviceError, GraphError } from "../errors.ts";
-import { argName, type Kernel } from "../op.ts";
+import { argName, type Kernel, type KernelUse } from "../op.ts";
 import { firstValues } from "../plan/initial.ts";
 import type { Plan } from "../plan/plan.ts";
 import { baseOf, type Home, paddedWords, type Root } from "../plan/storage.ts";
@@ -59,6 +59,7 @@ export class GpuProgram implements Program {
     plan: Plan,
     wanted: readonly Tensor[],
     seed: number,
+    onProgress: CompileOptions["onProgress"],
   ): Promise<GpuProgram> {
     const work = plan.graph.nodes.flatMap((node) =>
       (plan.kernels.get(node)?.kernels ?? []).map((kernel, _, all) => {
@@ -67,16 +68,14 @@ export class GpuProgram implements Program {
       }),
     );
     // Compilation starts first: it takes longest, and buffers are made meanwhile.
-    const uses = work.map(({ node, kernel }) => ({ kernel, constants: node.plan.constants }));
-    const compiling = pipelines.firstOf(uses).then((kernels) =>
-      Promise.all(
-        work.map(async ({ label, node }, i) => {
-          const kernel = kernels[i] as Kernel;
-          checkGroups(device, label, kernel);
-          return { compiled: await pipelines.compile(kernel, node.plan.constants), now: kernel };
-        }),
-      ),
-    );
+    const compiling = pipelines.firstOf(work.map(useOf)).then(async (kernels) => {
+      const first = work.map((w, i) => ({ ...w, now: kernels[i] as Kernel }));
+      for (const { label, kernel, now } of first)
+        for (const k of [kernel, now]) checkGroups(device, label, k);
+      const uses = first.map(({ node, now }) => useOf({ node, kernel: now }));
+      const compiled = await pipelines.compileAll(uses, onProgress);
+      return first.map((w, i) => ({ ...w, compiled: compiled[i] as CompiledKernel }));
+    });
     compiling.catch(() => undefined);
     const program = await device.guard("compile: buffers", () => {
       const made = new GpuProgram(device, memory, plan, wanted);
@@ -84,10 +83,9 @@ export class GpuProgram implements Program {
       made.#makeBuffers();
       return made;
     });
-    const first = await compiling;
+    const compiled = await compiling;
     await device.guard("compile: bind groups", () => {
-      const all = work.map((w, i) => ({ ...w, ...(first[i] as (typeof first)[number]) }));
-      const placed = program.#placeSizes(all);
+      const placed = program.#placeSizes(compiled);
       program.#dispatches = placed.map((d) => ({ ...d, group: program.#bind(d) }));
       program.#generation = memory.generation;
     });
@@ -109,12 +107,7 @@ export class GpuProgram implements Program {
 
   async #replaceStandIns(pipelines: PipelineCache): Promise<void> {
     await this.finished();
-    const compiled = await Promise.all(
-      this.#dispatches.map(({ kernel, node, label }) => {
-        checkGroups(this.device, label, kernel);
-        return pipelines.compile(kernel, node.plan.constants);
-      }),
-    );
+    const compiled = await pipelines.compileAll(this.#dispatches.map(useOf));
     this.#dispatches.forEach((d, i) => {
       d.compiled = compiled[i] as CompiledKernel;
       d.now = d.kernel;
@@ -315,6 +308,10 @@ export class GpuProgram implements Program {
       `${node.op.name}: a kernel binds ${name}, which is no arg, result or scratch of the op`,
     );
   }
+}
+
+function useOf({ node, kernel }: Pick<Dispatch, "node" | "kernel">): KernelUse {
+  return { kernel, constants: node.plan.constants };
 }
 
 function checkGroups(device: GpuDevice, label: string, kernel: Kernel): void {

@@ -2,7 +2,7 @@
  * A recording's device as the trainer knows devices. Tensors are handles of places in the recording's buffers, the same
  * ones on every device that the run comes to.
  */
-import type { Backend, Program, ProgramDescription } from "../backend.ts";
+import type { Backend, CompileOptions, Program, ProgramDescription } from "../backend.ts";
 import { GraphError } from "../errors.ts";
 import type { GpuDevice } from "../gpu/device.ts";
 import { checkLength } from "../plan/initial.ts";
@@ -39,6 +39,7 @@ export class Handles {
 export interface RecordedBackendOptions {
   readonly submitMilliseconds: number;
   readonly reopen: (() => Promise<Backend>) | undefined;
+  readonly onCompile: CompileOptions["onProgress"];
 }
 
 export class RecordedBackend implements Backend {
@@ -61,7 +62,7 @@ export class RecordedBackend implements Backend {
     handles: Handles,
     options: RecordedBackendOptions,
   ): Promise<RecordedBackend> {
-    return new RecordedBackend(await Machine.make(recording, device), handles, options);
+    return new RecordedBackend(await Machine.make(recording, device, options.onCompile), handles, options);
   }
 
   get adapter(): string {

@@ -1,4 +1,5 @@
 /** The WebGPU side: a recording's buffers, kernels and bind groups, and runs of its lists of dispatches. */
+import type { CompileOptions } from "../backend.ts";
 import { DeviceError } from "../errors.ts";
 import type { GpuDevice } from "../gpu/device.ts";
 import { bindGroupLayout } from "../gpu/pipelines.ts";
@@ -45,14 +46,18 @@ export class Machine {
   }
 
   /** Makes everything but what needs data, with the recorded first values. Throws DeviceError where the device offers less than is needed. */
-  static async make(recording: Recording, device: GpuDevice): Promise<Machine> {
+  static async make(
+    recording: Recording,
+    device: GpuDevice,
+    tell?: CompileOptions["onProgress"],
+  ): Promise<Machine> {
     checkNeeds(recording, device);
     const machine = await device.guard("recording: buffers", () => {
       const made = new Machine(recording, device);
       for (const value of recording.values) made.write(value, unpacked(value));
       return made;
     });
-    await machine.#compile();
+    await machine.#compile(tell);
     for (const { dispatches } of Object.values(recording.programs)) await machine.prepare(dispatches);
     return machine;
   }
@@ -140,12 +145,19 @@ export class Machine {
     this.device.destroy();
   }
 
-  async #compile(): Promise<void> {
+  async #compile(tell: CompileOptions["onProgress"]): Promise<void> {
     const { raw } = this.device;
     const { shaders, layouts, pipelines } = this.recording;
     this.#modules = shaders.map(({ file, code }) => raw.createShaderModule({ label: file, code }));
     this.#layouts = layouts.map((key) => bindGroupLayout(raw, key));
-    this.#pipelines = await Promise.all(pipelines.map((pipeline) => this.#pipeline(pipeline)));
+    let compiled = 0;
+    this.#pipelines = await Promise.all(
+      pipelines.map(async (pipeline) => {
+        const made = await this.#pipeline(pipeline);
+        tell?.({ compiled: ++compiled, total: pipelines.length });
+        return made;
+      }),
+    );
   }
 
   async #pipeline({ shader, entry, constants, layout }: RecordedPipeline): Promise<GPUComputePipeline> {

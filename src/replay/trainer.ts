@@ -2,7 +2,7 @@
  * A trainer that runs a recording: `fit`, `evaluate`, files, checkpoints and lost devices as ever; what a page loads for it
  * knows no op, no model and no planner.
  */
-import type { Backend } from "../backend.ts";
+import type { Backend, CompileProgress } from "../backend.ts";
 import { readSample, sampleSize } from "../data/dataset.ts";
 import { DeviceError, GraphError } from "../errors.ts";
 import { GpuDevice } from "../gpu/device.ts";
@@ -22,6 +22,8 @@ import { asRecording, type NamedTensor, type Recording } from "./recording.ts";
 export interface RecordingOptions extends Omit<RunSettings, "batchSize"> {
   /** Of start weights and shuffling; default the recording's. */
   readonly seed?: number;
+  /** Hears how compiling goes; called when a pipeline is there. */
+  readonly onCompile?: (progress: CompileProgress) => void;
   /** Finds an adapter when the device was lost. Default: a lost device ends the run. */
   readonly reopen?: () => Promise<GPUAdapter | null>;
 }
@@ -39,11 +41,12 @@ export async function openRecording(
   const handles = new Handles();
   const open = async (found: GPUAdapter | null): Promise<Backend> => {
     if (found === null) throw new DeviceError("recording: WebGPU found no adapter on this machine");
-    const { reopen, submitMilliseconds = 16 } = options;
+    const { reopen, submitMilliseconds = 16, onCompile } = options;
     const device = await GpuDevice.open(found);
     try {
       return await RecordedBackend.open(read, device, handles, {
         submitMilliseconds,
+        onCompile,
         reopen: reopen && (async () => open(await reopen())),
       });
     } catch (error) {

@@ -1,5 +1,5 @@
 /** What a trainer and a run of training are given. Refuses numbers that can't be. */
-import type { TuneOptions } from "../backend.ts";
+import type { CompileProgress, TuneOptions } from "../backend.ts";
 import type { TrainingData } from "../data/sharded.ts";
 import { ValueError } from "../errors.ts";
 import type { Loss } from "../nn/loss.ts";
@@ -54,6 +54,8 @@ export interface TrainerOptions {
   readonly maxResidentBytes?: number;
   /** Measured beside the loss, on the device. Default none; losses with classes count right answers by themselves. */
   readonly metrics?: readonly Metric[];
+  /** Hears how compiling goes, of training and of evaluation; called when a pipeline is there. */
+  readonly onCompile?: (progress: CompileProgress) => void;
   /** Records the Euclidean norm of each step's gradients, before clipping. Default false. */
   readonly trackGradientNorm?: boolean;
 }

@@ -64,8 +64,8 @@ export class Programs implements RunPrograms {
 
   /** Compiles a graph over the run's states, which have their present values there. */
   async compile(spec: GraphSpec, tune: boolean | TuneOptions = false): Promise<Program> {
-    const { variants = {}, seed = 0 } = this.options;
-    const program = await this.values.backend.compile(spec, { variants, seed, tune });
+    const { variants = {}, seed = 0, onCompile: onProgress } = this.options;
+    const program = await this.values.backend.compile(spec, { variants, seed, tune, onProgress });
     this.values.deliver();
     return program;
   }

@@ -73,13 +73,23 @@ let firstRun: string[];
 beforeAll(async () => {
   server = await serveSite(site, dataDir);
   browser = await openBrowser();
-  opened = await openPage(browser, server.url + link);
+  opened = await openPage(browser, server.url + link, { before: noteMeters });
   page = opened.page;
 });
 afterAll(async () => {
   await browser?.close();
   await server?.close();
 });
+
+/** In the page: everything that the meter has been called. */
+function noteMeters(): void {
+  const meters: string[] = [];
+  Object.assign(globalThis, { meters });
+  new MutationObserver(() => {
+    const label = document.getElementById("meter")?.getAttribute("aria-label");
+    if (typeof label === "string") meters.push(label);
+  }).observe(document, { subtree: true, attributeFilter: ["aria-label"] });
+}
 
 /** Column `name` of the history that the page exports, as text: every digit counts. */
 async function history(run: number, name: string): Promise<string[]> {
@@ -134,6 +144,9 @@ describe("a visit", () => {
       "10,000 training images, 2,000 for validation; 61,706 parameters.",
     );
     expect(await page.locator(".notice").count()).toBe(0);
+    expect(await page.evaluate(() => (globalThis as unknown as { meters: string[] }).meters)).toContain(
+      "Compiling kernels",
+    );
     await expectAccessible();
   });
 

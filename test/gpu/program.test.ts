@@ -1,6 +1,7 @@
 /** Programs on a device: replay to the bit, states over programs, packs that move, descriptions. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
+import type { CompileProgress } from "../../src/backend.ts";
 import { DeviceError, GraphError, ShapeError } from "../../src/errors.ts";
 import { sigmoid } from "../../src/ops/activation.ts";
 import { add, mul, sub } from "../../src/ops/arithmetic.ts";
@@ -54,6 +55,18 @@ describe("runs", () => {
     expect(await trained(new Array(50).fill(1))).toEqual(atOnce);
     expect(await trained([7, 13, 30])).toEqual(atOnce);
     expect(atOnce[4]?.[0]).toBeLessThan((await trained([1]))[4]?.[0] as number);
+  });
+
+  it("are told of while they are being compiled, every pipeline once", async () => {
+    const backend = await ownBackend();
+    const { loss, update } = training();
+    const told: CompileProgress[] = [];
+    const spec = { outputs: [loss], updates: [update] };
+    const program = await backend.compile(spec, { onProgress: (progress) => void told.push(progress) });
+    const total = program.describe().pipelines;
+    expect(told).toEqual(Array.from({ length: total }, (_, i) => ({ compiled: i + 1, total })));
+    expect(total).toBeGreaterThan(2);
+    await backend.close();
   });
 
   it("make nothing happen when there are none", async () => {

@@ -91,6 +91,15 @@ async function recorded(
   return openRecording(recording, await openAdapter(), opening);
 }
 
+test("opening one tells how compiling goes", async () => {
+  const told: number[] = [];
+  const { recording } = await recorded({}, settings(), {
+    onCompile: ({ compiled, total }) => void told.push(compiled / total),
+  });
+  const { length } = recording.pipelines;
+  expect(told).toEqual(Array.from({ length }, (_, i) => (i + 1) / length));
+});
+
 /** All that a run tells, without times. */
 async function told(trainer: AnyTrainer, epochs: number) {
   const steps: number[] = [];

@@ -1,4 +1,5 @@
 /** What a run tells: lines of JSON for programs, the same lines into a log file, words and a bar for people. */
+import type { CompileProgress } from "../../backend.ts";
 import type { Best } from "../../train/early-stopping.ts";
 import type { EpochRecord, EvaluationRecord, TrainEvent } from "../../train/events.ts";
 import { numbersOf } from "../../train/history.ts";
@@ -62,6 +63,8 @@ export interface Reporter {
   /** Something the user should know, before or during the run. */
   notice(line: string): void;
   begin(run: RunBegin): void;
+  /** Kernels are being compiled. */
+  compiling?(progress: CompileProgress): void;
   /** The run goes on from here. */
   resume?(state: FitState): void;
   event(event: TrainEvent): void | Promise<void>;
@@ -142,6 +145,7 @@ export function humanReporter(): Reporter {
           `${several(run.testSamples, `test ${run.sample}`)}.`,
       );
     },
+    compiling: (progress) => bar.compiling(progress),
     event(event) {
       if (event.event === "start") epochs = event.epochs;
       else if (event.event === "recovered") {
@@ -240,6 +244,9 @@ export function together(reporters: readonly Reporter[]): Reporter {
     },
     begin: (run) => {
       for (const r of reporters) r.begin(run);
+    },
+    compiling: (progress) => {
+      for (const r of reporters) r.compiling?.(progress);
     },
     resume: (state) => {
       for (const r of reporters) r.resume?.(state);

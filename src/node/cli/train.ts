@@ -90,7 +90,11 @@ async function run(job: Job): Promise<void> {
     if (event.event === "tuned") for (const text of tunedWords(event)) reporter.notice(text);
   };
   const tune = flags.tune === true && { signal, onEvent: tell };
-  const trainer = await Trainer.create(backend, { ...settings.trainer, tune });
+  const trainer = await Trainer.create(backend, {
+    ...settings.trainer,
+    tune,
+    onCompile: (progress) => reporter.compiling?.(progress),
+  });
   const sample = recipe.inputShape.length === 1 ? "row" : "image";
   const samples = { sample, trainSamples: data.train.count, testSamples: data.test.count } as const;
   reporter.begin({

@@ -1,29 +1,42 @@
 /** The live line of a training run: a bar on a terminal, a plain line now and then elsewhere. */
 import { SingleBar } from "cli-progress";
+import type { CompileProgress } from "../../backend.ts";
 import type { Callback, TrainEvent } from "../../train/events.ts";
 import { count, duration, percent } from "./words.ts";
 
 type Progress = Extract<TrainEvent, { event: "progress" }>;
 
 const PLAIN_EVERY_MS = 10_000;
+const COMPILING = "Compiling kernels [{bar}] {value}/{total}";
+const EPOCH = "Epoch {epoch}/{epochs} [{bar}] {percentage} %  {words}";
 
 export class TrainingBar {
   /** What is counted per second. */
   sample = "sample";
   #bar: SingleBar | undefined;
+  #compiling = false;
   #plain = performance.now();
 
   update(progress: Progress, epochs: number): void {
     const { epoch, step, stepsPerEpoch } = progress;
     if (process.stdout.isTTY) {
       const payload = { epoch, epochs, words: this.#words(progress) };
-      this.#bar ??= this.#open(stepsPerEpoch, step, payload);
+      this.#bar ??= this.#open(EPOCH, stepsPerEpoch, step, payload);
       this.#bar.update(step, payload);
     } else if (step < stepsPerEpoch && performance.now() - this.#plain > PLAIN_EVERY_MS) {
       this.#plain = performance.now();
       const share = percent(step / stepsPerEpoch, 0);
       process.stdout.write(`Epoch ${epoch}/${epochs} ${share}  ${this.#words(progress)}\n`);
     }
+  }
+
+  /** What it is that takes a moment before the first step: on a terminal alone, and not where an epoch's bar is. */
+  compiling({ compiled, total }: CompileProgress): void {
+    if (!process.stdout.isTTY || (this.#bar !== undefined && !this.#compiling)) return;
+    this.#compiling = compiled < total;
+    this.#bar ??= this.#open(COMPILING, total, compiled, {});
+    this.#bar.update(compiled);
+    if (!this.#compiling) this.stop();
   }
 
   /** Takes the bar off the terminal. */
@@ -44,10 +57,10 @@ export class TrainingBar {
   // cli-progress turns line wrapping off while it draws, which an exit in between must not leave behind.
   readonly #onExit = () => this.#bar?.stop();
 
-  #open(total: number, step: number, payload: object): SingleBar {
+  #open(format: string, total: number, step: number, payload: object): SingleBar {
     const bar = new SingleBar({
       stream: process.stdout,
-      format: "Epoch {epoch}/{epochs} [{bar}] {percentage} %  {words}",
+      format,
       barsize: 20,
       clearOnComplete: true,
     });
