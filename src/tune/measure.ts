@@ -1,8 +1,9 @@
 /** Times the variants of contests at their real shapes, on the very numbers that a run of the graph gives their nodes. */
 import type { Backend, Program, Stopwatch, TuneOptions, TuneStore } from "../backend.ts";
 import type { KernelEnv, KernelUse } from "../op.ts";
+import { mutatedLeaves } from "../plan/graph.ts";
 import type { Choose, Plan } from "../plan/plan.ts";
-import type { Data } from "../tensor.ts";
+import type { Data, Node, Tensor } from "../tensor.ts";
 import type { Contest } from "./candidates.ts";
 import { type Trial, tryVariants } from "./specimen.ts";
 
@@ -44,9 +45,16 @@ export async function measure<P extends Program>(
   const slow = new SlowVariants();
   for (const some of lotsOf(contests)) {
     const outputs = [...new Set(some.flatMap(({ node }) => node.inputs))];
-    const source = await target.backend.compile({ outputs }, { fuse: false, variants: target.forced });
+    const updates = updatesBefore(outputs);
+    const states = updates.flatMap(mutatedLeaves);
+    const options = { fuse: false, variants: target.forced };
+    const source = await target.backend.compile({ outputs, updates }, options);
     try {
+      const before = await target.backend.readAll(states);
       source.run();
+      states.forEach((t, i) => {
+        target.backend.write(t, before[i] as Data);
+      });
       for (const contest of some) {
         signal?.throwIfAborted();
         const { node } = contest;
@@ -70,6 +78,13 @@ export async function measure<P extends Program>(
     }
   }
   return trials;
+}
+
+/** Nodes that change states and that `tensors` are computed from. */
+function updatesBefore(tensors: readonly Tensor[]): Node[] {
+  const nodes = new Set(tensors.map((t) => t.node));
+  for (const node of nodes) for (const t of node.inputs) nodes.add(t.node);
+  return [...nodes].filter((n) => n.op.mutates.length > 0);
 }
 
 /**

@@ -12,9 +12,11 @@ import { argmax } from "../../src/ops/argmax.ts";
 import { conv2d } from "../../src/ops/conv2d.ts";
 import { cumsum } from "../../src/ops/cumsum.ts";
 import { linearBackwardOp } from "../../src/ops/linear.ts";
+import { batchNorm, layerNorm } from "../../src/ops/normalize.ts";
+import { updateRunningStats } from "../../src/ops/running-stats.ts";
 import { adam } from "../../src/optim/index.ts";
 import { Random } from "../../src/random.ts";
-import { constant, type Tensor } from "../../src/tensor.ts";
+import { constant, state, type Tensor } from "../../src/tensor.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { brokenBackend, offByAThousandth } from "../support/broken-kernels.ts";
@@ -138,6 +140,23 @@ describe("a graph", () => {
     const [{ variants = {} } = {}] = choicesOf(clock);
     expect(Object.keys(variants).length).toBeGreaterThan(0);
     for (const [name, outcome] of Object.entries(variants)) expect(outcome, name).toBeTypeOf("number");
+  });
+
+  it("is left as it was by nodes that change states on the way to what is timed", async () => {
+    const gpu = await gpuBackend();
+    const [mean, variance, count] = [state([5]), state([5], 1), state([], 0, "i32")];
+    const batch = batchNorm(drawn(4, [8, 5, 3]));
+    const update = updateRunningStats({ mean, variance, count }, { ...batch, samples: 24 });
+    const { options, events } = byClock({});
+    const program = await gpu.compile(
+      { outputs: [layerNorm(batch.y, 3)], updates: [update] },
+      { tune: options },
+    );
+    expect(events.at(-1)).toMatchObject({ event: "tuned", measured: 2 });
+    const values = async () => (await gpu.readAll([mean, variance, count])).map((data) => data[0]);
+    expect(await values()).toEqual([0, 1, 0]);
+    program.run();
+    expect((await values())[2]).toBe(1);
   });
 
   it("does not try a variant again and again that was many times slower in all contests before", async () => {
