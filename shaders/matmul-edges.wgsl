@@ -73,15 +73,15 @@ fn edges(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: 
       putRow(part.y, at.x + e, at.y, block[0]);
       block = mat4x4(block[1], block[2], block[3], block[3]);
     }
-    return;
-  }
-  let m = part.tileM * 16u;
-  let n = (part.tileN * LANES + lane) * 4u;
-  var t = tile(part, m + q * 4u, n);
-  for (var e = 0u; e < 16u * part.one; e++) {
-    let row = m + (q ^ (e / 4u)) * 4u + e % 4u;
-    if (right) { putInside(part.y, row, n, t[0][0]); } else { putRow(part.y, row, n, t[0][0]); }
-    t = shifted(t);
+  } else {
+    let m = part.tileM * 16u;
+    let n = (part.tileN * LANES + lane) * 4u;
+    var t = tile(part, m + q * 4u, n);
+    for (var e = 0u; e < 16u * part.one; e++) {
+      let row = m + (q ^ (e / 4u)) * 4u + e % 4u;
+      if (right) { putInside(part.y, row, n, t[0][0]); } else { putRow(part.y, row, n, t[0][0]); }
+      t = shifted(t);
+    }
   }
 }
 
@@ -97,13 +97,13 @@ fn edgesVector(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) gr
       putRow4(part.y, at.x + e, at.y, block[0]);
       block = mat4x4(block[1], block[2], block[3], block[3]);
     }
-    return;
-  }
-  let m = part.tileM * 16u;
-  let n = (part.tileN * LANES + lane) * 4u;
-  var t = tile(part, m + q * 4u, n);
-  for (var e = 0u; e < 16u * part.one; e++) {
-    putRow4(part.y, m + (q ^ (e / 4u)) * 4u + e % 4u, n, t[0][0]);
-    t = shifted(t);
+  } else {
+    let m = part.tileM * 16u;
+    let n = (part.tileN * LANES + lane) * 4u;
+    var t = tile(part, m + q * 4u, n);
+    for (var e = 0u; e < 16u * part.one; e++) {
+      putRow4(part.y, m + (q ^ (e / 4u)) * 4u + e % 4u, n, t[0][0]);
+      t = shifted(t);
+    }
   }
 }
