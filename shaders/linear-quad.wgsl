@@ -1,65 +1,94 @@
 // Gradients of a linear layer without workgroup memory or barriers: the four lanes of a quad swap the rows they loaded.
-// 16 rows x 4 columns per lane, 16 x 4 LANES per workgroup; dw's tiles have db too. Needs linear-blocks.wgsl.
+// 16 rows x 4 columns per lane, 16 x 4 LANES per workgroup; dw's tiles have db too. Sums go two terms after two, for the
+// reasons in matmul-pairs.wgsl. Needs linear-blocks.wgsl.
 enable subgroups;
 
 override LANES: u32;   // the adapter's subgroup size, a multiple of 4
-override RAGGED: bool; // N or OUT may be no multiple of 4
+override PAIRS: bool;  // OUT is even: rows of dy are read two numbers at a time
+override ODD: bool;    // N or OUT may be odd
 override SHARED: bool; // dx and dw come out of one loop: half the code to compile
 
-fn swapX(m: mat4x4<f32>) -> mat4x4<f32> {
-  return mat4x4(quadSwapX(m[0]), quadSwapX(m[1]), quadSwapX(m[2]), quadSwapX(m[3]));
+@group(0) @binding(2) var<storage, read> dy2: array<vec2<f32>>;
+
+fn swapX(m: mat4x2<f32>) -> mat4x2<f32> {
+  return mat4x2(quadSwapX(m[0]), quadSwapX(m[1]), quadSwapX(m[2]), quadSwapX(m[3]));
 }
 
-fn swapY(m: mat4x4<f32>) -> mat4x4<f32> {
-  return mat4x4(quadSwapY(m[0]), quadSwapY(m[1]), quadSwapY(m[2]), quadSwapY(m[3]));
+fn swapY(m: mat4x2<f32>) -> mat4x2<f32> {
+  return mat4x2(quadSwapY(m[0]), quadSwapY(m[1]), quadSwapY(m[2]), quadSwapY(m[3]));
 }
 
-fn swapDiagonal(m: mat4x4<f32>) -> mat4x4<f32> {
-  return mat4x4(quadSwapDiagonal(m[0]), quadSwapDiagonal(m[1]), quadSwapDiagonal(m[2]), quadSwapDiagonal(m[3]));
+fn swapDiagonal(m: mat4x2<f32>) -> mat4x2<f32> {
+  return mat4x2(quadSwapDiagonal(m[0]), quadSwapDiagonal(m[1]), quadSwapDiagonal(m[2]), quadSwapDiagonal(m[3]));
 }
 
-// num_workgroups.z is 1, but compilers do not know it: a loop whose bound is multiplied by it stays a loop. Unrolled, loops
-// of memory accesses take seconds to compile on CPU adapters.
+fn dyOne(at: u32) -> f32 {
+  let pair = dy2[at / 2u];
+  return select(pair.x, pair.y, at % 2u == 1u);
+}
+
+fn dyFour(at: vec4<u32>) -> vec4<f32> {
+  return vec4(dyOne(at.x), dyOne(at.y), dyOne(at.z), dyOne(at.w));
+}
+
+// Terms k and `after` of four rows: of dy, or with `weight` of its columns.
+fn dyTerms(weight: bool, rows: vec4<u32>, k: u32, after: u32) -> mat2x4<f32> {
+  let OUT = sizes.OUT;
+  if (PAIRS) {
+    let along = rows * OUT + k;
+    let across = vec4(k, k, after, after) * OUT + rows.x + vec4(0u, 2u, 0u, 2u);
+    let at = select(along, across, vec4(weight)) / 2u;
+    let m = mat4x2(dy2[at.x], dy2[at.y], dy2[at.z], dy2[at.w]);
+    if (weight) { return mat2x4(vec4(m[0], m[1]), vec4(m[2], m[3])); }
+    return transpose(m);
+  }
+  return mat2x4(dyFour(select(rows * OUT + k, k * OUT + rows, vec4(weight))),
+                dyFour(select(rows * OUT + after, after * OUT + rows, vec4(weight))));
+}
+
+fn xFour(start: u32, columns: vec4<u32>) -> vec4<f32> {
+  if (IN_VECTOR) { return x[(start + columns.x) / 4u]; }
+  return xRow(start + columns);
+}
+
+fn wFour(start: u32, columns: vec4<u32>) -> vec4<f32> {
+  if (IN_VECTOR) { return w[(start + columns.x) / 4u]; }
+  return wRow(start + columns);
+}
 
 struct Sums {
   tile: Tile,    // block p: rows of the lane whose number in the quad is this one's XOR p
   dy: vec4<f32>, // of the lane's own rows
 }
 
+// num_workgroups.z is 1, but compilers do not know it: a loop whose bound is multiplied by it stays a loop. Unrolled, loops
+// of memory accesses take seconds to compile on CPU adapters.
+
 // Columns i … i + 3 of dx, or with `weight` of dw, in the sixteen rows of which the lane has those from `row` on.
 fn sumsOf(weight: bool, row: u32, i: u32, one: u32) -> Sums {
   let IN = sizes.IN;
-  let OUT = sizes.OUT;
-  let count = select(OUT, sizes.N, weight);
+  let count = select(sizes.OUT, sizes.N, weight);
   let columns = four(i, IN);
-  let rows = four(row, select(sizes.N, OUT, weight));
-  let single = OUT % 4u != 0u;
+  let rows = four(row, select(sizes.N, sizes.OUT, weight));
   var t = Tile();
   var own = vec4<f32>();
-  for (var k = 0u; k < count * one; k += 4u) {
-    var ks = k + STEPS;
-    if (RAGGED) { ks = min(ks, vec4(count - 1u)); }
-    let at = select(rows * OUT + k, ks * OUT + rows.x, vec4(weight));
-    var stored = mat4x4(dy[at.x / 4u], dy[at.y / 4u], dy[at.z / 4u], dy[at.w / 4u]);
-    if (RAGGED) {
-      for (var e = 0u; e < select(0u, 4u, single) * one; e++) {
-        stored = mat4x4(stored[1], stored[2], stored[3], dyRow(select(rows[e] * OUT + ks, ks[e] * OUT + rows, vec4(weight))));
-      }
+  for (var k = 0u; k < count * one; k += 2u) {
+    var after = k + 1u;
+    if (ODD) { after = min(after, count - 1u); }
+    var terms = dyTerms(weight, rows, k, after);
+    if (ODD) { terms[1] = select(vec4<f32>(), terms[1], vec4(after > k)); }
+    var v: mat2x4<f32>;
+    if (weight) {
+      v = mat2x4(xFour(k * IN, columns), xFour(after * IN, columns));
+    } else {
+      v = mat2x4(wFour(k * IN, columns), wFour(after * IN, columns));
     }
-    var u = stored;
-    if (weight) { u = transpose(stored); }
-    var v: mat4x4<f32>;
-    if (weight) { v = xBlock(ks * IN, columns); } else { v = wBlock(ks * IN, columns); }
-    if (RAGGED) { v = inside(v, k, count); }
+    let u = transpose(terms);
     t[0] += v * u;
     t[1] += v * swapX(u);
     t[2] += v * swapY(u);
     t[3] += v * swapDiagonal(u);
-    if (RAGGED) {
-      own += vec4<f32>(k + STEPS < vec4(count)) * u;
-    } else if (weight) {
-      own += stored[0] + stored[1] + stored[2] + stored[3];
-    }
+    if (weight | SHARED) { own += terms[0] + terms[1]; }
   }
   return Sums(t, own);
 }

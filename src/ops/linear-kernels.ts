@@ -64,31 +64,35 @@ function single(c: LinearBackwardConstants, variant: string, env: KernelEnv): Ke
   const biasGroups = needsB && family.entry !== "quad" ? Math.ceil(OUT / (4 * family.LANES)) : 0;
   // A kernel must bind what it may read; x stands in where there is no mask.
   const mask = activation === ACTIVATION.none ? "x" : "mask";
-  const vector = family.entry === "quad" && IN % 4 === 0;
-  const slow = slowToCompile(env);
-  const common: Kernel = {
+  const quads = family.entry === "quad";
+  const vector = quads && IN % 4 === 0;
+  const kernel: Kernel = {
     shader: family.shader,
     entry: vector ? "quadVector" : family.entry,
-    bind: vector
-      ? ["x", "w", "dy", ["mask4", mask], ["dx4", "dx"], ["dw4", "dw"], "db"]
-      : ["x", "w", "dy", ["mask", mask], "dx", "dw", "db"],
+    bind: [
+      "x",
+      "w",
+      quads ? ["dy2", "dy"] : "dy",
+      [vector ? "mask4" : "mask", mask],
+      vector ? ["dx4", "dx"] : "dx",
+      vector ? ["dw4", "dw"] : "dw",
+      "db",
+    ],
     constants: {
       INPUT_GROUPS,
       WEIGHT_GROUPS,
       TILES,
       BIAS: needsB,
       IN_VECTOR: IN % 4 === 0,
-      OUT_VECTOR: family.entry !== "quad" && OUT % 4 === 0,
-      RAGGED: true,
-      SHARED: true,
+      OUT_VECTOR: !quads && OUT % 4 === 0,
+      PAIRS: OUT % 2 === 0,
+      ODD: N % 2 !== 0 || OUT % 2 !== 0,
+      SHARED: slowToCompile(env),
       LANES: family.LANES,
     },
     groups: spread(INPUT_GROUPS + WEIGHT_GROUPS + biasGroups),
   };
-  if (slow) return { kernels: [common] };
-  const own = { ...common.constants, RAGGED: N % 4 !== 0 || OUT % 4 !== 0, SHARED: false };
-  const standIn = family.entry === "quad" && env.variant === undefined ? common : undefined;
-  return { kernels: [{ ...common, constants: own, ...(standIn && { standIn }) }] };
+  return { kernels: [kernel] };
 }
 
 /** dx and dw as matrix products, db by itself. */
