@@ -1,8 +1,8 @@
 // The tile of matmul-quad.wgsl for matrices as stored, two ks after two: the shortest loop that reads more than one number
-// at a time. Four ks no longer fit a CPU's cache for instructions where each lane is loaded by itself, take twice as long
-// to compile and leave more over. Goes with matmul-blocks.wgsl.
+// at a time. Where each lane is loaded by itself, four ks no longer fit a CPU's cache for instructions, and everywhere they
+// take half as long again to compile and leave more over. Goes with matmul-blocks.wgsl.
 
-override A_EVEN: bool;   // every product begins at an even number of a
+override A_EVEN: bool;   // every product begins at an even place of a, and it is worth reading what can be as vec2
 override B_EVEN: bool;
 override A_PAIRS: bool;  // so do its rows as stored: their length is even
 override B_PAIRS: bool;
