@@ -105,7 +105,7 @@ export class RecordedBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    this.machine.destroy();
+    await this.machine.destroy();
   }
 }
 
@@ -122,6 +122,10 @@ export class RecordedRun implements Program {
 
   finished(): Promise<void> {
     return this.backend.machine.device.finished();
+  }
+
+  async ready(): Promise<void> {
+    await this.backend.machine.rest();
   }
 
   read(tensor: Tensor): Promise<Data> {

@@ -25,7 +25,10 @@ interface Ready {
 export class Machine {
   readonly #buffers: GPUBuffer[];
   readonly #reader: Readback;
-  #pipelines: readonly GPUComputePipeline[] = [];
+  /** Those that are there, and all that have been asked for. */
+  readonly #pipelines: GPUComputePipeline[] = [];
+  readonly #asked: Promise<GPUComputePipeline>[] = [];
+  #rest: Promise<unknown> | undefined;
   #layouts: readonly GPUBindGroupLayout[] = [];
   #modules: readonly GPUShaderModule[] = [];
   readonly #programs = new Map<readonly RecordedDispatch[], readonly Ready[]>();
@@ -45,7 +48,10 @@ export class Machine {
     this.#ofData = new Set(parts.flatMap(({ inputs, labels }) => [inputs.buffer, labels.buffer]));
   }
 
-  /** Makes everything but what needs data, with the recorded first values. Throws DeviceError where the device offers less than is needed. */
+  /**
+   * Makes everything that training needs but what needs data, with the recorded first values. Throws DeviceError where the
+   * device offers less than is needed.
+   */
   static async make(
     recording: Recording,
     device: GpuDevice,
@@ -57,8 +63,11 @@ export class Machine {
       for (const value of recording.values) made.write(value, unpacked(value));
       return made;
     });
-    await machine.#compile(tell);
-    for (const { dispatches } of Object.values(recording.programs)) await machine.prepare(dispatches);
+    const { shaders, layouts, train } = recording;
+    const { raw } = device;
+    machine.#modules = shaders.map(({ file, code }) => raw.createShaderModule({ label: file, code }));
+    machine.#layouts = layouts.map((key) => bindGroupLayout(raw, key));
+    await machine.#compile(train.dispatches, tell);
     return machine;
   }
 
@@ -74,6 +83,18 @@ export class Machine {
     }
     pass.end();
     raw.queue.submit([encoder.finish()]);
+    void this.rest();
+  }
+
+  /** Compiles everything else, once what runs now has been done. Whoever needs what can't be had hears of it then. */
+  rest(): Promise<unknown> {
+    const { test, programs } = this.recording;
+    const others = [test ?? [], ...Object.values(programs)].flat();
+    this.#rest ??= this.device
+      .finished()
+      .then(() => Promise.all(others.map(({ dispatches }) => this.#compile(dispatches))))
+      .catch(() => undefined);
+    return this.#rest;
   }
 
   /** Milliseconds of each dispatch of one run, by the device's clock. Needs the feature timestamp-query. */
@@ -118,9 +139,10 @@ export class Machine {
     }
   }
 
-  /** Makes the bind groups of a list, so that running it makes nothing. */
+  /** Makes the kernels and bind groups of a list, so that running it makes nothing. */
   async prepare(dispatches: readonly RecordedDispatch[]): Promise<void> {
     if (this.#programs.has(dispatches)) return;
+    await this.#compile(dispatches);
     await this.device.guard("recording: bind groups", () => this.#ready(dispatches));
   }
 
@@ -141,21 +163,22 @@ export class Machine {
     this.#special.set(dispatches, new Map([[index, await this.#pipeline(changed)]]));
   }
 
-  destroy(): void {
+  async destroy(): Promise<void> {
+    await Promise.allSettled(this.#asked);
     this.device.destroy();
   }
 
-  async #compile(tell: CompileOptions["onProgress"]): Promise<void> {
-    const { raw } = this.device;
-    const { shaders, layouts, pipelines } = this.recording;
-    this.#modules = shaders.map(({ file, code }) => raw.createShaderModule({ label: file, code }));
-    this.#layouts = layouts.map((key) => bindGroupLayout(raw, key));
+  async #compile(
+    dispatches: readonly RecordedDispatch[],
+    tell?: CompileOptions["onProgress"],
+  ): Promise<void> {
+    const needed = new Set(dispatches.map(([pipeline]) => pipeline));
     let compiled = 0;
-    this.#pipelines = await Promise.all(
-      pipelines.map(async (pipeline) => {
-        const made = await this.#pipeline(pipeline);
-        tell?.({ compiled: ++compiled, total: pipelines.length });
-        return made;
+    await Promise.all(
+      [...needed].map(async (i) => {
+        this.#asked[i] ??= this.#pipeline(this.recording.pipelines[i] as RecordedPipeline);
+        this.#pipelines[i] = await this.#asked[i];
+        tell?.({ compiled: ++compiled, total: needed.size });
       }),
     );
   }

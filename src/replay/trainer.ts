@@ -82,6 +82,7 @@ export class RecordedTrainer extends AnyTrainer {
       throw new GraphError(`recording: has no program ${name}; there are ${all}`);
     }
     const backend = this.backend as RecordedBackend;
+    await backend.machine.prepare(program.dispatches);
     for (const [key, data] of Object.entries(inputs)) {
       const input = program.inputs.find((tensor) => tensor.name === key);
       if (input === undefined) throw new GraphError(`recording: the program ${name} has no input ${key}`);
