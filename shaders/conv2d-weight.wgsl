@@ -2,8 +2,8 @@
 // y, B, read from x in place, a row per place and a column per tap (c, ky, kx), and one more of ones for the bias. Goes
 // with the tiles of matmul-quad.wgsl or matmul.wgsl, with conv2d-part.wgsl and with a file that says where places and
 // gradients are: conv2d-gradients.wgsl or conv-block-gradients.wgsl.
-// x [N, C, H, W], w [O, CG, KH, KW]. The sum over places is cut into PARTS parts of CHUNK:
-// partial [PARTS, O CG KH KW + O], weights and then biases.
+// x [N, C, H, W], w [O, CG, KH, KW]. The sum over places is cut into PARTS parts of CHUNK: conv2d-weight-parts.wgsl
+// stores them, or conv2d-weight-whole.wgsl where there is but one.
 
 override C: u32;
 override H: u32;
@@ -29,7 +29,6 @@ override TRANSPOSE_A: bool;  // false: places lie side by side
 override TRANSPOSE_B: bool;  // true: here too
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> partial: array<f32>;
 
 // num_workgroups.z is 1, which compilers do not know: loops over memory whose bounds depend on it are not unrolled,
 // which would take CPU adapters seconds.
@@ -87,13 +86,6 @@ fn putRow(first: u32, m: u32, n: u32, sum: vec4<f32>) {
   put(first, m, n + 1u, sum.y);
   put(first, m, n + 2u, sum.z);
   put(first, m, n + 3u, sum.w);
-}
-
-fn put(first: u32, m: u32, k: u32, value: f32) {
-  let K = CG * KH * KW;
-  let group = first % (O * K + O);
-  let at = first - group + select(O * K + group + m, (group + m) * K + k, k < K);
-  if ((m < OG) & (k <= K)) { partial[at] = value; }
 }
 
 fn putRow4(first: u32, m: u32, n: u32, sum: vec4<f32>) {

@@ -30,6 +30,8 @@ const fewBackward = () => import("../../shaders/conv-block-few-backward.wgsl?raw
 const stripsBackward = () => import("../../shaders/conv-block-strips-backward.wgsl?raw");
 const forward = () => import("../../shaders/conv2d-forward.wgsl?raw");
 const weight = () => import("../../shaders/conv2d-weight.wgsl?raw");
+const weightParts = () => import("../../shaders/conv2d-weight-parts.wgsl?raw");
+const weightWhole = () => import("../../shaders/conv2d-weight-whole.wgsl?raw");
 
 /** `strips` and `few` mean the default where they do not apply. */
 export const BLOCK_VARIANTS = ["strips", "few", ...TILE_VARIANTS];
@@ -40,7 +42,8 @@ const stripsBackwardShader = new Shader("conv-block-strips-backward.wgsl", strip
 const fewShader = new Shader("conv-block-few.wgsl", windows, few);
 const fewBackwardShader = new Shader("conv-block-few-backward.wgsl", fewBackward);
 const forwardTiles = tiled("conv-block-forward.wgsl", forward, places, windows);
-const weightTiles = tiled("conv-block-weight.wgsl", weight, gradients);
+const weightTiles = tiled("conv-block-weight.wgsl", weight, weightParts, gradients);
+const wholeWeightTiles = tiled("conv-block-weight-whole.wgsl", weight, weightWhole, gradients);
 
 export function blockForwardKernels(c: BlockConstants, env: KernelEnv): KernelPlan {
   if (stripsApply(c, env)) return { kernels: [forwardStrips(c, env)] };
@@ -181,17 +184,19 @@ function weightTilesOf(c: BlockConstants, env: KernelEnv): KernelPlan {
   const PLACES = c.N * c.PH * c.PW * 4;
   const size = { rows: c.O, columns: c.C * c.KH * c.KW + 1 };
   const parts = partsOf(size.rows, size.columns, 1, PLACES, env);
+  const whole = parts.PARTS === 1;
   const job: TileJob = {
     ...size,
-    tiles: weightTiles,
+    tiles: whole ? wholeWeightTiles : weightTiles,
     depth: PLACES,
     count: parts.PARTS,
     vector: false,
     TRANSPOSE_A: false,
     TRANSPOSE_B: true,
-    bind: ["x", "dy", "code", "partial"],
+    bind: ["x", "dy", "code", ...(whole ? ["dw", "db"] : ["partial"])],
     constants: { ...parts, PLACES },
   };
+  if (whole) return { kernels: [tileKernel(job, env)] };
   return {
     scratch: { partial: parts.PARTS * weightWords(c) },
     kernels: [tileKernel(job, env), combineParts(c, parts.PARTS, !env.software)],

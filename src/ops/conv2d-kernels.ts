@@ -16,6 +16,8 @@ const input = () => import("../../shaders/conv2d-input.wgsl?raw");
 const part = () => import("../../shaders/conv2d-part.wgsl?raw");
 const places = () => import("../../shaders/conv2d-places.wgsl?raw");
 const weight = () => import("../../shaders/conv2d-weight.wgsl?raw");
+const weightParts = () => import("../../shaders/conv2d-weight-parts.wgsl?raw");
+const weightWhole = () => import("../../shaders/conv2d-weight-whole.wgsl?raw");
 const columns = () => import("../../shaders/im2col.wgsl?raw");
 const few = () => import("../../shaders/conv2d-rows.wgsl?raw");
 const plain = () => import("../../shaders/matmul.wgsl?raw");
@@ -42,7 +44,8 @@ export function tiled(name: string, ...operands: readonly ShaderSource[]) {
 
 const forwardTiles = tiled("conv2d-forward.wgsl", forward, places);
 const inputTiles = tiled("conv2d-input.wgsl", input);
-const weightTiles = tiled("conv2d-weight.wgsl", weight, gradients);
+const weightTiles = tiled("conv2d-weight.wgsl", weight, weightParts, gradients);
+const wholeWeightTiles = tiled("conv2d-weight-whole.wgsl", weight, weightWhole, gradients);
 
 /** A product of `rows` x `depth` by `depth` x `columns` for each of `count` groups and parts. */
 export interface TileJob {
@@ -228,17 +231,19 @@ export function backwardWeightKernels(c: ConvConstants, env: KernelEnv): KernelP
     const PLACES = c.N * c.OH * c.OW;
     const size = { rows: c.OG, columns: c.CG * c.KH * c.KW + 1 };
     const parts = partsOf(size.rows, size.columns, c.GROUPS, PLACES, env);
+    const whole = parts.PARTS === 1;
     const job: TileJob = {
       ...size,
-      tiles: weightTiles,
+      tiles: whole ? wholeWeightTiles : weightTiles,
       depth: PLACES,
       count: c.GROUPS * parts.PARTS,
       vector: false,
       TRANSPOSE_A: false,
       TRANSPOSE_B: true,
-      bind: ["x", "dy", ["dy4", "dy"], "partial"],
+      bind: ["x", "dy", ["dy4", "dy"], ...(whole ? ["dw", "db"] : ["partial"])],
       constants: { ...parts, PLACES },
     };
+    if (whole) return { kernels: [tileKernel(job, env)] };
     return {
       scratch: { partial: parts.PARTS * count },
       kernels: [tileKernel(job, env), combineParts(c, parts.PARTS, !env.software)],

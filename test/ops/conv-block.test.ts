@@ -209,8 +209,10 @@ describe("the rewrite", () => {
 
   it("leaves out what nobody wants", async () => {
     const built = build(small);
-    const { steps } = await run(await gpuBackend(), built, [built.outputs[0]!, built.outputs[2]!]);
-    expect(steps).toHaveLength(3);
+    const gpu = await gpuBackend();
+    const { steps } = await run(gpu, built, [built.outputs[0]!, built.outputs[2]!]);
+    // Kernels for few channels on GPUs have a second stage, however small the sums are.
+    expect(steps).toHaveLength(gpu.software ? 2 : 3);
   });
 
   it("stays away when something between is read", async () => {
