@@ -2,12 +2,14 @@
 
 import { countConstants } from "../ops/gather-counts.ts";
 import { toBase64 } from "./base64.ts";
+import { foldWgsl } from "./fold-wgsl.ts";
 import { pruneWgsl } from "./prune-wgsl.ts";
 import type { Recorder, Write } from "./recorder.ts";
 import type {
   Place,
   RecordedDispatch,
   RecordedInitial,
+  RecordedPipeline,
   RecordedSteps,
   RecordedValues,
   Recording,
@@ -86,7 +88,8 @@ export function squeezed(
   const pruned = shaders.all.map((n, at) => {
     const { file, code } = recorder.shaders[n] as Recorder["shaders"][number];
     const entries = new Set(recorded.filter(({ shader }) => shader === at).map(({ entry }) => entry));
-    return { file, code: pruneWgsl(code, entries) };
+    const used = written.filter((_, i) => recorded[i]?.shader === at);
+    return { file, code: pruneWgsl(foldWgsl(pruneWgsl(code, entries), common(used)), entries) };
   });
   const pipelinesOf = recorded.map((pipeline) => ({
     ...pipeline,
@@ -120,6 +123,16 @@ const OF_DATA: ReadonlySet<string> = new Set(["B", ...Object.keys(countConstants
 const SMALLEST = 16;
 
 const nameOf = ({ buffer, offset }: Place) => `${buffer}:${offset}`;
+
+/** What all of these pipelines have the same value for, whatever the data are. */
+function common(pipelines: readonly Pick<RecordedPipeline, "constants">[]): ReadonlyMap<string, number> {
+  const [first, ...others] = pipelines.map(({ constants }) => constants);
+  return new Map(
+    Object.entries(first ?? {}).filter(
+      ([name, value]) => !OF_DATA.has(name) && others.every((constants) => constants[name] === value),
+    ),
+  );
+}
 
 /** Constants that the entry point has a use for. */
 function declared(constants: Readonly<Record<string, number>>, code: string): Record<string, number> {
