@@ -55,6 +55,22 @@ describe("slots", () => {
     checkPlan(plan);
   });
 
+  it("are given back by each layer's gradient before the layer below has its own", () => {
+    const x = input([100]);
+    const weights = Array.from({ length: 8 }, () => input([100]));
+    let dy: Tensor = x;
+    // From the last layer down: each has a gradient of its weights, and passes one on.
+    const found = weights.map((w) => {
+      const dw = mul(dy, w);
+      dy = add(dy, w);
+      return dw;
+    });
+    const plan = planOf({ outputs: [add(pack(found.reverse()), 1)] });
+    // The pack, what is made of it, and the gradient that goes down, twice: not one for each layer.
+    expect(plan.storage.slots.filter((words) => words <= 128).length).toBeLessThanOrEqual(2);
+    checkPlan(plan);
+  });
+
   it("grow to the largest tensor that passes through them, padded to 16 bytes", () => {
     const x = input([5]);
     const wide = add(x, input([1000, 5]));

@@ -46,7 +46,8 @@ export class Graph implements GraphView {
           }
           seen.add(node);
         }
-        const child = node.inputs[next]?.node;
+        // Of what is packed together, gradients as a rule, the last first: its inputs came last and are done with soonest.
+        const child = node.inputs[node.op.view === "pack" ? node.inputs.length - 1 - next : next]?.node;
         if (child !== undefined) {
           top[1]++;
           if (!seen.has(child)) stack.push([child, 0]);
