@@ -1,6 +1,6 @@
 // Gradients of a linear layer without workgroup memory or barriers: the four lanes of a quad swap the rows they loaded.
 // 16 rows x 4 columns per lane, 16 x 4 LANES per workgroup; dw's tiles have db too. Sums go two terms after two, for the
-// reasons in matmul-pairs.wgsl. Needs linear-blocks.wgsl.
+// reasons in matmul-pairs.wgsl. Needs linear-blocks.wgsl and quad-swaps.wgsl.
 enable subgroups;
 
 override LANES: u32;   // the adapter's subgroup size, a multiple of 4
@@ -9,18 +9,6 @@ override ODD: bool;    // N or OUT may be odd
 override SHARED: bool; // dx and dw come out of one loop: half the code to compile
 
 @group(0) @binding(2) var<storage, read> dy2: array<vec2<f32>>;
-
-fn swapX(m: mat4x2<f32>) -> mat4x2<f32> {
-  return mat4x2(quadSwapX(m[0]), quadSwapX(m[1]), quadSwapX(m[2]), quadSwapX(m[3]));
-}
-
-fn swapY(m: mat4x2<f32>) -> mat4x2<f32> {
-  return mat4x2(quadSwapY(m[0]), quadSwapY(m[1]), quadSwapY(m[2]), quadSwapY(m[3]));
-}
-
-fn swapDiagonal(m: mat4x2<f32>) -> mat4x2<f32> {
-  return mat4x2(quadSwapDiagonal(m[0]), quadSwapDiagonal(m[1]), quadSwapDiagonal(m[2]), quadSwapDiagonal(m[3]));
-}
 
 fn dyOne(at: u32) -> f32 {
   let pair = dy2[at / 2u];

@@ -1,6 +1,6 @@
 // The tile of matmul-quad.wgsl for matrices as stored, two ks after two: the shortest loop that reads more than one number
 // at a time. Where each lane is loaded by itself, four ks no longer fit a CPU's cache for instructions, and everywhere they
-// take half as long again to compile and leave more over. Goes with matmul-blocks.wgsl.
+// take half as long again to compile and leave more over. Goes with matmul-blocks.wgsl and quad-swaps.wgsl.
 
 override A_EVEN: bool;   // every product begins at an even place of a, and it is worth reading what can be as vec2
 override B_EVEN: bool;
@@ -90,18 +90,6 @@ fn bPair(run: ptr<function, Run>, k: u32, last: u32) -> mat2x4<f32> {
   if (TRANSPOSE_B & B_EVEN) { return transpose(joined(run, bPairs((at + k + ACROSS) >> vec4(1u)), k, last)); }
   let second = bFour(at + after(k, last) * step, !TRANSPOSE_B & B_PAIRS);
   return mat2x4(bFour(at + k * step, !TRANSPOSE_B & B_EVEN), second);
-}
-
-fn swapX(m: mat4x2<f32>) -> mat4x2<f32> {
-  return mat4x2(quadSwapX(m[0]), quadSwapX(m[1]), quadSwapX(m[2]), quadSwapX(m[3]));
-}
-
-fn swapY(m: mat4x2<f32>) -> mat4x2<f32> {
-  return mat4x2(quadSwapY(m[0]), quadSwapY(m[1]), quadSwapY(m[2]), quadSwapY(m[3]));
-}
-
-fn swapDiagonal(m: mat4x2<f32>) -> mat4x2<f32> {
-  return mat4x2(quadSwapDiagonal(m[0]), quadSwapDiagonal(m[1]), quadSwapDiagonal(m[2]), quadSwapDiagonal(m[3]));
 }
 
 fn tile(part: Part, m: u32, n: u32) -> Tile {

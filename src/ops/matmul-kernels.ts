@@ -12,11 +12,12 @@ const plain = () => import("../../shaders/matmul.wgsl?raw");
 const blocks = () => import("../../shaders/matmul-blocks.wgsl?raw");
 const quad = () => import("../../shaders/matmul-quad.wgsl?raw");
 const pairs = () => import("../../shaders/matmul-pairs.wgsl?raw");
+const swaps = () => import("../../shaders/quad-swaps.wgsl?raw");
 const edges = () => import("../../shaders/matmul-edges.wgsl?raw");
 
 const plainShader = new Shader("matmul.wgsl", plain, blocks);
-const quadShader = new Shader("matmul-quad.wgsl", quad, pairs, blocks);
-const edgesShader = new Shader("matmul-edges.wgsl", quad, edges, pairs, blocks);
+const quadShader = new Shader("matmul-quad.wgsl", quad, pairs, swaps, blocks);
+const edgesShader = new Shader("matmul-edges.wgsl", quad, edges, pairs, swaps, blocks);
 
 /** How the operands move from one product of a batch to the next, as the shader has it. */
 export interface Batch {
