@@ -39,7 +39,7 @@ const core =
 const together = {
   step: ["gather-batch", "order-functions", "packed-functions", "record"],
   products: ["linear-blocks", "matmul-blocks"],
-  "products-software": ["linear-quad", "matmul-edges", "matmul-pairs", "matmul-quad", "quad-swaps"],
+  "products-software": ["linear-quad", "matmul-edges", "matmul-pairs", "matmul-quad", "quad-functions"],
   "products-plain": ["linear", "matmul"],
   "conv-blocks": ["conv-block-window", "conv2d-combine"],
   "conv2d-tiles": [

@@ -1,6 +1,6 @@
 // Gradients of a linear layer without workgroup memory or barriers: the four lanes of a quad swap the rows they loaded.
 // 16 rows x 4 columns per lane, 16 x 4 LANES per workgroup; dw's tiles have db too. Sums go two terms after two, for the
-// reasons in matmul-pairs.wgsl. Needs linear-blocks.wgsl and quad-swaps.wgsl.
+// reasons in matmul-pairs.wgsl. Needs linear-blocks.wgsl and quad-functions.wgsl.
 enable subgroups;
 
 override LANES: u32;   // the adapter's subgroup size, a multiple of 4

@@ -1,6 +1,6 @@
 // The tile of matmul-quad.wgsl for matrices as stored, two ks after two: the shortest loop that reads more than one number
 // at a time. Where each lane is loaded by itself, four ks no longer fit a CPU's cache for instructions, and everywhere they
-// take half as long again to compile and leave more over. Goes with matmul-blocks.wgsl and quad-swaps.wgsl.
+// take half as long again to compile and leave more over. Goes with matmul-blocks.wgsl and quad-functions.wgsl.
 
 override A_EVEN: bool;   // every product begins at an even place of a, and it is worth reading what can be as vec2
 override B_EVEN: bool;

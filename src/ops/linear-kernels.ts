@@ -10,7 +10,7 @@ import { hasQuads, productKernels, slowToCompile } from "./matmul-kernels.ts";
 const plain = () => import("../../shaders/linear.wgsl?raw");
 const blocks = () => import("../../shaders/linear-blocks.wgsl?raw");
 const quad = () => import("../../shaders/linear-quad.wgsl?raw");
-const swaps = () => import("../../shaders/quad-swaps.wgsl?raw");
+const swaps = () => import("../../shaders/quad-functions.wgsl?raw");
 
 const plainShader = new Shader("linear.wgsl", plain, blocks);
 const quadShader = new Shader("linear-quad.wgsl", quad, swaps, blocks);

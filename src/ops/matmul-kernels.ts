@@ -12,7 +12,7 @@ const plain = () => import("../../shaders/matmul.wgsl?raw");
 const blocks = () => import("../../shaders/matmul-blocks.wgsl?raw");
 const quad = () => import("../../shaders/matmul-quad.wgsl?raw");
 const pairs = () => import("../../shaders/matmul-pairs.wgsl?raw");
-const swaps = () => import("../../shaders/quad-swaps.wgsl?raw");
+const swaps = () => import("../../shaders/quad-functions.wgsl?raw");
 const edges = () => import("../../shaders/matmul-edges.wgsl?raw");
 
 const plainShader = new Shader("matmul.wgsl", plain, blocks);
