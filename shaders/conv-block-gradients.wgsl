@@ -1,5 +1,6 @@
-// The places of a convolution in the order of the 2 x 2 windows of the pool behind it, four to a window, and the
-// gradient there: dy [N, O, PH, PW] where the window's code says, zero elsewhere. See conv2d-weight.wgsl.
+// The places of a convolution in the order of the 2 x 2 windows of the pool behind it, four to a window, or for
+// conv2d-quad.wgsl row by row, and the gradient there: dy [N, O, PH, PW] where the window's code says, zero elsewhere. See
+// conv2d-weight.wgsl.
 
 override PH: u32;
 override PW: u32;
@@ -36,7 +37,11 @@ fn aColumn(at: u32, inside: bool) -> vec4<f32> {
   return select(vec4<f32>(), vec4(dy[at]), (vec4(code[at]) == STEPS) & vec4(inside));
 }
 
-// Windows are four places, so there is never one alone.
-fn aOne(start: vec4<u32>, p: u32) -> vec4<f32> {
-  return vec4<f32>();
+// One channel per row, over two places of a window that are side by side.
+fn aPair(start: vec4<u32>, p: Pair) -> mat2x4<f32> {
+  let at = start + (p.first.x * (O * PH) + (p.first.y >> 1u)) * PW + (p.first.z >> 1u);
+  let codes = vec4(code[at.x], code[at.y], code[at.z], code[at.w]);
+  let gradients = vec4(dy[at.x], dy[at.y], dy[at.z], dy[at.w]);
+  let left = vec4((p.first.y & 1u) * 2u);
+  return mat2x4(select(vec4<f32>(), gradients, codes == left), select(vec4<f32>(), gradients, codes == left + 1u));
 }

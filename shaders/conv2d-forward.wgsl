@@ -70,8 +70,40 @@ fn aColumn(at: vec4<u32>, inside: vec4<bool>) -> vec4<f32> {
   return select(vec4<f32>(), vec4(w[at.x], w[at.y], w[at.z], w[at.w]), inside);
 }
 
-fn aOne(start: vec4<u32>, k: u32) -> vec4<f32> {
-  return vec4(w[start.x + k], w[start.y + k], w[start.z + k], w[start.w + k]);
+// Channel, row and column of tap k.
+fn tapOf(k: u32) -> vec3<u32> {
+  if (BY_PLACE) {
+    let r = k / CG;
+    let row = r / KW;
+    return vec3(k - r * CG, row, r - row * KW);
+  }
+  let line = k / KW;
+  let c = line / KH;
+  return vec3(c, line - c * KH, k - line * KW);
+}
+
+// Divided from the tile's k each time: counting on is not faster here.
+alias Counter = u32;
+
+fn counterFrom(k: u32) -> Counter {
+  return k;
+}
+
+fn counterAfter(before: Counter, k: u32) -> Counter {
+  return k;
+}
+
+fn pairOf(counter: Counter, k: u32) -> Pair {
+  let first = tapOf(k);
+  if (BY_PLACE) { return Pair(first, vec3(first.x + 1u, first.yz)); }
+  return Pair(first, tapOf(min(k + 1u, CG * KH * KW - 1u)));
+}
+
+fn aPair(start: vec4<u32>, p: Pair) -> mat2x4<f32> {
+  let at = p.first.x * (KH * KW) + p.first.y * KW + p.first.z;
+  var next = at + KH * KW;
+  if (!BY_PLACE) { next = p.second.x * (KH * KW) + p.second.y * KW + p.second.z; }
+  return mat2x4(aColumn(start + at, vec4(true)), aColumn(start + next, vec4(true)));
 }
 
 // Of four places of y: the image's first element in x, and the pixel under the kernel's first tap.
@@ -89,16 +121,14 @@ fn bStart(z: u32, n: u32) -> Columns {
 // One tap per column, over four places. Taps over the edge are the last one again.
 fn bBlock(start: Columns, k: u32) -> mat4x4<f32> {
   if (BY_PLACE) {
-    let tap = select(k, min(k, CG * KH * KW - 4u), RAGGED);
-    let at = pixelsAt(start, tap % CG, tap / CG);
+    let at = pixelsAt(start, tapOf(select(k, min(k, CG * KH * KW - 4u), RAGGED)));
     return mat4x4(pixelsOf(at, 0u), pixelsOf(at, 1u), pixelsOf(at, 2u), pixelsOf(at, 3u));
   }
   return mat4x4(pixels(start, k), pixels(start, k + 1u), pixels(start, k + 2u), pixels(start, k + 3u));
 }
 
 fn pixels(start: Columns, k: u32) -> vec4<f32> {
-  let tap = min(k, CG * KH * KW - 1u);
-  return pixelsOf(pixelsAt(start, tap / (KH * KW), tap % (KH * KW)), 0u);
+  return pixelsOf(pixelsAt(start, tapOf(min(k, CG * KH * KW - 1u))), 0u);
 }
 
 struct Pixels {
@@ -106,11 +136,11 @@ struct Pixels {
   inside: vec4<bool>,
 }
 
-fn pixelsAt(start: Columns, c: u32, r: u32) -> Pixels {
+fn pixelsAt(start: Columns, tap: vec3<u32>) -> Pixels {
   // Above or left of the input the unsigned sum has wrapped round to something huge.
-  let row = start.top + r / KW * dilationY;
-  let column = start.left + r % KW * dilationX;
-  return Pixels(start.image + (c * H + row) * W + column, (row < vec4(H)) & (column < vec4(W)));
+  let row = start.top + tap.y * dilationY;
+  let column = start.left + tap.z * dilationX;
+  return Pixels(start.image + (tap.x * H + row) * W + column, (row < vec4(H)) & (column < vec4(W)));
 }
 
 // Of the channel `further` than the one that they are for.
@@ -119,6 +149,8 @@ fn pixelsOf(p: Pixels, further: u32) -> vec4<f32> {
   return select(vec4<f32>(), vec4(x[at.x], x[at.y], x[at.z], x[at.w]), p.inside);
 }
 
-fn bOne(start: Columns, k: u32) -> vec4<f32> {
-  return pixels(start, k);
+fn bPair(start: Columns, p: Pair) -> mat2x4<f32> {
+  let first = pixelsAt(start, p.first);
+  if (BY_PLACE) { return mat2x4(pixelsOf(first, 0u), pixelsOf(first, 1u)); }
+  return mat2x4(pixelsOf(first, 0u), pixelsOf(pixelsAt(start, p.second), 0u));
 }

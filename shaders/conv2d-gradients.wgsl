@@ -5,6 +5,7 @@ override OW: u32;
 override RAGGED: bool;  // the last step along the places goes over the edge
 
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
+@group(0) @binding(3) var<storage, read> dy2: array<vec2<f32>>;
 @group(0) @binding(3) var<storage, read> dy4: array<vec4<f32>>;
 
 struct Places {
@@ -46,7 +47,12 @@ fn aColumn(at: vec4<u32>, inside: vec4<bool>) -> vec4<f32> {
   return select(vec4<f32>(), vec4(dy[at.x], dy[at.y], dy[at.z], dy[at.w]), inside);
 }
 
-fn aOne(start: vec4<u32>, p: u32) -> vec4<f32> {
-  let at = start + p / (OH * OW) * ((O - 1u) * OH * OW) + p;
-  return vec4(dy[at.x], dy[at.y], dy[at.z], dy[at.w]);
+fn aPair(start: vec4<u32>, p: Pair) -> mat2x4<f32> {
+  let at = start + (p.first.x * (O * OH) + p.first.y) * OW + p.first.z;
+  if (OH * OW % 2u == 0u) {
+    let pair = at >> vec4(1u);
+    return transpose(mat4x2(dy2[pair.x], dy2[pair.y], dy2[pair.z], dy2[pair.w]));
+  }
+  let next = start + (p.second.x * (O * OH) + p.second.y) * OW + p.second.z;
+  return mat2x4(aColumn(at, vec4(true)), aColumn(next, vec4(true)));
 }

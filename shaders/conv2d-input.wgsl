@@ -68,9 +68,35 @@ fn aColumn(at: vec4<u32>, inside: vec4<bool>) -> vec4<f32> {
   return select(vec4<f32>(), vec4(w[at.x], w[at.y], w[at.z], w[at.w]), inside);
 }
 
-fn aOne(start: vec4<u32>, k: u32) -> vec4<f32> {
-  let at = start + k % OG * (CG * KH * KW) + k / OG;
-  return vec4(w[at.x], w[at.y], w[at.z], w[at.w]);
+// Channel, row and column of tap k.
+fn tapOf(k: u32) -> vec3<u32> {
+  let r = k / OG;
+  let row = r / KW;
+  return vec3(k - r * OG, row, r - row * KW);
+}
+
+// Divided from the tile's k each time: counting on is not faster here.
+alias Counter = u32;
+
+fn counterFrom(k: u32) -> Counter {
+  return k;
+}
+
+fn counterAfter(before: Counter, k: u32) -> Counter {
+  return k;
+}
+
+fn pairOf(counter: Counter, k: u32) -> Pair {
+  let first = tapOf(k);
+  if (OG % 2u == 0u) { return Pair(first, vec3(first.x + 1u, first.yz)); }
+  return Pair(first, tapOf(min(k + 1u, OG * KH * KW - 1u)));
+}
+
+fn aPair(start: vec4<u32>, p: Pair) -> mat2x4<f32> {
+  let at = p.first.x * (CG * KH * KW) + p.first.y * KW + p.first.z;
+  var next = at + CG * KH * KW;
+  if (OG % 2u != 0u) { next = p.second.x * (CG * KH * KW) + p.second.y * KW + p.second.z; }
+  return mat2x4(aColumn(start + at, vec4(true)), aColumn(start + next, vec4(true)));
 }
 
 // Of four pixels of x: the image's first element in dy, and the pixel's row and column with padding.
@@ -89,7 +115,7 @@ fn bStart(z: u32, n: u32) -> Columns {
 fn bBlock(start: Columns, k: u32) -> mat4x4<f32> {
   if (OG % 4u == 0u) {
     // Four channels of one place.
-    let at = gradientsAt(start, select(k, min(k, OG * KH * KW - 4u), RAGGED));
+    let at = gradientsAt(start, tapOf(select(k, min(k, OG * KH * KW - 4u), RAGGED)));
     return mat4x4(gradient(at, 0u), gradient(at, 1u), gradient(at, 2u), gradient(at, 3u));
   }
   return mat4x4(gradients(start, k), gradients(start, k + 1u), gradients(start, k + 2u), gradients(start, k + 3u));
@@ -101,7 +127,7 @@ struct Gradients {
 }
 
 fn gradients(start: Columns, k: u32) -> vec4<f32> {
-  return gradient(gradientsAt(start, min(k, OG * KH * KW - 1u)), 0u);
+  return gradient(gradientsAt(start, tapOf(min(k, OG * KH * KW - 1u))), 0u);
 }
 
 // Of the channel `further` than the one that they are for.
@@ -110,20 +136,20 @@ fn gradient(g: Gradients, further: u32) -> vec4<f32> {
   return select(vec4<f32>(), vec4(dy[at.x], dy[at.y], dy[at.z], dy[at.w]), g.inside);
 }
 
-fn gradientsAt(start: Columns, tap: u32) -> Gradients {
-  let o = tap % OG;
-  let r = tap / OG;
+fn gradientsAt(start: Columns, tap: vec3<u32>) -> Gradients {
   // Above or left of dy the unsigned difference wraps round to something huge.
-  let y = start.row - r / KW * dilationY;
-  let x = start.column - r % KW * dilationX;
+  let y = start.row - tap.y * dilationY;
+  let x = start.column - tap.z * dilationX;
   let row = y / strideY;
   let column = x / strideX;
   let inside = (row < vec4(OH)) & (column < vec4(OW)) & (row * strideY == y) & (column * strideX == x);
-  return Gradients(start.image + (o * OH + row) * OW + column, inside);
+  return Gradients(start.image + (tap.x * OH + row) * OW + column, inside);
 }
 
-fn bOne(start: Columns, k: u32) -> vec4<f32> {
-  return gradients(start, k);
+fn bPair(start: Columns, p: Pair) -> mat2x4<f32> {
+  let first = gradientsAt(start, p.first);
+  if (OG % 2u == 0u) { return mat2x4(gradient(first, 0u), gradient(first, 1u)); }
+  return mat2x4(gradient(first, 0u), gradient(gradientsAt(start, p.second), 0u));
 }
 
 fn putRow(first: u32, m: u32, n: u32, sum: vec4<f32>) {

@@ -14,6 +14,13 @@ struct Part {
   one: u32,    // 1
 }
 
+// Two ks, as conv2d-quad.wgsl takes them: for conv2d-weight.wgsl image, row and column of two places, else channel, row and
+// column of two taps. What lies over the edge is the last one again.
+struct Pair {
+  first: vec3<u32>,
+  second: vec3<u32>,
+}
+
 // Four blocks of 4 x 4, as each kernel arranges them.
 alias Tile = array<mat4x4<f32>, 4>;
 

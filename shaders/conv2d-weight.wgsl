@@ -23,6 +23,8 @@ override GROUPS: u32;
 override PARTS: u32;
 override CHUNK: u32;
 override PLACES: u32;
+override ROWS: u32;     // of the places of an image
+override COLUMNS: u32;
 override TILES_M: u32;
 override TILES_N: u32;
 override TRANSPOSE_A: bool;  // false: places lie side by side
@@ -67,16 +69,50 @@ fn bBlock(start: Columns, k: u32) -> mat4x4<f32> {
                 pixels(start, p.image.z, p.row.z, p.column.z), pixels(start, p.image.w, p.row.w, p.column.w));
 }
 
-fn bOne(start: Columns, k: u32) -> vec4<f32> {
-  let p = placesOf(k);
-  return pixels(start, p.image.x, p.row.x, p.column.x);
+// Image, row and column.
+fn placeOf(p: u32) -> vec3<u32> {
+  return vec3(p / (ROWS * COLUMNS), p / COLUMNS % ROWS, p % COLUMNS);
+}
+
+// Places are counted on where rows are even: dividing takes longer.
+alias Counter = Pair;
+
+fn counterFrom(k: u32) -> Counter {
+  return Pair(placeOf(k), placeOf(min(k + 1u, PLACES - 1u)));
+}
+
+fn counterAfter(before: Counter, k: u32) -> Counter {
+  if (COLUMNS % 2u != 0u) { return counterFrom(k); }
+  let column = before.first.z + 2u;
+  let row = before.first.y + select(0u, 1u, column == COLUMNS);
+  let image = before.first.x + select(0u, 1u, row == ROWS);
+  let p = vec3(image, select(row, 0u, row == ROWS), select(column, 0u, column == COLUMNS));
+  return Pair(p, vec3(p.xy, p.z + 1u));
+}
+
+fn pairOf(counter: Counter, k: u32) -> Pair {
+  return counter;
+}
+
+fn bPair(start: Columns, p: Pair) -> mat2x4<f32> {
+  if (COLUMNS % 2u != 0u) {
+    return mat2x4(pixels(start, p.first.x, p.first.y, p.first.z), pixels(start, p.second.x, p.second.y, p.second.z));
+  }
+  let row = start.row + p.first.y * strideY;
+  let line = p.first.x * (C * H * W) + start.channel + row * W;
+  return mat2x4(pixelsOf(start, line, row, start.column + p.first.z * strideX),
+                pixelsOf(start, line, row, start.column + p.second.z * strideX));
 }
 
 fn pixels(start: Columns, image: u32, outRow: u32, outColumn: u32) -> vec4<f32> {
-  // Above or left of the input the unsigned sum wraps round to something huge.
   let row = start.row + outRow * strideY;
-  let column = start.column + outColumn * strideX;
-  let at = image * (C * H * W) + start.channel + row * W + column;
+  return pixelsOf(start, image * (C * H * W) + start.channel + row * W, row, start.column + outColumn * strideX);
+}
+
+// In lines that begin at `line`. Above or left of the input the unsigned row and column have wrapped round to something
+// huge.
+fn pixelsOf(start: Columns, line: vec4<u32>, row: vec4<u32>, column: vec4<u32>) -> vec4<f32> {
+  let at = line + column;
   let v = select(vec4<f32>(), vec4(x[at.x], x[at.y], x[at.z], x[at.w]), (row < vec4(H)) & (column < vec4(W)));
   return select(v, vec4(1.0), start.ones);
 }

@@ -194,7 +194,7 @@ function weightTilesOf(c: BlockConstants, env: KernelEnv): KernelPlan {
     TRANSPOSE_A: false,
     TRANSPOSE_B: true,
     bind: ["x", "dy", "code", ...(whole ? ["dw", "db"] : ["partial"])],
-    constants: { ...parts, PLACES },
+    constants: { ...parts, PLACES, ROWS: c.PH * 2, COLUMNS: c.PW * 2 },
   };
   if (whole) return { kernels: [tileKernel(job, env)] };
   return {

@@ -22,6 +22,7 @@ const columns = () => import("../../shaders/im2col.wgsl?raw");
 const few = () => import("../../shaders/conv2d-rows.wgsl?raw");
 const plain = () => import("../../shaders/matmul.wgsl?raw");
 const quad = () => import("../../shaders/matmul-quad.wgsl?raw");
+const swaps = () => import("../../shaders/quad-functions.wgsl?raw");
 const quadTile = () => import("../../shaders/conv2d-quad.wgsl?raw");
 
 export const TILE_VARIANTS = ["quad", "registers", "slabs", "smallSlabs"];
@@ -37,7 +38,7 @@ const fewChannels = new Shader("conv2d-rows.wgsl", few);
 // @__NO_SIDE_EFFECTS__
 export function tiled(name: string, ...operands: readonly ShaderSource[]) {
   return {
-    quad: new Shader(`${name}-quad`, quad, quadTile, part, ...operands),
+    quad: new Shader(`${name}-quad`, quad, swaps, quadTile, part, ...operands),
     plain: new Shader(name, plain, part, ...operands),
   };
 }
@@ -107,7 +108,7 @@ export function tileKernel(job: TileJob, env: KernelEnv): Kernel {
       TILES_N,
       LANES: family.LANES,
       RAGGED: family.entry !== "quad" && job.depth % family.step !== 0,
-      TAIL: job.depth % 4 !== 0,
+      ODD: job.depth % 2 !== 0,
       TRANSPOSE_A: job.TRANSPOSE_A,
       TRANSPOSE_B: job.TRANSPOSE_B,
     },
@@ -241,7 +242,7 @@ export function backwardWeightKernels(c: ConvConstants, env: KernelEnv): KernelP
       TRANSPOSE_A: false,
       TRANSPOSE_B: true,
       bind: ["x", "dy", ["dy4", "dy"], ...(whole ? ["dw", "db"] : ["partial"])],
-      constants: { ...parts, PLACES },
+      constants: { ...parts, PLACES, ROWS: c.OH, COLUMNS: c.OW },
     };
     if (whole) return { kernels: [tileKernel(job, env)] };
     return {
