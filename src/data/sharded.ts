@@ -52,11 +52,12 @@ export function shardedLabelSize({ classes, labelShape = [1] }: ShardedDataset):
 /** A data set in memory as one that is read in parts; nothing is copied. */
 export function shardsOf(dataset: Dataset): ShardedDataset {
   const { inputs, labels, ...rest } = dataset;
-  const { shape, scale = 1, offset = 0 } = inputs;
+  const { shape, scale, offset } = inputs;
   const [size, perLabel] = [sampleSize(shape), labelSize(dataset)];
+  const seen = { ...(scale === undefined ? {} : { scale }), ...(offset === undefined ? {} : { offset }) };
   return {
     ...rest,
-    inputs: { shape, scale, offset, bytes: holdsBytes(inputs) },
+    inputs: { shape, ...seen, bytes: holdsBytes(inputs) },
     read: async (start, count, into) => {
       const bytes = readable(inputs);
       return {

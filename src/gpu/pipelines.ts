@@ -109,7 +109,7 @@ export class PipelineCache {
       return { pipeline, layout: layout.group, text };
     } catch (cause) {
       this.device.check();
-      const detail = await compileMessages(module, text);
+      const detail = await compileMessages(raw, module, text);
       const given = JSON.stringify(constants);
       throw new ShaderError(`${label}: ${detail || String(cause)} (constants ${given})`, { cause });
     }
@@ -174,8 +174,16 @@ export function bindGroupLayout(device: GPUDevice, key: string): GPUBindGroupLay
   return device.createBindGroupLayout({ label: key, entries });
 }
 
-async function compileMessages(module: GPUShaderModule, shader: ShaderText): Promise<string> {
-  const { messages } = await module.getCompilationInfo();
+async function compileMessages(
+  device: GPUDevice,
+  module: GPUShaderModule,
+  shader: ShaderText,
+): Promise<string> {
+  const asked = module.getCompilationInfo();
+  // Chromium sends the question off only with others.
+  device.pushErrorScope("validation");
+  void device.popErrorScope();
+  const { messages } = await asked;
   const lines = shader.code.split("\n");
   return messages
     .filter((m) => m.type === "error")

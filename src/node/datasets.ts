@@ -4,8 +4,7 @@
  * Refuses damaged files, and says which mirrors were tried and what to do when none can be reached.
  */
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type ArraysOptions,
@@ -24,7 +23,7 @@ import { datasetSources } from "../data/sources.ts";
 import { DataError } from "../errors.ts";
 import { dataDirectory } from "./data-dir.ts";
 import { downloadFile, MirrorsError } from "./download.ts";
-import { fileBytes, piecesOf } from "./file-bytes.ts";
+import { fileBytes, piecesOf, readError } from "./file-bytes.ts";
 import { writeFileAtomic } from "./files.ts";
 import { gunzippedFile } from "./gunzip-file.ts";
 import type { ImageFolderOptions } from "./image-folder.ts";
@@ -74,7 +73,7 @@ export async function loadDataset<Splits>(
     const path = join(folder, name);
     const file = published(name);
     options.signal?.throwIfAborted();
-    if (file && existsSync(path)) await verifyOnDisk(file, path).catch(advise);
+    if (file && (await isThere(path))) await verifyOnDisk(file, path).catch(advise);
     else await fetchInto(path, file, source, folder, options);
     return gunzippedFile(path);
   };
@@ -86,6 +85,16 @@ function advise(cause: unknown): never {
   throw new DataError(
     `${reason}; the file is damaged or not the published one, delete it to have it fetched anew`,
     { cause },
+  );
+}
+
+function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    (cause: NodeJS.ErrnoException) => {
+      if (cause.code === "ENOENT") return false;
+      throw readError(path, cause);
+    },
   );
 }
 
@@ -112,7 +121,7 @@ async function readIfThere(path: string): Promise<Uint8Array | undefined> {
     return await readFile(path);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw new DataError(`${path}: can't be read: ${(cause as Error).message}`, { cause });
+    throw readError(path, cause);
   }
 }
 
