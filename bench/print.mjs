@@ -45,7 +45,7 @@ function memoryText({ problem, peakMiB, residentMiB }) {
     `the library ${mebibytes(library - node)}`,
     `Dawn and the driver ${mebibytes(driver - library)}`,
     `compiled kernels and two steps ${mebibytes(kernels - driver)}`,
-    `the data, here and on the device, and the run ${mebibytes(peakMiB - kernels)}`,
+    `the data on the device and the run ${mebibytes(peakMiB - kernels)}`,
   ];
   return `${what}: ${mebibytes(peakMiB)} (${parts.join(", ")})`;
 }

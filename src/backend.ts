@@ -41,7 +41,7 @@ export interface TuneOptions {
    * Called before anything is timed, when inputs and states have their places: what is written to them here is what the
    * kernels are timed and checked with. Inputs that hold nothing yet are measured with random numbers.
    */
-  readonly prepare?: () => void;
+  readonly prepare?: () => void | Promise<void>;
   /** Default: the adapter's clock, or where it has none the time until the work is done. */
   readonly stopwatch?: Stopwatch;
 }

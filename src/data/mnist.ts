@@ -5,7 +5,7 @@
  */
 import { FormatError } from "../errors.ts";
 import { readBytes } from "./byte-source.ts";
-import { type Dataset, type SampleArray, validateDataset } from "./dataset.ts";
+import { type Dataset, type SampleArray, sampleSize, validateDataset } from "./dataset.ts";
 import { gunzip } from "./gzip.ts";
 import { type IdxArray, idxHeaderBytes, parseIdx, parseIdxHeader } from "./idx.ts";
 import { BytesOnDemand, inputsOnDemand } from "./on-demand.ts";
@@ -47,7 +47,7 @@ async function openPart(openFile: OpenFile, about: About, files: Files): Promise
     (offset, length, into) => images.read(begin + offset, length, into),
     () => parseIdx(images.load(), 3, images.name).data,
   );
-  const inputs = (form: Omit<SampleArray, "data">) => inputsOnDemand(bytes, form, shape[0] as number);
+  const inputs = (form: Omit<SampleArray, "data">) => inputsOnDemand(bytes, form, sampleSize(shape));
   return partOf(about, files, shape, parseIdx(labels.load(), 1, labels.name), inputs);
 }
 

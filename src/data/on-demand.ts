@@ -2,7 +2,7 @@
  * Inputs whose bytes come into memory when someone looks at `data`. Trainers do not look: they read parts on the way to the
  * device, so a large set lies in memory once, there. To everyone else such inputs are like any others.
  */
-import { type Dataset, type SampleArray, sampleSize } from "./dataset.ts";
+import type { SampleArray } from "./dataset.ts";
 
 /** Bytes that can be had in parts, or all at once and from then on in memory. */
 export class BytesOnDemand {
@@ -25,13 +25,19 @@ export class BytesOnDemand {
   }
 }
 
-const known = new WeakMap<SampleArray, BytesOnDemand>();
+/** `length`: how many of the bytes there are. */
+interface Part {
+  readonly bytes: BytesOnDemand;
+  readonly length: number;
+}
 
-/** The first `count` samples of `bytes`. */
+const known = new WeakMap<SampleArray, Part>();
+
+/** Inputs that are the first `length` of `bytes`. */
 export function inputsOnDemand(
   bytes: BytesOnDemand,
   { shape, scale = 1, offset = 0 }: Omit<SampleArray, "data">,
-  count: number,
+  length: number,
 ): SampleArray {
   const inputs = {
     shape,
@@ -39,17 +45,21 @@ export function inputsOnDemand(
     offset,
     // A property of its own, so that a copy by `...` holds the bytes and has nothing to do with this.
     get data() {
-      return bytes.all.subarray(0, count * sampleSize(shape));
+      return bytes.all.subarray(0, length);
     },
   };
-  known.set(inputs, bytes);
+  known.set(inputs, { bytes, length });
   return inputs;
+}
+
+function partOf(inputs: SampleArray): Part | undefined {
+  const part = known.get(inputs);
+  return part?.bytes.inMemory ? undefined : part;
 }
 
 /** Where parts of the inputs can be read; undefined if all are in memory. */
 export function readable(inputs: SampleArray): BytesOnDemand | undefined {
-  const bytes = known.get(inputs);
-  return bytes?.inMemory ? undefined : bytes;
+  return partOf(inputs)?.bytes;
 }
 
 /** Whether samples are bytes; else they are floats. */
@@ -58,20 +68,15 @@ export function holdsBytes(inputs: SampleArray): boolean {
 }
 
 /** The same numbers with another scale and offset. */
-export function rescaled(
-  dataset: Pick<Dataset, "inputs" | "count">,
-  scale: number,
-  offset: number,
-): SampleArray {
-  const { inputs, count } = dataset;
-  const bytes = readable(inputs);
-  const form = { shape: inputs.shape, scale, offset };
-  return bytes === undefined ? { ...inputs, ...form } : inputsOnDemand(bytes, form, count);
+export function rescaled(inputs: SampleArray, scale: number, offset: number): SampleArray {
+  const part = partOf(inputs);
+  if (part === undefined) return { ...inputs, scale, offset };
+  return inputsOnDemand(part.bytes, { shape: inputs.shape, scale, offset }, part.length);
 }
 
-/** Of the first `count` samples, without copying. */
-export function firstOf(inputs: SampleArray, count: number): SampleArray {
+/** The first `length` numbers, without copying. */
+export function firstOf(inputs: SampleArray, length: number): SampleArray {
   const bytes = readable(inputs);
-  if (bytes !== undefined) return inputsOnDemand(bytes, inputs, count);
-  return { ...inputs, data: inputs.data.subarray(0, count * sampleSize(inputs.shape)) };
+  if (bytes !== undefined) return inputsOnDemand(bytes, inputs, length);
+  return { ...inputs, data: inputs.data.subarray(0, length) };
 }

@@ -112,7 +112,10 @@ export function normalize(
   const { shape, scale = 1, offset = 0 } = dataset.inputs;
   const [firstMean = 0, firstStd = 1] = [means[0], stds[0]];
   if (means.length === 1 && stds.length === 1) {
-    return { ...dataset, inputs: rescaled(dataset, scale / firstStd, (offset - firstMean) / firstStd) };
+    return {
+      ...dataset,
+      inputs: rescaled(dataset.inputs, scale / firstStd, (offset - firstMean) / firstStd),
+    };
   }
   const channels = shape[0] ?? 1;
   if (means.length !== channels || stds.length !== channels) {

@@ -162,9 +162,9 @@ async function fetchInto<Splits>(
 }
 
 export const datasets = {
-  /** Handwritten digits, 60,000 + 10,000, 28x28; 11 MB to download. */
+  /** Handwritten digits, 60,000 + 10,000, 28x28; 11 MB to download. Images stay in their files until `inputs.data` is looked at. */
   mnist: (options?: LoadOptions) => loadDataset(datasetSources.mnist, options),
-  /** Clothing articles, 60,000 + 10,000, 28x28; 31 MB to download. */
+  /** Clothing articles, 60,000 + 10,000, 28x28; 31 MB to download. Images stay in their files likewise. */
   fashionMnist: (options?: LoadOptions) => loadDataset(datasetSources.fashionMnist, options),
   /** Colour photographs, 50,000 + 10,000, 3x32x32; 170 MB to download. Batches already there are used as they are. */
   cifar10: (options?: LoadOptions) => loadDataset(datasetSources.cifar10, options),

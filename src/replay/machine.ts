@@ -88,13 +88,15 @@ export class Machine {
 
   /** Compiles everything else, once what runs now has been done. Whoever needs what can't be had hears of it then. */
   rest(): Promise<unknown> {
+    this.#rest ??= this.#compileRest().catch(() => undefined);
+    return this.#rest;
+  }
+
+  async #compileRest(): Promise<void> {
+    await this.device.finished();
     const { test, programs } = this.recording;
     const others = [test ?? [], ...Object.values(programs)].flat();
-    this.#rest ??= this.device
-      .finished()
-      .then(() => Promise.all(others.map(({ dispatches }) => this.#compile(dispatches))))
-      .catch(() => undefined);
-    return this.#rest;
+    await Promise.all(others.map(({ dispatches }) => this.#compile(dispatches)));
   }
 
   /** Milliseconds of each dispatch of one run, by the device's clock. Needs the feature timestamp-query. */

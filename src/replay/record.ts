@@ -3,7 +3,8 @@
  * what it is asked, and keeps that as a `Recording`. Contents of data sets play no part, only what they look like.
  */
 import type { Program } from "../backend.ts";
-import type { Dataset } from "../data/dataset.ts";
+import { type Dataset, sampleSize } from "../data/dataset.ts";
+import { holdsBytes } from "../data/on-demand.ts";
 import { GraphError, ValueError } from "../errors.ts";
 import { GpuBackend } from "../gpu/backend.ts";
 import { initialData } from "../plan/initial.ts";
@@ -144,7 +145,7 @@ class Recorded {
       );
     }
     const { inputs, labels, count } = dataset;
-    const { data, shape, scale = 1, offset = 0 } = inputs;
+    const { shape, scale = 1, offset = 0 } = inputs;
     const title = `recorded/${split}`;
     return {
       dispatches: this.#dispatches(program),
@@ -152,7 +153,11 @@ class Recorded {
       labelSize: labels.length / count,
       scale,
       offset,
-      inputs: this.#labelled(`${title} inputs`, [data.length], data instanceof Uint8Array ? "u32" : "f32"),
+      inputs: this.#labelled(
+        `${title} inputs`,
+        [count * sampleSize(shape)],
+        holdsBytes(inputs) ? "u32" : "f32",
+      ),
       labels: this.#labelled(
         `${title} labels`,
         [labels.length],

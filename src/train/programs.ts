@@ -1,7 +1,6 @@
 /** The programs of a trainer, traced from its model: one to train and one to evaluate per data set, when first used. */
 import type { Backend, Program, TuneOptions } from "../backend.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { readable } from "../data/on-demand.ts";
 import { isSharded, sampleBytes, shardsOf, type TrainingData } from "../data/sharded.ts";
 import type { GraphSpec } from "../plan/graph.ts";
 import { state } from "../tensor.ts";
@@ -14,7 +13,7 @@ import type { StreamedData } from "./streamed.ts";
 
 /** A data set's part in a program. */
 interface DeviceData extends Pick<StreamedData, "stepsPerEpoch" | "batch"> {
-  upload?: (backend: Backend) => void;
+  upload?: (backend: Backend) => Promise<void>;
   feed?: StreamedData["feed"];
 }
 
@@ -83,15 +82,15 @@ export class Programs implements RunPrograms {
     tune: boolean | TuneOptions = false,
   ): Promise<StepProgram> {
     const { backend } = this.values;
-    const prepare = () => {
+    const prepare = async () => {
       this.values.deliver();
-      data.upload?.(backend);
+      await data.upload?.(backend);
     };
     const program = await this.compile(
       built.spec,
       tune === false ? false : { ...(tune === true ? {} : tune), prepare },
     );
-    data.upload?.(backend);
+    await data.upload?.(backend);
     const feed = data.feed?.(backend, shuffle ? () => this.#readKey() : undefined);
     const { ring, layout } = built;
     return {
@@ -115,9 +114,7 @@ export class Programs implements RunPrograms {
     const bytes = sampleBytes(dataset).map((each) => each * dataset.count);
     const { maxResidentBytes = Number.POSITIVE_INFINITY } = this.options;
     const fits = bytes.every((b) => b <= maxTensorBytes) && bytes.reduce((a, b) => a + b) <= maxResidentBytes;
-    if (fits && !isSharded(dataset) && readable(dataset.inputs) === undefined) {
-      return this.#residentData(dataset).batches(batchSize);
-    }
+    if (fits && !isSharded(dataset)) return this.#residentData(dataset).batches(batchSize);
     const { RESIDENT_BYTES, StreamedData } = await import("./streamed.ts");
     const most = Math.min(maxResidentBytes, RESIDENT_BYTES);
     return new StreamedData(

@@ -1,28 +1,31 @@
-/** A data set on the device: uploaded once, bytes as bytes; batches are formed there. */
+/** A data set on the device: brought there once, bytes as bytes; batches are formed there. */
 import type { Backend } from "../backend.ts";
-import { type Dataset, packBytes, validateDataset } from "../data/dataset.ts";
+import { type Dataset, packBytes, sampleSize, validateDataset } from "../data/dataset.ts";
+import { holdsBytes, readable } from "../data/on-demand.ts";
 import { gatherBatch } from "../ops/gather-batch.ts";
-import { type Data, input, type Tensor } from "../tensor.ts";
+import { input, type Tensor } from "../tensor.ts";
 import type { Batch } from "../transforms/transform.ts";
+
+/** Bytes that are read at a time where not all are in memory; whole words. */
+const PIECE = 2 ** 21;
 
 export class ResidentData {
   readonly #inputs: Tensor;
   readonly #targets: Tensor;
-  readonly #data: readonly [Data, Data];
 
   /** Throws DataError on a faulty data set. */
   constructor(readonly dataset: Dataset) {
     validateDataset(dataset);
-    const { inputs, labels, name, split } = dataset;
-    const bytes = inputs.data instanceof Uint8Array;
-    const words = bytes ? packBytes(inputs.data as Uint8Array) : (inputs.data as Float32Array);
-    this.#inputs = input([words.length], bytes ? "u32" : "f32", `${name}/${split} inputs`);
+    const { inputs, labels, name, split, count } = dataset;
+    const bytes = holdsBytes(inputs);
+    const values = count * sampleSize(inputs.shape);
+    const words = bytes ? Math.ceil(values / 4) : values;
+    this.#inputs = input([words], bytes ? "u32" : "f32", `${name}/${split} inputs`);
     this.#targets = input(
       [labels.length],
       labels instanceof Int32Array ? "i32" : "f32",
       `${name}/${split} labels`,
     );
-    this.#data = [words, labels];
   }
 
   /** The data in batches of this size. */
@@ -49,9 +52,23 @@ export class ResidentData {
     return { x, target: targets, weights, ...(classes === undefined ? {} : { classes }) };
   }
 
-  /** Writes the data; once, after a program that uses it has been compiled. */
-  #upload(backend: Backend): void {
-    backend.write(this.#inputs, this.#data[0]);
-    backend.write(this.#targets, this.#data[1]);
+  /** Writes the data; once, after a program that uses it has been compiled. Rejects with what reading rejects with. */
+  async #upload(backend: Backend): Promise<void> {
+    const { inputs, labels } = this.dataset;
+    backend.write(this.#targets, labels);
+    const bytes = readable(inputs);
+    if (bytes === undefined) {
+      const { data } = inputs;
+      backend.write(this.#inputs, data instanceof Uint8Array ? packBytes(data) : data);
+      return;
+    }
+    const all = this.dataset.count * sampleSize(inputs.shape);
+    let piece: Uint8Array | undefined;
+    for (let at = 0; at < all; at += PIECE) {
+      piece = await bytes.read(at, Math.min(PIECE, all - at), piece);
+      backend.write(this.#inputs, packBytes(piece), at / 4);
+      // What is on its way lies in memory twice.
+      await backend.finished?.();
+    }
   }
 }

@@ -68,7 +68,7 @@ async function settle<P extends Program>(
   options: TuneOptions & { readonly stopwatch: Stopwatch },
 ) {
   const usual = await target.program(plan);
-  options.prepare?.();
+  await options.prepare?.();
   const trials = await measure(target, open, options);
   const found = new Map([...trials].map(([contest, trial]) => [contest, choiceOf(contest, trial)]));
   const all = new Map([...stored, ...found]);

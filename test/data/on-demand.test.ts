@@ -7,6 +7,7 @@ import { BytesOnDemand, inputsOnDemand } from "../../src/data/on-demand.ts";
 import { normalize } from "../../src/data/standardize.ts";
 import * as nn from "../../src/nn/index.ts";
 import { adam } from "../../src/optim/index.ts";
+import { recordTraining } from "../../src/replay/record.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { tinyImages } from "../support/tiny-images.ts";
@@ -30,7 +31,7 @@ function fromFile(): Dataset {
       return all.slice();
     },
   );
-  return { ...images, inputs: inputsOnDemand(bytes, images.inputs, images.count) };
+  return { ...images, inputs: inputsOnDemand(bytes, images.inputs, all.length) };
 }
 
 beforeEach(() => {
@@ -94,6 +95,29 @@ it("bytes that someone has changed are those that count", async () => {
   });
   const nines = new Uint8Array(70 * 144).fill(9);
   const expected = await trainer.evaluate({ ...images, inputs: { ...images.inputs, data: nines } });
+  expect(await trainer.evaluate(images)).not.toEqual(expected);
   expect(await trainer.evaluate(dataset)).toEqual(expected);
   expect(await trainer.evaluate(rescaled)).toEqual(expected);
+});
+
+it("a set is there when kernels are timed, and a run on it can be recorded, without being loaded", async () => {
+  const settings = {
+    model: nn.sequential(nn.flatten(), nn.linear(144, 10)),
+    loss: nn.crossEntropy(),
+    optimizer: adam(),
+    batchSize: 16,
+  };
+  const seen: number[] = [];
+  const stopwatch = async () => {
+    seen.push(read);
+    return 1;
+  };
+  const trainer = await Trainer.create(await gpuBackend(), { ...settings, tune: { store: null, stopwatch } });
+  await trainer.trainProgram(fromFile());
+  expect(seen.length).toBeGreaterThan(0);
+  expect(Math.min(...seen)).toBe(70 * 144);
+
+  const onDemand = await recordTraining(settings, { train: fromFile(), test: fromFile() });
+  expect(loads).toBe(0);
+  expect(onDemand).toEqual(await recordTraining(settings, { train: images, test: images }));
 });

@@ -58,6 +58,7 @@ async function both(shapes: readonly Shape[], make: (...inputs: Tensor[]) => rea
   vi.spyOn(PipelineCache.prototype, "firstOf").mockImplementation(async (uses) =>
     uses.map(({ kernel }) => kernel.standIn ?? kernel),
   );
+  for (const values of own) expect(values.some((value) => value !== 0)).toBe(true);
   const backend = await open(true);
   const { results, count } = await run(backend);
   return { own, results, count, backend };
