@@ -82,8 +82,7 @@ export async function recordTraining(options: TrainerOptions, what: RecordOption
     ...(test && { test }),
     programs,
   } as const;
-  const data = [train, ...(test ? [test] : [])].flatMap(({ inputs, labels }) => [inputs, labels]);
-  return squeezed(made, recorder, [...states.parameters, ...data, states.key, states.step]);
+  return squeezed(made, recorder, [...states.parameters, states.key, states.step]);
 }
 
 function predicting(

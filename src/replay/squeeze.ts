@@ -83,7 +83,9 @@ export function squeezed(
   const own = new Set(ignored.map(nameOf));
   const first = new Map<string, Write>();
   for (const write of recorder.writes) {
-    if (!own.has(nameOf(write)) && buffers.has(write.buffer)) first.set(nameOf(write), write);
+    // The data themselves are no part of a recording.
+    if (data.includes(write.buffer) || own.has(nameOf(write)) || !buffers.has(write.buffer)) continue;
+    first.set(nameOf(write), write);
   }
   const pruned = shaders.all.map((n, at) => {
     const { file, code } = recorder.shaders[n] as Recorder["shaders"][number];
