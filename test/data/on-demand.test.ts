@@ -118,7 +118,10 @@ it("a set is there when kernels are timed, and a run on it can be recorded, with
   expect(Math.min(...seen)).toBe(70 * 144);
 
   // More than is read at a time.
-  const many = take(images, Uint16Array.from({ length: 15_000 }, (_, i) => i % 70));
+  const many = take(
+    images,
+    Uint16Array.from({ length: 15_000 }, (_, i) => i % 70),
+  );
   const onDemand = await recordTraining(settings, { train: fromFile(many), test: fromFile() });
   expect(loads).toBe(0);
   expect(onDemand).toEqual(await recordTraining(settings, { train: many, test: images }));

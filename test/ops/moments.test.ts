@@ -1,43 +1,18 @@
 /** moments: choices of axes, one part and several, precision far from 0, gradients of all results. */
 import { expect, it } from "vitest";
 import { momentsOp } from "../../src/ops/moments.ts";
-import { input, type Shape } from "../../src/tensor.ts";
+import { input } from "../../src/tensor.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";
-
-const grid: readonly (readonly [Shape, number[]])[] = [
-  [[7], [0]],
-  [[5, 1], [0]],
-  [[3, 63], [1]],
-  [[3, 65], [0]],
-  [
-    [4, 3, 5],
-    [0, 2],
-  ],
-  [
-    [2, 3, 5, 7],
-    [1, 3],
-  ],
-  [[129], [0]],
-  [[3, 641], [1]],
-  [[5, 644], [1]],
-  [
-    [3, 4, 2, 6],
-    [0, 3],
-  ],
-  [
-    [8, 6, 14, 14],
-    [0, 2, 3],
-  ],
-];
+import { lineGrid } from "../support/line-grid.ts";
 
 const variants = ["parts", "shared", "narrow"].map((kind) => ({ moments: kind }));
 
 for (const centred of [true, false]) {
   checkOp(
     centred ? "moments" : "moments about 0",
-    grid.map(([shape, axes]) => ({
+    lineGrid.map(([shape, axes]) => ({
       name: `[${shape}] over [${axes}]`,
       inputs: [{ shape }],
       build: (x) => momentsOp.apply([x!], { axes, eps: 1e-3, centred }),

@@ -19,38 +19,13 @@ import { type Data, input, type Shape, type Tensor } from "../../src/tensor.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";
-
-const grid: readonly (readonly [Shape, number[]])[] = [
-  [[7], [0]],
-  [[5, 1], [0]],
-  [[3, 63], [1]],
-  [[3, 65], [0]],
-  [
-    [4, 3, 5],
-    [0, 2],
-  ],
-  [
-    [2, 3, 5, 7],
-    [1, 3],
-  ],
-  [[129], [0]],
-  [[3, 641], [1]],
-  [[5, 644], [1]],
-  [
-    [3, 4, 2, 6],
-    [0, 3],
-  ],
-  [
-    [8, 6, 14, 14],
-    [0, 2, 3],
-  ],
-];
+import { lineGrid } from "../support/line-grid.ts";
 
 const variants = ["parts", "shared", "narrow"].map((kind) => ({ normSums: kind }));
 
 checkOp(
   "normSums",
-  grid.flatMap(([shape, axes]) => {
+  lineGrid.flatMap(([shape, axes]) => {
     const stats = { shape: shape.map((d, axis) => (axes.includes(axis) ? 1 : d)) };
     return [
       {
@@ -93,7 +68,7 @@ const reduced = (shape: Shape, axes: readonly number[]) =>
   shape.map((d, axis) => (axes.includes(axis) ? 1 : d));
 
 describe("behind a chain, CPU body against kernels", () => {
-  for (const [shape, axes] of grid) {
+  for (const [shape, axes] of lineGrid) {
     it(`[${shape}] over [${axes}]`, async () => {
       const [x, middle, rstd] = [input(shape), input(reduced(shape, axes)), input(reduced(shape, axes))];
       const [d1, d2, y] = [input(shape), input(shape), input(shape)];
