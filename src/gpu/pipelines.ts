@@ -78,9 +78,9 @@ export class PipelineCache {
     });
   }
 
-  /** Resolves when nothing is being compiled any more. */
+  /** Resolves when nothing is being compiled any more, or the device is lost. */
   async idle(): Promise<void> {
-    await Promise.allSettled(this.#pipelines.values());
+    await Promise.race([Promise.allSettled(this.#pipelines.values()), this.device.lost]);
   }
 
   async #identify(kernel: Kernel, constants: Constants) {
@@ -111,7 +111,8 @@ export class PipelineCache {
       this.device.check();
       const detail = await compileMessages(raw, module, text);
       const given = JSON.stringify(constants);
-      throw new ShaderError(`${label}: ${detail || String(cause)} (constants ${given})`, { cause });
+      const reason = `${label}: ${detail || String(cause)} (constants ${given})`;
+      return this.device.explain(new ShaderError(reason, { cause }));
     }
   }
 

@@ -166,7 +166,7 @@ export class Machine {
   }
 
   async destroy(): Promise<void> {
-    await Promise.allSettled(this.#asked);
+    await Promise.race([Promise.allSettled(this.#asked), this.device.lost]);
     this.device.destroy();
   }
 
@@ -195,8 +195,8 @@ export class Machine {
         compute: { module: this.#modules[shader] as GPUShaderModule, entryPoint: entry, constants },
       });
     } catch (cause) {
-      this.device.check();
-      throw new DeviceError(`recording: ${label} does not compile: ${String(cause)}`, { cause });
+      const reason = new DeviceError(`recording: ${label} does not compile: ${String(cause)}`, { cause });
+      return this.device.explain(reason);
     }
   }
 
