@@ -148,6 +148,8 @@ export class Page {
         break;
       case "recovered":
         run?.startAt(event.step);
+        // What was trained since then is trained again.
+        this.#panel.show({ step: event.step });
         notice(
           "lost",
           "note",

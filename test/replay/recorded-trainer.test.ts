@@ -313,3 +313,10 @@ test("what does not fit is refused by name", async () => {
   );
   await replay.backend.close();
 });
+
+test("a device that is lost while a program is compiled is said to be lost, and closes", async () => {
+  const replay = await recorded({ predict: 10 });
+  (replay.backend as RecordedBackend).machine.device.raw.destroy();
+  await expect(replay.predict(held)).rejects.toThrow(DeviceLostError);
+  await replay.backend.close();
+});
