@@ -135,12 +135,24 @@ export interface ProgramDescription {
 
 /** Where a host keeps files. Writes are whole or not at all. */
 export interface FileStore {
-  read(path: string): Promise<Uint8Array>;
+  /** The whole file, or at least its first `most` bytes, if it has as many. */
+  read(path: string, most?: number): Promise<Uint8Array>;
   write(path: string, bytes: Uint8Array): Promise<void>;
   /** Names of the files in a folder; none where there is no such folder. */
   list(directory: string): Promise<string[]>;
   /** Removes a file, if it is there. */
   remove(path: string): Promise<void>;
+  /**
+   * Makes the folder if need be and keeps every other process out of it until `release`. Rejects with a LockedError naming
+   * the holder. `onNotice` hears of a lock that a dead process left and that was taken over.
+   */
+  lock?(directory: string, onNotice?: (line: string) => void): Promise<FolderLock>;
+}
+
+export interface FolderLock {
+  /** Rejects with a LockedError when somebody removed or replaced the lock meanwhile. */
+  verify(): Promise<void>;
+  release(): Promise<void>;
 }
 
 export interface Backend {

@@ -28,6 +28,11 @@ export class DataError extends WeftError {
   override readonly name = "DataError";
 }
 
+/** A folder that another process, or another run of this one, is writing to. */
+export class LockedError extends WeftError {
+  override readonly name = "LockedError";
+}
+
 /** No adapter, a missing feature, a limit exceeded, out of memory. */
 export class DeviceError extends WeftError {
   override readonly name: string = "DeviceError";

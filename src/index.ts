@@ -5,6 +5,7 @@ export type {
   CompileOptions,
   CompileProgress,
   FileStore,
+  FolderLock,
   KernelTime,
   Program,
   ProgramDescription,

@@ -2,13 +2,14 @@
  * Opens the best device of this machine: a hardware adapter, else a software one, or the CPU reference when asked
  * for. Gives it the file system.
  */
-import { readdir, readFile, rm } from "node:fs/promises";
+import { open, readdir, readFile, rm } from "node:fs/promises";
 import type { Backend, FileStore } from "../backend.ts";
 import { CpuBackend } from "../cpu/backend.ts";
 import { ValueError, WeftError } from "../errors.ts";
 import { GpuBackend } from "../gpu/backend.ts";
 import { openDawn } from "./dawn.ts";
 import { writeFileAtomic } from "./files.ts";
+import { lockFolder } from "./lock.ts";
 
 export interface OpenOptions {
   /** `"webgpu"` and `"cpu"` insist; `"auto"` (default) falls back to the CPU reference when there is no adapter. */
@@ -28,9 +29,9 @@ const SUBMIT_MILLISECONDS = 100;
 
 /** Files by path, written whole or not at all. */
 export const nodeFiles: FileStore = {
-  async read(path) {
+  async read(path, most) {
     try {
-      return await readFile(path);
+      return await (most === undefined ? readFile(path) : readStart(path, most));
     } catch (cause) {
       throw new WeftError(`${path}: can't be read: ${(cause as Error).message}`, { cause });
     }
@@ -45,7 +46,18 @@ export const nodeFiles: FileStore = {
     }
   },
   remove: (path) => rm(path, { force: true }),
+  lock: (directory, onNotice) => lockFolder(directory, onNotice),
 };
+
+async function readStart(path: string, most: number): Promise<Uint8Array> {
+  const file = await open(path);
+  try {
+    const { buffer, bytesRead } = await file.read(new Uint8Array(most), 0, most, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
 
 /** Opens a device. Throws DeviceError when WebGPU is insisted on and there is no adapter. */
 export async function openDevice(options: OpenOptions = {}): Promise<Backend> {

@@ -3,20 +3,27 @@
  * target, flushed to disk and renamed. On failure or abort the temporary file goes away and the target stays as it was.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { link, mkdir, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { WeftError } from "../errors.ts";
 
 export interface WriteFileOptions {
+  /** Rejects with a FileExistsError where there is such a file already; of several writers exactly one succeeds. */
+  readonly exclusive?: boolean;
   /** Aborting before the rename leaves the target as it was and rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** An exclusive write found a file of that name. */
+export class FileExistsError extends WeftError {
+  override readonly name = "FileExistsError";
 }
 
 /** Writes the whole file at once, making its folder if need be. */
 export async function writeFileAtomic(
   path: string,
   content: Uint8Array | string,
-  { signal }: WriteFileOptions = {},
+  { signal, exclusive = false }: WriteFileOptions = {},
 ): Promise<void> {
   signal?.throwIfAborted();
   const folder = dirname(path);
@@ -31,18 +38,39 @@ export async function writeFileAtomic(
       await file.close();
     }
     signal?.throwIfAborted();
-    await rename(temporary, path);
+    if (exclusive) await linkExclusive(temporary, path, content);
+    else await rename(temporary, path);
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => {});
     if (signal?.aborted) throw signal.reason;
+    if ((cause as NodeJS.ErrnoException).code === "EEXIST" && exclusive)
+      throw new FileExistsError(`${path}: exists already`, { cause });
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new WeftError(`can't write ${path}: ${reason}`, { cause });
   }
   await syncFolder(folder);
 }
 
+/** A hard link is made only where there is no such name, and the file is whole from its first moment. */
+async function linkExclusive(temporary: string, path: string, content: Uint8Array | string): Promise<void> {
+  try {
+    await link(temporary, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") throw error;
+    // A file system without hard links, such as FAT: whole a moment after it appears.
+    const file = await open(path, "wx");
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+  await rm(temporary, { force: true });
+}
+
 /** Makes a folder and those above it. Node's own recursive mkdir never returns where a file system denies folders. */
-async function makeFolder(folder: string): Promise<void> {
+export async function makeFolder(folder: string): Promise<void> {
   const make = (missing: () => Promise<void>) =>
     mkdir(folder).then(
       () => undefined,

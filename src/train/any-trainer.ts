@@ -39,6 +39,8 @@ export interface TrainerParts {
 export abstract class AnyTrainer {
   /** Every state of the run by its name. */
   readonly states: RunStates;
+  /** Goes into every checkpoint; a run that is resumed has that of the checkpoint. */
+  runId = newRun();
   readonly #values: StateValues;
   readonly #programs: RunPrograms;
   #position = 0;
@@ -222,7 +224,7 @@ export abstract class AnyTrainer {
     metadata: Readonly<Record<string, string>>,
   ): Promise<Uint8Array> {
     const { saveRun } = await import("./run-file.ts");
-    return saveRun(snapshot.values, this.states, record, best, metadata);
+    return saveRun(this.runId, snapshot.values, this.states, record, best, metadata);
   }
 
   /**
@@ -234,6 +236,7 @@ export abstract class AnyTrainer {
     const { values, state } = loadRun(bytes, this.states, file);
     for (const [tensor, data] of values) this.#values.write(tensor, data);
     this.#position = state.step;
+    this.runId = state.run ?? this.runId;
     return state;
   }
 
@@ -312,6 +315,12 @@ export abstract class AnyTrainer {
     return this.backend.files;
   }
 }
+
+/** 16 hexadecimal digits, different for every run. */
+const newRun = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join(
+    "",
+  );
 
 /** Fetched when first needed: a page that only trains does without. */
 const checkpoints = () => import("./checkpoint.ts");

@@ -14,11 +14,16 @@ export class Fit implements AsyncIterable<TrainEvent>, PromiseLike<History> {
   ) {}
 
   async *[Symbol.asyncIterator](): AsyncGenerator<TrainEvent, History> {
-    for (;;) {
-      const next = await this.events.next();
-      if (next.done === true) return next.value;
-      for (const callback of this.callbacks) await callback(next.value);
-      yield next.value;
+    try {
+      for (;;) {
+        const next = await this.events.next();
+        if (next.done === true) return next.value;
+        for (const callback of this.callbacks) await callback(next.value);
+        yield next.value;
+      }
+    } finally {
+      // Left early: what the run holds (the lock of its checkpoints) is given back.
+      await this.events.return(undefined as never);
     }
   }
 

@@ -102,6 +102,8 @@ export interface CheckpointOptions {
   readonly keep?: number;
   /** Goes into every file. */
   readonly metadata?: Readonly<Record<string, string>>;
+  /** Hears of a folder whose lock a killed process had left. Default: a warning on the console. */
+  readonly onNotice?: (line: string) => void;
 }
 
 /** Throws ValueError on a batch size, seed or number of steps that is no whole number. */

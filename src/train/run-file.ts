@@ -12,9 +12,19 @@ import type { RunStates } from "./run-states.ts";
 import { checkSeal, seal, UNSEALED } from "./seal.ts";
 
 const BEST = "trainer.best.";
+/** Follows the checksum, so that it is found without parsing the header. */
+const RUN = /"weftRun":"([0-9a-f]{1,64})"/;
+/** How much of a file `runOf` needs. */
+export const RUN_WITHIN = 4096;
 
-/** The bytes of a checkpoint: `values` for every state, those of the running fit included. */
+/** The run that a checkpoint says it is of, however damaged the rest may be; undefined where it says none. */
+export function runOf(bytes: Uint8Array): string | undefined {
+  return RUN.exec(new TextDecoder("latin1").decode(bytes.subarray(8, RUN_WITHIN)))?.[1];
+}
+
+/** The bytes of a checkpoint of `run`: `values` for every state, those of the running fit included. */
 export function saveRun(
+  run: string,
   values: ReadonlyMap<Tensor, Data>,
   states: RunStates,
   record: FitRecord,
@@ -28,14 +38,10 @@ export function saveRun(
   for (const [name, data] of best ?? []) {
     more.push([BEST + name, { shape: (shapes.get(name) as Tensor).shape, data }]);
   }
-  return seal(
-    saveStates(
-      values,
-      states,
-      { ...UNSEALED, ...metadata, fit: JSON.stringify(record) },
-      { more, wide: true },
-    ),
-  );
+  // First and last: first in the file, and not to be replaced by the caller's.
+  const own = { ...UNSEALED, weftRun: run };
+  const named = { ...own, ...metadata, ...own, fit: JSON.stringify(record) };
+  return seal(saveStates(values, states, named, { more, wide: true }));
 }
 
 /** Values for every state out of a checkpoint, and where the fit stood. Throws FormatError on a damaged file. */
@@ -61,5 +67,7 @@ export function loadRun(
     if (name.startsWith(BEST)) best.set(name.slice(BEST.length), data as Data);
   }
   const record = JSON.parse(metadata.fit) as FitRecord;
-  return { values, state: { ...record, step, ...(best.size > 0 ? { bestWeights: best } : {}) } };
+  const { weftRun: run } = metadata;
+  const more = { ...(run === undefined ? {} : { run }), ...(best.size > 0 ? { bestWeights: best } : {}) };
+  return { values, state: { ...record, step, ...more } };
 }

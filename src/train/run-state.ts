@@ -20,6 +20,8 @@ export interface FitRecord {
 
 /** What `fit` takes as `resume`. */
 export interface FitState extends FitRecord {
+  /** The run that the checkpoint is of; checkpoints of early versions don't say. */
+  readonly run?: string;
   /** Steps of the run that were done. */
   readonly step: number;
   readonly bestWeights?: Weights;

@@ -35,7 +35,11 @@ export async function* fit(
     const { Checkpointer } = await import("./checkpointer.ts");
     run.checkpointer = await Checkpointer.open(trainer, options.checkpoints);
   }
-  return yield* run.events();
+  try {
+    return yield* run.events();
+  } finally {
+    await run.checkpointer?.close();
+  }
 }
 
 class TrainingRun {

@@ -130,3 +130,45 @@ test("refuses what is no run, other data, and a second run in one folder", async
     ),
   ]);
 });
+
+test("two processes in one run folder: one is refused, whatever each of them does; and so is a stranger's checkpoint", async () => {
+  const pair = (one: readonly string[], other: readonly string[]) =>
+    Promise.all([cli.run(one), cli.run(other)]);
+  const short = [...settings, "--epochs", "1"];
+  for (let round = 0; round < 3; round++) {
+    const start = [...short, "--run", `pair-${round}`];
+    const both = await pair(start, start);
+    expect(both.map(({ code }) => code).sort()).toEqual([0, 2]);
+    const refused = both.find(({ code }) => code === 2);
+    expect(refused?.stderr).toMatch(
+      /^weft: (pair-\d: is in use by process \d+ on .*, started .*; wait for it|--run: pair-\d holds a run already)/,
+    );
+    expect(readdirSync(join(cli.folder, `pair-${round}`)).filter((name) => name.startsWith(".weft"))).toEqual(
+      [],
+    );
+  }
+  const stopped = await broken([...settings, "--run", "twice"], "twice", 1, 0, "SIGKILL");
+  expect(stopped.signal).toBe("SIGKILL");
+  const both = await pair(["train", "--resume", "twice"], ["train", "--resume", "twice"]);
+  expect(both.map(({ code }) => code).sort()).toEqual([0, 2]);
+  const ended = both.find(({ code }) => code === 0);
+  expect(ended?.stdout).toMatch(
+    /^twice: process \d+, started .*, ended without unlocking it; its lock is taken over\.$/m,
+  );
+  const whole = readFileSync(join(cli.folder, "whole.safetensors"));
+  expect(readFileSync(join(cli.folder, "twice/mlp.safetensors")).equals(whole)).toBe(true);
+
+  const name = checkpointsIn("twice").at(-1) as string;
+  const foreign = name.replace(/\d{12}/, "000000000999");
+  writeFileSync(
+    join(cli.folder, "pair-0/checkpoints", foreign),
+    readFileSync(join(cli.folder, "twice/checkpoints", name)),
+  );
+  const { code, stderr } = await cli.run(["train", "--resume", "pair-0"]);
+  expect({ code, stderr }).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(
+      new RegExp(`${foreign}: is of run [0-9a-f]{16}, this folder is of run [0-9a-f]{16};`),
+    ),
+  });
+});

@@ -21,7 +21,7 @@ export async function takeUp(
   if (folder === undefined) return undefined;
   const { adapter } = trainer.backend;
   if (stored === undefined) {
-    await writeRun(folder, recipe.name, flags, data, adapter);
+    await writeRun(folder, recipe.name, flags, data, { run: trainer.runId, adapter });
     return undefined;
   }
   expectSameData(folder, stored.file, data);
@@ -30,9 +30,9 @@ export async function takeUp(
       `The run began on ${stored.file.adapter} and goes on on ${adapter}: as good, but not the same to the last bit.`,
     );
   }
-  const state = await resumeFrom(trainer, checkpointFolder(folder), (_path, reason) =>
-    reporter.notice(`${reason}. Using the checkpoint before it.`),
-  );
+  const passedOver = (_: string, reason: string) =>
+    reporter.notice(`${reason}. Using the checkpoint before it.`);
+  const state = await resumeFrom(trainer, checkpointFolder(folder), passedOver, stored.file.run);
   if (state === undefined) reporter.notice("The run has no checkpoint yet; it begins anew.");
   else {
     const of = epochs === undefined ? "" : `of ${count(epochs)} `;

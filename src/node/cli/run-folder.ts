@@ -15,11 +15,15 @@ import { optionWord } from "./words.ts";
 
 /** Flags that a resumed run may have anew: they change nothing of it. */
 const ANEW = ["resume", "json", "quiet", "log", "history", "report", "picture", "compare", "dataDir"];
+const FORMAT = 1;
 const PATHS = ["save", "history", "log", "picture", "report", "dataDir", "csv", "images"];
 
 /** What run.json holds. */
 interface RunFile {
+  readonly format: number;
   readonly weft: string;
+  /** Stands in every checkpoint, too; runs of early versions have none. */
+  readonly run?: string;
   readonly recipe: string;
   /** Flags by their names, as words. */
   readonly options: Readonly<Record<string, string | true>>;
@@ -55,7 +59,7 @@ export async function writeRun(
   recipe: string,
   flags: TrainFlags,
   data: TrainTest & { readonly name: string },
-  adapter: string,
+  { run: id, adapter }: { readonly run: string; readonly adapter: string },
 ): Promise<void> {
   const options: Record<string, string | true> = {};
   const own = flags.csv !== undefined || flags.images !== undefined;
@@ -64,8 +68,20 @@ export async function writeRun(
       continue;
     options[name] = value === true ? true : PATHS.includes(name) ? resolve(String(value)) : String(value);
   }
-  const run: RunFile = { weft: version, recipe, options, data: fingerprint(data), adapter };
-  await writeFileAtomic(runFile(folder), `${JSON.stringify(run, null, 2)}\n`);
+  const run: RunFile = {
+    format: FORMAT,
+    weft: version,
+    run: id,
+    recipe,
+    options,
+    data: fingerprint(data),
+    adapter,
+  };
+  const text = `${JSON.stringify(run, null, 2)}\n`;
+  await writeFileAtomic(runFile(folder), text, { exclusive: true }).catch(async (error: unknown) => {
+    await expectNoRun(folder);
+    throw error;
+  });
 }
 
 /** The run in `folder` with flags as when it began. `given`: names of the flags that stand beside --resume. */

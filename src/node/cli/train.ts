@@ -5,6 +5,7 @@ import { ValueError } from "../../errors.ts";
 import { recipe as recipeOf } from "../../recipes/index.ts";
 import { Trainer } from "../../train/trainer.ts";
 import { version } from "../../version.ts";
+import { lockFolder } from "../lock.ts";
 import { expectDataset } from "./choose-data.ts";
 import { follow } from "./follow.ts";
 import { historyReporter } from "./history-file.ts";
@@ -53,6 +54,7 @@ export async function train(name: string, asked: TrainFlags, given: readonly str
     if (path !== undefined) await expectWritable(`--${option}`, path);
   }
   const reporter = reporterFor(flags);
+  const lock = flags.run === undefined ? undefined : await lockFolder(flags.run, reporter.notice);
   try {
     const notices: string[] = [];
     const { backend, data } = await prepare(recipe, flags, signal, reporter, notices, own?.data);
@@ -64,6 +66,7 @@ export async function train(name: string, asked: TrainFlags, given: readonly str
       await backend.close();
     }
   } finally {
+    await lock?.release();
     reporter.close();
   }
   return signal.aborted ? 130 : 0;
