@@ -7,7 +7,7 @@ import { packLayout } from "../plan/pack-layout.ts";
 import { paddedWords } from "../plan/storage.ts";
 import type { Data, Tensor } from "../tensor.ts";
 import type { GpuDevice } from "./device.ts";
-import { type Place, Readback } from "./readback.ts";
+import { PIECE_BYTES, type Place, Readback } from "./readback.ts";
 
 interface Resident extends Place {
   /** Label of the pack that it is a slice of. */
@@ -20,8 +20,12 @@ export class LeafMemory {
   /** Grows whenever places change, so that programs know to make their bind groups anew. */
   generation = 0;
 
-  constructor(readonly device: GpuDevice) {
-    this.reader = new Readback(device);
+  /** `pieceBytes`: most bytes that are read into one staging buffer, or written at once. */
+  constructor(
+    readonly device: GpuDevice,
+    readonly pieceBytes = PIECE_BYTES,
+  ) {
+    this.reader = new Readback(device, pieceBytes);
   }
 
   place(leaf: Tensor): Place {
@@ -87,8 +91,15 @@ export class LeafMemory {
 
   write(leaf: Tensor, data: Data, at = 0): void {
     const { buffer, offset } = this.place(leaf);
-    const words = leaf.dtype === "f32" && !(data instanceof Float32Array) ? Float32Array.from(data) : data;
-    this.device.raw.queue.writeBuffer(buffer, offset + 4 * at, words as GPUAllowSharedBufferSource);
+    // The driver copies what is written: in pieces, so that no buffer of the whole size is made for that.
+    const most = this.pieceBytes / 4;
+    for (let from = 0; from < data.length; from += most) {
+      const piece = data.length > most ? data.subarray(from, from + most) : data;
+      const words =
+        leaf.dtype === "f32" && !(piece instanceof Float32Array) ? new Float32Array(piece) : piece;
+      const place = offset + 4 * (at + from);
+      this.device.raw.queue.writeBuffer(buffer, place, words as GPUAllowSharedBufferSource);
+    }
   }
 
   destroy(): void {

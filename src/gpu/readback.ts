@@ -1,4 +1,7 @@
-/** From the device to the host: one submit and one map for any number of places. Staging buffers are kept and reused. */
+/**
+ * From the device to the host: one submit for any number of places, through staging buffers of at most `PIECE_BYTES`, so
+ * that what is read may be larger in all than the device's largest buffer. Some staging buffers are kept and reused.
+ */
 import type { Data, DType } from "../tensor.ts";
 import type { GpuDevice } from "./device.ts";
 
@@ -15,10 +18,26 @@ export interface Wanted {
   readonly length: number;
 }
 
-export class Readback {
-  readonly #staging = new Map<number, GPUBuffer[]>();
+/** Most bytes of a staging buffer, and of one write. */
+export const PIECE_BYTES = 64 * 2 ** 20;
+/** Staging buffers kept for the next read: most in number, and most bytes in all. */
+const KEPT = 16;
+const KEPT_BYTES = PIECE_BYTES;
 
-  constructor(readonly device: GpuDevice) {}
+/** Bytes of a place that lie in a staging buffer, and where they go. */
+interface Part {
+  readonly place: Place;
+  readonly target: Uint8Array;
+}
+
+export class Readback {
+  /** Unused staging buffers, the one that was used last at the end. */
+  #idle: GPUBuffer[] = [];
+
+  constructor(
+    readonly device: GpuDevice,
+    readonly pieceBytes = PIECE_BYTES,
+  ) {}
 
   /** The elements of one place once all submitted work is done. */
   async read(place: Place, dtype: DType, length: number): Promise<Data> {
@@ -26,43 +45,109 @@ export class Readback {
     return data as Data;
   }
 
-  /** As `read`, for many places. */
+  /**
+   * As `read`, for many places, all as they are at the same moment. Throws DeviceError where the device has no memory for
+   * the staging buffers; the device stays usable.
+   */
   async readAll(wanted: readonly Wanted[]): Promise<Data[]> {
     this.device.check();
-    const bytes = wanted.reduce((sum, { length }) => sum + length * 4, 0);
-    const idle = this.#staging.get(bytes) ?? [];
-    this.#staging.set(bytes, idle);
-    const { raw } = this.device;
-    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-    const staging = idle.pop() ?? raw.createBuffer({ label: `read ${bytes}`, size: bytes, usage });
-    const encoder = raw.createCommandEncoder({ label: "read" });
-    let at = 0;
-    for (const { place, length } of wanted) {
-      encoder.copyBufferToBuffer(place.buffer, place.offset, staging, at, length * 4);
-      at += length * 4;
-    }
-    raw.queue.submit([encoder.finish()]);
+    const values = wanted.map(({ dtype, length }) =>
+      dtype === "f32"
+        ? new Float32Array(length)
+        : dtype === "i32"
+          ? new Int32Array(length)
+          : new Uint32Array(length),
+    );
+    const pieces = cut(wanted, values, this.pieceBytes);
+    const staging: GPUBuffer[] = [];
     try {
-      await staging.mapAsync(GPUMapMode.READ);
+      const copy = () => this.#copy(pieces, staging);
+      // Only what creates a buffer can run out of memory. Checking for it costs another wait.
+      if (pieces.every((piece) => this.#kept(piece) >= 0) && pieces.length === 1) copy();
+      else await this.device.guard("read", copy);
+      await Promise.all(staging.map((buffer, i) => take(buffer, pieces[i] as readonly Part[])));
     } catch (cause) {
+      for (const buffer of staging) buffer.destroy();
       return this.device.explain(cause);
     }
-    const copy = staging.getMappedRange().slice(0);
-    staging.unmap();
-    idle.push(staging);
+    for (const buffer of staging) this.#keep(buffer);
     this.device.check();
-    at = 0;
-    return wanted.map(({ dtype, length }) => {
-      const from = at;
-      at += length * 4;
-      if (dtype === "f32") return new Float32Array(copy, from, length);
-      return dtype === "i32" ? new Int32Array(copy, from, length) : new Uint32Array(copy, from, length);
-    });
+    return values;
   }
 
   /** Gives back what reading keeps for the next time. */
   trim(): void {
-    for (const list of this.#staging.values()) for (const buffer of list) buffer.destroy();
-    this.#staging.clear();
+    for (const buffer of this.#idle) buffer.destroy();
+    this.#idle = [];
+  }
+
+  /** Submits the copies of all pieces, each to a staging buffer that it adds to `staging`. */
+  #copy(pieces: readonly (readonly Part[])[], staging: GPUBuffer[]): void {
+    const { raw } = this.device;
+    const encoder = raw.createCommandEncoder({ label: "read" });
+    for (const piece of pieces) {
+      const kept = this.#kept(piece);
+      const size = bytesOf(piece);
+      const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+      const buffer =
+        kept >= 0
+          ? (this.#idle.splice(kept, 1)[0] as GPUBuffer)
+          : raw.createBuffer({ label: `read ${size}`, size, usage });
+      staging.push(buffer);
+      let at = 0;
+      for (const { place, target } of piece) {
+        encoder.copyBufferToBuffer(place.buffer, place.offset, buffer, at, target.length);
+        at += target.length;
+      }
+    }
+    raw.queue.submit([encoder.finish()]);
+  }
+
+  #kept(piece: readonly Part[]): number {
+    const size = bytesOf(piece);
+    return this.#idle.findIndex((buffer) => buffer.size === size);
+  }
+
+  #keep(buffer: GPUBuffer): void {
+    this.#idle.push(buffer);
+    while (this.#idle.length > KEPT || sum(this.#idle.map(({ size }) => size)) > KEPT_BYTES) {
+      this.#idle.shift()?.destroy();
+    }
   }
 }
+
+/** Cuts what is wanted into pieces of at most `most` bytes. */
+function cut(wanted: readonly Wanted[], values: readonly Data[], most: number): Part[][] {
+  const pieces: Part[][] = [];
+  let room = 0;
+  wanted.forEach(({ place }, i) => {
+    const { buffer, byteLength } = values[i] as Data;
+    for (let at = 0; at < byteLength; ) {
+      if (room === 0) {
+        pieces.push([]);
+        room = most;
+      }
+      const length = Math.min(room, byteLength - at);
+      const target = new Uint8Array(buffer, at, length);
+      pieces.at(-1)?.push({ place: { buffer: place.buffer, offset: place.offset + at }, target });
+      at += length;
+      room -= length;
+    }
+  });
+  return pieces;
+}
+
+/** Waits for a staging buffer and copies it out. */
+async function take(buffer: GPUBuffer, piece: readonly Part[]): Promise<void> {
+  await buffer.mapAsync(GPUMapMode.READ);
+  const bytes = new Uint8Array(buffer.getMappedRange());
+  let at = 0;
+  for (const { target } of piece) {
+    target.set(bytes.subarray(at, at + target.length));
+    at += target.length;
+  }
+  buffer.unmap();
+}
+
+const sum = (all: readonly number[]): number => all.reduce((a, b) => a + b, 0);
+const bytesOf = (piece: readonly Part[]): number => sum(piece.map(({ target }) => target.length));
