@@ -2,7 +2,9 @@
  * What a device can do, whichever it is: hold states, compile graphs, run them. The trainer knows only this.
  */
 import type { GraphSpec } from "./plan/graph.ts";
+import type { StartValues } from "./plan/initial.ts";
 import type { Data, Tensor } from "./tensor.ts";
+import type { Values } from "./values.ts";
 
 export interface CompileOptions {
   /** Forces kernel variants by op name, e.g. `{ conv2d: "im2col" }`. Without effect on the CPU reference. */
@@ -172,13 +174,16 @@ export interface Backend {
   readonly reopen?: (() => Promise<Backend>) | undefined;
   /** True when some compiled graph has put `leaf` here. */
   holds(leaf: Tensor): boolean;
+  /** Values that states begin with when a compiled graph puts them here, in place of their own initial ones. */
+  readonly starts: StartValues;
   /** Bytes of the largest tensor that fits. */
   readonly maxTensorBytes: number;
   /**
    * Writes an input or state after all runs started so far. `data` must be of the tensor's size, or with `at` fit in from
-   * that element on.
+   * that element on. Other kinds of numbers than the tensor's are converted: for i32 and u32 they must be whole and in
+   * range, for f32 in range. Throws ShapeError on another length, ValueError on what does not convert.
    */
-  write(leaf: Tensor, data: Data, at?: number): void;
+  write(leaf: Tensor, data: Values, at?: number): void;
   /** Reads an input or state after all runs started so far. */
   read(leaf: Tensor): Promise<Data>;
   /** As `read` for many leaves at once, which costs one wait. */

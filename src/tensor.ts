@@ -6,6 +6,7 @@
 import { GraphError, ShapeError } from "./errors.ts";
 import type { Op, OpPlan } from "./op.ts";
 import type { Distribution, Random } from "./random.ts";
+import { shapeOf, toData, type Values } from "./values.ts";
 
 export type DType = "f32" | "i32" | "u32";
 export type Shape = readonly number[];
@@ -112,25 +113,83 @@ export function input(shape: Shape, dtype: DType = "f32", label = "input"): Tens
   return makeLeaf({ kind: "input" }, shape, dtype, label);
 }
 
-/** A tensor that stays on the device from run to run and that updates may change: a counter, a moment. */
-export function state(shape: Shape, initial: Initial = 0, dtype: DType = "f32", label = "state"): Tensor {
-  return makeLeaf({ kind: "state", initial, trainable: false }, shape, dtype, label);
+/**
+ * A tensor that stays on the device from run to run and that updates may change: a counter, a moment. `initial` is converted
+ * as by `device.write`. Throws ShapeError on another number of values, ValueError on values that `dtype` can't hold.
+ */
+export function state(
+  shape: Shape,
+  initial: Initial | Values = 0,
+  dtype: DType = "f32",
+  label = "state",
+): Tensor {
+  return makeState(shape, initial, dtype, label, false);
 }
 
-/** A state that training changes: f32, with a gradient. */
-export function parameter(shape: Shape, initial: Initial = 0, label = "parameter"): Tensor {
-  return makeLeaf({ kind: "state", initial, trainable: true }, shape, "f32", label);
+/** A state that training changes: f32, with a gradient. `initial` as in `state`. */
+export function parameter(shape: Shape, initial: Initial | Values = 0, label = "parameter"): Tensor {
+  return makeState(shape, initial, "f32", label, true);
 }
 
-/** Data fixed when the graph is built. `data.length` must be the product of `shape`. */
-export function constant(data: Data, shape: Shape = [data.length], label = "constant"): Tensor {
-  const dtype = data instanceof Int32Array ? "i32" : data instanceof Uint32Array ? "u32" : "f32";
-  if (data.length !== sizeOf(shape)) {
+function makeState(
+  shape: Shape,
+  initial: Initial | Values,
+  dtype: DType,
+  label: string,
+  trainable: boolean,
+): Tensor {
+  checkShape(label, shape);
+  if (typeof initial === "function") {
+    return makeLeaf({ kind: "state", initial, trainable }, shape, dtype, label);
+  }
+  const one = typeof initial === "number";
+  const data = toData(`${label} ${formatSpec({ shape, dtype })}`, dtype, one ? [initial] : initial);
+  if (!one) expectValues(label, shape, dtype, initial, data);
+  return makeLeaf({ kind: "state", initial: one ? initial : data, trainable }, shape, dtype, label);
+}
+
+/**
+ * Data fixed when the graph is built, copied: i32 of an Int32Array or BigInt64Array, u32 of a Uint32Array or BigUint64Array, f32
+ * of any other numbers. Throws ShapeError where their number is not the product of `shape`, ValueError on what is no array
+ * of numbers.
+ */
+export function constant(data: Values, shape: Shape = shapeOf(data), label = "constant"): Tensor {
+  const i32 = data instanceof Int32Array || data instanceof BigInt64Array;
+  const u32 = data instanceof Uint32Array || data instanceof BigUint64Array;
+  const dtype = i32 ? "i32" : u32 ? "u32" : "f32";
+  const values = toData(label, dtype, data);
+  if (values.length !== sizeOf(shape)) {
     throw new ShapeError(
-      `constant: shape ${formatShape(shape)} holds ${sizeOf(shape)} values, got ${data.length}`,
+      `constant: shape ${formatShape(shape)} holds ${sizeOf(shape)} values, got ${values.length}`,
     );
   }
-  return makeLeaf({ kind: "constant", data: data.slice() }, shape, dtype, label);
+  return makeLeaf({ kind: "constant", data: values.slice() }, shape, dtype, label);
+}
+
+/** `given` as data for all of `tensor`, or with `at` for what begins there. Throws ShapeError and, see `toData`, ValueError. */
+export function valuesFor(tensor: Tensor, given: Values, at?: number): Data {
+  const data = toData(tensor.toString(), tensor.dtype, given);
+  if (at === undefined) expectValues(tensor.label, tensor.shape, tensor.dtype, given, data);
+  else if (!(Number.isInteger(at) && at >= 0 && at + data.length <= tensor.size)) {
+    throw new ShapeError(
+      `${tensor.toString()}: holds ${tensor.size} values, got ${data.length} to write from ${at} on`,
+    );
+  }
+  return data;
+}
+
+function expectValues(label: string, shape: Shape, dtype: DType, given: Values, data: Data): void {
+  if (data.length !== sizeOf(shape)) {
+    throw new ShapeError(
+      `${label} ${formatSpec({ shape, dtype })}: holds ${sizeOf(shape)} values, got ${data.length}`,
+    );
+  }
+  const nested = shapeOf(given);
+  if (nested.length > 1 && !sameShape(nested, shape)) {
+    throw new ShapeError(
+      `${label} ${formatSpec({ shape, dtype })}: got nested arrays of ${formatShape(nested)}`,
+    );
+  }
 }
 
 /** True for a tensor made by `input`, `state`, `parameter` or `constant`. */

@@ -7,10 +7,11 @@ import { GraphError } from "../errors.ts";
 import { argName } from "../op.ts";
 import { copy } from "../ops/copy.ts";
 import type { GraphSpec } from "../plan/graph.ts";
-import { checkLength, firstValues } from "../plan/initial.ts";
+import { firstValues, StartValues } from "../plan/initial.ts";
 import { makePlan, type Plan } from "../plan/plan.ts";
 import { bytesOf, type Home, type Root } from "../plan/storage.ts";
-import type { Data, DType, Node, Tensor } from "../tensor.ts";
+import { type Data, type DType, type Node, type Tensor, valuesFor } from "../tensor.ts";
+import type { Values } from "../values.ts";
 
 /** Longest time without a breath: half a frame. */
 const BREATH_MILLISECONDS = 8;
@@ -27,6 +28,7 @@ export class CpuBackend implements Backend {
   readonly timestamps = false;
   readonly submitMilliseconds = 0;
   readonly maxTensorBytes = 2 ** 31;
+  readonly starts = new StartValues();
   readonly files: FileStore | undefined;
   readonly adapter: string;
   readonly #floatBytes: 4 | 8;
@@ -50,12 +52,8 @@ export class CpuBackend implements Backend {
     return this.#leaves.has(leaf);
   }
 
-  write(leaf: Tensor, data: Data, at?: number): void {
-    checkLength(leaf, data, at);
-    const own = this.#leaves.get(leaf);
-    if (own !== undefined) own.set(data, at);
-    else if (at === undefined) this.#leaves.set(leaf, this.#make(leaf, data));
-    else this.#leaf(leaf);
+  write(leaf: Tensor, data: Values, at?: number): void {
+    this.#leaf(leaf).set(valuesFor(leaf, data, at), at);
   }
 
   async read(leaf: Tensor): Promise<Data> {
@@ -95,7 +93,7 @@ export class CpuBackend implements Backend {
     const firstValue = firstValues(leaves, seed);
     for (const leaf of leaves) {
       if (!this.#leaves.has(leaf)) {
-        this.#leaves.set(leaf, this.#make(leaf, firstValue(leaf)));
+        this.#leaves.set(leaf, this.#make(leaf, this.starts.take(leaf) ?? firstValue(leaf)));
       }
     }
   }

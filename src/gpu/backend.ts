@@ -4,9 +4,10 @@ import type { KernelUse } from "../op.ts";
 import { copy } from "../ops/copy.ts";
 import { rewrites } from "../ops/rewrites.ts";
 import type { GraphSpec } from "../plan/graph.ts";
-import { checkLength } from "../plan/initial.ts";
+import type { StartValues } from "../plan/initial.ts";
 import { type Choose, makePlan, type Plan } from "../plan/plan.ts";
-import type { Data, Tensor } from "../tensor.ts";
+import { type Data, type Tensor, valuesFor } from "../tensor.ts";
+import type { Values } from "../values.ts";
 import { type DeviceOptions, GpuDevice } from "./device.ts";
 import { LeafMemory } from "./memory.ts";
 import { PipelineCache } from "./pipelines.ts";
@@ -102,6 +103,10 @@ export class GpuBackend implements Backend {
     }
   }
 
+  get starts(): StartValues {
+    return this.#memory.starts;
+  }
+
   holds(leaf: Tensor): boolean {
     return this.#memory.has(leaf);
   }
@@ -110,10 +115,10 @@ export class GpuBackend implements Backend {
     return this.device.maxTensorBytes;
   }
 
-  write(leaf: Tensor, data: Data, at?: number): void {
-    checkLength(leaf, data, at);
+  write(leaf: Tensor, data: Values, at?: number): void {
+    const values = valuesFor(leaf, data, at);
     this.device.check();
-    this.#memory.write(leaf, data, at);
+    this.#memory.write(leaf, values, at);
   }
 
   read(leaf: Tensor): Promise<Data> {

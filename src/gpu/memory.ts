@@ -1,8 +1,9 @@
 /**
  * Leaves on the device, shared by all programs of a backend. States that are packed live as slices of one buffer;
- * when a pack arrives after its states, their values move and programs bind anew.
+ * when a program wants them packed otherwise than they lie, their values move and programs bind anew.
  */
 import { GraphError } from "../errors.ts";
+import { StartValues } from "../plan/initial.ts";
 import { packLayout } from "../plan/pack-layout.ts";
 import { paddedWords } from "../plan/storage.ts";
 import type { Data, Tensor } from "../tensor.ts";
@@ -15,6 +16,7 @@ interface Resident extends Place {
 }
 
 export class LeafMemory {
+  readonly starts = new StartValues();
   readonly reader: Readback;
   readonly #places = new Map<Tensor, Resident>();
   /** Grows whenever places change, so that programs know to make their bind groups anew. */
@@ -53,12 +55,13 @@ export class LeafMemory {
 
   /** Writes the first value where the place does not hold it already: all memory of a device begins with zeros. */
   #begin(leaf: Tensor, firstValue: (leaf: Tensor) => Data): void {
+    const given = this.starts.take(leaf);
     // A whole data set may be one leaf: an array of so many zeros is not even to be made.
-    if (startsWithZeros(leaf)) return;
-    this.write(leaf, firstValue(leaf));
+    if (given === undefined && startsWithZeros(leaf)) return;
+    this.write(leaf, given ?? firstValue(leaf));
   }
 
-  /** Makes sure that `leaves` lie in one buffer in pack order, moving them there if they don't yet. */
+  /** Makes sure that `leaves` lie in one buffer in pack order, moving them there if they don't. */
   ensurePack(label: string, leaves: readonly Tensor[], firstValue: (leaf: Tensor) => Data): Place {
     const { offsets, words } = packLayout(leaves.map((t) => t.size));
     const known = leaves.map((t) => this.#places.get(t));
@@ -69,9 +72,6 @@ export class LeafMemory {
     if (first !== undefined && inPlace && first.buffer.size === Math.max(16, words * 4)) {
       return { buffer: first.buffer, offset: 0 };
     }
-    const other = leaves.find((_, i) => known[i]?.pack !== undefined);
-    if (other !== undefined)
-      throw new GraphError(`${label}: ${other.label} is already part of another pack on this device`);
     const buffer = this.device.createBuffer(label, words * 4);
     leaves.forEach((leaf, i) => {
       const old = this.#places.get(leaf);
@@ -82,10 +82,11 @@ export class LeafMemory {
         const encoder = this.device.raw.createCommandEncoder({ label: `move ${leaf.label}` });
         encoder.copyBufferToBuffer(old.buffer, old.offset, buffer, offset, leaf.size * 4);
         this.device.raw.queue.submit([encoder.finish()]);
-        old.buffer.destroy();
         this.generation++;
       }
     });
+    const used = new Set([...this.#places.values()].map((place) => place.buffer));
+    for (const place of known) if (place !== undefined && !used.has(place.buffer)) place.buffer.destroy();
     return { buffer, offset: 0 };
   }
 

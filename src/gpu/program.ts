@@ -86,6 +86,8 @@ export class GpuProgram implements Program {
     const compiled = await compiling;
     await device.guard("compile: bind groups", () => {
       const placed = program.#placeSizes(compiled);
+      // Another program that was compiled meanwhile may have moved the states.
+      program.#placePacks(firstValues([], 0));
       program.#dispatches = placed.map((d) => ({ ...d, group: program.#bind(d) }));
       program.#generation = memory.generation;
     });
@@ -129,7 +131,15 @@ export class GpuProgram implements Program {
   #prepare(): void {
     this.device.check();
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#generation !== this.memory.generation) this.#bindAnew();
+    this.#settle();
+  }
+
+  /** Brings states back into this program's packs, and binds anew, where another program has moved some. */
+  #settle(): void {
+    if (this.#generation === this.memory.generation) return;
+    this.#placePacks(firstValues([], 0));
+    for (const d of this.#dispatches) d.group = this.#bind(d);
+    this.#generation = this.memory.generation;
   }
 
   #encode(encoder: GPUCommandEncoder, times: number, descriptor: GPUComputePassDescriptor): void {
@@ -151,6 +161,7 @@ export class GpuProgram implements Program {
   async read(tensor: Tensor): Promise<Data> {
     const own = this.#outputs.get(tensor);
     if (own === undefined) throw new GraphError(`${tensor.label}: is not an output of this program`);
+    this.#settle();
     return this.memory.reader.read(this.#place(own), own.dtype, own.size);
   }
 
@@ -211,6 +222,12 @@ export class GpuProgram implements Program {
   #placeLeaves(seed: number): void {
     const leaves = this.plan.graph.leaves();
     const firstValue = firstValues(leaves, seed);
+    const packed = this.#placePacks(firstValue);
+    for (const leaf of leaves) if (!packed.has(leaf)) this.memory.ensure(leaf, firstValue);
+  }
+
+  /** Moves states into the packs of this program, where another program has put them elsewhere. Returns those in packs. */
+  #placePacks(firstValue: (leaf: Tensor) => Data): Set<Tensor> {
     const packed = new Set<Tensor>();
     for (const node of this.plan.graph.nodes) {
       const bases = node.inputs.map(baseOf);
@@ -219,7 +236,7 @@ export class GpuProgram implements Program {
       this.#buffers.set(root, this.memory.ensurePack(node.label, bases, firstValue));
       for (const t of bases) packed.add(t);
     }
-    for (const leaf of leaves) if (!packed.has(leaf)) this.memory.ensure(leaf, firstValue);
+    return packed;
   }
 
   #makeBuffers(): void {
@@ -261,11 +278,6 @@ export class GpuProgram implements Program {
       this.device.raw.queue.writeBuffer(this.#sizes, 0, new Uint32Array(words));
     }
     return placed;
-  }
-
-  #bindAnew(): void {
-    for (const d of this.#dispatches) d.group = this.#bind(d);
-    this.#generation = this.memory.generation;
   }
 
   #bind({ node, kernel, compiled, label, sizesAt }: Omit<Dispatch, "group">): GPUBindGroup {

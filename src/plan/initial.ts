@@ -1,12 +1,31 @@
 /** The first values of leaves: the same numbers on every backend. */
-import { ShapeError } from "../errors.ts";
 import { Random } from "../random.ts";
-import type { Data, DType, Tensor } from "../tensor.ts";
+import { type Data, type DType, type Tensor, valuesFor } from "../tensor.ts";
 
 /** A zeroed array for values of `dtype`. Floats are wide: what is narrower rounds them itself. */
 function makeData(dtype: DType, length: number): Data {
   if (dtype === "f32") return new Float64Array(length);
   return dtype === "i32" ? new Int32Array(length) : new Uint32Array(length);
+}
+
+/** Values that states have been given on a backend before a compiled graph puts them there. */
+export class StartValues {
+  readonly #given = new WeakMap<Tensor, Data>();
+
+  get(leaf: Tensor): Data | undefined {
+    return this.#given.get(leaf);
+  }
+
+  set(leaf: Tensor, data: Data): void {
+    this.#given.set(leaf, data);
+  }
+
+  /** The value given to `leaf`, which the backend now holds. */
+  take(leaf: Tensor): Data | undefined {
+    const data = this.#given.get(leaf);
+    this.#given.delete(leaf);
+    return data;
+  }
 }
 
 /**
@@ -24,24 +43,6 @@ export function initialData(leaf: Tensor, seed: number, stream: number): Data {
   const kind = leaf.leaf;
   if (kind?.kind === "constant") return kind.data;
   const initial = kind?.kind === "state" ? kind.initial : 0;
-  const data =
-    typeof initial === "number"
-      ? makeData(leaf.dtype, leaf.size).fill(initial)
-      : typeof initial === "function"
-        ? initial(new Random(seed, stream))
-        : initial;
-  checkLength(leaf, data);
-  return data;
-}
-
-/** Refuses data whose length is not the tensor's size, or with `at`, that does not fit in from there on. */
-export function checkLength(tensor: Tensor, data: Data, at?: number): void {
-  if (at !== undefined && !(Number.isInteger(at) && at >= 0 && at + data.length <= tensor.size)) {
-    throw new ShapeError(
-      `${tensor.toString()}: holds ${tensor.size} values, got ${data.length} to write from ${at} on`,
-    );
-  }
-  if (at === undefined && data.length !== tensor.size) {
-    throw new ShapeError(`${tensor.toString()}: holds ${tensor.size} values, got ${data.length}`);
-  }
+  if (typeof initial === "number") return makeData(leaf.dtype, leaf.size).fill(initial);
+  return typeof initial === "function" ? valuesFor(leaf, initial(new Random(seed, stream))) : initial;
 }

@@ -123,7 +123,12 @@ function findPacks(graph: Graph): Map<Tensor, Packed> {
     const { offsets } = packLayout(node.inputs.map((t) => t.size));
     node.inputs.forEach((t, i) => {
       const base = baseOf(t);
-      if (packOf.has(base)) throw new GraphError(`${node.label}: ${base.label} is packed twice`);
+      if (packOf.has(base)) {
+        throw new GraphError(
+          `${node.label}: ${base.label} is packed twice; a graph can update a parameter with one optimizer only, so give ` +
+            "each optimizer parameters of its own, or compile a graph for each",
+        );
+      }
       packOf.set(base, { pack: node.outputs[0] as Tensor, offset: offsets[i] as number });
     });
   }

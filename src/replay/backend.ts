@@ -5,8 +5,9 @@
 import type { Backend, CompileOptions, Program, ProgramDescription } from "../backend.ts";
 import { GraphError } from "../errors.ts";
 import type { GpuDevice } from "../gpu/device.ts";
-import { checkLength } from "../plan/initial.ts";
-import { type Data, state, type Tensor } from "../tensor.ts";
+import { StartValues } from "../plan/initial.ts";
+import { type Data, state, type Tensor, valuesFor } from "../tensor.ts";
+import type { Values } from "../values.ts";
 import { Machine } from "./machine.ts";
 import type { RecordedDispatch, RecordedTensor, Recording } from "./recording.ts";
 
@@ -44,6 +45,7 @@ export interface RecordedBackendOptions {
 
 export class RecordedBackend implements Backend {
   readonly kind = "webgpu";
+  readonly starts = new StartValues();
   readonly submitMilliseconds: number;
   readonly reopen: (() => Promise<Backend>) | undefined;
 
@@ -89,8 +91,8 @@ export class RecordedBackend implements Backend {
     return this.handles.has(leaf);
   }
 
-  write(leaf: Tensor, data: Data, at?: number): void {
-    checkLength(leaf, data, at);
+  write(leaf: Tensor, given: Values, at?: number): void {
+    const data = valuesFor(leaf, given, at);
     const { buffer, offset } = this.handles.placeOf(leaf);
     const words = leaf.dtype === "f32" && !(data instanceof Float32Array) ? Float32Array.from(data) : data;
     this.machine.write({ buffer, offset: offset + 4 * (at ?? 0) }, words);

@@ -44,7 +44,6 @@ export class RecordedPrograms implements RunPrograms {
 
   async #steps(part: string, steps: RecordedSteps, given: TrainingData): Promise<StepProgram> {
     const { handles, backend } = this;
-    this.values.deliver();
     const { dispatches, ring, columns, sums } = steps;
     const gather = gatheringPipeline(steps);
     const batchSize = this.recording.pipelines[gather]?.constants.B as number;

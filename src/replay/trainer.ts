@@ -65,10 +65,10 @@ export class RecordedTrainer extends AnyTrainer {
     { seed = recording.seed, ...options }: RecordingOptions,
   ) {
     const states = statesOf(recording, handles);
-    const values = new StateValues(backend, seed, firstValues(recording, states, seed));
+    const values = new StateValues(backend, seed);
     const programs = new RecordedPrograms(recording, handles, values);
     super({ ...options, batchSize: recording.batchSize }, { states, values, programs });
-    values.deliver();
+    for (const [tensor, data] of firstValues(recording, states, seed)) values.write(tensor, data);
   }
 
   /**

@@ -64,9 +64,7 @@ export class Programs implements RunPrograms {
   /** Compiles a graph over the run's states, which have their present values there. */
   async compile(spec: GraphSpec, tune: boolean | TuneOptions = false): Promise<Program> {
     const { variants = {}, seed = 0, onCompile: onProgress } = this.options;
-    const program = await this.values.backend.compile(spec, { variants, seed, tune, onProgress });
-    this.values.deliver();
-    return program;
+    return this.values.backend.compile(spec, { variants, seed, tune, onProgress });
   }
 
   /** Forgets what was compiled, for another device. */
@@ -82,10 +80,7 @@ export class Programs implements RunPrograms {
     tune: boolean | TuneOptions = false,
   ): Promise<StepProgram> {
     const { backend } = this.values;
-    const prepare = async () => {
-      this.values.deliver();
-      await data.upload?.(backend);
-    };
+    const prepare = () => data.upload?.(backend);
     const program = await this.compile(
       built.spec,
       tune === false ? false : { ...(tune === true ? {} : tune), prepare },

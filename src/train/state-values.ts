@@ -7,18 +7,14 @@ import { initialData } from "../plan/initial.ts";
 import type { Data, Tensor } from "../tensor.ts";
 
 export class StateValues {
-  /** Values of states that no program has put on the device yet. */
-  readonly #waiting: Map<Tensor, Data>;
   #backend: Backend;
   #writes = 0;
 
   constructor(
     backend: Backend,
     readonly seed: number,
-    first: Iterable<readonly [Tensor, Data]>,
   ) {
     this.#backend = backend;
-    this.#waiting = new Map(first);
   }
 
   /** How often somebody wrote a value. */
@@ -31,39 +27,34 @@ export class StateValues {
   }
 
   async readAll(tensors: readonly Tensor[]): Promise<Map<Tensor, Data>> {
-    // While a program is being compiled the device may hold a state already, but not yet the value that waits for it.
-    const held = tensors.filter((t) => this.#backend.holds(t) && !this.#waiting.has(t));
+    const held = tensors.filter((t) => this.#backend.holds(t));
     const read = held.length === 0 ? [] : await this.#backend.readAll(held);
     const values = new Map(held.map((t, i) => [t, read[i] as Data]));
     for (const t of tensors) {
-      if (!values.has(t)) values.set(t, this.#waiting.get(t) ?? initialData(t, this.seed, 0));
+      if (!values.has(t)) values.set(t, this.#backend.starts.get(t) ?? initialData(t, this.seed, 0));
     }
     return values;
   }
 
-  write(tensor: Tensor, data: Data): void {
-    this.#writes++;
-    if (this.#backend.holds(tensor)) {
-      this.#backend.write(tensor, data);
-      this.#waiting.delete(tensor);
-    } else {
-      this.#waiting.set(tensor, data);
-    }
+  /** Gives `tensor` its first value, drawn from stream `stream`, unless it has one on this device already. */
+  begin(tensor: Tensor, stream: number): void {
+    if (this.#backend.holds(tensor) || this.#backend.starts.get(tensor) !== undefined) return;
+    this.#put(tensor, initialData(tensor, this.seed, stream));
   }
 
-  /** Hands what waits to the device, as far as it holds those states now. To be called after a program was compiled. */
-  deliver(): void {
-    for (const [tensor, value] of this.#waiting) {
-      if (!this.#backend.holds(tensor)) continue;
-      this.#backend.write(tensor, value);
-      this.#waiting.delete(tensor);
-    }
+  write(tensor: Tensor, data: Data): void {
+    this.#writes++;
+    this.#put(tensor, data);
   }
 
   /** Goes over to a device that has none of these values yet. */
   moveTo(backend: Backend, values: ReadonlyMap<Tensor, Data>): void {
     this.#backend = backend;
-    for (const [tensor, data] of values) this.#waiting.set(tensor, data);
-    this.deliver();
+    for (const [tensor, data] of values) this.#put(tensor, data);
+  }
+
+  #put(tensor: Tensor, data: Data): void {
+    if (this.#backend.holds(tensor)) this.#backend.write(tensor, data);
+    else this.#backend.starts.set(tensor, data);
   }
 }

@@ -3,7 +3,6 @@
 import type { Backend } from "../backend.ts";
 import { ValueError } from "../errors.ts";
 import { namedBuffers, namedParameters } from "../nn/module.ts";
-import { initialData } from "../plan/initial.ts";
 import { keyFromSeed } from "../random.ts";
 import { state } from "../tensor.ts";
 import { AnyTrainer, type TrainerParts } from "./any-trainer.ts";
@@ -33,9 +32,12 @@ function traced(backend: Backend, options: TrainerOptions): TrainerParts {
   const named = namedParameters(model);
   if (named.size === 0) throw new ValueError("trainer: the model has no parameters to train");
   const parameters = [...named.values()];
-  // A stream per parameter, so that start weights depend on seed and place in the model only.
-  const first = parameters.map((t, i) => [t, initialData(t, seed, i)] as const);
-  const values = new StateValues(backend, seed, first);
+  const values = new StateValues(backend, seed);
+  // A stream per parameter, so that start weights depend on seed and place in the model only. What has been trained
+  // or loaded on this device goes on from there.
+  parameters.forEach((t, i) => {
+    values.begin(t, i);
+  });
   const optimizer = rule.states(parameters, [...named.keys()]);
   const step = state([1], 0, "u32", "step");
   const key = state([2], Uint32Array.from(keyFromSeed(seed)), "u32", "random key");

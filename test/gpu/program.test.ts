@@ -218,12 +218,27 @@ describe("several programs", () => {
     expect([...(await again.read(again.plan.outputs[0]!)).slice(0, 3)]).toEqual([11, 21, 31]);
   });
 
-  it("refuse to pack a state with others than it lies with", async () => {
+  it("pack a state with others than it lies with: it moves to the program that runs", async () => {
     const backend = await gpuBackend();
-    const [a, b, c] = [state([2], 0, "f32", "a"), state([2]), state([2])];
-    await backend.compile({ outputs: [pack([a, b])] });
-    await expect(backend.compile({ outputs: [pack([a, c])] })).rejects.toThrow(
-      /pack: a is already part of another pack on this device/,
+    const [a, b, c] = [state([2], 1, "f32", "a"), state([2], 2), state([70], 3)];
+    const climb = (states: readonly Tensor[]) => {
+      const p = pack(states);
+      const g = constant(new Float32Array(p.size).fill(1));
+      const attrs = { momentum: 0, dampening: 0, nesterov: false, weightDecay: 0, maximize: true };
+      return { p, update: sgdUpdate({ p, g, lr: constant([1]) }, attrs) };
+    };
+    const [first, second] = [climb([a, b]), climb([c, a])];
+    const one = await backend.compile({ outputs: [first.p], updates: [first.update] });
+    one.run();
+    const two = await backend.compile({ outputs: [second.p], updates: [second.update] });
+    two.run(2);
+    one.run();
+    // Before it runs again: what is read are the states as they are now.
+    two.run();
+    expect([...(await one.read(first.p)).slice(0, 2)]).toEqual([6, 6]);
+    expect([...(await two.read(second.p)).slice(0, 70)]).toEqual(new Array(70).fill(6));
+    expect(await backend.readAll([a, b, c])).toEqual(
+      [6, 4, 6].map((v, i) => new Float32Array(i < 2 ? 2 : 70).fill(v)),
     );
   });
 
