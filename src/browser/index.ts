@@ -2,30 +2,39 @@
 import type { Backend } from "../backend.ts";
 import { DeviceError } from "../errors.ts";
 import { GpuBackend } from "../gpu/backend.ts";
+import { type DeviceChoice, openChosen } from "../open-device.ts";
 
 export { type DownloadProgress, datasets, type LoadOptions, loadDataset, pageMirrors } from "./datasets.ts";
 export { cacheTuneStore } from "./tune-store.ts";
 
-export interface OpenOptions {
-  /** `"webgpu"` and `"cpu"` insist; `"auto"` (default) falls back to the CPU reference when there is no adapter. */
-  readonly backend?: "auto" | "webgpu" | "cpu";
+export type OpenOptions = DeviceChoice;
+
+/** Opens the page's GPU. Throws DeviceError when WebGPU is required and there is none. */
+export function openDevice(options: OpenOptions = {}): Promise<Backend> {
+  return openWith(options, false);
 }
 
-/** Opens the page's GPU. Throws DeviceError when WebGPU is insisted on and there is none. */
-export async function openDevice({ backend = "auto" }: OpenOptions = {}): Promise<Backend> {
-  if (backend === "cpu") return cpuReference();
-  const gpu = navigator.gpu as GPU | undefined;
-  const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" });
-  if (adapter) {
-    const tuneStore = async () => (await import("./tune-store.ts")).cacheTuneStore();
-    return GpuBackend.open(adapter, { tuneStore, reopen: () => openDevice({ backend }) });
-  }
-  if (backend === "auto") return cpuReference();
-  throw new DeviceError(
-    gpu === undefined
-      ? "openDevice: this browser has no WebGPU; use a recent Chrome, Edge, Safari or Firefox, over https or localhost"
-      : "openDevice: WebGPU is there, but it found no adapter on this machine",
-  );
+/** After a loss a browser may take a moment until it has an adapter again. */
+const RETRY_MILLISECONDS = [0, 200, 800, 2000];
+
+/** `lost`: whether it replaces a lost device. */
+function openWith(options: OpenOptions, lost: boolean): Promise<Backend> {
+  const gpu = async (): Promise<Backend> => {
+    const gpu = navigator.gpu as GPU | undefined;
+    for (const wait of lost ? RETRY_MILLISECONDS : [0]) {
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" });
+      if (!adapter) continue;
+      const tuneStore = async () => (await import("./tune-store.ts")).cacheTuneStore();
+      return GpuBackend.open(adapter, { tuneStore, reopen: () => openWith(options, true) });
+    }
+    throw new DeviceError(
+      gpu === undefined
+        ? "openDevice: this browser has no WebGPU; use a recent Chrome, Edge, Safari or Firefox, over https or localhost"
+        : "openDevice: WebGPU is there, but it found no adapter; enable graphics acceleration in the browser's settings, and update the browser and the graphics driver",
+    );
+  };
+  return openChosen(options, { gpu, cpu: cpuReference }, lost);
 }
 
 /** Fetched where it is needed only. */

@@ -5,23 +5,20 @@
 import { open, readdir, readFile, rm } from "node:fs/promises";
 import type { Backend, FileStore } from "../backend.ts";
 import { CpuBackend } from "../cpu/backend.ts";
-import { ValueError, WeftError } from "../errors.ts";
+import { WeftError } from "../errors.ts";
 import { GpuBackend } from "../gpu/backend.ts";
+import { type DeviceChoice, openChosen } from "../open-device.ts";
 import { openDawn } from "./dawn.ts";
 import { writeFileAtomic } from "./files.ts";
 import { lockFolder } from "./lock.ts";
 
-export interface OpenOptions {
-  /** `"webgpu"` and `"cpu"` insist; `"auto"` (default) falls back to the CPU reference when there is no adapter. */
-  readonly backend?: "auto" | "webgpu" | "cpu";
+export interface OpenOptions extends DeviceChoice {
   /** True: a software adapter even where there is hardware; false: hardware or none. */
   readonly software?: boolean;
   /** Width of the floats of `backend: "cpu"`; default 32. */
   readonly bits?: 32 | 64;
   /** Ask for WebGPU's guaranteed limits only. */
   readonly limits?: "best" | "default";
-  /** Told in one line what was found, and why it is not better. */
-  readonly onNotice?: (line: string) => void;
 }
 
 /** Headless, a submit may take this long: long enough to hide its cost, short enough for a live progress bar. */
@@ -59,30 +56,32 @@ async function readStart(path: string, most: number): Promise<Uint8Array> {
   }
 }
 
-/** Opens a device. Throws DeviceError when WebGPU is insisted on and there is no adapter. */
-export async function openDevice(options: OpenOptions = {}): Promise<Backend> {
-  const { backend = "auto", onNotice = () => undefined } = options;
-  if (!["auto", "webgpu", "cpu"].includes(backend)) {
-    throw new ValueError(`openDevice: backend must be auto, webgpu or cpu, got ${String(backend)}`);
-  }
-  if (backend === "cpu") return new CpuBackend({ files: nodeFiles, bits: options.bits ?? 32 });
-  try {
-    const { adapter, kind, driver, close } = await openDawn(
-      options.software === undefined ? {} : { software: options.software },
-    );
-    if (kind === "software") onNotice(`No GPU found; using the software adapter ${driver}.`);
-    const limits = options.limits ?? "best";
-    return await GpuBackend.open(adapter, {
-      limits,
-      files: nodeFiles,
-      tuneStore: async () => (await import("./tune-store.ts")).fileTuneStore(),
-      submitMilliseconds: SUBMIT_MILLISECONDS,
-      reopen: () => openDevice(options),
-      onClose: close,
-    });
-  } catch (error) {
-    if (backend === "webgpu") throw error;
-    onNotice(`No WebGPU adapter; using the CPU reference, which is slow. (${(error as Error).message})`);
-    return new CpuBackend({ files: nodeFiles });
-  }
+/** Opens a device. Throws DeviceError when WebGPU is required and there is no adapter. */
+export function openDevice(options: OpenOptions = {}): Promise<Backend> {
+  return openWith(options, false);
+}
+
+/** `lost`: whether it replaces a lost device. */
+function openWith(options: OpenOptions, lost: boolean): Promise<Backend> {
+  const { software, limits = "best", backend, bits = 32, onNotice } = options;
+  const gpu = async (): Promise<Backend> => {
+    const { adapter, kind, driver, close } = await openDawn(software === undefined ? {} : { software });
+    if (kind === "software" && !lost) onNotice?.(`No GPU found; using the software adapter ${driver}.`);
+    try {
+      return await GpuBackend.open(adapter, {
+        limits,
+        files: nodeFiles,
+        tuneStore: async () => (await import("./tune-store.ts")).fileTuneStore(),
+        submitMilliseconds: SUBMIT_MILLISECONDS,
+        reopen: () => openWith(options, true),
+        onClose: close,
+      });
+    } catch (error) {
+      await close();
+      throw error;
+    }
+  };
+  // A fallback has the precision that programs have on a GPU.
+  const cpu = () => new CpuBackend({ files: nodeFiles, bits: backend === "cpu" ? bits : 32 });
+  return openChosen(options, { gpu, cpu }, lost);
 }

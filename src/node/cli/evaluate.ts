@@ -35,7 +35,11 @@ export async function evaluate(file: string, flags: EvalFlags): Promise<number> 
   const signal = interruptSignal();
   const progress = downloadProgress();
   const notices: string[] = [];
-  const opening = openDevice({ backend: flags.backend, onNotice: (text) => void notices.push(text) });
+  const onNotice = (text: string) => {
+    if (flags.json) process.stderr.write(`${text}\n`);
+    else notices.push(text);
+  };
+  const opening = openDevice({ backend: flags.backend, onNotice });
   const chosen = own
     ? Promise.resolve(own)
     : chooseTest(dataset, samples, {

@@ -9,17 +9,17 @@ import { deviceFor, expectFits, variantsOf } from "./recipe-run.ts";
 import type { Reporter } from "./report.ts";
 import type { TrainFlags } from "./train-command.ts";
 
-/** Where one of the two fails, the other is let go. `notices` gets what was found of devices. */
+/** Where one of the two fails, the other is let go. `notice` hears what was found of devices. */
 export async function prepare(
   recipe: Recipe,
   flags: TrainFlags,
   signal: AbortSignal,
   reporter: Reporter,
-  notices: string[],
+  notice: (text: string) => void,
   own: ChosenData | undefined,
 ): Promise<{ backend: Backend; data: ChosenData }> {
   const failed = new AbortController();
-  const opening = openDevice({ ...deviceFor(recipe, flags), onNotice: (text) => void notices.push(text) });
+  const opening = openDevice({ ...deviceFor(recipe, flags), onNotice: notice });
   opening.catch((reason: unknown) => failed.abort(reason));
   const progress = downloadProgress();
   const chosen = own

@@ -56,8 +56,15 @@ export async function train(name: string, asked: TrainFlags, given: readonly str
   const reporter = reporterFor(flags);
   const lock = flags.run === undefined ? undefined : await lockFolder(flags.run, reporter.notice);
   try {
+    // What is said before the run begins is part of its beginning.
     const notices: string[] = [];
-    const { backend, data } = await prepare(recipe, flags, signal, reporter, notices, own?.data);
+    let begun = false;
+    const notice = (text: string) => {
+      if (begun) reporter.notice(text);
+      else notices.push(text);
+    };
+    const { backend, data } = await prepare(recipe, flags, signal, reporter, notice, own?.data);
+    begun = true;
     try {
       const metadata = own?.metadata ?? {};
       const job = { recipe, flags, stored, save, backend, data, signal, reporter, notices, metadata };
@@ -103,7 +110,7 @@ async function run(job: Job): Promise<void> {
   reporter.begin({
     title: `Weft ${version} trains ${recipe.name}, ${count(trainer.parameterCount)} parameters.`,
     adapter: backend.adapter,
-    notices: backend.kind === "cpu" ? [adapterNotice(backend, flags), ...notices] : notices,
+    notices: backend.kind === "cpu" && notices.length === 0 ? [adapterNotice(backend, flags)] : notices,
     data: data.title,
     ...samples,
   });

@@ -1,0 +1,61 @@
+/** What opening a device has in common in Node and in a page: WebGPU, or the CPU reference in its place, never unsaid. */
+import type { Backend } from "./backend.ts";
+import { ValueError } from "./errors.ts";
+
+export interface DeviceChoice {
+  /**
+   * `"cpu"` asks for the CPU reference; `"auto"` (default) falls back to it when WebGPU can't be used, and says so;
+   * `"webgpu"` is `require: "webgpu"`.
+   */
+  readonly backend?: "auto" | "webgpu" | "cpu";
+  /** Throws a DeviceError where there is no WebGPU, in place of falling back to the CPU reference. */
+  readonly require?: "webgpu";
+  /**
+   * Hears in one line what was found, and why it is not better; also when a lost device is replaced. Default: `console.warn`
+   * for the CPU reference in place of WebGPU, once per process; nothing for the rest.
+   */
+  readonly onNotice?: (line: string) => void;
+}
+
+/** How a host opens devices. */
+export interface Openers {
+  readonly gpu: () => Promise<Backend>;
+  readonly cpu: () => Backend | Promise<Backend>;
+}
+
+/**
+ * The device that `choice` asks for. `lost`: whether it replaces a lost one. Throws ValueError on a choice that can't be,
+ * and what `openers.gpu` rejects with where WebGPU is required.
+ */
+export async function openChosen(choice: DeviceChoice, openers: Openers, lost = false): Promise<Backend> {
+  const { backend = "auto", require, onNotice = warnOnce } = choice;
+  if (!["auto", "webgpu", "cpu"].includes(backend)) {
+    throw new ValueError(`openDevice: backend must be auto, webgpu or cpu, got ${String(backend)}`);
+  }
+  if (require !== undefined && require !== "webgpu") {
+    throw new ValueError(`openDevice: require must be webgpu, got ${String(require)}`);
+  }
+  if (backend === "cpu") {
+    if (require === undefined) return openers.cpu();
+    throw new ValueError('openDevice: backend "cpu" and require "webgpu" exclude each other; leave one out');
+  }
+  try {
+    return await openers.gpu();
+  } catch (error) {
+    if (backend === "webgpu" || require === "webgpu") throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    const instead = lost
+      ? "The device was lost and no other can be opened; going on with the CPU reference, which is slow, and whose results differ in the last digits."
+      : 'No WebGPU; using the CPU reference, which is slow. To have an error instead: openDevice({ require: "webgpu" }); on the command line: --backend webgpu.';
+    onNotice(`${instead} (${reason})`);
+    return openers.cpu();
+  }
+}
+
+const warned = new Set<string>();
+
+function warnOnce(line: string): void {
+  if (warned.has(line)) return;
+  warned.add(line);
+  console.warn(line);
+}
