@@ -6,6 +6,7 @@ import type { BackwardContext, DefinedOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import { mul, sub } from "./arithmetic.ts";
 import { definePointwise } from "./pointwise.ts";
+import { specialFunctions } from "./special-functions.ts";
 
 type None = Record<string, never>;
 
@@ -22,7 +23,7 @@ export function activate(code: number, x: number): number {
 
 /** d activation / dx from its output y, by code. */
 export function slope(code: number, y: number): number {
-  if (code === ACTIVATION.relu) return y > 0 ? 1 : 0;
+  if (code === ACTIVATION.relu) return y === 0 ? 0 : 1;
   if (code === ACTIVATION.sigmoid) return y * (1 - y);
   return code === ACTIVATION.tanh ? 1 - y * y : 1;
 }
@@ -37,8 +38,10 @@ function sigmoidOf(x: number): number {
 export const reluBackwardOp: DefinedOp<None> = definePointwise<None>({
   name: "reluBackward",
   args: ["dy", "y"],
-  wgsl: ([dy, y]) => `select(0.0, ${dy}, ${y} > 0.0)`,
-  scalar: ([dy, y]) => (y! > 0 ? dy! : 0),
+  functions: [specialFunctions],
+  wgsl: ([dy, y]) => `select(0.0, ${dy}, passes(${y}))`,
+  // y is relu's output: 0, positive or NaN, which lets the gradient through.
+  scalar: ([dy, y]) => (y === 0 ? 0 : dy!),
   backward: ({ inputs: [, y], grads: [d] }) => [reluBackwardOp.one([d!, y!], {}), undefined],
 });
 
@@ -65,11 +68,6 @@ export const tanhBackwardOp: DefinedOp<None> = definePointwise<None>({
   ],
 });
 
-/** WGSL of `y`, or x where that is NaN: drivers make numbers of exp(NaN). By bits, since x != x may be false for NaN. */
-function keepNan(x: string, y: string): string {
-  return `select(${y}, ${x}, (bitcast<u32>(${x}) & 0x7fffffffu) > 0x7f800000u)`;
-}
-
 const throughOutput =
   (backward: { one(inputs: readonly Tensor[], attrs: None): Tensor }) =>
   ({ outputs: [y], grads: [dy] }: BackwardContext<None>) => [backward.one([dy!, y!], {})];
@@ -77,8 +75,8 @@ const throughOutput =
 export const reluOp = definePointwise<None>({
   name: "relu",
   args: ["x"],
-  // select, not max: NaN must stay NaN.
-  wgsl: ([x]) => `select(${x}, 0.0, ${x} <= 0.0)`,
+  functions: [specialFunctions],
+  wgsl: ([x]) => `reluOf(${x})`,
   scalar: ([x]) => (x! <= 0 ? 0 : x!),
   backward: throughOutput(reluBackwardOp),
 });
@@ -86,7 +84,8 @@ export const reluOp = definePointwise<None>({
 export const sigmoidOp = definePointwise<None>({
   name: "sigmoid",
   args: ["x"],
-  wgsl: ([x]) => keepNan(x!, `1.0 / (1.0 + exp(-${x}))`),
+  functions: [specialFunctions],
+  wgsl: ([x]) => `sigmoidOf(${x})`,
   scalar: ([x]) => sigmoidOf(x!),
   backward: throughOutput(sigmoidBackwardOp),
 });
@@ -94,8 +93,8 @@ export const sigmoidOp = definePointwise<None>({
 export const tanhOp = definePointwise<None>({
   name: "tanh",
   args: ["x"],
-  // Some drivers compute tanh through exp(2x) and overflow; beyond 9 the float32 result is 1.
-  wgsl: ([x]) => keepNan(x!, `tanh(clamp(${x}, -9.1, 9.1))`),
+  functions: [specialFunctions],
+  wgsl: ([x]) => `tanhOf(${x})`,
   scalar: ([x]) => Math.tanh(x!),
   backward: throughOutput(tanhBackwardOp),
 });

@@ -6,10 +6,11 @@ import { ShapeError, ValueError } from "../errors.ts";
 import { formatShape, type Tensor } from "../tensor.ts";
 import { sigmoid, tanh } from "./activation.ts";
 import { add, mul } from "./arithmetic.ts";
-import { gt, lt, where } from "./compare.ts";
+import { ge, gt, le, where } from "./compare.ts";
 import { erf, expm1 } from "./math.ts";
 import { definePointwise } from "./pointwise.ts";
 import { reshape } from "./reshape.ts";
+import { specialFunctions } from "./special-functions.ts";
 
 const functions = () => import("../../shaders/math-functions.wgsl?raw");
 
@@ -17,8 +18,8 @@ const functions = () => import("../../shaders/math-functions.wgsl?raw");
 export const softplusOp = definePointwise<Record<string, never>>({
   name: "softplus",
   args: ["x"],
-  functions: [functions],
-  wgsl: ([x]) => `max(${x}, 0.0) + log1pOf(expOf(-abs(${x})))`,
+  functions: [specialFunctions, functions],
+  wgsl: ([x]) => `reluOf(${x}) + log1pOf(expOf(-abs(${x})))`,
   scalar: ([x]) => Math.max(x!, 0) + Math.log1p(Math.exp(-Math.abs(x!))),
   backward: ({ inputs: [x], grads: [dy] }) => [mul(dy!, sigmoid(x!))],
 });
@@ -91,9 +92,9 @@ export function mish(x: Tensor): Tensor {
   return mul(x, tanh(softplus(x)));
 }
 
-/** x limited to [low, high]; no slope at or outside the limits. */
+/** x limited to [low, high], NaN left as it is; no slope at or outside the limits. */
 export function hardtanh(x: Tensor, low = -1, high = 1): Tensor {
-  return where(gt(x, low), where(lt(x, high), x, high), low);
+  return where(le(x, low), low, where(ge(x, high), high, x));
 }
 
 /** x/6 + 1/2 limited to [0, 1]. */

@@ -9,7 +9,7 @@ import { formatShape, sameShape, sizeOf, type Tensor } from "../tensor.ts";
 import { relu } from "./activation.ts";
 import { add, mul, neg, sub } from "./arithmetic.ts";
 import { classTargets } from "./class-targets.ts";
-import { ne, where } from "./compare.ts";
+import { eq, ne, where } from "./compare.ts";
 import { expand } from "./copy.ts";
 import { checkReduction, type LossOptions, weightedMean } from "./loss-reduction.ts";
 import { reshape } from "./reshape.ts";
@@ -97,9 +97,10 @@ export function multiMargin(x: Tensor, labels: Tensor, options: MultiMarginOptio
   const { targets, counts, norms, hits } = classTargets(x, labels, weights === undefined ? {} : { weights });
   const [N] = x.shape as [number];
   const used = where(ne(reshape(counts, [N, 1]), 0), x, 0);
-  const own = sum(mul(used, targets), { axes: 1, keepDims: true });
+  // Chosen, not multiplied by 0: an infinite score of another class would become NaN.
+  const own = sum(where(ne(targets, 0), mul(used, targets), 0), { axes: 1, keepDims: true });
   const gap = relu(add(sub(used, own), margin));
-  const items = mul(p === 2 ? mul(gap, gap) : gap, sub(1, targets));
+  const items = where(eq(targets, 1), 0, mul(p === 2 ? mul(gap, gap) : gap, sub(1, targets)));
   const losses = mul(mean(items, { axes: 1 }), counts);
   return { loss: reduceRows(losses, norms, reduction, [N]), correct: sum(hits), count: sum(counts) };
 }

@@ -21,9 +21,10 @@ export function erfOf(x: number): number {
   return Math.sign(x) * (1 - Math.exp(-s) / (Math.sqrt(Math.PI) * fraction));
 }
 
-/** aᵇ where 1 to any power is 1, even to NaN, as in IEEE 754 and PyTorch. */
+/** aᵇ where 1 to any power is 1, even to NaN, and -1 to an infinite one, as in IEEE 754 and PyTorch. */
 export function powOf(a: number, b: number): number {
-  return a === 1 ? 1 : a ** b;
+  // JavaScript has NaN for (±1) ** ±Infinity.
+  return a === 1 || (a === -1 && Math.abs(b) === Number.POSITIVE_INFINITY) ? 1 : a ** b;
 }
 
 /** To the nearest whole number, halves to the even one. */

@@ -6,12 +6,13 @@ import { ValueError } from "../errors.ts";
 import type { BackwardContext, DefinedOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import { add, div, mul, neg } from "./arithmetic.ts";
-import { ge, le, where } from "./compare.ts";
+import { eq, ge, le, where } from "./compare.ts";
 import { erfOf, powOf, roundOf } from "./math-scalar.ts";
 import { definePointwise, literal } from "./pointwise.ts";
+import { specialFunctions } from "./special-functions.ts";
 import { sumTo } from "./sum.ts";
 
-const functions = () => import("../../shaders/math-functions.wgsl?raw");
+const functions = [specialFunctions, () => import("../../shaders/math-functions.wgsl?raw")];
 
 type None = Record<string, never>;
 type Slope = (context: { x: Tensor; y: Tensor; dy: Tensor }) => Tensor | undefined;
@@ -22,7 +23,7 @@ function unary(name: string, wgsl: (x: string) => string, scalar: (x: number) =>
   return definePointwise<None>({
     name,
     args: ["x"],
-    functions: [functions],
+    functions,
     wgsl: ([x]) => wgsl(x as string),
     scalar: ([x]) => scalar(x as number),
     backward: ({ inputs: [x], outputs: [y], grads: [dy] }: BackwardContext<None>) => [
@@ -39,7 +40,7 @@ export const absOp = unary(
   Math.abs,
   ({ x, dy }) => mul(dy, sign(x)),
 );
-export const signOp = unary("sign", (x) => `sign(${x})`, Math.sign, flat);
+export const signOp = unary("sign", (x) => `signOf(${x})`, Math.sign, flat);
 export const expOp = unary(
   "exp",
   (x) => `expOf(${x})`,
@@ -66,13 +67,13 @@ export const log1pOp = unary(
 );
 export const sqrtOp = unary(
   "sqrt",
-  (x) => `sqrt(${x})`,
+  (x) => `sqrtOf(${x})`,
   Math.sqrt,
   ({ y, dy }) => div(dy, mul(y, 2)),
 );
 export const rsqrtOp = unary(
   "rsqrt",
-  (x) => `inverseSqrt(${x})`,
+  (x) => `rsqrtOf(${x})`,
   (x) => 1 / Math.sqrt(x),
   ({ y, dy }) => mul(dy, mul(mul(mul(y, y), y), -0.5)),
 );
@@ -94,29 +95,35 @@ export const erfOp = unary(
   erfOf,
   ({ x, dy }) => mul(dy, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI))),
 );
-export const floorOp = unary("floor", (x) => `floor(${x})`, Math.floor, flat);
-export const ceilOp = unary("ceil", (x) => `ceil(${x})`, Math.ceil, flat);
-export const roundOp = unary("round", (x) => `round(${x})`, roundOf, flat);
+export const floorOp = unary("floor", (x) => `roundedOf(floor(${x}), ${x})`, Math.floor, flat);
+export const ceilOp = unary("ceil", (x) => `roundedOf(ceil(${x}), ${x})`, Math.ceil, flat);
+export const roundOp = unary("round", (x) => `roundedOf(round(${x}), ${x})`, roundOf, flat);
 
 export const powOp: DefinedOp<None> = definePointwise<None>({
   name: "pow",
   args: ["a", "b"],
-  functions: [functions],
+  functions,
   wgsl: ([a, b]) => `powOf(${a}, ${b})`,
   scalar: ([a, b]) => powOf(a!, b!),
   backward: ({ inputs: [a, b], outputs: [y], grads: [dy], needs }) => [
-    needs[0] ? sumTo(mul(dy!, mul(b!, powOp.one([a!, add(b!, -1)], {}))), a!.shape) : undefined,
-    // At a base of 0 the power is flat in the exponent; log would make NaN of it.
-    needs[1]
-      ? sumTo(mul(dy!, mul(y!, where(le(a!, 0), 0, log(where(le(a!, 0), 1, a!))))), b!.shape)
+    // With an exponent of 0 the power is flat in the base: 0 · 0⁻¹ would be NaN.
+    needs[0]
+      ? sumTo(where(eq(b!, 0), 0, mul(dy!, mul(b!, powOp.one([a!, add(b!, -1)], {})))), a!.shape)
       : undefined,
+    needs[1] ? sumTo(exponentGradient(a!, b!, y!, dy!), b!.shape) : undefined,
   ],
 });
+
+/** dy y log a. At a base of 0 the power is flat in the exponent, unless that is negative: 0 · log 0 would be NaN. */
+function exponentGradient(a: Tensor, b: Tensor, y: Tensor, dy: Tensor): Tensor {
+  const flatThere = mul(eq(a, 0), ge(b, 0));
+  return where(flatThere, 0, mul(dy, mul(y, log(where(flatThere, 1, a)))));
+}
 
 export const powScalarOp = definePointwise<{ exponent: number }>({
   name: "powScalar",
   args: ["x"],
-  functions: [functions],
+  functions,
   wgsl: ([x], { exponent }) => `powOf(${x}, ${literal(exponent)})`,
   scalar: ([x], { exponent }) => powOf(x!, exponent),
   backward: ({ inputs: [x], grads: [dy], attrs: { exponent } }) => [
@@ -127,20 +134,21 @@ export const powScalarOp = definePointwise<{ exponent: number }>({
 export const clampOp = definePointwise<{ low: number; high: number }>({
   name: "clamp",
   args: ["x"],
+  functions: [specialFunctions],
   wgsl: ([x], { low, high }) => {
-    const above = Number.isFinite(low) ? `max(${x}, ${literal(low)})` : x;
-    return Number.isFinite(high) ? `min(${above}, ${literal(high)})` : `${above}`;
+    const above = Number.isFinite(low) ? `larger(${x}, ${literal(low)})` : x;
+    return Number.isFinite(high) ? `smaller(${above}, ${literal(high)})` : `${above}`;
   },
   scalar: ([x], { low, high }) => Math.min(Math.max(x!, low), high),
   backward: ({ inputs: [x], grads: [dy], attrs: { low, high } }) => {
-    const fromLow = Number.isFinite(low) ? mul(dy!, ge(x!, low)) : dy!;
-    return [Number.isFinite(high) ? mul(fromLow, le(x!, high)) : fromLow];
+    const fromLow = Number.isFinite(low) ? where(ge(x!, low), dy!, 0) : dy!;
+    return [Number.isFinite(high) ? where(le(x!, high), fromLow, 0) : fromLow];
   },
 });
 
 /** |x|; the slope at 0 is 0. */
 export const abs = (x: Tensor): Tensor => absOp.one([x], {});
-/** -1, 0 or 1. No slope. */
+/** -1, 0 or 1; NaN of NaN (PyTorch: 0). No slope. */
 export const sign = (x: Tensor): Tensor => signOp.one([x], {});
 /** eˣ. */
 export const exp = (x: Tensor): Tensor => expOp.one([x], {});
@@ -154,9 +162,9 @@ export const log1p = (x: Tensor): Tensor => log1pOp.one([x], {});
 export const sqrt = (x: Tensor): Tensor => sqrtOp.one([x], {});
 /** 1 / √x. */
 export const rsqrt = (x: Tensor): Tensor => rsqrtOp.one([x], {});
-/** Sine of an angle in radians; on a GPU to 1e-7 for |x| up to some thousands. */
+/** Sine of an angle in radians, NaN of an infinite one; on a GPU to 2e-7 for every x. */
 export const sin = (x: Tensor): Tensor => sinOp.one([x], {});
-/** Cosine of an angle in radians; on a GPU to 1e-7 for |x| up to some thousands. */
+/** Cosine of an angle in radians, NaN of an infinite one; on a GPU to 2e-7 for every x. */
 export const cos = (x: Tensor): Tensor => cosOp.one([x], {});
 /** The error function 2/√π ∫₀ˣ exp(-t²) dt; on a GPU to an absolute error of 2e-7. */
 export const erf = (x: Tensor): Tensor => erfOp.one([x], {});
@@ -167,14 +175,20 @@ export const ceil = (x: Tensor): Tensor => ceilOp.one([x], {});
 /** The nearest whole number, halves to the even one. No slope. */
 export const round = (x: Tensor): Tensor => roundOp.one([x], {});
 
-/** xᵉ. A negative base has a power when the exponent is whole, else NaN; 0⁰ is 1. Tensors broadcast. */
+/**
+ * xᵉ. A negative base has a power when the exponent is whole, else NaN. Anything to the power of 0 is 1, and 1 to any power
+ * is 1, even with NaN; otherwise NaN stays NaN. Tensors broadcast.
+ */
 export function pow(x: Tensor, exponent: Tensor | number): Tensor {
   if (typeof exponent !== "number") return powOp.one([x, exponent], {});
   if (!Number.isFinite(exponent)) throw new ValueError(`pow: exponent must be finite, got ${exponent}`);
   return powScalarOp.one([x], { exponent });
 }
 
-/** x limited to [low, high]; one of them may be left out. The slope is 1 inside and at the limits, 0 outside. */
+/**
+ * x limited to [low, high]; one of them may be left out. NaN stays NaN. The slope is 1 inside and at the limits, 0 outside and
+ * at NaN.
+ */
 export function clamp(x: Tensor, low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY): Tensor {
   if (!(low <= high)) throw new ValueError(`clamp: low must be at most high, got ${low} and ${high}`);
   return clampOp.one([x], { low, high });

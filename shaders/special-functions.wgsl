@@ -1,0 +1,54 @@
+// NaN and infinities by their bits: WGSL lets a compiler assume that there are none, so comparisons, min, max and clamp may
+// swallow or invent them. Functions only: they are appended to the kernels that use them.
+
+fn isNan(v: f32) -> bool { return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u; }
+
+fn isNan4(v: vec4<f32>) -> vec4<bool> { return (bitcast<vec4<u32>>(v) & vec4(0x7fffffffu)) > vec4(0x7f800000u); }
+
+fn isFinite(v: f32) -> bool { return (bitcast<u32>(v) & 0x7f800000u) != 0x7f800000u; }
+
+// A zero of either sign; a denormal number is none, even where the adapter flushes those.
+fn isZero(v: f32) -> bool { return (bitcast<u32>(v) & 0x7fffffffu) == 0u; }
+
+// NaN and Infinity that no compiler folds away: in a constant expression WGSL refuses them.
+fn nan() -> f32 {
+  var bits = 0x7fc00000u;
+  return bitcast<f32>(bits);
+}
+
+fn infinity() -> f32 {
+  var bits = 0x7f800000u;
+  return bitcast<f32>(bits);
+}
+
+// max(v, 0) where NaN stays NaN: all from -Infinity to -0 becomes 0.
+fn reluOf(v: f32) -> f32 { return select(v, 0.0, (bitcast<u32>(v) ^ 0x80000000u) <= 0x7f800000u); }
+
+fn relu4(v: vec4<f32>) -> vec4<f32> {
+  return select(v, vec4<f32>(), (bitcast<vec4<u32>>(v) ^ vec4(0x80000000u)) <= vec4(0x7f800000u));
+}
+
+// Whether relu's gradient passes where its output is y: not at 0. NaN lets it through, as in PyTorch.
+fn passes(y: f32) -> bool { return !isZero(y); }
+
+fn passes4(y: vec4<f32>) -> vec4<bool> { return (bitcast<vec4<u32>>(y) & vec4(0x7fffffffu)) != vec4<u32>(); }
+
+// 1 / (1 + exp(-x)) and tanh(x); drivers make numbers of exp(NaN), and some compute tanh through exp(2 x) and overflow:
+// beyond 9 the float32 result is 1.
+fn sigmoidOf(x: f32) -> f32 { return select(1.0 / (1.0 + exp(-x)), x, isNan(x)); }
+
+fn sigmoid4(x: vec4<f32>) -> vec4<f32> { return select(1.0 / (1.0 + exp(-x)), x, isNan4(x)); }
+
+fn tanhOf(x: f32) -> f32 { return select(tanh(clamp(x, -9.1, 9.1)), x, isNan(x)); }
+
+fn tanh4(x: vec4<f32>) -> vec4<f32> { return select(tanh(clamp(x, vec4(-9.1), vec4(9.1))), x, isNan4(x)); }
+
+// The larger and the smaller; NaN beats all.
+fn larger(a: f32, b: f32) -> f32 { return select(select(max(a, b), b, isNan(b)), a, isNan(a)); }
+
+fn smaller(a: f32, b: f32) -> f32 { return select(select(min(a, b), b, isNan(b)), a, isNan(a)); }
+
+// a < b and a == b, false with NaN on either side.
+fn lessThan(a: f32, b: f32) -> bool { return (a < b) & !isNan(a) & !isNan(b); }
+
+fn equals(a: f32, b: f32) -> bool { return (a == b) & !isNan(a) & !isNan(b); }
