@@ -1,6 +1,8 @@
 /**
  * Layers: anything with `forward(x)`, or a plain function from tensor to tensor. Parameters are found by walking a
- * layer's own fields, and named by the path to them as in PyTorch: `0.weight`, `block.conv1.bias`.
+ * layer's own fields, and the arrays, plain objects, Maps and Sets in them, and named by the path to them as in PyTorch:
+ * `0.weight`, `block.conv1.bias`. What is hidden from that (`#private` fields, closures, objects of other classes)
+ * is missed when a step is traced: see train/unnamed.ts.
  */
 import { GraphError } from "../errors.ts";
 import { scope, Tensor } from "../tensor.ts";
@@ -20,14 +22,48 @@ export function forward(layer: Layer, x: Tensor): Tensor {
   return typeof layer === "function" ? layer(x) : layer.forward(x);
 }
 
-/** Every trainable tensor of `layer` by its name, in order. A tensor used twice counts once, under its first name. */
+/**
+ * Every tensor of `layer` that training changes by its name, in order; without frozen ones. A tensor used twice counts once,
+ * under its first name.
+ */
 export function namedParameters(layer: Layer): Map<string, Tensor> {
-  return namedLeaves(layer, (t) => t.leaf?.kind === "state" && t.leaf.trainable);
+  return namedLeaves(layer, (t) => isParameter(t) && !isFrozen(t));
 }
 
-/** States of `layer` that are saved but not trained, such as running statistics. */
+/** States of `layer` that are saved but not trained, such as running statistics and frozen parameters. */
 export function namedBuffers(layer: Layer): Map<string, Tensor> {
-  return namedLeaves(layer, (t) => t.leaf?.kind === "state" && !t.leaf.trainable);
+  return namedLeaves(layer, (t) => t.leaf?.kind === "state" && (!isParameter(t) || isFrozen(t)));
+}
+
+/** The parameters of `layer`, frozen or not. */
+export function allParameters(layer: Layer): Tensor[] {
+  return [...namedLeaves(layer, isParameter).values()];
+}
+
+const frozen = new WeakSet<Tensor>();
+
+/**
+ * Keeps the parameters of `layer` as they are: trainers made from now on don't train them, but save them with the buffers.
+ * Returns the layer.
+ */
+export function freeze<L extends Layer>(layer: L): L {
+  for (const t of allParameters(layer)) frozen.add(t);
+  return layer;
+}
+
+/** Undoes `freeze` for trainers made from now on. */
+export function unfreeze<L extends Layer>(layer: L): L {
+  for (const t of allParameters(layer)) frozen.delete(t);
+  return layer;
+}
+
+export function isFrozen(tensor: Tensor): boolean {
+  return frozen.has(tensor);
+}
+
+/** Whether `tensor` was made by `parameter`. */
+export function isParameter({ leaf }: Tensor): boolean {
+  return leaf?.kind === "state" && leaf.trainable;
 }
 
 function namedLeaves(layer: Layer, wanted: (t: Tensor) => boolean): Map<string, Tensor> {
@@ -38,18 +74,24 @@ function namedLeaves(layer: Layer, wanted: (t: Tensor) => boolean): Map<string, 
     seen.add(value);
     if (value instanceof Tensor) {
       if (wanted(value)) found.set(path, value);
-    } else if (Array.isArray(value)) {
-      value.forEach((v, i) => {
-        walk(v, join(path, String(i)));
-      });
-    } else if (isModule(value)) {
+      return;
+    }
+    for (const [key, v] of partsOf(value)) {
       // A Sequential's layers carry its own name, as in PyTorch: `0.weight`, not `layers.0.weight`.
-      if (value instanceof Sequential) walk(value.layers, path);
-      else for (const [key, v] of Object.entries(value)) walk(v, join(path, key));
+      walk(v, value instanceof Sequential && key === "layers" ? path : join(path, String(key)));
     }
   };
   walk(layer, "");
   return found;
+}
+
+/** Fields of a module, entries of an array, plain object, Map or Set; nothing of other objects. */
+function partsOf(value: object): Iterable<readonly [unknown, unknown]> {
+  if (value instanceof Set) return [...value].entries();
+  if (Array.isArray(value) || value instanceof Map) return value.entries();
+  const prototype = Object.getPrototypeOf(value);
+  const isPlain = prototype === null || prototype === Object.prototype;
+  return isPlain || isModule(value) ? Object.entries(value) : [];
 }
 
 /** Whether `value` has a `forward`. */

@@ -7,6 +7,7 @@ import { ValueError } from "../errors.ts";
 import { accumulateUpdate } from "../ops/accumulate.ts";
 import { add, mul } from "../ops/arithmetic.ts";
 import { averageUpdate } from "../ops/average.ts";
+import { fill } from "../ops/fill.ts";
 import { pack } from "../ops/pack.ts";
 import { scheduledRate } from "../ops/schedule.ts";
 import { packLayout } from "../plan/pack-layout.ts";
@@ -54,19 +55,19 @@ export interface Optimizer {
   /** States for `parameters`; filters are asked with `names`, default the tensors' labels. */
   states(parameters: readonly Tensor[], names?: readonly string[]): OptimizerStates;
   /**
-   * The updates of one step. `grads[i]` belongs to `parameters[i]`; `step` is a u32 `[1]` state that counts from 0 and
-   * that somebody else moves on.
+   * The updates of one step. `grads[i]` belongs to `parameters[i]`, which stays as it is where that is undefined; `step` is
+   * a u32 `[1]` state that counts from 0 and that somebody else moves on.
    */
   updates(
     parameters: readonly Tensor[],
-    grads: readonly Tensor[],
+    grads: readonly (Tensor | undefined)[],
     states: OptimizerStates,
     step: Tensor,
   ): Node[];
   /** As `updates`, with what there is to watch of the step. */
   step(
     parameters: readonly Tensor[],
-    grads: readonly Tensor[],
+    grads: readonly (Tensor | undefined)[],
     states: OptimizerStates,
     step: Tensor,
   ): OptimizerStep;
@@ -148,13 +149,14 @@ export function defineOptimizer(parts: OptimizerParts): Optimizer {
         );
       }
       const { [ACCUMULATED]: kept, [AVERAGE]: average } = states.packed;
-      const [p, fresh] = [pack(parameters), pack(grads)];
+      const [p, fresh] = [pack(parameters), pack(grads.map((g, i) => g ?? fill(parameters[i]!.shape, 0)))];
       const total = kept === undefined ? fresh : add(kept, mul(fresh, 1 / every));
       const rate =
         schedule === undefined
           ? states.learningRate
           : scheduledRate(schedule, states.learningRate, step, every);
-      const use = { ...states, learningRate: rate, step, every };
+      const groups = stillGroups(parameters, grads, states.groups, parts.weightDecay);
+      const use = { ...states, ...groups, learningRate: rate, step, every };
       const updates = [parts.update(p, clip(total, options), use)];
       if (kept !== undefined) updates.push(accumulateUpdate({ kept, total, step }, every));
       if (average !== undefined && averageDecay !== undefined) {
@@ -186,6 +188,27 @@ function groupsOf(
     values.fill(factor, words + at, words + at + t.size);
   });
   return constant(values, [2, words], "parameter groups");
+}
+
+/** `groups` in which parameters without a gradient neither decay nor move; nothing where all have one. */
+function stillGroups(
+  parameters: readonly Tensor[],
+  grads: readonly (Tensor | undefined)[],
+  groups: Tensor | undefined,
+  weightDecay: number,
+): { readonly groups?: Tensor } {
+  if (!grads.includes(undefined)) return {};
+  const { offsets, words } = packLayout(parameters.map((t) => t.size));
+  const given = groups?.leaf;
+  const values =
+    given?.kind === "constant"
+      ? Float64Array.from(given.data)
+      : new Float64Array(2 * words).fill(weightDecay, 0, words).fill(1, words);
+  parameters.forEach(({ size }, i) => {
+    const at = offsets[i] as number;
+    for (const from of grads[i] === undefined ? [at, words + at] : []) values.fill(0, from, from + size);
+  });
+  return { groups: constant(values, [2, words], "parameter groups") };
 }
 
 /** A `weightDecayFilter` as most training recipes have it: true for weights, false for biases and norms' vectors. */

@@ -1,7 +1,7 @@
 /** The two graphs of a trainer: one training step, updates included, and one evaluation step. */
 import { gradients } from "../autograd.ts";
 import { titleOf } from "../data/dataset.ts";
-import { DataError } from "../errors.ts";
+import { DataError, GraphError } from "../errors.ts";
 import type { LossResult } from "../nn/loss.ts";
 import { type BuildMode, build } from "../nn/mode.ts";
 import { forward } from "../nn/module.ts";
@@ -17,6 +17,7 @@ import type { MetricBatch } from "./metric.ts";
 import type { TrainerOptions } from "./options.ts";
 import { ringRows } from "./runner.ts";
 import { type RowLayout, SAMPLES } from "./totals.ts";
+import { parametersOf, refuseUnnamed } from "./unnamed.ts";
 
 export interface StepGraph {
   readonly spec: GraphSpec;
@@ -27,7 +28,10 @@ export interface StepGraph {
 
 /** The states that training moves on. */
 export interface TrainStates {
-  readonly parameters: readonly Tensor[];
+  /** By name. */
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  /** States of the model that are not trained but saved, by name. */
+  readonly buffers: ReadonlyMap<string, Tensor>;
   readonly optimizer: OptimizerStates;
   /** u32 [1]: steps taken so far. */
   readonly step: Tensor;
@@ -45,8 +49,10 @@ export async function evaluationStep(
   options: TrainerOptions,
   batch: MetricBatch,
   step: Tensor,
+  { parameters, buffers }: Pick<TrainStates, "parameters" | "buffers">,
 ): Promise<StepGraph> {
-  const { result } = apply(options, batch, { training: false });
+  const { result, updates } = apply(options, batch, { training: false });
+  refuseUnnamed(result.result.loss, updates, [...parameters.values(), ...buffers.values()]);
   return recorded(options, batch, result, step, {}, []);
 }
 
@@ -59,10 +65,27 @@ export async function trainingStep(
   batch: MetricBatch,
   states: TrainStates,
 ): Promise<StepGraph> {
-  const { parameters, step, key } = states;
+  const { buffers, step, key } = states;
+  const parameters = [...states.parameters.values()];
   const mode = { training: true, random: new RandomSource(step, key) };
   const { result, updates: ofLayers } = apply(options, batch, mode);
-  const grads = scope("gradient", () => gradients(result.result.loss, parameters));
+  const { loss } = result.result;
+  refuseUnnamed(loss, ofLayers, [...parameters, ...buffers.values()]);
+  const reached = parametersOf(loss);
+  const wanted = parameters.filter((t) => reached.has(t));
+  if (wanted.length === 0) {
+    throw new GraphError(`trainer: the loss ${loss.label} depends on none of the model's parameters`);
+  }
+  if (wanted.length < parameters.length) {
+    const still = [...states.parameters].flatMap(([name, t]) => (reached.has(t) ? [] : [name]));
+    const { onNotice = console.warn } = options;
+    onNotice(
+      `trainer: the loss does not depend on ${still.join(", ")}, which will not be trained; use what holds them in ` +
+        "the model's forward, or nn.freeze it",
+    );
+  }
+  const found = new Map(scope("gradient", () => gradients(loss, wanted)).map((g, i) => [wanted[i], g]));
+  const grads = parameters.map((t) => found.get(t));
   const { updates, gradient, learningRate } = scope("optimizer", () =>
     options.optimizer.step(parameters, grads, states.optimizer, step),
   );

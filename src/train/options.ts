@@ -56,6 +56,11 @@ export interface TrainerOptions {
   readonly metrics?: readonly Metric[];
   /** Hears how compiling goes, of training and of evaluation; called when a pipeline is there. */
   readonly onCompile?: (progress: CompileProgress) => void;
+  /**
+   * Hears what is unusual about the run but no error: parameters of the model that the loss does not depend on, which stay
+   * as they are. Default console.warn.
+   */
+  readonly onNotice?: (message: string) => void;
   /** Records the Euclidean norm of each step's gradients, before clipping. Default false. */
   readonly trackGradientNorm?: boolean;
 }

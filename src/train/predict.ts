@@ -2,10 +2,11 @@
 import type { Backend, Program } from "../backend.ts";
 import { readSample, type SampleArray, sampleSize } from "../data/dataset.ts";
 import { build } from "../nn/mode.ts";
-import { forward } from "../nn/module.ts";
+import { forward, namedParameters } from "../nn/module.ts";
 import { constant, input, type Shape, sameShape, sizeOf, type Tensor } from "../tensor.ts";
 import type { TrainerOptions } from "./options.ts";
 import type { Trainer } from "./trainer.ts";
+import { refuseUnnamed } from "./unnamed.ts";
 
 const BATCH = 200;
 
@@ -81,6 +82,8 @@ export function predictionOf({ model, loss, transform }: TrainerOptions, x: Tens
     const batch = x.shape[0] as number;
     const target = constant(loss.classes ? new Int32Array(batch) : new Float32Array(batch));
     const weights = constant(new Float32Array(batch).fill(1));
-    return forward(model, transform?.apply({ x, target, weights }).x ?? x);
+    const prediction = forward(model, transform?.apply({ x, target, weights }).x ?? x);
+    refuseUnnamed(prediction, [], namedParameters(model).values());
+    return prediction;
   }).result;
 }

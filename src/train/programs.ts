@@ -55,7 +55,7 @@ export class Programs implements RunPrograms {
     const data = await this.#dataFor(dataset, evalBatch);
     const step = state([1], 0, "u32", "evaluation step");
     const batch = { ...data.batch(step, undefined), dataset };
-    const built = await evaluationStep(this.options, batch, step);
+    const built = await evaluationStep(this.options, batch, step, this.states);
     const ready = { ...(await this.#compile(built, data, false)), step };
     this.#evaluations.set(dataset, ready);
     return ready;

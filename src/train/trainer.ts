@@ -2,7 +2,7 @@
 
 import type { Backend } from "../backend.ts";
 import { ValueError } from "../errors.ts";
-import { namedBuffers, namedParameters } from "../nn/module.ts";
+import { allParameters, namedBuffers, namedParameters } from "../nn/module.ts";
 import { keyFromSeed } from "../random.ts";
 import { state } from "../tensor.ts";
 import { AnyTrainer, type TrainerParts } from "./any-trainer.ts";
@@ -30,12 +30,18 @@ export class Trainer extends AnyTrainer {
 function traced(backend: Backend, options: TrainerOptions): TrainerParts {
   const { model, optimizer: rule, seed = 0 } = options;
   const named = namedParameters(model);
-  if (named.size === 0) throw new ValueError("trainer: the model has no parameters to train");
+  const buffers = namedBuffers(model);
+  if (named.size === 0) {
+    throw new ValueError(
+      "trainer: the model has no parameters to train; searched are the fields of objects with `forward`, and arrays, plain " +
+        "objects, Maps and Sets in them, without what nn.freeze has frozen",
+    );
+  }
   const parameters = [...named.values()];
   const values = new StateValues(backend, seed);
   // A stream per parameter, so that start weights depend on seed and place in the model only. What has been trained
   // or loaded on this device goes on from there.
-  parameters.forEach((t, i) => {
+  allParameters(model).forEach((t, i) => {
     values.begin(t, i);
   });
   const optimizer = rule.states(parameters, [...named.keys()]);
@@ -45,7 +51,7 @@ function traced(backend: Backend, options: TrainerOptions): TrainerParts {
     values,
     states: {
       parameters: named,
-      buffers: namedBuffers(model),
+      buffers,
       packed: new Map(Object.entries(optimizer.packed)),
       step,
       live: new Map([
@@ -53,6 +59,12 @@ function traced(backend: Backend, options: TrainerOptions): TrainerParts {
         [LEARNING_RATE, optimizer.learningRate],
       ]),
     },
-    programs: new Programs(options, values, { parameters, optimizer, step, key }),
+    programs: new Programs(options, values, {
+      parameters: named,
+      buffers,
+      optimizer,
+      step,
+      key,
+    }),
   };
 }

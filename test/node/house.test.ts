@@ -11,7 +11,7 @@ const LONGEST_FILE = 400;
 
 /** Rooms that know nothing of graphs, and those that know everything. */
 const GROUND = ["errors", "math-exact", "permutation", "random", "shader", "version"];
-const GRAPH = [...GROUND, "tensor", "op"];
+const GRAPH = [...GROUND, "tensor", "values", "op"];
 const HOUSE = [
   ...GRAPH,
   "ops",
@@ -32,6 +32,7 @@ const HOUSE = [
 const ARROWS: Record<string, readonly string[]> = {
   ...Object.fromEntries(GROUND.map((room) => [room, GROUND])),
   tensor: GRAPH,
+  values: GRAPH,
   op: GRAPH,
   plan: GRAPH,
   ops: [...GRAPH, "plan", "shaders"],
