@@ -8,6 +8,7 @@ import { Shader } from "../shader.ts";
 import type { Tensor } from "../tensor.ts";
 import { expectOne } from "./packed-update.ts";
 import { definePointwise, literal } from "./pointwise.ts";
+import { specialFunctions } from "./special-functions.ts";
 
 const math = () => import("../../shaders/math-functions.wgsl?raw");
 const code = () => import("../../shaders/schedule.wgsl?raw");
@@ -48,7 +49,7 @@ export function scheduledRate(formula: RateFormula, rate: Tensor, step: Tensor, 
   const op = definePointwise<{ over: number }>({
     name: "schedule",
     args: ["count", "rate"],
-    functions: [math, functions],
+    functions: [specialFunctions, math, functions],
     wgsl: ([count, r], { over }) => `(${formula.wgsl(count as string)}) * (${r} * ${literal(over)})`,
     scalar: ([count, r], { over }) => formula.rate(count!) * (r! * over),
   });
