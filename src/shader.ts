@@ -72,6 +72,24 @@ export class ShaderText {
   }
 
   /**
+   * How `variables` are bound, in their order: `"0r 1w 2u"` for read, read and write, uniform. Throws ShaderError, naming
+   * `entry`, on a variable that the file does not declare and on a number that comes twice.
+   */
+  layoutOf(entry: string, variables: readonly string[]): string {
+    const letters = { read: "r", read_write: "w", uniform: "u" };
+    const bound = variables.map((variable) => {
+      const declared = this.bindings.get(variable);
+      if (declared !== undefined) return declared;
+      throw new ShaderError(`${this.file}: ${entry} binds ${variable}, which the file does not declare`);
+    });
+    const layout = bound.map(({ binding, access }) => `${binding}${letters[access]}`).join(" ");
+    if (new Set(bound.map(({ binding }) => binding)).size !== bound.length) {
+      throw new ShaderError(`${this.file}: ${entry} binds one number twice (${layout})`);
+    }
+    return layout;
+  }
+
+  /**
    * The overrides of this file out of `constants`, checked: whole numbers for u32 and i32, not negative for u32.
    * A fraction given to a u32 override would pass WebGPU silently.
    */

@@ -4,6 +4,7 @@ import type { KernelUse } from "../op.ts";
 import { copy } from "../ops/copy.ts";
 import { rewrites } from "../ops/rewrites.ts";
 import type { GraphSpec } from "../plan/graph.ts";
+import { ImageBuilder, kernelSource } from "../plan/image.ts";
 import type { StartValues } from "../plan/initial.ts";
 import { type Choose, makePlan, type Plan } from "../plan/plan.ts";
 import { type Data, type Tensor, valuesFor } from "../tensor.ts";
@@ -81,10 +82,15 @@ export class GpuBackend implements Backend {
       maxWorkgroupMemory: limits.maxComputeWorkgroupStorageSize,
       subgroupSize: this.device.subgroupSize,
     };
+    const resources = { device: this.device, memory: this.#memory, pipelines: this.#pipelines };
     const plan = (choose?: Choose) =>
       makePlan(spec, { copy, rewrites: fuse ? rewrites(variants) : [], variants, env, choose });
-    const program = (made: Plan) =>
-      GpuProgram.create(this.device, this.#memory, this.#pipelines, made, spec.outputs, seed, onProgress);
+    const program = async (made: Plan) => {
+      const builder = new ImageBuilder();
+      const image = await builder.add(made);
+      const tensors = { leaves: builder.tensors, outputs: spec.outputs };
+      return GpuProgram.create(resources, image, tensors, { seed, onProgress });
+    };
     if (tune === false) return program(plan());
     const { tuned } = await import("../tune/tuned.ts");
     const store = await this.#tuneStore?.();
@@ -93,7 +99,7 @@ export class GpuBackend implements Backend {
     const pipelines = new PipelineCache(this.device, false);
     const bench = () => new GpuBackend(this.device, {}, async () => undefined, pipelines);
     const warm = async (kernels: readonly KernelUse[]) => {
-      await Promise.allSettled(kernels.map((k) => pipelines.compile(k.kernel, k.constants)));
+      await Promise.allSettled(kernels.map(async (use) => pipelines.compile(await kernelSource(use))));
     };
     const target = { backend: this, adapter, env, forced: variants, store, plan, program, bench, warm };
     try {

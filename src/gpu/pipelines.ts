@@ -1,36 +1,53 @@
 /**
- * Compute pipelines, cached by what is compiled: source, entry point, constants. Compiled all at once; a compile
+ * Compute pipelines, cached by what is compiled: source, entry point, layout, constants. Compiled all at once; a compile
  * error is reported with file, line, column, message and source line.
  */
 import type { CompileProgress } from "../backend.ts";
 import { DeviceError, ShaderError } from "../errors.ts";
-import type { Constants, Kernel, KernelUse } from "../op.ts";
-import type { ShaderText } from "../shader.ts";
+import type { KernelSource, ShaderModule } from "../plan/image.ts";
 import type { GpuDevice } from "./device.ts";
+
+/** One binding of a layout. */
+interface Slot {
+  readonly binding: number;
+  readonly access: "r" | "w" | "u";
+}
+
+interface Layout {
+  readonly slots: readonly Slot[];
+  readonly group: GPUBindGroupLayout;
+  readonly pipeline: GPUPipelineLayout;
+}
 
 export interface CompiledKernel {
   readonly pipeline: GPUComputePipeline;
-  readonly layout: GPUBindGroupLayout;
-  readonly text: ShaderText;
+  readonly layout: Layout;
+}
+
+/** A kernel, and the one that may run in its place until it is compiled. */
+export interface KernelChoice {
+  readonly own: KernelSource;
+  readonly fallback?: KernelSource | undefined;
 }
 
 export class PipelineCache {
   readonly #modules = new Map<string, GPUShaderModule>();
-  readonly #layouts = new Map<string, { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
+  readonly #layouts = new Map<string, Layout>();
   readonly #pipelines = new Map<string, Promise<CompiledKernel>>();
 
-  /** `standIns`: whether stand-ins are made use of. */
+  /** `standIns`: whether fallback kernels are used. */
   constructor(
     readonly device: GpuDevice,
     readonly standIns = true,
   ) {}
 
-  /** The pipeline of `kernel`, compiled at most once. */
-  async compile(kernel: Kernel, constants: Constants): Promise<CompiledKernel> {
-    const { key, text, values, layoutKey } = await this.#identify(kernel, constants);
+  /** The pipeline of `source`, compiled at most once. */
+  async compile(source: KernelSource): Promise<CompiledKernel> {
+    const key = keyOf(source);
     let compiled = this.#pipelines.get(key);
     if (compiled === undefined) {
-      compiled = this.#build(text, kernel.entry, values, layoutKey);
+      const layout = this.#layout(source);
+      compiled = this.#build(source, layout);
       this.#pipelines.set(key, compiled);
       compiled.catch(() => this.#pipelines.delete(key));
     }
@@ -39,42 +56,34 @@ export class PipelineCache {
 
   /** All of them at once; `tell` hears of each pipeline that is there. */
   async compileAll(
-    uses: readonly KernelUse[],
+    sources: readonly KernelSource[],
     tell?: (progress: CompileProgress) => void,
   ): Promise<CompiledKernel[]> {
-    const keys = await Promise.all(
-      uses.map(async ({ kernel, constants }) => (await this.#identify(kernel, constants)).key),
-    );
-    const total = new Set(keys).size;
+    const total = new Set(sources.map(keyOf)).size;
     const there = new Set<CompiledKernel>();
     return Promise.all(
-      uses.map(async ({ kernel, constants }) => {
-        const compiled = await this.compile(kernel, constants);
+      sources.map(async (source) => {
+        const compiled = await this.compile(source);
         if (!there.has(compiled)) tell?.({ compiled: there.add(compiled).size, total });
         return compiled;
       }),
     );
   }
 
-  /** What to compile first so that all of `uses` can run: each kernel, or its stand-in where that leaves fewer to compile. */
-  async firstOf(uses: readonly KernelUse[]): Promise<Kernel[]> {
-    const keyOf = async (kernel: Kernel, constants: Constants) =>
-      (await this.#identify(kernel, constants)).key;
-    const keyed = await Promise.all(
-      uses.map(async ({ kernel, constants }) => ({
-        kernel,
-        own: await keyOf(kernel, constants),
-        standIn: kernel.standIn && (await keyOf(kernel.standIn, constants)),
-      })),
-    );
+  /** For each of `choices` whether to start with its fallback: where that leaves fewer pipelines to compile. */
+  useFallbacks(choices: readonly KernelChoice[]): boolean[] {
+    const keyed = choices.map(({ own, fallback }) => ({
+      own: keyOf(own),
+      fallback: fallback && keyOf(fallback),
+    }));
     const missing = (keys: readonly string[]) =>
       new Set(keys.filter((key) => !this.#pipelines.has(key))).size;
-    return keyed.map(({ kernel, own, standIn }) => {
-      if (!this.standIns || standIn === undefined || this.#pipelines.has(own)) return kernel;
-      const needed = keyed.some((use) => use.own === standIn);
-      const sharing = keyed.filter((use) => use.standIn === standIn && use.own !== standIn);
-      const fewer = missing(sharing.map((use) => use.own)) - (needed ? 0 : missing([standIn]));
-      return fewer > 0 ? (kernel.standIn as Kernel) : kernel;
+    return keyed.map(({ own, fallback }) => {
+      if (!this.standIns || fallback === undefined || this.#pipelines.has(own)) return false;
+      const needed = keyed.some((use) => use.own === fallback);
+      const sharing = keyed.filter((use) => use.fallback === fallback && use.own !== fallback);
+      const fewer = missing(sharing.map((use) => use.own)) - (needed ? 0 : missing([fallback]));
+      return fewer > 0;
     });
   }
 
@@ -83,114 +92,90 @@ export class PipelineCache {
     await Promise.race([Promise.allSettled(this.#pipelines.values()), this.device.lost]);
   }
 
-  async #identify(kernel: Kernel, constants: Constants) {
-    const text = await kernel.shader.load();
-    const values = text.pick({ ...constants, ...kernel.constants });
-    const layoutKey = this.#layoutKey(kernel, text);
-    return { key: JSON.stringify([text.code, kernel.entry, layoutKey, values]), text, values, layoutKey };
-  }
-
-  async #build(
-    text: ShaderText,
-    entry: string,
-    constants: Record<string, number>,
-    layoutKey: string,
-  ): Promise<CompiledKernel> {
-    const label = `${text.file}:${entry}`;
+  async #build(source: KernelSource, layout: Layout): Promise<CompiledKernel> {
+    const { file, entry, constants } = source;
+    const label = `${file}:${entry}`;
     const { raw } = this.device;
-    const module = this.#module(text);
-    const layout = this.#layout(layoutKey);
+    const module = this.#module(source);
     try {
       const pipeline = await raw.createComputePipelineAsync({
         label,
         layout: layout.pipeline,
         compute: { module, entryPoint: entry, constants },
       });
-      return { pipeline, layout: layout.group, text };
+      return { pipeline, layout };
     } catch (cause) {
       this.device.check();
-      const detail = await compileMessages(raw, module, text);
+      const detail = await compileMessages(raw, module, source);
       const given = JSON.stringify(constants);
       const reason = `${label}: ${detail || String(cause)} (constants ${given})`;
       return this.device.explain(new ShaderError(reason, { cause }));
     }
   }
 
-  #module(shader: ShaderText): GPUShaderModule {
-    let module = this.#modules.get(shader.code);
+  #module({ file, code }: ShaderModule): GPUShaderModule {
+    let module = this.#modules.get(code);
     if (module === undefined) {
       // A faulty module reports itself through the pipelines made of it; its own error must not be uncaptured.
       this.device.raw.pushErrorScope("validation");
-      module = this.device.raw.createShaderModule({ label: shader.file, code: shader.code });
+      module = this.device.raw.createShaderModule({ label: file, code });
       void this.device.raw.popErrorScope();
-      this.#modules.set(shader.code, module);
+      this.#modules.set(code, module);
     }
     return module;
   }
 
-  #layoutKey(kernel: Kernel, text: ShaderText): string {
-    const own = text.sizes.length > 0 ? ["sizes"] : [];
-    const entries = [...kernel.bind, ...own].map((b) => {
-      const variable = typeof b === "string" ? b : b[0];
-      const declared = text.bindings.get(variable);
-      if (declared === undefined) {
-        throw new ShaderError(
-          `${kernel.shader.file}: ${kernel.entry} binds ${variable}, which the file does not declare`,
-        );
-      }
-      return `${declared.binding}${{ read: "r", read_write: "w", uniform: "u" }[declared.access]}`;
-    });
-    if (new Set(entries.map((e) => Number.parseInt(e, 10))).size !== entries.length) {
-      throw new ShaderError(
-        `${kernel.shader.file}: ${kernel.entry} binds one number twice (${entries.join(", ")})`,
-      );
-    }
+  #layout({ file, entry, layout: key }: KernelSource): Layout {
+    const known = this.#layouts.get(key);
+    if (known !== undefined) return known;
+    const slots = layoutSlots(key);
+    const storage = slots.filter(({ access }) => access !== "u").length;
     const most = this.device.limits.maxStorageBuffersPerShaderStage;
-    if (entries.filter((e) => !e.endsWith("u")).length > most) {
+    if (storage > most) {
       throw new DeviceError(
-        `${kernel.shader.file}: ${kernel.entry} needs ${entries.length} storage buffers, but maxStorageBuffersPerShaderStage is ${most}`,
+        `${file}: ${entry} needs ${storage} storage buffers, but maxStorageBuffersPerShaderStage is ${most}`,
       );
     }
-    return entries.join(" ");
-  }
-
-  #layout(key: string): { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout } {
-    let layout = this.#layouts.get(key);
-    if (layout === undefined) {
-      const { raw } = this.device;
-      const group = bindGroupLayout(raw, key);
-      layout = { group, pipeline: raw.createPipelineLayout({ label: key, bindGroupLayouts: [group] }) };
-      this.#layouts.set(key, layout);
-    }
+    const { raw } = this.device;
+    const types = { r: "read-only-storage", w: "storage", u: "uniform" } as const;
+    const entries = slots.map(({ binding, access }) => ({
+      binding,
+      visibility: GPUShaderStage.COMPUTE,
+      buffer: { type: types[access] },
+    }));
+    const group = raw.createBindGroupLayout({ label: key, entries });
+    const pipeline = raw.createPipelineLayout({ label: key, bindGroupLayouts: [group] });
+    const layout = { slots, group, pipeline };
+    this.#layouts.set(key, layout);
     return layout;
   }
 }
 
-/** The layout that `key` stands for: binding numbers of what is read, written and uniform, `"0r 1w 2u"`. */
-export function bindGroupLayout(device: GPUDevice, key: string): GPUBindGroupLayout {
-  const entries = key.split(" ").map((entry): GPUBindGroupLayoutEntry => {
-    const type = entry.endsWith("u") ? "uniform" : entry.endsWith("r") ? "read-only-storage" : "storage";
-    return { binding: Number.parseInt(entry, 10), visibility: GPUShaderStage.COMPUTE, buffer: { type } };
-  });
-  return device.createBindGroupLayout({ label: key, entries });
+function keyOf({ code, entry, layout, constants }: KernelSource): string {
+  return `${entry} ${layout} ${JSON.stringify(constants)} ${code}`;
+}
+
+/** The bindings of a layout key such as `"0r 1w 2u"`. */
+function layoutSlots(key: string): Slot[] {
+  return key.split(" ").map((entry) => ({
+    binding: Number.parseInt(entry, 10),
+    access: entry.at(-1) as Slot["access"],
+  }));
 }
 
 async function compileMessages(
   device: GPUDevice,
   module: GPUShaderModule,
-  shader: ShaderText,
+  { file, code }: ShaderModule,
 ): Promise<string> {
   const asked = module.getCompilationInfo();
   // Chromium sends the question off only with others.
   device.pushErrorScope("validation");
   void device.popErrorScope();
   const { messages } = await asked;
-  const lines = shader.code.split("\n");
+  const lines = code.split("\n");
   return messages
     .filter((m) => m.type === "error")
-    .map(
-      (m) =>
-        `${shader.file}:${m.lineNum}:${m.linePos}: ${m.message}\n    ${lines[m.lineNum - 1]?.trim() ?? ""}`,
-    )
+    .map((m) => `${file}:${m.lineNum}:${m.linePos}: ${m.message}\n    ${lines[m.lineNum - 1]?.trim() ?? ""}`)
     .join("\n");
 }

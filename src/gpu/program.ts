@@ -1,98 +1,100 @@
 /**
- * A plan made ready: buffers, pipelines, bind groups, a flat list of dispatches. `run` only replays it: one compute
- * pass, one submit, nothing created but the command buffer.
+ * Runs a program image: makes its buffers, pipelines and bind groups once; `run` then only replays the dispatches: one
+ * compute pass, one submit, nothing created but the command buffer.
  */
 import type { CompileOptions, KernelTime, Program, ProgramDescription } from "../backend.ts";
 import { DeviceError, GraphError } from "../errors.ts";
-import { argName, type Kernel, type KernelUse } from "../op.ts";
+import {
+  type BufferImage,
+  type DispatchImage,
+  leavesOf,
+  type ProgramImage,
+  sourceOf,
+} from "../plan/image.ts";
 import { firstValues } from "../plan/initial.ts";
-import type { Plan } from "../plan/plan.ts";
-import { baseOf, type Home, paddedWords, type Root } from "../plan/storage.ts";
-import type { Data, Node, Tensor } from "../tensor.ts";
+import type { Data, Tensor } from "../tensor.ts";
 import type { GpuDevice } from "./device.ts";
 import type { LeafMemory } from "./memory.ts";
 import type { CompiledKernel, PipelineCache } from "./pipelines.ts";
 import type { Place } from "./readback.ts";
 
+/** What all programs of one device share. */
+export interface GpuResources {
+  readonly device: GpuDevice;
+  readonly memory: LeafMemory;
+  readonly pipelines: PipelineCache;
+}
+
+/** Tensors by which callers refer to an image's leaves and outputs, in its order. */
+export interface ImageTensors {
+  readonly leaves: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+}
+
+export interface GpuProgramOptions {
+  /** Seed of states whose first value is drawn; default 0. */
+  readonly seed?: number;
+  readonly onProgress?: CompileOptions["onProgress"];
+  /** Called when the program runs for the second time and the runs so far are done. `ready` waits for it. */
+  readonly afterFirstRuns?: (() => Promise<void>) | undefined;
+}
+
 interface Dispatch {
-  readonly node: Node;
-  readonly kernel: Kernel;
-  /** `kernel`, or its stand-in until that is compiled. */
-  now: Kernel;
-  /** Of `now`. */
+  readonly image: DispatchImage;
+  /** The kernel, or its fallback until the kernel is compiled. */
   compiled: CompiledKernel;
-  readonly label: string;
-  /** Where its `sizes` lie, in bytes. */
-  readonly sizesAt: number;
+  /** Workgroups of `compiled`. */
+  groups: readonly number[];
   group: GPUBindGroup;
 }
 
 export class GpuProgram implements Program {
   #dispatches: Dispatch[] = [];
   #generation = -1;
-  readonly #buffers = new Map<Root, Place>();
-  readonly #slots: GPUBuffer[] = [];
-  readonly #nothing: GPUBuffer;
-  /** Has kernels compiled and put in the place of their stand-ins; gone once it has been called. */
-  #replace: (() => Promise<void>) | undefined;
-  #replaced: Promise<void> = Promise.resolve();
-  /** Why that was not possible. */
+  /** By index in the image; memory of leaves is not among them. */
+  readonly #buffers = new Map<number, GPUBuffer>();
+  /** What is left to do once the program has run; undefined once it has been called. */
+  #finish: (() => Promise<void>) | undefined;
+  #finished: Promise<void> = Promise.resolve();
+  /** Why that failed. */
   #failure: unknown;
   #runs = 0;
-  #sizes: GPUBuffer | undefined;
-  readonly #outputs: ReadonlyMap<Tensor, Tensor>;
 
   private constructor(
-    readonly device: GpuDevice,
-    readonly memory: LeafMemory,
-    readonly plan: Plan,
-    wanted: readonly Tensor[],
-  ) {
-    this.#outputs = new Map(wanted.map((t, i) => [t, plan.outputs[i] as Tensor]));
-    this.#nothing = device.createBuffer("missing input", 16);
-  }
+    readonly resources: GpuResources,
+    readonly image: ProgramImage,
+    readonly tensors: ImageTensors,
+  ) {}
 
   static async create(
-    device: GpuDevice,
-    memory: LeafMemory,
-    pipelines: PipelineCache,
-    plan: Plan,
-    wanted: readonly Tensor[],
-    seed: number,
-    onProgress: CompileOptions["onProgress"],
+    resources: GpuResources,
+    image: ProgramImage,
+    tensors: ImageTensors,
+    { seed = 0, onProgress, afterFirstRuns }: GpuProgramOptions = {},
   ): Promise<GpuProgram> {
-    const work = plan.graph.nodes.flatMap((node) =>
-      (plan.kernels.get(node)?.kernels ?? []).map((kernel, _, all) => {
-        const label = all.length > 1 ? `${node.label}.${kernel.entry}` : node.label;
-        return { node, kernel, label };
-      }),
-    );
+    const { device, memory, pipelines } = resources;
+    const program = new GpuProgram(resources, image, tensors);
     // Compilation starts first: it takes longest, and buffers are made meanwhile.
-    const compiling = pipelines.firstOf(work.map(useOf)).then(async (kernels) => {
-      const first = work.map((w, i) => ({ ...w, now: kernels[i] as Kernel }));
-      for (const { label, kernel, now } of first)
-        for (const k of [kernel, now]) checkGroups(device, label, k);
-      const uses = first.map(({ node, now }) => useOf({ node, kernel: now }));
-      const compiled = await pipelines.compileAll(uses, onProgress);
-      return first.map((w, i) => ({ ...w, compiled: compiled[i] as CompiledKernel }));
-    });
+    const compiling = program.#compile(onProgress);
     compiling.catch(() => undefined);
-    const program = await device.guard("compile: buffers", () => {
-      const made = new GpuProgram(device, memory, plan, wanted);
-      made.#placeLeaves(seed);
-      made.#makeBuffers();
-      return made;
+    await device.guard("compile: buffers", () => {
+      program.#placeLeaves(seed);
+      program.#makeBuffers();
     });
-    const compiled = await compiling;
+    const first = await compiling;
     await device.guard("compile: bind groups", () => {
-      const placed = program.#placeSizes(compiled);
       // Another program that was compiled meanwhile may have moved the states.
-      program.#placePacks(firstValues([], 0));
-      program.#dispatches = placed.map((d) => ({ ...d, group: program.#bind(d) }));
+      program.#placeFlattened(firstValues([], 0));
+      program.#dispatches = first.map((d) => ({ ...d, group: program.#bind(d.image, d.compiled) }));
       program.#generation = memory.generation;
     });
-    if (program.#dispatches.some(({ kernel, now }) => now !== kernel)) {
-      program.#replace = () => program.#replaceStandIns(pipelines);
+    const fallbacks = first.some(({ image: { groups }, groups: now }) => groups !== now);
+    if (fallbacks || afterFirstRuns !== undefined) {
+      program.#finish = async () => {
+        await program.finished();
+        if (fallbacks) await program.#replaceFallbacks(pipelines);
+        await afterFirstRuns?.();
+      };
     }
     return program;
   }
@@ -102,94 +104,62 @@ export class GpuProgram implements Program {
     // A program that runs but once has no use for more.
     this.#runs += times;
     if (this.#runs > 1) void this.ready();
-    const encoder = this.device.raw.createCommandEncoder();
+    const { raw } = this.resources.device;
+    const encoder = raw.createCommandEncoder();
     this.#encode(encoder, times, {});
-    this.device.raw.queue.submit([encoder.finish()]);
-  }
-
-  async #replaceStandIns(pipelines: PipelineCache): Promise<void> {
-    await this.finished();
-    const compiled = await pipelines.compileAll(this.#dispatches.map(useOf));
-    this.#dispatches.forEach((d, i) => {
-      d.compiled = compiled[i] as CompiledKernel;
-      d.now = d.kernel;
-    });
+    raw.queue.submit([encoder.finish()]);
   }
 
   ready(): Promise<void> {
-    const replace = this.#replace;
-    this.#replace = undefined;
-    if (replace !== undefined) {
-      this.#replaced = replace();
-      this.#replaced.catch((reason: unknown) => {
+    const finish = this.#finish;
+    this.#finish = undefined;
+    if (finish !== undefined) {
+      this.#finished = finish();
+      this.#finished.catch((reason: unknown) => {
         this.#failure = reason;
       });
     }
-    return this.#replaced;
-  }
-
-  #prepare(): void {
-    this.device.check();
-    if (this.#failure !== undefined) throw this.#failure;
-    this.#settle();
-  }
-
-  /** Brings states back into this program's packs, and binds anew, where another program has moved some. */
-  #settle(): void {
-    if (this.#generation === this.memory.generation) return;
-    this.#placePacks(firstValues([], 0));
-    for (const d of this.#dispatches) d.group = this.#bind(d);
-    this.#generation = this.memory.generation;
-  }
-
-  #encode(encoder: GPUCommandEncoder, times: number, descriptor: GPUComputePassDescriptor): void {
-    const pass = encoder.beginComputePass(descriptor);
-    for (let i = 0; i < times; i++) {
-      for (const { compiled, group, now } of this.#dispatches) {
-        pass.setPipeline(compiled.pipeline);
-        pass.setBindGroup(0, group);
-        pass.dispatchWorkgroups(...now.groups);
-      }
-    }
-    pass.end();
+    return this.#finished;
   }
 
   finished(): Promise<void> {
-    return this.device.finished();
+    return this.resources.device.finished();
   }
 
   async read(tensor: Tensor): Promise<Data> {
-    const own = this.#outputs.get(tensor);
-    if (own === undefined) throw new GraphError(`${tensor.label}: is not an output of this program`);
+    const output = this.image.outputs[this.tensors.outputs.indexOf(tensor)];
+    if (output === undefined) throw new GraphError(`${tensor.label}: is not an output of this program`);
     this.#settle();
-    return this.memory.reader.read(this.#place(own), own.dtype, own.size);
+    const { buffer, offset } = this.#place(output.buffer);
+    const place = { buffer, offset: offset + output.offset };
+    return this.resources.memory.reader.read(place, output.dtype, tensor.size);
   }
 
   /** Runs the graph once with a timestamp around every dispatch. Needs the feature timestamp-query. */
   async profile(): Promise<KernelTime[]> {
-    if (!this.device.timestamps) throw new DeviceError(`profile: ${this.device.name} has no timestamp-query`);
+    const { device, memory } = this.resources;
+    if (!device.timestamps) throw new DeviceError(`profile: ${device.name} has no timestamp-query`);
     await this.ready();
     this.#prepare();
     const { timed } = await import("./timestamps.ts");
-    const times = await timed(this.device, this.memory.reader, this.#dispatches.length, (encoder, writes) => {
-      this.#dispatches.forEach(({ compiled, group, now }, i) => {
+    const times = await timed(device, memory.reader, this.#dispatches.length, (encoder, writes) => {
+      this.#dispatches.forEach((dispatch, i) => {
         const pass = encoder.beginComputePass({ timestampWrites: writes(i) });
-        pass.setPipeline(compiled.pipeline);
-        pass.setBindGroup(0, group);
-        pass.dispatchWorkgroups(...now.groups);
+        encode(pass, dispatch);
         pass.end();
       });
     });
-    return this.#dispatches.map(({ label }, i) => ({ label, milliseconds: times[i] as number }));
+    return this.#dispatches.map(({ image: { label } }, i) => ({ label, milliseconds: times[i] as number }));
   }
 
   async time(times: number): Promise<number> {
+    const { device, memory } = this.resources;
     await this.ready();
     this.#prepare();
     const { timed } = await import("./timestamps.ts");
     const begun = performance.now();
-    if (this.device.timestamps) {
-      const [clock = 0] = await timed(this.device, this.memory.reader, 1, (encoder, writes) =>
+    if (device.timestamps) {
+      const [clock = 0] = await timed(device, memory.reader, 1, (encoder, writes) =>
         this.#encode(encoder, times, { timestampWrites: writes(0) }),
       );
       // Some drivers have the feature and no clock behind it.
@@ -202,136 +172,148 @@ export class GpuProgram implements Program {
   }
 
   describe(): ProgramDescription {
-    const { storage } = this.plan;
+    const { buffers, dispatches } = this.image;
+    const bytes = (roles: readonly string[]) =>
+      buffers.reduce((sum, b) => sum + (roles.includes(b.role) ? b.bytes : 0), 0);
     return {
-      dispatches: this.#dispatches.length,
+      dispatches: dispatches.length,
       pipelines: new Set(this.#dispatches.map((d) => d.compiled.pipeline)).size,
-      stateBytes: storage.roots.reduce((sum, r) => sum + (r.kind === "slot" ? 0 : r.words * 4), 0),
-      slotBytes: storage.slots.reduce((sum, words) => sum + words * 4, 0),
-      steps: this.#dispatches.map((d) => d.label),
+      stateBytes: bytes(["leaf", "flattened", "output"]),
+      slotBytes: bytes(["workspace"]),
+      steps: dispatches.map((d) => d.label),
     };
   }
 
   destroy(): void {
-    for (const buffer of this.#slots) buffer.destroy();
-    for (const [root, place] of this.#buffers) if (root.kind === "kept") place.buffer.destroy();
-    this.#nothing.destroy();
-    this.#sizes?.destroy();
+    for (const buffer of this.#buffers.values()) buffer.destroy();
+  }
+
+  async #compile(onProgress: CompileOptions["onProgress"]): Promise<Omit<Dispatch, "group">[]> {
+    const { device, pipelines } = this.resources;
+    const { kernels, dispatches } = this.image;
+    const sources = kernels.map((_, i) => sourceOf(this.image, i));
+    const useFallback = pipelines.useFallbacks(
+      dispatches.map(({ kernel, fallback }) => ({
+        own: sources[kernel] as (typeof sources)[number],
+        fallback: fallback && sources[fallback.kernel],
+      })),
+    );
+    const first = dispatches.map((image, i) => {
+      const now = useFallback[i] ? (image.fallback ?? image) : image;
+      for (const { groups } of [image, now]) checkGroups(device, image.label, groups);
+      return { image, groups: now.groups, source: sources[now.kernel] as (typeof sources)[number] };
+    });
+    const compiled = await pipelines.compileAll(
+      first.map(({ source }) => source),
+      onProgress,
+    );
+    return first.map(({ image, groups }, i) => ({ image, groups, compiled: compiled[i] as CompiledKernel }));
+  }
+
+  async #replaceFallbacks(pipelines: PipelineCache): Promise<void> {
+    const compiled = await pipelines.compileAll(
+      this.#dispatches.map(({ image }) => sourceOf(this.image, image.kernel)),
+    );
+    this.#dispatches.forEach((d, i) => {
+      d.compiled = compiled[i] as CompiledKernel;
+      d.groups = d.image.groups;
+    });
+  }
+
+  #prepare(): void {
+    this.resources.device.check();
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#settle();
+  }
+
+  /** Brings states back into this program's buffers, and binds anew, where another program has moved some. */
+  #settle(): void {
+    const { memory } = this.resources;
+    if (this.#generation === memory.generation) return;
+    this.#placeFlattened(firstValues([], 0));
+    for (const d of this.#dispatches) d.group = this.#bind(d.image, d.compiled);
+    this.#generation = memory.generation;
+  }
+
+  #encode(encoder: GPUCommandEncoder, times: number, descriptor: GPUComputePassDescriptor): void {
+    const pass = encoder.beginComputePass(descriptor);
+    for (let i = 0; i < times; i++) for (const dispatch of this.#dispatches) encode(pass, dispatch);
+    pass.end();
   }
 
   #placeLeaves(seed: number): void {
-    const leaves = this.plan.graph.leaves();
-    const firstValue = firstValues(leaves, seed);
-    const packed = this.#placePacks(firstValue);
-    for (const leaf of leaves) if (!packed.has(leaf)) this.memory.ensure(leaf, firstValue);
+    const { buffers } = this.image;
+    const firstValue = firstValues(
+      buffers.flatMap(leavesOf).map((i) => this.#leaf(i)),
+      seed,
+    );
+    this.#placeFlattened(firstValue);
+    for (const b of buffers) {
+      if (b.role === "leaf") this.resources.memory.ensure(this.#leaf(b.leaf), firstValue);
+    }
   }
 
-  /** Moves states into the packs of this program, where another program has put them elsewhere. Returns those in packs. */
-  #placePacks(firstValue: (leaf: Tensor) => Data): Set<Tensor> {
-    const packed = new Set<Tensor>();
-    for (const node of this.plan.graph.nodes) {
-      const bases = node.inputs.map(baseOf);
-      if (node.op.view !== "pack" || bases[0]?.leaf === undefined) continue;
-      const root = (this.plan.storage.homes.get(node.outputs[0] as Tensor) as Home).root;
-      this.#buffers.set(root, this.memory.ensurePack(node.label, bases, firstValue));
-      for (const t of bases) packed.add(t);
+  /** Moves states into the flattened buffers of this program, where they are not there. */
+  #placeFlattened(firstValue: (leaf: Tensor) => Data): void {
+    for (const b of this.image.buffers) {
+      if (b.role !== "flattened") continue;
+      const leaves = b.leaves.map((i) => this.#leaf(i));
+      this.resources.memory.ensurePack(b.label, leaves, firstValue);
     }
-    return packed;
+  }
+
+  #leaf(index: number): Tensor {
+    return this.tensors.leaves[index] as Tensor;
   }
 
   #makeBuffers(): void {
-    const { roots, slots } = this.plan.storage;
-    this.#slots.push(...slots.map((words, i) => this.device.createBuffer(`slot ${i}`, words * 4)));
-    for (const root of roots) {
-      if (root.kind === "kept") {
-        this.#buffers.set(root, { buffer: this.device.createBuffer(root.label, root.words * 4), offset: 0 });
-      }
-    }
-  }
-
-  #place(tensor: Tensor): Place {
-    const base = baseOf(tensor);
-    // Leaves are asked for by name: their place can change when another program packs them.
-    if (base.leaf !== undefined) return this.memory.place(base);
-    return this.#at(this.plan.storage.homes.get(base) as Home);
-  }
-
-  #at({ root, offset }: Home): Place {
-    const place =
-      root.kind === "slot"
-        ? { buffer: this.#slots[root.slot] as GPUBuffer, offset: 0 }
-        : (this.#buffers.get(root) as Place);
-    return { buffer: place.buffer, offset: place.offset + offset * 4 };
-  }
-
-  /** Writes the `sizes` of all kernels into one buffer, every place of which WebGPU can bind. */
-  #placeSizes<D extends Omit<Dispatch, "group" | "sizesAt">>(all: readonly D[]): (D & { sizesAt: number })[] {
-    const words: number[] = [];
-    const placed = all.map((d) => {
-      const sizesAt = words.length * 4;
-      words.push(...d.compiled.text.sizesOf({ ...d.node.plan.constants, ...d.kernel.constants }));
-      while (words.length % 64 > 0) words.push(0);
-      return { ...d, sizesAt };
+    const { device } = this.resources;
+    this.image.buffers.forEach((image, i) => {
+      if (leavesOf(image).length > 0) return;
+      const buffer = device.createBuffer(image.label, image.bytes);
+      this.#buffers.set(i, buffer);
+      if (image.role === "sizes") device.raw.queue.writeBuffer(buffer, 0, new Uint32Array(image.words));
     });
-    if (words.length > 0) {
-      this.#sizes = this.device.createBuffer("sizes", words.length * 4);
-      this.device.raw.queue.writeBuffer(this.#sizes, 0, new Uint32Array(words));
-    }
-    return placed;
   }
 
-  #bind({ node, kernel, compiled, label, sizesAt }: Omit<Dispatch, "group">): GPUBindGroup {
-    const access = new Map<GPUBuffer, string>();
-    const entries = kernel.bind.map((b): GPUBindGroupEntry => {
-      const [variable, name] = typeof b === "string" ? [b, b] : b;
-      const declared = compiled.text.bindings.get(variable);
-      if (declared === undefined)
-        throw new GraphError(`${label}: ${kernel.shader.file} has no variable ${variable}`);
-      const { place, words } = this.#resolve(node, name);
-      const earlier = access.get(place.buffer);
-      if (earlier !== undefined && earlier !== declared.access) {
+  /** Where buffer `index` of the image begins. Leaves move when another program wants them flattened. */
+  #place(index: number): Place {
+    const [leaf] = leavesOf(this.image.buffers[index] as BufferImage);
+    return leaf === undefined
+      ? { buffer: this.#buffers.get(index) as GPUBuffer, offset: 0 }
+      : this.resources.memory.place(this.#leaf(leaf));
+  }
+
+  #bind({ label, bindings }: DispatchImage, { layout }: CompiledKernel): GPUBindGroup {
+    const accesses = new Map<GPUBuffer, string>();
+    const entries = layout.slots.map(({ binding, access }, i): GPUBindGroupEntry => {
+      const [index, offset, size] = bindings[i] as DispatchImage["bindings"][number];
+      const place = this.#place(index);
+      const { buffer } = place;
+      if ((accesses.get(buffer) ?? access) !== access) {
         throw new GraphError(
-          `${label}: reads and writes ${place.buffer.label} in one dispatch, which WebGPU forbids`,
+          `${label}: reads and writes ${buffer.label} in one dispatch, which WebGPU forbids`,
         );
       }
-      access.set(place.buffer, declared.access);
-      return {
-        binding: declared.binding,
-        resource: { buffer: place.buffer, offset: place.offset, size: words * 4 },
-      };
+      accesses.set(buffer, access);
+      return { binding, resource: { buffer, offset: place.offset + offset, size } };
     });
-    const { bindings, sizes } = compiled.text;
-    const binding = bindings.get("sizes")?.binding;
-    if (binding !== undefined && this.#sizes !== undefined) {
-      entries.push({ binding, resource: { buffer: this.#sizes, offset: sizesAt, size: sizes.length * 4 } });
-    }
-    return this.device.raw.createBindGroup({ label, layout: compiled.layout, entries });
-  }
-
-  /** The memory behind an arg, result or scratch name of a node. */
-  #resolve(node: Node, name: string): { place: Place; words: number } {
-    const scratch = this.plan.storage.scratch.get(node)?.get(name);
-    if (scratch !== undefined) return { place: this.#at(scratch), words: scratch.root.words };
-    const input = node.inputs.findIndex((_, i) => argName(node.op, i) === name);
-    const tensor = node.inputs[input] ?? node.outputs[node.op.results.indexOf(name)];
-    if (tensor !== undefined) return { place: this.#place(tensor), words: paddedWords(tensor.size) };
-    if (node.op.args.includes(name)) return { place: { buffer: this.#nothing, offset: 0 }, words: 4 };
-    throw new GraphError(
-      `${node.op.name}: a kernel binds ${name}, which is no arg, result or scratch of the op`,
-    );
+    return this.resources.device.raw.createBindGroup({ label, layout: layout.group, entries });
   }
 }
 
-function useOf({ node, kernel }: Pick<Dispatch, "node" | "kernel">): KernelUse {
-  return { kernel, constants: node.plan.constants };
+function encode(pass: GPUComputePassEncoder, { compiled, group, groups }: Dispatch): void {
+  pass.setPipeline(compiled.pipeline);
+  pass.setBindGroup(0, group);
+  pass.dispatchWorkgroups(...(groups as [number]));
 }
 
-function checkGroups(device: GpuDevice, label: string, kernel: Kernel): void {
+function checkGroups(device: GpuDevice, label: string, groups: readonly number[]): void {
   const most = device.limits.maxComputeWorkgroupsPerDimension;
-  for (const n of kernel.groups) {
-    if (n === undefined || !Number.isInteger(n) || n < 1 || n > most) {
+  for (const n of groups) {
+    if (!Number.isInteger(n) || n < 1 || n > most) {
       throw new DeviceError(
-        `${label}: dispatches [${kernel.groups.join(", ")}] workgroups, but maxComputeWorkgroupsPerDimension is ${most}`,
+        `${label}: dispatches [${groups.join(", ")}] workgroups, but maxComputeWorkgroupsPerDimension is ${most}`,
       );
     }
   }

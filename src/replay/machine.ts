@@ -2,7 +2,6 @@
 import type { CompileOptions } from "../backend.ts";
 import { DeviceError } from "../errors.ts";
 import type { GpuDevice } from "../gpu/device.ts";
-import { bindGroupLayout } from "../gpu/pipelines.ts";
 import { Readback } from "../gpu/readback.ts";
 import { type Data, sizeOf } from "../tensor.ts";
 import { fromBase64 } from "./base64.ts";
@@ -246,4 +245,12 @@ export function unpacked(value: RecordedInitial): Data {
   const Kind = { f32: Float32Array, i32: Int32Array, u32: Uint32Array }[value.dtype];
   if ("fill" in value) return new Kind(value.count).fill(value.fill);
   return "numbers" in value ? Kind.from(value.numbers) : new Kind(fromBase64(value.base64).buffer);
+}
+
+function bindGroupLayout(device: GPUDevice, key: string): GPUBindGroupLayout {
+  const entries = key.split(" ").map((entry): GPUBindGroupLayoutEntry => {
+    const type = entry.endsWith("u") ? "uniform" : entry.endsWith("r") ? "read-only-storage" : "storage";
+    return { binding: Number.parseInt(entry, 10), visibility: GPUShaderStage.COMPUTE, buffer: { type } };
+  });
+  return device.createBindGroupLayout({ label: key, entries });
 }

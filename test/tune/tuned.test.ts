@@ -15,6 +15,7 @@ import { linearBackwardOp } from "../../src/ops/linear.ts";
 import { batchNorm, layerNorm } from "../../src/ops/normalize.ts";
 import { updateRunningStats } from "../../src/ops/running-stats.ts";
 import { adam } from "../../src/optim/index.ts";
+import { sourceOf } from "../../src/plan/image.ts";
 import { Random } from "../../src/random.ts";
 import { constant, state, type Tensor } from "../../src/tensor.ts";
 import { Trainer } from "../../src/train/trainer.ts";
@@ -22,10 +23,13 @@ import { gpuBackend } from "../support/backend.ts";
 import { brokenBackend, offByAThousandth } from "../support/broken-kernels.ts";
 
 /** `softmax.wgsl:rows` and the like, in order. */
-const entriesOf = (program: Program) =>
-  [...(program as GpuProgram).plan.kernels.values()].flatMap(({ kernels }) =>
-    kernels.map(({ shader, entry }) => `${shader.file}:${entry}`),
-  );
+const entriesOf = (program: Program) => {
+  const { image } = program as GpuProgram;
+  return image.dispatches.map(({ kernel }) => {
+    const { file, entry } = sourceOf(image, kernel);
+    return `${file}:${entry}`;
+  });
+};
 
 interface Watched {
   readonly options: TuneOptions;
