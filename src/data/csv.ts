@@ -1,25 +1,31 @@
 /**
  * Any CSV file as a data set: one column is the label, the others are features; types are inferred. Columns of text
- * become one column of 0 and 1 per different text ("colour=red").
- * Refuses ragged rows, cells of the wrong kind, empty cells, label columns that are not there and numbers beyond
- * float32; errors name line and column.
+ * become one column of 0 and 1 per different text ("colour=red"), columns of True and False one of 1 and 0. Left out are
+ * row numbers without a name, as pandas and R write them.
+ * Refuses ragged rows, cells of the wrong kind, empty cells, label columns that are not there, numbers that are not
+ * plainly written (thousands, percent, dates) and numbers beyond float32; errors name line and column.
  */
 import { FormatError, ValueError } from "../errors.ts";
 import { Column } from "./csv-columns.ts";
-import { csvRecords, type Delimiter, guessDelimiter } from "./csv-records.ts";
+import { HEAD, type Layout, layoutOf } from "./csv-header.ts";
+import { NumberStyle } from "./csv-numbers.ts";
+import { type CsvRecord, csvRecords, type Delimiter, guessDelimiter } from "./csv-records.ts";
+import { textPieces } from "./csv-text.ts";
 import { type Dataset, validateDataset } from "./dataset.ts";
-import { decimal, decodeText, quote } from "./number-lines.ts";
+import { quote } from "./number-lines.ts";
 
 export interface CsvOptions {
   /** The label's column: its name in the header, or its number from 0; negative numbers count from the end. */
   readonly label: string | number;
-  /** Whether the first line names the columns; default: whether no cell of it is a number. */
+  /** Whether the first line names the columns; default: as it looks, an error where that can't be told. */
   readonly header?: boolean;
-  /** Default: the commonest of comma, semicolon and tab in the first line. */
+  /** Default: the one of comma, semicolon, tab and bar that divides the first lines evenly. */
   readonly delimiter?: Delimiter;
+  /** The decimal sign; default: a point, or a comma where all numbers have one and it does not divide the cells. */
+  readonly decimal?: "." | ",";
   /**
    * What the label is. Default: "classes" for text, and for whole numbers of at most 20 different values; "values" (a
-   * regression target) for all other numbers.
+   * regression target) for all other numbers. With "classes" labels may look like dates or prices.
    */
   readonly task?: "classes" | "values";
   /** Columns to leave out, by name or number. */
@@ -31,27 +37,23 @@ export interface CsvOptions {
 }
 
 /** Whole numbers are class labels if there are at most so many different ones. */
-const MOST_NUMBER_CLASSES = 20;
+export const MOST_NUMBER_CLASSES = 20;
 /** Most numbers in a data set: 1 GiB of float32. */
 const MOST_VALUES = 2 ** 28;
+/** What pandas calls a column without a name when it reads it again. */
+const ROW_NUMBERS = /^(?:|Unnamed: 0(?:\.\d+)?)$/;
 
 /** Reads a CSV file. Features are float32 `[columns]`, named in `columns`; labels are class numbers or values. */
 export function parseCsv(source: Uint8Array | string, options: CsvOptions): Dataset {
   const { name = "CSV data", task } = options;
-  const text = typeof source === "string" ? source : decodeText(source, name);
-  const columns = readColumns(text, options, name);
+  const columns = readColumns(textPieces(source, name), options, name);
   const label = columns.find((column) => column.isLabel) as Column;
   const features = columns.filter((column) => column !== label);
   if (features.length === 0) throw new FormatError(`${name}: has no column beside the label's`);
 
-  const names = features.flatMap((column) => column.features);
-  const { labels: codes } = label.classes();
-  const count = codes.length;
-  if (count * names.length > MOST_VALUES) {
-    throw new FormatError(
-      `${name}: ${count} rows of ${names.length} features are more than ${MOST_VALUES} numbers`,
-    );
-  }
+  const names = distinct(features.flatMap((column) => column.features));
+  const { count } = label;
+  expectRoom(count, names.length, name);
   const data = new Float32Array(count * names.length);
   let offset = 0;
   for (const column of features) {
@@ -64,57 +66,105 @@ export function parseCsv(source: Uint8Array | string, options: CsvOptions): Data
     count,
     inputs: { data, shape: [names.length] },
     columns: names,
-    ...labelsOf(label, task, name),
+    ...labelsOf(label, task),
   });
 }
 
-function labelsOf(label: Column, task: CsvOptions["task"], name: string) {
-  const { numbers } = label;
-  const title = label.title ?? `column ${label.index + 1}`;
-  const isClass =
-    numbers === undefined || (numbers.every(Number.isSafeInteger) && label.different <= MOST_NUMBER_CLASSES);
+function expectRoom(rows: number, features: number, name: string): void {
+  if (rows * features > MOST_VALUES) {
+    throw new FormatError(
+      `${name}: ${rows} rows of ${features} features are more than ${MOST_VALUES} numbers`,
+    );
+  }
+}
+
+/** Names that come again get a number, as pandas does it: a, a.1, a.2. */
+function distinct(names: readonly string[]): string[] {
+  const taken = new Set(names);
+  const seen = new Set<string>();
+  return names.map((name) => {
+    let own = name;
+    for (let i = 1; seen.has(own) || (own !== name && taken.has(own)); i++) own = `${name}.${i}`;
+    seen.add(own);
+    return own;
+  });
+}
+
+function labelsOf(label: Column, task: CsvOptions["task"]) {
+  const isClass = !label.isNumbers || label.isWhole(MOST_NUMBER_CLASSES);
   if (task === "classes" || (task === undefined && isClass)) {
     const { names, labels } = label.classes();
     return { labels, classes: names.length, classNames: names };
   }
-  if (numbers === undefined) {
-    throw new FormatError(`${name}: the label ${quote(title)} holds text, which can't be a target value`);
-  }
-  return { labels: Float32Array.from(numbers), labelShape: [1] };
+  return { labels: label.values(), labelShape: [1] };
 }
 
-function readColumns(text: string, options: CsvOptions, name: string): Column[] {
-  const { delimiter = guessDelimiter(text), label, ignore = [] } = options;
-  const records = csvRecords(text, delimiter, name);
-  const first = records.next();
-  if (first.done) throw new FormatError(`${name}: holds no lines`);
-  const { fields } = first.value;
-  const { header = fields.every((field) => decimal(field) === undefined) } = options;
-  const titles = header ? fields : undefined;
+function readColumns(pieces: Generator<string>, options: CsvOptions, name: string): Column[] {
+  const first = (pieces.next().value ?? "") as string;
+  // Excel's way of naming the delimiter.
+  const said = /^sep=([,;\t|])[\r\n]+/i.exec(first);
+  const text = said ? first.slice(said[0].length) : first;
+  const { delimiter = (said?.[1] as Delimiter | undefined) ?? guessDelimiter(text) } = options;
+  const records = csvRecords(chained(text, pieces), delimiter, name);
+  const head: CsvRecord[] = [];
+  let isComplete = false;
+  while (head.length < HEAD && !isComplete) {
+    const { done, value } = records.next();
+    if (done) isComplete = true;
+    else head.push(value);
+  }
+  const layout = layoutOf(head, isComplete, options.header, name);
+  const style = new NumberStyle(options.decimal, delimiter);
+  const columns = columnsOf(layout, options, style, name);
+
+  const { width, before, after } = layout;
+  let rows = 0;
+  const addRow = ({ line, fields }: CsvRecord) => {
+    if (fields.length !== before + width + after) {
+      const expected = before + width + after;
+      throw new FormatError(`${name}: line ${line}: expected ${expected} columns, got ${fields.length}`);
+    }
+    for (const column of columns) column.add(fields[before + column.index] as string, line);
+    if (after > 0 && fields.at(-1) !== "") {
+      throw new FormatError(
+        `${name}: line ${line}: expected nothing behind the last delimiter, as in the lines above`,
+      );
+    }
+    expectRoom(++rows, columns.length - 1, name);
+  };
+  for (const record of layout.samples) addRow(record);
+  for (const record of records) addRow(record);
+  style.check();
+  return columns;
+}
+
+function* chained(first: string, rest: Iterable<string>): Generator<string> {
+  yield first;
+  yield* rest;
+}
+
+function columnsOf(
+  { titles, width }: Layout,
+  { label, ignore = [], task }: CsvOptions,
+  style: NumberStyle,
+  name: string,
+): Column[] {
   const find = (wanted: string | number, what: string) =>
-    findColumn(wanted, fields.length, titles, `${name}: ${what}`);
+    findColumn(wanted, width, titles, `${name}: ${what}`);
   const labelIndex = find(label, "label");
   const ignored = new Set(ignore.map((wanted) => find(wanted, "ignore")));
   if (ignored.has(labelIndex))
     throw new ValueError(`${name}: the label column ${label} is also to be ignored`);
-  const columns = fields.flatMap((_, index) =>
-    ignored.has(index) ? [] : [new Column(name, index, titles?.[index], index === labelIndex)],
-  );
-
-  const addRow = ({ line, fields: cells }: { line: number; fields: readonly string[] }) => {
-    if (cells.length !== fields.length) {
-      throw new FormatError(`${name}: line ${line}: expected ${fields.length} columns, got ${cells.length}`);
-    }
-    for (const column of columns) column.add({ text: cells[column.index] as string, line });
-  };
-  if (!header) addRow(first.value);
-  let rows = header ? 0 : 1;
-  for (const record of records) {
-    addRow(record);
-    rows++;
+  for (let i = 0; titles !== undefined && ROW_NUMBERS.test(titles[i] ?? "none"); i++) {
+    if (i !== labelIndex) ignored.add(i);
   }
-  if (rows === 0) throw new FormatError(`${name}: holds a header and no rows`);
-  return columns;
+  return Array.from({ length: width }, (_, index) => index).flatMap((index) => {
+    if (ignored.has(index)) return [];
+    const isLabel = index === labelIndex;
+    return [
+      new Column({ name, index, title: titles?.[index], style, ...(isLabel ? { label: { task } } : {}) }),
+    ];
+  });
 }
 
 function findColumn(

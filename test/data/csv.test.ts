@@ -25,7 +25,8 @@ describe("records", () => {
     expect(fields("")).toEqual([]);
   });
   test("semicolons and tabs are noticed, but not those in quotes", () => {
-    expect(fields("1,5;2\n")).toEqual([["1", "5;2"]]);
+    // A decimal comma.
+    expect(fields("1,5;2\n")).toEqual([["1,5", "2"]]);
     expect(fields("a;b;c,d\n1;2;3")[1]).toEqual(["1", "2", "3"]);
     expect(fields('"a;b;c",d')).toEqual([["a;b;c", "d"]]);
     expect(fields("a\tb\n\tc")).toEqual([
