@@ -79,11 +79,18 @@ export class Column {
 
   add(cell: string, line: number): void {
     const text = cell.trim();
-    if (MISSING.test(text)) {
+    // A text that was there before; this is the way of most cells.
+    const known = this.#isNumbers ? undefined : this.#texts.get(text);
+    if (known !== undefined) {
+      this.#codes.push(known);
+      this.#count++;
+      return;
+    }
+    const value = this.#options.style.parse(text, () => this.#where(line));
+    if (value === undefined && MISSING.test(text)) {
       const what = text === "" ? "the cell is empty" : `${quote(text)} is no value`;
       throw new FormatError(`${this.#where(line)}: ${what}; fill it in or leave out the line`);
     }
-    const value = this.#options.style.parse(text, () => this.#where(line));
     if (this.isLabel) this.#addLabel(text, value, line);
     else if (value !== undefined) this.#addNumber(text, value, line);
     else this.#addText(text, line);

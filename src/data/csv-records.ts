@@ -99,7 +99,7 @@ class RecordReader {
   line: number;
   /** Whether a field of the last record was quoted. */
   quoted = false;
-  readonly #plain: RegExp;
+  readonly #delimiter: number;
 
   constructor(
     readonly text: string,
@@ -110,7 +110,7 @@ class RecordReader {
     readonly name: string,
   ) {
     this.line = line;
-    this.#plain = new RegExp(`[^${delimiter}\\r\\n]*`, "y");
+    this.#delimiter = delimiter.charCodeAt(0);
   }
 
   /** Undefined at the end of the text, and where a record may go on behind it. */
@@ -159,8 +159,13 @@ class RecordReader {
 
   /** The text from `at` to the next delimiter or line end. */
   #upTo(at: number): string {
-    this.#plain.lastIndex = at;
-    return this.#plain.exec(this.text)?.[0] ?? "";
+    const { text } = this;
+    let end = at;
+    for (; end < text.length; end++) {
+      const code = text.charCodeAt(end);
+      if (code === this.#delimiter || code === 10 || code === 13) break;
+    }
+    return text.slice(at, end);
   }
 
   /** What is between the quote at `start` and the one that closes it, and the place behind that. */

@@ -20,6 +20,8 @@ beforeAll(async () => {
   await writeFile(join(cli.folder, "houses.csv"), houses(120));
   const people = Array.from({ length: 90 }, (_, i) => `${i % 2},person-${i},${i}`);
   await writeFile(join(cli.folder, "people.csv"), ["in,name,age", ...people].join("\n"));
+  await writeFile(join(cli.folder, "unclear.csv"), "0,1,2\n5,6,7.5\n1,1,1\n");
+  await writeFile(join(cli.folder, "prices.csv"), "x;y\n1,234;0\n2,345;1\n");
   await drawShapes(join(cli.folder, "shapes"));
 });
 afterAll(async () => {
@@ -159,6 +161,9 @@ describe("what does not fit is said in one line, with exit code 2", () => {
     ["train --csv flowers.csv --label kind --ignore petal", 'ignore: there is no column "petal"'],
     ["train --images shapes --task values", "--task goes with --csv FILE"],
     ["train --csv people.csv --label 0", "more than 64 different texts; leave the column out with --ignore"],
+    ["train --csv unclear.csv --label -1", "say which with --header (yes or no)"],
+    ["train --csv prices.csv --label y", "say --decimal ,, or remove the commas"],
+    ["train --images shapes --decimal ,", "--decimal goes with --csv FILE"],
     ["train --csv none.csv --label 0", "none.csv: there is no such file"],
     ["train --csv shapes --label 0", "shapes: can't be read"],
     ["train --images flowers.csv", "is no folder"],

@@ -130,7 +130,11 @@ export async function chooseTest(
 
 /** Advice that names an option of the library, in the words of the command line. */
 export function forCommandLine(message: string): string {
-  return message.replaceAll("`dataDir`", "--data-dir").replaceAll("`ignore`", "--ignore");
+  return message
+    .replaceAll("`dataDir`", "--data-dir")
+    .replaceAll("`header` (true or false)", "--header (yes or no)")
+    .replaceAll('`decimal: ","`', "--decimal ,")
+    .replace(/`(ignore|decimal)`/g, "--$1");
 }
 
 function synthetic(limit: number | undefined): ChosenData {

@@ -8,6 +8,8 @@ export interface OwnDataFlags {
   /** Columns, separated by commas. */
   readonly ignore?: string;
   readonly task?: "classes" | "values";
+  readonly header?: "yes" | "no";
+  readonly decimal?: "." | ",";
 }
 
 export const csvOption = () =>
@@ -21,5 +23,12 @@ export const taskOption = () =>
     "--task <kind>",
     "whether the label names classes or is a value to predict (default: as it looks)",
   ).choices(["classes", "values"]);
+export const headerOption = () =>
+  new Option(
+    "--header <yes|no>",
+    "whether the table's first line names the columns (default: as it looks)",
+  ).choices(["yes", "no"]);
+export const decimalOption = () =>
+  new Option("--decimal <sign>", "the table's decimal sign (default: as it looks)").choices([".", ","]);
 export const imagesOption = () =>
   new Option("--images <folder>", "your own PNG and JPEG files, a sub-folder per class; trains LeNet-5");

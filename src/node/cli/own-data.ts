@@ -35,7 +35,7 @@ const columnOf = (label: string) => (/^-?\d+$/.test(label) ? Number(label) : lab
 export async function ownData(
   flags: OwnDataFlags & { readonly dataset?: string; readonly seed: number; readonly limit?: number },
 ): Promise<OwnData | undefined> {
-  const { csv, label, ignore, seed, limit } = flags;
+  const { csv, label, ignore, header, decimal, seed, limit } = flags;
   const source = sourceOf(flags);
   if (source === undefined) return undefined;
   if (flags.dataset !== undefined) throw new ValueError(`--dataset and ${source.option} can't both be given`);
@@ -51,6 +51,8 @@ export async function ownData(
       source: source.path,
       ...(label === undefined ? {} : { label }),
       ...(ignore === undefined ? {} : { ignore }),
+      ...(header === undefined ? {} : { header }),
+      ...(decimal === undefined ? {} : { decimal }),
     },
   };
 }
@@ -59,7 +61,7 @@ function sourceOf(flags: OwnDataFlags): { option: string; path: string } | undef
   const { csv, images } = flags;
   if (csv !== undefined && images !== undefined)
     throw new ValueError("--csv and --images can't both be given");
-  for (const option of ["label", "ignore", "task"] as const) {
+  for (const option of ["label", "ignore", "task", "header", "decimal"] as const) {
     if (flags[option] !== undefined && csv === undefined)
       throw new ValueError(`--${option} goes with --csv FILE`);
   }
@@ -67,7 +69,10 @@ function sourceOf(flags: OwnDataFlags): { option: string; path: string } | undef
   return images === undefined ? undefined : { option: "--images", path: images };
 }
 
-async function readTable(path: string, { label, ignore, task }: OwnDataFlags): Promise<Dataset> {
+async function readTable(
+  path: string,
+  { label, ignore, task, header, decimal }: OwnDataFlags,
+): Promise<Dataset> {
   if (label === undefined) {
     throw new ValueError("--csv needs --label COLUMN: what is to be learned, by name or by number from 0");
   }
@@ -76,6 +81,8 @@ async function readTable(path: string, { label, ignore, task }: OwnDataFlags): P
     label: columnOf(label),
     ...(ignored ? { ignore: ignored } : {}),
     ...(task ? { task } : {}),
+    ...(header ? { header: header === "yes" } : {}),
+    ...(decimal ? { decimal } : {}),
   };
   return datasets.csv(path, options).catch((error: unknown) => {
     if (!(error instanceof FormatError)) throw error;
@@ -150,11 +157,18 @@ export async function ownTest(
 function readAlike(
   path: string,
   model: OwnModel,
-  { label, ignore }: Readonly<Record<string, string>>,
+  { label, ignore, header, decimal }: Readonly<Record<string, string>>,
   flags: OwnDataFlags,
 ): Promise<Dataset> {
   const task = model.classNames === undefined ? "values" : "classes";
-  return readTable(path, { ...(label ? { label } : {}), ...(ignore ? { ignore } : {}), ...flags, task });
+  return readTable(path, {
+    ...(label ? { label } : {}),
+    ...(ignore ? { ignore } : {}),
+    ...(header === "yes" || header === "no" ? { header } : {}),
+    ...(decimal === "." || decimal === "," ? { decimal } : {}),
+    ...flags,
+    task,
+  });
 }
 
 const channelsOf = ({ inputShape }: OwnModel): 1 | 3 => (inputShape[0] === 1 ? 1 : 3);

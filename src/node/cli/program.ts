@@ -5,7 +5,15 @@ import { version } from "../../version.ts";
 import { backendOption, type DeviceFlags, dataDirOption, jsonOption } from "./common-options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { positive, whole } from "./option-values.ts";
-import { csvOption, ignoreOption, imagesOption, labelOption, type OwnDataFlags } from "./own-data-options.ts";
+import {
+  csvOption,
+  decimalOption,
+  headerOption,
+  ignoreOption,
+  imagesOption,
+  labelOption,
+  type OwnDataFlags,
+} from "./own-data-options.ts";
 import type { PredictFlags } from "./predict.ts";
 import type { RecordFlags } from "./record.ts";
 import type { SummaryFlags } from "./summary.ts";
@@ -63,6 +71,8 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     .addOption(csvOption())
     .addOption(labelOption())
     .addOption(ignoreOption())
+    .addOption(headerOption())
+    .addOption(decimalOption())
     .addOption(imagesOption())
     .addOption(dataDirOption())
     .option("--limit <n>", "use the first n test samples (default: as many as in training)", whole(1))

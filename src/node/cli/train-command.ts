@@ -12,6 +12,8 @@ import { backendOption, type DeviceFlags, dataDirOption, jsonOption } from "./co
 import { nonNegative, positive, share, whole } from "./option-values.ts";
 import {
   csvOption,
+  decimalOption,
+  headerOption,
   ignoreOption,
   imagesOption,
   labelOption,
@@ -79,6 +81,8 @@ export function trainCommand(): Command {
     .addOption(labelOption())
     .addOption(ignoreOption())
     .addOption(taskOption())
+    .addOption(headerOption())
+    .addOption(decimalOption())
     .addOption(imagesOption())
     .addOption(dataDirOption())
     .option("--limit <n>", "use the first n training samples, and as large a share of the test set", whole(1))
