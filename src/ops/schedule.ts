@@ -46,13 +46,19 @@ export interface RateFormula {
  * rate f32 [1] that the host may change. `step` u32 [1].
  */
 export function scheduledRate(formula: RateFormula, rate: Tensor, step: Tensor, every = 1): Tensor {
-  const op = definePointwise<{ over: number }>({
+  return ratesAt(formula, stepCountOp.one([step], { every }), rate);
+}
+
+/** The same for any number of counts, whole numbers as f32. */
+export function ratesAt(formula: RateFormula, counts: Tensor, rate: Tensor): Tensor {
+  const op = definePointwise<{ learningRate: number }>({
     name: "schedule",
     args: ["count", "rate"],
     functions: [specialFunctions, math, functions],
-    wgsl: ([count, r], { over }) => `(${formula.wgsl(count as string)}) * (${r} * ${literal(over)})`,
-    scalar: ([count, r], { over }) => formula.rate(count!) * (r! * over),
+    // A quotient: it is 1 while nobody has changed the rate.
+    wgsl: ([count, r], { learningRate }) =>
+      `(${formula.wgsl(count as string)}) * (${r} / ${literal(learningRate)})`,
+    scalar: ([count, r], { learningRate }) => formula.rate(count!) * (r! / learningRate),
   });
-  const count = stepCountOp.one([step], { every });
-  return op.one([count, rate], { over: 1 / formula.learningRate });
+  return op.one([counts, rate], { learningRate: formula.learningRate });
 }

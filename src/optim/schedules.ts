@@ -1,6 +1,7 @@
 /**
  * Learning-rate schedules after torch.optim.lr_scheduler, worked out on the device at every step: an optimizer takes one
  * in place of a number. Steps count the optimizer's updates from 0. `Trainer.setLearningRate` scales a whole schedule.
+ * The device's float32 rate is within 1e-6 of the host's float64 `rate(step)`, relative to it, up to step 2^24.
  */
 import { ValueError } from "../errors.ts";
 import { literal } from "../ops/pointwise.ts";
@@ -8,6 +9,9 @@ import type { RateFormula } from "../ops/schedule.ts";
 
 /** The learning rate as a function of the step: `rate(step)` tells it on the host. */
 export type Schedule = RateFormula;
+
+/** Steps are float32 in the schedules' kernel, which are exact below this. */
+const MOST_STEPS = 2 ** 24;
 
 interface Base {
   /** The rate that the schedule is built on. Above 0. */
@@ -19,7 +23,7 @@ function checked(who: string, base: number, whole: Readonly<Record<string, numbe
     throw new ValueError(`${who}: learningRate must be a number above 0, got ${base}`);
   }
   for (const [name, value] of Object.entries(whole)) {
-    if (!Number.isInteger(value) || value < 1 || value >= 2 ** 24) {
+    if (!Number.isInteger(value) || value < 1 || value >= MOST_STEPS) {
       throw new ValueError(`${who}: ${name} must be a whole number from 1 to 2^24, got ${value}`);
     }
   }
@@ -58,7 +62,7 @@ export function step({
   checked("step", learningRate, { stepSize });
   return decaying("step", learningRate, gamma, {
     times: (t) => Math.floor(t / stepSize),
-    wgsl: (t) => `timesOf(${t}, ${literal(stepSize)})`,
+    wgsl: (t) => `u32(${t}) / ${stepSize}u`,
   });
 }
 
@@ -71,14 +75,14 @@ export function multiStep({
   checked("multiStep", learningRate, Object.fromEntries(milestones.map((m, i) => [`milestones[${i}]`, m])));
   return decaying("multiStep", learningRate, gamma, {
     times: (t) => milestones.filter((m) => m <= t).length,
-    wgsl: (t) => ["0.0", ...milestones.map((m) => `select(0.0, 1.0, ${t} >= ${literal(m)})`)].join(" + "),
+    wgsl: (t) => ["0u", ...milestones.map((m) => `select(0u, 1u, u32(${t}) >= ${m}u)`)].join(" + "),
   });
 }
 
 /** The rate times gamma after every step. ExponentialLR. */
 export function exponential({ learningRate, gamma }: Base & { readonly gamma: number }): Schedule {
   checked("exponential", learningRate, {});
-  return decaying("exponential", learningRate, gamma, { times: (t) => t, wgsl: (t) => t });
+  return decaying("exponential", learningRate, gamma, { times: (t) => t, wgsl: (t) => `u32(${t})` });
 }
 
 function decaying(
@@ -89,11 +93,20 @@ function decaying(
 ): Schedule {
   if (!(gamma > 0 && Number.isFinite(gamma)))
     throw new ValueError(`${who}: gamma must be above 0, got ${gamma}`);
+  const exponent = Math.abs(Math.log2(gamma));
+  const whole = Math.floor(exponent);
+  const power = `${gamma > 1}, ${whole}u, ${words(exponent - whole)}`;
   return {
     learningRate,
     rate: (t) => learningRate * gamma ** times(t),
-    wgsl: (t) => `${literal(learningRate)} * exp(${literal(Math.log(gamma))} * (${wgsl(t)}))`,
+    wgsl: (t) => `growthOf(${literal(learningRate)}, ${wgsl(t)}, ${power})`,
   };
+}
+
+/** 2^64 times a number from 0, as WGSL of its two words; a little less than 2^64 from 1 on. */
+function words(share: number): string {
+  const fixed = BigInt(Math.min(Math.floor(share * 2 ** 64), 2 ** 64 - 2 ** 11));
+  return `vec2(${fixed >> 32n}u, ${fixed & 0xffffffffn}u)`;
 }
 
 interface CosineOptions extends Base {
@@ -112,13 +125,15 @@ export function cosine({
 }: CosineOptions & { readonly steps: number }): Schedule {
   checked("cosine", learningRate, { steps });
   finite("cosine", { minLearningRate });
-  // The part of a whole period, so that the cosine's argument stays small.
-  const part = (t: number) => (2 * (t % (2 * steps))) / (2 * steps);
+  const ends = `${literal(learningRate)}, ${literal(minLearningRate)}`;
   return {
     learningRate,
-    rate: (t) => halfCosine(learningRate, minLearningRate, part(t)),
-    wgsl: (t) =>
-      `halfCosineOf(${literal(learningRate)}, ${literal(minLearningRate)}, 2.0 * restartOf(${t}, ${literal(2 * steps)}, 1.0))`,
+    rate(t) {
+      const within = t % (2 * steps);
+      const done = Math.min(within, 2 * steps - within);
+      return halfCosine(learningRate, minLearningRate, done / steps, (steps - done) / steps);
+    },
+    wgsl: (t) => `cosineOf(${ends}, u32(${t}), ${steps}u, ${words(1 / steps)})`,
   };
 }
 
@@ -134,22 +149,43 @@ export function cosineRestarts({
 }: CosineOptions & { readonly period: number; readonly factor?: number }): Schedule {
   checked("cosineRestarts", learningRate, { period, factor });
   finite("cosineRestarts", { minLearningRate });
-  const part = (t: number) => {
-    let [begun, size] = [0, period];
-    if (factor === 1) return (t % period) / period;
-    for (; t >= begun + size; size *= factor) begun += size;
-    return (t - begun) / size;
+  const ends = `${literal(learningRate)}, ${literal(minLearningRate)}`;
+  // One expression per length that a period has while steps are exact.
+  const periods: { readonly begin: number; readonly size: number }[] = [{ begin: 0, size: period }];
+  for (let begin = period, size = period; factor > 1 && begin < MOST_STEPS; begin += size) {
+    size *= factor;
+    periods.push({ begin, size });
+  }
+  const shares = (t: string, size: number) => {
+    const done = `shareOf(${t}, ${words(1 / size)})`;
+    // The rest of a period of more steps than a device counts is near 1.
+    const rest = size < 2 ** 32 ? `shareOf(${size}u - ${t}, ${words(1 / size)})` : `1.0 - ${done}`;
+    return `halfCosineOf(${ends}, ${done}, ${rest})`;
   };
   return {
     learningRate,
-    rate: (t) => halfCosine(learningRate, minLearningRate, part(t)),
+    rate(t) {
+      let [begin, size] = [0, period];
+      if (factor === 1) begin = t - (t % period);
+      else for (; t >= begin + size; size *= factor) begin += size;
+      return halfCosine(learningRate, minLearningRate, (t - begin) / size, (begin + size - t) / size);
+    },
     wgsl: (t) =>
-      `halfCosineOf(${literal(learningRate)}, ${literal(minLearningRate)}, restartOf(${t}, ${literal(period)}, ${literal(factor)}))`,
+      factor === 1
+        ? shares(`(u32(${t}) % ${period}u)`, period)
+        : periods
+            .map(({ begin, size }) => ({ begin, part: shares(`(u32(${t}) - ${begin}u)`, size) }))
+            .reduce(
+              (before, { begin, part }) =>
+                before === "" ? part : `select(${before}, ${part}, u32(${t}) >= ${begin}u)`,
+              "",
+            ),
   };
 }
 
-function halfCosine(first: number, last: number, part: number): number {
-  return last + ((first - last) * (1 + Math.cos(Math.PI * part))) / 2;
+/** first (1 + cos(π done))/2 + last (1 - cos(π done))/2, in a form in which nothing cancels; done + rest = 1. */
+function halfCosine(first: number, last: number, done: number, rest: number): number {
+  return first * Math.sin((Math.PI / 2) * rest) ** 2 + last * Math.sin((Math.PI / 2) * done) ** 2;
 }
 
 /** From `startFactor` (default 1/3) to `endFactor` (default 1) times the rate in `steps` steps (default 5). LinearLR. */
@@ -161,11 +197,16 @@ export function linear({
 }: Base & { readonly startFactor?: number; readonly endFactor?: number; readonly steps?: number }): Schedule {
   checked("linear", learningRate, { steps });
   finite("linear", { startFactor, endFactor });
-  const [first, grows] = [learningRate * startFactor, learningRate * (endFactor - startFactor)];
+  const [first, last] = [learningRate * startFactor, learningRate * endFactor];
+  const inverse = words(1 / steps);
   return {
     learningRate,
-    rate: (t) => first + (grows * Math.min(t, steps)) / steps,
-    wgsl: (t) => `${literal(first)} + ${literal(grows)} * (min(${t}, ${literal(steps)}) / ${literal(steps)})`,
+    rate: (t) => (first * Math.max(0, steps - t) + last * Math.min(t, steps)) / steps,
+    wgsl(t) {
+      const done = `min(u32(${t}), ${steps}u)`;
+      const shares = `shareOf(${done}, ${inverse}), shareOf(${steps}u - ${done}, ${inverse})`;
+      return `lineOf(${literal(first)}, ${literal(last)}, ${shares})`;
+    },
   };
 }
 
@@ -179,11 +220,17 @@ export function polynomial({
   if (!(power > 0 && Number.isFinite(power))) {
     throw new ValueError(`polynomial: power must be above 0, got ${power}`);
   }
+  const whole = Math.floor(power);
+  const inverse = words(1 / steps);
   return {
     learningRate,
-    rate: (t) => learningRate * (1 - Math.min(t, steps) / steps) ** power,
-    wgsl: (t) =>
-      `${literal(learningRate)} * powOf((${literal(steps)} - min(${t}, ${literal(steps)})) / ${literal(steps)}, ${literal(power)})`,
+    rate: (t) => learningRate * (Math.max(0, steps - t) / steps) ** power,
+    wgsl(t) {
+      const rest = `${steps}u - min(u32(${t}), ${steps}u)`;
+      if (power === 1) return `${literal(learningRate)} * shareOf(${rest}, ${inverse})`;
+      const fixed = `${Math.min(whole, 2 ** 24)}u, ${Math.floor((power - whole) * 2 ** 32)}u`;
+      return `shareToPower(${literal(learningRate)}, ${rest}, ${inverse}, ${fixed})`;
+    },
   };
 }
 
@@ -225,20 +272,23 @@ export function oneCycle(options: OneCycleOptions): Schedule {
     learningRate / startDivisor / endDivisor,
   ];
   const [peak, end] = [riseShare * steps - 1, steps - 1];
-  const along = (first: number, to: number, part: number) =>
-    anneal === "cosine" ? halfCosine(first, to, part) : first + (to - first) * part;
-  const wgslAlong = (first: number, to: number, part: string) =>
-    anneal === "cosine"
-      ? `halfCosineOf(${literal(first)}, ${literal(to)}, ${part})`
-      : `${literal(first)} + ${literal(to - first)} * (${part})`;
+  // Of the lower rate the share need not be exact: it is 1 less that of the higher one.
+  const along = (first: number, to: number, done: number, rest: number) =>
+    anneal === "cosine" ? halfCosine(first, to, done, rest) : first * rest + to * done;
+  const name = anneal === "cosine" ? "halfCosineOf" : "lineOf";
   return {
     learningRate,
-    rate: (t) =>
-      t <= peak ? along(low, high, t / peak) : along(high, last, (Math.min(t, end) - peak) / (end - peak)),
-    wgsl: (t) => {
-      const falls = `(min(${t}, ${literal(end)}) - ${literal(peak)}) / ${literal(end - peak)}`;
-      const rise = wgslAlong(low, high, `${t} / ${literal(peak)}`);
-      return `select(${wgslAlong(high, last, falls)}, ${rise}, ${t} <= ${literal(peak)})`;
+    rate(t) {
+      if (t <= peak) return along(low, high, t / peak, 1 - t / peak);
+      const rest = Math.max(0, end - t) / (end - peak);
+      return along(high, last, 1 - rest, rest);
+    },
+    wgsl(t) {
+      const done = `shareOf(min(u32(${t}), ${Math.floor(peak)}u), ${words(1 / peak)})`;
+      const rest = `shareOf(${end}u - min(u32(${t}), ${end}u), ${words(1 / (end - peak))})`;
+      const rise = `${name}(${literal(low)}, ${literal(high)}, ${done}, 1.0 - ${done})`;
+      const fall = `${name}(${literal(high)}, ${literal(last)}, 1.0 - ${rest}, ${rest})`;
+      return `select(${fall}, ${rise}, u32(${t}) <= ${Math.floor(peak)}u)`;
     },
   };
 }

@@ -5,10 +5,11 @@
 import { describe, expect, it } from "vitest";
 import { CpuBackend } from "../../src/cpu/backend.ts";
 import { record } from "../../src/ops/record.ts";
-import { scheduledRate } from "../../src/ops/schedule.ts";
+import { ratesAt, scheduledRate } from "../../src/ops/schedule.ts";
 import { reduceOnPlateau } from "../../src/optim/plateau.ts";
 import * as optim from "../../src/optim/schedules.ts";
-import { state } from "../../src/tensor.ts";
+import { Random } from "../../src/random.ts";
+import { constant as leaf, state } from "../../src/tensor.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { expectClose } from "../support/close.ts";
 
@@ -157,6 +158,92 @@ describe.each(cases)("%s", (name, schedule, expected) => {
     // The cosine is worked out to 1e-7, of rates up to 0.2; float32's exp loses digits as its argument grows.
     expectClose(name, single, expected, [STEPS], { atol: 1e-7, rtol: 1e-5 });
     expect(await run(gpu, parts)).toEqual(single);
+  });
+});
+
+describe("up to 10 million steps the device is within 1e-6 of the host's float64", () => {
+  const MILLIONS = 10_000_000;
+  const long: (readonly [string, optim.Schedule, (readonly number[])?])[] = [
+    ["constant", optim.constant({ learningRate: LR, factor: 0.3, steps: 4_000_000 }), [4_000_000]],
+    ["step", optim.step({ learningRate: LR, stepSize: 333_333, gamma: 0.3 })],
+    ["step, every one", optim.step({ learningRate: LR, stepSize: 1, gamma: 0.999999 })],
+    ["step, up", optim.step({ learningRate: 1e-6, stepSize: 700_001, gamma: 2.5 })],
+    ["multiStep", optim.multiStep({ learningRate: LR, milestones: [3, 4_999_999, 9_000_000] }), [4_999_999]],
+    ["exponential", optim.exponential({ learningRate: LR, gamma: 0.9999995 })],
+    ["exponential, soon small", optim.exponential({ learningRate: LR, gamma: 0.9 }), [800]],
+    ["exponential, up", optim.exponential({ learningRate: 1e-9, gamma: 1.000001 })],
+    ["cosine", optim.cosine({ learningRate: LR, steps: MILLIONS })],
+    [
+      "cosine of 10,000 steps",
+      optim.cosine({ learningRate: LR, steps: 10_000 }),
+      [10_000, 20_000, 9_990_000],
+    ],
+    ["cosine to a rate", optim.cosine({ learningRate: LR, minLearningRate: 1e-5, steps: 9_999_991 })],
+    ["cosine upwards", optim.cosine({ learningRate: 1e-4, minLearningRate: 0.1, steps: 9_999_991 })],
+    ["cosineRestarts", optim.cosineRestarts({ learningRate: LR, period: 77_777 }), [77_777, 155_554]],
+    [
+      "longer cosineRestarts",
+      optim.cosineRestarts({ learningRate: LR, period: 1000, factor: 3 }),
+      [1000, 4000],
+    ],
+    ["two cosineRestarts", optim.cosineRestarts({ learningRate: LR, period: 1e6, factor: 1e6 }), [1e6]],
+    ["linear to 0", optim.linear({ learningRate: LR, startFactor: 1, endFactor: 0, steps: MILLIONS })],
+    ["linear", optim.linear({ learningRate: LR, startFactor: 0, endFactor: 0.7, steps: 9_999_991 })],
+    ["polynomial", optim.polynomial({ learningRate: LR, steps: MILLIONS })],
+    ...[0.5, 0.9, 2, 3, 7.3, 64].map(
+      (power) =>
+        [`polynomial ${power}`, optim.polynomial({ learningRate: LR, steps: 9_999_991, power })] as const,
+    ),
+    ["oneCycle", optim.oneCycle({ learningRate: LR, steps: MILLIONS }), [3_000_000]],
+    ["oneCycle to 0", optim.oneCycle({ learningRate: LR, steps: 9_999_991, endDivisor: 1e30 })],
+    ["oneCycle in lines", optim.oneCycle({ learningRate: LR, steps: 9_999_991, anneal: "linear" })],
+    [
+      "warm-up, then cosine",
+      optim.warmUp({ steps: 20_000 }, optim.cosine({ learningRate: LR, steps: MILLIONS - 20_000 })),
+      [20_000],
+    ],
+  ];
+
+  /** Every step near the beginning, the ends of parts and the last, and random ones between. */
+  const stepsOf = (ends: readonly number[]) => {
+    const random = new Random(11, 0);
+    const near = [0, ...ends, MILLIONS].flatMap((end) =>
+      Array.from({ length: 600 }, (_, i) => end - 300 + i),
+    );
+    const between = Array.from({ length: 4000 }, () => Math.floor(random.uniform() * MILLIONS));
+    return [...near, ...between].filter((t) => t >= 0 && t <= MILLIONS);
+  };
+
+  it.each(long.map(([name, schedule, ends = []]) => ({ name, schedule, ends })))(
+    "$name",
+    async ({ name, schedule, ends }) => {
+      const steps = stepsOf([...ends, 9_999_991]);
+      for (const backend of [new CpuBackend(), await gpuBackend()]) {
+        const rates = ratesAt(schedule, leaf(Float32Array.from(steps)), state([1], schedule.learningRate));
+        const program = await backend.compile({ outputs: [rates] });
+        program.run();
+        const found = await program.read(rates);
+        const wrong = steps.flatMap((t, i) => {
+          const [actual, expected] = [found[i] as number, schedule.rate(t)];
+          // Rates below the smallest normal float32 number may become 0.
+          const limit = Math.max(1e-6 * expected, expected < 2 ** -126 ? 2 ** -126 : 0);
+          return Math.abs(actual - expected) <= limit ? [] : [`step ${t}: ${actual}, host ${expected}`];
+        });
+        expect(wrong.slice(0, 5), `${name} on ${backend.adapter}: ${wrong.length} steps`).toEqual([]);
+      }
+    },
+  );
+
+  it("keeps the last of 10,000 steps of half a cosine", async () => {
+    const schedule = optim.cosine({ learningRate: 1, steps: 10_000 });
+    const [step, rate] = [state([1], 9999, "u32"), state([1], 1)];
+    for (const backend of [new CpuBackend(), await gpuBackend()]) {
+      const last = scheduledRate(schedule, rate, step);
+      const program = await backend.compile({ outputs: [last] });
+      program.run();
+      const expected = Math.sin(Math.PI / 20_000) ** 2;
+      expect(Math.abs((await program.read(last))[0]! / expected - 1)).toBeLessThan(1e-6);
+    }
   });
 });
 
