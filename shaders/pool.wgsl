@@ -14,6 +14,8 @@ override strideY: u32;
 override strideX: u32;
 override padTop: u32;
 override padLeft: u32;
+override padBottom: u32;
+override padRight: u32;
 override dilationY: u32;
 override dilationX: u32;
 override includePad: bool;  // padding counts in the mean
@@ -214,7 +216,7 @@ fn windowSize(oh: u32, ow: u32) -> f32 {
   let top = i32(oh * strideY) - i32(padTop);
   let left = i32(ow * strideX) - i32(padLeft);
   if (includePad) {
-    return f32(min(i32(KH), i32(H + padTop) - top) * min(i32(KW), i32(W + padLeft) - left));
+    return f32(min(i32(KH), i32(H + padBottom) - top) * min(i32(KW), i32(W + padRight) - left));
   }
   let rows = lastTap(top, 1u, H, KH) - firstTap(top, 1u);
   let cols = lastTap(left, 1u, W, KW) - firstTap(left, 1u);

@@ -1,6 +1,8 @@
 /**
  * What a device can do, whichever it is: hold states, compile graphs, run them. The trainer knows only this.
  */
+import { ValueError } from "./errors.ts";
+import { isPromise, type OptionKinds, shown } from "./options.ts";
 import type { GraphSpec } from "./plan/graph.ts";
 import type { StartValues } from "./plan/initial.ts";
 import type { Data, Tensor } from "./tensor.ts";
@@ -22,6 +24,14 @@ export interface CompileOptions {
   /** Hears how compiling goes. Not on the CPU reference, where there is nothing to compile. */
   readonly onProgress?: ((progress: CompileProgress) => void) | undefined;
 }
+
+export const COMPILE = {
+  variants: "object",
+  seed: "number",
+  fuse: "boolean",
+  tune: "any",
+  onProgress: "function",
+} as const satisfies OptionKinds<CompileOptions>;
 
 /** Pipelines that have been compiled, of those that have to be. */
 export interface CompileProgress {
@@ -47,6 +57,15 @@ export interface TuneOptions {
   /** Default: the adapter's clock, or where it has none the time until the work is done. */
   readonly stopwatch?: Stopwatch;
 }
+
+export const TUNE = {
+  store: "any",
+  renew: "boolean",
+  onEvent: "function",
+  signal: "object",
+  prepare: "function",
+  stopwatch: "function",
+} as const satisfies OptionKinds<TuneOptions>;
 
 /** Where a host keeps what was measured: one text per adapter. */
 export interface TuneStore {
@@ -192,4 +211,11 @@ export interface Backend {
   finished?(): Promise<void>;
   /** Frees everything; in Node the process can then end. Programs of this backend can't be used afterwards. */
   close(): Promise<void>;
+}
+
+/** Refuses what is no device, such as a promise of one. */
+export function checkDevice(who: string, device: unknown): asserts device is Backend {
+  if (typeof device === "object" && device !== null && "compile" in device && !isPromise(device)) return;
+  const hint = isPromise(device) ? "write await openDevice()" : "open one with await openDevice()";
+  throw new ValueError(`${who}: the first argument must be a device, got ${shown(device)}; ${hint}`);
 }

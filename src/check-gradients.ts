@@ -7,6 +7,7 @@ import { CpuBackend } from "./cpu/backend.ts";
 import { ValueError } from "./errors.ts";
 import { mul } from "./ops/arithmetic.ts";
 import { sum } from "./ops/sum.ts";
+import { checkOptions } from "./options.ts";
 import { Random } from "./random.ts";
 import { constant, type Data, input, type Shape, sizeOf, type Tensor } from "./tensor.ts";
 
@@ -59,7 +60,19 @@ export async function checkGradients(
   inputs: readonly GradientInput[],
   options: CheckGradientsOptions = {},
 ): Promise<GradientReport> {
-  const { step = 1e-5, atol = 1e-6, rtol = 1e-6, samples = 50, seed = 0 } = options;
+  const {
+    step = 1e-5,
+    atol = 1e-6,
+    rtol = 1e-6,
+    samples = 50,
+    seed = 0,
+  } = checkOptions("checkGradients", options, {
+    step: "number",
+    atol: "number",
+    rtol: "number",
+    samples: "number",
+    seed: "number",
+  });
   const leaves = inputs.map(({ data, shape = [data.length] }, i) => {
     const dtype = data instanceof Int32Array ? "i32" : data instanceof Uint32Array ? "u32" : "f32";
     if (sizeOf(shape) !== data.length) {

@@ -2,9 +2,10 @@
  * Where does a device part from the truth? Runs a graph on the device and on the 64-bit CPU reference, op by op as it was
  * built, and names the first node that differs. The answer to "my loss is wrong on this machine".
  */
-import type { Backend } from "./backend.ts";
+import { type Backend, checkDevice } from "./backend.ts";
 import { CpuBackend } from "./cpu/backend.ts";
 import { ValueError } from "./errors.ts";
+import { checkOptions } from "./options.ts";
 import { Graph, type GraphSpec } from "./plan/graph.ts";
 import { firstValues } from "./plan/initial.ts";
 import { type Data, formatSpec, type Node, type Tensor } from "./tensor.ts";
@@ -58,7 +59,9 @@ export async function compare(
   inputs: ReadonlyMap<Tensor, Data>,
   options: CompareOptions = {},
 ): Promise<CompareReport> {
-  const { atol = 1e-5, rtol = 1e-4, seed = 0, variants = {} } = options;
+  checkDevice("compare", device);
+  const kinds = { atol: "number", rtol: "number", seed: "number", variants: "object" } as const;
+  const { atol = 1e-5, rtol = 1e-4, seed = 0, variants = {} } = checkOptions("compare", options, kinds);
   const all = new Graph(graph);
   for (const leaf of all.leaves()) {
     if (leaf.leaf?.kind === "input" && !inputs.has(leaf)) {

@@ -3,8 +3,9 @@
  * The CPU body and the kernels are independent of each other but read the same names. Nothing here knows WebGPU.
  */
 import { GraphError, ShapeError } from "./errors.ts";
+import { given, shown } from "./options.ts";
 import type { Shader, ShaderSource } from "./shader.ts";
-import { type Data, formatSpec, Node, type Spec, scopedLabel, type Tensor } from "./tensor.ts";
+import { type Data, formatSpec, Node, type Spec, scopedLabel, Tensor } from "./tensor.ts";
 
 /**
  * Numbers computed once by `plan`; those that a shader declares, as `override` or in `struct Sizes`, are given to it.
@@ -166,6 +167,11 @@ export function defineOp<const Args extends string, const Results extends string
   };
   const node = (inputs: readonly Tensor[], attrs: A, label: string = op.name): Node => {
     required(inputs);
+    const wrong = inputs.findIndex((x) => !(x instanceof Tensor));
+    if (wrong >= 0) {
+      const name = argName(defined, wrong);
+      throw new ShapeError(`${op.name}: ${name} must be a tensor, got ${shown(inputs[wrong])}`);
+    }
     return new Node(defined, inputs, attrs, op.plan(inputs, attrs), scopedLabel(label));
   };
   const defined: DefinedOp<A> = Object.assign(op, {
@@ -227,6 +233,8 @@ export function expectSpec(
   dtype = "f32",
 ): Spec {
   if (spec === undefined) throw new ShapeError(`${op}: ${name} is missing`);
+  if (!Array.isArray(spec?.shape))
+    throw new ShapeError(`${op}: ${name} must be a tensor, got ${shown(spec)}`);
   if (spec.shape.length !== rank || spec.dtype !== dtype) {
     throw new ShapeError(`${op}: ${name} must be ${dtype} of rank ${rank}, got ${formatSpec(spec)}`);
   }
@@ -236,7 +244,9 @@ export function expectSpec(
 /** Refuses an attribute that is not a whole number of at least `least`. */
 export function expectWhole(op: string, name: string, value: number, least: number): number {
   if (!Number.isInteger(value) || value < least) {
-    throw new ShapeError(`${op}: ${name} must be a whole number of at least ${least}, got ${value}`);
+    throw new ShapeError(
+      `${op}: ${name} must be a whole number of at least ${least}, got ${given(op, value)}`,
+    );
   }
   return value;
 }

@@ -5,6 +5,7 @@
  */
 import { GraphError, ShapeError } from "./errors.ts";
 import type { Op, OpPlan } from "./op.ts";
+import { shown } from "./options.ts";
 import type { Distribution, Random } from "./random.ts";
 import { shapeOf, toData, type Values } from "./values.ts";
 
@@ -229,6 +230,11 @@ export function sameShape(a: Shape, b: Shape): boolean {
 
 /** Refuses shapes with an axis that is not a whole number of at least 1. */
 export function checkShape(who: string, shape: Shape): void {
+  if (!Array.isArray(shape)) {
+    throw new ShapeError(
+      `${who}: the shape must be an array of whole numbers, such as [2, 3], got ${shown(shape)}`,
+    );
+  }
   if (!shape.every((d) => Number.isInteger(d) && d >= 1)) {
     throw new ShapeError(
       `${who}: every axis must be a whole number of at least 1, got ${formatShape(shape)}`,

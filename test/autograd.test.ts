@@ -185,7 +185,7 @@ describe("ops of several results", () => {
     const [y, indices] = maxPool2dOp.apply([x], {
       kernel: [2, 2],
       stride: [2, 2],
-      padding: [0, 0],
+      padding: [0, 0, 0, 0],
       dilation: [1, 1],
       ceilMode: false,
     }) as [Tensor, Tensor];

@@ -2,10 +2,18 @@
  * The CPU reference: runs the same graph, unfused, node by node in JavaScript, in 32 or 64 bits. Slow, plain and
  * the truth that every kernel is checked against.
  */
-import type { Backend, CompileOptions, FileStore, Program, ProgramDescription } from "../backend.ts";
-import { GraphError } from "../errors.ts";
+import {
+  type Backend,
+  COMPILE,
+  type CompileOptions,
+  type FileStore,
+  type Program,
+  type ProgramDescription,
+} from "../backend.ts";
+import { GraphError, ValueError } from "../errors.ts";
 import { argName } from "../op.ts";
 import { copy } from "../ops/copy.ts";
+import { checkOptions } from "../options.ts";
 import type { GraphSpec } from "../plan/graph.ts";
 import { firstValues, StartValues } from "../plan/initial.ts";
 import { makePlan, type Plan } from "../plan/plan.ts";
@@ -35,16 +43,18 @@ export class CpuBackend implements Backend {
   readonly #leaves = new Map<Tensor, Data>();
 
   constructor(options: CpuOptions = {}) {
-    const bits = options.bits ?? 32;
+    const { bits = 32 } = checkOptions("CpuBackend", options, { files: "object", bits: "number" });
+    if (bits !== 32 && bits !== 64) throw new ValueError(`CpuBackend: bits must be 32 or 64, got ${bits}`);
     this.files = options.files;
     this.#floatBytes = bits === 64 ? 8 : 4;
     this.adapter = `CPU reference (float${bits})`;
   }
 
   async compile(spec: GraphSpec, options: CompileOptions = {}): Promise<Program> {
+    const { seed = 0 } = checkOptions("compile", options, COMPILE);
     const plan = makePlan(spec, { copy });
     await Promise.all(plan.graph.nodes.map(({ op }) => op.cpu.fetch?.()));
-    this.#placeLeaves(plan, options.seed ?? 0);
+    this.#placeLeaves(plan, seed);
     return new CpuProgram(spec, plan, this.#floatBytes, (leaf) => this.#leaf(leaf));
   }
 

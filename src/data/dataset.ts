@@ -4,6 +4,7 @@
  * unless said. Refuses (see `validateDataset`) empty sets, lengths that don't match, NaN, labels out of range.
  */
 import { DataError, ValueError } from "../errors.ts";
+import { isPromise, shown } from "../options.ts";
 import { Random } from "../random.ts";
 import { firstOf, readable } from "./on-demand.ts";
 
@@ -113,8 +114,45 @@ export function take(dataset: Dataset, indices: ArrayLike<number>, split = datas
 export const titleOf = (dataset: Pick<Dataset, "name" | "split">) =>
   `data set ${dataset.name}/${dataset.split}`;
 
+/** Refuses what has not the fields of a data set in memory, and says what to write. Values are not looked at. */
+export function checkForm(who: string, data: unknown): asserts data is Dataset {
+  const fail = (what: string): never => {
+    throw new DataError(`${who}: ${what}`);
+  };
+  if (isPromise(data)) fail("got a promise in place of a data set; await it first");
+  if (typeof data !== "object" || data === null || !("inputs" in data && "labels" in data)) {
+    const both = typeof data === "object" && data !== null && "train" in data;
+    fail(
+      `needs a data set, an object { name, split, count, inputs: { data, shape }, labels }, got ${shown(data)}; ${
+        both ? "give its part `train` or `test`" : "`datasets` and `data` have functions that make one"
+      }`,
+    );
+  }
+  const { inputs, labels, count } = data as { inputs: unknown; labels: unknown; count?: unknown };
+  if (typeof inputs !== "object" || inputs === null || !("shape" in inputs && Array.isArray(inputs.shape))) {
+    fail(`inputs must be { data, shape }, shape that of one sample, got ${shown(inputs)}`);
+  }
+  const held = inputs as SampleArray;
+  if (readable(held) === undefined) {
+    const { data: values } = held;
+    if (!(values instanceof Uint8Array || values instanceof Float32Array)) {
+      fail(`inputs.data must be a Uint8Array or a Float32Array, got ${shown(values)}`);
+    }
+  }
+  if (typeof count !== "number") fail(`count must be the number of samples, got ${shown(count)}`);
+  if (!(labels instanceof Int32Array || labels instanceof Float32Array)) {
+    const texts = Array.isArray(labels) && typeof labels[0] === "string";
+    fail(
+      `labels must be an Int32Array of class numbers or a Float32Array of values, got ${shown(labels)}${
+        texts ? "; number the classes from 0, give how many as `classes` and their names as `classNames`" : ""
+      }`,
+    );
+  }
+}
+
 /** Throws a DataError that names the first thing that is wrong; returns the data set otherwise. */
 export function validateDataset(dataset: Dataset): Dataset {
+  checkForm(`data set ${dataset?.name}/${dataset?.split}`, dataset);
   const { count, inputs, labels, classes, classNames, labelShape, columns } = dataset;
   const fail = (what: string): never => {
     throw new DataError(`${titleOf(dataset)}: ${what}`);

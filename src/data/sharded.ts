@@ -3,7 +3,8 @@
  * wherever they are. Training on it takes two shards of device memory, and some megabytes on the host.
  */
 import { DataError, ValueError } from "../errors.ts";
-import { type Dataset, labelSize, sampleSize, validateDataset } from "./dataset.ts";
+import { isPromise } from "../options.ts";
+import { checkForm, type Dataset, labelSize, sampleSize, validateDataset } from "./dataset.ts";
 import { holdsBytes, readable } from "./on-demand.ts";
 
 /** Some samples one after the other, as in a Dataset. */
@@ -35,6 +36,15 @@ export type TrainingData = Dataset | ShardedDataset;
 
 export function isSharded(data: TrainingData): data is ShardedDataset {
   return "read" in data;
+}
+
+/** Refuses what is neither a data set in memory nor one in parts, and says what to write. Values are not looked at. */
+export function checkTrainingData(who: string, data: unknown): asserts data is TrainingData {
+  if (typeof data === "object" && data !== null && "read" in data && !isPromise(data)) {
+    const { inputs, read } = data as Partial<ShardedDataset>;
+    if (Array.isArray(inputs?.shape) && typeof read === "function") return;
+  }
+  checkForm(who, data);
 }
 
 /** Bytes that one sample takes on the device: its inputs, and its labels. */

@@ -2,8 +2,9 @@
  * Checks a device: every op, every kernel variant, forward and backward, and a whole training step, against the 64-bit
  * CPU reference. What the tests do on our machines this does on the user's.
  */
-import type { Backend } from "../backend.ts";
+import { type Backend, checkDevice } from "../backend.ts";
 import { ValueError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import { convolutionChecks } from "./cases/convolution.ts";
 import { layoutChecks } from "./cases/layout.ts";
 import { lossChecks } from "./cases/losses.ts";
@@ -55,6 +56,8 @@ export interface DoctorOptions {
  * and DeviceLostError when the device is lost.
  */
 export async function runDoctor(backend: Backend, options: DoctorOptions = {}): Promise<Report> {
+  checkDevice("runDoctor", backend);
+  checkOptions("runDoctor", options, { only: "string", onResult: "function", signal: "object" });
   const begun = performance.now();
   const results: DoctorResult[] = [];
   const add = async (result: DoctorResult) => {

@@ -1,8 +1,16 @@
 /** The WebGPU backend: compiles graphs for one device and owns what they share (leaves, pipelines). */
-import type { Backend, CompileOptions, FileStore, TuneStore } from "../backend.ts";
+import {
+  type Backend,
+  COMPILE,
+  type CompileOptions,
+  type FileStore,
+  TUNE,
+  type TuneStore,
+} from "../backend.ts";
 import type { KernelUse } from "../op.ts";
 import { copy } from "../ops/copy.ts";
 import { rewrites } from "../ops/rewrites.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import type { GraphSpec } from "../plan/graph.ts";
 import { ImageBuilder, kernelSource } from "../plan/image.ts";
 import type { StartValues } from "../plan/initial.ts";
@@ -27,6 +35,16 @@ export interface GpuOptions extends DeviceOptions {
   /** Called by `close` once the device is destroyed. */
   readonly onClose?: () => Promise<void>;
 }
+
+const GPU = {
+  limits: ["best", "default"],
+  submitMilliseconds: "number",
+  files: "object",
+  tuneStore: "function",
+  standIns: "boolean",
+  reopen: "function",
+  onClose: "function",
+} as const satisfies OptionKinds<GpuOptions>;
 
 export class GpuBackend implements Backend {
   readonly kind = "webgpu";
@@ -54,6 +72,7 @@ export class GpuBackend implements Backend {
   }
 
   static async open(adapter: GPUAdapter, options: GpuOptions = {}): Promise<GpuBackend> {
+    checkOptions("GpuBackend.open", options, GPU);
     const device = await GpuDevice.open(adapter, options);
     return new GpuBackend(device, options, async () => {
       device.destroy();
@@ -74,7 +93,9 @@ export class GpuBackend implements Backend {
   }
 
   async compile(spec: GraphSpec, options: CompileOptions = {}): Promise<GpuProgram> {
-    const { variants = {}, fuse = true, seed = 0, tune = false, onProgress } = options;
+    const given = checkOptions("compile", options, COMPILE);
+    const { variants = {}, fuse = true, seed = 0, tune = false, onProgress } = given;
+    if (typeof tune !== "boolean") checkOptions("compile: tune", tune, TUNE);
     const { limits } = this.device;
     const env = {
       software: this.software,

@@ -1,6 +1,8 @@
 /** Activations as layers, with PyTorch's names and defaults. relu, sigmoid, tanh, softmax are in layers.ts. */
+import { expectWhole } from "../op.ts";
 import {
   elu as eluOf,
+  GELU,
   type GeluOptions,
   gelu as geluOf,
   hardSigmoid as hardSigmoidOf,
@@ -9,36 +11,45 @@ import {
   leakyRelu as leakyReluOf,
   mish as mishOf,
   prelu as preluOf,
+  SOFTPLUS,
   type SoftplusOptions,
   selu as seluOf,
   silu as siluOf,
   softplus as softplusOf,
 } from "../ops/activations.ts";
 import { sign as signOf } from "../ops/math.ts";
+import { checkOptions, expectNumber } from "../options.ts";
 import { parameter, type Tensor } from "../tensor.ts";
 import type { Module } from "./module.ts";
 
 export const identity = () => identityOf;
-export const elu =
-  (alpha = 1) =>
-  (x: Tensor) =>
-    eluOf(x, alpha);
-export const gelu = (options?: GeluOptions) => (x: Tensor) => geluOf(x, options);
+export const elu = (alpha = 1) => {
+  expectNumber("nn.elu", "alpha", alpha);
+  return (x: Tensor) => eluOf(x, alpha);
+};
+export const gelu = (options: GeluOptions = {}) => {
+  checkOptions("nn.gelu", options, GELU);
+  return (x: Tensor) => geluOf(x, options);
+};
 export const hardSigmoid = () => hardSigmoidOf;
-export const hardtanh =
-  (low = -1, high = 1) =>
-  (x: Tensor) =>
-    hardtanhOf(x, low, high);
-export const leakyRelu =
-  (negativeSlope = 0.01) =>
-  (x: Tensor) =>
-    leakyReluOf(x, negativeSlope);
+export const hardtanh = (low = -1, high = 1) => {
+  expectNumber("nn.hardtanh", "low", low);
+  expectNumber("nn.hardtanh", "high", high);
+  return (x: Tensor) => hardtanhOf(x, low, high);
+};
+export const leakyRelu = (negativeSlope = 0.01) => {
+  expectNumber("nn.leakyRelu", "negativeSlope", negativeSlope);
+  return (x: Tensor) => leakyReluOf(x, negativeSlope);
+};
 export const mish = () => mishOf;
 export const selu = () => seluOf;
 /** -1, 0 or 1; its gradient is 0 everywhere, so nothing before it learns. */
 export const sign = () => signOf;
 export const silu = () => siluOf;
-export const softplus = (options?: SoftplusOptions) => (x: Tensor) => softplusOf(x, options);
+export const softplus = (options: SoftplusOptions = {}) => {
+  checkOptions("nn.softplus", options, SOFTPLUS);
+  return (x: Tensor) => softplusOf(x, options);
+};
 
 /** x, or weight · x below 0; `weight` [numParameters] is learned: one for all, or one per channel. */
 export class PRelu implements Module {
@@ -46,6 +57,8 @@ export class PRelu implements Module {
   readonly weight: Tensor;
 
   constructor(numParameters = 1, init = 0.25) {
+    expectWhole("nn.prelu", "numParameters", numParameters, 1);
+    expectNumber("nn.prelu", "init", init);
     this.weight = parameter([numParameters], init, "weight");
   }
 

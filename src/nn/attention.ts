@@ -7,6 +7,7 @@ import { expectWhole } from "../op.ts";
 import { type AttentionOptions, joinHeads, scaledDotProductAttention, splitHeads } from "../ops/attention.ts";
 import { split } from "../ops/concat.ts";
 import { linear as linearOf } from "../ops/linear.ts";
+import { checkOptions } from "../options.ts";
 import { parameter, type Tensor } from "../tensor.ts";
 import { constant as constantInit, xavierUniform } from "./init.ts";
 import { Linear } from "./layers.ts";
@@ -29,6 +30,7 @@ export class MultiHeadAttention implements Module {
     readonly heads: number,
     readonly options: MultiHeadAttentionOptions = {},
   ) {
+    checkOptions("nn.multiHeadAttention", options, { bias: "boolean", causal: "boolean" });
     expectWhole("nn.multiHeadAttention", "embedSize", embedSize, 1);
     expectWhole("nn.multiHeadAttention", "heads", heads, 1);
     if (embedSize % heads !== 0) {

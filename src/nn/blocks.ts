@@ -4,10 +4,11 @@ import { expectWhole } from "../op.ts";
 import { add } from "../ops/arithmetic.ts";
 import { embedding as embeddingOf } from "../ops/gather.ts";
 import { dropout2d as dropout2dOf, dropout as dropoutOf } from "../ops/random.ts";
+import { given } from "../options.ts";
 import { parameter, scope, type Tensor } from "../tensor.ts";
 import { type Initializer, normal } from "./init.ts";
 import { isTraining, randomSource } from "./mode.ts";
-import { forward, type Layer, type Module } from "./module.ts";
+import { checkLayer, forward, type Layer, type Module } from "./module.ts";
 
 /** main(x) + x, or main(x) + shortcut(x) where the shapes differ. */
 export class Residual implements Module {
@@ -18,6 +19,8 @@ export class Residual implements Module {
     readonly main: Layer,
     shortcut?: Layer,
   ) {
+    checkLayer("nn.residual", main);
+    if (shortcut !== undefined) checkLayer("nn.residual", shortcut);
     if (shortcut !== undefined) this.shortcut = shortcut;
   }
 
@@ -62,6 +65,6 @@ export function dropout2d(p = 0.5): (x: Tensor) => Tensor {
 }
 
 function dropping(name: string, op: typeof dropoutOf, p: number): (x: Tensor) => Tensor {
-  if (!(p >= 0 && p <= 1)) throw new ValueError(`${name}: p must be in [0, 1], got ${p}`);
+  if (!(p >= 0 && p <= 1)) throw new ValueError(`${name}: p must be in [0, 1], got ${given(name, p)}`);
   return (x) => (isTraining() ? op(x, p, randomSource(name)) : x);
 }

@@ -1,6 +1,9 @@
 /** Layers of one-dimensional and transposed convolutions, pools to a given size and upsampling, PyTorch's defaults. */
 import { expectWhole } from "../op.ts";
+import { type Pair, pair } from "../ops/conv-geometry.ts";
 import {
+  CONV_TRANSPOSE,
+  CONV1D,
   type Conv1dOptions,
   type ConvTranspose2dOptions,
   conv1d as conv1dOf,
@@ -11,15 +14,15 @@ import {
   adaptiveMaxPool2d as adaptiveMaxOf,
   globalAvgPool2d as globalAvgOf,
   globalMaxPool2d as globalMaxOf,
+  UPSAMPLE,
   type UpsampleOptions,
   upsample as upsampleOf,
 } from "../ops/resize.ts";
+import { checkOptions } from "../options.ts";
 import { parameter, type Tensor } from "../tensor.ts";
 import { kaimingUniform, uniform } from "./init.ts";
-import type { WeightOptions } from "./layers.ts";
+import { WEIGHT, type WeightOptions } from "./layers.ts";
 import type { Module } from "./module.ts";
-
-type Pair = number | readonly [number, number];
 
 function weightOf(shape: readonly number[], options: WeightOptions): Tensor {
   return parameter(shape, (options.weightInit ?? kaimingUniform())([...shape]), "weight");
@@ -42,6 +45,7 @@ export class Conv1d implements Module {
     kernelSize: number,
     readonly options: Conv1dOptions & WeightOptions = {},
   ) {
+    checkOptions("nn.conv1d", options, { ...CONV1D, ...WEIGHT });
     expectWhole("nn.conv1d", "outChannels", outChannels, 1);
     expectWhole("nn.conv1d", "kernelSize", kernelSize, 1);
     const perGroup = expectWhole("nn.conv1d", "inChannels / groups", inChannels / (options.groups ?? 1), 1);
@@ -50,7 +54,8 @@ export class Conv1d implements Module {
   }
 
   forward(x: Tensor): Tensor {
-    return conv1dOf(x, this.weight, this.bias, this.options);
+    const { bias: _, weightInit: _w, biasInit: _b, ...conv } = this.options;
+    return conv1dOf(x, this.weight, this.bias, conv);
   }
 }
 
@@ -67,17 +72,17 @@ export class ConvTranspose2d implements Module {
     readonly options: ConvTranspose2dOptions & WeightOptions = {},
   ) {
     const who = "nn.convTranspose2d";
+    checkOptions(who, options, { ...CONV_TRANSPOSE, ...WEIGHT });
     expectWhole(who, "inChannels", inChannels, 1);
-    const [ky, kx] = typeof kernelSize === "number" ? [kernelSize, kernelSize] : kernelSize;
-    expectWhole(who, "kernelSize", ky, 1);
-    expectWhole(who, "kernelSize", kx, 1);
+    const [ky, kx] = pair(who, "kernelSize", kernelSize, 1);
     const perGroup = expectWhole(who, "outChannels / groups", outChannels / (options.groups ?? 1), 1);
     this.weight = weightOf([inChannels, perGroup, ky, kx], options);
     if (options.bias !== false) this.bias = biasOf(outChannels, perGroup * ky * kx, options);
   }
 
   forward(x: Tensor): Tensor {
-    return convTransposeOf(x, this.weight, this.bias, this.options);
+    const { bias: _, weightInit: _w, biasInit: _b, ...conv } = this.options;
+    return convTransposeOf(x, this.weight, this.bias, conv);
   }
 }
 
@@ -97,6 +102,15 @@ export const convTranspose2d = (
 
 export const globalAvgPool2d = () => globalAvgOf;
 export const globalMaxPool2d = () => globalMaxOf;
-export const adaptiveAvgPool2d = (outputSize: Pair) => (x: Tensor) => adaptiveAvgOf(x, outputSize);
-export const adaptiveMaxPool2d = (outputSize: Pair) => (x: Tensor) => adaptiveMaxOf(x, outputSize);
-export const upsample = (options: UpsampleOptions) => (x: Tensor) => upsampleOf(x, options);
+export const adaptiveAvgPool2d = (outputSize: Pair) => {
+  pair("nn.adaptiveAvgPool2d", "outputSize", outputSize, 1);
+  return (x: Tensor) => adaptiveAvgOf(x, outputSize);
+};
+export const adaptiveMaxPool2d = (outputSize: Pair) => {
+  pair("nn.adaptiveMaxPool2d", "outputSize", outputSize, 1);
+  return (x: Tensor) => adaptiveMaxOf(x, outputSize);
+};
+export const upsample = (options: UpsampleOptions) => {
+  checkOptions("nn.upsample", options, UPSAMPLE);
+  return (x: Tensor) => upsampleOf(x, options);
+};

@@ -3,6 +3,7 @@
  * stream with correctly rounded arithmetic only, so that they are the same on every backend and host.
  */
 import { ValueError } from "../errors.ts";
+import { checkOptions, type OptionKinds, shown } from "../options.ts";
 import { type Distribution, draw, type Random } from "../random.ts";
 import { formatShape, type Initial, type Shape, sizeOf } from "../tensor.ts";
 
@@ -33,15 +34,18 @@ export interface KaimingOptions {
   readonly mode?: "fanIn" | "fanOut";
 }
 
+const KAIMING = { a: "number", mode: ["fanIn", "fanOut"] } as const satisfies OptionKinds<KaimingOptions>;
+
 /** Uniform in ±√(6 / ((1 + a²) fan)). Default a = √5, as PyTorch's layers have it: ±1/√fanIn. He et al., 2015. */
 export function kaimingUniform(options: KaimingOptions = {}): Initializer {
-  const a = options.a ?? Math.sqrt(5);
-  return (shape) => symmetric(shape, Math.sqrt(3) * kaimingDeviation(shape, a, options.mode));
+  const { a = Math.sqrt(5), mode } = checkOptions("init.kaimingUniform", options, KAIMING);
+  return (shape) => symmetric(shape, Math.sqrt(3) * kaimingDeviation(shape, a, mode));
 }
 
 /** Normal with standard deviation √(2 / ((1 + a²) fan)). Default a = 0, for ReLU. He et al., 2015. */
 export function kaimingNormal(options: KaimingOptions = {}): Initializer {
-  return (shape) => normal(0, kaimingDeviation(shape, options.a ?? 0, options.mode))(shape);
+  const { a = 0, mode } = checkOptions("init.kaimingNormal", options, KAIMING);
+  return (shape) => normal(0, kaimingDeviation(shape, a, mode))(shape);
 }
 
 function kaimingDeviation(shape: Shape, a: number, mode: "fanIn" | "fanOut" = "fanIn"): number {
@@ -98,6 +102,6 @@ function drawn(distribution: Distribution): Initializer {
 }
 
 function finite(name: string, value: number): number {
-  if (!Number.isFinite(value)) throw new ValueError(`init: ${name} must be finite, got ${value}`);
+  if (!Number.isFinite(value)) throw new ValueError(`init: ${name} must be finite, got ${shown(value)}`);
   return value;
 }

@@ -5,16 +5,20 @@
 
 import { expectWhole } from "../op.ts";
 import { relu as reluOf, sigmoid as sigmoidOf, tanh as tanhOf } from "../ops/activation.ts";
-import { type ConvOptions, conv2d as conv2dOf } from "../ops/convolutions.ts";
+import { type Pair, pair } from "../ops/conv-geometry.ts";
+import { CONV, type ConvOptions, conv2d as conv2dOf } from "../ops/convolutions.ts";
 import { linear as linearOf } from "../ops/linear.ts";
 import {
+  AVG_POOL,
   type AvgPool2dOptions,
   avgPool2d as avgPoolOf,
+  MAX_POOL,
   type MaxPool2dOptions,
   maxPool2d as maxPoolOf,
 } from "../ops/pool.ts";
 import { flatten as flattenOf } from "../ops/reshape.ts";
 import { logSoftmax as logSoftmaxOf, softmax as softmaxOf } from "../ops/softmax.ts";
+import { checkOptions, expectNumber, type OptionKinds } from "../options.ts";
 import { parameter, type Tensor } from "../tensor.ts";
 import { type Initializer, kaimingUniform, uniform } from "./init.ts";
 import type { Module } from "./module.ts";
@@ -28,6 +32,12 @@ export interface WeightOptions {
   readonly biasInit?: Initializer;
 }
 
+export const WEIGHT = {
+  bias: "boolean",
+  weightInit: "function",
+  biasInit: "function",
+} as const satisfies OptionKinds<WeightOptions>;
+
 /** y = x wᵀ + b: `[…, in] -> […, out]`. `weight` is [out, in], `bias` [out]. */
 export class Linear implements Module {
   readonly kind = "Linear";
@@ -35,6 +45,7 @@ export class Linear implements Module {
   readonly bias?: Tensor;
 
   constructor(inFeatures: number, outFeatures: number, options: WeightOptions = {}) {
+    checkOptions("nn.linear", options, WEIGHT);
     expectWhole("nn.linear", "inFeatures", inFeatures, 1);
     expectWhole("nn.linear", "outFeatures", outFeatures, 1);
     const shape = [outFeatures, inFeatures];
@@ -56,14 +67,13 @@ export class Conv2d implements Module {
   constructor(
     inChannels: number,
     outChannels: number,
-    kernelSize: number | readonly [number, number],
+    kernelSize: Pair,
     readonly options: ConvOptions & WeightOptions = {},
   ) {
+    checkOptions("nn.conv2d", options, { ...CONV, ...WEIGHT });
     expectWhole("nn.conv2d", "inChannels", inChannels, 1);
     expectWhole("nn.conv2d", "outChannels", outChannels, 1);
-    const [ky, kx] = typeof kernelSize === "number" ? [kernelSize, kernelSize] : kernelSize;
-    expectWhole("nn.conv2d", "kernelSize", ky, 1);
-    expectWhole("nn.conv2d", "kernelSize", kx, 1);
+    const [ky, kx] = pair("nn.conv2d", "kernelSize", kernelSize, 1);
     const perGroup = expectWhole("nn.conv2d", "inChannels / groups", inChannels / (options.groups ?? 1), 1);
     const shape = [outChannels, perGroup, ky, kx];
     this.weight = parameter(shape, (options.weightInit ?? kaimingUniform())(shape), "weight");
@@ -71,7 +81,8 @@ export class Conv2d implements Module {
   }
 
   forward(x: Tensor): Tensor {
-    return conv2dOf(x, this.weight, this.bias, this.options);
+    const { bias: _, weightInit: _w, biasInit: _b, ...conv } = this.options;
+    return conv2dOf(x, this.weight, this.bias, conv);
   }
 }
 
@@ -86,28 +97,32 @@ export const linear = (inFeatures: number, outFeatures: number, options?: Weight
 export const conv2d = (
   inChannels: number,
   outChannels: number,
-  kernelSize: number | readonly [number, number],
+  kernelSize: Pair,
   options?: ConvOptions & WeightOptions,
 ) => new Conv2d(inChannels, outChannels, kernelSize, options);
 
 export const relu = () => reluOf;
 export const sigmoid = () => sigmoidOf;
 export const tanh = () => tanhOf;
-export const flatten =
-  (startAxis = 1) =>
-  (x: Tensor) =>
-    flattenOf(x, startAxis);
-export const softmax =
-  (axis = -1) =>
-  (x: Tensor) =>
-    softmaxOf(x, axis);
-export const logSoftmax =
-  (axis = -1) =>
-  (x: Tensor) =>
-    logSoftmaxOf(x, axis);
-export const maxPool2d =
-  (kernelSize: number | readonly [number, number], options?: MaxPool2dOptions) => (x: Tensor) =>
-    maxPoolOf(x, kernelSize, options);
-export const avgPool2d =
-  (kernelSize: number | readonly [number, number], options?: AvgPool2dOptions) => (x: Tensor) =>
-    avgPoolOf(x, kernelSize, options);
+export const flatten = (startAxis = 1) => {
+  expectNumber("nn.flatten", "startAxis", startAxis);
+  return (x: Tensor) => flattenOf(x, startAxis);
+};
+export const softmax = (axis = -1) => {
+  expectNumber("nn.softmax", "axis", axis);
+  return (x: Tensor) => softmaxOf(x, axis);
+};
+export const logSoftmax = (axis = -1) => {
+  expectNumber("nn.logSoftmax", "axis", axis);
+  return (x: Tensor) => logSoftmaxOf(x, axis);
+};
+export const maxPool2d = (kernelSize: Pair, options: MaxPool2dOptions = {}) => {
+  pair("nn.maxPool2d", "kernelSize", kernelSize, 1);
+  checkOptions("nn.maxPool2d", options, MAX_POOL);
+  return (x: Tensor) => maxPoolOf(x, kernelSize, options);
+};
+export const avgPool2d = (kernelSize: Pair, options: AvgPool2dOptions = {}) => {
+  pair("nn.avgPool2d", "kernelSize", kernelSize, 1);
+  checkOptions("nn.avgPool2d", options, AVG_POOL);
+  return (x: Tensor) => avgPoolOf(x, kernelSize, options);
+};

@@ -17,6 +17,7 @@ import {
 import { perSample } from "../ops/loss-reduction.ts";
 import { bce as bceOf, bceWithLogits as bceWithLogitsOf, mse as mseOf } from "../ops/losses.ts";
 import { sum } from "../ops/sum.ts";
+import { checkOptions, noOptions, type OptionKinds } from "../options.ts";
 import { constant, type Tensor } from "../tensor.ts";
 
 /** What a loss says of a batch. Every tensor is a scalar of shape []. */
@@ -51,9 +52,20 @@ export interface CrossEntropyLossOptions {
   readonly probabilities?: boolean;
 }
 
+const NLL = { classWeights: "array", ignoreIndex: "number" } as const;
+const CROSS_ENTROPY = {
+  ...NLL,
+  labelSmoothing: "number",
+  probabilities: "boolean",
+} as const satisfies OptionKinds<CrossEntropyLossOptions>;
+
 /** Cross-entropy of softmax(logits [N, C]) with class numbers [N]; counts correct answers too. */
 export function crossEntropy(options: CrossEntropyLossOptions = {}): Loss {
-  const { classWeights, probabilities = false, ...rest } = options;
+  const {
+    classWeights,
+    probabilities = false,
+    ...rest
+  } = checkOptions("nn.crossEntropy", options, CROSS_ENTROPY);
   const loss = classLoss(!probabilities, (output, target, weights) =>
     crossEntropyOf(output, target, { ...rest, ...classWeightsOf(classWeights), weights }),
   );
@@ -62,7 +74,7 @@ export function crossEntropy(options: CrossEntropyLossOptions = {}): Loss {
 
 /** Negative log-likelihood of log-probabilities [N, C], as logSoftmax gives them; counts correct answers too. */
 export function nll(options: Pick<CrossEntropyLossOptions, "classWeights" | "ignoreIndex"> = {}): Loss {
-  const { classWeights, ...rest } = options;
+  const { classWeights, ...rest } = checkOptions("nn.nll", options, NLL);
   const loss = classLoss(true, (output, target, weights) =>
     nllOf(output, target, { ...rest, ...classWeightsOf(classWeights), weights }),
   );
@@ -77,38 +89,45 @@ export function nll(options: Pick<CrossEntropyLossOptions, "classWeights" | "ign
 
 /** Multi-class margin of scores [N, C] and class numbers [N]; counts correct answers too. */
 export function multiMargin(options: Omit<MultiMarginOptions, "weights" | "reduction"> = {}): Loss {
+  checkOptions("nn.multiMargin", options, { margin: "number", p: "any" });
   return classLoss(true, (output, target, weights) => multiMarginOf(output, target, { ...options, weights }));
 }
 
 /** Mean over samples of the mean squared difference: output and target of one shape [N, …]. */
-export function mse(): Loss {
+export function mse(...none: readonly never[]): Loss {
+  noOptions("nn.mse", none);
   return valueLoss(mseOf);
 }
 
 /** Mean over samples of the mean absolute difference: output and target of one shape [N, …]. */
-export function l1(): Loss {
+export function l1(...none: readonly never[]): Loss {
+  noOptions("nn.l1", none);
   return valueLoss(l1Of);
 }
 
 /** Half the squared difference up to `delta` (default 1), the tangent beyond; otherwise as `mse`. */
-export function huber({ delta = 1 }: { readonly delta?: number } = {}): Loss {
+export function huber(options: { readonly delta?: number } = {}): Loss {
+  const { delta = 1 } = checkOptions("nn.huber", options, { delta: "number" });
   return valueLoss((output, target, weights) => huberOf(output, target, { delta, weights }));
 }
 
 /** `huber` divided by its threshold `beta` (default 1); otherwise as `mse`. */
-export function smoothL1({ beta = 1 }: { readonly beta?: number } = {}): Loss {
+export function smoothL1(options: { readonly beta?: number } = {}): Loss {
+  const { beta = 1 } = checkOptions("nn.smoothL1", options, { beta: "number" });
   return valueLoss((output, target, weights) => smoothL1Of(output, target, { beta, weights }));
 }
 
 /** Kullback-Leibler divergence of log-probabilities from target probabilities, mean over samples (PyTorch's batchmean). */
-export function klDiv({ logTarget = false }: { readonly logTarget?: boolean } = {}): Loss {
+export function klDiv(options: { readonly logTarget?: boolean } = {}): Loss {
+  const { logTarget = false } = checkOptions("nn.klDiv", options, { logTarget: "boolean" });
   return valueLoss((output, target, weights) =>
     klDivOf(output, target, { logTarget, weights, reduction: "batchMean" }),
   );
 }
 
 /** Mean of max(0, margin - target output) for targets of -1 and 1; otherwise as `mse`. */
-export function hinge({ margin = 1 }: { readonly margin?: number } = {}): Loss {
+export function hinge(options: { readonly margin?: number } = {}): Loss {
+  const { margin = 1 } = checkOptions("nn.hinge", options, { margin: "number" });
   return valueLoss((output, target, weights) => hingeOf(output, target, { margin, weights }));
 }
 
@@ -116,7 +135,8 @@ export function hinge({ margin = 1 }: { readonly margin?: number } = {}): Loss {
  * Binary cross-entropy of probabilities with targets in [0, 1], of one shape [N, …]; counts as right what lies on the
  * target's side of a half. Prefer `bceWithLogits`.
  */
-export function bce(): Loss {
+export function bce(...none: readonly never[]): Loss {
+  noOptions("nn.bce", none);
   return valueLoss(bceOf, 0.5);
 }
 
@@ -124,7 +144,8 @@ export function bce(): Loss {
  * Binary cross-entropy of logits with targets in [0, 1], of one shape [N, …]; sigmoid is part of it, and right
  * answers are counted too. `posWeight` weighs the positive part, a number or one per column.
  */
-export function bceWithLogits({ posWeight }: { readonly posWeight?: number | readonly number[] } = {}): Loss {
+export function bceWithLogits(options: { readonly posWeight?: number | readonly number[] } = {}): Loss {
+  const { posWeight } = checkOptions("nn.bceWithLogits", options, { posWeight: "numbers" });
   if (posWeight === undefined) return valueLoss(bceWithLogitsOf, 0);
   const values = Float64Array.from(typeof posWeight === "number" ? [posWeight] : posWeight);
   return valueLoss(

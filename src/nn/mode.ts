@@ -4,6 +4,7 @@
  */
 import { GraphError } from "../errors.ts";
 import type { RandomSource } from "../ops/random.ts";
+import { checkOptions } from "../options.ts";
 import type { Node } from "../tensor.ts";
 
 export interface BuildMode {
@@ -19,6 +20,7 @@ const builds: { readonly mode: BuildMode; readonly updates: Node[] }[] = [];
  * in the graph's `updates`.
  */
 export function build<T>(mode: BuildMode, make: () => T): { result: T; updates: Node[] } {
+  checkOptions("nn.build", mode, { training: "boolean", random: "object" });
   const updates: Node[] = [];
   builds.push({ mode, updates });
   try {

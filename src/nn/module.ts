@@ -4,8 +4,9 @@
  * `0.weight`, `block.conv1.bias`. What is hidden from that (`#private` fields, closures, objects of other classes)
  * is missed when a step is traced: see train/unnamed.ts.
  */
-import { GraphError } from "../errors.ts";
-import { scope, Tensor } from "../tensor.ts";
+import { GraphError, ValueError } from "../errors.ts";
+import { isClass, isPromise, shown } from "../options.ts";
+import { scope, scopedLabel, Tensor } from "../tensor.ts";
 
 /** A layer with fields: `parameter(…)` tensors and other layers are found in them, in the order they were set. */
 export interface Module {
@@ -17,9 +18,36 @@ export interface Module {
 /** A module, or a function for what has no parameters. */
 export type Layer = Module | ((x: Tensor) => Tensor);
 
-/** Applies a layer. */
+/** Applies a layer. Throws ValueError where `layer` is no layer, `x` no tensor, or what comes out is none. */
 export function forward(layer: Layer, x: Tensor): Tensor {
-  return typeof layer === "function" ? layer(x) : layer.forward(x);
+  if (!(x instanceof Tensor)) {
+    throw new ValueError(
+      `${scopedLabel("forward")}: a layer takes a tensor of a graph, got ${shown(x)}; for values, use predict(trainer, data)`,
+    );
+  }
+  checkLayer(scopedLabel("forward"), layer);
+  const y: unknown = typeof layer === "function" ? layer(x) : layer.forward(x);
+  if (y instanceof Tensor) return y;
+  const uncalled = typeof y === "function" || isModule(y);
+  throw new ValueError(
+    uncalled
+      ? `${scopedLabel("forward")}: a layer gave a layer and not a tensor; call its function first, as in nn.relu() and not nn.relu`
+      : `${scopedLabel("forward")}: a layer must give a tensor, got ${shown(y)}`,
+  );
+}
+
+/** Refuses what is not a layer, and says what to write. */
+export function checkLayer(who: string, layer: unknown): asserts layer is Layer {
+  if (isModule(layer) || (typeof layer === "function" && !isClass(layer))) return;
+  const rule = "must be a layer, an object with forward(x) or a function of a tensor";
+  const hint = isClass(layer)
+    ? `; make one of it: new ${(layer as { name: string }).name}(…)`
+    : Array.isArray(layer)
+      ? "; write nn.sequential(first, second, …), or nn.sequential(...layers) for an array"
+      : isPromise(layer)
+        ? "; await it"
+        : "";
+  throw new ValueError(`${who}: ${rule}, got ${shown(layer)}${hint}`);
 }
 
 /**
@@ -108,6 +136,14 @@ export class Sequential implements Module {
   readonly kind = "Sequential";
 
   constructor(readonly layers: readonly Layer[]) {
+    if (!Array.isArray(layers)) {
+      throw new ValueError(
+        `sequential: new nn.Sequential takes an array of layers, got ${shown(layers)}; write nn.sequential(first, second, …)`,
+      );
+    }
+    layers.forEach((layer, i) => {
+      checkLayer(`sequential: layer ${i}`, layer);
+    });
     if (layers.length === 0) throw new GraphError("sequential: needs at least one layer");
   }
 

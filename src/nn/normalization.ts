@@ -12,6 +12,7 @@ import {
   rmsNorm as rmsNormOf,
 } from "../ops/normalize.ts";
 import { updateRunningStats } from "../ops/running-stats.ts";
+import { checkOptions, given, type OptionKinds } from "../options.ts";
 import { formatSpec, parameter, type Shape, state, type Tensor } from "../tensor.ts";
 import { addUpdate, isTraining } from "./mode.ts";
 import type { Module } from "./module.ts";
@@ -30,6 +31,8 @@ export interface BatchNormOptions extends NormOptions {
   readonly trackRunningStats?: boolean;
 }
 
+const NORM = { eps: "number", affine: "boolean" } as const satisfies OptionKinds<NormOptions>;
+
 /**
  * Each channel with mean 0 and variance 1 over the batch while training, by the running statistics in evaluation.
  * The last batch of an epoch, where it is partial, counts the samples that fill it up too.
@@ -46,6 +49,11 @@ export class BatchNorm implements Module {
     readonly numFeatures: number,
     readonly options: BatchNormOptions = {},
   ) {
+    checkOptions(`nn.${nameOf(kind)}`, options, {
+      ...NORM,
+      momentum: "any",
+      trackRunningStats: "boolean",
+    });
     const C = expectWhole(`nn.${nameOf(kind)}`, "numFeatures", numFeatures, 1);
     if (options.affine !== false) {
       this.weight = parameter([C], 1, "weight");
@@ -81,6 +89,12 @@ export class BatchNorm implements Module {
 
 const nameOf = (kind: string) => kind.charAt(0).toLowerCase() + kind.slice(1);
 
+function shapeOf(who: string, shape: number | Shape): Shape {
+  const list = typeof shape === "number" ? [shape] : shape;
+  if (Array.isArray(list)) return list;
+  throw new ShapeError(`${who}: normalizedShape must be a number or an array, got ${given(who, shape)}`);
+}
+
 /** The last axes with mean 0 and variance 1. `weight` and `bias` are of `normalizedShape`. */
 export class LayerNorm implements Module {
   readonly kind = "LayerNorm";
@@ -92,7 +106,8 @@ export class LayerNorm implements Module {
     normalizedShape: number | Shape,
     readonly options: NormOptions & { readonly bias?: boolean } = {},
   ) {
-    this.normalizedShape = typeof normalizedShape === "number" ? [normalizedShape] : normalizedShape;
+    checkOptions("nn.layerNorm", options, { ...NORM, bias: "boolean" });
+    this.normalizedShape = shapeOf("nn.layerNorm", normalizedShape);
     if (options.affine === false) return;
     this.weight = parameter(this.normalizedShape, 1, "weight");
     if (options.bias !== false) this.bias = parameter(this.normalizedShape, 0, "bias");
@@ -115,6 +130,7 @@ export class GroupNorm implements Module {
     numChannels: number,
     readonly options: NormOptions = {},
   ) {
+    checkOptions("nn.groupNorm", options, NORM);
     expectWhole("nn.groupNorm", "numGroups", numGroups, 1);
     expectWhole("nn.groupNorm", "numChannels / numGroups", numChannels / numGroups, 1);
     if (options.affine === false) return;
@@ -138,7 +154,8 @@ export class RmsNorm implements Module {
     normalizedShape: number | Shape,
     readonly options: NormOptions = {},
   ) {
-    this.normalizedShape = typeof normalizedShape === "number" ? [normalizedShape] : normalizedShape;
+    checkOptions("nn.rmsNorm", options, NORM);
+    this.normalizedShape = shapeOf("nn.rmsNorm", normalizedShape);
     if (options.affine !== false) this.weight = parameter(this.normalizedShape, 1, "weight");
   }
 

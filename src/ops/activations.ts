@@ -3,6 +3,7 @@
  * defaults as in PyTorch. relu, sigmoid and tanh, which fused kernels know, are in activation.ts.
  */
 import { ShapeError, ValueError } from "../errors.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { formatShape, type Tensor } from "../tensor.ts";
 import { sigmoid, tanh } from "./activation.ts";
 import { add, mul } from "./arithmetic.ts";
@@ -59,8 +60,11 @@ export interface GeluOptions {
   readonly approximate?: "none" | "tanh";
 }
 
+export const GELU = { approximate: ["none", "tanh"] } as const satisfies OptionKinds<GeluOptions>;
+
 /** x Φ(x), Φ the normal distribution function (Hendrycks and Gimpel, 2016). */
-export function gelu(x: Tensor, { approximate = "none" }: GeluOptions = {}): Tensor {
+export function gelu(x: Tensor, options: GeluOptions = {}): Tensor {
+  const { approximate = "none" } = checkOptions("gelu", options, GELU);
   const inner =
     approximate === "none"
       ? erf(mul(x, Math.SQRT1_2))
@@ -80,8 +84,14 @@ export interface SoftplusOptions {
   readonly threshold?: number;
 }
 
+export const SOFTPLUS = {
+  beta: "number",
+  threshold: "number",
+} as const satisfies OptionKinds<SoftplusOptions>;
+
 /** log(1 + exp(beta x)) / beta, without overflow. */
-export function softplus(x: Tensor, { beta = 1, threshold = 20 }: SoftplusOptions = {}): Tensor {
+export function softplus(x: Tensor, options: SoftplusOptions = {}): Tensor {
+  const { beta = 1, threshold = 20 } = checkOptions("softplus", options, SOFTPLUS);
   if (!(beta > 0)) throw new ValueError(`softplus: beta must be above 0, got ${beta}`);
   const scaled = mul(x, beta);
   return where(gt(scaled, threshold), x, mul(softplusOp.one([scaled], {}), 1 / beta));

@@ -1,6 +1,7 @@
 /** Products of tensors made of matmul and softmax: attention, outer products, Einstein sums of two operands. */
 import { ShapeError } from "../errors.ts";
 import { shapeError } from "../op.ts";
+import { checkOptions } from "../options.ts";
 import { constant, formatShape, type Tensor } from "../tensor.ts";
 import { mul } from "./arithmetic.ts";
 import { where } from "./compare.ts";
@@ -34,7 +35,12 @@ export function scaledDotProductAttention(
       v,
     ]);
   }
-  const { causal = false, scale = 1 / Math.sqrt(q.shape.at(-1) as number) } = options;
+  const kinds = { causal: "boolean", scale: "number" } as const;
+  const { causal = false, scale = 1 / Math.sqrt(q.shape.at(-1) as number) } = checkOptions(
+    "scaledDotProductAttention",
+    options,
+    kinds,
+  );
   const scores = mul(matmul(q, k, { transposeB: true }), scale);
   if (!causal) return matmul(softmax(scores), v);
   const [L, S] = scores.shape.slice(-2) as [number, number];

@@ -5,13 +5,14 @@
  */
 import { ValueError } from "../errors.ts";
 import { shapeError } from "../op.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { formatShape, sameShape, sizeOf, type Tensor } from "../tensor.ts";
 import { relu } from "./activation.ts";
 import { add, mul, neg, sub } from "./arithmetic.ts";
 import { classTargets } from "./class-targets.ts";
 import { eq, ne, where } from "./compare.ts";
 import { expand } from "./copy.ts";
-import { checkReduction, type LossOptions, weightedMean } from "./loss-reduction.ts";
+import { checkReduction, LOSS, type LossOptions, weightedMean } from "./loss-reduction.ts";
 import { reshape } from "./reshape.ts";
 import { logSoftmax } from "./softmax.ts";
 import { mean, sum } from "./sum.ts";
@@ -28,6 +29,17 @@ export interface CrossEntropyOptions extends NllOptions {
   /** Share of the target that is spread evenly over all classes, 0 to 1. Default 0. */
   readonly labelSmoothing?: number;
 }
+
+export const NLL = {
+  ...LOSS,
+  classWeights: "tensor",
+  ignoreIndex: "number",
+} as const satisfies OptionKinds<NllOptions>;
+
+export const CROSS_ENTROPY = {
+  ...NLL,
+  labelSmoothing: "number",
+} as const satisfies OptionKinds<CrossEntropyOptions>;
 
 /** Scalars of shape []; the loss has the targets' shape with reduction `none`. */
 export interface ClassLoss {
@@ -90,7 +102,8 @@ export interface MultiMarginOptions extends LossOptions {
  * multi_margin_loss. x f32 [N, C], labels i32 [N]. Throws ShapeError on other shapes, ValueError on another p.
  */
 export function multiMargin(x: Tensor, labels: Tensor, options: MultiMarginOptions = {}): ClassLoss {
-  const { margin = 1, p = 1, reduction = "mean", weights } = options;
+  const kinds = { ...LOSS, margin: "number", p: "any" } as const;
+  const { margin = 1, p = 1, reduction = "mean", weights } = checkOptions("multiMargin", options, kinds);
   checkReduction("multiMargin", reduction);
   if (p !== 1 && p !== 2) throw new ValueError(`multiMargin: p must be 1 or 2, got ${p}`);
   if (labels.dtype !== "i32") throw shapeError("multiMargin", "labels must be i32", [labels]);

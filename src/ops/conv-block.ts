@@ -133,6 +133,8 @@ function poolConstants(c: BlockConstants): PoolConstants {
     strideX: c.PKW,
     padTop: 0,
     padLeft: 0,
+    padBottom: 0,
+    padRight: 0,
     dilationY: 1,
     dilationX: 1,
   };

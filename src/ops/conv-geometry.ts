@@ -4,21 +4,33 @@
  */
 import { ShapeError } from "../errors.ts";
 import { expectWhole } from "../op.ts";
+import { given, type OptionKinds, shown } from "../options.ts";
 import { formatShape, type Shape } from "../tensor.ts";
+
+/** One number for both axes, or [y, x]. */
+export type Pair = number | readonly [y: number, x: number];
+/** Rows and columns on each side. */
+export type Sides = readonly [top: number, left: number, bottom: number, right: number];
+/** One number for all sides, [y, x] or [top, left, bottom, right]. */
+export type Padding = Pair | Sides;
 
 export interface Conv2dOptions {
   /** Step of the window: one number or [y, x]. Default 1. */
-  readonly stride?: number | readonly [y: number, x: number];
+  readonly stride?: Pair;
   /** Zeros around the input: one number, [y, x] or [top, left, bottom, right]. Default 0. */
-  readonly padding?:
-    | number
-    | readonly [y: number, x: number]
-    | readonly [top: number, left: number, bottom: number, right: number];
+  readonly padding?: Padding;
   /** Distance between the taps of the kernel: one number or [y, x]. Default 1. */
-  readonly dilation?: number | readonly [y: number, x: number];
+  readonly dilation?: Pair;
   /** Channels are split into this many groups that do not see each other. Default 1. */
   readonly groups?: number;
 }
+
+export const CONV2D = {
+  stride: "numbers",
+  padding: "any",
+  dilation: "numbers",
+  groups: "number",
+} as const satisfies OptionKinds<Conv2dOptions>;
 
 /** Options in full. */
 export type ConvAttrs = {
@@ -52,26 +64,36 @@ export type ConvConstants = ConvAttrs & {
 
 /** Checks `options` and fills in the defaults. */
 export function convAttrs(op: string, options: Conv2dOptions): ConvAttrs {
-  const { padding = 0 } = options;
-  const pads = typeof padding === "number" ? [padding, padding] : padding;
-  const [padTop, padLeft, padBottom, padRight] = pads.length === 2 ? [...pads, ...pads] : pads;
-  const [strideY, strideX] = pair(options.stride ?? 1);
-  const [dilationY, dilationX] = pair(options.dilation ?? 1);
-  return {
-    strideY: expectWhole(op, "stride", strideY, 1),
-    strideX: expectWhole(op, "stride", strideX, 1),
-    padTop: expectWhole(op, "padding", padTop ?? Number.NaN, 0),
-    padLeft: expectWhole(op, "padding", padLeft ?? Number.NaN, 0),
-    padBottom: expectWhole(op, "padding", padBottom ?? Number.NaN, 0),
-    padRight: expectWhole(op, "padding", padRight ?? Number.NaN, 0),
-    dilationY: expectWhole(op, "dilation", dilationY, 1),
-    dilationX: expectWhole(op, "dilation", dilationX, 1),
-    GROUPS: expectWhole(op, "groups", options.groups ?? 1, 1),
-  };
+  const [padTop, padLeft, padBottom, padRight] = sides(op, options.padding ?? 0);
+  const [strideY, strideX] = pair(op, "stride", options.stride ?? 1, 1);
+  const [dilationY, dilationX] = pair(op, "dilation", options.dilation ?? 1, 1);
+  const GROUPS = expectWhole(op, "groups", options.groups ?? 1, 1);
+  return { strideY, strideX, padTop, padLeft, padBottom, padRight, dilationY, dilationX, GROUPS };
 }
 
-function pair(value: number | readonly [number, number]): readonly [number, number] {
-  return typeof value === "number" ? [value, value] : value;
+/** `value` for rows and columns; throws ShapeError unless it is one or two whole numbers of at least `least`. */
+export function pair(op: string, name: string, value: Pair, least: number): readonly [number, number] {
+  const [y, x, ...more] = typeof value === "number" ? [value, value] : Array.isArray(value) ? value : [];
+  if (y === undefined || x === undefined || more.length > 0) {
+    throw new ShapeError(`${op}: ${name} must be one number or [y, x], got ${given(op, value)}`);
+  }
+  return [expectWhole(op, name, y, least), expectWhole(op, name, x, least)];
+}
+
+/** Forms of padding where there is "same" too. */
+export const FORMS = '[y, x], [top, left, bottom, right] or "same"';
+
+/** `padding` for each side; throws ShapeError unless it is one, two or four whole numbers. */
+export function sides(op: string, padding: Padding, forms = "[y, x] or [top, left, bottom, right]"): Sides {
+  if (Array.isArray(padding) && padding.length === 4) {
+    for (const side of padding) expectWhole(op, "padding", side, 0);
+    return padding as unknown as Sides;
+  }
+  if (typeof padding !== "number" && !(Array.isArray(padding) && padding.length === 2)) {
+    throw new ShapeError(`${op}: padding must be one number, ${forms}, got ${shown(padding)}`);
+  }
+  const [y, x] = pair(op, "padding", padding as Pair, 0);
+  return [y, x, y, x];
 }
 
 /** The constants of a convolution of x with w; throws ShapeError when the shapes do not go together. */

@@ -3,8 +3,10 @@
  * and so have gradients themselves. Kernels are chosen in conv2d-kernels.ts.
  */
 import { type BackwardContext, type DefinedOp, defineOp, expectSpec, shapeError } from "../op.ts";
+import { checkOptions } from "../options.ts";
 import { type Data, formatShape, type Shape, type Spec, sameShape, type Tensor } from "../tensor.ts";
 import {
+  CONV2D,
   type Conv2dOptions,
   type ConvAttrs,
   type ConvConstants,
@@ -206,5 +208,8 @@ function forEachRun(
  * Names, defaults and formula as in PyTorch's conv2d; padding may differ on each side.
  */
 export function conv2d(x: Tensor, w: Tensor, b?: Tensor, options: Conv2dOptions = {}): Tensor {
-  return conv2dOp.one(b === undefined ? [x, w] : [x, w, b], convAttrs("conv2d", options));
+  return conv2dOp.one(
+    b === undefined ? [x, w] : [x, w, b],
+    convAttrs("conv2d", checkOptions("conv2d", options, CONV2D)),
+  );
 }

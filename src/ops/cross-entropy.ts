@@ -10,9 +10,11 @@ import type { Tensor } from "../tensor.ts";
 import { add, div, mul } from "./arithmetic.ts";
 import {
   type ClassLoss,
+  CROSS_ENTROPY,
   type CrossEntropyOptions,
   generalClassLoss,
   isPlain,
+  NLL,
   type NllOptions,
 } from "./class-loss.ts";
 import { classTargets, IGNORED } from "./class-targets.ts";
@@ -154,7 +156,7 @@ export function crossEntropy(
   target: Tensor,
   options?: Tensor | CrossEntropyOptions,
 ): ClassLoss {
-  const chosen: CrossEntropyOptions = lossOptions(options);
+  const chosen = lossOptions<CrossEntropyOptions>("crossEntropy", options, CROSS_ENTROPY);
   if (!isPlain(logits, target, chosen))
     return generalClassLoss("crossEntropy", logits, target, chosen, false);
   return classLoss(crossEntropyOp, logits, target, chosen);
@@ -162,7 +164,7 @@ export function crossEntropy(
 
 /** `crossEntropy` of log-probabilities, as `logSoftmax` gives them: the weighted mean of -logProbs[label]. */
 export function nll(logProbs: Tensor, labels: Tensor, options?: Tensor | NllOptions): ClassLoss {
-  const chosen: NllOptions = lossOptions(options);
+  const chosen = lossOptions<NllOptions>("nll", options, NLL);
   if (!isPlain(logProbs, labels, chosen)) return generalClassLoss("nll", logProbs, labels, chosen, true);
   return classLoss(nllOp, logProbs, labels, chosen);
 }

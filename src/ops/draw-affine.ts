@@ -5,10 +5,11 @@
  */
 import { ShapeError, ValueError } from "../errors.ts";
 import { type DefinedOp, defineOp, expectSpec, expectWhole, spread } from "../op.ts";
+import { checkOptions } from "../options.ts";
 import { threefry2x32 } from "../random.ts";
 import { Shader } from "../shader.ts";
 import { constant, type Tensor } from "../tensor.ts";
-import { type DrawOptions, type RandomSource, streamOf } from "./random.ts";
+import { DRAW, type DrawOptions, type RandomSource, streamOf } from "./random.ts";
 
 const code = () => import("../../shaders/draw-affine.wgsl?raw");
 const functions = () => import("../../shaders/random-functions.wgsl?raw");
@@ -178,7 +179,7 @@ export function drawAffine(
   source: RandomSource,
   options: DrawOptions = {},
 ): Tensor {
-  const { stream = source.stream() } = options;
+  const { stream = source.stream() } = checkOptions("drawAffine", options, DRAW);
   const rows = constant(Int32Array.from(ranges.flatMap(rowOf)), [ranges.length, ROW], "affine ranges");
   return drawAffineOp.one([rows, source.step, source.key], { count, stream });
 }

@@ -4,12 +4,19 @@
  */
 import { ValueError } from "../errors.ts";
 import type { DefinedOp } from "../op.ts";
+import { checkOptions } from "../options.ts";
 import { sizeOf, type Tensor } from "../tensor.ts";
 import { relu } from "./activation.ts";
 import { softplusOp } from "./activations.ts";
 import { add, mul, neg, sub } from "./arithmetic.ts";
 import { eq, where } from "./compare.ts";
-import { elementLoss, type LossOptions, type LossOptionsOrWeights, lossOptions } from "./loss-reduction.ts";
+import {
+  elementLoss,
+  LOSS,
+  type LossOptions,
+  type LossOptionsOrWeights,
+  lossOptions,
+} from "./loss-reduction.ts";
 import { abs, clamp, exp, log } from "./math.ts";
 import { definePointwise, literal } from "./pointwise.ts";
 
@@ -61,7 +68,7 @@ export function bceWithLogitsItem(x: Tensor, t: Tensor, posWeight?: Tensor): Ten
  * Throws ShapeError on other shapes, ValueError on another reduction. torch.nn.functional.l1_loss.
  */
 export function l1(x: Tensor, target: Tensor, options?: LossOptionsOrWeights): Tensor {
-  return elementLoss("l1", x, target, lossOptions(options), (a, b) => abs(sub(a, b)));
+  return elementLoss("l1", x, target, lossOptions("l1", options, LOSS), (a, b) => abs(sub(a, b)));
 }
 
 export interface HuberOptions extends LossOptions {
@@ -71,10 +78,10 @@ export interface HuberOptions extends LossOptions {
 
 /** (x - target)²/2 up to |x - target| = delta, then delta (|x - target| - delta/2); otherwise as `l1`. */
 export function huber(x: Tensor, target: Tensor, options: HuberOptions = {}): Tensor {
-  const { delta = 1 } = options;
+  const { delta = 1, ...others } = checkOptions("huber", options, { ...LOSS, delta: "number" });
   if (!(delta > 0 && Number.isFinite(delta)))
     throw new ValueError(`huber: delta must be above 0, got ${delta}`);
-  return elementLoss("huber", x, target, options, (a, b) => huberItemOp.one([sub(a, b)], { delta }));
+  return elementLoss("huber", x, target, others, (a, b) => huberItemOp.one([sub(a, b)], { delta }));
 }
 
 export interface SmoothL1Options extends LossOptions {
@@ -84,10 +91,10 @@ export interface SmoothL1Options extends LossOptions {
 
 /** `huber` divided by its threshold `beta`, so that the slope is ±1 beyond it. torch.nn.functional.smooth_l1_loss. */
 export function smoothL1(x: Tensor, target: Tensor, options: SmoothL1Options = {}): Tensor {
-  const { beta = 1 } = options;
+  const { beta = 1, ...others } = checkOptions("smoothL1", options, { ...LOSS, beta: "number" });
   if (!(beta >= 0 && Number.isFinite(beta)))
     throw new ValueError(`smoothL1: beta must be at least 0, got ${beta}`);
-  return elementLoss("smoothL1", x, target, options, (a, b) =>
+  return elementLoss("smoothL1", x, target, others, (a, b) =>
     beta === 0 ? abs(sub(a, b)) : mul(huberItemOp.one([sub(a, b)], { delta: beta }), 1 / beta),
   );
 }
@@ -104,7 +111,8 @@ export interface KlDivOptions extends Omit<LossOptions, "reduction"> {
  * Default reduction `mean`, over all elements, as torch.nn.functional.kl_div has it.
  */
 export function klDiv(x: Tensor, target: Tensor, options: KlDivOptions = {}): Tensor {
-  const { logTarget = false, reduction = "mean", weights } = options;
+  const kinds = { ...LOSS, logTarget: "boolean" } as const;
+  const { logTarget = false, reduction = "mean", weights } = checkOptions("klDiv", options, kinds);
   const perRow = reduction === "batchMean";
   const plain: LossOptions = {
     reduction: perRow ? "mean" : reduction,
@@ -123,7 +131,7 @@ export interface HingeOptions extends LossOptions {
 
 /** max(0, margin - target x) for targets of -1 and 1, of one shape [N, …]; otherwise as `l1`. */
 export function hinge(x: Tensor, target: Tensor, options: HingeOptions = {}): Tensor {
-  const { margin = 1 } = options;
+  const { margin = 1, ...others } = checkOptions("hinge", options, { ...LOSS, margin: "number" });
   if (!Number.isFinite(margin)) throw new ValueError(`hinge: margin must be a number, got ${margin}`);
-  return elementLoss("hinge", x, target, options, (a, t) => relu(sub(margin, mul(a, t))));
+  return elementLoss("hinge", x, target, others, (a, t) => relu(sub(margin, mul(a, t))));
 }

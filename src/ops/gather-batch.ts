@@ -8,6 +8,7 @@
  */
 import { ShapeError } from "../errors.ts";
 import { type DefinedOp, defineOp, expectSpec, expectWhole, shapeError, spread } from "../op.ts";
+import { checkOptions } from "../options.ts";
 import { sampleOrder } from "../permutation.ts";
 import { Shader } from "../shader.ts";
 import { checkShape, constant, type Shape, type Spec, sizeOf, type Tensor } from "../tensor.ts";
@@ -192,7 +193,16 @@ export function gatherBatch(
   step: Tensor,
   options: GatherOptions,
 ): GatheredBatch {
-  const { count, shape, batchSize, shuffleKey } = options;
+  const { count, shape, batchSize, shuffleKey } = checkOptions("gatherBatch", options, {
+    count: "number",
+    shape: "array",
+    targetShape: "array",
+    batchSize: "number",
+    shuffleKey: "tensor",
+    scale: "numbers",
+    offset: "numbers",
+    shards: "object",
+  });
   const scale = options.scale ?? (inputs.dtype === "f32" ? 1 : 1 / 255);
   const offset = options.offset ?? 0;
   const leaves = [inputs, targets, step, shuffleKey ?? constant(new Uint32Array(2), [2], "no key")];

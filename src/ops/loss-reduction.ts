@@ -4,7 +4,8 @@
  */
 import { ValueError } from "../errors.ts";
 import { expectSpec, shapeError } from "../op.ts";
-import { type Shape, sameShape, type Tensor } from "../tensor.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
+import { type Shape, sameShape, Tensor } from "../tensor.ts";
 import { div, mul } from "./arithmetic.ts";
 import { eq, ne, where } from "./compare.ts";
 import { reshape } from "./reshape.ts";
@@ -22,12 +23,18 @@ export interface LossOptions {
   readonly reduction?: Reduction;
 }
 
+export const LOSS = { weights: "tensor", reduction: "string" } as const satisfies OptionKinds<LossOptions>;
+
 /** Options as losses take them: weights alone, or all. */
 export type LossOptionsOrWeights = Tensor | LossOptions | undefined;
 
-export function lossOptions(given: LossOptionsOrWeights): LossOptions {
-  if (given === undefined) return {};
-  return "node" in given ? { weights: given } : given;
+/** Checks options of a loss and makes them of weights alone. */
+export function lossOptions<O extends LossOptions>(
+  who: string,
+  given: Tensor | O | undefined,
+  kinds: OptionKinds<O>,
+): O {
+  return checkOptions(who, given instanceof Tensor ? ({ weights: given } as unknown as O) : given, kinds);
 }
 
 /** Refuses what is not a reduction. */

@@ -11,7 +11,13 @@ import { add, div, mul, neg, square, sub } from "./arithmetic.ts";
 import { broadcastShape } from "./broadcast.ts";
 import { bceItemOp, bceWithLogitsItem } from "./element-losses.ts";
 import { isOne } from "./fill.ts";
-import { elementLoss, type LossOptions, type LossOptionsOrWeights, lossOptions } from "./loss-reduction.ts";
+import {
+  elementLoss,
+  LOSS,
+  type LossOptions,
+  type LossOptionsOrWeights,
+  lossOptions,
+} from "./loss-reduction.ts";
 import { reshape } from "./reshape.ts";
 
 const code = () => import("../../shaders/losses.wgsl?raw");
@@ -160,7 +166,7 @@ function loss(
  * weights. Throws ShapeError on other shapes.
  */
 export function mse(x: Tensor, target: Tensor, options?: LossOptionsOrWeights): Tensor {
-  return loss(mseOp, x, target, lossOptions(options), (a, t) => square(sub(a, t)));
+  return loss(mseOp, x, target, lossOptions("mse", options, LOSS), (a, t) => square(sub(a, t)));
 }
 
 /**
@@ -168,7 +174,7 @@ export function mse(x: Tensor, target: Tensor, options?: LossOptionsOrWeights): 
  * `mse`. No gradient for target and no second derivative. Prefer `bceWithLogits`, which loses no precision.
  */
 export function bce(x: Tensor, target: Tensor, options?: LossOptionsOrWeights): Tensor {
-  return loss(bceOp, x, target, lossOptions(options), (a, t) => bceItemOp.one([a, t], {}));
+  return loss(bceOp, x, target, lossOptions("bce", options, LOSS), (a, t) => bceItemOp.one([a, t], {}));
 }
 
 export interface BceWithLogitsOptions extends LossOptions {
@@ -181,8 +187,8 @@ export interface BceWithLogitsOptions extends LossOptions {
  * with `posWeight` or another reduction than the mean.
  */
 export function bceWithLogits(x: Tensor, target: Tensor, options?: Tensor | BceWithLogitsOptions): Tensor {
-  const chosen: BceWithLogitsOptions = lossOptions(options);
-  const { posWeight } = chosen;
+  const kinds = { ...LOSS, posWeight: "tensor" } as const;
+  const { posWeight, ...chosen } = lossOptions<BceWithLogitsOptions>("bceWithLogits", options, kinds);
   const item = (a: Tensor, t: Tensor) => bceWithLogitsItem(a, t, posWeight);
   if (posWeight === undefined) return loss(bceWithLogitsOp, x, target, chosen, item);
   if (!sameShape(broadcastShape("bceWithLogits", [x, posWeight]), x.shape)) {

@@ -4,6 +4,7 @@
  */
 import { ShapeError } from "../errors.ts";
 import { type DefinedOp, defineOp, shapeError } from "../op.ts";
+import { checkOptions } from "../options.ts";
 import { type Shape, type Spec, sizeOf, type Tensor } from "../tensor.ts";
 import { broadcastLoop, broadcastShape } from "./broadcast.ts";
 import { PRODUCT_VARIANTS, productKernels } from "./matmul-kernels.ts";
@@ -118,7 +119,8 @@ export interface MatmulOptions {
  * Throws ShapeError when inner sizes differ, batch axes do not broadcast, or a vector is to be transposed.
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
-  const { transposeA = false, transposeB = false } = options;
+  const kinds = { transposeA: "boolean", transposeB: "boolean" } as const;
+  const { transposeA = false, transposeB = false } = checkOptions("matmul", options, kinds);
   if (a.rank === 0 || b.rank === 0)
     throw shapeError("matmul", "inputs must be vectors, matrices or batches", [a, b]);
   if ((a.rank === 1 && transposeA) || (b.rank === 1 && transposeB))

@@ -4,13 +4,14 @@
  */
 import { ValueError } from "../errors.ts";
 import { type DefinedOp, defineOp, expectSpec } from "../op.ts";
+import { checkOptions } from "../options.ts";
 import { Shader } from "../shader.ts";
 import { sizeOf, type Tensor } from "../tensor.ts";
 import { div, mul, square } from "./arithmetic.ts";
 import { eq, where } from "./compare.ts";
 import { abs } from "./math.ts";
 import { max, rootOrZero } from "./reduce.ts";
-import { type ReduceOptions, sum } from "./sum.ts";
+import { REDUCE, type ReduceOptions, sum } from "./sum.ts";
 
 const code = () => import("../../shaders/norm.wgsl?raw");
 
@@ -63,10 +64,11 @@ export interface NormOptions extends ReduceOptions {
 
 /** The p-norm over `axes` (default all, shape []). The gradient at 0 is 0, as in PyTorch's vector_norm. */
 export function norm(x: Tensor, options: NormOptions = {}): Tensor {
-  const { p = 2, axes, keepDims = false } = options;
-  if (p === 1) return sum(abs(x), options);
-  if (p === Number.POSITIVE_INFINITY) return max(abs(x), options);
+  const { p = 2, ...reduced } = checkOptions("norm", options, { ...REDUCE, p: "any" });
+  const { axes, keepDims = false } = reduced;
+  if (p === 1) return sum(abs(x), reduced);
+  if (p === Number.POSITIVE_INFINITY) return max(abs(x), reduced);
   if (p !== 2) throw new ValueError(`norm: p must be 1, 2 or Infinity, got ${p}`);
   if (axes === undefined && !keepDims) return globalNorm(x);
-  return rootOrZero(sum(square(x), options));
+  return rootOrZero(sum(square(x), reduced));
 }

@@ -5,6 +5,7 @@
  */
 import { ShapeError } from "../errors.ts";
 import { type DefinedOp, expectWhole, shapeError } from "../op.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { formatShape, type Shape, sizeOf, type Tensor } from "../tensor.ts";
 import { add, mul, sub } from "./arithmetic.ts";
 import { fill } from "./fill.ts";
@@ -70,6 +71,12 @@ export interface NormalizeOptions {
   readonly eps?: number;
 }
 
+const NORMALIZE = {
+  weight: "tensor",
+  bias: "tensor",
+  eps: "number",
+} as const satisfies OptionKinds<NormalizeOptions>;
+
 /** `t` under `shape`, or ones or zeros that stretch to it. */
 function factor(op: string, t: Tensor | undefined, shape: Shape, rank: number, value: number): Tensor {
   if (t === undefined) return fill(new Array<number>(rank).fill(1), value);
@@ -84,9 +91,10 @@ function normalize(
   x: Tensor,
   axes: readonly number[],
   shape: Shape,
-  { weight, bias, eps = 1e-5 }: NormalizeOptions,
+  options: NormalizeOptions,
   centred = true,
 ) {
+  const { weight, bias, eps = 1e-5 } = checkOptions(op, options, NORMALIZE);
   if (!(eps >= 0 && Number.isFinite(eps))) throw new ShapeError(`${op}: eps must be at least 0, got ${eps}`);
   const [mean, variance, rstd] = momentsOp.apply([x], { axes, eps, centred }, `${op}Moments`);
   const w = factor(op, weight, shape, x.rank, 1);
@@ -123,8 +131,9 @@ export function batchNormWith(
   x: Tensor,
   mean: Tensor,
   variance: Tensor,
-  { weight, bias, eps = 1e-5 }: NormalizeOptions = {},
+  options: NormalizeOptions = {},
 ): Tensor {
+  const { weight, bias, eps = 1e-5 } = checkOptions("batchNormWith", options, NORMALIZE);
   const shape = [channelsOf("batchNorm", x), ...x.shape.slice(2).map(() => 1)];
   const channels = (t: Tensor) => factor("batchNorm", t, shape, x.rank, 0);
   const standard = mul(sub(x, channels(mean)), channels(rsqrt(add(variance, eps))));
@@ -157,7 +166,8 @@ export function rmsNorm(
   options: Omit<NormalizeOptions, "bias"> = {},
 ): Tensor {
   const { axes, shape } = lastAxes("rmsNorm", x, normalizedShape);
-  return normalize("rmsNorm", x, axes, shape, { eps: 2 ** -23, ...options }, false).y;
+  const given = checkOptions("rmsNorm", options, { weight: "tensor", eps: "number" });
+  return normalize("rmsNorm", x, axes, shape, { eps: 2 ** -23, ...given }, false).y;
 }
 
 function lastAxes(op: string, x: Tensor, normalizedShape: number | Shape) {

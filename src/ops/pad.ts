@@ -1,6 +1,7 @@
 /** Tensors made larger at their ends: torch.nn.functional.pad. Constant padding of any dtype, the other modes f32. */
 import { ValueError } from "../errors.ts";
 import { expectWhole, shapeError } from "../op.ts";
+import { checkOptions, type OptionKinds, shown } from "../options.ts";
 import { constant, type Tensor } from "../tensor.ts";
 import { take } from "./gather.ts";
 import { embed } from "./slice.ts";
@@ -12,12 +13,17 @@ export interface PadOptions {
   readonly value?: number;
 }
 
+export const PAD = { mode: "any", value: "number" } as const satisfies OptionKinds<PadOptions>;
+
 /**
  * `x` with places added: `padding` holds [before, after] of the last axis, then of the one before it, and so on, as in
  * PyTorch. Throws ShapeError on reflection further than the axis is long, ValueError on an unknown mode.
  */
 export function pad(x: Tensor, padding: readonly number[], options: PadOptions = {}): Tensor {
-  const { mode = "constant", value = 0 } = options;
+  const { mode = "constant", value = 0 } = checkOptions("pad", options, PAD);
+  if (!Array.isArray(padding)) {
+    throw new ValueError(`pad: padding must be an array of [before, after] pairs, got ${shown(padding)}`);
+  }
   if (padding.length % 2 === 1 || padding.length > 2 * x.rank) {
     throw shapeError("pad", "needs pairs of [before, after], at most one per axis", [x]);
   }

@@ -1,14 +1,12 @@
 /** Where the windows of a pooling op lie: PyTorch's rules for size, padding and the last window of ceilMode. */
-import { expectSpec, expectWhole, shapeError } from "../op.ts";
-import type { Shape, Spec } from "../tensor.ts";
-
-/** One number for both axes, or [rows, columns]. */
-export type Pair = number | readonly [number, number];
+import { expectSpec, shapeError } from "../op.ts";
+import { formatShape, type Shape, type Spec } from "../tensor.ts";
+import type { Sides } from "./conv-geometry.ts";
 
 export interface PoolAttrs {
   readonly kernel: readonly [number, number];
   readonly stride: readonly [number, number];
-  readonly padding: readonly [number, number];
+  readonly padding: Sides;
   readonly dilation: readonly [number, number];
   readonly ceilMode: boolean;
 }
@@ -28,37 +26,38 @@ export interface PoolConstants {
   readonly strideX: number;
   readonly padTop: number;
   readonly padLeft: number;
+  readonly padBottom: number;
+  readonly padRight: number;
   readonly dilationY: number;
   readonly dilationX: number;
-}
-
-export function pair(value: Pair): readonly [number, number] {
-  return typeof value === "number" ? [value, value] : value;
 }
 
 /** Constants of pooling `x`; refuses what PyTorch refuses. */
 export function poolGeometry(op: string, x: Spec | undefined, attrs: PoolAttrs): PoolConstants {
   const spec = expectSpec(op, "x", x, 4);
   const [N, C, H, W] = spec.shape as [number, number, number, number];
-  const [KH, KW] = whole(op, "kernelSize", attrs.kernel, 1);
-  const [strideY, strideX] = whole(op, "stride", attrs.stride, 1);
-  const [padTop, padLeft] = whole(op, "padding", attrs.padding, 0);
-  const [dilationY, dilationX] = whole(op, "dilation", attrs.dilation, 1);
-  if (padTop > KH / 2 || padLeft > KW / 2) {
+  const [KH, KW] = attrs.kernel;
+  const [strideY, strideX] = attrs.stride;
+  const [padTop, padLeft, padBottom, padRight] = attrs.padding;
+  const [dilationY, dilationX] = attrs.dilation;
+  if (Math.max(padTop, padBottom) > KH / 2 || Math.max(padLeft, padRight) > KW / 2) {
+    const given =
+      padTop === padBottom && padLeft === padRight ? attrs.padding.slice(0, 2) : [...attrs.padding];
     throw shapeError(
       op,
-      `padding must be at most half the kernel [${KH}, ${KW}] and is [${padTop}, ${padLeft}]`,
+      `padding must be at most half the kernel [${KH}, ${KW}] and is ${formatShape(given)}`,
       [spec],
     );
   }
-  const OH = windows(H, KH, strideY, padTop, dilationY, attrs.ceilMode);
-  const OW = windows(W, KW, strideX, padLeft, dilationX, attrs.ceilMode);
+  const OH = windows(H, KH, strideY, padTop, padBottom, dilationY, attrs.ceilMode);
+  const OW = windows(W, KW, strideX, padLeft, padRight, dilationX, attrs.ceilMode);
   if (OH < 1 || OW < 1) {
     const span = `[${spanOf(KH, dilationY)}, ${spanOf(KW, dilationX)}]`;
-    const padded = `[${H + 2 * padTop}, ${W + 2 * padLeft}]`;
+    const padded = `[${H + padTop + padBottom}, ${W + padLeft + padRight}]`;
     throw shapeError(op, `windows of ${span} pixels are larger than the padded input ${padded}`, [spec]);
   }
-  return { N, C, H, W, OH, OW, KH, KW, strideY, strideX, padTop, padLeft, dilationY, dilationX };
+  const pads = { padTop, padLeft, padBottom, padRight };
+  return { N, C, H, W, OH, OW, KH, KW, strideY, strideX, ...pads, dilationY, dilationX };
 }
 
 /** Pixels from the first tap to the last. */
@@ -84,13 +83,32 @@ export function tapsInside(g: PoolConstants): boolean {
   );
 }
 
-function windows(size: number, taps: number, stride: number, pad: number, dilation: number, ceil: boolean) {
-  const room = size + 2 * pad - spanOf(taps, dilation);
+function windows(
+  size: number,
+  taps: number,
+  stride: number,
+  before: number,
+  after: number,
+  dilation: number,
+  ceil: boolean,
+) {
+  const room = size + before + after - spanOf(taps, dilation);
   const count = Math.floor((room + (ceil ? stride - 1 : 0)) / stride) + 1;
   // In ceilMode the last window must start in the input or in the padding before it, not in that after it.
-  return ceil && (count - 1) * stride >= size + pad ? count - 1 : count;
+  return ceil && (count - 1) * stride >= size + before ? count - 1 : count;
 }
 
-function whole(op: string, name: string, values: readonly [number, number], least: number) {
-  return [expectWhole(op, name, values[0], least), expectWhole(op, name, values[1], least)] as const;
+/** Padding "same" of Keras: ceil(size / stride) windows, the last side one more where that is uneven. */
+export function samePadding(
+  [, , H, W]: Shape,
+  kernel: readonly [number, number],
+  stride: readonly [number, number],
+  dilation: readonly [number, number],
+): Sides {
+  const total = ([H, W] as const).map((size = 1, i) => {
+    const [k, s, d] = [kernel[i]!, stride[i]!, dilation[i]!];
+    return Math.max(0, (Math.ceil(size / s) - 1) * s + spanOf(k, d) - size);
+  }) as [number, number];
+  const [top, left] = total.map((n) => Math.floor(n / 2)) as [number, number];
+  return [top, left, total[0] - top, total[1] - left];
 }

@@ -14,16 +14,17 @@ import {
   shapeError,
   spread,
 } from "../op.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { Shader } from "../shader.ts";
 import { type Spec, sameShape, type Tensor } from "../tensor.ts";
+import { FORMS, type Padding, type Pair, pair, sides } from "./conv-geometry.ts";
 import {
   inputShape,
   outputShape,
-  type Pair,
   type PoolAttrs,
   type PoolConstants,
-  pair,
   poolGeometry,
+  samePadding,
   spanOf,
   tapsInside,
 } from "./pool-geometry.ts";
@@ -281,8 +282,8 @@ function eachAvgWindow(g: AvgConstants, visit: (i: number, pixels: number[], siz
     const plane = Math.floor(i / (g.OH * g.OW)) * g.H * g.W;
     const pixels: number[] = [];
     let padded = 0;
-    for (let row = top; row < Math.min(top + g.KH, g.H + g.padTop); row++) {
-      for (let col = left; col < Math.min(left + g.KW, g.W + g.padLeft); col++) {
+    for (let row = top; row < Math.min(top + g.KH, g.H + g.padBottom); row++) {
+      for (let col = left; col < Math.min(left + g.KW, g.W + g.padRight); col++) {
         padded++;
         if (row >= 0 && row < g.H && col >= 0 && col < g.W) pixels.push(plane + row * g.W + col);
       }
@@ -294,17 +295,39 @@ function eachAvgWindow(g: AvgConstants, visit: (i: number, pixels: number[], siz
 export interface MaxPool2dOptions {
   /** Step from window to window; default the kernel size. */
   readonly stride?: Pair;
-  /** Pixels of -Infinity on each side, at most half the kernel; default 0. */
-  readonly padding?: Pair;
+  /**
+   * Pixels of -Infinity, at most half the kernel on each side: one number, [y, x] or [top, left, bottom, right]; or "same",
+   * as Keras has it: ceil(H / stride) windows. Default 0.
+   */
+  readonly padding?: Padding | "same";
   /** Step from tap to tap in a window; default 1. */
   readonly dilation?: Pair;
   /** Round the number of windows up instead of down; the last ones then reach beyond the input. Default false. */
   readonly ceilMode?: boolean;
 }
 
+export const MAX_POOL = {
+  stride: "numbers",
+  padding: "any",
+  dilation: "numbers",
+  ceilMode: "boolean",
+} as const satisfies OptionKinds<MaxPool2dOptions>;
+
+function poolAttrs(op: string, x: Tensor, kernelSize: Pair, options: MaxPool2dOptions): PoolAttrs {
+  const kernel = pair(op, "kernelSize", kernelSize, 1);
+  const stride = pair(op, "stride", options.stride ?? kernelSize, 1);
+  const dilation = pair(op, "dilation", options.dilation ?? 1, 1);
+  const { padding = 0, ceilMode = false } = options;
+  const same = padding === "same";
+  if (same && ceilMode) throw new ShapeError(`${op}: padding "same" settles the size; leave ceilMode out`);
+  const { shape } = expectSpec(op, "x", x, 4);
+  const around = same ? samePadding(shape, kernel, stride, dilation) : sides(op, padding, FORMS);
+  return { kernel, stride, padding: around, dilation, ceilMode };
+}
+
 /**
  * The largest element of each window: x f32 [N, C, H, W] -> f32 [N, C, OH, OW] with
- * OH = floor((H + 2 padding - dilation (kernelSize - 1) - 1) / stride) + 1. Throws ShapeError where PyTorch refuses:
+ * OH = floor((H + top + bottom - dilation (kernelSize - 1) - 1) / stride) + 1. Throws ShapeError where PyTorch refuses:
  * windows larger than the padded input, padding over half the kernel.
  */
 export function maxPool2d(x: Tensor, kernelSize: Pair, options: MaxPool2dOptions = {}): Tensor {
@@ -317,47 +340,50 @@ export function maxPool2dWithIndices(
   kernelSize: Pair,
   options: MaxPool2dOptions = {},
 ): { y: Tensor; indices: Tensor } {
-  const [y, indices] = maxPool2dOp.apply([x], {
-    kernel: pair(kernelSize),
-    stride: pair(options.stride ?? kernelSize),
-    padding: pair(options.padding ?? 0),
-    dilation: pair(options.dilation ?? 1),
-    ceilMode: options.ceilMode ?? false,
-  });
+  const attrs = poolAttrs("maxPool2d", x, kernelSize, checkOptions("maxPool2d", options, MAX_POOL));
+  const [y, indices] = maxPool2dOp.apply([x], attrs);
   return { y: y as Tensor, indices: indices as Tensor };
 }
 
 export interface AvgPool2dOptions {
   /** Step from window to window; default the kernel size. */
   readonly stride?: Pair;
-  /** Zeros on each side, at most half the kernel; default 0. */
-  readonly padding?: Pair;
+  /** Zeros, at most half the kernel on each side; forms as `maxPool2d` has them. Default 0. */
+  readonly padding?: Padding | "same";
   /** Round the number of windows up instead of down; the last ones then reach beyond the input. Default false. */
   readonly ceilMode?: boolean;
-  /** Padding counts as zeros in the mean; else the mean is over pixels of the input only. Default true. */
+  /**
+   * Padding counts as zeros in the mean; else the mean is over pixels of the input only. Default true, as in PyTorch;
+   * false with padding "same", as in Keras.
+   */
   readonly countIncludePad?: boolean;
   /** What each sum is divided by instead; not 0. */
   readonly divisorOverride?: number;
 }
+
+export const AVG_POOL = {
+  stride: "numbers",
+  padding: "any",
+  ceilMode: "boolean",
+  countIncludePad: "boolean",
+  divisorOverride: "number",
+} as const satisfies OptionKinds<AvgPool2dOptions>;
 
 /**
  * The mean of each window: x f32 [N, C, H, W] -> f32 [N, C, OH, OW], with the sizes and refusals of `maxPool2d`. Pixels
  * that a window of ceilMode reaches beyond the padding never count.
  */
 export function avgPool2d(x: Tensor, kernelSize: Pair, options: AvgPool2dOptions = {}): Tensor {
-  const { divisorOverride } = options;
+  const given = checkOptions("avgPool2d", options, AVG_POOL);
+  const { divisorOverride, countIncludePad = given.padding !== "same", ...windows } = given;
   if (divisorOverride === 0 || !Number.isFinite(divisorOverride ?? 1)) {
     throw new ShapeError(
       `avgPool2d: divisorOverride must be a finite number other than 0, got ${divisorOverride}`,
     );
   }
   return avgPool2dOp.one([x], {
-    kernel: pair(kernelSize),
-    stride: pair(options.stride ?? kernelSize),
-    padding: pair(options.padding ?? 0),
-    dilation: [1, 1],
-    ceilMode: options.ceilMode ?? false,
-    includePad: options.countIncludePad ?? true,
+    ...poolAttrs("avgPool2d", x, kernelSize, windows),
+    includePad: countIncludePad,
     divisor: divisorOverride ?? 0,
   });
 }

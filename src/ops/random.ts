@@ -15,6 +15,7 @@ import {
   type KernelPlan,
   shapeError,
 } from "../op.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { lowbias32 } from "../permutation.ts";
 import { threefry2x32Into, uniformFromU32 } from "../random.ts";
 import { Shader } from "../shader.ts";
@@ -168,6 +169,8 @@ export interface DrawOptions {
   readonly stream?: number;
 }
 
+export const DRAW = { stream: "number" } as const satisfies OptionKinds<DrawOptions>;
+
 export interface UniformOptions extends DrawOptions {
   /** Default 0. */
   readonly low?: number;
@@ -182,16 +185,19 @@ export interface NormalOptions extends DrawOptions {
   readonly standardDeviation?: number;
 }
 
+const UNIFORM = { ...DRAW, low: "number", high: "number" } as const;
+const NORMAL = { ...DRAW, mean: "number", standardDeviation: "number" } as const;
+
 /**
  * f32 numbers uniform in [low, high), in steps of 2^-24 of the width, new at every step. The same bits on every
  * backend where the width is a power of two; else an adapter may round the last one otherwise. Throws ValueError.
  */
 export function uniform(shape: Shape, source: RandomSource, options: UniformOptions = {}): Tensor {
-  const { low = 0, high = 1 } = options;
+  const { low = 0, high = 1, ...others } = checkOptions("uniform", options, UNIFORM);
   if (!(Number.isFinite(low) && Number.isFinite(high) && low <= high)) {
     throw new ValueError(`uniform: needs low <= high, both finite, got ${low} and ${high}`);
   }
-  return draw("uniform", shape, source, options, low, high - low);
+  return draw("uniform", shape, source, others, low, high - low);
 }
 
 /**
@@ -199,13 +205,13 @@ export function uniform(shape: Shape, source: RandomSource, options: UniformOpti
  * Muller's method with a logarithm and a cosine of our own, so that adapters agree to about 1e-6 standard deviations.
  */
 export function normal(shape: Shape, source: RandomSource, options: NormalOptions = {}): Tensor {
-  const { mean = 0, standardDeviation = 1 } = options;
+  const { mean = 0, standardDeviation = 1, ...others } = checkOptions("normal", options, NORMAL);
   if (!(Number.isFinite(mean) && Number.isFinite(standardDeviation) && standardDeviation >= 0)) {
     throw new ValueError(
       `normal: needs a finite mean and a standardDeviation of at least 0, got ${mean} and ${standardDeviation}`,
     );
   }
-  return draw("normal", shape, source, options, mean, standardDeviation);
+  return draw("normal", shape, source, others, mean, standardDeviation);
 }
 
 /** 1 with chance p, else 0, as f32; new at every step, the same on every backend. Throws ValueError. */
@@ -221,8 +227,9 @@ export function choice(
   shape: Shape,
   values: readonly number[],
   source: RandomSource,
-  { stream = source.stream() }: DrawOptions = {},
+  options: DrawOptions = {},
 ): Tensor {
+  const { stream = source.stream() } = checkOptions("choice", options, DRAW);
   if (!(values.length > 0 && values.every(Number.isFinite))) {
     throw new ValueError("choice: needs at least one value, all of them finite");
   }
@@ -235,10 +242,11 @@ function draw(
   kind: Kind,
   shape: Shape,
   source: RandomSource,
-  { stream = source.stream() }: DrawOptions,
+  options: DrawOptions,
   low: number,
   width: number,
 ): Tensor {
+  const { stream = source.stream() } = checkOptions(kind, options, DRAW);
   return drawOp.one([source.step, source.key], { kind, shape, stream, low, width }, kind);
 }
 
@@ -247,7 +255,7 @@ function draw(
  * PyTorch's torch.nn.functional.dropout in training. Throws ValueError on a p outside [0, 1].
  */
 export function dropout(x: Tensor, p: number, source: RandomSource, options: DrawOptions = {}): Tensor {
-  const { stream = source.stream() } = options;
+  const { stream = source.stream() } = checkOptions("dropout", options, DRAW);
   if (chance("dropout", p) === 0) return x;
   return dropoutOp.one([x, source.step, source.key], { p, stream });
 }
@@ -257,6 +265,7 @@ export function dropout(x: Tensor, p: number, source: RandomSource, options: Dra
  * 2015). Throws ValueError on a p outside [0, 1], ShapeError below two axes.
  */
 export function dropout2d(x: Tensor, p: number, source: RandomSource, options: DrawOptions = {}): Tensor {
+  checkOptions("dropout2d", options, DRAW);
   if (x.rank < 2) throw shapeError("dropout2d", "x must be [N, C, …]", [x]);
   if (chance("dropout2d", p) === 0) return x;
   const perChannel = x.shape.map((d, axis) => (axis < 2 ? d : 1));

@@ -4,6 +4,7 @@
  */
 import { ValueError } from "../errors.ts";
 import { type BackwardContext, type DefinedOp, defineOp, shapeError, spread } from "../op.ts";
+import { checkOptions } from "../options.ts";
 import { Shader } from "../shader.ts";
 import { sizeOf, type Tensor } from "../tensor.ts";
 import { add, div, mul, square, sub } from "./arithmetic.ts";
@@ -13,7 +14,7 @@ import { fill } from "./fill.ts";
 import { abs, exp, log, sqrt } from "./math.ts";
 import { reducedSpec, reductionGeometry, reductionParts, reductionPlace } from "./reduction-geometry.ts";
 import { reshape } from "./reshape.ts";
-import { mean, normalizeAxes, type ReduceOptions, sum } from "./sum.ts";
+import { mean, normalizeAxes, REDUCE, type ReduceOptions, sum } from "./sum.ts";
 
 const code = () => import("../../shaders/reduce.wgsl?raw");
 const functions = () => import("../../shaders/reduction-functions.wgsl?raw");
@@ -93,7 +94,8 @@ export const prodOp: DefinedOp<Attrs> = define(
   },
 );
 
-function apply(name: string, op: DefinedOp<Attrs>, x: Tensor, options: ReduceOptions): Tensor {
+function apply(name: string, op: DefinedOp<Attrs>, x: Tensor, given: ReduceOptions): Tensor {
+  const options = checkOptions(name, given, REDUCE);
   const axes = normalizeAxes(name, x.rank, options.axes);
   return dropAxes(op.one([x], { axes }), axes, options.keepDims);
 }
@@ -134,11 +136,16 @@ export interface VarianceOptions extends ReduceOptions {
  * variance 0 / 0 = NaN. Throws ValueError on a correction that is not finite.
  */
 export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
-  const { correction = 1, keepDims } = options;
+  return varianceOf("variance", x, options);
+}
+
+function varianceOf(who: string, x: Tensor, options: VarianceOptions): Tensor {
+  const given = checkOptions(who, options, { ...REDUCE, correction: "any" });
+  const { correction = 1, keepDims } = given;
   if (!Number.isFinite(correction)) {
-    throw new ValueError(`variance: correction must be a finite number, got ${correction}`);
+    throw new ValueError(`${who}: correction must be a finite number, got ${correction}`);
   }
-  const axes = normalizeAxes("variance", x.rank, options.axes);
+  const axes = normalizeAxes(who, x.rank, given.axes);
   const free = Math.max(0, sizeOf(axes.map((axis) => x.shape[axis] as number)) - correction);
   const squares = sum(square(sub(x, mean(x, { axes, keepDims: true }))), { axes, keepDims: true });
   return dropAxes(free === 0 ? div(squares, fill([], 0)) : div(squares, free), axes, keepDims);
@@ -146,7 +153,7 @@ export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
 
 /** The root of the variance: torch.std. Where that is 0, the gradient is 0. */
 export function std(x: Tensor, options: VarianceOptions = {}): Tensor {
-  return rootOrZero(variance(x, options));
+  return rootOrZero(varianceOf("std", x, options));
 }
 
 /** √x, whose slope at 0 is taken for 0 where PyTorch does so (std, norm). */
@@ -160,12 +167,13 @@ export function rootOrZero(x: Tensor): Tensor {
  * maximum is the result, and then the gradient is 0; NaN stays NaN.
  */
 export function logSumExp(x: Tensor, options: ReduceOptions = {}): Tensor {
-  const axes = normalizeAxes("logSumExp", x.rank, options.axes);
+  const { axes: given, keepDims } = checkOptions("logSumExp", options, REDUCE);
+  const axes = normalizeAxes("logSumExp", x.rank, given);
   // The result does not depend on what is subtracted, so nothing flows back through it.
   const m = detach(max(x, { axes, keepDims: true }));
   const finite = lt(abs(m), 3.4e38);
   const shift = where(finite, m, 0);
   const s = sum(exp(sub(x, shift)), { axes, keepDims: true });
   // Drivers differ in what exp makes of an infinity.
-  return dropAxes(where(finite, add(log(s), shift), m), axes, options.keepDims);
+  return dropAxes(where(finite, add(log(s), shift), m), axes, keepDims);
 }

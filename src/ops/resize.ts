@@ -4,18 +4,17 @@
  * and by broadcasting. In products an infinity or NaN spreads along its row and column.
  */
 import { ShapeError, ValueError } from "../errors.ts";
-import { expectSpec, expectWhole } from "../op.ts";
+import { expectSpec } from "../op.ts";
+import { checkOptions, type OptionKinds, shown } from "../options.ts";
 import { constant, type Tensor } from "../tensor.ts";
 import { concat } from "./concat.ts";
+import { type Pair, pair } from "./conv-geometry.ts";
 import { expand } from "./copy.ts";
 import { matmul } from "./matmul.ts";
 import { avgPool2d, maxPool2d } from "./pool.ts";
 import { reshape } from "./reshape.ts";
 import { slice } from "./slice.ts";
 import { mean } from "./sum.ts";
-
-type Pair = number | readonly [number, number];
-const pair = (value: Pair): readonly [number, number] => (typeof value === "number" ? [value, value] : value);
 
 function planes(who: string, x: Tensor): readonly [N: number, C: number, H: number, W: number] {
   return expectSpec(who, "input", x, 4).shape as readonly [number, number, number, number];
@@ -39,8 +38,7 @@ function windowOf(i: number, from: number, to: number): readonly [begin: number,
 }
 
 function sizes(who: string, outputSize: Pair): readonly [number, number] {
-  const [OH, OW] = pair(outputSize);
-  return [expectWhole(who, "outputSize", OH, 1), expectWhole(who, "outputSize", OW, 1)];
+  return pair(who, "outputSize", outputSize, 1);
 }
 
 /**
@@ -96,12 +94,19 @@ export interface UpsampleOptions {
   readonly alignCorners?: boolean;
 }
 
+export const UPSAMPLE = {
+  size: "numbers",
+  scale: "numbers",
+  mode: ["nearest", "bilinear"],
+  alignCorners: "boolean",
+} as const satisfies OptionKinds<UpsampleOptions>;
+
 /**
  * x [N, C, H, W] in another size, [N, C, OH, OW], by the nearest pixel or between pixels; may shrink too, without
  * smoothing. torch.nn.functional.interpolate. Throws ShapeError, and ValueError unless one of size and scale is given.
  */
 export function upsample(x: Tensor, options: UpsampleOptions): Tensor {
-  const { size, scale, mode = "nearest", alignCorners = false } = options;
+  const { size, scale, mode = "nearest", alignCorners = false } = checkOptions("upsample", options, UPSAMPLE);
   const [N, C, H, W] = planes("upsample", x);
   if ((size === undefined) === (scale === undefined)) {
     throw new ValueError("upsample: give size or scale, and not both");
@@ -109,8 +114,14 @@ export function upsample(x: Tensor, options: UpsampleOptions): Tensor {
   if (alignCorners && mode !== "bilinear")
     throw new ValueError("upsample: alignCorners is for bilinear only");
   const axis = (from: number, i: 0 | 1) => {
-    if (size !== undefined) return { to: sizes("upsample", size)[i], step: from / pair(size)[i] };
-    const times = pair(scale as Pair)[i];
+    if (size !== undefined) {
+      const to = pair("upsample", "size", size, 1)[i];
+      return { to, step: from / to };
+    }
+    const times = typeof scale === "number" ? scale : (scale?.[i] ?? Number.NaN);
+    if (typeof scale !== "number" && scale?.length !== 2) {
+      throw new ShapeError(`upsample: scale must be one number or [y, x], got ${shown(scale)}`);
+    }
     const to = Math.floor(from * times);
     if (!(to >= 1)) throw new ShapeError(`upsample: scale ${times} of ${from} pixels leaves none`);
     return { to, step: 1 / times };

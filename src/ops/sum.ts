@@ -1,6 +1,7 @@
 /** Sums and means over any axes, float32. Long sums are split in parts added in a fixed order. */
-import { ShapeError } from "../errors.ts";
+import { ShapeError, ValueError } from "../errors.ts";
 import { type DefinedOp, defineOp, shapeError, spread } from "../op.ts";
+import { checkOptions, type OptionKinds, type OtherNames, shown } from "../options.ts";
 import { Shader } from "../shader.ts";
 import { formatShape, type Shape, sameShape, type Tensor } from "../tensor.ts";
 import { mul } from "./arithmetic.ts";
@@ -63,15 +64,23 @@ export const sumOp: DefinedOp<Attrs> = defineOp({
   },
 });
 
-export interface ReduceOptions {
+/** `axis` and PyTorch's `dim` and `keepdim` are accepted too. */
+export interface ReduceOptions extends OtherNames {
   /** Axes to reduce over, negative ones counted from the end; default all. */
   readonly axes?: number | readonly number[];
   /** Keep reduced axes as 1; default false. */
   readonly keepDims?: boolean;
 }
 
+export const REDUCE = { axes: "numbers", keepDims: "boolean" } as const satisfies OptionKinds<ReduceOptions>;
+
 /** Axes as ascending numbers from 0; throws ShapeError on one that does not exist or comes twice. */
 export function normalizeAxes(op: string, rank: number, axes: ReduceOptions["axes"]): number[] {
+  if (axes !== undefined && typeof axes !== "number" && !Array.isArray(axes)) {
+    throw new ValueError(
+      `${op}: an axis must be a whole number, such as -1 for the last one, got ${shown(axes)}`,
+    );
+  }
   if (axes === undefined) return Array.from({ length: rank }, (_, i) => i);
   const list = (typeof axes === "number" ? [axes] : [...axes]).map((axis) => {
     if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
@@ -94,8 +103,9 @@ export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
   return reduce(x, options, true);
 }
 
-function reduce(x: Tensor, options: ReduceOptions, isMean: boolean): Tensor {
+function reduce(x: Tensor, given: ReduceOptions, isMean: boolean): Tensor {
   const name = isMean ? "mean" : "sum";
+  const options = checkOptions(name, given, REDUCE);
   const axes = normalizeAxes(name, x.rank, options.axes);
   const y = sumOp.one([x], { axes, mean: isMean }, name);
   return options.keepDims === true

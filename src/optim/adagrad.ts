@@ -1,7 +1,8 @@
 /** Adagrad (Duchi, Hazan and Singer, 2011), torch.optim.Adagrad's options and defaults. */
 import { adagradUpdate } from "../ops/adagrad.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import type { Tensor } from "../tensor.ts";
-import { type CommonOptions, checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
+import { COMMON, type CommonOptions, checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedules.ts";
 
 export interface AdagradOptions extends CommonOptions {
@@ -19,8 +20,19 @@ export interface AdagradOptions extends CommonOptions {
   readonly maximize?: boolean;
 }
 
+const ADAGRAD = {
+  learningRate: "any",
+  learningRateDecay: "number",
+  initialAccumulatorValue: "number",
+  eps: "number",
+  weightDecay: "number",
+  maximize: "boolean",
+  ...COMMON,
+} as const satisfies OptionKinds<AdagradOptions>;
+
 /** Throws ValueError on options outside their range. */
-export function adagrad(options: AdagradOptions = {}): Optimizer {
+export function adagrad(given: AdagradOptions = {}): Optimizer {
+  const options = checkOptions("adagrad", given, ADAGRAD);
   const { learningRate = 0.01, learningRateDecay = 0, initialAccumulatorValue = 0, eps = 1e-10 } = options;
   const { weightDecay = 0, maximize = false } = options;
   checkRange("adagrad", "learningRateDecay", learningRateDecay, 0, Number.POSITIVE_INFINITY);

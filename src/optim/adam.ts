@@ -1,7 +1,8 @@
 /** Adam (Kingma and Ba, 2014) and AdamW (Loshchilov and Hutter, 2017), torch.optim's options and defaults. */
 import { adamUpdate } from "../ops/adam.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import type { Tensor } from "../tensor.ts";
-import { type CommonOptions, checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
+import { COMMON, type CommonOptions, checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedules.ts";
 
 export interface AdamOptions extends CommonOptions {
@@ -17,6 +18,15 @@ export interface AdamOptions extends CommonOptions {
   readonly maximize?: boolean;
 }
 
+const ADAM = {
+  learningRate: "any",
+  betas: "array",
+  eps: "number",
+  weightDecay: "number",
+  maximize: "boolean",
+  ...COMMON,
+} as const satisfies OptionKinds<AdamOptions>;
+
 /** Throws ValueError on options outside their range. */
 export function adam(options: AdamOptions = {}): Optimizer {
   return make("adam", options, 0, false);
@@ -27,7 +37,8 @@ export function adamw(options: AdamOptions = {}): Optimizer {
   return make("adamw", options, 0.01, true);
 }
 
-function make(name: string, options: AdamOptions, decay: number, decoupled: boolean): Optimizer {
+function make(name: string, given: AdamOptions, decay: number, decoupled: boolean): Optimizer {
+  const options = checkOptions(name, given, ADAM);
   const { learningRate = 1e-3, betas = [0.9, 0.999], eps = 1e-8 } = options;
   const { weightDecay = decay, maximize = false } = options;
   const [beta1, beta2] = betas;

@@ -1,7 +1,8 @@
 /** Lion (Chen et al., 2023, "Symbolic discovery of optimization algorithms"), with the paper's defaults. */
 import { lionUpdate } from "../ops/lion.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import type { Tensor } from "../tensor.ts";
-import { type CommonOptions, checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
+import { COMMON, type CommonOptions, checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedules.ts";
 
 export interface LionOptions extends CommonOptions {
@@ -15,8 +16,17 @@ export interface LionOptions extends CommonOptions {
   readonly maximize?: boolean;
 }
 
+const LION = {
+  learningRate: "any",
+  betas: "array",
+  weightDecay: "number",
+  maximize: "boolean",
+  ...COMMON,
+} as const satisfies OptionKinds<LionOptions>;
+
 /** Throws ValueError on options outside their range. */
-export function lion(options: LionOptions = {}): Optimizer {
+export function lion(given: LionOptions = {}): Optimizer {
+  const options = checkOptions("lion", given, LION);
   const { learningRate = 1e-4, betas = [0.9, 0.99], weightDecay = 0, maximize = false } = options;
   const [beta1, beta2] = betas;
   checkRange("lion", "betas[0]", beta1, 0, 1);

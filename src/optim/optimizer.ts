@@ -10,6 +10,7 @@ import { averageUpdate } from "../ops/average.ts";
 import { fill } from "../ops/fill.ts";
 import { pack } from "../ops/pack.ts";
 import { scheduledRate } from "../ops/schedule.ts";
+import { checkOptions, type OptionKinds, shown } from "../options.ts";
 import { packLayout } from "../plan/pack-layout.ts";
 import { constant, type Node, state, type Tensor } from "../tensor.ts";
 import { type ClipOptions, checkClip, clip } from "./clip.ts";
@@ -37,6 +38,15 @@ export interface CommonOptions extends ClipOptions {
   /** Keeps an exponential moving average of the weights, with this memory in [0, 1): `Trainer.evaluate` can use it. */
   readonly averageDecay?: number;
 }
+
+export const COMMON = {
+  weightDecayFilter: "function",
+  groups: "array",
+  accumulate: "number",
+  averageDecay: "number",
+  clipNorm: "any",
+  clipValue: "any",
+} as const satisfies OptionKinds<CommonOptions>;
 
 export interface OptimizerStates {
   /** f32 `[1]`: what the next step goes by; with a schedule, what it is scaled to. Written by the host. */
@@ -106,7 +116,13 @@ const ACCUMULATED = "accumulated";
 /** An optimizer out of its parts: packs parameters and gradients, so that an update is one dispatch over everything. */
 export function defineOptimizer(parts: OptimizerParts): Optimizer {
   const { name, options } = parts;
-  const { accumulate: every = 1, averageDecay } = options;
+  const { accumulate: every = 1, averageDecay, groups } = options;
+  groups?.forEach((group, i) => {
+    const kinds = { filter: "function", learningRateFactor: "number", weightDecay: "number" } as const;
+    checkOptions(`${name}: groups[${i}]`, group, kinds);
+    if (group?.filter === undefined) throw new ValueError(`${name}: groups[${i}] needs a filter`);
+  });
+  checkRate(name, parts.learningRate);
   const schedule = typeof parts.learningRate === "number" ? undefined : parts.learningRate;
   const learningRate =
     typeof parts.learningRate === "number" ? parts.learningRate : parts.learningRate.learningRate;
@@ -167,6 +183,14 @@ export function defineOptimizer(parts: OptimizerParts): Optimizer {
   };
 }
 
+/** Refuses what is neither a number nor a schedule. */
+function checkRate(name: string, rate: unknown): void {
+  if (typeof rate === "number") return;
+  if (typeof rate === "object" && rate !== null && "rate" in rate && "wgsl" in rate) return;
+  const hint = typeof rate === "function" ? "; call the schedule, as in optim.cosine({ … })" : "";
+  throw new ValueError(`${name}: learningRate must be a number or a schedule, got ${shown(rate)}${hint}`);
+}
+
 function groupsOf(
   parameters: readonly Tensor[],
   names: readonly string[],
@@ -220,5 +244,5 @@ export function decaysWeights(_name: string, parameter: Tensor): boolean {
 export function checkRange(who: string, name: string, value: number, low: number, high: number): void {
   if (Number.isFinite(value) && value >= low && value < high) return;
   const range = high === Number.POSITIVE_INFINITY ? `at least ${low}` : `in [${low}, ${high})`;
-  throw new ValueError(`${who}: ${name} must be a number ${range}, got ${value}`);
+  throw new ValueError(`${who}: ${name} must be a number ${range}, got ${shown(value)}`);
 }

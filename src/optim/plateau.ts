@@ -3,6 +3,7 @@
  * the host only, so this is driven from there, once an epoch as a rule.
  */
 import { ValueError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 
 export interface PlateauOptions {
   /** The rate to begin with. */
@@ -37,6 +38,17 @@ export class ReduceOnPlateau {
   #resting = 0;
 
   constructor(options: PlateauOptions) {
+    checkOptions("reduceOnPlateau", options, {
+      learningRate: "number",
+      mode: ["min", "max"],
+      factor: "number",
+      patience: "number",
+      threshold: "number",
+      thresholdMode: ["rel", "abs"],
+      cooldown: "number",
+      minLearningRate: "number",
+      eps: "number",
+    });
     const defaults = {
       mode: "min",
       factor: 0.1,

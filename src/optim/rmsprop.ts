@@ -1,7 +1,8 @@
 /** RMSprop (Hinton, 2012; centered: Graves, 2013), torch.optim.RMSprop's options and defaults. */
 import { rmspropUpdate } from "../ops/rmsprop.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import type { Tensor } from "../tensor.ts";
-import { type CommonOptions, checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
+import { COMMON, type CommonOptions, checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedules.ts";
 
 export interface RmspropOptions extends CommonOptions {
@@ -21,8 +22,20 @@ export interface RmspropOptions extends CommonOptions {
   readonly maximize?: boolean;
 }
 
+const RMSPROP = {
+  learningRate: "any",
+  alpha: "number",
+  eps: "number",
+  momentum: "number",
+  centered: "boolean",
+  weightDecay: "number",
+  maximize: "boolean",
+  ...COMMON,
+} as const satisfies OptionKinds<RmspropOptions>;
+
 /** Throws ValueError on options outside their range. */
-export function rmsprop(options: RmspropOptions = {}): Optimizer {
+export function rmsprop(given: RmspropOptions = {}): Optimizer {
+  const options = checkOptions("rmsprop", given, RMSPROP);
   const { learningRate = 0.01, alpha = 0.99, eps = 1e-8, momentum = 0, centered = false } = options;
   const { weightDecay = 0, maximize = false } = options;
   checkRange("rmsprop", "alpha", alpha, 0, 1);

@@ -6,6 +6,7 @@
 import { ValueError } from "../errors.ts";
 import { literal } from "../ops/pointwise.ts";
 import type { RateFormula } from "../ops/schedule.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 
 /** The learning rate as a function of the step: `rate(step)` tells it on the host. */
 export type Schedule = RateFormula;
@@ -17,6 +18,8 @@ interface Base {
   /** The rate that the schedule is built on. Above 0. */
   readonly learningRate: number;
 }
+
+const RATE = { learningRate: "number" } as const satisfies OptionKinds<Base>;
 
 function checked(who: string, base: number, whole: Readonly<Record<string, number>>): void {
   if (!(base > 0 && Number.isFinite(base))) {
@@ -38,11 +41,9 @@ function finite(who: string, numbers: Readonly<Record<string, number>>, least = 
 }
 
 /** The rate times `factor` for `steps` steps, then the rate itself. Without options the rate for good. ConstantLR. */
-export function constant({
-  learningRate,
-  factor = 1,
-  steps = 1,
-}: Base & { readonly factor?: number; readonly steps?: number }): Schedule {
+export function constant(options: Base & { readonly factor?: number; readonly steps?: number }): Schedule {
+  const kinds = { ...RATE, factor: "number", steps: "number" } as const;
+  const { learningRate, factor = 1, steps = 1 } = checkOptions("constant", options, kinds);
   checked("constant", learningRate, { steps });
   finite("constant", { factor });
   return {
@@ -54,11 +55,9 @@ export function constant({
 }
 
 /** The rate times gamma (default 0.1) after every `stepSize` steps. StepLR. */
-export function step({
-  learningRate,
-  stepSize,
-  gamma = 0.1,
-}: Base & { readonly stepSize: number; readonly gamma?: number }): Schedule {
+export function step(options: Base & { readonly stepSize: number; readonly gamma?: number }): Schedule {
+  const kinds = { ...RATE, stepSize: "number", gamma: "number" } as const;
+  const { learningRate, stepSize, gamma = 0.1 } = checkOptions("step", options, kinds);
   checked("step", learningRate, { stepSize });
   return decaying("step", learningRate, gamma, {
     times: (t) => Math.floor(t / stepSize),
@@ -67,11 +66,11 @@ export function step({
 }
 
 /** The rate times gamma (default 0.1) at each of `milestones`, steps in ascending order. MultiStepLR. */
-export function multiStep({
-  learningRate,
-  milestones,
-  gamma = 0.1,
-}: Base & { readonly milestones: readonly number[]; readonly gamma?: number }): Schedule {
+export function multiStep(
+  options: Base & { readonly milestones: readonly number[]; readonly gamma?: number },
+): Schedule {
+  const kinds = { ...RATE, milestones: "array", gamma: "number" } as const;
+  const { learningRate, milestones = [], gamma = 0.1 } = checkOptions("multiStep", options, kinds);
   checked("multiStep", learningRate, Object.fromEntries(milestones.map((m, i) => [`milestones[${i}]`, m])));
   return decaying("multiStep", learningRate, gamma, {
     times: (t) => milestones.filter((m) => m <= t).length,
@@ -80,7 +79,8 @@ export function multiStep({
 }
 
 /** The rate times gamma after every step. ExponentialLR. */
-export function exponential({ learningRate, gamma }: Base & { readonly gamma: number }): Schedule {
+export function exponential(options: Base & { readonly gamma: number }): Schedule {
+  const { learningRate, gamma } = checkOptions("exponential", options, { ...RATE, gamma: "number" });
   checked("exponential", learningRate, {});
   return decaying("exponential", learningRate, gamma, { times: (t) => t, wgsl: (t) => `u32(${t})` });
 }
@@ -118,11 +118,9 @@ interface CosineOptions extends Base {
  * Half a cosine from the rate down to `minLearningRate` in `steps` steps, and up and down again afterwards.
  * CosineAnnealingLR.
  */
-export function cosine({
-  learningRate,
-  minLearningRate = 0,
-  steps,
-}: CosineOptions & { readonly steps: number }): Schedule {
+export function cosine(options: CosineOptions & { readonly steps: number }): Schedule {
+  const kinds = { ...RATE, minLearningRate: "number", steps: "number" } as const;
+  const { learningRate, minLearningRate = 0, steps } = checkOptions("cosine", options, kinds);
   checked("cosine", learningRate, { steps });
   finite("cosine", { minLearningRate });
   const ends = `${literal(learningRate)}, ${literal(minLearningRate)}`;
@@ -141,12 +139,16 @@ export function cosine({
  * Half a cosine from the rate down to `minLearningRate` in `period` steps, then again from the top, each time in
  * `factor` (default 1) times as many steps. CosineAnnealingWarmRestarts.
  */
-export function cosineRestarts({
-  learningRate,
-  minLearningRate = 0,
-  period,
-  factor = 1,
-}: CosineOptions & { readonly period: number; readonly factor?: number }): Schedule {
+export function cosineRestarts(
+  options: CosineOptions & { readonly period: number; readonly factor?: number },
+): Schedule {
+  const kinds = { ...RATE, minLearningRate: "number", period: "number", factor: "number" } as const;
+  const {
+    learningRate,
+    minLearningRate = 0,
+    period,
+    factor = 1,
+  } = checkOptions("cosineRestarts", options, kinds);
   checked("cosineRestarts", learningRate, { period, factor });
   finite("cosineRestarts", { minLearningRate });
   const ends = `${literal(learningRate)}, ${literal(minLearningRate)}`;
@@ -189,12 +191,16 @@ function halfCosine(first: number, last: number, done: number, rest: number): nu
 }
 
 /** From `startFactor` (default 1/3) to `endFactor` (default 1) times the rate in `steps` steps (default 5). LinearLR. */
-export function linear({
-  learningRate,
-  startFactor = 1 / 3,
-  endFactor = 1,
-  steps = 5,
-}: Base & { readonly startFactor?: number; readonly endFactor?: number; readonly steps?: number }): Schedule {
+export function linear(
+  options: Base & { readonly startFactor?: number; readonly endFactor?: number; readonly steps?: number },
+): Schedule {
+  const kinds = { ...RATE, startFactor: "number", endFactor: "number", steps: "number" } as const;
+  const {
+    learningRate,
+    startFactor = 1 / 3,
+    endFactor = 1,
+    steps = 5,
+  } = checkOptions("linear", options, kinds);
   checked("linear", learningRate, { steps });
   finite("linear", { startFactor, endFactor });
   const [first, last] = [learningRate * startFactor, learningRate * endFactor];
@@ -211,11 +217,9 @@ export function linear({
 }
 
 /** The rate times (1 - t / steps)^power (default 1), 0 from `steps` on. PolynomialLR. */
-export function polynomial({
-  learningRate,
-  steps,
-  power = 1,
-}: Base & { readonly steps: number; readonly power?: number }): Schedule {
+export function polynomial(options: Base & { readonly steps: number; readonly power?: number }): Schedule {
+  const kinds = { ...RATE, steps: "number", power: "number" } as const;
+  const { learningRate, steps, power = 1 } = checkOptions("polynomial", options, kinds);
   checked("polynomial", learningRate, { steps });
   if (!(power > 0 && Number.isFinite(power))) {
     throw new ValueError(`polynomial: power must be above 0, got ${power}`);
@@ -249,6 +253,15 @@ export interface OneCycleOptions {
   readonly anneal?: "cosine" | "linear";
 }
 
+const ONE_CYCLE = {
+  learningRate: "number",
+  steps: "number",
+  riseShare: "number",
+  startDivisor: "number",
+  endDivisor: "number",
+  anneal: ["cosine", "linear"],
+} as const satisfies OptionKinds<OneCycleOptions>;
+
 /** Rises to the rate, then falls far below where it began (Smith and Topin, 2017). OneCycleLR with two phases. */
 export function oneCycle(options: OneCycleOptions): Schedule {
   const {
@@ -258,7 +271,7 @@ export function oneCycle(options: OneCycleOptions): Schedule {
     startDivisor = 25,
     endDivisor = 1e4,
     anneal = "cosine",
-  } = options;
+  } = checkOptions("oneCycle", options, ONE_CYCLE);
   checked("oneCycle", learningRate, { steps });
   finite("oneCycle", { startDivisor, endDivisor }, 1);
   if (!(riseShare > 0 && riseShare < 1 && riseShare * steps > 1)) {
@@ -327,9 +340,11 @@ export function sequence(schedules: readonly Schedule[], milestones: readonly nu
 
 /** Rises in a line from `startFactor` (default 0) times the next schedule's first rate for `steps` steps; then `next`. */
 export function warmUp(
-  { steps, startFactor = 0 }: { readonly steps: number; readonly startFactor?: number },
+  options: { readonly steps: number; readonly startFactor?: number },
   next: Schedule | number,
 ): Schedule {
+  const kinds = { steps: "number", startFactor: "number" } as const;
+  const { steps, startFactor = 0 } = checkOptions("warmUp", options, kinds);
   const after = typeof next === "number" ? constant({ learningRate: next }) : next;
   return sequence([linear({ learningRate: after.rate(0), startFactor, steps }), after], [steps]);
 }

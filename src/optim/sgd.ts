@@ -1,7 +1,8 @@
 /** Stochastic gradient descent with momentum, torch.optim.SGD's options and defaults. */
 import { ValueError } from "../errors.ts";
 import { sgdUpdate } from "../ops/sgd.ts";
-import { type CommonOptions, checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
+import { COMMON, type CommonOptions, checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedules.ts";
 
 export interface SgdOptions extends CommonOptions {
@@ -18,8 +19,19 @@ export interface SgdOptions extends CommonOptions {
   readonly maximize?: boolean;
 }
 
+const SGD = {
+  learningRate: "any",
+  momentum: "number",
+  dampening: "number",
+  nesterov: "boolean",
+  weightDecay: "number",
+  maximize: "boolean",
+  ...COMMON,
+} as const satisfies OptionKinds<SgdOptions>;
+
 /** Throws ValueError on options outside their range. */
-export function sgd(options: SgdOptions): Optimizer {
+export function sgd(given: SgdOptions): Optimizer {
+  const options = checkOptions("sgd", given, SGD);
   const { learningRate, momentum = 0, dampening = 0, nesterov = false } = options;
   const { weightDecay = 0, maximize = false } = options;
   checkRange("sgd", "momentum", momentum, 0, Number.POSITIVE_INFINITY);

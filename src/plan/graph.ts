@@ -4,7 +4,8 @@
  */
 import { GraphError } from "../errors.ts";
 import type { GraphView, Replaced } from "../op.ts";
-import { isLeaf, Node, type Tensor } from "../tensor.ts";
+import { checkOptions, shown } from "../options.ts";
+import { isLeaf, Node, Tensor } from "../tensor.ts";
 
 /** What is wanted of a graph: tensors to read, and updates (nodes that change states) to carry out. */
 export interface GraphSpec {
@@ -26,6 +27,11 @@ export class Graph implements GraphView {
   readonly updates: readonly Node[];
 
   constructor(spec: GraphSpec) {
+    checkOptions("compile: the graph", spec, { outputs: "array", updates: "array" });
+    const wrong = spec.outputs?.find((t) => !(t instanceof Tensor));
+    if (spec.outputs === undefined || wrong !== undefined) {
+      throw new GraphError(`compile: outputs must be an array of tensors, got ${shown(wrong)}`);
+    }
     this.outputs = spec.outputs;
     this.updates = orderUpdates([...new Set(spec.updates)]);
     const updates = new Set(this.updates);

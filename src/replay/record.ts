@@ -3,10 +3,11 @@
  * what it is asked, and keeps that as a `Recording`. Contents of data sets play no part, only what they look like.
  */
 import type { Program } from "../backend.ts";
-import { type Dataset, sampleSize } from "../data/dataset.ts";
+import { checkForm, type Dataset, sampleSize } from "../data/dataset.ts";
 import { holdsBytes } from "../data/on-demand.ts";
 import { GraphError, ValueError } from "../errors.ts";
 import { GpuBackend } from "../gpu/backend.ts";
+import { checkOptions } from "../options.ts";
 import { initialData } from "../plan/initial.ts";
 import { type DType, input, type Shape, type Tensor } from "../tensor.ts";
 import type { TrainerOptions } from "../train/options.ts";
@@ -56,6 +57,10 @@ export async function recordTraining(options: TrainerOptions, what: RecordOption
   for (const name of ["metrics", "detectAnomaly", "tune", "maxResidentBytes"] as const) {
     if (options[name]) throw new ValueError(`record: a recording can't have ${name}`);
   }
+  const kinds = { train: "any", test: "any", predict: "number", programs: "object", target: "any" } as const;
+  checkOptions("recordTraining", what, kinds);
+  checkForm("recordTraining: train", what.train);
+  if (what.test !== undefined) checkForm("recordTraining: test", what.test);
   const { seed = 0, batchSize } = options;
   const recorder = new Recorder(what.target ?? PORTABLE);
   const backend = await GpuBackend.open(recorder.adapter, { standIns: false });

@@ -6,6 +6,7 @@ import type { Backend, CompileProgress } from "../backend.ts";
 import { readSample, sampleSize } from "../data/dataset.ts";
 import { DeviceError, GraphError } from "../errors.ts";
 import { GpuDevice } from "../gpu/device.ts";
+import { checkOptions } from "../options.ts";
 import { draw, keyFromSeed, Random } from "../random.ts";
 import { type Data, sizeOf, type Tensor } from "../tensor.ts";
 import { AnyTrainer } from "../train/any-trainer.ts";
@@ -37,6 +38,13 @@ export async function openRecording(
   adapter: GPUAdapter | null,
   options: RecordingOptions = {},
 ): Promise<RecordedTrainer> {
+  checkOptions("openRecording", options, {
+    seed: "number",
+    submitMilliseconds: "number",
+    stepsPerSubmit: "number",
+    onCompile: "function",
+    reopen: "function",
+  });
   const read = asRecording(recording);
   const handles = new Handles();
   const open = async (found: GPUAdapter | null): Promise<Backend> => {

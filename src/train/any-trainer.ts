@@ -3,8 +3,9 @@
  * metrics live on the device. What the host does is submit, and now and then look at the ring of metrics.
  */
 import type { Backend, FileStore, KernelTime, Program } from "../backend.ts";
-import type { TrainingData } from "../data/sharded.ts";
+import { checkTrainingData, type TrainingData } from "../data/sharded.ts";
 import { DeviceError, type DeviceLostError, GraphError, ValueError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import type { GraphSpec } from "../plan/graph.ts";
 import { packLayout } from "../plan/pack-layout.ts";
 import type { Data, Tensor } from "../tensor.ts";
@@ -87,11 +88,12 @@ export abstract class AnyTrainer {
   }
 
   /**
-   * Trains for `epochs` passes or `steps` steps. Iterate over it for events (`for await (const event of trainer.fit(…))`), or await it
+   * Trains for `epochs` passes or `steps` steps, for one pass where neither is given. Iterate over it for events (`for await (const event of trainer.fit(…))`), or await it
    * for the History.
    */
-  fit(train: TrainingData, options: FitOptions): Fit {
-    checkFitOptions(options);
+  fit(train: TrainingData, given: FitOptions = {}): Fit {
+    checkTrainingData("fit", train);
+    const options = checkFitOptions(given);
     return new Fit(fit(this, train, options), options.callbacks ?? []);
   }
 
@@ -104,7 +106,9 @@ export abstract class AnyTrainer {
     dataset: TrainingData,
     options: { readonly signal?: AbortSignal; readonly average?: boolean } = {},
   ): Promise<Metrics> {
-    const { average = false, ...rest } = options;
+    checkTrainingData("evaluate", dataset);
+    const kinds = { signal: "object", average: "boolean" } as const;
+    const { average = false, ...rest } = checkOptions("evaluate", options, kinds);
     if (average) return this.withAverages(() => this.evaluate(dataset, rest));
     const evaluation = await this.evaluationProgram(dataset);
     return runEvaluation(this.backend, evaluation, this.#pace(), options.signal);

@@ -1,8 +1,10 @@
 /** Ready listeners on a run, for `fit(…, { callbacks: […] })`. */
 
+import { checkOptions } from "../options.ts";
 import type { AnyTrainer } from "./any-trainer.ts";
 import type { Callback } from "./events.ts";
 import { type Monitor, type MonitorMode, modeOf, monitored } from "./monitor.ts";
+import { checkTrainer } from "./options.ts";
 
 export interface BestCheckpointOptions {
   /** Default `valLoss`. */
@@ -21,7 +23,10 @@ export function bestCheckpoint(
   path: string,
   options: BestCheckpointOptions = {},
 ): Callback {
-  const { monitor = "valLoss", mode = modeOf(monitor), metadata = {} } = options;
+  checkTrainer("bestCheckpoint", trainer);
+  const kinds = { monitor: "string", mode: ["min", "max"], metadata: "object" } as const;
+  const given = checkOptions("bestCheckpoint", options, kinds);
+  const { monitor = "valLoss", mode = modeOf(monitor), metadata = {} } = given;
   let best: number | undefined;
   return async (event) => {
     if (event.event !== "epoch") return;

@@ -6,7 +6,7 @@ import type { FileStore, FolderLock } from "../backend.ts";
 import { FormatError, ValueError } from "../errors.ts";
 import type { AnyTrainer, Snapshot } from "./any-trainer.ts";
 import type { Weights } from "./early-stopping.ts";
-import type { CheckpointOptions } from "./options.ts";
+import { type CheckpointOptions, checkTrainer } from "./options.ts";
 import { RUN_WITHIN, runOf } from "./run-file.ts";
 import type { FitRecord, FitState } from "./run-state.ts";
 import { checkSeal } from "./seal.ts";
@@ -143,6 +143,7 @@ export async function resumeFrom(
   onDamaged: (path: string, reason: string) => void = () => undefined,
   run?: string,
 ): Promise<FitState | undefined> {
+  checkTrainer("resumeFrom", trainer);
   const files = trainer.files();
   const names = await checkpointsIn(files, directory);
   let expected = run === undefined ? undefined : { run, of: "this folder" };

@@ -1,5 +1,6 @@
 /** Holds a run of training and lets it go on: pause, resume, so many single steps. Changes no result, bit for bit. */
 import { ValueError } from "../errors.ts";
+import { shown } from "../options.ts";
 
 /** Give it to `fit` as `control`, keep it, and call it while the run goes on. */
 export class RunControl {
@@ -9,6 +10,9 @@ export class RunControl {
 
   /** `paused`: whether the run waits before its first step. */
   constructor(paused = false) {
+    if (typeof paused !== "boolean") {
+      throw new ValueError(`control: paused must be true or false, got ${shown(paused)}`);
+    }
     this.#allowed = paused ? 0 : Number.POSITIVE_INFINITY;
   }
 

@@ -8,6 +8,7 @@ import { mul } from "../ops/arithmetic.ts";
 import { ne, where } from "../ops/compare.ts";
 import { perSample } from "../ops/loss-reduction.ts";
 import { sum } from "../ops/sum.ts";
+import { checkOptions, type OptionKinds, shown } from "../options.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Batch } from "../transforms/transform.ts";
 
@@ -37,6 +38,15 @@ export interface MetricOptions {
   readonly training?: boolean;
 }
 
+export const METRIC = { training: "boolean" } as const satisfies OptionKinds<MetricOptions>;
+
+/** Refuses what is no metric, such as a metric's function that was not called. */
+export function checkMetric(who: string, metric: unknown): void {
+  if (typeof metric === "object" && metric !== null && "sums" in metric) return;
+  const hint = typeof metric === "string" ? `metrics.${metric}()` : "metrics.accuracy()";
+  throw new ValueError(`${who} must be one of \`metrics\`, as in ${hint}, got ${shown(metric)}`);
+}
+
 /**
  * A metric of one's own. `of` builds from the model's prediction [N, …] and the batch a value per sample, f32 [N] or
  * [N, …]; the metric is their mean over all samples, each counted once. Computed in training too, unless told otherwise.
@@ -44,9 +54,11 @@ export interface MetricOptions {
 export function custom(
   name: string,
   of: (prediction: Tensor, batch: MetricBatch) => Tensor,
-  { training = true }: MetricOptions = {},
+  options: MetricOptions = {},
 ): Metric {
-  if (name === "") throw new ValueError("metrics.custom: needs a name");
+  const { training = true } = checkOptions("metrics.custom", options, METRIC);
+  if (typeof name !== "string" || name === "") throw new ValueError("metrics.custom: needs a name");
+  if (typeof of !== "function") throw new ValueError(`metrics.custom: needs a function, got ${shown(of)}`);
   return {
     name,
     key: `custom ${name}`,

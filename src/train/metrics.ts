@@ -13,9 +13,10 @@ import { matmul } from "../ops/matmul.ts";
 import { expandDims, reshape } from "../ops/reshape.ts";
 import { mean, sum } from "../ops/sum.ts";
 import { transpose } from "../ops/transpose.ts";
+import { checkOptions, type OptionKinds, shown } from "../options.ts";
 import { constant, formatSpec, type Tensor } from "../tensor.ts";
 import { labelMeans } from "./label-means.ts";
-import { type Metric, type MetricBatch, type MetricOptions, overSamples } from "./metric.ts";
+import { METRIC, type Metric, type MetricBatch, type MetricOptions, overSamples } from "./metric.ts";
 
 export { custom, type Metric, type MetricBatch, type MetricOptions, type MetricValue } from "./metric.ts";
 
@@ -29,8 +30,12 @@ export interface ClassAverageOptions extends ClassMetricOptions {
   readonly average?: "macro" | "none";
 }
 
+const CLASS = { training: "boolean", threshold: "number" } as const satisfies OptionKinds<ClassMetricOptions>;
+const AVERAGE = { ...CLASS, average: "any" } as const satisfies OptionKinds<ClassAverageOptions>;
+
 /** Share of samples whose class is right. In training too. */
-export function accuracy({ threshold = 0, training = true }: ClassMetricOptions = {}): Metric {
+export function accuracy(options: ClassMetricOptions = {}): Metric {
+  const { threshold = 0, training = true } = checkOptions("metrics.accuracy", options, CLASS);
   return {
     name: "accuracy",
     key: `accuracy ${threshold}`,
@@ -44,9 +49,10 @@ export function accuracy({ threshold = 0, training = true }: ClassMetricOptions 
 }
 
 /** Share of samples whose class is among the `k` largest outputs; of equal outputs the first count as larger. In training too. */
-export function topK(k: number, { training = true }: MetricOptions = {}): Metric {
+export function topK(k: number, options: MetricOptions = {}): Metric {
+  const { training = true } = checkOptions("metrics.topK", options, METRIC);
   if (!Number.isInteger(k) || k < 1) {
-    throw new ValueError(`metrics.topK: k must be a whole number of at least 1, got ${k}`);
+    throw new ValueError(`metrics.topK: k must be a whole number of at least 1, got ${shown(k)}`);
   }
   return {
     name: `top${k}`,
@@ -89,12 +95,14 @@ export function f1(options: ClassAverageOptions = {}): Metric {
 }
 
 /** Mean squared error, over samples and their values. In training too. */
-export function mse({ training = true }: MetricOptions = {}): Metric {
+export function mse(options: MetricOptions = {}): Metric {
+  const { training = true } = checkOptions("metrics.mse", options, METRIC);
   return errorMetric("mse", training, square);
 }
 
 /** Mean absolute error, over samples and their values. In training too. */
-export function mae({ training = true }: MetricOptions = {}): Metric {
+export function mae(options: MetricOptions = {}): Metric {
+  const { training = true } = checkOptions("metrics.mae", options, METRIC);
   return errorMetric("mae", training, abs);
 }
 
@@ -102,7 +110,8 @@ export function mae({ training = true }: MetricOptions = {}): Metric {
  * Coefficient of determination: 1 - squared errors / squared distances from the data set's mean, the mean over columns.
  * Where a column is constant it is 1 for a perfect prediction, else 0. In training too.
  */
-export function r2({ training = true }: MetricOptions = {}): Metric {
+export function r2(options: MetricOptions = {}): Metric {
+  const { training = true } = checkOptions("metrics.r2", options, METRIC);
   return {
     name: "r2",
     key: "r2",
@@ -133,8 +142,10 @@ export function r2({ training = true }: MetricOptions = {}): Metric {
  */
 export function classification(
   classes: number,
-  { k = 5, threshold = 0 }: { readonly k?: number; readonly threshold?: number } = {},
+  options: { readonly k?: number; readonly threshold?: number } = {},
 ): Metric[] {
+  const kinds = { k: "number", threshold: "number" } as const;
+  const { k = 5, threshold = 0 } = checkOptions("metrics.classification", options, kinds);
   const mean = { threshold };
   const each = { threshold, average: "none" } as const;
   return [
@@ -178,9 +189,10 @@ const share = (part: number, whole: number) => (whole === 0 ? 0 : part / whole);
 
 function perClass(
   name: string,
-  { average = "macro", ...options }: ClassAverageOptions,
+  given: ClassAverageOptions,
   of: (matrix: Matrix, c: number) => number,
 ): Metric {
+  const { average = "macro", ...options } = checkOptions(`metrics.${name}`, given, AVERAGE);
   if (average !== "macro" && average !== "none") {
     throw new ValueError(`metrics.${name}: average must be macro or none, got ${String(average)}`);
   }
@@ -190,11 +202,8 @@ function perClass(
   });
 }
 
-function fromConfusion(
-  name: string,
-  { threshold = 0, training = false }: ClassMetricOptions,
-  value: Metric["value"],
-): Metric {
+function fromConfusion(name: string, options: ClassMetricOptions, value: Metric["value"]): Metric {
+  const { threshold = 0, training = false } = checkOptions(`metrics.${name}`, options, CLASS);
   return {
     name,
     key: `confusion ${threshold}`,

@@ -1,15 +1,16 @@
 /** What a trainer and a run of training are given. Refuses numbers that can't be. */
-import type { CompileProgress, TuneOptions } from "../backend.ts";
-import type { TrainingData } from "../data/sharded.ts";
+import { type CompileProgress, TUNE, type TuneOptions } from "../backend.ts";
+import { checkTrainingData, type TrainingData } from "../data/sharded.ts";
 import { ValueError } from "../errors.ts";
 import type { Loss } from "../nn/loss.ts";
-import type { Layer } from "../nn/module.ts";
+import { checkLayer, type Layer } from "../nn/module.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
-import type { Transform } from "../transforms/transform.ts";
+import { checkOptions, isPromise, type OptionKinds, shown } from "../options.ts";
+import { checkTransform, type Transform } from "../transforms/transform.ts";
 import type { RunControl } from "./control.ts";
 import type { EarlyStoppingOptions } from "./early-stopping.ts";
 import type { Callback, StepListener } from "./events.ts";
-import type { Metric } from "./metric.ts";
+import { checkMetric, type Metric } from "./metric.ts";
 import type { FitState } from "./run-state.ts";
 import { RING_STEPS } from "./runner.ts";
 
@@ -69,7 +70,7 @@ export interface TrainerOptions {
 export type RunSettings = Pick<TrainerOptions, "batchSize" | "submitMilliseconds" | "stepsPerSubmit">;
 
 export interface FitOptions {
-  /** Passes over the training data. Either this or `steps`. */
+  /** Passes over the training data, default 1. Either this or `steps`. */
   readonly epochs?: number;
   /** Training steps, in place of `epochs`; the last epoch may then be a part of one. */
   readonly steps?: number;
@@ -111,8 +112,73 @@ export interface CheckpointOptions {
   readonly onNotice?: (line: string) => void;
 }
 
-/** Throws ValueError on a batch size, seed or number of steps that is no whole number. */
+const TRAINER = {
+  model: "any",
+  loss: "any",
+  optimizer: "any",
+  batchSize: "number",
+  seed: "number",
+  shuffle: "boolean",
+  evalBatchSize: "number",
+  variants: "object",
+  tune: "any",
+  submitMilliseconds: "number",
+  stepsPerSubmit: "number",
+  detectAnomaly: "boolean",
+  transform: "any",
+  maxResidentBytes: "number",
+  metrics: "array",
+  onCompile: "function",
+  onNotice: "function",
+  trackGradientNorm: "boolean",
+} as const satisfies OptionKinds<TrainerOptions>;
+
+const FIT = {
+  epochs: "number",
+  steps: "number",
+  validation: "any",
+  evaluateEvery: "number",
+  evaluateAverages: "boolean",
+  earlyStopping: "object",
+  checkpoints: "object",
+  resume: "object",
+  signal: "object",
+  callbacks: "array",
+  control: "object",
+  onSteps: "function",
+} as const satisfies OptionKinds<FitOptions>;
+
+const CHECKPOINTS = {
+  directory: "string",
+  everySeconds: "number",
+  everySteps: "number",
+  everyEpochs: "number",
+  keep: "number",
+  metadata: "object",
+  onNotice: "function",
+} as const satisfies OptionKinds<CheckpointOptions>;
+
+const EARLY_STOPPING = {
+  monitor: "string",
+  mode: ["min", "max"],
+  patience: "number",
+  minDelta: "number",
+  restoreBest: "boolean",
+} as const satisfies OptionKinds<EarlyStoppingOptions>;
+
+/** Throws ValueError on unknown options, parts that are none, and numbers that are no whole numbers. */
 export function checkTrainerOptions(options: TrainerOptions): void {
+  const who = "Trainer.create";
+  const { model, loss, optimizer, transform, metrics = [], tune } = checkOptions(who, options, TRAINER);
+  checkLayer(`${who}: model`, model);
+  checkPart("loss", loss, "build", "nn.crossEntropy()", "nn.");
+  checkPart("optimizer", optimizer, "states", "optim.adam()", "optim.");
+  if (transform !== undefined) checkTransform(`${who}: transform`, transform);
+  for (const [i, metric] of metrics.entries()) checkMetric(`${who}: metrics[${i}]`, metric);
+  if (tune !== undefined && typeof tune !== "boolean") checkOptions(`${who}: tune`, tune, TUNE);
+  if (options.batchSize === undefined) {
+    throw new ValueError(`${who}: batchSize is missing; give the samples per step, as in batchSize: 32`);
+  }
   const { batchSize, seed = 0, evalBatchSize = 1, stepsPerSubmit = 1, maxResidentBytes = 1 } = options;
   whole("batchSize", batchSize, 1);
   whole("seed", seed, 0);
@@ -124,18 +190,56 @@ export function checkTrainerOptions(options: TrainerOptions): void {
   }
 }
 
-/** Throws ValueError on numbers of epochs or steps that are no whole numbers, and unless just one of them is given. */
-export function checkFitOptions({ epochs, steps, evaluateEvery = 1 }: FitOptions): void {
+/** Refuses a loss or an optimizer without its `method`, and says what to write. */
+function checkPart(name: string, part: unknown, method: string, example: string, space: string): void {
+  if (typeof part === "object" && part !== null && method in part) return;
+  if (part === undefined)
+    throw new ValueError(`Trainer.create: ${name} is missing; give one such as ${example}`);
+  const hint =
+    typeof part === "function"
+      ? `call it, as in ${example}`
+      : typeof part === "string" && /^\w+$/.test(part)
+        ? `write ${space}${part}() or another one of \`${space.slice(0, -1)}\``
+        : `give one such as ${example}`;
+  throw new ValueError(`Trainer.create: ${name} must be one of Weft's, got ${shown(part)}; ${hint}`);
+}
+
+/**
+ * The options of a fit, one epoch where no length is given. Throws ValueError on unknown options, on numbers of epochs or
+ * steps that are no whole numbers, and where both are given.
+ */
+export function checkFitOptions(given: FitOptions): FitOptions {
+  const options = checkOptions("fit", given, FIT);
+  const { epochs = options.steps === undefined ? 1 : undefined, steps, evaluateEvery = 1 } = options;
+  const { validation, checkpoints, earlyStopping, callbacks = [] } = options;
+  if (validation !== undefined) checkTrainingData("fit: validation", validation);
+  checkOptions("fit: earlyStopping", earlyStopping, EARLY_STOPPING);
+  checkOptions("fit: checkpoints", checkpoints, CHECKPOINTS);
+  if (checkpoints !== undefined && checkpoints.directory === undefined) {
+    throw new ValueError('fit: checkpoints need a directory, as in { directory: "checkpoints" }');
+  }
+  for (const callback of callbacks) {
+    if (typeof callback === "function") continue;
+    throw new ValueError(`fit: callbacks must be functions of an event, got ${shown(callback)}`);
+  }
   if (steps === undefined) whole("epochs", epochs, 1);
   else whole("steps", steps, 1);
   if (steps !== undefined && epochs !== undefined) {
     throw new ValueError(`trainer: fit takes epochs or steps, not both, got ${epochs} and ${steps}`);
   }
   whole("evaluateEvery", evaluateEvery, 1);
+  return epochs === undefined ? options : { ...options, epochs };
+}
+
+/** Refuses what is no trainer, such as a promise of one. */
+export function checkTrainer(who: string, trainer: unknown): void {
+  if (typeof trainer === "object" && trainer !== null && "states" in trainer) return;
+  const hint = isPromise(trainer) ? "; write await Trainer.create(…)" : "";
+  throw new ValueError(`${who}: the first argument must be a trainer, got ${shown(trainer)}${hint}`);
 }
 
 function whole(name: string, value: number | undefined, least: number): void {
   if (value === undefined || !Number.isSafeInteger(value) || value < least) {
-    throw new ValueError(`trainer: ${name} must be a whole number of at least ${least}, got ${value}`);
+    throw new ValueError(`trainer: ${name} must be a whole number of at least ${least}, got ${shown(value)}`);
   }
 }

@@ -1,10 +1,12 @@
 /** A model's answers for samples in memory, in the order they are given: batches go up, outputs come back. */
 import type { Backend, Program } from "../backend.ts";
 import { readSample, type SampleArray, sampleSize } from "../data/dataset.ts";
+import { ValueError } from "../errors.ts";
 import { build } from "../nn/mode.ts";
 import { forward, namedParameters } from "../nn/module.ts";
+import { checkOptions, shown } from "../options.ts";
 import { constant, input, type Shape, sameShape, sizeOf, type Tensor } from "../tensor.ts";
-import type { TrainerOptions } from "./options.ts";
+import { checkTrainer, type TrainerOptions } from "./options.ts";
 import type { Trainer } from "./trainer.ts";
 import { refuseUnnamed } from "./unnamed.ts";
 
@@ -31,8 +33,15 @@ export interface Predictions {
 export async function predict(
   trainer: Trainer,
   samples: Samples,
-  { signal }: { readonly signal?: AbortSignal } = {},
+  options: { readonly signal?: AbortSignal } = {},
 ): Promise<Predictions> {
+  const { signal } = checkOptions("predict", options, { signal: "object" });
+  checkTrainer("predict", trainer);
+  if (!Array.isArray(samples?.inputs?.shape) || typeof samples.count !== "number") {
+    throw new ValueError(
+      `predict: samples must be a data set or { count, inputs: { data, shape } }, got ${shown(samples)}`,
+    );
+  }
   const batch = Math.min(samples.count, BATCH);
   const { program, x, prediction } = await programFor(trainer, [batch, ...samples.inputs.shape]);
   const shape = prediction.shape.slice(1);

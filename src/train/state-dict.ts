@@ -1,12 +1,14 @@
 /** Parameters and buffers by name, out of a run and into one: PyTorch's `state_dict` and `load_state_dict`. */
 import { readSafetensors, type TensorToStore, writeSafetensors } from "../io/safetensors.ts";
 import type { AnyTrainer } from "./any-trainer.ts";
+import { checkTrainer } from "./options.ts";
 
 /** Values by PyTorch's names: `0.weight`, `1.running_mean`. Iterable, so it can go to `writeSafetensors` as it is. */
 export type StateDict = ReadonlyMap<string, TensorToStore>;
 
 /** Every parameter and buffer of the model as it is after all steps so far. Copies; later steps don't change them. */
 export async function stateDict(trainer: AnyTrainer): Promise<StateDict> {
+  checkTrainer("stateDict", trainer);
   const { tensors } = readSafetensors(await trainer.toSafetensors());
   const names = [...trainer.parameters.keys(), ...trainer.buffers.keys()];
   return new Map(
@@ -22,5 +24,6 @@ export async function loadStateDict(
   trainer: AnyTrainer,
   dict: Iterable<readonly [string, TensorToStore]>,
 ): Promise<void> {
+  checkTrainer("loadStateDict", trainer);
   await trainer.fromSafetensors(writeSafetensors(dict), "state dict");
 }

@@ -1,8 +1,9 @@
 /** The trainer of a model: its programs are traced from model, loss and optimizer. */
 
-import type { Backend } from "../backend.ts";
+import { type Backend, checkDevice } from "../backend.ts";
 import { ValueError } from "../errors.ts";
 import { allParameters, namedBuffers, namedParameters } from "../nn/module.ts";
+import { notAwaited } from "../options.ts";
 import { keyFromSeed } from "../random.ts";
 import { state } from "../tensor.ts";
 import { AnyTrainer, type TrainerParts } from "./any-trainer.ts";
@@ -20,9 +21,14 @@ export class Trainer extends AnyTrainer {
   }
 
   /** Throws ValueError on a batch size or seed that is no whole number, and on a model without parameters. */
-  static async create(backend: Backend, options: TrainerOptions): Promise<Trainer> {
-    checkTrainerOptions(options);
-    return new Trainer(backend, options);
+  static create(backend: Backend, options: TrainerOptions): Promise<Trainer> {
+    const create = async () => {
+      checkDevice("Trainer.create", backend);
+      checkTrainerOptions(options);
+      return new Trainer(backend, options);
+    };
+    const names = ["fit", "evaluate", "save", "load", "compile", "profile"];
+    return notAwaited(create(), "Trainer.create", names);
   }
 }
 

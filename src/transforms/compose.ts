@@ -1,6 +1,6 @@
 /** Transforms one after the other; neighbours that are affine maps become one. */
 import { AffineTransform, applyAffine } from "./geometric.ts";
-import type { Batch, Transform } from "./transform.ts";
+import { type Batch, checkTransform, type Transform } from "./transform.ts";
 
 class Composed implements Transform {
   readonly name = "compose";
@@ -30,5 +30,8 @@ class Composed implements Transform {
 
 /** `transforms` in order. */
 export function compose(...transforms: readonly Transform[]): Transform {
+  transforms.forEach((t, i) => {
+    checkTransform(`compose: transform ${i}`, t);
+  });
   return new Composed(transforms.flatMap((t) => (t instanceof Composed ? t.parts : [t])));
 }

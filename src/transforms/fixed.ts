@@ -1,10 +1,11 @@
 /** Transforms without chance, for training and evaluation alike: pad, resize, centerCrop, normalize. */
 import { ShapeError, ValueError } from "../errors.ts";
-import { expectWhole } from "../op.ts";
 import { mul, sub } from "../ops/arithmetic.ts";
-import { type PadOptions, pad as padOp } from "../ops/pad.ts";
+import { pair, sides } from "../ops/conv-geometry.ts";
+import { PAD, type PadOptions, pad as padOp } from "../ops/pad.ts";
 import { upsample } from "../ops/resize.ts";
 import { slice } from "../ops/slice.ts";
+import { checkOptions } from "../options.ts";
 import { constant, type Tensor } from "../tensor.ts";
 import { imageShape, ofInputs, type Transform } from "./transform.ts";
 
@@ -13,8 +14,7 @@ export type Size = number | readonly [height: number, width: number];
 
 /** Height and width of `size`; throws ShapeError unless they are whole numbers of at least 1. */
 export function sizeOfImage(who: string, size: Size): readonly [number, number] {
-  const [height, width] = typeof size === "number" ? [size, size] : size;
-  return [expectWhole(who, "size", height, 1), expectWhole(who, "size", width, 1)];
+  return pair(who, "size", size, 1);
 }
 
 /**
@@ -25,13 +25,8 @@ export function pad(
   padding: number | readonly [number, number] | readonly [number, number, number, number],
   options: PadOptions = {},
 ): Transform {
-  const [left, top, right, bottom] =
-    typeof padding === "number"
-      ? [padding, padding, padding, padding]
-      : padding.length === 2
-        ? [padding[0], padding[1], padding[0], padding[1]]
-        : padding;
-  for (const side of [left, top, right, bottom]) expectWhole("pad", "padding", side, 0);
+  checkOptions("pad", options, PAD);
+  const [left, top, right, bottom] = sides("pad", padding, "[x, y] or [left, top, right, bottom]");
   return ofInputs("pad", (x) => {
     imageShape("pad", x);
     return padOp(x, [left, right, top, bottom], options);
@@ -48,7 +43,7 @@ export interface ResizeOptions {
  * Resize, but shrinking does not smooth.
  */
 export function resize(size: Size, options: ResizeOptions = {}): Transform {
-  const { interpolation: mode = "bilinear" } = options;
+  const { interpolation: mode = "bilinear" } = checkOptions("resize", options, { interpolation: "any" });
   if (mode !== "bilinear" && mode !== "nearest") {
     throw new ValueError(`resize: interpolation must be bilinear or nearest, got ${String(mode)}`);
   }

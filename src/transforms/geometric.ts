@@ -7,7 +7,9 @@ import { ShapeError, ValueError } from "../errors.ts";
 import { isTraining, randomSource } from "../nn/mode.ts";
 import { expectWhole } from "../op.ts";
 import { affineSample } from "../ops/affine-sample.ts";
+import { pair } from "../ops/conv-geometry.ts";
 import { type AffineRange, drawAffine } from "../ops/draw-affine.ts";
+import { checkOptions, type OptionKinds, shown } from "../options.ts";
 import type { Tensor } from "../tensor.ts";
 import { middleOf, type Size, sizeOfImage } from "./fixed.ts";
 import { type Batch, imageShape, type Transform } from "./transform.ts";
@@ -24,6 +26,9 @@ export interface InterpolationOptions extends FillOptions {
   /** Default bilinear (torchvision's is nearest). */
   readonly interpolation?: "bilinear" | "nearest";
 }
+
+const FILL = { fill: "number" } as const satisfies OptionKinds<FillOptions>;
+const INTERPOLATION = { ...FILL, interpolation: "any" } as const satisfies OptionKinds<InterpolationOptions>;
 
 /** A transform that is a random affine map. */
 export class AffineTransform implements Transform {
@@ -85,7 +90,7 @@ export interface RandomCropOptions extends FillOptions {
  * the centre. Throws ShapeError where the padded image is smaller.
  */
 export function randomCrop(size: Size, options: RandomCropOptions = {}): Transform {
-  const { padding = 0, ...rest } = options;
+  const { padding = 0, ...rest } = checkOptions("randomCrop", options, { ...FILL, padding: "number" });
   const wanted = sizeOfImage("randomCrop", size);
   expectWhole("randomCrop", "padding", padding, 0);
   const draw = (height: number, width: number): Drawn => {
@@ -114,8 +119,8 @@ export function randomVerticalFlip(p = 0.5): Transform {
 
 /** Moves by up to `maxPixels` whole pixels each way, all equally likely; a number or [across, down]. */
 export function randomShift(maxPixels: number | Pair, options: FillOptions = {}): Transform {
-  const [x, y] = typeof maxPixels === "number" ? [maxPixels, maxPixels] : maxPixels;
-  for (const most of [x, y]) expectWhole("randomShift", "maxPixels", most, 0);
+  checkOptions("randomShift", options, FILL);
+  const [x, y] = pair("randomShift", "maxPixels", maxPixels, 0);
   return same("randomShift", { x: [-x, x], y: [-y, y] }, true, options);
 }
 
@@ -124,6 +129,7 @@ export function randomShift(maxPixels: number | Pair, options: FillOptions = {})
  * torchvision's RandomRotation, but for bilinear interpolation by default.
  */
 export function randomRotation(degrees: number | Pair, options: InterpolationOptions = {}): Transform {
+  checkOptions("randomRotation", options, INTERPOLATION);
   const [low, high] = around("randomRotation", "degrees", degrees, 360);
   return same("randomRotation", { degrees: [-high, -low] }, false, options);
 }
@@ -141,7 +147,19 @@ export interface RandomAffineOptions extends InterpolationOptions {
 
 /** Turns, moves, scales and shears about the centre. torchvision's RandomAffine, but for bilinear interpolation by default. */
 export function randomAffine(options: RandomAffineOptions): Transform {
-  const { degrees = 0, translate = [0, 0], scale = [1, 1], shear = 0, ...rest } = options;
+  const {
+    degrees = 0,
+    translate = [0, 0],
+    scale = [1, 1],
+    shear = 0,
+    ...rest
+  } = checkOptions("randomAffine", options, {
+    ...INTERPOLATION,
+    degrees: "numbers",
+    translate: "array",
+    scale: "array",
+    shear: "numbers",
+  });
   const who = "randomAffine";
   const turn = around(who, "degrees", degrees, 360);
   const slant = around(who, "shear", shear, 89);
@@ -164,7 +182,7 @@ function same(name: string, range: AffineRange, onGrid: boolean, options?: Inter
 }
 
 function chance(who: string, p: number): void {
-  if (!(p >= 0 && p <= 1)) throw new ValueError(`${who}: p must be in [0, 1], got ${p}`);
+  if (!(p >= 0 && p <= 1)) throw new ValueError(`${who}: p must be in [0, 1], got ${shown(p)}`);
 }
 
 /** [-value, value], or a range. */
@@ -172,7 +190,11 @@ function around(who: string, name: string, value: number | Pair, most: number): 
   return range(who, name, typeof value === "number" ? [-value, value] : value, -most, most);
 }
 
-function range(who: string, name: string, [low, high]: Pair, least: number, most: number): Pair {
+function range(who: string, name: string, values: Pair, least: number, most: number): Pair {
+  if (!(Array.isArray(values) && values.length === 2)) {
+    throw new ValueError(`${who}: ${name} must be [low, high], got ${shown(values)}`);
+  }
+  const [low, high] = values;
   if (!(low >= least && low <= high && high <= most)) {
     throw new ValueError(`${who}: ${name} must lie within [${least}, ${most}], got [${low}, ${high}]`);
   }

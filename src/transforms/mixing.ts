@@ -7,6 +7,7 @@ import { lt, where } from "../ops/compare.ts";
 import { oneHot, take } from "../ops/gather.ts";
 import { abs } from "../ops/math.ts";
 import { choice } from "../ops/random.ts";
+import { checkOptions, shown } from "../options.ts";
 import { constant, type Tensor } from "../tensor.ts";
 import { imageShape, ofInputs, type Transform } from "./transform.ts";
 
@@ -19,7 +20,8 @@ export interface CutoutOptions {
  * Fills a square of `size` pixels around a random place of each image; at the edges a part of it lies outside
  * (DeVries and Taylor, 2017, arXiv:1708.04552).
  */
-export function cutout(size: number, { fill = 0 }: CutoutOptions = {}): Transform {
+export function cutout(size: number, options: CutoutOptions = {}): Transform {
+  const { fill = 0 } = checkOptions("cutout", options, { fill: "number" });
   expectWhole("cutout", "size", size, 1);
   if (!Number.isFinite(fill)) throw new ValueError(`cutout: fill must be finite, got ${fill}`);
   return ofInputs("cutout", (x) => {
@@ -45,7 +47,7 @@ export function cutout(size: number, { fill = 0 }: CutoutOptions = {}): Transfor
  */
 export function mixup(alpha = 1): Transform {
   if (!(alpha > 0 && Number.isFinite(alpha))) {
-    throw new ValueError(`mixup: alpha must be above 0, got ${alpha}`);
+    throw new ValueError(`mixup: alpha must be above 0, got ${shown(alpha)}`);
   }
   const shares = betaQuantiles(alpha);
   return {

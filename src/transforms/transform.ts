@@ -3,7 +3,9 @@
  * the step's counter, so the same on every backend and again when a run is resumed. Random transforms change training
  * only; the others apply to evaluation too.
  */
+import { ValueError } from "../errors.ts";
 import { expectSpec } from "../op.ts";
+import { shown } from "../options.ts";
 import type { Tensor } from "../tensor.ts";
 
 export interface Batch {
@@ -30,6 +32,13 @@ export interface Transform {
 /** A transform of the inputs alone. */
 export function ofInputs(name: string, change: (x: Tensor) => Tensor): Transform {
   return { name, apply: (batch) => ({ ...batch, x: change(batch.x) }) };
+}
+
+/** Refuses what is no transform, such as a transform's function that was not called. */
+export function checkTransform(who: string, transform: unknown): asserts transform is Transform {
+  if (typeof transform === "object" && transform !== null && "apply" in transform) return;
+  const hint = typeof transform === "function" ? "; call it, as in transforms.randomCrop(28)" : "";
+  throw new ValueError(`${who} must be one of \`transforms\`, got ${shown(transform)}${hint}`);
 }
 
 /** The shape of images [N, C, H, W]; throws ShapeError, naming `who`, for anything else. */

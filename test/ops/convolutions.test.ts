@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { CpuBackend } from "../../src/cpu/backend.ts";
 import { conv1d, conv2d, convTranspose2d } from "../../src/ops/convolutions.ts";
+import { slice } from "../../src/ops/slice.ts";
 import { input } from "../../src/tensor.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";
@@ -31,6 +32,11 @@ const transposed: readonly (readonly [x: number[], w: number[], Parameters<typeo
   [[1, 2, 4, 3], [2, 2, 3, 2], { dilation: [3, 4], outputPadding: [2, 3], padding: [3, 1] }],
   [[2, 2, 4, 3], [2, 2, 3, 2], { stride: 2, dilation: [2, 3], padding: 1 }],
   [[1, 2, 9, 9], [2, 1, 4, 4], { stride: 4, groups: 2 }],
+  [[2, 3, 4, 5], [3, 2, 3, 4], { padding: [2, 0, 0, 1] }],
+  [[1, 4, 3, 4], [4, 3, 2, 3], { stride: [2, 3], padding: [1, 0, 0, 2], outputPadding: [1, 2], groups: 2 }],
+  [[1, 2, 4, 3], [2, 2, 3, 2], { dilation: [3, 4], outputPadding: [2, 3], padding: [0, 1, 1, 0] }],
+  [[2, 2, 4, 3], [2, 2, 3, 4], { stride: 2, padding: "same" }],
+  [[2, 2, 4, 3], [2, 2, 1, 2], { stride: 3, padding: "same" }],
 ];
 const convCases: readonly OpCase[] = [
   ...transposed.map(
@@ -126,6 +132,33 @@ it.each([
   expectClose("y", await program.read(y), expected, y.shape, { atol: 1e-12 });
 });
 
+it.each([
+  [{ stride: 2, padding: [2, 0, 1, 3] }, [2, 0, 1, 3]],
+  [{ stride: [3, 2], padding: [0, 2, 1, 0], outputPadding: [2, 1] }, [0, 2, 1, 0]],
+  [{ stride: 2, padding: "same" }, [0, 1, 1, 1]],
+] as const)("convTranspose2d of %j cuts off four sides", async (options, [top, left, bottom, right]) => {
+  const [x, w] = [input([2, 2, 4, 5]), input([2, 3, 3, 4])];
+  const y = convTranspose2d(x, w, undefined, options);
+  const whole = convTranspose2d(x, w, undefined, { ...options, padding: 0 });
+  const [H, W] = [whole.shape[2]! - bottom, whole.shape[3]! - right];
+  const expected = slice(whole, [0, 0, top, left], [2, 3, H, W]);
+  expect(y.shape).toEqual(expected.shape);
+  const cpu = new CpuBackend({ bits: 64 });
+  const program = await cpu.compile({ outputs: [y, expected] });
+  cpu.write(x, numbers(80, 1));
+  cpu.write(w, numbers(72, 2));
+  program.run();
+  expectClose("y", await program.read(y), await program.read(expected), y.shape, { atol: 1e-12 });
+});
+
+it("convTranspose2d same gives stride times the size", () => {
+  const y = convTranspose2d(input([1, 1, 5, 6]), input([1, 1, 2, 5]), undefined, {
+    stride: [3, 2],
+    padding: "same",
+  });
+  expect(y.shape).toEqual([1, 1, 15, 12]);
+});
+
 it("same keeps the size; an uneven pixel comes last", () => {
   const y = conv2d(input([1, 1, 5, 6]), input([1, 1, 2, 4]), undefined, { padding: "same" });
   expect(y.shape).toEqual([1, 1, 5, 6]);
@@ -161,8 +194,36 @@ describe("convolutions refuse", () => {
       () => convTranspose2d(input([1, 4, 1, 1]), w, undefined, { padding: 2 }),
       /padding leaves nothing/,
     ],
+    [
+      "padding of three",
+      () => convTranspose2d(x, w, undefined, { padding: [1, 1, 1] as never }),
+      /convTranspose2d: padding must be one number, \[y, x\], \[top, left, bottom, right\] or "same", got \[1, 1, 1\]/,
+    ],
+    [
+      "padding of three in conv2d",
+      () => conv2d(x, input([2, 4, 3, 3]), undefined, { padding: [1, 1, 1] as never }),
+      /conv2d: padding must be one number, \[y, x\] or \[top, left, bottom, right\], got \[1, 1, 1\]/,
+    ],
+    [
+      "padding of four in conv1d",
+      () => conv1d(input([1, 4, 5]), input([2, 4, 3]), undefined, { padding: [1, 1, 1, 1] as never }),
+      /conv1d: padding must be one number, \[left, right\] or "same", got \[1, 1, 1, 1\]/,
+    ],
+    [
+      "same with an output padding",
+      () => convTranspose2d(x, w, undefined, { padding: "same", outputPadding: 0 }),
+      /"same" settles the size; leave outputPadding out/,
+    ],
     ["images in one dimension", () => conv1d(x, w), /conv1d: input must be f32 of rank 3/],
   ])("%s", (_, build, message) => {
     expect(build).toThrow(message);
+  });
+
+  it.each(["stride", "dilation", "outputPadding"] as const)("%s of another count than two", (name) => {
+    for (const wrong of [[1], [1, 1, 1], [1, 1, 1, 1]]) {
+      expect(() => convTranspose2d(x, w, undefined, { [name]: wrong as never })).toThrow(
+        `convTranspose2d: ${name} must be one number or [y, x], got [${wrong.join(", ")}]`,
+      );
+    }
   });
 });

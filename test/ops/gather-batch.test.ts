@@ -22,7 +22,8 @@ interface Setup extends Omit<GatherOptions, "shuffleKey"> {
 }
 
 function caseOf(name: string, setup: Setup): OpCase {
-  const { count, shape, targetShape = [], step, float = false, floatTargets = false, shuffle = true } = setup;
+  const { step, float = false, floatTargets = false, shuffle = true, ...options } = setup;
+  const { count, shape, targetShape = [] } = options;
   const there = setup.shards === undefined ? count : setup.shards.size * setup.shards.slots;
   const size = there * sizeOf(shape);
   const targets = there * sizeOf(targetShape);
@@ -43,7 +44,7 @@ function caseOf(name: string, setup: Setup): OpCase {
         targets: y,
         weights,
       } = gatherBatch(inputs!, labels!, stepTensor!, {
-        ...setup,
+        ...options,
         ...(shuffle ? { shuffleKey: key! } : {}),
       });
       return [x, y, weights];

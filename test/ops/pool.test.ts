@@ -4,14 +4,15 @@ import { gradients } from "../../src/autograd.ts";
 import type { Backend } from "../../src/backend.ts";
 import { CpuBackend } from "../../src/cpu/backend.ts";
 import { relu } from "../../src/ops/activation.ts";
-import { mul, square } from "../../src/ops/arithmetic.ts";
+import { add, mul, square } from "../../src/ops/arithmetic.ts";
+import type { Pair } from "../../src/ops/conv-geometry.ts";
+import { pad } from "../../src/ops/pad.ts";
 import {
   type AvgPool2dOptions,
   avgPool2d,
   type MaxPool2dOptions,
   maxPool2d,
   maxPool2dWithIndices,
-  type Pair,
 } from "../../src/ops/pool.ts";
 import { sum } from "../../src/ops/sum.ts";
 import { constant, input, type Shape, type Tensor } from "../../src/tensor.ts";
@@ -47,6 +48,13 @@ const windows: readonly (readonly [Shape, Pair, MaxPool2dOptions])[] = [
   [[64, 6, 28, 28], 2, {}],
   [[5, 16, 10, 10], 2, {}],
   [[3, 5, 31, 17], 3, { stride: 2, padding: 1 }],
+  [[2, 2, 7, 7], 3, { stride: 2, padding: [1, 0, 0, 1] }],
+  [[1, 2, 6, 8], [4, 3], { stride: [2, 1], padding: [2, 0, 1, 1], ceilMode: true }],
+  [[2, 1, 7, 6], 2, { padding: [0, 1, 1, 0] }],
+  [[2, 3, 8, 8], 2, { padding: [0, 0, 1, 1] }],
+  [[1, 2, 9, 8], 3, { dilation: [2, 1], padding: [0, 1, 1, 0] }],
+  [[1, 2, 9, 7], 3, { stride: 2, padding: "same" }],
+  [[2, 1, 8, 10], [2, 3], { stride: [3, 1], padding: "same" }],
 ];
 
 checkOp(
@@ -74,6 +82,12 @@ const means: readonly (readonly [Shape, Pair, AvgPool2dOptions])[] = [
   [[7, 5, 7, 7], 7, {}],
   [[64, 6, 28, 28], 2, {}],
   [[2, 3, 6, 10], 2, { divisorOverride: 3 }],
+  [[3, 2, 7, 9], 3, { stride: 1, padding: [1, 0, 0, 1] }],
+  [[3, 2, 7, 9], 3, { stride: 2, padding: [0, 1, 1, 0], countIncludePad: false }],
+  [[2, 2, 8, 6], [4, 3], { stride: [3, 2], padding: [0, 1, 2, 0], ceilMode: true }],
+  [[2, 3, 8, 8], 2, { padding: [0, 0, 1, 1] }],
+  [[1, 2, 9, 7], 3, { stride: 2, padding: "same" }],
+  [[1, 2, 9, 7], 3, { stride: 2, padding: "same", countIncludePad: true }],
 ];
 const meanVariants = [
   {},
@@ -249,5 +263,68 @@ describe("pooling refuses", () => {
     ["a divisor of 0", () => avgPool2d(x, 2, { divisorOverride: 0 }), /avgPool2d: divisorOverride must be/],
   ])("%s", (_, build, message) => {
     expect(build).toThrow(message);
+  });
+});
+
+describe("padding of four sides", () => {
+  const values = (shape: Shape) =>
+    Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => ((i * 37) % 101) - 50);
+  const valuesOf = async (x: Tensor, y: Tensor) => {
+    const cpu = new CpuBackend();
+    const program = await cpu.compile({ outputs: [y] });
+    cpu.write(x, values(x.shape));
+    program.run();
+    return Array.from(await program.read(y));
+  };
+  // [top, left, bottom, right] of the pool, [left, right, top, bottom] of the op that pads.
+  const around = [2, 1, 0, 2] as const;
+  const outside = [1, 2, 2, 0];
+
+  it("maxPool2d is maxPool2d of the padded image", async () => {
+    const x = input([2, 2, 7, 6]);
+    const y = maxPool2d(x, 4, { stride: [1, 2], padding: around });
+    const expected = maxPool2d(pad(x, outside, { value: -1000 }), 4, { stride: [1, 2] });
+    expect(y.shape).toEqual([2, 2, 6, 3]);
+    expect(await valuesOf(x, y)).toEqual(await valuesOf(x, expected));
+  });
+
+  it("avgPool2d is avgPool2d of the padded image", async () => {
+    const x = input([2, 2, 7, 6]);
+    const y = avgPool2d(x, 4, { stride: [1, 2], padding: around });
+    const expected = avgPool2d(pad(x, outside), 4, { stride: [1, 2] });
+    expect(await valuesOf(x, y)).toEqual(await valuesOf(x, expected));
+  });
+
+  it("same gives as many windows as strides fit, and its zeros don't count", async () => {
+    const x = input([1, 1, 5, 6]);
+    expect(maxPool2d(x, 3, { stride: 2, padding: "same" }).shape).toEqual([1, 1, 3, 3]);
+    expect(maxPool2d(x, 2, { stride: 1, padding: "same" }).shape).toEqual([1, 1, 5, 6]);
+    const ones = avgPool2d(add(mul(x, 0), 1), 3, { stride: 2, padding: "same" });
+    expect(await valuesOf(x, ones)).toEqual(new Array(9).fill(1));
+  });
+
+  it.each([
+    [[1], /padding must be one number, \[y, x\], \[top, left, bottom, right\] or "same", got \[1\]/],
+    [[1, 1, 1], /got \[1, 1, 1\]/],
+    [[0, 0, 0, 0, 0], /got \[0, 0, 0, 0, 0\]/],
+    ["valid", /got "valid"/],
+    [[0, 0, 2, 0], /at most half the kernel \[3, 3\] and is \[0, 0, 2, 0\]/],
+    [[0, 0, -1, 0], /padding must be a whole number of at least 0, got -1/],
+    [[0, 0, 0.5, 0], /padding must be a whole number of at least 0, got 0.5/],
+  ])("%j is refused", (padding, message) => {
+    const x = input([1, 1, 6, 6]);
+    expect(() => maxPool2d(x, 3, { padding: padding as never })).toThrow(message);
+    expect(() => avgPool2d(x, 3, { padding: padding as never })).toThrow(message);
+  });
+
+  it.each(["kernelSize", "stride", "dilation"] as const)("%s of another count is refused", (name) => {
+    const x = input([1, 1, 6, 6]);
+    for (const wrong of [[2], [2, 2, 2], [2, 2, 2, 2], []] as unknown as Pair[]) {
+      const kernel = name === "kernelSize" ? wrong : 2;
+      const options = name === "kernelSize" ? {} : { [name]: wrong };
+      expect(() => maxPool2d(x, kernel, options)).toThrow(
+        `maxPool2d: ${name} must be one number or [y, x], got [${wrong}]`.replace(/,(?=\d)/g, ", "),
+      );
+    }
   });
 });
