@@ -1,6 +1,7 @@
 /** What opening a device has in common in Node and in a page: WebGPU, or the CPU reference in its place, never unsaid. */
 import type { Backend } from "./backend.ts";
 import { ValueError } from "./errors.ts";
+import { warn } from "./printable.ts";
 
 export interface DeviceChoice {
   /**
@@ -57,5 +58,5 @@ const warned = new Set<string>();
 function warnOnce(line: string): void {
   if (warned.has(line)) return;
   warned.add(line);
-  console.warn(line);
+  warn(line);
 }

@@ -24,6 +24,9 @@ const WANTED = [
 /** Features that are made use of where they exist. */
 const FEATURES: readonly GPUFeatureName[] = ["timestamp-query", "subgroups"];
 
+/** The label of every device that Weft opens for itself. */
+export const DEVICE_LABEL = "weft";
+
 export class GpuDevice {
   /** Rejections of this device land here first; later calls throw it. */
   #failure: DeviceError | undefined;
@@ -50,6 +53,8 @@ export class GpuDevice {
     this.subgroupSize = oneSize ? info.subgroupMinSize : 0;
     raw.addEventListener("uncapturederror", (event) => {
       this.#failure ??= new DeviceError(`device: ${event.error.message}`);
+      // Whoever uses the device next is told. By default Dawn prints to stdout, where `--json` has its lines.
+      event.preventDefault();
     });
     this.lost = raw.lost.then(({ reason, message }) => {
       const error = new DeviceLostError(`device: lost (${reason}): ${message || "no reason given"}`);
@@ -63,7 +68,7 @@ export class GpuDevice {
     if (options.limits !== "default") for (const name of WANTED) requiredLimits[name] = adapter.limits[name];
     const requiredFeatures = FEATURES.filter((name) => adapter.features.has(name));
     try {
-      const raw = await adapter.requestDevice({ label: "weft", requiredLimits, requiredFeatures });
+      const raw = await adapter.requestDevice({ label: DEVICE_LABEL, requiredLimits, requiredFeatures });
       return new GpuDevice(raw, adapter.info);
     } catch (cause) {
       throw new DeviceError(`device: the adapter gave no device: ${String(cause)}`, { cause });

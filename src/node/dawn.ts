@@ -7,6 +7,8 @@ import { constants, tmpdir } from "node:os";
 import { isMainThread } from "node:worker_threads";
 import { DeviceError } from "../errors.ts";
 import { adapterKind } from "../gpu/adapter-kind.ts";
+import { DEVICE_LABEL } from "../gpu/device.ts";
+import { warn } from "../printable.ts";
 import { paceDawn } from "./pacing.ts";
 import { swiftShader } from "./swiftshader.ts";
 
@@ -181,6 +183,11 @@ function followDevices(gpu: GPU, first: GPUAdapter): Set<GPUDevice> {
       const device = await requestDevice(descriptor);
       devices.add(device);
       lifeline.set(device, gpu);
+      // Dawn's own default is to print to stdout, where programs write their results. GpuDevice tells its errors itself.
+      device.addEventListener("uncapturederror", (event) => {
+        event.preventDefault();
+        if (device.label !== DEVICE_LABEL) warn(`WebGPU: ${event.error.message}`);
+      });
       device.lost.then(() => devices.delete(device));
       return device;
     };

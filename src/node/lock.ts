@@ -9,6 +9,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import type { FolderLock } from "../backend.ts";
 import { FormatError, LockedError } from "../errors.ts";
+import { atExit } from "./at-exit.ts";
 import { FileExistsError, writeFileAtomic } from "./files.ts";
 
 /** The name of the file in a folder that is locked. */
@@ -38,7 +39,9 @@ const DEAD_AFTER_MILLISECONDS = 120_000;
 const CLOCK_TOLERANCE_MILLISECONDS = 2_000;
 const MOST_ATTEMPTS = 100;
 
+/** Those that this process holds. They go with it. */
 const locks = new Map<string, Holder>();
+let forget: (() => void) | undefined;
 
 /**
  * Locks `folder`, making it if need be. Rejects with a LockedError while another holder may be alive, with a FormatError on
@@ -50,7 +53,7 @@ export async function lockFolder(
 ): Promise<FolderLock> {
   const path = join(folder, LOCK_NAME);
   const holder = await take(path, folder, onNotice);
-  if (locks.size === 0) releaseAtExit(true);
+  forget ??= atExit(releaseAll);
   locks.set(path, holder);
   const beat = setInterval(
     () => void utimes(path, new Date(), new Date()).catch(() => {}),
@@ -69,7 +72,10 @@ export async function lockFolder(
       clearInterval(beat);
       if (locks.get(path) !== holder) return;
       locks.delete(path);
-      if (locks.size === 0) releaseAtExit(false);
+      if (locks.size === 0) {
+        forget?.();
+        forget = undefined;
+      }
       if (await isOurs().catch(() => false)) await rm(path, { force: true });
     },
   };
@@ -211,20 +217,6 @@ function fromProc<T>(read: () => T): T | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Locks go with the process: when it ends by itself or by `process.exit`, and by a signal that nobody else handles. */
-function releaseAtExit(listen: boolean): void {
-  const change = listen ? "on" : "off";
-  process[change]("exit", releaseAll);
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process[change](name, onSignal);
-}
-
-function onSignal(name: NodeJS.Signals): void {
-  if (process.listenerCount(name) > 1) return;
-  releaseAll();
-  process.off(name, onSignal);
-  process.kill(process.pid, name);
 }
 
 function releaseAll(): void {

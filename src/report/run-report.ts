@@ -3,6 +3,7 @@
  * kernel, environment. The page holds its own data, so that later reports can draw it beside theirs.
  */
 import { FormatError } from "../errors.ts";
+import { printable } from "../printable.ts";
 import { bitmapAddress, type Pixels } from "./bitmap.ts";
 import { escaped, lineChart, type Point, type Series, scatterPlot, shortNumber } from "./svg.ts";
 
@@ -64,7 +65,7 @@ export function reportHtml(run: RunReport, others: readonly OtherRun[] = []): st
     section("Environment", definitions(run.environment)),
   ].filter((part) => part !== undefined);
   // In a script, "</" would end it.
-  const data = JSON.stringify(run).replaceAll("<", "\\u003c");
+  const data = printable(JSON.stringify(run)).replaceAll("<", "\\u003c");
   return `<!doctype html>
 <html lang="en">
 <head>

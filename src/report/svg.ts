@@ -3,6 +3,7 @@
  * host can write or show them. Refuses charts without a point.
  */
 import { ValueError } from "../errors.ts";
+import { printable } from "../printable.ts";
 
 export type Point = readonly [x: number, y: number];
 
@@ -251,5 +252,5 @@ function svg({ title, subtitle }: Titled, parts: readonly string[], width = WIDT
 
 /** Text as it may stand in XML. */
 export function escaped(text: string): string {
-  return text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+  return printable(text).replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 }

@@ -4,6 +4,7 @@
  */
 import type { FileStore, FolderLock } from "../backend.ts";
 import { FormatError, ValueError } from "../errors.ts";
+import { warn } from "../printable.ts";
 import type { AnyTrainer, Snapshot } from "./any-trainer.ts";
 import type { Weights } from "./early-stopping.ts";
 import { type CheckpointOptions, checkTrainer } from "./options.ts";
@@ -43,7 +44,7 @@ export class Checkpointer {
       throw new ValueError(`checkpoints: everySeconds must be above 0, got ${everySeconds}`);
     }
     const files = trainer.files();
-    const { onNotice = (line: string) => console.warn(line) } = options;
+    const { onNotice = warn } = options;
     const lock = await files.lock?.(directory, onNotice);
     try {
       for (const name of await files.list(directory)) {

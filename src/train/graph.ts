@@ -12,6 +12,7 @@ import { reshape } from "../ops/reshape.ts";
 import { sum } from "../ops/sum.ts";
 import type { OptimizerStates } from "../optim/optimizer.ts";
 import type { GraphSpec } from "../plan/graph.ts";
+import { warn } from "../printable.ts";
 import { type Node, scope, state, type Tensor } from "../tensor.ts";
 import type { MetricBatch } from "./metric.ts";
 import type { TrainerOptions } from "./options.ts";
@@ -78,7 +79,7 @@ export async function trainingStep(
   }
   if (wanted.length < parameters.length) {
     const still = [...states.parameters].flatMap(([name, t]) => (reached.has(t) ? [] : [name]));
-    const { onNotice = console.warn } = options;
+    const { onNotice = warn } = options;
     onNotice(
       `trainer: the loss does not depend on ${still.join(", ")}, which will not be trained; use what holds them in ` +
         "the model's forward, or nn.freeze it",

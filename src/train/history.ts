@@ -16,7 +16,13 @@ export function historyCsv({ epochs }: Records): string {
   const rows = epochs.map(rowOf);
   const columns = [...new Set(rows.flatMap((row) => [...row.keys()]))];
   const lines = rows.map((row) => columns.map((name) => row.get(name) ?? "").join(","));
-  return [columns.join(","), ...lines].map((line) => `${line}\n`).join("");
+  return [columns.map(cell).join(","), ...lines].map((line) => `${line}\n`).join("");
+}
+
+/** A name as RFC 4180 has it. Spreadsheets would take some first characters for a formula; those get an apostrophe. */
+function cell(name: string): string {
+  const safe = /^[=+\-@\t\r]/.test(name) ? `'${name}` : name;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
 /** `{ "epochs": […], "evaluations": […] }`, as the records are. */

@@ -10,7 +10,7 @@ const root = resolve(import.meta.dirname, "../..");
 const LONGEST_FILE = 400;
 
 /** Rooms that know nothing of graphs, and those that know everything. */
-const GROUND = ["errors", "math-exact", "options", "permutation", "random", "shader", "version"];
+const GROUND = ["errors", "math-exact", "options", "permutation", "printable", "random", "shader", "version"];
 const GRAPH = [...GROUND, "tensor", "values", "op"];
 const HOUSE = [
   ...GRAPH,
@@ -53,9 +53,10 @@ const ARROWS: Record<string, readonly string[]> = {
   "check-gradients": [...GRAPH, "autograd", "cpu", "ops"],
   compare: [...GRAPH, "backend", "cpu", "plan"],
   doctor: [...HOUSE, "cpu"],
+  "open-device": [...GROUND, "backend"],
   index: [...HOUSE, "check-gradients", "compare", "cpu", "gpu", "doctor", "replay"],
-  browser: [...HOUSE, "cpu", "gpu", "doctor", "index"],
-  node: [...HOUSE, "cpu", "gpu", "doctor", "index", "replay"],
+  browser: [...HOUSE, "cpu", "gpu", "doctor", "index", "open-device"],
+  node: [...HOUSE, "cpu", "gpu", "doctor", "index", "open-device", "replay"],
 };
 
 /** Packages from outside, and who may import them. Everybody else imports nothing but Weft. */
@@ -137,6 +138,13 @@ describe("arrows", () => {
     const touches = (file: string) => pattern.test(withoutStrings(withoutComments(textOf(file))));
     expect(sources.filter((file) => roomOf(file) !== room && touches(file))).toEqual([]);
   });
+});
+
+test("text leaves the process in two places only, which let no controls through", () => {
+  const writes = /\bprocess\.std(out|err)\.write\b|\bconsole\.\w/;
+  const places = ["src/node/cli/terminal.ts", "src/printable.ts"];
+  const others = sources.filter((file) => writes.test(withoutStrings(withoutComments(textOf(file)))));
+  expect(others).toEqual(places);
 });
 
 describe("one stem per op", () => {

@@ -8,11 +8,12 @@ import { loadDataset } from "../datasets.ts";
 import { forCommandLine, SYNTHETIC, sourceOf } from "./choose-data.ts";
 import { downloadProgress } from "./download-progress.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { say } from "./terminal.ts";
 import { count } from "./words.ts";
 
 export async function dataGet(name: string, { dataDir }: { readonly dataDir?: string }): Promise<number> {
   if (name === SYNTHETIC) {
-    process.stdout.write("The synthetic digits are built in; there is nothing to fetch.\n");
+    say("The synthetic digits are built in; there is nothing to fetch.");
     return 0;
   }
   const source = sourceOf(name);
@@ -27,8 +28,8 @@ export async function dataGet(name: string, { dataDir }: { readonly dataDir?: st
         ? `${count(parts.train.count)} training and ${count(parts.test.count)} test samples`
         : `${count(parts.count)} samples`;
     const folder = join(dataDirectory(dataDir), name);
-    process.stdout.write(`${source.title}: ${samples}, checked, in ${folder}\n`);
-    if ("train" in parts && parts.note) process.stdout.write(`${parts.note}\n`);
+    say(`${source.title}: ${samples}, checked, in ${folder}`);
+    if ("train" in parts && parts.note) say(`${parts.note}`);
     return 0;
   } catch (error) {
     progress.stop();

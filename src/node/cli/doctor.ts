@@ -2,8 +2,8 @@
 import type { DoctorResult, Report } from "../../doctor/index.ts";
 import { runDoctor } from "../../doctor/index.ts";
 import { openDevice } from "../device.ts";
-import { Interrupted } from "./failure.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { say } from "./terminal.ts";
 import { duration, percent, several } from "./words.ts";
 
 interface Flags {
@@ -11,27 +11,23 @@ interface Flags {
   readonly json?: true;
 }
 
-const line = (text: string) => {
-  process.stdout.write(`${text}\n`);
-};
-
 export async function doctor(only: string | undefined, { software, json }: Flags): Promise<number> {
   const signal = interruptSignal();
   const backend = await openDevice({ backend: "webgpu", ...(software ? { software } : {}) });
   try {
     if (!json) {
-      line(`Adapter: ${backend.adapter}${backend.software ? " (software)" : ""}.`);
-      line(row("op", "variant", "cases", "worst error", "time", ""));
+      say(`Adapter: ${backend.adapter}${backend.software ? " (software)" : ""}.`);
+      say(row("op", "variant", "cases", "worst error", "time", ""));
     }
-    const onResult = (result: DoctorResult) => line(json ? jsonLine("check", result) : tableRow(result));
+    const onResult = (result: DoctorResult) => say(json ? jsonLine("check", result) : tableRow(result));
     const report = await runDoctor(backend, { signal, onResult, ...(only === undefined ? {} : { only }) });
     if (json) {
       const { results: _, ...rest } = report;
-      line(jsonLine("done", rest));
-    } else for (const text of verdict(report)) line(text);
+      say(jsonLine("done", rest));
+    } else for (const text of verdict(report)) say(text);
     return report.ok ? 0 : 1;
   } catch (error) {
-    throw signal.aborted ? new Interrupted("interrupted") : error;
+    throw signal.aborted ? signal.reason : error;
   } finally {
     await backend.close();
   }
@@ -67,7 +63,9 @@ function verdict({ adapter, results, ok, milliseconds }: Report): string[] {
   return [
     meaning,
     "",
-    ...failed.flatMap(({ op, variant, failures }) => failures.map((text) => `${op} (${variant}): ${text}`)),
+    ...failed.flatMap(({ op, variant, failures }) =>
+      failures.flatMap((text) => `${op} (${variant}): ${text}`.split("\n")),
+    ),
     `${failed.length} of ${several(results.length, "check")} FAILED on ${adapter}, in ${took}.`,
   ];
 }

@@ -1,10 +1,11 @@
 /** Downloads as they go, on stderr: a bar on a terminal, a line per file elsewhere. */
-import { SingleBar } from "cli-progress";
+import { printable } from "../../printable.ts";
 import type { DownloadProgress } from "../datasets.ts";
+import { aside, type Bar, openBar } from "./terminal.ts";
 import { megabytes } from "./words.ts";
 
 export function downloadProgress(): { update(progress: DownloadProgress): void; stop(): void } {
-  let bar: SingleBar | undefined;
+  let bar: Bar | undefined;
   let file = "";
   const stop = () => {
     bar?.stop();
@@ -17,12 +18,9 @@ export function downloadProgress(): { update(progress: DownloadProgress): void; 
         file = name;
         const title = `${dataset}/${name}`;
         if (process.stderr.isTTY) {
-          bar = new SingleBar({
-            format: `${title} [{bar}] {percentage} % of ${megabytes(total)}`,
-            barsize: 24,
-          });
-          bar.start(total, 0);
-        } else process.stderr.write(`Downloading ${title} (${megabytes(total)})\n`);
+          const format = `${printable(title)} [{bar}] {percentage} % of ${megabytes(total)}`;
+          bar = openBar({ format, barsize: 24, total, value: 0 });
+        } else aside(`Downloading ${title} (${megabytes(total)})`);
       }
       bar?.update(received);
     },

@@ -15,6 +15,7 @@ import { ownTest } from "./own-data.ts";
 import type { EvalFlags } from "./program.ts";
 import { expectFits } from "./recipe-run.ts";
 import { metricsFor } from "./settings.ts";
+import { aside, say, sayJson } from "./terminal.ts";
 import { duration, percent, several } from "./words.ts";
 
 const BATCH = 200;
@@ -36,7 +37,7 @@ export async function evaluate(file: string, flags: EvalFlags): Promise<number> 
   const progress = downloadProgress();
   const notices: string[] = [];
   const onNotice = (text: string) => {
-    if (flags.json) process.stderr.write(`${text}\n`);
+    if (flags.json) aside(text);
     else notices.push(text);
   };
   const opening = openDevice({ backend: flags.backend, onNotice });
@@ -82,17 +83,17 @@ export async function evaluate(file: string, flags: EvalFlags): Promise<number> 
         testSamples: test.count,
         ...measures,
       };
-      process.stdout.write(`${JSON.stringify({ ...measured, seconds, adapter, backend: kind, software })}\n`);
+      sayJson({ ...measured, seconds, adapter, backend: kind, software });
     } else {
-      for (const text of notices) process.stdout.write(`${text}\n`);
-      if (notices.length === 0) process.stdout.write(`Adapter: ${backend.adapter}.\n`);
+      say(...notices);
+      if (notices.length === 0) say(`Adapter: ${backend.adapter}.`);
       const { loss: mean, accuracy } = measures;
       const right = accuracy === undefined ? "" : `${percent(accuracy)} right, `;
       const noun = test.inputs.shape.length === 1 ? "test row" : "test image";
       const what = `${file} (${recipe.name}) on ${several(test.count, noun)} of ${title}`;
       const inUnits = own?.explain?.(mean) ?? "";
-      process.stdout.write(`${what}: ${right}loss ${mean.toFixed(4)}${inUnits}, in ${duration(seconds)}.\n`);
-      for (const text of evalLines(measures, test)) process.stdout.write(`${text}\n`);
+      say(`${what}: ${right}loss ${mean.toFixed(4)}${inUnits}, in ${duration(seconds)}.`);
+      say(...evalLines(measures, test));
     }
     return 0;
   } finally {

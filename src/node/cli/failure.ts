@@ -1,31 +1,48 @@
 /**
  * What went wrong as a message and an exit code: 1 the device or the run failed, 2 the command can't be carried out as
- * given, 130 interrupted. Only a bug of Weft's own shows a stack trace.
+ * given, 128 + n stopped by signal n (Ctrl-C: 130). Only a bug of Weft's own shows a stack trace.
  */
+import { constants } from "node:os";
 import { CommanderError } from "commander";
 import { DeviceError, WeftError } from "../../errors.ts";
+import { printable } from "../../printable.ts";
 import { DivergedError } from "../../train/totals.ts";
 
-/** Ctrl-C. */
+export type StopSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
+
+/** Stopped from outside: Ctrl-C, a service manager, a terminal that was closed. */
 export class Interrupted extends WeftError {
   override readonly name = "Interrupted";
+
+  constructor(readonly signal: StopSignal) {
+    super(signal === "SIGINT" ? "interrupted" : `stopped by ${signal}`);
+  }
+
+  /** As shells have it. */
+  get code(): number {
+    return 128 + constants.signals[this.signal];
+  }
 }
 
 export function exitCodeOf(error: unknown): number {
-  if (error instanceof Interrupted) return 130;
+  if (error instanceof Interrupted) return error.code;
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof DeviceError || error instanceof DivergedError) return 1;
   return error instanceof WeftError ? 2 : 1;
 }
 
+/** What to tell, without controls. Only what drivers say has several lines; a line break elsewhere is part of a name. */
 export function describeFailure(error: unknown): string {
   if (error instanceof CommanderError) {
     if (error.code === "commander.help")
       return "weft: this command needs another word after it. See weft --help";
-    const words = error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
+    const words = printable(error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " "));
     return `weft: ${words}${/[.)]$/.test(words) ? "" : "."} See weft --help`;
   }
-  if (error instanceof WeftError) return `weft: ${error.message}`;
+  if (error instanceof DeviceError) return `weft: ${printableLines(error.message)}`;
+  if (error instanceof WeftError) return `weft: ${printable(error.message)}`;
   const trace = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return `weft: something broke that should not have; please report this:\n${trace}`;
+  return `weft: something broke that should not have; please report this:\n${printableLines(trace)}`;
 }
+
+const printableLines = (text: string) => text.split("\n").map(printable).join("\n");

@@ -4,6 +4,7 @@ import { version } from "../../version.ts";
 import { dataDirectory } from "../data-dir.ts";
 import { openDawn } from "../dawn.ts";
 import { tuneDirectory } from "../tune-store.ts";
+import { say, sayJson } from "./terminal.ts";
 import { count } from "./words.ts";
 
 /** The limits that training meets. */
@@ -33,7 +34,7 @@ export async function info({ json }: { readonly json?: true }): Promise<number> 
   const here = { weft: version, node: process.version, platform: `${process.platform}-${process.arch}` };
   const dataDir = dataDirectory();
   const tuneDir = tuneDirectory();
-  if (json) process.stdout.write(`${JSON.stringify({ ...here, dataDir, tuneDir, hardware, software })}\n`);
+  if (json) sayJson({ ...here, dataDir, tuneDir, hardware, software });
   else {
     const lines = [
       `Weft ${here.weft}, Node ${here.node}, ${here.platform}`,
@@ -43,7 +44,7 @@ export async function info({ json }: { readonly json?: true }): Promise<number> 
       ...describe("Software adapter", software),
       usage(hardware, software),
     ];
-    process.stdout.write(`${lines.join("\n")}\n`);
+    say(...lines);
   }
   return 0;
 }

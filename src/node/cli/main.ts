@@ -2,6 +2,7 @@
 /** The command `weft`: takes the words of the command line, ends with an exit code (see `failure.ts`). */
 import { describeFailure, exitCodeOf } from "./failure.ts";
 import { runCommand } from "./program.ts";
+import { aside } from "./terminal.ts";
 
 // A reader that goes away (`weft train | head`) must not cost the training.
 process.stdout.on("error", () => undefined);
@@ -11,5 +12,5 @@ try {
   process.exitCode = await runCommand(process.argv.slice(2));
 } catch (error) {
   process.exitCode = exitCodeOf(error);
-  if (process.exitCode !== 0) process.stderr.write(`${describeFailure(error)}\n`);
+  if (process.exitCode !== 0) aside(...describeFailure(error).split("\n"));
 }

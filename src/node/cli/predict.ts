@@ -12,6 +12,7 @@ import { decodeImage } from "../decode-image.ts";
 import { openDevice } from "../device.ts";
 import type { DeviceFlags } from "./common-options.ts";
 import { type ModelInputs, readSavedModel } from "./saved-model.ts";
+import { say } from "./terminal.ts";
 import { percent } from "./words.ts";
 
 export interface PredictFlags extends DeviceFlags {
@@ -55,16 +56,15 @@ function tell(
   { classNames }: ModelInputs,
   flags: PredictFlags,
 ) {
-  const write = (text: string) => void process.stdout.write(`${text}\n`);
   if (!classes) {
     const values = row.map((value) => Number(value.toPrecision(6)));
-    return write(flags.json ? JSON.stringify({ image, values }) : `${image}: ${values.join(", ")}`);
+    return say(flags.json ? JSON.stringify({ image, values }) : `${image}: ${values.join(", ")}`);
   }
   const best = row
     .map((share, label) => ({ class: classNames?.[label] ?? String(label), share }))
     .sort((a, b) => b.share - a.share)
     .slice(0, flags.top);
-  write(
+  say(
     flags.json
       ? JSON.stringify({ image, classes: best })
       : `${image}: ${best.map((guess) => `${guess.class} (${percent(guess.share)})`).join(", ")}`,

@@ -39,7 +39,7 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     .configureOutput({ writeErr: () => undefined, outputError: () => undefined })
     .addHelpText(
       "after",
-      "\nExit codes: 0 done, 1 device or run failed, 2 wrong usage or input, 130 interrupted.",
+      "\nExit codes: 0 done, 1 device or run failed, 2 wrong usage or input,\n128 + n stopped by signal n (Ctrl-C: 130).",
     );
 
   program.addCommand(

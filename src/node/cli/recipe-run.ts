@@ -7,7 +7,8 @@ import type { Recipe } from "../../recipes/recipe.ts";
 import type { Demonstration } from "../../recipes/results.ts";
 import { formatShape, sameShape } from "../../tensor.ts";
 import { type OpenOptions, openDevice } from "../device.ts";
-import { interruptSignal } from "./interrupt.ts";
+import { interruptSignal, stopCode } from "./interrupt.ts";
+import { say, sayJson } from "./terminal.ts";
 import type { TrainFlags } from "./train-command.ts";
 import { optionWord } from "./words.ts";
 
@@ -62,23 +63,22 @@ export async function demonstrate(
     throw new ValueError(`recipe ${recipe.name}: is a guided tour, which has no use for ${optionWord(odd)}`);
   }
   const signal = interruptSignal();
-  const say = (line: string) => void process.stdout.write(`${line}\n`);
   const quiet = flags.json === true || flags.quiet === true;
   const device = await openDevice(deviceFor(recipe, flags));
   const begun = performance.now();
   try {
     if (!quiet) say(`${recipe.title}. Adapter: ${device.adapter}.`);
     const ended = await demonstration(device, {
-      say: quiet ? () => undefined : say,
+      say: quiet ? () => undefined : (text) => say(...text.split("\n")),
       signal,
       ...(flags.steps === undefined ? {} : { steps: flags.steps }),
     });
     const seconds = (performance.now() - begun) / 1000;
     const { adapter, kind } = device;
     const done = { event: "done", recipe: recipe.name, ...ended, adapter, backend: kind, seconds };
-    if (flags.json) say(JSON.stringify(done));
+    if (flags.json) sayJson(done);
   } finally {
     await device.close();
   }
-  return signal.aborted ? 130 : 0;
+  return stopCode(signal);
 }

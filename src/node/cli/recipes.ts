@@ -1,5 +1,6 @@
 /** `weft recipes`: what can be trained, with what must come out and how long it takes. */
 import { recipes } from "../../recipes/index.ts";
+import { say, sayJson } from "./terminal.ts";
 
 export function listRecipes(flags: { readonly json?: true }): number {
   const all = [...recipes.values()];
@@ -9,15 +10,15 @@ export function listRecipes(flags: { readonly json?: true }): number {
       const { optimizer, learningRate } = recipe;
       const length = epochs === undefined ? { steps } : { epochs };
       const about = { name, title, report, dataset, target, time, ...length, batchSize };
-      process.stdout.write(`${JSON.stringify({ ...about, optimizer, learningRate, options })}\n`);
+      sayJson({ ...about, optimizer, learningRate, options });
     }
     return 0;
   }
   const width = Math.max(...all.map(({ name }) => name.length));
   const indent = " ".repeat(width + 2);
   for (const { name, title, target, time } of all) {
-    process.stdout.write(`${name.padEnd(width)}  ${title}\n${indent}${target}; ${time}\n`);
+    say(`${name.padEnd(width)}  ${title}`, `${indent}${target}; ${time}`);
   }
-  process.stdout.write("\nNext: npx weft train NAME\n");
+  say("", "Next: npx weft train NAME");
   return 0;
 }

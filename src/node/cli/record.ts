@@ -13,6 +13,7 @@ import { expectDataset } from "./choose-data.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { expectWritable } from "./option-values.ts";
 import { type DataFlags, dataFor } from "./recipe-data.ts";
+import { aside, say, sayJson } from "./terminal.ts";
 
 export interface RecordFlags extends DataFlags {
   readonly out?: string;
@@ -31,8 +32,7 @@ export async function record(name: string, flags: RecordFlags): Promise<number> 
   if (flags.dataset !== undefined) expectDataset(flags.dataset);
   const { out = `${recipe.name}.recording.json`, batchSize, epochs, lr, optimizer, seed, predict } = flags;
   await expectWritable("--out", out);
-  const notice = (line: string) => void process.stderr.write(`${line}\n`);
-  const data = await dataFor(recipe, flags, interruptSignal(), notice);
+  const data = await dataFor(recipe, flags, interruptSignal(), aside);
   const { trainer } = recipeRun(recipe, data.train, {
     seed,
     ...(batchSize === undefined ? {} : { batchSize }),
@@ -54,7 +54,8 @@ export async function record(name: string, flags: RecordFlags): Promise<number> 
     trainSamples: data.train.count,
     testSamples: data.test.count,
   };
-  process.stdout.write(flags.json ? `${JSON.stringify(figures)}\n` : words(figures));
+  if (flags.json) sayJson(figures);
+  else say(...words(figures));
   return 0;
 }
 
@@ -77,7 +78,7 @@ interface Figures {
   readonly testSamples: number;
 }
 
-const words = ({ recipe, file, dispatches, gzipped, trainSamples, testSamples }: Figures) =>
-  `${recipe} for ${trainSamples} training and ${testSamples} test samples: ${dispatches} dispatches a step.
-Saved to ${file}, ${(gzipped / 1000).toFixed(1)} KB gzipped; openRecording of weft/replay runs it.
-`;
+const words = ({ recipe, file, dispatches, gzipped, trainSamples, testSamples }: Figures) => [
+  `${recipe} for ${trainSamples} training and ${testSamples} test samples: ${dispatches} dispatches a step.`,
+  `Saved to ${file}, ${(gzipped / 1000).toFixed(1)} KB gzipped; openRecording of weft/replay runs it.`,
+];

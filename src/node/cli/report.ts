@@ -5,6 +5,7 @@ import type { EpochRecord, EvaluationRecord, TrainEvent } from "../../train/even
 import { numbersOf } from "../../train/history.ts";
 import type { FitState } from "../../train/run-state.ts";
 import { writeFileAtomic } from "../files.ts";
+import { aside, say, sayJson } from "./terminal.ts";
 import { TrainingBar } from "./training-bar.ts";
 import { count, duration, percent, rate, several, shellWord } from "./words.ts";
 
@@ -73,8 +74,6 @@ export interface Reporter {
   close(): void;
 }
 
-const line = (text: string) => process.stdout.write(`${text}\n`);
-
 /** Epochs and evaluations as lines of JSON; nothing for other events. */
 function jsonOf(event: TrainEvent): object | undefined {
   if (event.event === "evaluation") return event;
@@ -88,16 +87,14 @@ function jsonOf(event: TrainEvent): object | undefined {
 /** One JSON object per line on stdout; notices go to stderr. */
 export function jsonReporter(): Reporter {
   return {
-    notice: (text) => process.stderr.write(`${text}\n`),
-    begin: ({ notices }) => {
-      for (const text of notices) process.stderr.write(`${text}\n`);
-    },
+    notice: aside,
+    begin: ({ notices }) => aside(...notices),
     event(event) {
       const record = jsonOf(event);
-      if (record !== undefined) line(JSON.stringify(record));
-      if (event.event === "recovered") process.stderr.write(`${event.message}; another one was opened\n`);
+      if (record !== undefined) sayJson(record);
+      if (event.event === "recovered") aside(`${event.message}; another one was opened`);
     },
-    end: (run) => void line(JSON.stringify(run)),
+    end: (run) => sayJson(run),
     close: () => undefined,
   };
 }
@@ -134,13 +131,13 @@ export function humanReporter(): Reporter {
   return {
     notice(text) {
       bar.stop();
-      line(text);
+      say(text);
     },
     begin(run) {
       bar.sample = run.sample;
-      line(run.title);
-      line(run.notices.length > 0 ? run.notices.join(" ") : `Adapter: ${run.adapter}.`);
-      line(
+      say(run.title);
+      say(run.notices.length > 0 ? run.notices.join(" ") : `Adapter: ${run.adapter}.`);
+      say(
         `Data: ${run.data}, ${several(run.trainSamples, `training ${run.sample}`)} and ` +
           `${several(run.testSamples, `test ${run.sample}`)}.`,
       );
@@ -150,21 +147,21 @@ export function humanReporter(): Reporter {
       if (event.event === "start") epochs = event.epochs;
       else if (event.event === "recovered") {
         bar.stop();
-        line(
+        say(
           `The device was lost and another one opened; going on from step ${count(event.step)}. (${event.message})`,
         );
       } else if (event.event === "progress") bar.update(event, epochs);
       else if (event.event === "epoch") {
         bar.stop();
-        line(epochLine(event, epochs));
+        say(epochLine(event, epochs));
       } else if (event.event === "evaluation") {
         bar.stop();
-        line(evaluationLine(event, epochs));
+        say(evaluationLine(event, epochs));
       }
     },
     end(run) {
       bar.stop();
-      for (const text of summary(run)) line(text);
+      say(...summary(run));
     },
     close: () => bar.stop(),
   };

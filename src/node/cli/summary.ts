@@ -11,6 +11,7 @@ import { Trainer } from "../../train/trainer.ts";
 import { openDevice } from "../device.ts";
 import type { DeviceFlags } from "./common-options.ts";
 import { readSavedModel } from "./saved-model.ts";
+import { say, sayJson } from "./terminal.ts";
 
 export interface SummaryFlags extends DeviceFlags {
   readonly batchSize?: number;
@@ -32,14 +33,16 @@ export async function summary(what: string, flags: SummaryFlags): Promise<number
     const { program } = await trainer.trainProgram(samples);
     const { dispatches, pipelines, stateBytes, slotBytes } = program.describe();
     const step = { batchSize, dispatches, pipelines, stateBytes, slotBytes, adapter: backend.adapter };
-    const write = (text: string) => void process.stdout.write(`${text}\n`);
-    if (flags.json) write(JSON.stringify({ recipe: recipe.name, ...model, step }));
+    if (flags.json) sayJson({ recipe: recipe.name, ...model, step });
     else {
-      write(
-        `${recipe.title}. Samples of [${recipe.inputShape.join(", ")}], N in a batch.\n\n${summaryText(model)}\n`,
+      say(
+        `${recipe.title}. Samples of [${recipe.inputShape.join(", ")}], N in a batch.`,
+        "",
+        ...summaryText(model).split("\n"),
+        "",
       );
-      write(`A training step of ${batchSize} samples on ${backend.adapter}: ${dispatches} dispatches,`);
-      write(`${megabytes(stateBytes)} of weights, optimizer and data, ${megabytes(slotBytes)} in between.`);
+      say(`A training step of ${batchSize} samples on ${backend.adapter}: ${dispatches} dispatches,`);
+      say(`${megabytes(stateBytes)} of weights, optimizer and data, ${megabytes(slotBytes)} in between.`);
     }
     return 0;
   } finally {

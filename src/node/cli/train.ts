@@ -9,7 +9,7 @@ import { lockFolder } from "../lock.ts";
 import { expectDataset } from "./choose-data.ts";
 import { follow } from "./follow.ts";
 import { historyReporter } from "./history-file.ts";
-import { interruptSignal } from "./interrupt.ts";
+import { interruptSignal, stopCode } from "./interrupt.ts";
 import type { Job } from "./job.ts";
 import { expectWritable } from "./option-values.ts";
 import { ownData } from "./own-data.ts";
@@ -76,7 +76,7 @@ export async function train(name: string, asked: TrainFlags, given: readonly str
     await lock?.release();
     reporter.close();
   }
-  return signal.aborted ? 130 : 0;
+  return stopCode(signal);
 }
 
 function reporterFor(flags: TrainFlags): Reporter {

@@ -1,7 +1,7 @@
 /** The live line of a training run: a bar on a terminal, a plain line now and then elsewhere. */
-import { SingleBar } from "cli-progress";
 import type { CompileProgress } from "../../backend.ts";
 import type { Callback, TrainEvent } from "../../train/events.ts";
+import { type Bar, openBar, say } from "./terminal.ts";
 import { count, duration, percent } from "./words.ts";
 
 type Progress = Extract<TrainEvent, { event: "progress" }>;
@@ -13,7 +13,7 @@ const EPOCH = "Epoch {epoch}/{epochs} [{bar}] {percentage} %  {words}";
 export class TrainingBar {
   /** What is counted per second. */
   sample = "sample";
-  #bar: SingleBar | undefined;
+  #bar: Bar | undefined;
   #compiling = false;
   #plain = performance.now();
 
@@ -26,7 +26,7 @@ export class TrainingBar {
     } else if (step < stepsPerEpoch && performance.now() - this.#plain > PLAIN_EVERY_MS) {
       this.#plain = performance.now();
       const share = percent(step / stepsPerEpoch, 0);
-      process.stdout.write(`Epoch ${epoch}/${epochs} ${share}  ${this.#words(progress)}\n`);
+      say(`Epoch ${epoch}/${epochs} ${share}  ${this.#words(progress)}`);
     }
   }
 
@@ -41,9 +41,7 @@ export class TrainingBar {
 
   /** Takes the bar off the terminal. */
   stop(): void {
-    if (this.#bar === undefined) return;
-    process.off("exit", this.#onExit);
-    this.#bar.stop();
+    this.#bar?.stop();
     this.#bar = undefined;
   }
 
@@ -54,19 +52,16 @@ export class TrainingBar {
     return parts.join("  ");
   }
 
-  // cli-progress turns line wrapping off while it draws, which an exit in between must not leave behind.
-  readonly #onExit = () => this.#bar?.stop();
-
-  #open(format: string, total: number, step: number, payload: object): SingleBar {
-    const bar = new SingleBar({
+  #open(format: string, total: number, value: number, words: object): Bar {
+    return openBar({
       stream: process.stdout,
       format,
+      total,
+      value,
+      words,
       barsize: 20,
       clearOnComplete: true,
     });
-    process.on("exit", this.#onExit);
-    bar.start(total, step, payload);
-    return bar;
   }
 }
 

@@ -1,5 +1,6 @@
 /** What tuning tells: a table for people with a line of progress on a terminal, lines of JSON for programs. */
 import type { TuneEvent } from "../../backend.ts";
+import { aside, overwrite, say, sayJson } from "./terminal.ts";
 import { duration, percent, several } from "./words.ts";
 
 export interface TuneReport {
@@ -13,9 +14,6 @@ export interface TuneReport {
 type Choice = Extract<TuneEvent, { event: "choice" }>;
 type Tuned = Extract<TuneEvent, { event: "tuned" }>;
 
-const line = (text: string) => process.stdout.write(`${text}\n`);
-const aside = (text: string) => process.stderr.write(`${text}\n`);
-
 /** A line per choice and one at the end on stdout; notices go to stderr. */
 export function jsonTuneReport(): TuneReport {
   return {
@@ -23,31 +21,27 @@ export function jsonTuneReport(): TuneReport {
     notice: aside,
     event(event) {
       if (event.event === "notice") aside(event.message);
-      else if (event.event !== "tuning") line(JSON.stringify(event));
+      else if (event.event !== "tuning") sayJson(event);
     },
     close: () => undefined,
   };
 }
 
 export function humanTuneReport(): TuneReport {
-  const live = process.stderr.isTTY === true;
   const rows: string[][] = [["node", "shape", "default", "chosen", "time of default", "chosen / default"]];
-  const wipe = () => {
-    if (live) process.stderr.write("\r\u001b[K");
-  };
+  const wipe = () => overwrite("");
   return {
     begin: ({ recipe, batchSize, adapter }) =>
-      void line(`Tuning a training step of ${recipe}, batch size ${batchSize}, on ${adapter}.`),
-    notice: line,
+      void say(`Tuning a training step of ${recipe}, batch size ${batchSize}, on ${adapter}.`),
+    notice: say,
     event(event) {
       if (event.event === "tuning") {
-        wipe();
-        if (live) process.stderr.write(`${event.done + 1} of ${event.of}: ${event.node}`);
+        overwrite(`${event.done + 1} of ${event.of}: ${event.node}`);
       } else if (event.event === "choice") rows.push(tableRow(event));
       else {
         wipe();
-        if (event.event === "notice") line(event.message);
-        else for (const text of [...aligned(rows), ...tunedWords(event)]) line(text);
+        if (event.event === "notice") say(event.message);
+        else for (const text of [...aligned(rows), ...tunedWords(event)]) say(text);
       }
     },
     close: wipe,
