@@ -5,14 +5,15 @@
 import { GraphError, ShapeError } from "./errors.ts";
 import { add } from "./ops/arithmetic.ts";
 import { fill } from "./ops/fill.ts";
-import { formatShape, type Node, sameShape, type Tensor } from "./tensor.ts";
+import { evaluatedBy, formatShape, type Node, sameShape, type Tensor } from "./tensor.ts";
 
 /**
  * d loss / d wrt[i], one tensor per entry, each with the shape of its `wrt`.
  *
  * `loss` must hold one value unless `seed` (d something / d loss, of loss's shape) is given. A tensor used several
  * times gets the sum over its uses; one that loss does not depend on gets zeros. Throws GraphError when an op on
- * the way has no gradient.
+ * the way has no gradient, and for gradients of parameters where dropout or batchNorm was applied without `nn.build`, which
+ * says whether for training or evaluation.
  */
 export function gradients(loss: Tensor, wrt: readonly Tensor[], seed?: Tensor): Tensor[] {
   if (seed === undefined && loss.size !== 1) {
@@ -27,6 +28,7 @@ export function gradients(loss: Tensor, wrt: readonly Tensor[], seed?: Tensor): 
   }
   const order = ancestors(loss.node);
   const wanted = new Set(wrt);
+  if (wrt.some(({ leaf }) => leaf?.kind === "state" && leaf.trainable)) refuseUnsaid(order);
   // A node is on the way when some tensor of `wrt` flows into it.
   const onTheWay = new Set<Node>();
   const flows = (t: Tensor) => wanted.has(t) || onTheWay.has(t.node);
@@ -64,6 +66,19 @@ export function gradients(loss: Tensor, wrt: readonly Tensor[], seed?: Tensor): 
     });
   }
   return wrt.map((t) => grads.get(t) ?? fill(t.shape, 0));
+}
+
+/** Refuses layers that differ in training and were built without saying for which. */
+function refuseUnsaid(nodes: readonly Node[]): void {
+  for (const t of nodes.flatMap((node) => node.outputs)) {
+    const who = evaluatedBy(t);
+    if (who === undefined) continue;
+    throw new GraphError(
+      `gradients: ${who} (${t.label}) was built for evaluation, since there is no nn.build around it; build the forward pass in ` +
+        "nn.build({ training: true, random: new ops.RandomSource(step, key) }, () => …) and list its updates, or in " +
+        "nn.build({ training: false }, () => …) if evaluation is meant",
+    );
+  }
 }
 
 /** `root` and all nodes before it, inputs first. */

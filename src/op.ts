@@ -98,6 +98,10 @@ export interface Op {
   readonly variants: readonly string[];
   /** Args whose storage the op changes: an update, which runs after everything that reads the old value. */
   readonly mutates: readonly string[];
+  /** An update that may come after another one of the same state, whose result it takes; others of one state are refused. */
+  readonly follows?: boolean;
+  /** An update that is left out where another one changes the same state. */
+  readonly yields?: boolean;
   /** The output shares storage with its inputs and nothing is computed: `reshape` of one, `pack` of many. */
   readonly view?: "reshape" | "pack";
   /** A scalar function per element: chains of these fuse into one generated kernel. */
@@ -129,6 +133,8 @@ export interface OpDefinition<Args extends string, Results extends string, A, C 
   /** Kernel families that can be forced and that tests go through; the first is no default, `kernels` chooses. */
   readonly variants?: readonly string[];
   readonly mutates?: readonly Args[];
+  readonly follows?: boolean;
+  readonly yields?: boolean;
   readonly view?: "reshape" | "pack";
   readonly pointwise?: Pointwise;
   rewrite?(graph: GraphView): Replaced;

@@ -198,6 +198,19 @@ export function isLeaf(tensor: Tensor): boolean {
   return leaves.has(tensor);
 }
 
+const evaluating = new WeakMap<Tensor, string>();
+
+/** Says that layer `who` gave `tensor` as in evaluation since nobody said how to build: see `gradients`. */
+export function markEvaluation(tensor: Tensor, who: string): Tensor {
+  evaluating.set(tensor, who);
+  return tensor;
+}
+
+/** The layer that `markEvaluation` named. */
+export function evaluatedBy(tensor: Tensor): string | undefined {
+  return evaluating.get(tensor);
+}
+
 /** Everything built inside `build` carries `name.` before its label. */
 export function scope<T>(name: string, build: () => T): T {
   scopes.push(name);

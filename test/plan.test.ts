@@ -2,11 +2,13 @@
 import { describe, expect, it } from "vitest";
 import { gradients } from "../src/autograd.ts";
 import { CpuBackend } from "../src/cpu/backend.ts";
-import { defineOp } from "../src/op.ts";
+import { defineOp, type OpDefinition } from "../src/op.ts";
 import { relu } from "../src/ops/activation.ts";
 import { add, mul } from "../src/ops/arithmetic.ts";
 import { crossEntropyOp } from "../src/ops/cross-entropy.ts";
+import { increment } from "../src/ops/increment.ts";
 import { pack } from "../src/ops/pack.ts";
+import { record } from "../src/ops/record.ts";
 import { reshape } from "../src/ops/reshape.ts";
 import { sum } from "../src/ops/sum.ts";
 import { Graph, type GraphSpec } from "../src/plan/graph.ts";
@@ -14,19 +16,21 @@ import { constant, input, parameter, state, type Tensor } from "../src/tensor.ts
 import { checkPlan, planOf } from "./support/check-plan.ts";
 
 /** An update for these tests: target += scale * sum of the values, element by element. */
-const bumpOp = defineOp({
+const bumpDefinition: OpDefinition<"target" | "value", never, { scale: number }, { scale: number }> = {
   name: "bump",
   args: ["target", "value"],
   results: [],
   mutates: ["target"],
-  plan: (_inputs, attrs: { scale: number }) => ({ outputs: [], constants: { scale: attrs.scale } }),
+  follows: true,
+  plan: (_inputs, attrs) => ({ outputs: [], constants: { scale: attrs.scale } }),
   cpu({ target, value }, { scale }) {
     let by = 0;
     for (const v of value) by += v;
     for (const i of target.keys()) target[i]! += scale * by;
   },
   kernels: () => ({ kernels: [] }),
-});
+};
+const bumpOp = defineOp(bumpDefinition);
 const bump = (target: Tensor, value: Tensor, label: string, scale = 1) =>
   bumpOp.node([target, value], { scale }, label);
 
@@ -153,7 +157,30 @@ describe("updates", () => {
     }
   });
 
-  it("of one state keep their order", async () => {
+  it("of one state are refused, since each would see it as the step began", () => {
+    const a = state([3], 1, "f32", "weight");
+    const aloneOp = defineOp({ ...bumpDefinition, follows: false });
+    const alone = (label: string) => aloneOp.node([a, fill(1)], { scale: 1 }, label);
+    expect(() => new Graph({ outputs: [], updates: [alone("one"), alone("two")] })).toThrow(
+      /updates: one and two both change weight, which each would see as the step began/,
+    );
+    const packed = bump(pack([a, state([2])]), fill(1), "three");
+    expect(() => new Graph({ outputs: [], updates: [packed, alone("four")] })).toThrow(
+      /three and four both change/,
+    );
+    expect(new Graph({ outputs: [], updates: [alone("five"), packed] }).updates).toHaveLength(2);
+  });
+
+  it("that yield are left out where another one changes their state", () => {
+    const [step, ring] = [state([1], 0, "u32"), state([2, 1])];
+    const [one, two, recorded] = [increment(step), increment(step), record(ring, step, [fill(1)])];
+    expect(new Graph({ outputs: [], updates: [one, two] }).updates).toEqual([one]);
+    expect(new Graph({ outputs: [], updates: [one, recorded, two] }).updates).toEqual([recorded]);
+    const other = increment(state([1], 0, "u32"));
+    expect(new Graph({ outputs: [], updates: [other, recorded] }).updates).toEqual([other, recorded]);
+  });
+
+  it("of one state that follow each other keep their order", async () => {
     const a = state([], 1);
     const addOne = bump(a, fill(1), "a += 1");
     const addSelf = bump(a, reshape(fill(3), [1]), "a += 3");

@@ -4,10 +4,11 @@ import { expectWhole } from "../op.ts";
 import { add } from "../ops/arithmetic.ts";
 import { embedding as embeddingOf } from "../ops/gather.ts";
 import { dropout2d as dropout2dOf, dropout as dropoutOf } from "../ops/random.ts";
+import { reshape } from "../ops/reshape.ts";
 import { given } from "../options.ts";
 import { parameter, scope, type Tensor } from "../tensor.ts";
 import { type Initializer, normal } from "./init.ts";
-import { isTraining, randomSource } from "./mode.ts";
+import { inEvaluation, isBuilding, isTraining, randomSource } from "./mode.ts";
 import { checkLayer, forward, type Layer, type Module } from "./module.ts";
 
 /** main(x) + x, or main(x) + shortcut(x) where the shapes differ. */
@@ -66,5 +67,9 @@ export function dropout2d(p = 0.5): (x: Tensor) => Tensor {
 
 function dropping(name: string, op: typeof dropoutOf, p: number): (x: Tensor) => Tensor {
   if (!(p >= 0 && p <= 1)) throw new ValueError(`${name}: p must be in [0, 1], got ${given(name, p)}`);
-  return (x) => (isTraining() ? op(x, p, randomSource(name)) : x);
+  return (x) => {
+    if (isTraining()) return op(x, p, randomSource(name));
+    // A tensor of its own to mark: x may be used elsewhere.
+    return p === 0 || isBuilding() ? x : inEvaluation(name, reshape(x, x.shape));
+  };
 }

@@ -5,7 +5,7 @@
 import { GraphError } from "../errors.ts";
 import type { RandomSource } from "../ops/random.ts";
 import { checkOptions } from "../options.ts";
-import type { Node } from "../tensor.ts";
+import { markEvaluation, type Node, type Tensor } from "../tensor.ts";
 
 export interface BuildMode {
   readonly training: boolean;
@@ -33,6 +33,16 @@ export function build<T>(mode: BuildMode, make: () => T): { result: T; updates: 
 /** Whether layers are applied for training. False outside `build`: evaluation changes nothing. */
 export function isTraining(): boolean {
   return builds.at(-1)?.mode.training ?? false;
+}
+
+/** Whether `build` is at work. */
+export function isBuilding(): boolean {
+  return builds.length > 0;
+}
+
+/** What layer `who` gives in evaluation; outside `build`, where nobody asked for that, gradients of parameters refuse it. */
+export function inEvaluation(who: string, y: Tensor): Tensor {
+  return isBuilding() ? y : markEvaluation(y, who);
 }
 
 /** Adds an update to the graph that is being built. Throws GraphError outside `build`. */

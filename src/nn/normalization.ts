@@ -14,7 +14,7 @@ import {
 import { updateRunningStats } from "../ops/running-stats.ts";
 import { checkOptions, given, type OptionKinds } from "../options.ts";
 import { formatSpec, parameter, type Shape, state, type Tensor } from "../tensor.ts";
-import { addUpdate, isTraining } from "./mode.ts";
+import { addUpdate, inEvaluation, isTraining } from "./mode.ts";
 import type { Module } from "./module.ts";
 
 export interface NormOptions {
@@ -76,7 +76,10 @@ export class BatchNorm implements Module {
     const { weight, bias, running_mean, running_var, num_batches_tracked } = this;
     const { eps = 1e-5, momentum = 0.1 } = this.options;
     const tracked = running_mean && running_var && num_batches_tracked;
-    if (tracked && !isTraining()) return batchNormWith(x, running_mean, running_var, { weight, bias, eps });
+    if (tracked && !isTraining()) {
+      const y = batchNormWith(x, running_mean, running_var, { weight, bias, eps });
+      return inEvaluation(`nn.${nameOf(this.kind)}`, y);
+    }
     const { y, mean, variance } = batchNormOf(x, { weight, bias, eps });
     if (tracked) {
       const running = { mean: running_mean, variance: running_var, count: num_batches_tracked };

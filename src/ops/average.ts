@@ -19,6 +19,7 @@ export const averageOp: DefinedOp<Attrs> = defineOp({
   results: [],
   // p does not change: an update that only reads it would come before the optimizer's, and see the old weights.
   mutates: ["average", "p"],
+  follows: true,
   plan([average, p, step], { decay, every }: Attrs) {
     const COUNT = expectAlike("average", { average, p });
     expectOne("average", "step", step, "u32");

@@ -62,6 +62,7 @@ export { fill, ones, zeros } from "./fill.ts";
 export { embedding, gather, oneHot, scatterAdd, take } from "./gather.ts";
 export { gatherBatch } from "./gather-batch.ts";
 export { stepsPerEpoch } from "./gather-counts.ts";
+export { increment } from "./increment.ts";
 export { linear } from "./linear.ts";
 export { lionUpdate } from "./lion.ts";
 export type { LossOptions, Reduction } from "./loss-reduction.ts";

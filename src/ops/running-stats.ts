@@ -25,6 +25,7 @@ export const runningStatsOp: DefinedOp<Attrs> = defineOp({
   args: ["runningMean", "runningVar", "count", "mean", "variance"],
   results: [],
   mutates: ["runningMean", "runningVar", "count"],
+  follows: true,
   rewrite: fuseRunningStats,
   plan(inputs, { momentum, samples }: Attrs) {
     const [runningMean, runningVar, count, mean, variance] = inputs;
@@ -80,6 +81,7 @@ export const trackedMomentsOp: DefinedOp<TrackedAttrs> = defineOp({
   args: ["x", "runningMean", "runningVar", "count"],
   results: ["mean", "variance", "rstd"],
   mutates: ["runningMean", "runningVar", "count"],
+  follows: true,
   variants: lineVariants,
   plan([x, runningMean, runningVar, count], attrs: TrackedAttrs) {
     const { outputs, constants } = momentsPlan("moments", x, attrs);

@@ -8,6 +8,7 @@ import { accumulateUpdate } from "../ops/accumulate.ts";
 import { add, mul } from "../ops/arithmetic.ts";
 import { averageUpdate } from "../ops/average.ts";
 import { fill } from "../ops/fill.ts";
+import { increment } from "../ops/increment.ts";
 import { pack } from "../ops/pack.ts";
 import { scheduledRate } from "../ops/schedule.ts";
 import { checkOptions, type OptionKinds, shown } from "../options.ts";
@@ -49,6 +50,8 @@ export const COMMON = {
 } as const satisfies OptionKinds<CommonOptions>;
 
 export interface OptimizerStates {
+  /** u32 `[1]`: steps taken so far. Each run of a graph with the optimizer's updates adds one. */
+  readonly step: Tensor;
   /** f32 `[1]`: what the next step goes by; with a schedule, what it is scaled to. Written by the host. */
   readonly learningRate: Tensor;
   /** States in the layout of the packed parameters, by the names that checkpoints give them: `m`, `v`, `velocity`. */
@@ -65,21 +68,22 @@ export interface Optimizer {
   /** States for `parameters`; filters are asked with `names`, default the tensors' labels. */
   states(parameters: readonly Tensor[], names?: readonly string[]): OptimizerStates;
   /**
-   * The updates of one step. `grads[i]` belongs to `parameters[i]`, which stays as it is where that is undefined; `step` is
-   * a u32 `[1]` state that counts from 0 and that somebody else moves on.
+   * The updates of one step. `grads[i]` belongs to `parameters[i]`, which stays as it is where that is undefined. One
+   * of the updates counts the step in `states.step`, or in another u32 `[1]` state given as `step`, unless the graph has an
+   * update of its own that does (`ops.record`).
    */
   updates(
     parameters: readonly Tensor[],
     grads: readonly (Tensor | undefined)[],
     states: OptimizerStates,
-    step: Tensor,
+    step?: Tensor,
   ): Node[];
   /** As `updates`, with what there is to watch of the step. */
   step(
     parameters: readonly Tensor[],
     grads: readonly (Tensor | undefined)[],
     states: OptimizerStates,
-    step: Tensor,
+    step?: Tensor,
   ): OptimizerStep;
 }
 
@@ -94,7 +98,6 @@ export interface OptimizerStep {
 
 /** What an update of packed parameters is built from. */
 export interface UpdateParts extends OptimizerStates {
-  readonly step: Tensor;
   readonly every: number;
 }
 
@@ -148,6 +151,7 @@ export function defineOptimizer(parts: OptimizerParts): Optimizer {
       const { words } = packLayout(parameters.map((t) => t.size));
       const grouped = options.groups !== undefined || options.weightDecayFilter !== undefined;
       return {
+        step: state([1], 0, "u32", `${name} step`),
         learningRate: state([1], learningRate, "f32", "learning rate"),
         packed: Object.fromEntries(
           Object.entries(packed).map(([key, first]) => [key, state([words], first, "f32", key)]),
@@ -158,7 +162,7 @@ export function defineOptimizer(parts: OptimizerParts): Optimizer {
     updates(parameters, grads, states, step) {
       return this.step(parameters, grads, states, step).updates;
     },
-    step(parameters, grads, states, step) {
+    step(parameters, grads, states, step = states.step) {
       if (parameters.length !== grads.length) {
         throw new ValueError(
           `${name}: needs one gradient per parameter, got ${grads.length} for ${parameters.length}`,
@@ -178,6 +182,8 @@ export function defineOptimizer(parts: OptimizerParts): Optimizer {
       if (average !== undefined && averageDecay !== undefined) {
         updates.push(averageUpdate({ average, p, step }, { decay: averageDecay, every }));
       }
+      // A counter that the host writes is an input.
+      if (step.leaf?.kind === "state") updates.push(increment(step));
       return { updates, gradient: fresh, learningRate: rate };
     },
   };

@@ -33,7 +33,7 @@ export class Graph implements GraphView {
       throw new GraphError(`compile: outputs must be an array of tensors, got ${shown(wrong)}`);
     }
     this.outputs = spec.outputs;
-    this.updates = orderUpdates([...new Set(spec.updates)]);
+    this.updates = orderUpdates(withoutYielding([...new Set(spec.updates)]));
     const updates = new Set(this.updates);
     const early = this.updates.filter((u) => u.outputs.length > 0);
     const last = this.updates.filter((u) => u.outputs.length === 0);
@@ -156,13 +156,33 @@ export function mutatedLeaves(node: Node): Tensor[] {
   return found;
 }
 
-/** An update that reads a state goes before another update that changes it; two that change it keep their order. */
+/** Without updates that yield to others of the same state; of several such the first stays. */
+function withoutYielding(updates: readonly Node[]): readonly Node[] {
+  if (!updates.some((u) => u.op.yields)) return updates;
+  const changes = new Map(updates.map((u) => [u, new Set(mutatedLeaves(u))]));
+  return updates.filter((u, at) => {
+    const own = [...(changes.get(u) ?? [])];
+    const winsOver = (v: Node, i: number) => v !== u && (!v.op.yields || i < at);
+    return !u.op.yields || !updates.some((v, i) => winsOver(v, i) && own.some((t) => changes.get(v)?.has(t)));
+  });
+}
+
+/**
+ * An update that reads a state goes before another update that changes it. Of one state there is one update, and those that
+ * say that they follow it, in the order of the list.
+ */
 function orderUpdates(updates: readonly Node[]): readonly Node[] {
   const changes = updates.map((u) => new Set(mutatedLeaves(u)));
   const reads = updates.map((u) => new Set(u.inputs.flatMap(leavesOf)));
   const before = (i: number, j: number): boolean => {
-    const both = [...(changes[i] ?? [])].some((s) => changes[j]?.has(s));
-    if (both) return i < j;
+    const both = [...(changes[i] ?? [])].find((s) => changes[j]?.has(s));
+    if (both !== undefined && !updates[Math.max(i, j)]?.op.follows) {
+      throw new GraphError(
+        `updates: ${updates[Math.min(i, j)]?.label} and ${updates[Math.max(i, j)]?.label} both change ${both.label}, which each ` +
+          "would see as the step began; combine them into one, or compile a graph for each",
+      );
+    }
+    if (both !== undefined) return i < j;
     return [...(reads[i] ?? [])].some((s) => changes[j]?.has(s));
   };
   const left = new Set(updates.keys());

@@ -51,7 +51,7 @@ function traced(backend: Backend, options: TrainerOptions): TrainerParts {
     values.begin(t, i);
   });
   const optimizer = rule.states(parameters, [...named.keys()]);
-  const step = state([1], 0, "u32", "step");
+  const { step } = optimizer;
   const key = state([2], Uint32Array.from(keyFromSeed(seed)), "u32", "random key");
   return {
     values,

@@ -4,6 +4,7 @@ import { adagradUpdate } from "../../ops/adagrad.ts";
 import { adamUpdate } from "../../ops/adam.ts";
 import { averageUpdate } from "../../ops/average.ts";
 import { gatherBatch } from "../../ops/gather-batch.ts";
+import { increment } from "../../ops/increment.ts";
 import { lionUpdate } from "../../ops/lion.ts";
 import { norm } from "../../ops/norm.ts";
 import { pack } from "../../ops/pack.ts";
@@ -213,6 +214,15 @@ export const trainingChecks: readonly Check[] = [
     })),
   },
   { op: "gatherBatch", gradients: false, cases: gatherCases },
+  {
+    op: "increment",
+    gradients: false,
+    cases: [0, 2 ** 31].map((from) => ({
+      name: `from ${from}`,
+      leaves: [scalar(from, "u32")],
+      build: (counter) => ({ updates: [increment(counter!)] }),
+    })),
+  },
   {
     op: "record",
     gradients: false,
