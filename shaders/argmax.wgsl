@@ -13,13 +13,8 @@ override smallest: bool;
 var<workgroup> laneBest: array<f32, LANES>;
 var<workgroup> laneWinner: array<u32, LANES>;
 
-// By bits: compilers with fast mathematics take v != v for false.
-fn isNan(v: f32) -> bool {
-  return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
-}
-
 fn beats(v: f32, best: f32) -> bool {
-  return select(v > best, v < best, smallest) || (isNan(v) && !isNan(best));
+  return !isNan(best) && (isNan(v) || select(v > best, v < best, smallest));
 }
 
 fn start(line: u32) -> u32 {

@@ -22,12 +22,8 @@ override rest: f32;  // 1 - smoothing
 @group(0) @binding(6) var<storage, read_write> norms: array<f32>;
 @group(0) @binding(7) var<storage, read_write> hits: array<f32>;
 
-fn isNan(v: f32) -> bool {
-  return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
-}
-
 fn beats(v: f32, best: f32) -> bool {
-  return v > best || (isNan(v) && !isNan(best));
+  return !isNan(best) && (isNan(v) || v > best);
 }
 
 fn winnerOfLogits(first: u32) -> u32 {
@@ -67,8 +63,7 @@ fn fromLabels(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) g: 
     return;
   }
   let known = label >= 0 && label < i32(C);
-  // A NaN that no compiler folds away.
-  let strange = bitcast<f32>(0x7fc00000u | u32(w == 0.0));
+  let strange = nan();
   for (var c = 0u; c < C; c++) {
     let share = even + select(0.0, rest, i32(c) == label);
     targets[n * C + c] = select(strange, classWeight(c) * share, known);

@@ -3,17 +3,15 @@
 
 const NONE = 0xffffffffu;
 
-// By its bits: compilers take `v != v` to be false.
-fn isNan(v: f32) -> bool {
-  return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
-}
-
 fn putWindow(at: u32, sum: vec4<f32>) {
-  let r = select(sum, vec4<f32>(), sum <= vec4<f32>());
+  let r = relu4(sum);
   let best = max(max(r.x, r.y), max(r.z, r.w));
-  // A NaN beats everything, and only a NaN makes the sum of relus one.
+  // A NaN beats everything, the last one the others, and only a NaN makes the sum of relus one.
   let all = r.x + r.y + r.z + r.w;
   let position = select(select(select(3u, 2u, r.z == best), 1u, r.y == best), 0u, r.x == best);
-  y[at] = select(best, all, isNan(all));
-  code[at] = select(NONE, position, (best > 0.0) & !isNan(all));
+  let strange = isNan4(r);
+  let last = select(select(select(0u, 1u, strange.y), 2u, strange.z), 3u, strange.w);
+  let wins = isNan(all);
+  y[at] = select(best, all, wins);
+  code[at] = select(NONE, select(position, last, wins), passes(best) | wins);
 }

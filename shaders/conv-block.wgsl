@@ -13,11 +13,6 @@ override PKW: u32;
 
 const NONE = 0xffffffffu;
 
-// By its bits: compilers take `v != v` to be false.
-fn isNan(v: f32) -> bool {
-  return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
-}
-
 @group(0) @binding(0) var<storage, read> conv: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @group(0) @binding(2) var<storage, read_write> code: array<u32>;
@@ -32,10 +27,10 @@ fn pool(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: vec3
   var winner = NONE;
   for (var k = 0u; k < PKH * PKW; k++) {
     let v = conv[corner + k / PKW * OW + k % PKW];
-    // A NaN beats everything.
-    if ((v > best) | isNan(v)) {
+    // A NaN beats everything, the last one the others.
+    if (((v > best) & !isNan(best)) | isNan(v)) {
       best = v;
-      winner = select(k, NONE, isNan(v));
+      winner = k;
     }
   }
   y[i] = best;

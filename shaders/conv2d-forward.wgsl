@@ -118,17 +118,20 @@ fn bStart(z: u32, n: u32) -> Columns {
   return Columns((p.image * C + z * CG) * (H * W), p.row * strideY - padTop, p.column * strideX - padLeft);
 }
 
-// One tap per column, over four places. Taps over the edge are the last one again.
+// One tap per column, over four places; taps over the edge are zero.
 fn bBlock(start: Columns, k: u32) -> mat4x4<f32> {
+  if (RAGGED & (k >= CG * KH * KW)) { return mat4x4<f32>(); }
   if (BY_PLACE) {
-    let at = pixelsAt(start, tapOf(select(k, min(k, CG * KH * KW - 4u), RAGGED)));
+    let at = pixelsAt(start, tapOf(k));
     return mat4x4(pixelsOf(at, 0u), pixelsOf(at, 1u), pixelsOf(at, 2u), pixelsOf(at, 3u));
   }
   return mat4x4(pixels(start, k), pixels(start, k + 1u), pixels(start, k + 2u), pixels(start, k + 3u));
 }
 
 fn pixels(start: Columns, k: u32) -> vec4<f32> {
-  return pixelsOf(pixelsAt(start, tapOf(min(k, CG * KH * KW - 1u))), 0u);
+  var p = pixelsAt(start, tapOf(min(k, CG * KH * KW - 1u)));
+  if (RAGGED) { p.inside &= vec4(k < CG * KH * KW); }
+  return pixelsOf(p, 0u);
 }
 
 struct Pixels {

@@ -111,11 +111,12 @@ fn bStart(z: u32, n: u32) -> Columns {
   return Columns((p / (H * W) * O + z * OG) * (OH * OW), p / W % H + padTop, p % W + padLeft);
 }
 
-// One tap per column, over four pixels. Taps over the edge are the last one again.
+// One tap per column, over four pixels; taps over the edge are zero.
 fn bBlock(start: Columns, k: u32) -> mat4x4<f32> {
+  if (RAGGED & (k >= OG * KH * KW)) { return mat4x4<f32>(); }
   if (OG % 4u == 0u) {
     // Four channels of one place.
-    let at = gradientsAt(start, tapOf(select(k, min(k, OG * KH * KW - 4u), RAGGED)));
+    let at = gradientsAt(start, tapOf(k));
     return mat4x4(gradient(at, 0u), gradient(at, 1u), gradient(at, 2u), gradient(at, 3u));
   }
   return mat4x4(gradients(start, k), gradients(start, k + 1u), gradients(start, k + 2u), gradients(start, k + 3u));
@@ -127,7 +128,9 @@ struct Gradients {
 }
 
 fn gradients(start: Columns, k: u32) -> vec4<f32> {
-  return gradient(gradientsAt(start, tapOf(min(k, OG * KH * KW - 1u))), 0u);
+  var g = gradientsAt(start, tapOf(min(k, OG * KH * KW - 1u)));
+  if (RAGGED) { g.inside &= vec4(k < OG * KH * KW); }
+  return gradient(g, 0u);
 }
 
 // Of the channel `further` than the one that they are for.

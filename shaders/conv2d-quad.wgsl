@@ -13,7 +13,8 @@ fn tile(part: Part, m: u32, n: u32) -> Tile {
     var terms = aPair(rows, pair);
     if (ODD) { terms[1] = select(vec4<f32>(), terms[1], vec4(k + 1u < part.last)); }
     let u = transpose(terms);
-    let v = bPair(columns, pair);
+    var v = bPair(columns, pair);
+    if (ODD) { v[1] = select(vec4<f32>(), v[1], vec4(k + 1u < part.last)); }
     t[0] += v * u;
     t[1] += v * swapX(u);
     t[2] += v * swapY(u);

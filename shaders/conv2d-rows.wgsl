@@ -31,15 +31,13 @@ fn spread(v: f32) -> vec4<f32> {
   return vec4(quadBroadcast(v, 0u), quadBroadcast(v, 1u), quadBroadcast(v, 2u), quadBroadcast(v, 3u));
 }
 
-// Tap `column` of row k % KH of channel k / KH for channel o of y; the last o again for those over the edge.
+// Tap `column` of row k % KH of channel k / KH for channel o of y; the last again for those over the edge.
 fn tap(o: u32, k: u32, column: u32) -> f32 {
   let oc = min(o, O - 1u);
   let kx = min(column, KW - 1u);
   let at = ((oc * C + k / KH) * KH + k % KH) * KW + kx;
   let turned = ((k / KH * O + oc) * KH + KH - 1u - k % KH) * KW + KW - 1u - kx;
-  let v = w[select(at, turned, TURNED)];
-  if (KW == 5u) { return v; }
-  return select(0.0, v, column < KW);
+  return w[select(at, turned, TURNED)];
 }
 
 // Above or left of the input the unsigned row and column have wrapped round to something huge.
@@ -61,9 +59,20 @@ fn under(p: vec4<f32>, q: vec4<f32>) -> mat4x4<f32> {
   return mat4x4(p, vec4(p.yzw, q.x), vec4(p.zw, q.xy), vec4(p.w, q.xyz));
 }
 
-// The sum over a row of taps at eight places, over pixels p, q and r.
+// The sum over a row of taps at four places. Narrow kernels leave pixels out: times 0, NaN would reach places beside it.
+fn sum(p: vec4<f32>, q: vec4<f32>, taps: vec4<f32>, fifth: f32) -> vec4<f32> {
+  if (KW == 5u) { return under(p, q) * taps + q * fifth; }
+  let u = under(p, q);
+  var s = u[0] * taps.x;
+  if (KW > 1u) { s += u[1] * taps.y; }
+  if (KW > 2u) { s += u[2] * taps.z; }
+  if (KW > 3u) { s += u[3] * taps.w; }
+  return s;
+}
+
+// At eight places, over pixels p, q and r.
 fn sums(p: vec4<f32>, q: vec4<f32>, r: vec4<f32>, taps: vec4<f32>, fifth: f32) -> mat2x4<f32> {
-  return mat2x4(under(p, q) * taps + q * fifth, under(q, r) * taps + r * fifth);
+  return mat2x4(sum(p, q, taps, fifth), sum(q, r, taps, fifth));
 }
 
 @compute @workgroup_size(32)

@@ -62,11 +62,17 @@ fn bStart(z: u32, n: u32) -> Columns {
                  n + STEPS == vec4(CG * KH * KW));
 }
 
-// One place per column, over four taps. Places over the edge are the last one again.
+// One place per column, over four taps; places over the edge are zero, which is said only where a step can lead there.
 fn bBlock(start: Columns, k: u32) -> mat4x4<f32> {
   let p = placesOf(k);
-  return mat4x4(pixels(start, p.image.x, p.row.x, p.column.x), pixels(start, p.image.y, p.row.y, p.column.y),
-                pixels(start, p.image.z, p.row.z, p.column.z), pixels(start, p.image.w, p.row.w, p.column.w));
+  let block =
+    mat4x4(pixels(start, p.image.x, p.row.x, p.column.x), pixels(start, p.image.y, p.row.y, p.column.y),
+           pixels(start, p.image.z, p.row.z, p.column.z), pixels(start, p.image.w, p.row.w, p.column.w));
+  if (PLACES % 32u == 0u) { return block; }
+  let inside = k + STEPS < vec4(PLACES);
+  let zero = vec4<f32>();
+  return mat4x4(select(zero, block[0], inside.x), select(zero, block[1], inside.y),
+                select(zero, block[2], inside.z), select(zero, block[3], inside.w));
 }
 
 // Image, row and column.

@@ -35,7 +35,7 @@ fn wideRows(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) group
   var winner = min(lane, C - 1u);
   for (var c = lane + LANES; c < C; c += LANES) {
     let v = logits[first + c];
-    let wins = v > m || (isNan(v) && !isNan(m));
+    let wins = !isNan(m) && (isNan(v) || v > m);
     m = select(m, v, wins);
     winner = select(winner, c, wins);
   }
@@ -46,8 +46,8 @@ fn wideRows(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) group
   winner = laneWinner[0];
   for (var k = 1u; k < LANES; k++) {
     let v = laneBest[k];
-    let earlier = (v == m || (isNan(v) && isNan(m))) && laneWinner[k] < winner;
-    let wins = v > m || (isNan(v) && !isNan(m)) || earlier;
+    let earlier = (equals(v, m) || (isNan(v) && isNan(m))) && laneWinner[k] < winner;
+    let wins = (!isNan(m) && (isNan(v) || v > m)) || earlier;
     m = select(m, v, wins);
     winner = select(winner, laneWinner[k], wins);
   }

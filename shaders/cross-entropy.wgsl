@@ -34,20 +34,9 @@ fn weight(n: u32) -> f32 {
   return weights[n];
 }
 
-// By bits: compilers with fast mathematics take v != v for false.
-fn isNan(v: f32) -> bool {
-  return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
-}
-
-fn nan() -> f32 {
-  var bits = 0x7fc00000u;
-  return bitcast<f32>(bits);
-}
-
 // Said outright: what exp makes of NaN differs between drivers.
 fn isBad(label: i32, m: f32) -> bool {
-  let finite = (bitcast<u32>(m) & 0x7f800000u) != 0x7f800000u;
-  return label < 0 || label >= i32(C) || !(finite || logProbs);
+  return label < 0 || label >= i32(C) || !(isFinite(m) || logProbs);
 }
 
 // w / count, NaN for a bad label or logits that are not finite, 0 when nothing counts.
@@ -73,7 +62,7 @@ fn row(n: u32, total: f32) -> vec2<f32> {
   var winner = 0u;
   for (var c = 1u; c < last; c++) {
     let v = logits[first + c];
-    let wins = (v > m) | (isNan(v) & !isNan(m));
+    let wins = !isNan(m) & (isNan(v) | (v > m));
     m = select(m, v, wins);
     winner = select(winner, c, wins);
   }

@@ -121,7 +121,7 @@ fn inside(block: mat4x4<f32>, k: u32, count: u32) -> mat4x4<f32> {
 
 // v times the slope of the activation that gave y.
 fn sloped(activation: u32, v: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
-  if (activation == 1u) { return select(vec4<f32>(), v, y > vec4<f32>()); }
+  if (activation == 1u) { return select(vec4<f32>(), v, passes4(y)); }
   return v * select(1.0 - y * y, y * (1.0 - y), vec4(activation == 2u));
 }
 

@@ -71,6 +71,7 @@ fn sumsOf(weight: bool, row: u32, i: u32, one: u32) -> Sums {
     } else {
       v = mat2x4(wFour(k * IN, columns), wFour(after * IN, columns));
     }
+    if (ODD) { v[1] = select(vec4<f32>(), v[1], vec4(after > k)); }
     let u = transpose(terms);
     t[0] += v * u;
     t[1] += v * swapX(u);

@@ -3,14 +3,18 @@
 
 override LANES: u32;  // of `registers`: invocations per workgroup
 
-// The left factor, with `weight` of dw, else of dx: four rows, each over ks k … k + 3.
+// The left factor, with `weight` of dw, else of dx: four rows, each over ks k … k + 3; zero over the edge, as the right one.
 fn left(weight: bool, rows: vec4<u32>, k: u32, count: u32) -> mat4x4<f32> {
   let ks = four(k, count);
-  if (weight) { return transpose(dyBlock(ks * sizes.OUT, rows)); }
-  return dyBlock(rows * sizes.OUT, ks);
+  if (weight) { return transpose(inside(dyBlock(ks * sizes.OUT, rows), k, count)); }
+  let block = dyBlock(rows * sizes.OUT, ks);
+  let keep = k + STEPS < vec4(count);
+  let zero = vec4<f32>();
+  return mat4x4(select(zero, block[0], keep), select(zero, block[1], keep), select(zero, block[2], keep),
+                select(zero, block[3], keep));
 }
 
-// The right factor: ks k … k + 3, each over four columns; none over the edge.
+// The right factor: ks k … k + 3, each over four columns.
 fn right(weight: bool, k: u32, count: u32, columns: vec4<u32>) -> mat4x4<f32> {
   let starts = four(k, count) * sizes.IN;
   var block: mat4x4<f32>;

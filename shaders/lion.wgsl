@@ -13,9 +13,7 @@ override oneMinusBeta2: f32;
 @group(0) @binding(3) var<storage, read> lr: array<f32>;
 
 // NaN stays NaN, so that it shows; sign would make a number of it.
-fn signOf(v: vec4<f32>) -> vec4<f32> {
-  return select(sign(v), v, (bitcast<vec4<u32>>(v) & vec4(0x7fffffffu)) > vec4(0x7f800000u));
-}
+fn signOf(v: vec4<f32>) -> vec4<f32> { return select(sign(v), v, isNan4(v)); }
 
 @compute @workgroup_size(64)
 fn lion(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,

@@ -25,17 +25,12 @@ override weighted: bool;
 var<workgroup> lanes: array<f32, LANES>;
 var<workgroup> laneCounts: array<f32, LANES>;
 
-// By bits: compilers with fast mathematics take v != v for false.
-fn isNan(v: f32) -> bool {
-  return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
-}
-
 // log, but no less than -100, so that a sure and wrong probability costs a lot and not everything.
 fn clampedLog(v: f32) -> f32 {
   return select(max(log(v), -100.0), -100.0, v <= 0.0);
 }
 
-// Loss of one element and its slope.
+// Loss of one element and its slope. A probability outside [0, 1] has none: NaN.
 fn item(v: f32, t: f32) -> vec2<f32> {
   if (KIND == 0u) {
     let d = v - t;
@@ -43,10 +38,10 @@ fn item(v: f32, t: f32) -> vec2<f32> {
   }
   if (KIND == 1u) {
     let l = -(t * clampedLog(v) + (1.0 - t) * clampedLog(1.0 - v));
-    return vec2(select(l, v, isNan(v)), (v - t) / max(v * (1.0 - v), 1e-12));
+    return select(vec2(nan()), vec2(l, (v - t) / max(v * (1.0 - v), 1e-12)), isProbability(v));
   }
   let l = max(v, 0.0) - v * t + log(1.0 + exp(-abs(v)));
-  return vec2(select(l, v, isNan(v)), 1.0 / (1.0 + exp(-v)) - t);
+  return vec2(select(l, v, isNan(v)), sigmoidOf(v) - t);
 }
 
 // Writes the gradient of element i and returns its weighted loss.

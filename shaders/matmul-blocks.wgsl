@@ -183,7 +183,7 @@ fn bStart(z: u32, n: u32) -> Line {
   return line(base + at * select(1u, columns, TRANSPOSE_B), columns);
 }
 
-// ks over the edge are zero in the block of A, and some other k again in that of B.
+// ks over the edge are zero in both blocks: of one alone an infinity in the other would make NaN.
 fn aBlock(rows: Line, k: u32) -> mat4x4<f32> {
   var block: mat4x4<f32>;
   if (TRANSPOSE_A) {
@@ -201,8 +201,19 @@ fn aBlock(rows: Line, k: u32) -> mat4x4<f32> {
 }
 
 fn bBlock(columns: Line, k: u32) -> mat4x4<f32> {
-  if (TRANSPOSE_B) { return transpose(bStored(columns.at, steps(k))); }
-  return bStored(rowsFrom(columns, k), columns.at);
+  var block: mat4x4<f32>;
+  if (TRANSPOSE_B) {
+    block = transpose(bStored(columns.at, steps(k)));
+  } else {
+    block = bStored(rowsFrom(columns, k), columns.at);
+  }
+  if (RAGGED) {
+    let inside = k + STEPS < vec4(sizes.K);
+    let zero = vec4<f32>();
+    return mat4x4(select(zero, block[0], inside.x), select(zero, block[1], inside.y),
+                  select(zero, block[2], inside.z), select(zero, block[3], inside.w));
+  }
+  return block;
 }
 
 // Four blocks of 4 x 4, as each kernel arranges them.
@@ -215,14 +226,14 @@ fn shifted(t: Tile) -> Tile {
 }
 
 fn activate(x: vec4<f32>) -> vec4<f32> {
-  if (activation == 2u) { return 1.0 / (1.0 + exp(-x)); }
-  if (activation == 3u) { return tanh(clamp(x, vec4(-9.1), vec4(9.1))); }
-  return select(x, vec4<f32>(), (x <= vec4<f32>()) & vec4(sizes.RELU == 1u));
+  if (activation == 2u) { return sigmoid4(x); }
+  if (activation == 3u) { return tanh4(x); }
+  return select(x, relu4(x), sizes.RELU == 1u);
 }
 
 // v times the slope of the activation that gave y.
 fn sloped(v: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
-  if (masked == 1u) { return select(vec4<f32>(), v, y > vec4<f32>()); }
+  if (masked == 1u) { return select(vec4<f32>(), v, passes4(y)); }
   if (masked == 2u) { return v * (y * (1.0 - y)); }
   return v * (1.0 - y * y);
 }

@@ -34,7 +34,7 @@ fn bRun(z: u32, n: u32, k: u32) -> Run {
   return Run(columns.at, select(columns.columns, 1u, TRANSPOSE_B), rest);
 }
 
-// The k after k; over the edge k again, which A does not have.
+// The k after k; over the edge k again.
 fn after(k: u32, last: u32) -> u32 {
   if (ODD) { return min(k + 1u, last - 1u); }
   return k + 1u;
@@ -82,13 +82,13 @@ fn aPair(run: ptr<function, Run>, k: u32, last: u32) -> mat4x2<f32> {
   return transpose(mat2x4(aFour(at + k * step, TRANSPOSE_A & A_EVEN), second));
 }
 
-// ks k and k + 1, four columns of B of each; over the edge what any k has.
+// ks k and k + 1, four columns of B of each; zero over the edge.
 fn bPair(run: ptr<function, Run>, k: u32, last: u32) -> mat2x4<f32> {
   let at = (*run).at;
   let step = (*run).step;
   if (TRANSPOSE_B & B_PAIRS) { return transpose(bPairs((at + k) >> vec4(1u))); }
   if (TRANSPOSE_B & B_EVEN) { return transpose(joined(run, bPairs((at + k + ACROSS) >> vec4(1u)), k, last)); }
-  let second = bFour(at + after(k, last) * step, !TRANSPOSE_B & B_PAIRS);
+  let second = unlessOver(bFour(at + after(k, last) * step, !TRANSPOSE_B & B_PAIRS), k, last);
   return mat2x4(bFour(at + k * step, !TRANSPOSE_B & B_EVEN), second);
 }
 

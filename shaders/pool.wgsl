@@ -57,11 +57,6 @@ fn lastWindow(at: u32, stride: u32, windows: u32) -> u32 {
   return min(at / stride + 1u, windows);
 }
 
-// By bits: compilers with fast mathematics take v != v for false.
-fn isNan(v: f32) -> bool {
-  return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
-}
-
 // One invocation per window. Ties go to the first tap; NaN beats everything, the last NaN the earlier ones.
 @compute @workgroup_size(64)
 fn maxForward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
@@ -82,7 +77,7 @@ fn maxForward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: 
     for (var kw = firstCol; kw < lastCol; kw++) {
       let at = row + i32(kw * dilationX);
       let v = x[plane + u32(at)];
-      let wins = winner < 0 || v > best || isNan(v);
+      let wins = winner < 0 || isNan(v) || (v > best && !isNan(best));
       best = select(best, v, wins);
       winner = select(winner, at, wins);
     }
@@ -108,11 +103,11 @@ struct Winner {
 
 // The winner among a window's upper and lower pair, the first of which is at place `first` of the plane.
 fn quadWinner(top: vec2<f32>, low: vec2<f32>, first: u32) -> Winner {
-  let right = (top.y > top.x) | isNan(top.y);
+  let right = ((top.y > top.x) & !isNan(top.x)) | isNan(top.y);
   let best = select(top.x, top.y, right);
-  let down = (low.x > best) | isNan(low.x);
+  let down = ((low.x > best) & !isNan(best)) | isNan(low.x);
   let better = select(best, low.x, down);
-  let across = (low.y > better) | isNan(low.y);
+  let across = ((low.y > better) & !isNan(better)) | isNan(low.y);
   let place = select(select(select(0u, 1u, right), W, down), W + 1u, across);
   return Winner(select(better, low.y, across), first + place);
 }

@@ -8,15 +8,9 @@ override KIND: u32;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @group(0) @binding(0) var<storage, read> partial: array<f32>;
 
-// By bits: compilers with fast mathematics take v != v for false.
-fn isNan(v: f32) -> bool {
-  return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
-}
-
 fn merge(a: f32, v: f32) -> f32 {
   if (KIND == 2u) { return a * v; }
-  let beats = select(v > a, v < a, KIND == 1u);
-  return select(a, v, (beats || isNan(v)) && !isNan(a));
+  return select(larger(a, v), smaller(a, v), KIND == 1u);
 }
 
 // One invocation per (kept position, part): y holds KEPT x PARTS partial results; with PARTS = 1 it is the result.

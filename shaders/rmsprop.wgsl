@@ -27,7 +27,7 @@ fn square(i: u32, d: vec4<f32>) -> vec4<f32> {
 fn variance(i: u32, d: vec4<f32>) -> vec4<f32> {
   let m = blend(mean[i], d, alpha, oneMinusAlpha);
   mean[i] = m;
-  return max(square(i, d) - m * m, vec4(0.0));
+  return relu4(square(i, d) - m * m);
 }
 
 fn plainStep(i: u32, q: vec4<f32>) { p[i] -= lr[0] * rateAt(i) * q; }

@@ -27,21 +27,10 @@ fn start(line: u32) -> u32 {
   return line / INNER * (SIZE * INNER) + line % INNER;
 }
 
-// By bits: compilers with fast mathematics take v != v for false.
-fn isNan(v: f32) -> bool {
-  return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
-}
-
-fn larger(m: f32, v: f32) -> f32 {
-  return select(m, v, v > m || isNan(v));
-}
-
 // What a line is divided by, or its log; NaN where the maximum is not finite, said outright since drivers differ in what
 // exp and log make of NaN.
 fn norm(s: f32, m: f32) -> f32 {
-  var nan = 0x7fc00000u;
-  let finite = (bitcast<u32>(m) & 0x7f800000u) != 0x7f800000u;
-  return select(bitcast<f32>(nan), select(s, log(s), isLog), finite);
+  return select(nan(), select(s, log(s), isLog), isFinite(m));
 }
 
 fn value(v: f32, m: f32, norm: f32) -> f32 {
@@ -96,7 +85,7 @@ fn forwardVectors(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups)
   var most = x4[first];
   for (var at = first + 1u; at < end; at++) {
     let v = x4[at];
-    most = select(most, v, (v > most) | ((bitcast<vec4<u32>>(v) & vec4(0x7fffffffu)) > vec4(0x7f800000u)));
+    most = select(most, v, ((v > most) & !isNan4(most)) | isNan4(v));
   }
   let m = larger(larger(most.x, most.y), larger(most.z, most.w));
   var sums = vec4<f32>();

@@ -10,6 +10,9 @@ fn isFinite(v: f32) -> bool { return (bitcast<u32>(v) & 0x7f800000u) != 0x7f8000
 // A zero of either sign; a denormal number is none, even where the adapter flushes those.
 fn isZero(v: f32) -> bool { return (bitcast<u32>(v) & 0x7fffffffu) == 0u; }
 
+// From 0 to 1.
+fn isProbability(v: f32) -> bool { return bitcast<u32>(v) <= 0x3f800000u || isZero(v); }
+
 // NaN and Infinity that no compiler folds away: in a constant expression WGSL refuses them.
 fn nan() -> f32 {
   var bits = 0x7fc00000u;

@@ -2,11 +2,12 @@
 import { type DefinedOp, defineOp, shapeError, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import { sizeOf, type Tensor } from "../tensor.ts";
+import { specialFunctions } from "./special-functions.ts";
 import { normalizeAxes } from "./sum.ts";
 
 const code = () => import("../../shaders/argmax.wgsl?raw");
 
-const shader = new Shader("argmax.wgsl", code);
+const shader = new Shader("argmax.wgsl", code, specialFunctions);
 
 interface Attrs {
   readonly axis: number;

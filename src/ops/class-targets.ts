@@ -7,10 +7,11 @@ import { type DefinedOp, defineOp, expectSpec, shapeError, spread } from "../op.
 import { Shader } from "../shader.ts";
 import { sameShape, type Tensor } from "../tensor.ts";
 import { fill } from "./fill.ts";
+import { specialFunctions } from "./special-functions.ts";
 
 const code = () => import("../../shaders/class-targets.wgsl?raw");
 
-const shader = new Shader("class-targets.wgsl", code);
+const shader = new Shader("class-targets.wgsl", code, specialFunctions);
 
 /** PyTorch's label of rows that count for nothing. */
 export const IGNORED = -100;

@@ -18,6 +18,7 @@ import {
   tileKernel,
 } from "./conv2d-kernels.ts";
 import { hasQuads } from "./matmul-kernels.ts";
+import { specialFunctions } from "./special-functions.ts";
 
 const around = () => import("../../shaders/conv-block.wgsl?raw");
 const gradients = () => import("../../shaders/conv-block-gradients.wgsl?raw");
@@ -36,12 +37,12 @@ const weightWhole = () => import("../../shaders/conv2d-weight-whole.wgsl?raw");
 /** `strips` and `few` mean the default where they do not apply. */
 export const BLOCK_VARIANTS = ["strips", "few", ...TILE_VARIANTS];
 
-const aroundShader = new Shader("conv-block.wgsl", around);
-const stripsShader = new Shader("conv-block-strips.wgsl", stripsPixels, windows, strips);
+const aroundShader = new Shader("conv-block.wgsl", around, specialFunctions);
+const stripsShader = new Shader("conv-block-strips.wgsl", stripsPixels, windows, strips, specialFunctions);
 const stripsBackwardShader = new Shader("conv-block-strips-backward.wgsl", stripsPixels, stripsBackward);
-const fewShader = new Shader("conv-block-few.wgsl", windows, few);
+const fewShader = new Shader("conv-block-few.wgsl", windows, few, specialFunctions);
 const fewBackwardShader = new Shader("conv-block-few-backward.wgsl", fewBackward);
-const forwardTiles = tiled("conv-block-forward.wgsl", forward, places, windows);
+const forwardTiles = tiled("conv-block-forward.wgsl", forward, places, windows, specialFunctions);
 const weightTiles = tiled("conv-block-weight.wgsl", weight, weightParts, gradients);
 const wholeWeightTiles = tiled("conv-block-weight-whole.wgsl", weight, weightWhole, gradients);
 

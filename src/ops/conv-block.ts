@@ -59,7 +59,7 @@ export const convBlockOp: DefinedOp<BlockAttrs> = defineOp({
     const indices = new Int32Array(y.length);
     maxPool2dOp.cpu({ x: conv, y, indices }, poolConstants(c));
     indices.forEach((at, i) => {
-      code[i] = y[i]! > 0 ? (Math.floor(at / c.OW) % c.PKH) * c.PKW + ((at % c.OW) % c.PKW) : NONE;
+      code[i] = y[i] !== 0 ? (Math.floor(at / c.OW) % c.PKH) * c.PKW + ((at % c.OW) % c.PKW) : NONE;
     });
   },
   kernels: blockForwardKernels,

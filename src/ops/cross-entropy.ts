@@ -22,12 +22,13 @@ import { isOne } from "./fill.ts";
 import { lossOptions } from "./loss-reduction.ts";
 import { reshape } from "./reshape.ts";
 import { softmax, softmaxBackwardOp } from "./softmax.ts";
+import { specialFunctions } from "./special-functions.ts";
 
 const code = () => import("../../shaders/cross-entropy.wgsl?raw");
 const rows = () => import("../../shaders/cross-entropy-rows.wgsl?raw");
 
-const shader = new Shader("cross-entropy.wgsl", code);
-const manyRows = new Shader("cross-entropy-rows.wgsl", code, rows);
+const shader = new Shader("cross-entropy.wgsl", code, specialFunctions);
+const manyRows = new Shader("cross-entropy-rows.wgsl", code, rows, specialFunctions);
 
 interface Attrs {
   /** Default IGNORED. */

@@ -19,6 +19,7 @@ import {
 } from "./loss-reduction.ts";
 import { abs, clamp, exp, log } from "./math.ts";
 import { definePointwise, literal } from "./pointwise.ts";
+import { specialFunctions } from "./special-functions.ts";
 
 /** d²/2 up to |d| = delta, the tangent beyond. */
 export const huberItemOp = definePointwise<{ delta: number }>({
@@ -33,16 +34,25 @@ export const huberItemOp = definePointwise<{ delta: number }>({
 const clampedLogs = `fn clampedLogOf(v: f32) -> f32 { return select(max(log(v), -100.0), -100.0, v <= 0.0); }
 fn bceItemOf(x: f32, t: f32) -> f32 {
   let l = -(t * clampedLogOf(x) + (1.0 - t) * clampedLogOf(1.0 - x));
-  return select(l, x, (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u);
+  return select(nan(), l, isProbability(x));
 }`;
 
-/** Binary cross-entropy of one probability, logs being at least -100. */
+/** Binary cross-entropy of a probability, logs being at least -100, and its slope; NaN outside [0, 1]. */
+export function bceOf(x: number, t: number): number {
+  return -(t * Math.max(Math.log(x), -100) + (1 - t) * Math.max(Math.log(1 - x), -100));
+}
+
+export function bceSlopeOf(x: number, t: number): number {
+  return x >= 0 && x <= 1 ? (x - t) / Math.max(x * (1 - x), 1e-12) : Number.NaN;
+}
+
+/** `bceOf`, element by element. */
 export const bceItemOp = definePointwise<Record<string, never>>({
   name: "bceItem",
   args: ["x", "t"],
-  functions: [clampedLogs],
+  functions: [specialFunctions, clampedLogs],
   wgsl: ([x, t]) => `bceItemOf(${x}, ${t})`,
-  scalar: ([x, t]) => -(t! * Math.max(Math.log(x!), -100) + (1 - t!) * Math.max(Math.log(1 - x!), -100)),
+  scalar: ([x, t]) => bceOf(x!, t!),
   backward: ({ inputs: [x, t], grads: [dy], needs }) => {
     if (needs[1]) throw new ValueError("bce: the target has no gradient");
     return [mul(dy!, bceSlopeOp.one([x!, t!], {})), undefined];
@@ -52,8 +62,9 @@ export const bceItemOp = definePointwise<Record<string, never>>({
 const bceSlopeOp: DefinedOp<Record<string, never>> = definePointwise<Record<string, never>>({
   name: "bceSlope",
   args: ["x", "t"],
-  wgsl: ([x, t]) => `(${x} - ${t}) / max(${x} * (1.0 - ${x}), 1e-12)`,
-  scalar: ([x, t]) => (x! - t!) / Math.max(x! * (1 - x!), 1e-12),
+  functions: [specialFunctions],
+  wgsl: ([x, t]) => `select(nan(), (${x} - ${t}) / max(${x} * (1.0 - ${x}), 1e-12), isProbability(${x}))`,
+  scalar: ([x, t]) => bceSlopeOf(x!, t!),
 });
 
 /** posWeight t softplus(-x) + (1 - t) softplus(x): nothing cancels. */

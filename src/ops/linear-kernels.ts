@@ -6,14 +6,15 @@ import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import { ACTIVATION } from "./activation.ts";
 import { hasQuads, productKernels, slowToCompile } from "./matmul-kernels.ts";
+import { specialFunctions } from "./special-functions.ts";
 
 const plain = () => import("../../shaders/linear.wgsl?raw");
 const blocks = () => import("../../shaders/linear-blocks.wgsl?raw");
 const quad = () => import("../../shaders/linear-quad.wgsl?raw");
 const swaps = () => import("../../shaders/quad-functions.wgsl?raw");
 
-const plainShader = new Shader("linear.wgsl", plain, blocks);
-const quadShader = new Shader("linear-quad.wgsl", quad, swaps, blocks);
+const plainShader = new Shader("linear.wgsl", plain, blocks, specialFunctions);
+const quadShader = new Shader("linear-quad.wgsl", quad, swaps, blocks, specialFunctions);
 
 export const LINEAR_BACKWARD_VARIANTS = ["quad", "registers", "slabs", "products"];
 

@@ -153,7 +153,7 @@ export const linearBackwardOp: DefinedOp<BackwardAttrs> = defineOp({
 
 /** What the activation's own gradient op makes of dy; 0, not NaN, where relu is off and dy is infinite. */
 function sloped(activation: number, dy: number, y: number): number {
-  if (activation === ACTIVATION.relu) return y > 0 ? dy : 0;
+  if (activation === ACTIVATION.relu) return y === 0 ? 0 : dy;
   return activation === ACTIVATION.none ? dy : dy * slope(activation, y);
 }
 

@@ -9,7 +9,7 @@ import { sameShape, sizeOf, type Tensor } from "../tensor.ts";
 import { sigmoid, sigmoidBackwardOp } from "./activation.ts";
 import { add, div, mul, neg, square, sub } from "./arithmetic.ts";
 import { broadcastShape } from "./broadcast.ts";
-import { bceItemOp, bceWithLogitsItem } from "./element-losses.ts";
+import { bceItemOp, bceOf, bceSlopeOf, bceWithLogitsItem } from "./element-losses.ts";
 import { isOne } from "./fill.ts";
 import {
   elementLoss,
@@ -19,10 +19,11 @@ import {
   lossOptions,
 } from "./loss-reduction.ts";
 import { reshape } from "./reshape.ts";
+import { specialFunctions } from "./special-functions.ts";
 
 const code = () => import("../../shaders/losses.wgsl?raw");
 
-const shader = new Shader("losses.wgsl", code);
+const shader = new Shader("losses.wgsl", code, specialFunctions);
 
 type None = Record<string, never>;
 
@@ -50,10 +51,7 @@ export const mseOp = define({
 export const bceOp = define({
   name: "bce",
   kind: 1,
-  item: (x, t) => [
-    -(t * Math.max(Math.log(x), -100) + (1 - t) * Math.max(Math.log(1 - x), -100)),
-    (x - t) / Math.max(x * (1 - x), 1e-12),
-  ],
+  item: (x, t) => [bceOf(x, t), bceSlopeOf(x, t)],
   odd: false,
 });
 
@@ -171,7 +169,8 @@ export function mse(x: Tensor, target: Tensor, options?: LossOptionsOrWeights): 
 
 /**
  * -(t log x + (1 - t) log(1 - x)) for probabilities x in [0, 1], logs being at least -100 as in PyTorch; otherwise as
- * `mse`. No gradient for target and no second derivative. Prefer `bceWithLogits`, which loses no precision.
+ * `mse`. Another x makes loss and gradient NaN (PyTorch throws, which a GPU can't). No gradient for target and no second
+ * derivative. Prefer `bceWithLogits`, which loses no precision.
  */
 export function bce(x: Tensor, target: Tensor, options?: LossOptionsOrWeights): Tensor {
   return loss(bceOp, x, target, lossOptions("bce", options, LOSS), (a, t) => bceItemOp.one([a, t], {}));

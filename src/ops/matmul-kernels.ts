@@ -7,6 +7,7 @@
 import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import { ACTIVATION } from "./activation.ts";
+import { specialFunctions } from "./special-functions.ts";
 
 const plain = () => import("../../shaders/matmul.wgsl?raw");
 const blocks = () => import("../../shaders/matmul-blocks.wgsl?raw");
@@ -15,9 +16,9 @@ const pairs = () => import("../../shaders/matmul-pairs.wgsl?raw");
 const swaps = () => import("../../shaders/quad-functions.wgsl?raw");
 const edges = () => import("../../shaders/matmul-edges.wgsl?raw");
 
-const plainShader = new Shader("matmul.wgsl", plain, blocks);
-const quadShader = new Shader("matmul-quad.wgsl", quad, pairs, swaps, blocks);
-const edgesShader = new Shader("matmul-edges.wgsl", quad, edges, pairs, swaps, blocks);
+const plainShader = new Shader("matmul.wgsl", plain, blocks, specialFunctions);
+const quadShader = new Shader("matmul-quad.wgsl", quad, pairs, swaps, blocks, specialFunctions);
+const edgesShader = new Shader("matmul-edges.wgsl", quad, edges, pairs, swaps, blocks, specialFunctions);
 
 /** How the operands move from one product of a batch to the next, as the shader has it. */
 export interface Batch {

@@ -5,13 +5,14 @@
 import { expectSpec, expectWhole, type KernelEnv, shapeError, spread } from "../op.ts";
 import { Shader, type ShaderSource } from "../shader.ts";
 import { type Data, type Spec, sizeOf } from "../tensor.ts";
+import { specialFunctions } from "./special-functions.ts";
 
 const functions = () => import("../../shaders/packed-functions.wgsl?raw");
 
 /** The shader of an update: its own code and what updates share. */
 // @__NO_SIDE_EFFECTS__
 export function updateShader(file: string, code: ShaderSource): Shader {
-  return new Shader(file, code, functions);
+  return new Shader(file, code, functions, specialFunctions);
 }
 
 /** Attributes of every update. */

@@ -28,12 +28,13 @@ import {
   spanOf,
   tapsInside,
 } from "./pool-geometry.ts";
+import { specialFunctions } from "./special-functions.ts";
 
 const code = () => import("../../shaders/pool.wgsl?raw");
 
 export type { Pair };
 
-const shader = new Shader("pool.wgsl", code);
+const shader = new Shader("pool.wgsl", code, specialFunctions);
 
 /** (x [N, C, H, W]) -> (y f32, indices i32), both [N, C, OH, OW]; indices are row * W + col within the plane of x. */
 export const maxPool2dOp: DefinedOp<PoolAttrs> = defineOp({

@@ -14,12 +14,13 @@ import { fill } from "./fill.ts";
 import { abs, exp, log, sqrt } from "./math.ts";
 import { reducedSpec, reductionGeometry, reductionParts, reductionPlace } from "./reduction-geometry.ts";
 import { reshape } from "./reshape.ts";
+import { specialFunctions } from "./special-functions.ts";
 import { mean, normalizeAxes, REDUCE, type ReduceOptions, sum } from "./sum.ts";
 
 const code = () => import("../../shaders/reduce.wgsl?raw");
 const functions = () => import("../../shaders/reduction-functions.wgsl?raw");
 
-const shader = new Shader("reduce.wgsl", code, functions);
+const shader = new Shader("reduce.wgsl", code, functions, specialFunctions);
 
 interface Attrs {
   /** Axes that are reduced, ascending. */

@@ -1,20 +1,21 @@
 /**
- * Pools to a given size and interpolation between pixels, composed: along an axis each result is a weighted sum of the
- * input, so both are products with a small fixed matrix, and have their gradients from there. Whole multiples go by pools
- * and by broadcasting. In products an infinity or NaN spreads along its row and column.
+ * Pools to a given size and interpolation between pixels, composed: along an axis each result is a weighted sum of a few
+ * places of the input, which are gathered. Whole multiples go by pools and by broadcasting.
  */
 import { ShapeError, ValueError } from "../errors.ts";
 import { expectSpec } from "../op.ts";
 import { checkOptions, type OptionKinds, shown } from "../options.ts";
 import { constant, type Tensor } from "../tensor.ts";
+import { mul } from "./arithmetic.ts";
+import { where } from "./compare.ts";
 import { concat } from "./concat.ts";
 import { type Pair, pair } from "./conv-geometry.ts";
 import { expand } from "./copy.ts";
-import { matmul } from "./matmul.ts";
+import { take } from "./gather.ts";
 import { avgPool2d, maxPool2d } from "./pool.ts";
 import { reshape } from "./reshape.ts";
 import { slice } from "./slice.ts";
-import { mean } from "./sum.ts";
+import { mean, sum } from "./sum.ts";
 
 function planes(who: string, x: Tensor): readonly [N: number, C: number, H: number, W: number] {
   return expectSpec(who, "input", x, 4).shape as readonly [number, number, number, number];
@@ -146,19 +147,37 @@ export function upsample(x: Tensor, options: UpsampleOptions): Tensor {
   return separable(x, out, weights(H, rows), weights(W, columns));
 }
 
-/** y[i, j] = sum over k, l of rows(i, k) columns(j, l) x[k, l], plane by plane. */
+/** y[i, j] = sum over k, l of rows(i, k) columns(j, l) x[k, l], plane by plane. Weights of 0 read nothing. */
 function separable(
   x: Tensor,
   [OH, OW]: readonly [number, number],
   rows: (i: number, k: number) => number,
   columns: (i: number, k: number) => number,
 ): Tensor {
-  const [, , H, W] = planes("resize", x);
-  const matrix = (to: number, from: number, at: (i: number, k: number) => number) =>
+  return weightedAlong(weightedAlong(x, 3, OW, columns), 2, OH, rows);
+}
+
+/** Along one axis: the places that weigh something, each times its weight, added up. */
+function weightedAlong(x: Tensor, axis: 2 | 3, to: number, weight: (i: number, k: number) => number): Tensor {
+  const from = x.shape[axis] as number;
+  const taps = Array.from({ length: to }, (_, i) =>
+    Array.from({ length: from }, (_, k) => ({ k, w: weight(i, k) })).filter(({ w }) => w !== 0),
+  );
+  const most = Math.max(...taps.map((t) => t.length));
+  const shape = [to, most, ...(axis === 2 ? [1] : [])];
+  // Where there are fewer, the first is read again and left out: times 0, NaN and infinities would spread.
+  const list = taps.flatMap((t) => Array.from({ length: most }, (_, i) => t[i] ?? { k: t[0]?.k ?? 0, w: 0 }));
+  const read = take(
+    x,
     constant(
-      Float64Array.from({ length: to * from }, (_, e) => at(Math.floor(e / from), e % from)),
-      [to, from],
-    );
-  const wide = matmul(x, matrix(OW, W, columns), { transposeB: true });
-  return matmul(matrix(OH, H, rows), wide);
+      Int32Array.from(list, ({ k }) => k),
+      [to, most],
+    ),
+    axis,
+  );
+  const weights = Float64Array.from(list, ({ w }) => w);
+  const even = weights.every((w) => w === 1);
+  const scaled = even ? read : mul(read, constant(weights, shape));
+  const used = weights.every((w) => w !== 0) ? scaled : where(constant(weights, shape), scaled, 0);
+  return sum(used, { axes: axis + 1 });
 }

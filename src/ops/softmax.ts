@@ -11,11 +11,12 @@ import {
 import { Shader } from "../shader.ts";
 import { type Spec, sameShape, sizeOf, type Tensor } from "../tensor.ts";
 import { mul, sub } from "./arithmetic.ts";
+import { specialFunctions } from "./special-functions.ts";
 import { normalizeAxes, sum } from "./sum.ts";
 
 const code = () => import("../../shaders/softmax.wgsl?raw");
 
-const shader = new Shader("softmax.wgsl", code);
+const shader = new Shader("softmax.wgsl", code, specialFunctions);
 
 interface Attrs {
   /** From 0. */

@@ -1,10 +1,12 @@
 /**
  * Gradient clipping on packed gradients, on the device: every element by value, then all of them by their common
- * norm (torch.nn.utils.clip_grad_value_ and clip_grad_norm_). NaN passes through, so that it shows.
+ * norm (torch.nn.utils.clip_grad_value_ and clip_grad_norm_). By value NaN stays where it is; by norm one NaN makes all NaN,
+ * and one infinity that and the rest 0, so that they show.
  */
 import { ValueError } from "../errors.ts";
 import { globalNorm } from "../ops/norm.ts";
 import { definePointwise, literal } from "../ops/pointwise.ts";
+import { specialFunctions } from "../ops/special-functions.ts";
 import type { Tensor } from "../tensor.ts";
 
 export interface ClipOptions {
@@ -17,18 +19,18 @@ export interface ClipOptions {
 const clampOp = definePointwise<{ most: number }>({
   name: "clipValue",
   args: ["g"],
-  wgsl: ([g], { most }) =>
-    `select(select(${g}, ${literal(most)}, ${g} > ${literal(most)}), ${literal(-most)}, ${g} < ${literal(-most)})`,
-  scalar: ([g], { most }) => (g! > most ? most : g! < -most ? -most : g!),
+  functions: [specialFunctions],
+  wgsl: ([g], { most }) => `smaller(larger(${g}, ${literal(-most)}), ${literal(most)})`,
+  scalar: ([g], { most }) => Math.min(Math.max(g!, -most), most),
 });
 
 /** clip_grad_norm_: g min(1, most / (norm + 1e-6)). */
 const scaleOp = definePointwise<{ most: number }>({
   name: "clipNorm",
   args: ["g", "norm"],
-  wgsl: ([g, norm], { most }) =>
-    `select(${g}, ${g} * (${literal(most)} / (${norm} + 1e-6)), ${norm} + 1e-6 > ${literal(most)})`,
-  scalar: ([g, norm], { most }) => (norm! + 1e-6 > most ? g! * (most / (norm! + 1e-6)) : g!),
+  functions: [specialFunctions],
+  wgsl: ([g, norm], { most }) => `${g} * smaller(${literal(most)} / (${norm} + 1e-6), 1.0)`,
+  scalar: ([g, norm], { most }) => g! * Math.min(most / (norm! + 1e-6), 1),
 });
 
 /** `g`, a pack of all gradients, clipped as `options` ask. */
