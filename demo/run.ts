@@ -1,6 +1,5 @@
 /**
  * One run on the worker's side: trains, can be held, and is looked into meanwhile. Tells the page through events.
- * Where the device is lost while nothing trains, goes back to what was there when training stopped.
  */
 import { type AnyTrainer, DeviceLostError, data, RunControl, report, type TrainEvent } from "../src/index.ts";
 import type { RunData } from "./data.ts";
@@ -13,8 +12,6 @@ const MOST_FILTERS = 32;
 const FILTERS_MILLISECONDS = 250;
 const MISTAKES = 15;
 
-type Snapshot = Awaited<ReturnType<AnyTrainer["snapshot"]>>;
-
 export class Run {
   readonly trainer: AnyTrainer;
   readonly #probes: Probes;
@@ -23,9 +20,6 @@ export class Run {
   #training: Promise<unknown> | undefined;
   /** Whether the trainer itself sees to lost devices just now. */
   #fitting = false;
-  /** What to go back to when the device is lost while nothing trains. */
-  #saved: Snapshot | undefined;
-  #recovering: Promise<void> | undefined;
   #steps = 0;
   #profiled = false;
   #filtersAt = 0;
@@ -36,6 +30,7 @@ export class Run {
     readonly emit: (event: SessionEvent) => void,
   ) {
     this.trainer = trainer;
+    trainer.hearRecoveries(({ step, message }) => emit({ event: "recovered", step, message }));
     this.#probes = probes;
   }
 
@@ -131,7 +126,6 @@ export class Run {
     const { trainer } = this;
     await trainer.fromSafetensors(bytes, name);
     this.#steps = trainer.steps;
-    await this.#save();
     const { loss, accuracy = 0 } = await this.#survive(() => trainer.evaluate(this.data.validation));
     await this.examine();
     await this.#tellFilters(true);
@@ -140,7 +134,6 @@ export class Run {
 
   async #ready(): Promise<void> {
     const { trainer } = this;
-    this.#saved ??= await trainer.snapshot(trainer.steps);
     if (this.#profiled) return;
     this.emit({ event: "kernels", kernels: (await trainer.profile(this.data.train)) ?? null });
     this.#profiled = true;
@@ -197,7 +190,6 @@ export class Run {
       case "epoch": {
         const { loss, accuracy = 0, valLoss = 0, valAccuracy = 0, seconds } = event;
         this.emit({ event: "epoch", step: this.#steps, loss, accuracy, valLoss, valAccuracy, seconds });
-        await this.#save();
         if (!this.#abort.signal.aborted) await this.examine();
         break;
       }
@@ -214,38 +206,15 @@ export class Run {
     if (filters !== undefined) this.emit({ event: "filters", filters });
   }
 
-  async #save(): Promise<void> {
-    this.#saved = await this.trainer.snapshot(this.trainer.steps);
-  }
-
-  /** Does `work`, once more on another device if this one was lost. While training, the trainer sees to that itself. */
+  /** Does `work`, once more on another device if this one was lost. While training, `fit` alone sees to that. */
   async #survive<T>(work: () => Promise<T>): Promise<T> {
-    const { backend } = this.trainer;
     try {
-      return await work();
+      return await this.trainer.survive(work);
     } catch (error) {
-      if (!(error instanceof DeviceLostError) || this.#abort.signal.aborted) throw error;
-      if (this.#fitting) {
-        // A held run does not notice by itself.
-        if (this.#control.paused) this.#control.step(0);
-        throw error;
-      }
-      if (this.trainer.backend === backend) await this.#recover(error);
-      return work();
+      // A held run does not notice by itself.
+      const held = this.#fitting && this.#control.paused && !this.#abort.signal.aborted;
+      if (error instanceof DeviceLostError && held) this.#control.step(0);
+      throw error;
     }
-  }
-
-  /** Several may notice the loss at once; one device is enough for all. */
-  #recover(lost: DeviceLostError): Promise<void> {
-    this.#recovering ??= (async () => {
-      try {
-        if (this.#saved === undefined) throw lost;
-        await this.trainer.recover(this.#saved, lost);
-        this.emit({ event: "recovered", step: this.trainer.steps, message: lost.message });
-      } finally {
-        this.#recovering = undefined;
-      }
-    })();
-    return this.#recovering;
   }
 }

@@ -189,7 +189,11 @@ export interface Backend {
   readonly submitMilliseconds: number;
   /** The host's files, if it has any. */
   readonly files?: FileStore | undefined;
-  /** Opens another device of the same kind, after this one was lost. */
+  /** Whether the device is gone; nothing works on it any more. */
+  readonly isLost: boolean;
+  /** Whether `close` was called. */
+  readonly closed: boolean;
+  /** Opens another device in place of this one, after it was lost: the same one for all who ask. Closed with this one. */
   readonly reopen?: (() => Promise<Backend>) | undefined;
   /** True when some compiled graph has put `leaf` here. */
   holds(leaf: Tensor): boolean;

@@ -18,6 +18,12 @@ export interface DeviceChoice {
   readonly onNotice?: (line: string) => void;
 }
 
+export const choiceKinds = {
+  backend: ["auto", "webgpu", "cpu"],
+  require: ["webgpu"],
+  onNotice: "function",
+} as const;
+
 /** How a host opens devices. */
 export interface Openers {
   readonly gpu: () => Promise<Backend>;
@@ -25,17 +31,11 @@ export interface Openers {
 }
 
 /**
- * The device that `choice` asks for. `lost`: whether it replaces a lost one. Throws ValueError on a choice that can't be,
+ * The device that `choice` asks for. `lost`: whether it replaces a lost one. Throws ValueError where it contradicts itself,
  * and what `openers.gpu` rejects with where WebGPU is required.
  */
 export async function openChosen(choice: DeviceChoice, openers: Openers, lost = false): Promise<Backend> {
   const { backend = "auto", require, onNotice = warnOnce } = choice;
-  if (!["auto", "webgpu", "cpu"].includes(backend)) {
-    throw new ValueError(`openDevice: backend must be auto, webgpu or cpu, got ${String(backend)}`);
-  }
-  if (require !== undefined && require !== "webgpu") {
-    throw new ValueError(`openDevice: require must be webgpu, got ${String(require)}`);
-  }
   if (backend === "cpu") {
     if (require === undefined) return openers.cpu();
     throw new ValueError('openDevice: backend "cpu" and require "webgpu" exclude each other; leave one out');

@@ -50,14 +50,19 @@ it.each([{ require: "webgpu" }, { backend: "webgpu" }, { require: "webgpu", back
 );
 
 it.each([
-  [{ backend: "gpu" }, "backend must be auto, webgpu or cpu, got gpu"],
-  [{ require: "cpu" }, "require must be webgpu, got cpu"],
-  [{ require: true }, "require must be webgpu, got true"],
+  [{ backend: "gpu" }, "openDevice: backend"],
+  [{ require: "cpu" }, "openDevice: require"],
+  [{ require: true }, "openDevice: require"],
+  [{ onNotice: "stderr" }, "openDevice: onNotice"],
   [{ require: "webgpu", backend: "cpu" }, "exclude each other"],
+  [{ requires: "webgpu" }, "openDevice: there is no option"],
 ])("refuses %o", async (choice, words) => {
-  const opening = openChosen(choice as DeviceChoice, none("no adapter"));
+  // Each host has one of its own, with the same options.
+  const page = typeof document !== "undefined";
+  const { openDevice } = await (page ? import("../src/browser/index.ts") : import("../src/node/device.ts"));
+  const opening = openDevice(choice as DeviceChoice);
   await expect(opening).rejects.toThrow(ValueError);
-  await expect(openChosen(choice as DeviceChoice, none("no adapter"))).rejects.toThrow(words);
+  await expect(openDevice(choice as DeviceChoice)).rejects.toThrow(words);
 });
 
 it("opens the CPU reference without a word where it is asked for", async () => {

@@ -2,7 +2,8 @@
 import type { Backend } from "../backend.ts";
 import { DeviceError } from "../errors.ts";
 import { GpuBackend } from "../gpu/backend.ts";
-import { type DeviceChoice, openChosen } from "../open-device.ts";
+import { choiceKinds, type DeviceChoice, openChosen } from "../open-device.ts";
+import { checkOptions } from "../options.ts";
 
 export { type DownloadProgress, datasets, type LoadOptions, loadDataset, pageMirrors } from "./datasets.ts";
 export { cacheTuneStore } from "./tune-store.ts";
@@ -10,8 +11,8 @@ export { cacheTuneStore } from "./tune-store.ts";
 export type OpenOptions = DeviceChoice;
 
 /** Opens the page's GPU. Throws DeviceError when WebGPU is required and there is none. */
-export function openDevice(options: OpenOptions = {}): Promise<Backend> {
-  return openWith(options, false);
+export async function openDevice(options: OpenOptions = {}): Promise<Backend> {
+  return openWith(checkOptions<OpenOptions>("openDevice", options, choiceKinds), false);
 }
 
 /** After a loss a browser may take a moment until it has an adapter again. */

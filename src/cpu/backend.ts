@@ -34,11 +34,13 @@ export class CpuBackend implements Backend {
   readonly kind = "cpu";
   readonly software = true;
   readonly timestamps = false;
+  readonly isLost = false;
   readonly submitMilliseconds = 0;
   readonly maxTensorBytes = 2 ** 31;
   readonly starts = new StartValues();
   readonly files: FileStore | undefined;
   readonly adapter: string;
+  closed = false;
   readonly #floatBytes: 4 | 8;
   readonly #leaves = new Map<Tensor, Data>();
 
@@ -75,6 +77,7 @@ export class CpuBackend implements Backend {
   }
 
   async close(): Promise<void> {
+    this.closed = true;
     this.#leaves.clear();
   }
 

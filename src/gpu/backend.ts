@@ -21,6 +21,7 @@ import { type DeviceOptions, GpuDevice } from "./device.ts";
 import { LeafMemory } from "./memory.ts";
 import { PipelineCache } from "./pipelines.ts";
 import { GpuProgram } from "./program.ts";
+import { Replacement } from "./replacement.ts";
 
 export interface GpuOptions extends DeviceOptions {
   /** Default 16, about a frame. */
@@ -50,7 +51,8 @@ export class GpuBackend implements Backend {
   readonly kind = "webgpu";
   readonly submitMilliseconds: number;
   readonly files: FileStore | undefined;
-  readonly reopen: (() => Promise<Backend>) | undefined;
+  closed = false;
+  readonly #replacement: Replacement;
   readonly #memory: LeafMemory;
   readonly #pipelines: PipelineCache;
   readonly #onClose: () => Promise<void>;
@@ -66,7 +68,7 @@ export class GpuBackend implements Backend {
     this.#pipelines = pipelines;
     this.submitMilliseconds = options.submitMilliseconds ?? 16;
     this.files = options.files;
-    this.reopen = options.reopen;
+    this.#replacement = new Replacement(options.reopen, onClose);
     this.#onClose = onClose;
     this.#tuneStore = options.tuneStore;
   }
@@ -78,6 +80,14 @@ export class GpuBackend implements Backend {
       device.destroy();
       await options.onClose?.();
     });
+  }
+
+  get reopen(): (() => Promise<Backend>) | undefined {
+    return this.closed ? undefined : this.#replacement.open;
+  }
+
+  get isLost(): boolean {
+    return this.device.isLost;
   }
 
   get adapter(): string {
@@ -163,8 +173,10 @@ export class GpuBackend implements Backend {
   }
 
   async close(): Promise<void> {
+    this.closed = true;
     await this.#pipelines.idle();
     this.#memory.destroy();
     await this.#onClose();
+    await this.#replacement.close();
   }
 }

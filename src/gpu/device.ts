@@ -85,6 +85,11 @@ export class GpuDevice {
     return Math.min(maxBufferSize, maxStorageBufferBindingSize);
   }
 
+  /** Whether the device is gone. */
+  get isLost(): boolean {
+    return this.#failure instanceof DeviceLostError;
+  }
+
   /** Throws what went wrong on this device since it was opened. */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure;

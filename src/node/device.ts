@@ -7,7 +7,8 @@ import type { Backend, FileStore } from "../backend.ts";
 import { CpuBackend } from "../cpu/backend.ts";
 import { WeftError } from "../errors.ts";
 import { GpuBackend } from "../gpu/backend.ts";
-import { type DeviceChoice, openChosen } from "../open-device.ts";
+import { choiceKinds, type DeviceChoice, openChosen } from "../open-device.ts";
+import { checkOptions } from "../options.ts";
 import { openDawn } from "./dawn.ts";
 import { writeFileAtomic } from "./files.ts";
 import { lockFolder } from "./lock.ts";
@@ -57,8 +58,9 @@ async function readStart(path: string, most: number): Promise<Uint8Array> {
 }
 
 /** Opens a device. Throws DeviceError when WebGPU is required and there is no adapter. */
-export function openDevice(options: OpenOptions = {}): Promise<Backend> {
-  return openWith(options, false);
+export async function openDevice(options: OpenOptions = {}): Promise<Backend> {
+  const kinds = { ...choiceKinds, software: "boolean", bits: "number", limits: ["best", "default"] } as const;
+  return openWith(checkOptions<OpenOptions>("openDevice", options, kinds), false);
 }
 
 /** `lost`: whether it replaces a lost device. */

@@ -5,6 +5,7 @@
 import type { Backend, CompileOptions, Program, ProgramDescription } from "../backend.ts";
 import { GraphError } from "../errors.ts";
 import type { GpuDevice } from "../gpu/device.ts";
+import { Replacement } from "../gpu/replacement.ts";
 import { StartValues } from "../plan/initial.ts";
 import { type Data, state, type Tensor, valuesFor } from "../tensor.ts";
 import type { Values } from "../values.ts";
@@ -47,7 +48,8 @@ export class RecordedBackend implements Backend {
   readonly kind = "webgpu";
   readonly starts = new StartValues();
   readonly submitMilliseconds: number;
-  readonly reopen: (() => Promise<Backend>) | undefined;
+  closed = false;
+  readonly #replacement: Replacement;
 
   private constructor(
     readonly machine: Machine,
@@ -55,7 +57,7 @@ export class RecordedBackend implements Backend {
     options: RecordedBackendOptions,
   ) {
     this.submitMilliseconds = options.submitMilliseconds;
-    this.reopen = options.reopen;
+    this.#replacement = new Replacement(options.reopen, async () => undefined);
   }
 
   static async open(
@@ -65,6 +67,14 @@ export class RecordedBackend implements Backend {
     options: RecordedBackendOptions,
   ): Promise<RecordedBackend> {
     return new RecordedBackend(await Machine.make(recording, device, options.onCompile), handles, options);
+  }
+
+  get reopen(): (() => Promise<Backend>) | undefined {
+    return this.closed ? undefined : this.#replacement.open;
+  }
+
+  get isLost(): boolean {
+    return this.machine.device.isLost;
   }
 
   get adapter(): string {
@@ -107,7 +117,9 @@ export class RecordedBackend implements Backend {
   }
 
   async close(): Promise<void> {
+    this.closed = true;
     await this.machine.destroy();
+    await this.#replacement.close();
   }
 }
 

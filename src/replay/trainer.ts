@@ -43,6 +43,7 @@ export async function openRecording(
     submitMilliseconds: "number",
     stepsPerSubmit: "number",
     onCompile: "function",
+    onNotice: "function",
     reopen: "function",
   });
   const read = asRecording(recording);
@@ -83,7 +84,11 @@ export class RecordedTrainer extends AnyTrainer {
    * Runs the program that was recorded as `name`, with the weights as they are now, also between the steps of `fit`. Throws
    * GraphError where there is none, or no such input.
    */
-  async run(name: string, inputs: Readonly<Record<string, Data>>): Promise<Record<string, Data>> {
+  run(name: string, inputs: Readonly<Record<string, Data>>): Promise<Record<string, Data>> {
+    return this.survive(() => this.#run(name, inputs));
+  }
+
+  async #run(name: string, inputs: Readonly<Record<string, Data>>): Promise<Record<string, Data>> {
     const program = this.recording.programs[name];
     if (program === undefined) {
       const all = Object.keys(this.recording.programs).join(", ") || "none";

@@ -14,6 +14,7 @@ import { runEvaluation } from "./evaluation.ts";
 import type { Metrics } from "./events.ts";
 import { Fit } from "./fit.ts";
 import { checkFitOptions, type FitOptions, type RunSettings } from "./options.ts";
+import { type Recovered, Recovery } from "./recovery.ts";
 import type { EvaluationProgram, RunPrograms, TrainProgram } from "./run-programs.ts";
 import type { FitRecord, FitState } from "./run-state.ts";
 import { AVERAGE, allStates, LEARNING_RATE, type RunStates } from "./run-states.ts";
@@ -44,6 +45,7 @@ export abstract class AnyTrainer {
   runId = newRun();
   readonly #values: StateValues;
   readonly #programs: RunPrograms;
+  readonly #recovery: Recovery;
   #position = 0;
   #submits = 0;
   /** The first submit of all is one step, so that there is something to see soon. */
@@ -56,6 +58,14 @@ export abstract class AnyTrainer {
     this.states = states;
     this.#values = values;
     this.#programs = programs;
+    const all = [...allStates(states), ...states.live.values()];
+    const moveBack = (step: number) => {
+      this.#position = step;
+    };
+    const { onNotice = (line) => console.warn(line) } = options;
+    this.#recovery = new Recovery(values, programs, all, moveBack, ({ step, message, adapter }) =>
+      onNotice(`${message}; going on with ${adapter} from step ${step}`),
+    );
   }
 
   get parameters(): ReadonlyMap<string, Tensor> {
@@ -110,8 +120,10 @@ export abstract class AnyTrainer {
     const kinds = { signal: "object", average: "boolean" } as const;
     const { average = false, ...rest } = checkOptions("evaluate", options, kinds);
     if (average) return this.withAverages(() => this.evaluate(dataset, rest));
-    const evaluation = await this.evaluationProgram(dataset);
-    return runEvaluation(this.backend, evaluation, this.#pace(), options.signal);
+    return this.survive(async () => {
+      const evaluation = await this.#programs.evaluation(dataset);
+      return runEvaluation(this.backend, evaluation, this.#pace(), options.signal);
+    });
   }
 
   /**
@@ -122,7 +134,7 @@ export abstract class AnyTrainer {
     const average = this.states.packed.get(AVERAGE);
     if (average === undefined) throw new GraphError("trainer: averages need an optimizer with averageDecay");
     const parameters = [...this.parameters.values()];
-    const latest = await this.#values.readAll([...parameters, average]);
+    const latest = await this.#read([...parameters, average]);
     const averages = latest.get(average) as Data;
     const { offsets } = packLayout(parameters.map((t) => t.size));
     try {
@@ -141,12 +153,12 @@ export abstract class AnyTrainer {
 
   /** The program that trains on `dataset`, compiled at the first call. */
   trainProgram(dataset: TrainingData): Promise<TrainProgram> {
-    return this.#programs.training(dataset);
+    return this.survive(() => this.#programs.training(dataset));
   }
 
   /** The program that evaluates `dataset`, compiled at the first call. */
   evaluationProgram(dataset: TrainingData): Promise<EvaluationProgram> {
-    return this.#programs.evaluation(dataset);
+    return this.survive(() => this.#programs.evaluation(dataset));
   }
 
   /**
@@ -154,7 +166,22 @@ export abstract class AnyTrainer {
    * loss). It may run at any time, also between the steps of `fit`, and sees the weights as they are then.
    */
   compile(spec: GraphSpec): Promise<Program> {
-    return this.#programs.compile(spec);
+    return this.survive(() => this.#programs.compile(spec));
+  }
+
+  /**
+   * Does `work`, and all of it again on another device (`backend`) if this one is lost meanwhile: the run then goes on from
+   * its last snapshot. Between the steps of `fit` a lost device is replaced by that alone, and `work` rejects.
+   */
+  survive<T>(work: () => Promise<T>): Promise<T> {
+    return this.#recovery.survive(work);
+  }
+
+  /** Has `hear` told of replaced devices in place of whoever was; returns who was. */
+  hearRecoveries(hear: (recovered: Recovered) => void): (recovered: Recovered) => void {
+    const before = this.#recovery.hear;
+    this.#recovery.hear = hear;
+    return before;
   }
 
   /**
@@ -163,13 +190,17 @@ export abstract class AnyTrainer {
    */
   async profile(dataset: TrainingData): Promise<readonly KernelTime[] | undefined> {
     if (!this.backend.timestamps) return undefined;
-    const { program } = await this.trainProgram(dataset);
+    return this.survive(() => this.#profile(dataset));
+  }
+
+  async #profile(dataset: TrainingData): Promise<readonly KernelTime[]> {
+    const { program } = await this.#programs.training(dataset);
     const { values } = await this.snapshot(this.#position);
     try {
       await program.profile?.();
       const rounds: (readonly KernelTime[])[] = [];
       for (let i = 0; i < 3; i++) rounds.push((await program.profile?.()) ?? []);
-      return rounds[0]?.map(({ label }, i) => ({
+      return (rounds[0] ?? []).map(({ label }, i) => ({
         label,
         milliseconds: rounds.map((r) => r[i]?.milliseconds ?? 0).sort((a, b) => a - b)[1] as number,
       }));
@@ -183,11 +214,13 @@ export abstract class AnyTrainer {
     const examined = inspect === undefined ? {} : { inspect, stepsPerSubmit: 1 };
     const fed = feed === undefined ? {} : { ready: feed.begin() };
     const pace = { ...this.#pace(), start: this.#stepsPerSubmit, ...fed, ...examined };
+    this.#recovery.stepping = true;
     return new StepRunner(program, ringOf(this.backend, ring), this.#position, pace);
   }
 
   /** Takes over how far `runner` came. */
   settle(runner: StepRunner): void {
+    this.#recovery.stepping = false;
     this.#position = runner.position;
     this.#submits += runner.submits;
     this.#stepsPerSubmit = runner.stepsPerSubmit;
@@ -195,10 +228,13 @@ export abstract class AnyTrainer {
 
   /** Every state of the run as it is after all steps submitted so far; `position` is how many these are. */
   async snapshot(position: number): Promise<Snapshot> {
-    const states = this.states;
     const revision = this.#values.writes;
-    const values = await this.#values.readAll([...allStates(states), ...states.live.values()]);
-    return { position, values, revision };
+    const values = await this.#recovery.readAll(this.#recovery.states, position);
+    this.#values.keep(values, revision);
+    // A device that was lost with steps that no snapshot had puts the run back.
+    const at = this.#recovery.stepping ? position : this.#position;
+    this.#recovery.savedAt = at;
+    return { position: at, values, revision };
   }
 
   /** Whether no state was written since `snapshot` but by training. */
@@ -239,20 +275,32 @@ export abstract class AnyTrainer {
     const { loadRun } = await import("./run-file.ts");
     const { values, state } = loadRun(bytes, this.states, file);
     for (const [tensor, data] of values) this.#values.write(tensor, data);
-    this.#position = state.step;
+    this.#moveTo(state.step);
     this.runId = state.run ?? this.runId;
     return state;
   }
 
   /**
-   * After a lost device: opens another one and goes back to `snapshot`. Programs are compiled anew when next used.
-   * Throws `lost` itself where the host can't open another device.
+   * After a lost device: opens another one and goes back to `snapshot`; a learning rate that was set since stays. Programs
+   * are compiled anew when next used. Throws DeviceLostError where the host can't open another device.
    */
   async recover(snapshot: Snapshot, lost: DeviceLostError): Promise<void> {
-    if (this.backend.reopen === undefined) throw lost;
-    this.#values.moveTo(await this.backend.reopen(), snapshot.values);
-    this.#programs.clear();
-    this.#position = snapshot.position;
+    const rate = this.states.live.get(LEARNING_RATE) as Tensor;
+    const latest = this.#values.copyOf(rate)[0];
+    await this.#recovery.replace(lost, snapshot);
+    // What was set after the snapshot holds from here on.
+    if (latest !== undefined && snapshot.values.get(rate)?.[0] !== latest) this.setLearningRate(latest);
+  }
+
+  /** States as they are now. */
+  #read(tensors: readonly Tensor[]): Promise<Map<Tensor, Data>> {
+    return this.#recovery.readAll(tensors, this.#position);
+  }
+
+  /** Takes over the step of states that were all written. */
+  #moveTo(position: number): void {
+    this.#position = position;
+    this.#recovery.savedAt = position;
   }
 
   /** The current value of a parameter by its name. */
@@ -263,7 +311,7 @@ export abstract class AnyTrainer {
         `trainer: has no parameter ${name}; there are ${[...this.parameters.keys()].join(", ")}`,
       );
     }
-    return (await this.#values.readAll([tensor])).get(tensor) as Data;
+    return (await this.#read([tensor])).get(tensor) as Data;
   }
 
   /** Changes the learning rate from the next submit on. */
@@ -278,7 +326,7 @@ export abstract class AnyTrainer {
   async toSafetensors(metadata: Readonly<Record<string, string>> = {}): Promise<Uint8Array> {
     const states = this.states;
     const { saveStates } = await checkpoints();
-    return saveStates(await this.#values.readAll(allStates(states)), states, metadata);
+    return saveStates(await this.#read(allStates(states)), states, metadata);
   }
 
   /**
@@ -288,7 +336,7 @@ export abstract class AnyTrainer {
   async fromSafetensors(bytes: Uint8Array, file = "safetensors"): Promise<void> {
     const { loadStates } = await checkpoints();
     for (const [tensor, data] of loadStates(bytes, this.states, file)) {
-      if (tensor === this.states.step) this.#position = data[0] as number;
+      if (tensor === this.states.step) this.#moveTo(data[0] as number);
       this.#values.write(tensor, data);
     }
   }

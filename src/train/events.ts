@@ -79,6 +79,8 @@ export type TrainEvent =
       /** Steps of the whole run that were done at the snapshot. */
       readonly step: number;
       readonly message: string;
+      /** The device in use now, which may be the CPU reference. */
+      readonly adapter: string;
     }
   | {
       /** A RunControl holds the run, which waits; told again whenever it looks up and is still held. */

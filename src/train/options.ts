@@ -59,7 +59,7 @@ export interface TrainerOptions {
   readonly onCompile?: (progress: CompileProgress) => void;
   /**
    * Hears what is unusual about the run but no error: parameters of the model that the loss does not depend on, which stay
-   * as they are. Default console.warn.
+   * as they are; a lost device that was replaced outside `fit`, which has an event for it. Default console.warn.
    */
   readonly onNotice?: (message: string) => void;
   /** Records the Euclidean norm of each step's gradients, before clipping. Default false. */
@@ -67,7 +67,10 @@ export interface TrainerOptions {
 }
 
 /** What a trainer must know of its options while it runs. */
-export type RunSettings = Pick<TrainerOptions, "batchSize" | "submitMilliseconds" | "stepsPerSubmit">;
+export type RunSettings = Pick<
+  TrainerOptions,
+  "batchSize" | "submitMilliseconds" | "stepsPerSubmit" | "onNotice"
+>;
 
 export interface FitOptions {
   /** Passes over the training data, default 1. Either this or `steps`. */

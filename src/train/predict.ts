@@ -42,6 +42,14 @@ export async function predict(
       `predict: samples must be a data set or { count, inputs: { data, shape } }, got ${shown(samples)}`,
     );
   }
+  return trainer.survive(() => predictOnce(trainer, samples, signal));
+}
+
+async function predictOnce(
+  trainer: Trainer,
+  samples: Samples,
+  signal: AbortSignal | undefined,
+): Promise<Predictions> {
   const batch = Math.min(samples.count, BATCH);
   const { program, x, prediction } = await programFor(trainer, [batch, ...samples.inputs.shape]);
   const shape = prediction.shape.slice(1);

@@ -36,7 +36,10 @@ export class Programs implements RunPrograms {
     const data = await this.#dataFor(dataset, batchSize);
     const batch = data.batch(step, shuffle ? key : undefined);
     const built = await trainingStep(this.options, { ...batch, dataset }, this.states);
+    const { backend } = this.values;
     const program = await this.#compile(built, data, shuffle, this.options.tune);
+    // Another device took the place of this one meanwhile.
+    if (this.values.backend !== backend) return this.training(dataset);
     const ready = this.options.detectAnomaly ? { ...program, inspect: await this.#watch(built) } : program;
     this.#training.set(dataset, ready);
     return ready;
@@ -56,7 +59,9 @@ export class Programs implements RunPrograms {
     const step = state([1], 0, "u32", "evaluation step");
     const batch = { ...data.batch(step, undefined), dataset };
     const built = await evaluationStep(this.options, batch, step, this.states);
+    const { backend } = this.values;
     const ready = { ...(await this.#compile(built, data, false)), step };
+    if (this.values.backend !== backend) return this.evaluation(dataset);
     this.#evaluations.set(dataset, ready);
     return ready;
   }

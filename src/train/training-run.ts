@@ -5,18 +5,16 @@
  */
 import type { TrainingData } from "../data/sharded.ts";
 import { DeviceLostError, ValueError } from "../errors.ts";
-import type { AnyTrainer } from "./any-trainer.ts";
+import type { AnyTrainer, Snapshot } from "./any-trainer.ts";
 import type { Checkpointer } from "./checkpointer.ts";
 import type { EarlyStopping, Weights } from "./early-stopping.ts";
 import { type EpochPlan, EpochRun, type SavePoint } from "./epoch.ts";
 import type { EpochRecord, EvaluationRecord, History, Metrics, TrainEvent } from "./events.ts";
 import type { FitOptions } from "./options.ts";
+import { MOST_LOSSES, type Recovered } from "./recovery.ts";
 import type { TrainProgram } from "./run-programs.ts";
 import type { FitState } from "./run-state.ts";
 import { Totals } from "./totals.ts";
-
-/** A device that is lost this often without getting further is not worth another try. */
-const MOST_LOSSES = 3;
 
 /** Trains `trainer` on `train`; yields what happens, returns what is left of it. */
 export async function* fit(
@@ -24,8 +22,26 @@ export async function* fit(
   train: TrainingData,
   options: FitOptions,
 ): AsyncGenerator<TrainEvent, History> {
+  const recovered: Recovered[] = [];
+  const before = trainer.hearRecoveries((event) => recovered.push(event));
+  try {
+    return yield* fitHearing(trainer, train, options, recovered);
+  } finally {
+    trainer.hearRecoveries(before);
+  }
+}
+
+/** `recovered`: gets each replaced device. */
+async function* fitHearing(
+  trainer: AnyTrainer,
+  train: TrainingData,
+  options: FitOptions,
+  recovered: Recovered[],
+): AsyncGenerator<TrainEvent, History> {
   const program = await trainer.trainProgram(train);
-  const run = new TrainingRun(trainer, train, options, program);
+  // Before anything is counted from the trainer's step, which a device lost meanwhile may put back.
+  const snapshot = await trainer.snapshot(trainer.steps);
+  const run = new TrainingRun(trainer, train, options, program, snapshot, recovered);
   const { earlyStopping, resume } = options;
   if (earlyStopping !== undefined) {
     const { EarlyStopping } = await import("./early-stopping.ts");
@@ -58,6 +74,8 @@ class TrainingRun {
     readonly train: TrainingData,
     readonly options: FitOptions,
     readonly program: TrainProgram,
+    readonly first: Snapshot,
+    readonly recovered: Recovered[],
   ) {
     const { resume, epochs, steps } = options;
     if (resume !== undefined && resume.step !== trainer.steps) {
@@ -78,11 +96,12 @@ class TrainingRun {
   async *events(): AsyncGenerator<TrainEvent, History> {
     const { trainer, program, train } = this;
     const { stepsPerEpoch, layout } = program;
-    const epochs = Math.ceil((this.#end - this.#aligned(1)) / stepsPerEpoch);
+    const epochs = this.#epochCount;
     const { parameterCount: parameters } = trainer;
     yield { event: "start", epochs, stepsPerEpoch, samples: train.count, parameters };
+    yield* this.#told();
     let point: SavePoint = {
-      snapshot: await trainer.snapshot(trainer.steps),
+      snapshot: this.first,
       totals: this.#resumed === undefined ? new Totals(layout) : Totals.from(layout, this.#resumed.totals),
       seconds: this.#resumed?.seconds ?? 0,
     };
@@ -96,10 +115,12 @@ class TrainingRun {
       // An epoch that was broken off goes on in the next run.
       if (this.#epochs.length < plan.epoch) point = run.saved;
       else point = { snapshot: run.saved.snapshot, totals: new Totals(layout), seconds: 0 };
+      yield* this.#told();
       const done = this.#over || this.#epochs.length === epochs;
       if (done || this.checkpointer?.dueByEpoch(plan.epoch)) await this.#keep(await this.#upToDate(point));
     }
     if (!this.#aborted && this.early?.weights !== undefined) trainer.setWeights(this.early.weights);
+    yield* this.#told();
     const history = this.#history();
     yield { event: "end", history };
     return history;
@@ -115,8 +136,7 @@ class TrainingRun {
         losses = run.saved.snapshot.position > position ? 1 : losses + 1;
         if (!(error instanceof DeviceLostError) || losses > MOST_LOSSES) throw error;
         await this.trainer.recover(run.saved.snapshot, error);
-        const { epoch } = run.plan;
-        yield { event: "recovered", epoch, step: this.trainer.steps, message: error.message };
+        yield* this.#told();
       }
     }
   }
@@ -131,6 +151,7 @@ class TrainingRun {
       if (this.#aborted) return;
       if (this.#evaluationDue(trainer.steps)) {
         const val = await this.#validate();
+        yield* this.#told();
         if (val === undefined) return;
         this.#evaluatedAt = trainer.steps;
         const record = { epoch, step: trainer.steps, ...ofValidation(val) };
@@ -151,11 +172,22 @@ class TrainingRun {
   async *#finish(run: EpochRun): AsyncGenerator<TrainEvent> {
     const latest = this.#evaluatedAt === this.trainer.steps ? this.#evaluations.at(-1)?.val : undefined;
     const val = latest ?? (await this.#validate());
+    yield* this.#told();
     if (val === undefined && this.options.validation !== undefined) return;
     const record = { epoch: run.plan.epoch, ...run.result(), ...ofValidation(val) };
     this.#epochs.push(record);
     if (!this.#judgesEvaluations) this.#judge(record, run);
     yield { event: "epoch", ...record };
+  }
+
+  /** Tells of devices that were replaced since it was last called. */
+  *#told(): Generator<TrainEvent> {
+    const epoch = Math.max(1, Math.min(this.#epochs.length + 1, this.#epochCount));
+    for (const event of this.recovered.splice(0)) yield { event: "recovered", epoch, ...event };
+  }
+
+  get #epochCount(): number {
+    return Math.ceil((this.#end - this.#aligned(1)) / this.program.stepsPerEpoch);
   }
 
   #judge(record: EpochRecord | EvaluationRecord, run: EpochRun): void {

@@ -1,55 +1,338 @@
-/** A device that goes away in the middle of training is replaced, and the result is the same to the bit. */
-import { expect, it } from "vitest";
+/** A device that goes away at whatever moment is replaced, and the result is the same to the bit; or its loss is said. */
+import { afterEach, describe, expect, it, vi } from "vitest";
+import type { Backend } from "../../src/backend.ts";
+import { CpuBackend } from "../../src/cpu/backend.ts";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
-import { DeviceLostError } from "../../src/errors.ts";
+import { DeviceError, DeviceLostError } from "../../src/errors.ts";
 import { GpuBackend } from "../../src/gpu/backend.ts";
 import * as nn from "../../src/nn/index.ts";
+import { add } from "../../src/ops/index.ts";
 import { adam } from "../../src/optim/index.ts";
+import type { Tensor } from "../../src/tensor.ts";
 import type { TrainEvent } from "../../src/train/events.ts";
+import type { FitOptions, TrainerOptions } from "../../src/train/options.ts";
+import { predict } from "../../src/train/predict.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { testGpu } from "../support/device.ts";
+import { MemoryFiles } from "../support/memory-files.ts";
 
 const { train, test } = syntheticDigits({ seed: 3, train: 500, test: 100 });
 
-async function open(canReopen: boolean): Promise<GpuBackend> {
+let opened: GpuBackend[] = [];
+
+/** `reopen`: what the host opens in place of a lost device; null for nothing. */
+async function open(reopen: (() => Promise<Backend>) | null = () => open()): Promise<GpuBackend> {
   const adapter = await (await testGpu()).requestAdapter();
-  return GpuBackend.open(adapter as GPUAdapter, canReopen ? { reopen: () => open(true) } : {});
+  const options = { files: new MemoryFiles(), ...(reopen === null ? {} : { reopen }) };
+  const backend = await GpuBackend.open(adapter as GPUAdapter, options);
+  opened.push(backend);
+  return backend;
 }
 
-async function trainerOn(backend: GpuBackend): Promise<Trainer> {
+afterEach(async () => {
+  for (const backend of opened) await backend.close();
+  opened = [];
+});
+
+const layers = () => nn.sequential(nn.flatten(), nn.linear(784, 16), nn.relu(), nn.linear(16, 10));
+
+function trainerOn(backend: Backend, options: Partial<TrainerOptions> = {}): Promise<Trainer> {
   return Trainer.create(backend, {
-    model: nn.sequential(nn.flatten(), nn.linear(784, 16), nn.relu(), nn.linear(16, 10)),
+    model: layers(),
     loss: nn.crossEntropy(),
-    optimizer: adam(),
+    optimizer: adam({ averageDecay: 0.9 }),
     batchSize: 32,
     seed: 2,
+    onNotice: () => undefined,
+    ...options,
   });
 }
 
-it("goes on from the last save point and ends with the same bytes", async () => {
-  const undisturbed = await trainerOn(await open(true));
-  await undisturbed.fit(train, { epochs: 3, validation: test });
-  const first = await open(true);
-  const trainer = await trainerOn(first);
+const destroy = (trainer: Trainer) => (trainer.backend as GpuBackend).device.raw.destroy();
+
+/** Destroys the device when it is told to read for the `nth` time from now. */
+function loseAtRead(trainer: Trainer, nth: number): void {
+  const { raw } = (trainer.backend as GpuBackend).device;
+  const submit = raw.queue.submit.bind(raw.queue);
+  const create = raw.createCommandEncoder.bind(raw);
+  let reads = 0;
+  raw.createCommandEncoder = (descriptor) => {
+    if (descriptor?.label === "read" && ++reads === nth) {
+      raw.queue.submit = (buffers) => {
+        submit(buffers);
+        raw.destroy();
+      };
+    }
+    return create(descriptor);
+  };
+}
+
+const options: FitOptions = {
+  epochs: 2,
+  validation: test,
+  earlyStopping: { monitor: "loss", mode: "max", patience: 5, restoreBest: true },
+};
+
+/** What every run here does; each loses its device once at another moment. */
+async function work(trainer: Trainer, lose: Partial<Record<string, () => void>>) {
+  lose.beforeFirstFit?.();
   const events: TrainEvent[] = [];
-  for await (const event of trainer.fit(train, { epochs: 3, validation: test })) {
+  for await (const event of trainer.fit(train, options)) {
     events.push(event);
-    if (event.event === "epoch" && event.epoch === 2 && trainer.backend === first) first.device.raw.destroy();
+    lose[event.event]?.();
+    if (event.event === "epoch") lose[`epoch${event.epoch}`]?.();
   }
-  expect(events.filter((e) => e.event === "recovered")).toMatchObject([{ epoch: 3, step: 32 }]);
-  expect(events.filter((e) => e.event === "epoch").map((e) => e.epoch)).toEqual([1, 2, 3]);
-  expect(trainer.backend).not.toBe(first);
-  expect(await trainer.toSafetensors()).toEqual(await undisturbed.toSafetensors());
-  await trainer.backend.close();
-  await undisturbed.backend.close();
+  lose.betweenFits?.();
+  await trainer.fit(train, { epochs: 1 });
+  lose.beforeEvaluate?.();
+  const metrics = await trainer.evaluate(test);
+  lose.beforeAverages?.();
+  const averaged = await trainer.evaluate(test, { average: true });
+  lose.beforePredict?.();
+  const { values } = await predict(trainer, test);
+  lose.beforeProfile?.();
+  await trainer.profile(train);
+  lose.beforeCompile?.();
+  const sum = add(trainer.parameters.get("3.bias") as Tensor, 1);
+  const program = await trainer.compile({ outputs: [sum] });
+  program.run();
+  const outputs = await program.read(sum);
+  lose.beforeParameter?.();
+  const bias = await trainer.parameter("3.bias");
+  lose.beforeSave?.();
+  await trainer.save("run.safetensors");
+  const file = await trainer.files().read("run.safetensors");
+  const epochs = events.flatMap((e) =>
+    e.event === "epoch" ? [{ ...e, seconds: 0, stepsPerSecond: 0 }] : [],
+  );
+  return { result: { epochs, metrics, averaged, values, outputs, bias, file, steps: trainer.steps }, events };
+}
+
+describe("the same results, wherever the device is lost", () => {
+  let undisturbed: Awaited<ReturnType<typeof work>>["result"] | undefined;
+
+  const moments: Record<string, (trainer: Trainer) => Partial<Record<string, () => void>>> = {
+    "before the first fit": (t) => ({ beforeFirstFit: () => destroy(t) }),
+    "at the first read": (t) => ({ beforeFirstFit: () => loseAtRead(t, 1) }),
+    "at the second read": (t) => ({ beforeFirstFit: () => loseAtRead(t, 2) }),
+    "at a later read": (t) => ({ beforeFirstFit: () => loseAtRead(t, 4) }),
+    "as training starts": (t) => ({ start: () => destroy(t) }),
+    "after the first epoch": (t) => ({ epoch1: () => destroy(t) }),
+    "after the last epoch": (t) => ({ epoch2: () => destroy(t) }),
+    "at the end": (t) => ({ end: () => destroy(t) }),
+    "between fits": (t) => ({ betweenFits: () => destroy(t) }),
+    "before evaluate": (t) => ({ beforeEvaluate: () => destroy(t) }),
+    "while evaluating": (t) => ({ beforeEvaluate: () => loseAtRead(t, 1) }),
+    "before the averages are evaluated": (t) => ({ beforeAverages: () => destroy(t) }),
+    "while the averages are evaluated": (t) => ({ beforeAverages: () => loseAtRead(t, 2) }),
+    "before predict": (t) => ({ beforePredict: () => destroy(t) }),
+    "while predicting": (t) => ({ beforePredict: () => loseAtRead(t, 1) }),
+    "before profile": (t) => ({ beforeProfile: () => destroy(t) }),
+    "before compile": (t) => ({ beforeCompile: () => destroy(t) }),
+    "before a parameter is read": (t) => ({ beforeParameter: () => destroy(t) }),
+    "before save": (t) => ({ beforeSave: () => destroy(t) }),
+    "twice before save": (t) => ({ beforeParameter: () => destroy(t), beforeSave: () => destroy(t) }),
+  };
+
+  it.each(Object.keys(moments))("%s", async (moment) => {
+    if (undisturbed === undefined) {
+      const { result, events } = await work(await trainerOn(await open()), {});
+      expect(events.some((e) => e.event === "recovered")).toBe(false);
+      undisturbed = result;
+    }
+    const trainer = await trainerOn(await open());
+    const { result } = await work(trainer, moments[moment]?.(trainer) ?? {});
+    expect(opened.some(({ isLost }) => isLost)).toBe(true);
+    expect(result).toEqual(undisturbed);
+  });
+
+  it("while programs are compiled, for training and for validation", async () => {
+    const whole = await trainerOn(await open());
+    await whole.fit(train, options);
+    for (const at of [1, 7, 12]) {
+      let seen = 0;
+      const trainer: Trainer = await trainerOn(await open(), {
+        onCompile: () => {
+          if (++seen === at) destroy(trainer);
+        },
+      });
+      const kinds: string[] = [];
+      for await (const { event } of trainer.fit(train, options)) kinds.push(event);
+      expect(seen).toBeGreaterThanOrEqual(at);
+      expect(kinds.filter((kind) => kind === "recovered")).toHaveLength(1);
+      expect(await trainer.toSafetensors()).toEqual(await whole.toSafetensors());
+    }
+  });
+
+  it("while kernels are tuned", async () => {
+    let tuning = 0;
+    const onEvent = () => {
+      if (++tuning === 3) destroy(trainer);
+    };
+    const trainer: Trainer = await trainerOn(await open(), { tune: { store: null, onEvent } });
+    const { epochs } = await trainer.fit(train, { epochs: 1 });
+    expect(tuning).toBeGreaterThan(3);
+    expect(opened).toHaveLength(2);
+    expect(epochs[0]?.loss).toBeGreaterThan(0);
+  });
 });
 
-it("says plainly that the device was lost where no other can be opened", async () => {
-  const backend = await open(false);
+it("says which step and device the run goes on from, in events of fit", async () => {
+  const first = await open();
+  const heard: string[] = [];
+  const trainer = await trainerOn(first, { onNotice: (line) => void heard.push(line) });
+  const { events } = await work(trainer, { epoch1: () => trainer.backend === first && destroy(trainer) });
+  expect(events.filter((e) => e.event === "recovered")).toMatchObject([
+    { epoch: 2, step: 16, adapter: first.adapter, message: expect.stringContaining("lost (destroyed)") },
+  ]);
+  expect(heard).toEqual([]);
+  destroy(trainer);
+  await trainer.evaluate(test);
+  expect(heard).toEqual([
+    expect.stringMatching(/^device: lost \(destroyed\).*; going on with .* from step 48$/),
+  ]);
+});
+
+it("warns on the console outside fit by default", async () => {
+  const warn = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+  const { onNotice: _, ...rest } = (await trainerOn(await open())).options;
+  const trainer = await Trainer.create(await open(), rest);
+  destroy(trainer);
+  await trainer.evaluate(test);
+  expect(warn.mock.calls).toEqual([
+    [expect.stringMatching(/lost \(destroyed\).*; going on with .* from step 0$/)],
+  ]);
+  warn.mockRestore();
+});
+
+it("goes on on the CPU reference where that is what the host opens, and says so", async () => {
+  const trainer = await trainerOn(await open(async () => new CpuBackend({ files: new MemoryFiles() })));
+  const { events } = await work(trainer, { epoch1: () => destroy(trainer) });
+  expect(events.filter((e) => e.event === "recovered")).toMatchObject([
+    { step: 16, adapter: "CPU reference (float32)" },
+  ]);
+  expect(trainer.backend.kind).toBe("cpu");
+});
+
+describe("where no other device can be opened", () => {
+  const gone = () => Promise.reject(new DeviceError("no adapter any more"));
+
+  it.each([
+    ["none is tried", () => open(null), /lost \(destroyed\)/],
+    ["trying fails", () => open(gone), /lost \(destroyed\).*no other can be opened: no adapter any more/],
+  ] as const)(
+    "%s: everything that needs one says so, and the weights can be saved",
+    async (_, start, words) => {
+      const whole = await trainerOn(await open());
+      await whole.fit(train, { epochs: 1 });
+      const backend = await start();
+      const trainer = await trainerOn(backend);
+      await trainer.fit(train, { epochs: 1 });
+      destroy(trainer);
+      await backend.device.lost;
+      for (const use of [
+        () => trainer.fit(train, { epochs: 1 }),
+        () => trainer.evaluate(test),
+        () => predict(trainer, test),
+        () => trainer.compile({ outputs: [add(trainer.parameters.get("1.bias") as Tensor, 1)] }),
+      ]) {
+        await expect(use()).rejects.toThrow(DeviceLostError);
+        await expect(use()).rejects.toThrow(words);
+      }
+      expect(await trainer.toSafetensors()).toEqual(await whole.toSafetensors());
+      expect(await trainer.parameter("1.bias")).toEqual(await whole.parameter("1.bias"));
+    },
+  );
+
+  it("gives up on a device that is lost again and again", async () => {
+    let tries = 0;
+    const doomed = async (): Promise<GpuBackend> => {
+      tries++;
+      const backend = await open(doomed);
+      backend.device.raw.destroy();
+      await backend.device.lost;
+      return backend;
+    };
+    const trainer = await trainerOn(await open(doomed));
+    destroy(trainer);
+    await expect(trainer.evaluate(test)).rejects.toThrow(DeviceLostError);
+    await expect(trainer.fit(train, { epochs: 1 })).rejects.toThrow(DeviceLostError);
+    expect(tries).toBeLessThan(20);
+  });
+});
+
+it("a device that was closed is not replaced", async () => {
+  let tries = 0;
+  const backend = await open(() => {
+    tries++;
+    return open();
+  });
   const trainer = await trainerOn(backend);
   await trainer.fit(train, { epochs: 1 });
-  backend.device.raw.destroy();
-  await backend.device.lost;
-  await expect(trainer.fit(train, { epochs: 1 })).rejects.toThrow(DeviceLostError);
-  await expect(trainer.evaluate(test)).rejects.toThrow(/device: lost \(destroyed\)/);
+  await backend.close();
+  await expect(trainer.fit(train, { epochs: 1 })).rejects.toThrow(DeviceError);
+  await expect(trainer.evaluate(test)).rejects.toThrow();
+  await expect(trainer.toSafetensors()).rejects.toThrow();
+  await expect(predict(trainer, test)).rejects.toThrow();
+  expect(tries).toBe(0);
+});
+
+it("closing a device closes the one that took its place", async () => {
+  const first = await open();
+  const trainer = await trainerOn(first);
+  destroy(trainer);
+  await trainer.evaluate(test);
+  expect(trainer.backend).not.toBe(first);
+  await first.close();
+  expect(trainer.backend.closed).toBe(true);
+  await expect(trainer.evaluate(test)).rejects.toThrow();
+});
+
+it("trainers on one device get the same other one, and shared layers keep their latest weights", async () => {
+  const run = async (lose: boolean) => {
+    const backend = await open();
+    const model = layers();
+    const one = await trainerOn(backend, { model });
+    const two = await trainerOn(backend, { model, optimizer: adam() });
+    await one.fit(train, { epochs: 1 });
+    await two.fit(train, { epochs: 1 });
+    if (lose) destroy(one);
+    await one.evaluate(test);
+    await two.fit(train, { epochs: 1 });
+    if (lose) expect(one.backend).not.toBe(backend);
+    expect(one.backend).toBe(two.backend);
+    return [await one.parameter("1.weight"), await two.toSafetensors()];
+  };
+  const lost = await run(true);
+  expect(lost).toEqual(await run(false));
+});
+
+it("weights that were written or loaded since are what a replaced device starts with", async () => {
+  const whole = await trainerOn(await open());
+  await whole.fit(train, { epochs: 1 });
+  const bytes = await whole.toSafetensors();
+  const trainer = await trainerOn(await open());
+  await trainer.fromSafetensors(bytes);
+  destroy(trainer);
+  expect(await trainer.evaluate(test)).toEqual(await whole.evaluate(test));
+  expect(trainer.steps).toBe(16);
+  destroy(trainer);
+  trainer.setLearningRate(0.5);
+  whole.setLearningRate(0.5);
+  for (const each of [whole, trainer]) await each.fit(train, { epochs: 1 });
+  expect(await trainer.toSafetensors()).toEqual(await whole.toSafetensors());
+});
+
+it("a learning rate that was set in an epoch outlives the device", async () => {
+  const trainer = await trainerOn(await open());
+  const rate = trainer.states.live.get("trainer.learningRate") as Tensor;
+  let lost = false;
+  for await (const event of trainer.fit(train, { epochs: 2 })) {
+    if (event.event !== "progress" || lost) continue;
+    lost = true;
+    trainer.setLearningRate(0.25);
+    destroy(trainer);
+  }
+  const { values } = await trainer.snapshot(trainer.steps);
+  expect(values.get(rate)?.[0]).toBe(0.25);
 });

@@ -92,7 +92,8 @@ export function jsonReporter(): Reporter {
     event(event) {
       const record = jsonOf(event);
       if (record !== undefined) sayJson(record);
-      if (event.event === "recovered") aside(`${event.message}; another one was opened`);
+      if (event.event === "recovered")
+        aside(`${event.message}; going on with ${event.adapter} from step ${event.step}`);
     },
     end: (run) => sayJson(run),
     close: () => undefined,
@@ -148,7 +149,7 @@ export function humanReporter(): Reporter {
       else if (event.event === "recovered") {
         bar.stop();
         say(
-          `The device was lost and another one opened; going on from step ${count(event.step)}. (${event.message})`,
+          `The device was lost; going on with ${event.adapter} from step ${count(event.step)}. (${event.message})`,
         );
       } else if (event.event === "progress") bar.update(event, epochs);
       else if (event.event === "epoch") {

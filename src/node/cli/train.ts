@@ -104,6 +104,7 @@ async function run(job: Job): Promise<void> {
     ...settings.trainer,
     tune,
     onCompile: (progress) => reporter.compiling?.(progress),
+    onNotice: (text) => reporter.notice(text),
   });
   const sample = recipe.inputShape.length === 1 ? "row" : "image";
   const samples = { sample, trainSamples: data.train.count, testSamples: data.test.count } as const;
