@@ -4,10 +4,11 @@
  * Refuses arrays of different lengths, labels that are neither whole numbers nor targets, and empty arrays.
  */
 import { FormatError, ValueError } from "../errors.ts";
+import { MOST_NUMBER_CLASSES } from "./csv.ts";
 import { type Dataset, sampleSize, validateDataset } from "./dataset.ts";
 import { type NpyArray, parseNpy } from "./npy.ts";
 import type { TrainTest } from "./source.ts";
-import { unzip, type ZipOptions } from "./zip.ts";
+import { unzipSome, type ZipOptions } from "./zip.ts";
 
 export interface ArraysOptions {
   /**
@@ -15,9 +16,12 @@ export interface ArraysOptions {
    * and the first is not.
    */
   readonly channels?: "first" | "last";
-  /** What the network sees is `value * scale`; default 1 / 255 for bytes, 1 for other numbers. */
+  /** What the network sees is `value * scale`; default 1 / 255 for bytes, 1 for booleans and other numbers. */
   readonly scale?: number;
-  /** "classes" for whole numbers (the default for them), "values" for regression targets. */
+  /**
+   * "classes" for class numbers, "values" for regression targets. Default: "classes" for one label per sample of an integer
+   * or boolean type, and for floats that are whole numbers from 0 on with at most 20 different values (as in CSV files).
+   */
   readonly task?: "classes" | "values";
   readonly classNames?: readonly string[];
   /** Name of the data set, also named in errors. */
@@ -41,7 +45,7 @@ export function datasetFromArrays(inputs: NpyArray, labels: NpyArray, options: A
     throw new FormatError(`${name}: inputs of shape [${shape.join(", ")}] hold nothing`);
   const isBytes = inputs.data instanceof Uint8Array;
   const plain = isBytes ? inputs.data : asFloat32(inputs.data, `${name}: input`);
-  const { scale = isBytes ? 1 / 255 : 1 } = options;
+  const { scale = isBytes && !isBoolean(inputs) ? 1 / 255 : 1 } = options;
   return validateDataset({
     name,
     split,
@@ -52,15 +56,23 @@ export function datasetFromArrays(inputs: NpyArray, labels: NpyArray, options: A
   });
 }
 
-function labelsOf(
-  { data, shape }: NpyArray,
-  count: number,
-  { task, classNames }: ArraysOptions,
-  name: string,
-) {
+const isBoolean = ({ dtype }: NpyArray) => /b1$/.test(dtype);
+
+/** Whether labels are class numbers unless the caller says otherwise: by type, and floats by their values. */
+function areClasses({ dtype, data, shape }: NpyArray): boolean {
+  if (data.length !== shape[0]) return false;
+  if (!/f\d$/.test(dtype)) return true;
+  const different = new Set<number>();
+  return data.every((value: number) => {
+    different.add(value);
+    return Number.isInteger(value) && value >= 0 && different.size <= MOST_NUMBER_CLASSES;
+  });
+}
+
+function labelsOf(labels: NpyArray, count: number, { task, classNames }: ArraysOptions, name: string) {
+  const { data, shape } = labels;
   const perSample = data.length / count;
-  const isWhole = !(data instanceof Float32Array) && data.every(Number.isInteger);
-  if (task === "values" || (task === undefined && !(isWhole && perSample === 1))) {
+  if (task === "values" || (task === undefined && !areClasses(labels))) {
     const rest = shape.slice(1);
     return { labels: asFloat32(data, `${name}: label`), labelShape: rest.length === 0 ? [1] : rest };
   }
@@ -72,7 +84,8 @@ function labelsOf(
     );
   }
   const numbers = Int32Array.from(data);
-  const classes = classNames?.length ?? numbers.reduce((most, label) => Math.max(most, label), 0) + 1;
+  const most = numbers.reduce((a, b) => Math.max(a, b), isBoolean(labels) ? 1 : 0);
+  const classes = classNames?.length ?? most + 1;
   return { labels: numbers, classes };
 }
 
@@ -104,16 +117,42 @@ function channelsFirst<Values extends Uint8Array | Float32Array>(
   return { data: turned, shape: [depth, height, width] };
 }
 
-/** The arrays of an `.npz` archive by name, without `.npy` at the end. */
+/** Arrays by name. Those that can't be read are refused when they are asked for. */
+class NpzArrays extends Map<string, NpyArray> {
+  readonly faults = new Map<string, FormatError>();
+
+  override has(key: string): boolean {
+    return super.has(key) || this.faults.has(key);
+  }
+
+  /** Throws FormatError, with the reason, for an array that can't be read. */
+  override get(key: string): NpyArray | undefined {
+    const fault = this.faults.get(key);
+    if (fault !== undefined) throw new FormatError(fault.message, { cause: fault });
+    return super.get(key);
+  }
+}
+
+/**
+ * The arrays of an `.npz` archive by name, without `.npy` at the end. Arrays of text, objects and the like don't hinder the
+ * others: `get` throws a FormatError for such a name. Rejects where no array can be read.
+ */
 export async function parseNpz(bytes: Uint8Array, options: ZipOptions = {}): Promise<Map<string, NpyArray>> {
   const { name = "npz data" } = options;
-  const files = await unzip(bytes, options);
-  const arrays = [...files].map(([path, content]): [string, NpyArray] => [
-    path.replace(/\.npy$/, ""),
-    parseNpy(content, `${name}: ${path}`),
-  ]);
-  if (arrays.length === 0) throw new FormatError(`${name}: holds no arrays`);
-  return new Map(arrays);
+  const arrays = new NpzArrays();
+  const keyOf = (path: string) => path.replace(/\.npy$/, "");
+  const files = await unzipSome(bytes, options, (path, fault) => arrays.faults.set(keyOf(path), fault));
+  for (const [path, content] of files) {
+    try {
+      arrays.set(keyOf(path), parseNpy(content, `${name}: ${path}`));
+    } catch (fault) {
+      if (!(fault instanceof FormatError)) throw fault;
+      arrays.faults.set(keyOf(path), fault);
+    }
+  }
+  const [fault] = arrays.faults.values();
+  if (arrays.size === 0) throw fault ?? new FormatError(`${name}: holds no arrays`);
+  return arrays;
 }
 
 export interface NpzOptions extends ArraysOptions {
@@ -150,8 +189,10 @@ export function datasetFromNpz(
   };
   const isDivided = options.inputs === undefined && arrays.has("x_train");
   if (isDivided) {
+    const looksSo = () => areClasses(get("y_train")) && areClasses(get("y_test"));
+    const task = options.task ?? (looksSo() ? "classes" : "values");
     const part = (split: "train" | "test") =>
-      datasetFromArrays(get(`x_${split}`), get(`y_${split}`), { ...options, name: `${name}`, split });
+      datasetFromArrays(get(`x_${split}`), get(`y_${split}`), { ...options, name, split, task });
     const [train, test] = [part("train"), part("test")];
     const classes = Math.max(train.classes ?? 0, test.classes ?? 0);
     return classes === 0 ? { train, test } : { train: { ...train, classes }, test: { ...test, classes } };

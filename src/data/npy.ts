@@ -99,7 +99,8 @@ export function parseNpyHeader(source: Uint8Array, name = "npy data"): NpyHeader
   const kind = KINDS[dtype.slice(1)];
   if (kind === undefined) {
     return fail(
-      `holds values of type ${quote(dtype)}; there are booleans, whole numbers and floats of 1 to 8 bytes`,
+      `holds values of type ${quote(dtype)} (${OTHER_KINDS[dtype[1] as string]}); booleans, whole numbers and ` +
+        "floats of 1 to 8 bytes are read",
     );
   }
   return { dtype, shape, fortran, valuesAt, bytesPerValue: kind.bytes };
@@ -159,25 +160,55 @@ function failing(name: string): (what: string) => never {
   };
 }
 
-/** The dictionary that NumPy writes: the three keys, each once, in any order. */
+/** What the first letter of a type stands for, of those that are not read. */
+const OTHER_KINDS: Readonly<Record<string, string>> = {
+  S: "text",
+  a: "text",
+  U: "text",
+  T: "text",
+  c: "complex numbers",
+  M: "dates",
+  m: "time differences",
+  V: "raw bytes",
+  f: "floats of more than 8 bytes",
+};
+
+/**
+ * The dictionary that NumPy writes: the three keys in any order. Other writers leave out blanks or the last comma, or use
+ * double quotes; Python 2 wrote long whole numbers (`2L`).
+ */
 function parseHeader(text: string, fail: (what: string) => never) {
-  const dictionary = /^\{(.*?),?\s*\}\s*$/s.exec(text)?.[1];
+  const dictionary = /^\s*\{(.*)\}[\s\0]*$/s.exec(text)?.[1];
   if (dictionary === undefined) return fail(`the header is no dictionary: ${quote(text)}`);
-  const descr = /'descr':\s*('([^']*)'|\[)/.exec(dictionary);
-  if (descr?.[1] === "[") return fail("holds a structured array; give each field a file of its own");
-  const dtype = descr?.[2] ?? fail(`the header has no 'descr': ${quote(text)}`);
-  if (dtype.includes("O")) fail("holds Python objects, which are never unpickled");
-  if (!/^[<>|=][a-zA-Z]\d+$/.test(dtype)) fail(`the header's descr ${quote(dtype)} is no type`);
-  const order = /'fortran_order':\s*(True|False)/.exec(dictionary)?.[1];
+  const fieldOf = (key: string, value: string) =>
+    new RegExp(`(?:^|[,\\s])[ubr]?(['"])${key}\\1\\s*:\\s*${value}`).exec(dictionary);
+  const descr = fieldOf("descr", `(?:[ubr]?(['"])([^'"]*)\\2|[[(])`);
+  if (descr !== null && descr[3] === undefined)
+    return fail("holds a structured array; give each field a file of its own");
+  const dtype = dtypeOf(descr?.[3] ?? fail(`the header has no 'descr': ${quote(text)}`), fail);
+  const order = fieldOf("fortran_order", "(True|False|1|0)\\b")?.[2];
   if (order === undefined) return fail(`the header has no 'fortran_order': ${quote(text)}`);
-  const tuple = /'shape':\s*\(([^()]*)\)/.exec(dictionary)?.[1];
+  const tuple = fieldOf("shape", "[[(]([^()[\\]]*)[)\\]]")?.[2];
   if (tuple === undefined) return fail(`the header has no 'shape': ${quote(text)}`);
-  const extents = tuple.split(",").map((extent) => extent.trim());
+  const extents = tuple.split(",").map((extent) => extent.trim().replace(/^(\d+)[lL]$/, "$1"));
   if (extents.at(-1) === "") extents.pop();
   if (extents.length > 32 || extents.some((extent) => !/^\d{1,15}$/.test(extent))) {
-    return fail(`the header's shape (${tuple}) is no tuple of whole numbers`);
+    return fail(`the header's shape (${tuple.slice(0, 40)}) is no tuple of whole numbers`);
   }
-  return { dtype, fortran: order === "True", shape: extents.map(Number) };
+  return { dtype, fortran: order === "True" || order === "1", shape: extents.map(Number) };
+}
+
+/** A type as NumPy writes it: byte order, letter, bytes. Others leave out the order, or write a type's name. */
+function dtypeOf(descr: string, fail: (what: string) => never): string {
+  if (descr.includes("O")) fail("holds Python objects, which are never unpickled");
+  const [, letters, bits] = /^(float|int|uint)(8|16|32|64)$/.exec(descr) ?? [];
+  let dtype = letters === undefined ? descr : `<${letters[0]}${Number(bits) / 8}`;
+  if (/^[<>|=]?(\?|bool_?)$/.test(descr)) dtype = "|b1";
+  else if (/^[a-zA-Z]\d+$/.test(dtype)) dtype = `<${dtype}`;
+  const kind = /^[<>|=]([a-zA-Z])\d*(\[.*\])?$/.exec(dtype)?.[1];
+  if (kind === undefined || (KINDS[dtype.slice(1)] === undefined && OTHER_KINDS[kind] === undefined))
+    fail(`the header's descr ${quote(descr)} is no type`);
+  return dtype;
 }
 
 /** For each position in C order its position in Fortran order. */

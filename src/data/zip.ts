@@ -6,6 +6,7 @@
  */
 import { FormatError } from "../errors.ts";
 import { DEFAULT_LIMIT, inflate } from "./inflate.ts";
+import { quote } from "./number-lines.ts";
 
 const END = 0x06054b50;
 const DIRECTORY = 0x02014b50;
@@ -19,6 +20,8 @@ interface Entry {
   readonly packed: number;
   readonly size: number;
   readonly start: number;
+  /** Why it can't be read. */
+  readonly fault?: FormatError;
 }
 
 export interface ZipOptions {
@@ -28,16 +31,33 @@ export interface ZipOptions {
   readonly limit?: number;
 }
 
-/** The files of the archive by path. */
-export async function unzip(bytes: Uint8Array, options: ZipOptions = {}): Promise<Map<string, Uint8Array>> {
+/** The files of the archive by path. Rejects with a FormatError where one can't be read. */
+export function unzip(bytes: Uint8Array, options: ZipOptions = {}): Promise<Map<string, Uint8Array>> {
+  return unzipSome(bytes, options, (_, fault) => {
+    throw fault;
+  });
+}
+
+/** As `unzip`; of files that can't be read `onFault` is told. Rejects where the archive itself is unsound. */
+export async function unzipSome(
+  bytes: Uint8Array,
+  options: ZipOptions,
+  onFault: (path: string, fault: FormatError) => void,
+): Promise<Map<string, Uint8Array>> {
   const { name = "zip data", limit = DEFAULT_LIMIT } = options;
   const entries = readDirectory(bytes, name);
-  const total = entries.reduce((sum, { size }) => sum + size, 0);
+  const total = entries.reduce((sum, { size, fault }) => sum + (fault === undefined ? size : 0), 0);
   if (total > limit)
     throw new FormatError(`${name}: its ${total} bytes are more than the limit of ${limit} bytes`);
   const files = new Map<string, Uint8Array>();
   for (const entry of entries) {
-    if (!entry.path.endsWith("/")) files.set(entry.path, await extract(bytes, entry, name));
+    if (entry.path.endsWith("/")) continue;
+    try {
+      files.set(entry.path, await extract(bytes, entry, name));
+    } catch (fault) {
+      if (!(fault instanceof FormatError)) throw fault;
+      onFault(entry.path, fault);
+    }
   }
   return files;
 }
@@ -54,6 +74,8 @@ function readDirectory(bytes: Uint8Array, name: string): Entry[] {
     throw new FormatError(`${name}: a zip archive of more than 4 GB or ${MOST_ENTRIES} entries (zip64)`);
   }
   const entries: Entry[] = [];
+  const paths = new Set<string>();
+  const decoder = new TextDecoder();
   let at = start;
   for (let i = 0; i < count; i++) {
     if (at + 46 > end || view.getUint32(at, true) !== DIRECTORY) {
@@ -67,48 +89,55 @@ function readDirectory(bytes: Uint8Array, name: string): Entry[] {
     if (at + 46 + path > end)
       throw new FormatError(`${name}: the zip directory at byte ${at} reaches past its end`);
     const entry = {
-      path: new TextDecoder().decode(bytes.subarray(at + 46, at + 46 + path)),
+      path: decoder.decode(bytes.subarray(at + 46, at + 46 + path)),
       method: view.getUint16(at + 10, true),
       crc: view.getUint32(at + 16, true),
       packed: view.getUint32(at + 20, true),
       size: view.getUint32(at + 24, true),
     };
-    const where = `${name}: ${JSON.stringify(entry.path)}`;
-    if (view.getUint16(at + 8, true) & 1) throw new FormatError(`${where} is encrypted`);
-    if (entry.method !== 0 && entry.method !== 8) {
-      throw new FormatError(
-        `${where} is packed by method ${entry.method}; stored (0) and deflated (8) are read`,
-      );
-    }
-    if (entries.some((other) => other.path === entry.path)) throw new FormatError(`${where} is there twice`);
-    entries.push({
-      ...entry,
-      start: contentStart(view, view.getUint32(at + 42, true), entry.packed, start, where),
-    });
+    const where = `${name}: ${quote(entry.path)}`;
+    if (paths.has(entry.path)) throw new FormatError(`${where} is there twice`);
+    paths.add(entry.path);
+    const flags = view.getUint16(at + 8, true);
+    const place = view.getUint32(at + 42, true);
+    const found = contentStart(view, place, entry.packed, start);
+    const fault = faultOf(entry, flags, typeof found === "string" ? found : undefined);
+    if (fault !== undefined)
+      entries.push({ ...entry, start: -1, fault: new FormatError(`${where}${fault}`) });
+    else entries.push({ ...entry, start: found as number });
     at += 46 + path + extra + comment;
   }
   expectApart(entries, name);
   return entries;
 }
 
+function faultOf(
+  { method, packed, size }: Omit<Entry, "start">,
+  flags: number,
+  place: string | undefined,
+): string | undefined {
+  if (flags & 1) return " is encrypted";
+  if (method !== 0 && method !== 8)
+    return ` is packed by method ${method}; stored (0) and deflated (8) are read`;
+  if (packed === 0xffffffff || size === 0xffffffff) return " takes more than 4 GB (zip64)";
+  return place && `: ${place}`;
+}
+
 /** Where an entry's content begins: behind its local header, whose lengths may differ from the directory's. */
-function contentStart(view: DataView, at: number, packed: number, end: number, where: string): number {
-  if (at + 30 > end || view.getUint32(at, true) !== LOCAL) {
-    throw new FormatError(`${where}: expected its zip header at byte ${at}`);
-  }
+function contentStart(view: DataView, at: number, packed: number, end: number): number | string {
+  if (at + 30 > end || view.getUint32(at, true) !== LOCAL) return `expected its zip header at byte ${at}`;
   const start = at + 30 + view.getUint16(at + 26, true) + view.getUint16(at + 28, true);
-  if (start + packed > end) {
-    throw new FormatError(`${where}: takes ${packed} bytes from byte ${start} on, which is past the end`);
-  }
+  if (start + packed > end) return `takes ${packed} bytes from byte ${start} on, which is past the end`;
   return start;
 }
 
 /** Entries that share bytes are how a small archive claims to hold petabytes. */
 function expectApart(entries: readonly Entry[], name: string): void {
   let free = 0;
-  for (const { path, start, packed } of [...entries].sort((a, b) => a.start - b.start)) {
+  const sound = entries.filter(({ fault }) => fault === undefined);
+  for (const { path, start, packed } of sound.sort((a, b) => a.start - b.start)) {
     if (start < free)
-      throw new FormatError(`${name}: ${JSON.stringify(path)} overlaps another entry at byte ${start}`);
+      throw new FormatError(`${name}: ${quote(path)} overlaps another entry at byte ${start}`);
     free = start + packed;
   }
 }
@@ -127,8 +156,9 @@ function findEnd(view: DataView, name: string): number {
 }
 
 async function extract(bytes: Uint8Array, entry: Entry, name: string): Promise<Uint8Array> {
-  const { path, method, start, packed, size, crc } = entry;
-  const where = `${name}: ${JSON.stringify(path)}`;
+  const { path, method, start, packed, size, crc, fault } = entry;
+  if (fault !== undefined) throw fault;
+  const where = `${name}: ${quote(path)}`;
   const raw = bytes.subarray(start, start + packed);
   const content =
     method === 0
