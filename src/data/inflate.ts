@@ -8,7 +8,7 @@ import { FormatError } from "../errors.ts";
 export const DEFAULT_LIMIT = 2 ** 30;
 
 /** No byte of a deflated file stands for more than this many. */
-const MOST_PER_BYTE = 1032;
+export const MOST_PER_BYTE = 1032;
 
 /**
  * The whole content. `expected`: the size that the file claims; if it is right, the content is written to its place at

@@ -54,13 +54,55 @@ describe("gunzip", () => {
     ],
     ["a wrong checksum", (packed) => packed.with(-8, (packed.at(-8) ?? 0) ^ 1), "x.gz"],
     ["bytes behind the end", (packed) => Uint8Array.from([...packed, 1, 2, 3, 4, 5, 6, 7, 8]), "x.gz"],
-    ["two members", (packed) => Uint8Array.from([...packed, ...packed]), "x.gz"],
+    [
+      "bytes that are neither gzip nor zeros behind two members",
+      (packed) => Uint8Array.from([...packed, ...packed, 0, 0, 5]),
+      "x.gz",
+    ],
+    ["a second member that is cut", (packed) => Uint8Array.from([...packed, ...packed.slice(0, -9)]), "x.gz"],
+    [
+      "a second member that is damaged",
+      (packed) => Uint8Array.from([...packed, ...packed.with(-8, (packed.at(-8) ?? 0) ^ 1)]),
+      "x.gz",
+    ],
+    [
+      "thousands of places where members might begin",
+      (packed) =>
+        Uint8Array.from([...packed.slice(0, -8), ...new Array(5000).fill([0x1f, 0x8b, 8, 0]).flat()]),
+      "x.gz",
+    ],
   ];
   test.each(damage)("refuses %s", async (_, change, message) => {
     const bytes = change(await gzip(content));
     const attempt = gunzip(bytes, { name: "x.gz" });
     await expect(attempt).rejects.toThrow(FormatError);
     await expect(attempt).rejects.toThrow(message);
+  });
+
+  test("several members are one file, zeros behind the last are none", async () => {
+    const other = new TextEncoder().encode("another member");
+    const empty = await gzip(new Uint8Array(0));
+    // Bytes that look like the begin of a member lie in this one as they are.
+    const decoy = Uint8Array.from(
+      { length: 4000 },
+      (_, i) => [0x1f, 0x8b, 8, 0, (i * i * i) >> 5][i % 5] as number,
+    );
+    const parts = [content, other, new Uint8Array(0), decoy, content];
+    const packed = await Promise.all(parts.map((part) => gzip(part)));
+    const joined = (all: readonly Uint8Array[]) => Uint8Array.from(all.flatMap((part) => [...part]));
+    expect(await gunzip(joined(packed))).toEqual(joined(parts));
+    for (const zeros of [1, 3, 4, 8, 9, 512]) {
+      const padded = joined([...packed, new Uint8Array(zeros)]);
+      expect(await gunzip(padded), `${zeros} zeros`).toEqual(joined(parts));
+      expect(await gunzip(joined([packed[1] as Uint8Array, new Uint8Array(zeros)]))).toEqual(other);
+      expect(await gunzip(joined([empty, new Uint8Array(zeros)]))).toHaveLength(0);
+    }
+    expect(await gunzip(joined([empty, empty, packed[1] as Uint8Array]))).toEqual(other);
+    const many = joined(Array.from({ length: 500 }, () => packed[1] as Uint8Array));
+    expect(await gunzip(many)).toHaveLength(500 * other.length);
+    await expect(gunzip(many, { limit: 100 * other.length, name: "x.gz" })).rejects.toThrow(
+      /^x\.gz: .*limit/,
+    );
   });
 
   test("stops at the limit: a small file can't fill the memory", async () => {
