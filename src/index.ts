@@ -76,6 +76,7 @@ export type { CheckpointOptions, FitOptions, TrainerOptions } from "./train/opti
 export { type Predictions, predict, type Samples } from "./train/predict.ts";
 export type { FitState } from "./train/run-state.ts";
 export { loadStateDict, type StateDict, stateDict } from "./train/state-dict.ts";
+export { DivergedError } from "./train/totals.ts";
 export { Trainer } from "./train/trainer.ts";
 export * as transforms from "./transforms/index.ts";
 export { version } from "./version.ts";

@@ -33,6 +33,8 @@ export interface LossResult {
 export interface Loss {
   /** True when targets are class numbers (i32 [N]); else they are values of the output's shape. */
   readonly classes: boolean;
+  /** Outputs are [N, C, …] with one of C for each class: the trainer refuses fewer than the data have. */
+  readonly outputPerClass?: boolean;
   /** Outputs above this mean 1: for losses whose targets are 0 or 1. */
   readonly threshold?: number;
   /** Builds the loss of a batch: output [N, …], target, weights [N]. */
@@ -66,8 +68,9 @@ export function crossEntropy(options: CrossEntropyLossOptions = {}): Loss {
     probabilities = false,
     ...rest
   } = checkOptions("nn.crossEntropy", options, CROSS_ENTROPY);
+  const given = { ...rest, ...classWeightsOf(classWeights) };
   const loss = classLoss(!probabilities, (output, target, weights) =>
-    crossEntropyOf(output, target, { ...rest, ...classWeightsOf(classWeights), weights }),
+    crossEntropyOf(output, target, { ...given, weights }),
   );
   return { ...loss, reweighted: (other) => crossEntropy({ ...options, ...other }) };
 }
@@ -75,9 +78,8 @@ export function crossEntropy(options: CrossEntropyLossOptions = {}): Loss {
 /** Negative log-likelihood of log-probabilities [N, C], as logSoftmax gives them; counts correct answers too. */
 export function nll(options: Pick<CrossEntropyLossOptions, "classWeights" | "ignoreIndex"> = {}): Loss {
   const { classWeights, ...rest } = checkOptions("nn.nll", options, NLL);
-  const loss = classLoss(true, (output, target, weights) =>
-    nllOf(output, target, { ...rest, ...classWeightsOf(classWeights), weights }),
-  );
+  const given = { ...rest, ...classWeightsOf(classWeights) };
+  const loss = classLoss(true, (output, target, weights) => nllOf(output, target, { ...given, weights }));
   return {
     ...loss,
     reweighted({ labelSmoothing = 0, ...other }) {
@@ -147,7 +149,9 @@ export function bce(...none: readonly never[]): Loss {
 export function bceWithLogits(options: { readonly posWeight?: number | readonly number[] } = {}): Loss {
   const { posWeight } = checkOptions("nn.bceWithLogits", options, { posWeight: "numbers" });
   if (posWeight === undefined) return valueLoss(bceWithLogitsOf, 0);
-  const values = Float64Array.from(typeof posWeight === "number" ? [posWeight] : posWeight);
+  const values = typeof posWeight === "number" ? [posWeight] : posWeight;
+  if (!values.every(Number.isFinite))
+    throw new ValueError(`nn.bceWithLogits: posWeight must be finite, got ${values}`);
   return valueLoss(
     (output, target, weights) => bceWithLogitsOf(output, target, { weights, posWeight: constant(values) }),
     0,
@@ -155,7 +159,10 @@ export function bceWithLogits(options: { readonly posWeight?: number | readonly 
 }
 
 function classWeightsOf(values: readonly number[] | undefined): { classWeights?: Tensor } {
-  return values === undefined ? {} : { classWeights: constant(Float64Array.from(values)) };
+  const bad = values?.findIndex((value) => !Number.isFinite(value)) ?? -1;
+  if (bad >= 0)
+    throw new ValueError(`nn: classWeights must be finite, got ${values?.[bad]} for class ${bad}`);
+  return values === undefined ? {} : { classWeights: constant(values) };
 }
 
 function classLoss(
@@ -164,6 +171,7 @@ function classLoss(
 ): Loss {
   return {
     classes,
+    outputPerClass: true,
     build(output, target, weights) {
       const { loss, correct, count } = op(output, target, weights);
       return { loss, count, sums: { correct } };

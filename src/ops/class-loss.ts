@@ -72,6 +72,14 @@ export function generalClassLoss(
     throw new ValueError(`${who}: labelSmoothing must be in [0, 1], got ${labelSmoothing}`);
   }
   const flat = rowsOf(who, logits, target, options.weights);
+  const { classWeights } = options;
+  const C = logits.shape[1] as number;
+  if (classWeights !== undefined && !sameShape(classWeights.shape, [C])) {
+    throw shapeError(who, `classWeights must have one value for each of the ${C} classes of the logits`, [
+      logits,
+      classWeights,
+    ]);
+  }
   const { weights: _, ...others } = options;
   const { targets, counts, norms, hits } = classTargets(flat.logits, flat.target, {
     ...others,

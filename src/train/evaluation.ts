@@ -16,7 +16,7 @@ export async function runEvaluation(
   backend.write(step, Uint32Array.of(0));
   const fed = feed === undefined ? pace : { ...pace, ready: feed.begin() };
   const runner = new StepRunner(program, ringOf(backend, ring), 0, fed);
-  return (await runSteps(runner, stepsPerEpoch, new Totals(layout), signal)).metrics();
+  return (await runSteps(runner, stepsPerEpoch, new Totals(layout, "evaluation"), signal)).metrics();
 }
 
 /** Takes `runner` to step `until`; answers `totals` with all steps on the way, which `told` sees. Rejects as `runEvaluation`. */

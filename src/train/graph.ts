@@ -1,7 +1,7 @@
 /** The two graphs of a trainer: one training step, updates included, and one evaluation step. */
 import { gradients } from "../autograd.ts";
 import { titleOf } from "../data/dataset.ts";
-import { DataError, GraphError } from "../errors.ts";
+import { DataError, GraphError, ShapeError } from "../errors.ts";
 import type { LossResult } from "../nn/loss.ts";
 import { type BuildMode, build } from "../nn/mode.ts";
 import { forward } from "../nn/module.ts";
@@ -13,7 +13,7 @@ import { sum } from "../ops/sum.ts";
 import type { OptimizerStates } from "../optim/optimizer.ts";
 import type { GraphSpec } from "../plan/graph.ts";
 import { warn } from "../printable.ts";
-import { type Node, scope, state, type Tensor } from "../tensor.ts";
+import { formatSpec, type Node, scope, state, type Tensor } from "../tensor.ts";
 import type { MetricBatch } from "./metric.ts";
 import type { TrainerOptions } from "./options.ts";
 import { ringRows } from "./runner.ts";
@@ -96,19 +96,37 @@ export async function trainingStep(
   return recorded(options, batch, result, step, watched, [...ofLayers, ...updates]);
 }
 
-/** Throws DataError where the transformed targets are not what the loss wants. */
+/**
+ * Throws DataError where the transformed targets are not what the loss wants, ShapeError where the model has fewer outputs
+ * than the data have classes.
+ */
 function apply({ model, loss, transform }: TrainerOptions, batch: MetricBatch, mode: BuildMode) {
   return build(mode, (): Applied => {
-    const { x, target, weights } =
+    const { x, target, weights, classes } =
       transform === undefined ? batch : scope("transform", () => transform.apply(batch));
     if ((target.dtype === "i32") !== loss.classes) {
       const kinds = loss.classes
         ? "class numbers, but the labels are values"
         : "values, but the labels are class numbers";
-      throw new DataError(`${titleOf(batch.dataset)}: the loss wants ${kinds}`);
+      throw new DataError(`${titleOf(batch.dataset)}: the loss wants ${kinds}, ${formatSpec(target)}`);
     }
     const prediction = scope("model", () => forward(model, x));
-    return { prediction, result: scope("loss", () => loss.build(prediction, target, weights)) };
+    const [, outputs] = prediction.shape;
+    if (loss.outputPerClass && classes !== undefined && outputs !== undefined && outputs < classes) {
+      const hint = outputs === 1 ? ", or take nn.bceWithLogits and labels 0 and 1 as a Float32Array" : "";
+      throw new ShapeError(
+        `trainer: the model's output ${formatSpec(prediction)} has ${outputs} on axis 1, but ${titleOf(batch.dataset)} has ` +
+          `${classes} classes, labels ${formatSpec(target)}; give the last layer ${classes} outputs${hint}`,
+      );
+    }
+    const result = scope("loss", () => loss.build(prediction, target, weights));
+    if (result.loss.size !== 1) {
+      throw new ShapeError(
+        `trainer: the loss must be one number, got ${formatSpec(result.loss)} of output ${formatSpec(prediction)} and labels ` +
+          `${formatSpec(target)}; reduce it with mean or sum`,
+      );
+    }
+    return { prediction, result };
   });
 }
 

@@ -3,13 +3,13 @@
  * sums of every step are read back and added in float64, so they stay right over any number of samples.
  */
 import type { TrainingData } from "../data/sharded.ts";
-import { ValueError } from "../errors.ts";
+import { ShapeError, ValueError } from "../errors.ts";
 import { mul } from "../ops/arithmetic.ts";
 import { ne, where } from "../ops/compare.ts";
 import { perSample } from "../ops/loss-reduction.ts";
 import { sum } from "../ops/sum.ts";
 import { checkOptions, type OptionKinds, shown } from "../options.ts";
-import type { Tensor } from "../tensor.ts";
+import { formatSpec, type Tensor } from "../tensor.ts";
 import type { Batch } from "../transforms/transform.ts";
 
 /** A number, one per class or column, or a matrix by rows. */
@@ -73,6 +73,11 @@ export function custom(
 
 /** Sum over the first axis of values [N, …], weighted; what does not count may be anything. */
 export function overSamples(values: Tensor, weights: Tensor): Tensor {
+  if (values.shape[0] !== weights.size) {
+    throw new ShapeError(
+      `metrics: needs a value for each of ${weights.size} samples, [${weights.size}] or [${weights.size}, …], got ${formatSpec(values)}`,
+    );
+  }
   const w = perSample("metric", weights, values.shape);
   return sum(mul(where(ne(w, 0), values, 0), w), { axes: 0 });
 }

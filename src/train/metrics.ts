@@ -14,7 +14,7 @@ import { expandDims, reshape } from "../ops/reshape.ts";
 import { mean, sum } from "../ops/sum.ts";
 import { transpose } from "../ops/transpose.ts";
 import { checkOptions, type OptionKinds, shown } from "../options.ts";
-import { constant, formatSpec, type Tensor } from "../tensor.ts";
+import { constant, formatSpec, sameShape, type Tensor } from "../tensor.ts";
 import { labelMeans } from "./label-means.ts";
 import { METRIC, type Metric, type MetricBatch, type MetricOptions, overSamples } from "./metric.ts";
 
@@ -60,7 +60,12 @@ export function topK(k: number, options: MetricOptions = {}): Metric {
     training,
     sums(prediction, batch) {
       const { truth } = classesOf("topK", prediction, batch, 0);
-      const C = truth.shape[1] as number;
+      const C = prediction.shape[1] as number;
+      if (k > C) {
+        throw new ShapeError(
+          `metrics.topK: k is ${k}, but the output ${formatSpec(prediction)} has ${C} classes`,
+        );
+      }
       const own = sum(where(truth, prediction, 0), { axes: 1, keepDims: true });
       const places = constant(Float64Array.from({ length: C }, (_, c) => c));
       const place = sum(mul(truth, places), { axes: 1, keepDims: true });
@@ -220,7 +225,7 @@ function fromConfusion(name: string, options: ClassMetricOptions, value: Metric[
 function classesOf(
   who: string,
   prediction: Tensor,
-  { target }: MetricBatch,
+  { target, classes = 0 }: MetricBatch,
   threshold: number,
 ): { truth: Tensor; said: Tensor } {
   const C = prediction.shape[1];
@@ -228,7 +233,11 @@ function classesOf(
     throw new ShapeError(`metrics.${who}: needs outputs [samples, classes], got ${formatSpec(prediction)}`);
   }
   if (target.dtype === "i32") {
-    if (C < 2) throw new ShapeError(`metrics.${who}: class numbers need an output per class, got ${C}`);
+    if (C < 2 || C < classes) {
+      throw new ShapeError(
+        `metrics.${who}: class numbers need an output per class, got ${formatSpec(prediction)} for ${classes} classes`,
+      );
+    }
     return { truth: oneHot(target, C), said: oneHot(argmax(prediction), C) };
   }
   const values = valuesOf(who, prediction, { target });
@@ -239,7 +248,8 @@ function classesOf(
 
 /** Target values in the prediction's shape. */
 function valuesOf(who: string, prediction: Tensor, { target }: Pick<MetricBatch, "target">): Tensor {
-  if (target.dtype !== "f32" || target.size !== prediction.size) {
+  const extents = ({ shape }: Tensor) => shape.filter((d) => d !== 1);
+  if (target.dtype !== "f32" || !sameShape(extents(target), extents(prediction))) {
     throw new ShapeError(
       `metrics.${who}: needs target values of the output's shape, got ${formatSpec(target)} for ${formatSpec(prediction)}`,
     );

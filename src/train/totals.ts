@@ -26,13 +26,25 @@ export interface TotalsState {
   readonly sums: readonly (number | string)[];
 }
 
+/** What went wrong and what to try: in the first step no learning rate has played a part yet. */
+function diverged(work: "training" | "evaluation", loss: number, step: number): string {
+  if (work === "evaluation")
+    return `evaluation: the loss of batch ${step} is ${loss}; check the weights and the data`;
+  return step === 1
+    ? `training: the loss became ${loss} at step 1, before any update; check the data, the labels and the first weights`
+    : `training: the loss became ${loss} at step ${step}; try a smaller learning rate, and check the data`;
+}
+
 export class Totals {
   /** Of loss times count, of the counts, of everything else; but the learning rate as it was last. */
   readonly #sums: Float64Array;
   readonly #places: ReadonlyMap<string, readonly [start: number, end: number]>;
   steps = 0;
 
-  constructor(readonly layout: RowLayout) {
+  constructor(
+    readonly layout: RowLayout,
+    readonly work: "training" | "evaluation" = "training",
+  ) {
     let end = 0;
     this.#places = new Map(
       layout.columns.map(({ name, size }) => {
@@ -49,9 +61,7 @@ export class Totals {
     rows.forEach((row, i) => {
       const [loss = Number.NaN, count = 0] = row;
       if (!Number.isFinite(loss)) {
-        throw new DivergedError(
-          `training: the loss became ${loss} at step ${first + i + 1}; try a smaller learning rate, and check the data`,
-        );
+        throw new DivergedError(diverged(this.work, loss, first + i + 1));
       }
       const sums = this.#sums;
       sums[0] = (sums[0] as number) + loss * count;

@@ -1,0 +1,275 @@
+/** Outputs, labels and weights that don't go together are refused with both shapes when a step is traced. */
+import { describe, expect, it } from "vitest";
+import type { Backend } from "../../src/backend.ts";
+import { CpuBackend } from "../../src/cpu/backend.ts";
+import type { Dataset } from "../../src/data/dataset.ts";
+import { DataError, ShapeError, ValueError, WeftError } from "../../src/errors.ts";
+import { DivergedError } from "../../src/index.ts";
+import * as nn from "../../src/nn/index.ts";
+import { abs, mean, reshape, sub } from "../../src/ops/index.ts";
+import { adam } from "../../src/optim/index.ts";
+import { parameter, type Shape, sizeOf, type Tensor } from "../../src/tensor.ts";
+import * as metrics from "../../src/train/metrics.ts";
+import type { TrainerOptions } from "../../src/train/options.ts";
+import { Trainer } from "../../src/train/trainer.ts";
+import { gpuBackend } from "../support/backend.ts";
+
+const COUNT = 16;
+const values = (shape: Shape) =>
+  Float32Array.from({ length: COUNT * sizeOf(shape) }, (_, i) => Math.sin(1.7 * i));
+const base = { name: "points", split: "train", count: COUNT };
+const ofClasses = (classes: number, shape: Shape = [4]): Dataset => ({
+  ...base,
+  inputs: { data: values(shape), shape },
+  labels: Int32Array.from({ length: COUNT }, (_, i) => i % classes),
+  classes,
+});
+const ofValues = (labelShape: Shape): Dataset => ({
+  ...base,
+  inputs: { data: values([4]), shape: [4] },
+  labels: values(labelShape),
+  labelShape,
+});
+const outputs = (n: number) => nn.linear(4, n);
+const shaped = (n: number, shape: Shape) =>
+  nn.sequential(outputs(n), (x: Tensor) => reshape(x, [x.shape[0] as number, ...shape]));
+
+type Case = readonly [
+  string,
+  nn.Layer,
+  nn.Loss,
+  Dataset,
+  RegExp,
+  (Partial<TrainerOptions> & { readonly error?: unknown })?,
+];
+const own = (of: (output: Tensor, target: Tensor) => Tensor): nn.Loss => ({
+  ...nn.mse(),
+  build: (output, target, weights) => ({
+    ...nn.mse().build(output, output, weights),
+    loss: of(output, target),
+  }),
+});
+
+const fewer =
+  /output f32\[8, 3\] has 3 on axis 1, but data set points\/train has 5 classes, labels i32\[8\]; .* 5 outputs/;
+const cases: readonly Case[] = [
+  ["crossEntropy of 3 outputs for 5 classes", outputs(3), nn.crossEntropy(), ofClasses(5), fewer],
+  ["the same smoothed", outputs(3), nn.crossEntropy({ labelSmoothing: 0.1 }), ofClasses(5), fewer],
+  ["nll", nn.sequential(outputs(3), nn.logSoftmax()), nn.nll(), ofClasses(5), fewer],
+  ["multiMargin", outputs(3), nn.multiMargin(), ofClasses(5), fewer],
+  ["weighted", outputs(3), nn.crossEntropy({ classWeights: [1, 2, 3] }), ofClasses(5), fewer],
+  ["4 outputs for 5", outputs(4), nn.crossEntropy(), ofClasses(5), /f32\[8, 4\] has 4 .* 5 classes/],
+  [
+    "one logit for two classes",
+    outputs(1),
+    nn.crossEntropy(),
+    ofClasses(2),
+    /f32\[8, 1\] has 1 .* 2 classes, .* 2 outputs, or take nn\.bceWithLogits and labels 0 and 1/,
+  ],
+  ["no axis of classes", shaped(1, []), nn.crossEntropy(), ofClasses(2), /logits must be .* got f32\[8\]/],
+  [
+    "an output per position",
+    outputs(3),
+    nn.crossEntropy(),
+    ofClasses(3, [5, 4]),
+    /labels must have shape \[8, 3\], got f32\[8, 5, 3\], i32\[8\]/,
+  ],
+  [
+    "labels per position",
+    outputs(3),
+    nn.crossEntropy(),
+    { ...ofClasses(3), labels: new Int32Array(COUNT * 5) },
+    /labels must hold 16 values .* got 80/,
+    { error: DataError },
+  ],
+  [
+    "labels beyond the classes",
+    outputs(3),
+    nn.crossEntropy(),
+    { ...ofClasses(5), classes: 3 },
+    /label 3 of sample 3 is outside 0 \.\. 2/,
+    { error: DataError },
+  ],
+  [
+    "class loss of values",
+    outputs(3),
+    nn.crossEntropy(),
+    ofValues([1]),
+    /wants class numbers, but the labels are values, f32\[8, 1\]/,
+    { error: DataError },
+  ],
+  [
+    "value loss of classes",
+    outputs(1),
+    nn.bceWithLogits(),
+    ofClasses(2),
+    /wants values, but the labels are class numbers, i32\[8\]/,
+    { error: DataError },
+  ],
+  [
+    "[N] against [N, 1]",
+    shaped(1, []),
+    nn.mse(),
+    ofValues([1]),
+    /mse: .* one shape, got f32\[8\], f32\[8, 1\]/,
+  ],
+  ["[N, 3] against [N, 1]", outputs(3), nn.huber(), ofValues([1]), /huber: .* got f32\[8, 3\], f32\[8, 1\]/],
+  ["[N, 1] against [N, 3]", outputs(1), nn.l1(), ofValues([3]), /l1: .* got f32\[8, 1\], f32\[8, 3\]/],
+  [
+    "[N, 2, 3] against [N, 3, 2]",
+    shaped(6, [2, 3]),
+    nn.mse(),
+    ofValues([3, 2]),
+    /f32\[8, 2, 3\], f32\[8, 3, 2\]/,
+  ],
+  ["bce of other columns", outputs(2), nn.bceWithLogits(), ofValues([3]), /f32\[8, 2\], f32\[8, 3\]/],
+  [
+    "probabilities of other classes",
+    outputs(3),
+    nn.crossEntropy({ probabilities: true }),
+    ofValues([2]),
+    /probabilities must have shape \[8, 3\].* got f32\[8, 3\], f32\[8, 2\]/,
+  ],
+  [
+    "class weights for others",
+    outputs(3),
+    nn.crossEntropy({ classWeights: [1, 2] }),
+    ofClasses(3),
+    /crossEntropy: classWeights must have one value for each of the 3 classes .* got f32\[8, 3\], f32\[2\]/,
+  ],
+  [
+    "nll's",
+    outputs(3),
+    nn.nll({ classWeights: [1, 2, 3, 4] }),
+    ofClasses(3),
+    /nll: classWeights .* f32\[4\]/,
+  ],
+  [
+    "posWeight for others",
+    outputs(3),
+    nn.bceWithLogits({ posWeight: [1, 2] }),
+    ofValues([3]),
+    /f32\[8, 3\], f32\[2\]/,
+  ],
+  [
+    "posWeight per sample",
+    outputs(1),
+    nn.bceWithLogits({ posWeight: Array(8).fill(1) }),
+    ofValues([1]),
+    /posWeight must/,
+  ],
+  [
+    "a loss per sample",
+    outputs(1),
+    own((output, target) => abs(sub(output, target))),
+    ofValues([1]),
+    /the loss must be one number, got f32\[8, 1\] of output f32\[8, 1\] and labels f32\[8, 1\]/,
+  ],
+  [
+    "topK of more than there are",
+    outputs(3),
+    nn.crossEntropy(),
+    ofClasses(3),
+    /metrics\.topK: k is 4, but the output f32\[8, 3\] has 3 classes/,
+    { metrics: [metrics.topK(4)] },
+  ],
+  [
+    "accuracy of fewer outputs than classes",
+    outputs(3),
+    { ...nn.crossEntropy(), outputPerClass: false, build: (o, _t, w) => nn.mse().build(o, o, w) },
+    ofClasses(5),
+    /metrics\.accuracy: class numbers need an output per class, got f32\[8, 3\] for 5 classes/,
+    { metrics: [metrics.accuracy()] },
+  ],
+  [
+    "a metric of values turned about",
+    shaped(6, [2, 3]),
+    own((output) => mean(output)),
+    ofValues([3, 2]),
+    /metrics\.mae: needs target values of the output's shape, got f32\[8, 3, 2\] for f32\[8, 2, 3\]/,
+    { metrics: [metrics.mae()] },
+  ],
+  [
+    "a metric of one's own without samples",
+    outputs(3),
+    nn.crossEntropy(),
+    ofClasses(3),
+    /metrics: needs a value for each of 8 samples, .* got f32\[24\]/,
+    { metrics: [metrics.custom("odd", (prediction) => reshape(prediction, [-1]))] },
+  ],
+];
+
+const backends: readonly (readonly [string, () => Promise<Backend>])[] = [
+  ["GPU", gpuBackend],
+  ["CPU reference", async () => new CpuBackend()],
+];
+
+describe.each(backends)("on the %s, refused before the first step:", (_, open) => {
+  for (const [name, model, loss, data, message, { error = ShapeError, ...options } = {}] of cases) {
+    it(name, async () => {
+      const make = async () =>
+        Trainer.create(await open(), {
+          model,
+          loss,
+          optimizer: adam(),
+          batchSize: 8,
+          evalBatchSize: 8,
+          ...options,
+        });
+      for (const work of [
+        async () => (await make()).fit(data, { epochs: 1 }),
+        async () => (await make()).evaluate(data),
+      ]) {
+        const failure = await work().then(
+          () => undefined,
+          (reason: unknown) => reason,
+        );
+        expect(failure).toBeInstanceOf(error as typeof Error);
+        expect((failure as Error).message).toMatch(message);
+      }
+    });
+  }
+});
+
+it("more outputs than classes, and [N, 1] for a metric of [N], are no faults", async () => {
+  const options = { optimizer: adam(), batchSize: 8 };
+  const spare = await Trainer.create(new CpuBackend(), {
+    model: outputs(9),
+    loss: nn.crossEntropy(),
+    ...options,
+  });
+  expect((await spare.fit(ofClasses(3), { epochs: 1 })).epochs).toHaveLength(1);
+  const flat = await Trainer.create(new CpuBackend(), {
+    model: shaped(1, []),
+    loss: { ...nn.mse(), build: (o, t, w) => nn.mse().build(o, reshape(t, o.shape), w) },
+    metrics: [metrics.mse(), metrics.r2()],
+    ...options,
+  });
+  const { loss, metrics: measured } = await flat.evaluate(ofValues([1]));
+  expect(measured?.mse).toBeCloseTo(loss, 6);
+});
+
+it("weights that are no numbers are refused when the loss is made", () => {
+  expect(() => nn.crossEntropy({ classWeights: [1, Number.NaN] })).toThrow(ValueError);
+  expect(() => nn.nll({ classWeights: [Number.POSITIVE_INFINITY, 1] })).toThrow(/got Infinity for class 0/);
+  expect(() => nn.bceWithLogits({ posWeight: [1, Number.NaN] })).toThrow(ValueError);
+});
+
+it("a run that diverges says whether before any update, or in an evaluation", async () => {
+  const model = Object.assign(outputs(1), { weight: parameter([1, 4], Number.NaN, "weight") });
+  const trainer = await Trainer.create(new CpuBackend(), {
+    model,
+    loss: nn.mse(),
+    optimizer: adam(),
+    batchSize: 8,
+  });
+  const training = Promise.resolve(trainer.fit(ofValues([1]), { epochs: 1 }));
+  await expect(training).rejects.toThrow(DivergedError);
+  await expect(training).rejects.toThrow(
+    /became NaN at step 1, before any update; check the data, the labels/,
+  );
+  await expect(trainer.evaluate(ofValues([1]))).rejects.toThrow(
+    /evaluation: the loss of batch 1 is NaN; check the weights/,
+  );
+  expect(new DivergedError("x")).toBeInstanceOf(WeftError);
+});
