@@ -1,11 +1,18 @@
 /** What the page's recordings hold, one for GPUs and one for software adapters. Runs when the page is built. */
-import { nn, optim, PORTABLE, type Recording, type RecordTarget, recordTraining } from "../src/index.ts";
+import {
+  type AheadOfTimeProgram,
+  type CompileTarget,
+  compileAheadOfTime,
+  nn,
+  optim,
+  PORTABLE,
+} from "../src/index.ts";
 import { lookGraph } from "./look-graph.ts";
 import { networks } from "./networks.ts";
 import { MANY } from "./probe.ts";
 import { DEFAULTS } from "./settings.ts";
 
-async function recordPage(target: RecordTarget): Promise<Recording> {
+async function recordPage(target: CompileTarget): Promise<AheadOfTimeProgram> {
   const shape = [1, 28, 28];
   const images = {
     name: "images",
@@ -27,7 +34,7 @@ async function recordPage(target: RecordTarget): Promise<Recording> {
     batchSize: DEFAULTS.batch,
     evalBatchSize: MANY,
   };
-  return recordTraining(options, {
+  return compileAheadOfTime(options, {
     train: images,
     test: images,
     programs: { one: look(1, false), inside: look(1, true), many: look(MANY, false) },
@@ -36,7 +43,7 @@ async function recordPage(target: RecordTarget): Promise<Recording> {
 }
 
 /** Made while this module is imported: its importer has no more of the library afterwards. */
-export const recordings: Readonly<Record<string, Recording>> = {
+export const recordings: Readonly<Record<string, AheadOfTimeProgram>> = {
   gpu: await recordPage(PORTABLE),
   // For SwiftShader, which browsers bring along.
   software: await recordPage({ ...PORTABLE, software: true, subgroupSize: 4 }),

@@ -1,6 +1,6 @@
 /** Runs of the usual set-up, compiled when the page was built: record-page.ts says what is in a recording. */
 import type { CompileProgress } from "../src/index.ts";
-import { adapterKind, openRecording, type RecordedTrainer } from "../src/replay/index.ts";
+import { type AheadOfTimeTrainer, adapterKind, openProgram } from "../src/replay/index.ts";
 import { findAdapter } from "./adapter.ts";
 import type { Engine } from "./engine.ts";
 import type { Probe } from "./probe.ts";
@@ -18,11 +18,11 @@ export async function recordedEngine(
     ? import("virtual:recordings/software").then(({ default: recording }) => recording)
     : import("virtual:recordings/gpu").then(({ default: recording }) => recording);
   const recording = await chosen;
-  const { subgroupSize } = (recording as RecordedTrainer["recording"]).needs;
+  const { subgroupSize } = recording as AheadOfTimeTrainer["program"];
   const suits =
     subgroupSize === 0 || [subgroupMinSize, subgroupMaxSize].every((size) => size === subgroupSize);
   if (!suits) return undefined;
-  const trainer = await openRecording(recording, adapter, {
+  const trainer = await openProgram(recording, adapter, {
     seed,
     onCompile,
     reopen: findAdapter,
@@ -46,12 +46,12 @@ class RecordedProbe implements Probe {
   readonly stages: Probe["stages"];
 
   constructor(
-    readonly trainer: RecordedTrainer,
+    readonly trainer: AheadOfTimeTrainer,
     readonly name: string,
   ) {
-    const { inputs = [], outputs = [] } = trainer.recording.programs[name] ?? {};
-    this.batch = inputs[0]?.shape[0] ?? 1;
-    this.stages = outputs.slice(1).map(({ name: title, shape }) => ({ title, shape }));
+    const { inputs = new Map(), outputs = new Map() } = trainer.signature(name) ?? {};
+    this.batch = inputs.get("x")?.shape[0] ?? 1;
+    this.stages = [...outputs].slice(1).map(([title, { shape }]) => ({ title, shape }));
   }
 
   async run(x: Float32Array): Promise<readonly [Float32Array, ...Float32Array[]]> {

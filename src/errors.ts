@@ -20,7 +20,12 @@ export class ValueError extends WeftError {
 
 /** Bytes that are not what their format says: IDX, gzip, safetensors, CSV. */
 export class FormatError extends WeftError {
-  override readonly name = "FormatError";
+  override readonly name: string = "FormatError";
+}
+
+/** A program compiled ahead of time that is damaged, of another format, or that asks for what no program may. */
+export class ProgramError extends FormatError {
+  override readonly name = "ProgramError";
 }
 
 /** A data set that can't be found, fetched or verified. */

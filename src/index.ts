@@ -36,9 +36,15 @@ export * as optim from "./optim/index.ts";
 export type { GraphSpec } from "./plan/graph.ts";
 export { Random } from "./random.ts";
 export * as recipes from "./recipes/index.ts";
-export { type RecordOptions, recordTraining } from "./replay/record.ts";
-export { PORTABLE, type RecordTarget, targetOf } from "./replay/recorder.ts";
-export type { Recording } from "./replay/recording.ts";
+export {
+  type CompileAheadOptions,
+  type CompileTarget,
+  compileAheadOfTime,
+  PORTABLE,
+  recordTraining,
+  targetOf,
+} from "./replay/compile.ts";
+export type { AheadOfTimeProgram } from "./replay/program.ts";
 export * as report from "./report/index.ts";
 export {
   constant,

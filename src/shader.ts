@@ -67,7 +67,7 @@ export class ShaderText {
     }
     this.bindings = bindings;
     this.overrides = overrides;
-    const members = bindings.has("sizes") ? (/\bstruct Sizes\s*\{([^}]*)\}/.exec(plain)?.[1] ?? "") : "";
+    const members = bindings.has("sizes") ? (/\bstruct Sizes\s*\{([^{}]*)\}/.exec(plain)?.[1] ?? "") : "";
     this.sizes = [...members.matchAll(/(\w+)\s*:\s*u32/g)].map(([, name]) => name as string);
   }
 

@@ -1,11 +1,12 @@
-// The run of lenet5.ts as a recording, by a built library: `node record.mjs LIBRARY FILE`. A process of its own, since
-// recording needs names that only hosts with WebGPU have.
+// The run of lenet5.ts compiled ahead of time, by a built library: `node record.mjs LIBRARY FILE`.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 const [library, file] = process.argv.slice(2);
-const { nn, optim, recipes, recordTraining } = await import(pathToFileURL(join(library, "index.js")).href);
+const { nn, optim, recipes, compileAheadOfTime } = await import(
+  pathToFileURL(join(library, "index.js")).href
+);
 const count = 128;
 const train = {
   name: "noise",
@@ -21,4 +22,4 @@ const options = {
   optimizer: optim.adam({ learningRate: 1e-3 }),
   batchSize: 64,
 };
-await writeFile(file, JSON.stringify(await recordTraining(options, { train })));
+await writeFile(file, JSON.stringify(await compileAheadOfTime(options, { train })));

@@ -30,7 +30,7 @@ export async function measureSize(library = join(ROOT, "dist")) {
     const [traced, recorded] = [join(folder, "traced"), join(folder, "recorded")];
     await bundle(library, ".", traced);
     await bundle(library, "recorded", recorded);
-    const recording = join(recorded, "lenet5.recording.json");
+    const recording = join(recorded, "lenet5.program.json");
     await promisify(execFile)(process.execPath, [RECORD, library, recording]);
     const browser = await startChromium();
     try {

@@ -4,7 +4,7 @@
  */
 import type { CompileProgress } from "../backend.ts";
 import { DeviceError, ShaderError } from "../errors.ts";
-import type { KernelSource, ShaderModule } from "../plan/image.ts";
+import { type KernelSource, type ProgramImage, type ShaderModule, sourceOf } from "../plan/image.ts";
 import type { GpuDevice } from "./device.ts";
 
 /** One binding of a layout. */
@@ -28,6 +28,12 @@ export interface CompiledKernel {
 export interface KernelChoice {
   readonly own: KernelSource;
   readonly fallback?: KernelSource | undefined;
+}
+
+/** A kernel to compile first, and its workgroups. */
+export interface FirstKernel {
+  readonly source: KernelSource;
+  readonly groups: readonly number[];
 }
 
 export class PipelineCache {
@@ -84,6 +90,22 @@ export class PipelineCache {
       const sharing = keyed.filter((use) => use.fallback === fallback && use.own !== fallback);
       const fewer = missing(sharing.map((use) => use.own)) - (needed ? 0 : missing([fallback]));
       return fewer > 0;
+    });
+  }
+
+  /** What each dispatch of `image` starts with: its kernel or its fallback. */
+  first(image: ProgramImage): FirstKernel[] {
+    const sources = image.kernels.map((_, i) => sourceOf(image, i));
+    const source = (index: number) => sources[index] as KernelSource;
+    const useFallback = this.useFallbacks(
+      image.dispatches.map(({ kernel, fallback }) => ({
+        own: source(kernel),
+        fallback: fallback && source(fallback.kernel),
+      })),
+    );
+    return image.dispatches.map((dispatch, i) => {
+      const { kernel, groups } = useFallback[i] ? (dispatch.fallback ?? dispatch) : dispatch;
+      return { source: source(kernel), groups };
     });
   }
 

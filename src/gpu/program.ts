@@ -190,24 +190,21 @@ export class GpuProgram implements Program {
 
   async #compile(onProgress: CompileOptions["onProgress"]): Promise<Omit<Dispatch, "group">[]> {
     const { device, pipelines } = this.resources;
-    const { kernels, dispatches } = this.image;
-    const sources = kernels.map((_, i) => sourceOf(this.image, i));
-    const useFallback = pipelines.useFallbacks(
-      dispatches.map(({ kernel, fallback }) => ({
-        own: sources[kernel] as (typeof sources)[number],
-        fallback: fallback && sources[fallback.kernel],
-      })),
-    );
-    const first = dispatches.map((image, i) => {
-      const now = useFallback[i] ? (image.fallback ?? image) : image;
-      for (const { groups } of [image, now]) checkGroups(device, image.label, groups);
-      return { image, groups: now.groups, source: sources[now.kernel] as (typeof sources)[number] };
+    const { dispatches } = this.image;
+    const first = pipelines.first(this.image);
+    dispatches.forEach(({ label, groups }, i) => {
+      checkGroups(device, label, groups);
+      checkGroups(device, label, first[i]?.groups ?? groups);
     });
     const compiled = await pipelines.compileAll(
       first.map(({ source }) => source),
       onProgress,
     );
-    return first.map(({ image, groups }, i) => ({ image, groups, compiled: compiled[i] as CompiledKernel }));
+    return dispatches.map((image, i) => ({
+      image,
+      groups: first[i]?.groups ?? image.groups,
+      compiled: compiled[i] as CompiledKernel,
+    }));
   }
 
   async #replaceFallbacks(pipelines: PipelineCache): Promise<void> {

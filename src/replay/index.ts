@@ -1,4 +1,10 @@
-/** `weft/replay`: trains from a recording, without the rest of the library. */
+/** `weft/replay`: trains from a program that was compiled ahead of time, without the rest of the library. */
+import { openProgram } from "./trainer.ts";
+
+export { ProgramError } from "../errors.ts";
 export { adapterKind, adapterName } from "../gpu/adapter-kind.ts";
-export type { Recording } from "./recording.ts";
-export { openRecording, type RecordedTrainer, type RecordingOptions } from "./trainer.ts";
+export type { AheadOfTimeProgram } from "./program.ts";
+export { type ReadProgramOptions, readProgram } from "./read-program.ts";
+export { type AheadOfTimeTrainer, type OpenProgramOptions, openProgram } from "./trainer.ts";
+/** @deprecated `openProgram`. */
+export const openRecording = openProgram;

@@ -1,110 +1,206 @@
-/** A recording's programs as the trainer runs them: it brings data that fit to where the recording has them. */
-import { type Dataset, packBytes, titleOf, validateDataset } from "../data/dataset.ts";
+/** The programs of a trainer that were compiled ahead of time: data sets that fit go to where their images have them. */
+import { type Dataset, titleOf } from "../data/dataset.ts";
+import { holdsBytes } from "../data/on-demand.ts";
 import { isSharded, type TrainingData } from "../data/sharded.ts";
 import { DataError, GraphError } from "../errors.ts";
+import type { GpuProgram } from "../gpu/program.ts";
+import type { GpuRuntime } from "../gpu/runtime.ts";
 import { countConstants, stepsPerEpoch } from "../ops/gather-counts.ts";
-import { formatShape, sameShape } from "../tensor.ts";
+import type { BufferImage, KernelImage, ProgramImage } from "../plan/image.ts";
+import { paddedWords } from "../plan/storage.ts";
+import { formatShape, input, sameShape, type Tensor } from "../tensor.ts";
+import { DataLeaves } from "../train/data-leaves.ts";
 import type { EvaluationProgram, RunPrograms, StepProgram, TrainProgram } from "../train/run-programs.ts";
 import type { StateValues } from "../train/state-values.ts";
-import { type Handles, type RecordedBackend, RecordedRun } from "./backend.ts";
-import type { RecordedDispatch, RecordedSteps, Recording } from "./recording.ts";
+import type { AheadOfTimeProgram, StoredData, StoredSteps } from "./program.ts";
 
-export class RecordedPrograms implements RunPrograms {
-  /** What lies in a part's buffers on the device in use. */
-  readonly #uploaded = new Map<RecordedSteps, Dataset>();
+/** A program for one data set. */
+interface Loaded extends StepProgram {
+  readonly program: GpuProgram;
+  readonly dataset: TrainingData;
+}
 
+/** A program with inputs and outputs by name. */
+export interface NamedProgram {
+  readonly program: GpuProgram;
+  readonly inputs: ReadonlyMap<string, Tensor>;
+  readonly outputs: ReadonlyMap<string, Tensor>;
+}
+
+export class AheadOfTimePrograms implements RunPrograms {
+  /** On the device in use. */
+  readonly #loaded = new Map<StoredSteps, Loaded>();
+  readonly #named = new Map<string, NamedProgram>();
+
+  /** `leaves`: a tensor for every leaf of the program. */
   constructor(
-    readonly recording: Recording,
-    readonly handles: Handles,
+    readonly program: AheadOfTimeProgram,
+    readonly leaves: readonly Tensor[],
     readonly values: StateValues,
   ) {}
 
-  get backend(): RecordedBackend {
-    return this.values.backend as RecordedBackend;
+  get #backend(): GpuRuntime {
+    return this.values.backend as GpuRuntime;
   }
 
   training(dataset: TrainingData): Promise<TrainProgram> {
-    return this.#steps("train", this.recording.train, dataset);
+    return this.#steps("training", this.program.train, dataset);
   }
 
   async evaluation(dataset: TrainingData): Promise<EvaluationProgram> {
-    const { test } = this.recording;
-    if (test === undefined) throw new GraphError("recording: has no test; record it with a test set");
-    const program = await this.#steps("test", test, dataset);
-    return { ...program, step: this.handles.of(test.step, "evaluation step") };
+    const { test } = this.program;
+    if (test === undefined) throw new GraphError("program: has no evaluation; compile it with a test set");
+    const program = await this.#steps("evaluation", test, dataset);
+    return { ...program, step: this.leaves[test.step] as Tensor };
   }
 
   compile() {
-    return this.backend.compile();
+    return this.#backend.compile({ outputs: [] });
   }
 
   clear(): void {
-    this.#uploaded.clear();
+    this.#loaded.clear();
+    this.#named.clear();
   }
 
-  async #steps(part: string, steps: RecordedSteps, given: TrainingData): Promise<StepProgram> {
-    const { handles, backend } = this;
-    const { dispatches, ring, columns, sums } = steps;
-    const gather = gatheringPipeline(steps);
-    const batchSize = this.recording.pipelines[gather]?.constants.B as number;
-    if (this.#uploaded.get(steps) !== given) {
-      const dataset = fitting(part, steps, given);
-      await this.#upload(steps, dataset);
-      await backend.machine.specialise(dispatches, gather, countConstants(dataset.count, batchSize));
-      this.#uploaded.set(steps, dataset);
+  /** The program of this name. Throws GraphError where there is none. */
+  async named(name: string): Promise<NamedProgram> {
+    const known = this.#named.get(name);
+    if (known !== undefined) return known;
+    const { programs } = this.program;
+    const stored = Object.hasOwn(programs, name) ? programs[name] : undefined;
+    if (stored === undefined) {
+      const all = Object.keys(programs).join(", ") || "none";
+      throw new GraphError(`program: has no program ${name}; there are ${all}`);
     }
-    await backend.machine.prepare(dispatches);
-    return {
-      program: new RecordedRun(backend, dispatches),
-      ring: handles.of(ring, `${part} ring`),
-      layout: { columns, sums, metrics: [] },
-      stepsPerEpoch: stepsPerEpoch(given.count, batchSize),
+    const outputs = stored.outputs.map(({ label, shape, dtype }) => input(shape, dtype, label));
+    const tensors = { leaves: this.leaves, outputs };
+    const made = {
+      program: await this.#backend.load(imageOf(this.program, stored), tensors),
+      inputs: new Map(stored.inputs.map(({ name, leaf }) => [name, this.leaves[leaf] as Tensor])),
+      outputs: new Map(outputs.map((tensor) => [tensor.label, tensor])),
     };
+    this.#named.set(name, made);
+    return made;
   }
 
-  async #upload(steps: RecordedSteps, { inputs, labels }: Dataset): Promise<void> {
-    const { machine } = this.backend;
-    const words = inputs.data instanceof Uint8Array ? packBytes(inputs.data) : inputs.data;
-    for (const [place, data] of [
-      [steps.inputs, words],
-      [steps.labels, labels],
-    ] as const) {
-      await machine.resize(place.buffer, data.byteLength);
-      machine.write(place, data);
-    }
+  /** Compiles what evaluation and the other programs need, as far as that can be had. */
+  async #compileOthers(): Promise<void> {
+    const { test, programs } = this.program;
+    const others = [...(test === undefined ? [] : [test]), ...Object.values(programs)];
+    await Promise.allSettled(others.map((stored) => warm(this.#backend, this.program, stored)));
+  }
+
+  async #steps(part: string, steps: StoredSteps, given: TrainingData): Promise<StepProgram> {
+    const known = this.#loaded.get(steps);
+    if (known?.dataset === given) return known;
+    const dataset = fitting(part, this.program, steps.data, given);
+    const data = new DataLeaves(dataset);
+    const leaves = [...this.leaves];
+    leaves[steps.data.inputs] = data.inputs;
+    leaves[steps.data.labels] = data.targets;
+    const image = imageFor(this.program, steps, dataset.count, leaves);
+    const backend = this.#backend;
+    const program = await backend.load(
+      image,
+      { leaves, outputs: [] },
+      steps === this.program.train ? { afterFirstRuns: () => this.#compileOthers() } : {},
+    );
+    await data.upload(backend);
+    const made = {
+      dataset: given,
+      program,
+      ring: this.leaves[steps.ring] as Tensor,
+      layout: { columns: steps.columns, sums: steps.sums, metrics: [] },
+      stepsPerEpoch: stepsPerEpoch(dataset.count, steps.batchSize),
+    };
+    known?.program.destroy();
+    this.#loaded.set(steps, made);
+    return made;
   }
 }
 
-/** Of the dispatch that forms batches: the only one that reads the data. */
-function gatheringPipeline({ dispatches, inputs }: RecordedSteps): number {
-  const reads = ([, , bindings]: RecordedDispatch) => bindings.some(([, buffer]) => buffer === inputs.buffer);
-  return (dispatches.find(reads) as RecordedDispatch)[0];
+/** An image with what all images of `program` share. */
+export function imageOf(
+  { modules, kernels, leaves }: AheadOfTimeProgram,
+  { buffers, dispatches, outputs }: Pick<ProgramImage, "buffers" | "dispatches" | "outputs">,
+): ProgramImage {
+  return { modules, kernels, leaves, buffers, dispatches, outputs };
 }
 
-/** `given`, if it looks like what was recorded. Throws DataError saying what does not. */
-function fitting(part: string, steps: RecordedSteps, given: TrainingData): Dataset {
+/** Compiles the kernels with which `stored` begins, but those that depend on the number of samples. */
+export async function warm(
+  { pipelines }: GpuRuntime,
+  program: AheadOfTimeProgram,
+  stored: StoredSteps | Pick<ProgramImage, "buffers" | "dispatches" | "outputs">,
+  tell?: Parameters<GpuRuntime["pipelines"]["compileAll"]>[1],
+): Promise<void> {
+  const image = imageOf(program, stored);
+  const gather = "data" in stored ? stored.data.kernel : -1;
+  const dispatches = image.dispatches.filter(({ kernel }) => kernel !== gather);
+  await pipelines.compileAll(
+    pipelines.first({ ...image, dispatches }).map(({ source }) => source),
+    tell,
+  );
+}
+
+/** The image of `steps` for a data set of `count` samples, which lies in its own leaves. */
+function imageFor(
+  program: AheadOfTimeProgram,
+  steps: StoredSteps,
+  count: number,
+  leaves: readonly Tensor[],
+): ProgramImage {
+  const image = imageOf(program, steps);
+  const { data, batchSize } = steps;
+  const bytes = (index: number) => 4 * paddedWords((leaves[index] as Tensor).size);
+  const isData = (b: BufferImage | undefined) =>
+    b?.role === "leaf" && (b.leaf === data.inputs || b.leaf === data.labels);
+  const buffers = image.buffers.map((b) =>
+    b.role === "leaf" && isData(b) ? { ...b, bytes: bytes(b.leaf) } : b,
+  );
+  return {
+    ...image,
+    kernels: image.kernels.map((kernel, i): KernelImage => {
+      if (i !== data.kernel) return kernel;
+      return { ...kernel, constants: { ...kernel.constants, ...countConstants(count, batchSize) } };
+    }),
+    buffers,
+    dispatches: image.dispatches.map((dispatch) => ({
+      ...dispatch,
+      bindings: dispatch.bindings.map(([index, offset, size]) =>
+        isData(buffers[index]) ? [index, 0, (buffers[index] as BufferImage).bytes] : [index, offset, size],
+      ),
+    })),
+  };
+}
+
+/** `given`, if it looks like what was compiled for. Throws DataError saying what does not. */
+function fitting(
+  part: string,
+  { leaves }: AheadOfTimeProgram,
+  data: StoredData,
+  given: TrainingData,
+): Dataset {
   const fail = (expected: string, got: string): never => {
-    throw new DataError(`${titleOf(given)}: the recording's ${part} set has ${expected}, this one ${got}`);
+    throw new DataError(`${titleOf(given)}: the program's ${part} set has ${expected}, this one ${got}`);
   };
   if (isSharded(given)) return fail("its samples in memory", "is in shards");
-  const { count, inputs, labels } = validateDataset(given);
+  const { count, inputs, labels } = given;
   const { scale = 1, offset = 0 } = inputs;
-  if (!sameShape(inputs.shape, steps.shape)) {
-    fail(`samples of ${formatShape(steps.shape)}`, formatShape(inputs.shape));
+  if (!sameShape(inputs.shape, data.shape)) {
+    fail(`samples of ${formatShape(data.shape)}`, formatShape(inputs.shape));
   }
   const kinds = [
-    steps.inputs.dtype === "u32" ? "bytes" : "floats",
-    steps.labels.dtype === "i32" ? "classes" : "values",
+    leaves[data.inputs]?.dtype === "u32" ? "bytes" : "floats",
+    leaves[data.labels]?.dtype === "i32" ? "classes" : "values",
   ];
-  const own = [
-    inputs.data instanceof Uint8Array ? "bytes" : "floats",
-    labels instanceof Int32Array ? "classes" : "values",
-  ];
+  const own = [holdsBytes(inputs) ? "bytes" : "floats", labels instanceof Int32Array ? "classes" : "values"];
   if (kinds.join() !== own.join()) fail(kinds.join(" and "), own.join(" and "));
   const each = labels.length / count;
-  if (each !== steps.labelSize) fail(`${steps.labelSize} values to a label`, `${each}`);
-  if (scale !== steps.scale || offset !== steps.offset) {
-    fail(`scale ${steps.scale} and offset ${steps.offset}`, `${scale} and ${offset}`);
+  if (each !== data.labelSize) fail(`${data.labelSize} values to a label`, `${each}`);
+  if (scale !== data.scale || offset !== data.offset) {
+    fail(`scale ${data.scale} and offset ${data.offset}`, `${scale} and ${offset}`);
   }
   return given;
 }

@@ -1,27 +1,25 @@
 /**
- * A trainer that runs a recording: `fit`, `evaluate`, files, checkpoints and lost devices as ever; what a page loads for it
- * knows no op, no model and no planner.
+ * A trainer of a program that was compiled ahead of time: `fit`, `evaluate`, files, checkpoints and lost devices as ever; what
+ * a page loads for it knows no op, no model and no planner.
  */
 import type { Backend, CompileProgress } from "../backend.ts";
 import { readSample, sampleSize } from "../data/dataset.ts";
-import { DeviceError, GraphError } from "../errors.ts";
-import { GpuDevice } from "../gpu/device.ts";
-import { checkOptions } from "../options.ts";
-import { draw, keyFromSeed, Random } from "../random.ts";
-import { type Data, sizeOf, type Tensor } from "../tensor.ts";
+import { DeviceError, GraphError, ProgramError } from "../errors.ts";
+import { GpuRuntime } from "../gpu/runtime.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
+import { keyFromSeed } from "../random.ts";
+import { type Data, type Spec, sizeOf, type Tensor } from "../tensor.ts";
 import { AnyTrainer } from "../train/any-trainer.ts";
 import type { RunSettings } from "../train/options.ts";
 import type { Predictions, Samples } from "../train/predict.ts";
 import { KEY, LEARNING_RATE, type RunStates } from "../train/run-states.ts";
 import { StateValues } from "../train/state-values.ts";
+import { type AheadOfTimeProgram, type NamedLeaf, PREDICT, tensorOf } from "./program.ts";
+import { AheadOfTimePrograms, warm } from "./programs.ts";
+import { type ReadProgramOptions, readProgram } from "./read-program.ts";
 
-import { Handles, RecordedBackend, RecordedRun } from "./backend.ts";
-import { unpacked } from "./machine.ts";
-import { RecordedPrograms } from "./programs.ts";
-import { asRecording, type NamedTensor, type Recording } from "./recording.ts";
-
-export interface RecordingOptions extends Omit<RunSettings, "batchSize"> {
-  /** Of start weights and shuffling; default the recording's. */
+export interface OpenProgramOptions extends Omit<RunSettings, "batchSize">, ReadProgramOptions {
+  /** Of start weights and shuffling; default the program's. */
   readonly seed?: number;
   /** Hears how compiling goes; called when a pipeline is there. */
   readonly onCompile?: (progress: CompileProgress) => void;
@@ -29,59 +27,87 @@ export interface RecordingOptions extends Omit<RunSettings, "batchSize"> {
   readonly reopen?: () => Promise<GPUAdapter | null>;
 }
 
+const OPEN = {
+  seed: "number",
+  submitMilliseconds: "number",
+  stepsPerSubmit: "number",
+  onCompile: "function",
+  onNotice: "function",
+  reopen: "function",
+  name: "string",
+  maxBytes: "number",
+} as const satisfies OptionKinds<OpenProgramOptions>;
+
 /**
- * Opens `recording` (an object, as its JSON has it) on a device of `adapter`. Throws FormatError on what is no recording,
- * DeviceError where there is no adapter, or one that offers less than the recording needs.
+ * Opens a program that `compileAheadOfTime` or `weft compile` made (the object, or its JSON as text or bytes) on a device of
+ * `adapter`. Nothing is made of a program before all of it is checked, but its kernels are code that runs on the GPU: open
+ * programs of people you trust. Throws ProgramError on what is no program or damaged, DeviceError where there is no adapter, or
+ * one that offers less than the program needs.
  */
-export async function openRecording(
-  recording: unknown,
+export async function openProgram(
+  program: unknown,
   adapter: GPUAdapter | null,
-  options: RecordingOptions = {},
-): Promise<RecordedTrainer> {
-  checkOptions("openRecording", options, {
-    seed: "number",
-    submitMilliseconds: "number",
-    stepsPerSubmit: "number",
-    onCompile: "function",
-    onNotice: "function",
-    reopen: "function",
-  });
-  const read = asRecording(recording);
-  const handles = new Handles();
-  const open = async (found: GPUAdapter | null): Promise<Backend> => {
-    if (found === null) throw new DeviceError("recording: WebGPU found no adapter on this machine");
+  options: OpenProgramOptions = {},
+): Promise<AheadOfTimeTrainer> {
+  checkOptions("openProgram", options, OPEN);
+  const read = readProgram(program, options);
+  const open = async (found: GPUAdapter | null): Promise<GpuRuntime> => {
+    if (found === null) throw new DeviceError("program: WebGPU found no adapter on this machine");
     const { reopen, submitMilliseconds = 16, onCompile } = options;
-    const device = await GpuDevice.open(found);
+    const backend = await GpuRuntime.open(found, {
+      submitMilliseconds,
+      ...(reopen && { reopen: async () => open(await reopen()) }),
+    });
     try {
-      return await RecordedBackend.open(read, device, handles, {
-        submitMilliseconds,
-        onCompile,
-        reopen: reopen && (async () => open(await reopen())),
-      });
+      const { subgroupSize, name } = backend.device;
+      if (read.subgroupSize > 0 && subgroupSize !== read.subgroupSize) {
+        throw new DeviceError(
+          `program: it is for subgroups of ${read.subgroupSize}, but ${name} has ${subgroupSize || "none of one size"}`,
+        );
+      }
+      await warm(backend, read, read.train, onCompile);
+      return backend;
     } catch (error) {
-      device.destroy();
+      await backend.close();
       throw error;
     }
   };
-  return new RecordedTrainer(read, await open(adapter), handles, options);
+  return new AheadOfTimeTrainer(read, await open(adapter), options);
 }
 
-export class RecordedTrainer extends AnyTrainer {
+export class AheadOfTimeTrainer extends AnyTrainer {
+  readonly #programs: AheadOfTimePrograms;
+
   constructor(
-    readonly recording: Recording,
+    readonly program: AheadOfTimeProgram,
     backend: Backend,
-    readonly handles: Handles,
-    { seed = recording.seed, ...options }: RecordingOptions,
+    { seed = program.seed, ...options }: OpenProgramOptions,
   ) {
-    const states = statesOf(recording, handles);
+    const leaves = program.leaves.map(tensorOf);
     const values = new StateValues(backend, seed);
-    const programs = new RecordedPrograms(recording, handles, values);
-    super({ ...options, batchSize: recording.batchSize }, { states, values, programs });
-    for (const [tensor, data] of firstValues(recording, states, seed)) values.write(tensor, data);
+    const states = statesOf(program, leaves);
+    const programs = new AheadOfTimePrograms(program, leaves, values);
+    super({ ...options, batchSize: program.batchSize }, { states, values, programs });
+    this.#programs = programs;
+    program.leaves.forEach(({ stream }, i) => {
+      if (stream !== undefined) values.begin(leaves[i] as Tensor, stream);
+    });
+    values.write(states.live.get(KEY) as Tensor, Uint32Array.from(keyFromSeed(seed)));
+  }
+
+  /** Inputs and outputs of the program that was compiled as `name`; undefined where there is none. */
+  signature(name: string): Readonly<Record<"inputs" | "outputs", ReadonlyMap<string, Spec>>> | undefined {
+    const { programs, leaves } = this.program;
+    if (!Object.hasOwn(programs, name)) return undefined;
+    const { inputs = [], outputs = [] } = programs[name] ?? {};
+    return {
+      inputs: new Map(inputs.map((input) => [input.name, leaves[input.leaf] as Spec])),
+      outputs: new Map(outputs.map((output) => [output.label, output])),
+    };
   }
 
   /**
-   * Runs the program that was recorded as `name`, with the weights as they are now, also between the steps of `fit`. Throws
+   * Runs the program that was compiled as `name`, with the weights as they are now, also between the steps of `fit`. Throws
    * GraphError where there is none, or no such input.
    */
   run(name: string, inputs: Readonly<Record<string, Data>>): Promise<Record<string, Data>> {
@@ -89,67 +115,55 @@ export class RecordedTrainer extends AnyTrainer {
   }
 
   async #run(name: string, inputs: Readonly<Record<string, Data>>): Promise<Record<string, Data>> {
-    const program = this.recording.programs[name];
-    if (program === undefined) {
-      const all = Object.keys(this.recording.programs).join(", ") || "none";
-      throw new GraphError(`recording: has no program ${name}; there are ${all}`);
-    }
-    const backend = this.backend as RecordedBackend;
-    await backend.machine.prepare(program.dispatches);
+    const { program, inputs: known, outputs } = await this.#programs.named(name);
     for (const [key, data] of Object.entries(inputs)) {
-      const input = program.inputs.find((tensor) => tensor.name === key);
-      if (input === undefined) throw new GraphError(`recording: the program ${name} has no input ${key}`);
-      backend.write(this.handles.of(input, key), data);
+      const input = known.get(key);
+      if (input === undefined) throw new GraphError(`program: ${name} has no input ${key}`);
+      this.backend.write(input, data);
     }
-    new RecordedRun(backend, program.dispatches).run();
-    const values = await backend.machine.read(program.outputs);
-    return Object.fromEntries(program.outputs.map((output, i) => [output.name, values[i] as Data]));
+    program.run();
+    const read = [...outputs].map(async ([key, tensor]) => [key, await program.read(tensor)] as const);
+    return Object.fromEntries(await Promise.all(read));
   }
 
-  /** The model's answers for every sample, as `predict` of a traced trainer. Throws GraphError on a recording without. */
+  /** The model's answers for every sample, as `predict` of a traced trainer. Throws GraphError on a program without. */
   async predict({ count, inputs }: Samples): Promise<Predictions> {
-    const { inputs: [x] = [], outputs: [prediction] = [] } = this.recording.programs[PREDICT] ?? {};
-    if (x === undefined || prediction === undefined) {
-      throw new GraphError("recording: predicts nothing; record it with `predict`");
+    const signature = this.signature(PREDICT);
+    if (signature === undefined) {
+      throw new GraphError("program: predicts nothing; compile it with `predict`");
     }
-    const batch = x.shape[0] as number;
+    const [[x, { shape }] = noTensor()] = signature.inputs;
+    const [[prediction, { shape: answered }] = noTensor()] = signature.outputs;
+    const batch = shape[0] ?? 1;
     const size = sampleSize(inputs.shape);
-    const each = sizeOf(prediction.shape) / batch;
+    const each = sizeOf(answered) / batch;
     const values = new Float32Array(count * each);
-    const given = new Float32Array(sizeOf(x.shape));
+    const given = new Float32Array(sizeOf(shape));
     for (let first = 0; first < count; first += batch) {
       const some = Math.min(batch, count - first);
       for (let i = 0; i < some; i++) given.set(readSample({ inputs }, first + i), i * size);
-      const { [prediction.name]: answers } = await this.run(PREDICT, { [x.name]: given });
+      const { [prediction]: answers } = await this.run(PREDICT, { [x]: given });
       values.set((answers as Float32Array).subarray(0, some * each), first * each);
     }
-    return { values, shape: prediction.shape.slice(1) };
+    return { values, shape: answered.slice(1) };
   }
 }
 
-/** Name of the program that `predict` runs. */
-export const PREDICT = "predict";
+function noTensor(): never {
+  throw new ProgramError(`program: ${PREDICT} has no input or no output`);
+}
 
-function statesOf({ states }: Recording, handles: Handles): RunStates {
-  const named = (tensors: readonly NamedTensor[]) =>
-    new Map(tensors.map((tensor) => [tensor.name, handles.of(tensor, tensor.name)]));
+function statesOf({ states }: AheadOfTimeProgram, leaves: readonly Tensor[]): RunStates {
+  const at = (index: number) => leaves[index] as Tensor;
+  const named = (all: readonly NamedLeaf[]) => new Map(all.map(({ name, leaf }) => [name, at(leaf)]));
   return {
     parameters: named(states.parameters),
     buffers: named(states.buffers),
     packed: named(states.packed),
-    step: handles.of(states.step, "step"),
+    step: at(states.step),
     live: new Map([
-      [KEY, handles.of(states.key, "random key")],
-      [LEARNING_RATE, handles.of(states.learningRate, "learning rate")],
+      [KEY, at(states.key)],
+      [LEARNING_RATE, at(states.learningRate)],
     ]),
   };
-}
-
-function firstValues({ states }: Recording, { parameters, live }: RunStates, seed: number): [Tensor, Data][] {
-  const drawn = states.parameters.map(({ name, shape, initial }, stream): [Tensor, Data] => {
-    const data =
-      "dtype" in initial ? unpacked(initial) : draw(new Random(seed, stream), initial, sizeOf(shape));
-    return [parameters.get(name) as Tensor, data];
-  });
-  return [...drawn, [live.get(KEY) as Tensor, Uint32Array.from(keyFromSeed(seed))]];
 }

@@ -169,6 +169,14 @@ const EARLY_STOPPING = {
   restoreBest: "boolean",
 } as const satisfies OptionKinds<EarlyStoppingOptions>;
 
+/** Samples per step when `count` samples are evaluated. */
+export function evaluationBatch(
+  { batchSize, evalBatchSize }: Pick<TrainerOptions, "batchSize" | "evalBatchSize">,
+  count: number,
+): number {
+  return Math.min(count, evalBatchSize ?? Math.max(batchSize, 200));
+}
+
 /** Throws ValueError on unknown options, parts that are none, and numbers that are no whole numbers. */
 export function checkTrainerOptions(options: TrainerOptions): void {
   const who = "Trainer.create";

@@ -5,7 +5,7 @@ import { isSharded, sampleBytes, shardsOf, type TrainingData } from "../data/sha
 import type { GraphSpec } from "../plan/graph.ts";
 import { state } from "../tensor.ts";
 import { evaluationStep, type StepGraph, type TrainStates, trainingStep } from "./graph.ts";
-import type { TrainerOptions } from "./options.ts";
+import { evaluationBatch, type TrainerOptions } from "./options.ts";
 import { ResidentData } from "./resident.ts";
 import type { EvaluationProgram, RunPrograms, StepProgram, TrainProgram } from "./run-programs.ts";
 import type { StateValues } from "./state-values.ts";
@@ -53,9 +53,7 @@ export class Programs implements RunPrograms {
   async evaluation(dataset: TrainingData): Promise<EvaluationProgram> {
     const known = this.#evaluations.get(dataset);
     if (known !== undefined) return known;
-    const { batchSize } = this.options;
-    const evalBatch = Math.min(dataset.count, this.options.evalBatchSize ?? Math.max(batchSize, 200));
-    const data = await this.#dataFor(dataset, evalBatch);
+    const data = await this.#dataFor(dataset, evaluationBatch(this.options, dataset.count));
     const step = state([1], 0, "u32", "evaluation step");
     const batch = { ...data.batch(step, undefined), dataset };
     const built = await evaluationStep(this.options, batch, step, this.states);

@@ -1,31 +1,17 @@
-/** A data set on the device: brought there once, bytes as bytes; batches are formed there. */
+/** A data set that is on the device whole; batches are formed there. */
 import type { Backend } from "../backend.ts";
-import { type Dataset, packBytes, sampleSize, validateDataset } from "../data/dataset.ts";
-import { holdsBytes, readable } from "../data/on-demand.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { gatherBatch } from "../ops/gather-batch.ts";
-import { input, type Tensor } from "../tensor.ts";
+import type { Tensor } from "../tensor.ts";
 import type { Batch } from "../transforms/transform.ts";
-
-/** Bytes that are read at a time where not all are in memory; whole words. */
-const PIECE = 2 ** 21;
+import { DataLeaves } from "./data-leaves.ts";
 
 export class ResidentData {
-  readonly #inputs: Tensor;
-  readonly #targets: Tensor;
+  readonly leaves: DataLeaves;
 
   /** Throws DataError on a faulty data set. */
   constructor(readonly dataset: Dataset) {
-    validateDataset(dataset);
-    const { inputs, labels, name, split, count } = dataset;
-    const bytes = holdsBytes(inputs);
-    const values = count * sampleSize(inputs.shape);
-    const words = bytes ? Math.ceil(values / 4) : values;
-    this.#inputs = input([words], bytes ? "u32" : "f32", `${name}/${split} inputs`);
-    this.#targets = input(
-      [labels.length],
-      labels instanceof Int32Array ? "i32" : "f32",
-      `${name}/${split} labels`,
-    );
+    this.leaves = new DataLeaves(dataset);
   }
 
   /** The data in batches of this size. */
@@ -33,14 +19,14 @@ export class ResidentData {
     return {
       stepsPerEpoch: Math.ceil(this.dataset.count / batchSize),
       batch: (step: Tensor, key: Tensor | undefined) => this.#batch(batchSize, step, key),
-      upload: (backend: Backend) => this.#upload(backend),
+      upload: (backend: Backend) => this.leaves.upload(backend),
     };
   }
 
   /** The batch that `step` points at; shuffled anew every epoch if `key` is given. */
   #batch(batchSize: number, step: Tensor, key: Tensor | undefined): Batch {
     const { inputs, count, labels, labelShape, classes } = this.dataset;
-    const { x, targets, weights } = gatherBatch(this.#inputs, this.#targets, step, {
+    const { x, targets, weights } = gatherBatch(this.leaves.inputs, this.leaves.targets, step, {
       count,
       batchSize,
       shape: inputs.shape,
@@ -50,25 +36,5 @@ export class ResidentData {
       ...(key === undefined ? {} : { shuffleKey: key }),
     });
     return { x, target: targets, weights, ...(classes === undefined ? {} : { classes }) };
-  }
-
-  /** Writes the data; once, after a program that uses it has been compiled. Rejects with what reading rejects with. */
-  async #upload(backend: Backend): Promise<void> {
-    const { inputs, labels } = this.dataset;
-    backend.write(this.#targets, labels);
-    const bytes = readable(inputs);
-    if (bytes === undefined) {
-      const { data } = inputs;
-      backend.write(this.#inputs, data instanceof Uint8Array ? packBytes(data) : data);
-      return;
-    }
-    const all = this.dataset.count * sampleSize(inputs.shape);
-    let piece: Uint8Array | undefined;
-    for (let at = 0; at < all; at += PIECE) {
-      piece = await bytes.read(at, Math.min(PIECE, all - at), piece);
-      backend.write(this.#inputs, packBytes(piece), at / 4);
-      // What is on its way lies in memory twice.
-      await backend.finished?.();
-    }
   }
 }

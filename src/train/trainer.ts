@@ -7,9 +7,10 @@ import { notAwaited } from "../options.ts";
 import { keyFromSeed } from "../random.ts";
 import { state } from "../tensor.ts";
 import { AnyTrainer, type TrainerParts } from "./any-trainer.ts";
+import type { TrainStates } from "./graph.ts";
 import { checkTrainerOptions, type TrainerOptions } from "./options.ts";
 import { Programs } from "./programs.ts";
-import { KEY, LEARNING_RATE } from "./run-states.ts";
+import { KEY, LEARNING_RATE, type RunStates } from "./run-states.ts";
 import { StateValues } from "./state-values.ts";
 
 export class Trainer extends AnyTrainer {
@@ -32,9 +33,22 @@ export class Trainer extends AnyTrainer {
   }
 }
 
-/** Throws ValueError on a model without parameters. */
 function traced(backend: Backend, options: TrainerOptions): TrainerParts {
-  const { model, optimizer: rule, seed = 0 } = options;
+  const { states, training, drawn } = statesOf(options);
+  const values = new StateValues(backend, options.seed ?? 0);
+  // What has been trained or loaded on this device goes on from there.
+  drawn.forEach((t, i) => {
+    values.begin(t, i);
+  });
+  return { values, states, programs: new Programs(options, values, training) };
+}
+
+/**
+ * The states of a run: all of them by name, and those that its graphs take. Parameter i of `drawn` begins with values of
+ * random stream i, so that start weights depend on seed and place in the model only. Throws ValueError on a model without
+ * parameters.
+ */
+export function statesOf({ model, optimizer: rule, seed = 0 }: TrainerOptions) {
   const named = namedParameters(model);
   const buffers = namedBuffers(model);
   if (named.size === 0) {
@@ -43,34 +57,19 @@ function traced(backend: Backend, options: TrainerOptions): TrainerParts {
         "objects, Maps and Sets in them, without what nn.freeze has frozen",
     );
   }
-  const parameters = [...named.values()];
-  const values = new StateValues(backend, seed);
-  // A stream per parameter, so that start weights depend on seed and place in the model only. What has been trained
-  // or loaded on this device goes on from there.
-  allParameters(model).forEach((t, i) => {
-    values.begin(t, i);
-  });
-  const optimizer = rule.states(parameters, [...named.keys()]);
+  const optimizer = rule.states([...named.values()], [...named.keys()]);
   const { step } = optimizer;
   const key = state([2], Uint32Array.from(keyFromSeed(seed)), "u32", "random key");
-  return {
-    values,
-    states: {
-      parameters: named,
-      buffers,
-      packed: new Map(Object.entries(optimizer.packed)),
-      step,
-      live: new Map([
-        [KEY, key],
-        [LEARNING_RATE, optimizer.learningRate],
-      ]),
-    },
-    programs: new Programs(options, values, {
-      parameters: named,
-      buffers,
-      optimizer,
-      step,
-      key,
-    }),
+  const states: RunStates = {
+    parameters: named,
+    buffers,
+    packed: new Map(Object.entries(optimizer.packed)),
+    step,
+    live: new Map([
+      [KEY, key],
+      [LEARNING_RATE, optimizer.learningRate],
+    ]),
   };
+  const training: TrainStates = { parameters: named, buffers, optimizer, step, key };
+  return { states, training, drawn: allParameters(model) };
 }

@@ -7,7 +7,7 @@ import { BytesOnDemand, inputsOnDemand } from "../../src/data/on-demand.ts";
 import { normalize } from "../../src/data/standardize.ts";
 import * as nn from "../../src/nn/index.ts";
 import { adam } from "../../src/optim/index.ts";
-import { recordTraining } from "../../src/replay/record.ts";
+import { compileAheadOfTime } from "../../src/replay/compile.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { tinyImages } from "../support/tiny-images.ts";
@@ -122,7 +122,7 @@ it("a set is there when kernels are timed, and a run on it can be recorded, with
     images,
     Uint16Array.from({ length: 15_000 }, (_, i) => i % 70),
   );
-  const onDemand = await recordTraining(settings, { train: fromFile(many), test: fromFile() });
+  const onDemand = await compileAheadOfTime(settings, { train: fromFile(many), test: fromFile() });
   expect(loads).toBe(0);
-  expect(onDemand).toEqual(await recordTraining(settings, { train: many, test: images }));
+  expect(onDemand).toEqual(await compileAheadOfTime(settings, { train: many, test: images }));
 });

@@ -3,9 +3,9 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
 import { type History, nn, optim, Trainer } from "../../src/index.ts";
-import { record } from "../../src/node/cli/record.ts";
+import { compile } from "../../src/node/cli/compile.ts";
 import { openDawn, openDevice } from "../../src/node/index.ts";
-import type { RecordedTrainer } from "../../src/replay/index.ts";
+import type { AheadOfTimeTrainer } from "../../src/replay/index.ts";
 import { exampleFolder, loadExample, readmeBlocks } from "../support/readme.ts";
 
 const folder = exampleFolder;
@@ -100,20 +100,17 @@ it("the long run trains, and goes on from its checkpoints", async () => {
   expect(Object.keys(again.history.epochs[1]?.metrics ?? {})).toEqual(["top3", "confidence"]);
 });
 
-it("a recorded run trains in a page's few lines", async () => {
-  const code = blocks.find((b) => b.includes("openRecording")) as string;
-  const file = `${folder}lenet5.recording.json`;
+it("a run compiled ahead of time trains in a page's few lines", async () => {
+  const code = blocks.find((b) => b.includes("openProgram")) as string;
+  const file = `${folder}lenet5.program.json`;
   const { train, test } = syntheticDigits({ train: 400, test: 80, seed: 0 });
   await mkdir(folder, { recursive: true });
   const flags = { dataset: "synthetic", limit: 400, batchSize: 40, seed: 0, predict: 25 };
-  expect(await record("mlp", { ...flags, out: file, thisAdapter: true, json: true })).toBe(0);
+  expect(await compile("mlp", { ...flags, out: file, thisAdapter: true, json: true })).toBe(0);
   const dawn = await openDawn();
   Object.assign(globalThis, { page: { train, test, adapter: dawn.adapter, file } });
   const small = code
-    .replace(
-      'await (await fetch("lenet5.recording.json")).json()',
-      'JSON.parse(await readFile(file, "utf8"))',
-    )
+    .replace('await (await fetch("lenet5.program.json")).json()', 'JSON.parse(await readFile(file, "utf8"))')
     .replace("await navigator.gpu.requestAdapter()", "adapter")
     .replace("const { values }", "export const { values }")
     .replace("const trainer", "export const trainer")
@@ -124,7 +121,7 @@ export const events: unknown[] = [];\n`;
   const { values, events, trainer } = (await loadExample("recorded", header + small)) as {
     values: Float32Array;
     events: { event: string; valAccuracy?: number }[];
-    trainer: RecordedTrainer;
+    trainer: AheadOfTimeTrainer;
   };
   const accuracies = events.flatMap(({ event, valAccuracy }) => (event === "epoch" ? [valAccuracy] : []));
   expect(accuracies).toHaveLength(3);

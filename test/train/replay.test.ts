@@ -4,8 +4,7 @@ import { syntheticDigits } from "../../src/data/synthetic.ts";
 import * as nn from "../../src/nn/index.ts";
 import { adam } from "../../src/optim/index.ts";
 import { lenet5 } from "../../src/recipes/index.ts";
-import { recordTraining } from "../../src/replay/record.ts";
-import { PORTABLE } from "../../src/replay/recorder.ts";
+import { compileAheadOfTime, PORTABLE } from "../../src/replay/compile.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { countCalls } from "../support/count-calls.ts";
@@ -59,7 +58,7 @@ it("a step is at most 16 dispatches in one pass, and nothing is created, written
 
 it.each([0, 32])("a step is 16 dispatches on a GPU with subgroups of %i too", async (subgroupSize) => {
   const target = { ...PORTABLE, subgroupSize };
-  const recording = await recordTraining(settings(), { train, target });
+  const recording = await compileAheadOfTime(settings(), { train, target });
   expect(recording.train.dispatches).toHaveLength(16);
 });
 

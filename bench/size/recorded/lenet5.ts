@@ -1,5 +1,5 @@
 /** The same training run as ../lenet5.ts, compiled ahead of time: what a page loads then. */
-import { openRecording } from "weft/replay";
+import { openProgram } from "weft/replay";
 
 const random = (length: number, below: number) =>
   Uint8Array.from({ length }, () => Math.floor(Math.random() * below));
@@ -13,7 +13,7 @@ const images = {
   classes: 10,
 };
 
-const recording: unknown = await (await fetch("lenet5.recording.json")).json();
-const trainer = await openRecording(recording, await navigator.gpu.requestAdapter());
+const program: unknown = await (await fetch("lenet5.program.json")).json();
+const trainer = await openProgram(program, await navigator.gpu.requestAdapter());
 const { epochs } = await trainer.fit(images, { epochs: 1 });
 document.title = `trained ${trainer.steps} steps, loss ${epochs[0]?.loss.toFixed(3)}`;

@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { optimizerNames } from "../../recipes/update-names.ts";
 import { version } from "../../version.ts";
 import { backendOption, type DeviceFlags, dataDirOption, jsonOption } from "./common-options.ts";
+import type { CompileFlags } from "./compile.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { positive, whole } from "./option-values.ts";
 import {
@@ -15,7 +16,6 @@ import {
   type OwnDataFlags,
 } from "./own-data-options.ts";
 import type { PredictFlags } from "./predict.ts";
-import type { RecordFlags } from "./record.ts";
 import type { SummaryFlags } from "./summary.ts";
 import { type TrainFlags, trainCommand } from "./train-command.ts";
 import type { TuneFlags } from "./tune.ts";
@@ -140,10 +140,11 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     });
 
   program
-    .command("record")
+    .command("compile")
+    .alias("record")
     .description("compile a training run ahead of time, for pages that load no more than weft/replay")
     .argument("[recipe]", "what to train", "lenet5")
-    .option("--out <file>", "where to write it (default: <recipe>.recording.json)")
+    .option("--out <file>", "where to write it (default: <recipe>.program.json)")
     .option("--dataset <name>", "the data set, as for weft train (default: the recipe's)")
     .addOption(dataDirOption())
     .option("--limit <n>", "as for weft train", whole(1))
@@ -155,8 +156,8 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     .option("--predict <n>", "samples that it answers for at a time", whole(1), 1)
     .option("--this-adapter", "kernels for this machine's adapter (default: for every adapter)")
     .addOption(jsonOption())
-    .action(async (recipe: string, flags: RecordFlags) => {
-      code = await (await import("./record.ts")).record(recipe, flags);
+    .action(async (recipe: string, flags: CompileFlags) => {
+      code = await (await import("./compile.ts")).compile(recipe, flags);
     });
 
   const data = program.command("data").description("fetch published data sets");

@@ -1,12 +1,11 @@
-/** `weft record`: compiles a recipe's training run ahead of time into a file that `weft/replay` runs in a page. */
+/** `weft compile`: compiles a recipe's training run ahead of time into a file that `weft/replay` runs in a page. */
 import { gzipSync } from "node:zlib";
 import { DeviceError } from "../../errors.ts";
 import { GpuBackend } from "../../gpu/backend.ts";
 import { recipe as recipeOf } from "../../recipes/index.ts";
 import { recipeRun } from "../../recipes/run.ts";
 import type { OptimizerName } from "../../recipes/update-names.ts";
-import { recordTraining } from "../../replay/record.ts";
-import { targetOf } from "../../replay/recorder.ts";
+import { compileAheadOfTime, targetOf } from "../../replay/compile.ts";
 import { openDevice } from "../device.ts";
 import { writeFileAtomic } from "../files.ts";
 import { expectDataset } from "./choose-data.ts";
@@ -15,7 +14,7 @@ import { expectWritable } from "./option-values.ts";
 import { type DataFlags, dataFor } from "./recipe-data.ts";
 import { aside, say, sayJson } from "./terminal.ts";
 
-export interface RecordFlags extends DataFlags {
+export interface CompileFlags extends DataFlags {
   readonly out?: string;
   readonly batchSize?: number;
   readonly epochs?: number;
@@ -27,10 +26,10 @@ export interface RecordFlags extends DataFlags {
   readonly json?: true;
 }
 
-export async function record(name: string, flags: RecordFlags): Promise<number> {
+export async function compile(name: string, flags: CompileFlags): Promise<number> {
   const recipe = recipeOf(name);
   if (flags.dataset !== undefined) expectDataset(flags.dataset);
-  const { out = `${recipe.name}.recording.json`, batchSize, epochs, lr, optimizer, seed, predict } = flags;
+  const { out = `${recipe.name}.program.json`, batchSize, epochs, lr, optimizer, seed, predict } = flags;
   await expectWritable("--out", out);
   const data = await dataFor(recipe, flags, interruptSignal(), aside);
   const { trainer } = recipeRun(recipe, data.train, {
@@ -41,14 +40,14 @@ export async function record(name: string, flags: RecordFlags): Promise<number> 
     ...(optimizer === undefined ? {} : { optimizer }),
   });
   const target = flags.thisAdapter ? { target: await thisAdapter() } : {};
-  const recording = await recordTraining(trainer, { ...data, predict, ...target });
-  const text = JSON.stringify(recording);
+  const program = await compileAheadOfTime(trainer, { ...data, predict, ...target });
+  const text = JSON.stringify(program);
   await writeFileAtomic(out, Buffer.from(text));
   const figures = {
     recipe: recipe.name,
     file: out,
-    dispatches: recording.train.dispatches.length,
-    pipelines: recording.pipelines.length,
+    dispatches: program.train.dispatches.length,
+    pipelines: program.kernels.length,
     bytes: text.length,
     gzipped: gzipSync(text, { level: 9 }).length,
     trainSamples: data.train.count,
@@ -62,7 +61,7 @@ export async function record(name: string, flags: RecordFlags): Promise<number> 
 async function thisAdapter() {
   const backend = await openDevice({ backend: "webgpu" });
   try {
-    if (!(backend instanceof GpuBackend)) throw new DeviceError("record: --this-adapter needs WebGPU");
+    if (!(backend instanceof GpuBackend)) throw new DeviceError("compile: --this-adapter needs WebGPU");
     return targetOf(backend.device);
   } finally {
     await backend.close();
@@ -80,5 +79,5 @@ interface Figures {
 
 const words = ({ recipe, file, dispatches, gzipped, trainSamples, testSamples }: Figures) => [
   `${recipe} for ${trainSamples} training and ${testSamples} test samples: ${dispatches} dispatches a step.`,
-  `Saved to ${file}, ${(gzipped / 1000).toFixed(1)} KB gzipped; openRecording of weft/replay runs it.`,
+  `Saved to ${file}, ${(gzipped / 1000).toFixed(1)} KB gzipped; openProgram of weft/replay runs it.`,
 ];

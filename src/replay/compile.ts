@@ -1,0 +1,259 @@
+/**
+ * Compiles a training run ahead of time: traces and plans it as `Trainer` does, for any adapter or a given one, and keeps
+ * the program images. No device is needed. Contents of data sets play no part, only what they look like.
+ */
+import { checkForm, type Dataset, labelSize } from "../data/dataset.ts";
+import { DeviceError, ValueError } from "../errors.ts";
+import { type AdapterTraits, kernelEnv, planForGpu } from "../gpu/backend.ts";
+import type { GpuDevice } from "../gpu/device.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
+import type { GraphSpec } from "../plan/graph.ts";
+import { ImageBuilder, type ProgramImage } from "../plan/image.ts";
+import { firstValues, initialData } from "../plan/initial.ts";
+import { input, state, type Tensor } from "../tensor.ts";
+import { evaluationStep, type StepGraph, trainingStep } from "../train/graph.ts";
+import { checkTrainerOptions, evaluationBatch, type TrainerOptions } from "../train/options.ts";
+import { predictionOf } from "../train/predict.ts";
+import { ResidentData } from "../train/resident.ts";
+import { KEY, LEARNING_RATE } from "../train/run-states.ts";
+import { statesOf } from "../train/trainer.ts";
+import {
+  type AheadOfTimeProgram,
+  checksumOf,
+  FORMAT,
+  type NamedLeaf,
+  PREDICT,
+  type StoredImage,
+  type StoredLeaf,
+  type StoredProgram,
+  type StoredSteps,
+  storedValue,
+} from "./program.ts";
+
+/** The adapters that kernels are chosen for. */
+export interface CompileTarget extends AdapterTraits {
+  readonly limits: AdapterTraits["limits"] &
+    Pick<GPUSupportedLimits, "maxStorageBufferBindingSize" | "maxStorageBuffersPerShaderStage">;
+}
+
+/** Any adapter with WebGPU: no more than the limits that the standard guarantees. */
+export const PORTABLE: CompileTarget = {
+  software: false,
+  subgroupSize: 0,
+  limits: {
+    maxComputeInvocationsPerWorkgroup: 256,
+    maxComputeWorkgroupStorageSize: 16384,
+    maxStorageBufferBindingSize: 2 ** 27,
+    maxStorageBuffersPerShaderStage: 8,
+  },
+};
+
+/** The adapter of an open device: the kernels that a traced run has there. Others may lack what they need. */
+export function targetOf({ software, subgroupSize, limits }: GpuDevice): CompileTarget {
+  return { software, subgroupSize, limits };
+}
+
+/** A graph over the run's states, its inputs and outputs by name. */
+export interface NamedGraph {
+  readonly inputs: Readonly<Record<string, Tensor>>;
+  readonly outputs: Readonly<Record<string, Tensor>>;
+}
+
+export interface CompileAheadOptions {
+  /** What it is trained on: shapes, types, scale and classes count, contents and their number don't. Not in shards. */
+  readonly train: Dataset;
+  /** Also compiles the evaluation of such a data set. */
+  readonly test?: Dataset | undefined;
+  /** Also compiles the model's answers for so many samples at a time. */
+  readonly predict?: number | undefined;
+  /** Also compiles these, which `run` of the opened trainer runs. */
+  readonly programs?: Readonly<Record<string, NamedGraph>>;
+  /** What kernels are chosen for. Default: any adapter, within WebGPU's guaranteed limits. */
+  readonly target?: CompileTarget;
+}
+
+const COMPILE = {
+  train: "any",
+  test: "any",
+  predict: "number",
+  programs: "object",
+  target: "object",
+} as const satisfies OptionKinds<CompileAheadOptions>;
+
+/**
+ * The run that `options` describe, as plain data: `JSON.stringify` makes a file of it, `openProgram` a trainer. Throws
+ * ValueError on what only the library itself can do while training (`metrics` of its own, `detectAnomaly`, `tune`,
+ * `maxResidentBytes`), DeviceError where kernels need more than the target has, and whatever tracing and planning throw.
+ */
+export async function compileAheadOfTime(
+  options: TrainerOptions,
+  what: CompileAheadOptions,
+): Promise<AheadOfTimeProgram> {
+  const given = checkOptions("compileAheadOfTime", what, COMPILE);
+  const { train, test, predict, programs = {}, target = PORTABLE } = given;
+  for (const name of ["metrics", "detectAnomaly", "tune", "maxResidentBytes"] as const) {
+    if (options[name]) throw new ValueError(`compileAheadOfTime: a program can't have ${name}`);
+  }
+  checkTrainerOptions(options);
+  checkForm("compileAheadOfTime: train", train);
+  if (test !== undefined) checkForm("compileAheadOfTime: test", test);
+  const { batchSize, seed = 0, shuffle = true } = options;
+  const { states, training, drawn } = statesOf(options);
+  const { step, key } = training;
+  const set = new ImageSet(options, target);
+
+  const trained = await set.steps(train, batchSize, step, shuffle ? key : undefined, (batch) =>
+    trainingStep(options, batch, training),
+  );
+  const evalStep = state([1], 0, "u32", "evaluation step");
+  const tested =
+    test &&
+    (await set.steps(test, evaluationBatch(options, test.count), evalStep, undefined, (batch) =>
+      evaluationStep(options, batch, evalStep, training),
+    ));
+  const others: Record<string, StoredProgram> = {};
+  const graphs = { ...(predict === undefined ? {} : predicting(options, train, predict)), ...programs };
+  for (const [name, graph] of Object.entries(graphs)) others[name] = await set.program(graph);
+
+  const { leaf, builder } = set;
+  const named = (tensors: ReadonlyMap<string, Tensor>) =>
+    [...tensors].map(([name, tensor]): NamedLeaf => ({ name, leaf: leaf(tensor) }));
+  const stored = {
+    parameters: named(states.parameters),
+    buffers: named(states.buffers),
+    packed: named(states.packed),
+    step: leaf(step),
+    key: leaf(key),
+    learningRate: leaf(states.live.get(LEARNING_RATE) as Tensor),
+  };
+  const { modules, kernels } = builder;
+  const subgroups = modules.some(({ code }) => /\bsubgroups\b/.test(code));
+  return {
+    weftProgram: FORMAT,
+    checksum: checksumOf(modules),
+    subgroupSize: subgroups ? target.subgroupSize : 0,
+    seed,
+    batchSize,
+    modules,
+    kernels,
+    leaves: set.leaves(drawn, seed, states.live.get(KEY) as Tensor),
+    states: stored,
+    train: trained,
+    ...(tested && { test: tested }),
+    programs: others,
+  };
+}
+
+/** @deprecated `compileAheadOfTime`. */
+export const recordTraining = compileAheadOfTime;
+
+function predicting(options: TrainerOptions, train: Dataset, predict: number): Record<string, NamedGraph> {
+  const samples = input([predict, ...train.inputs.shape], "f32", "samples");
+  return { [PREDICT]: { inputs: { samples }, outputs: { prediction: predictionOf(options, samples) } } };
+}
+
+/** The images of one run. */
+class ImageSet {
+  readonly builder = new ImageBuilder();
+  /** What leaves begin with in the first image that has them. */
+  readonly #first = new Map<Tensor, ReturnType<typeof firstValues>>();
+
+  constructor(
+    readonly options: TrainerOptions,
+    readonly target: CompileTarget,
+  ) {}
+
+  readonly leaf = (tensor: Tensor): number => this.builder.leaf(tensor);
+
+  async steps(
+    dataset: Dataset,
+    batchSize: number,
+    step: Tensor,
+    key: Tensor | undefined,
+    build: (batch: Parameters<typeof evaluationStep>[1]) => Promise<StepGraph>,
+  ): Promise<StoredSteps> {
+    const data = new ResidentData({ ...dataset, name: "data" });
+    const { spec, ring, layout } = await build({ ...data.batches(batchSize).batch(step, key), dataset });
+    const inputs = this.leaf(data.leaves.inputs);
+    const labels = this.leaf(data.leaves.targets);
+    const image = await this.#image(spec, [inputs, labels]);
+    const reads = image.buffers.findIndex((b) => b.role === "leaf" && b.leaf === inputs);
+    const gather = image.dispatches.find(({ bindings }) => bindings.some(([buffer]) => buffer === reads));
+    const { shape, scale = 1, offset = 0 } = dataset.inputs;
+    return {
+      ...image,
+      batchSize,
+      data: {
+        inputs,
+        labels,
+        kernel: gather?.kernel ?? -1,
+        shape,
+        labelSize: labelSize(dataset),
+        scale,
+        offset,
+      },
+      step: this.leaf(step),
+      ring: this.leaf(ring),
+      columns: layout.columns,
+      sums: layout.sums,
+    };
+  }
+
+  async program({ inputs, outputs }: NamedGraph): Promise<StoredProgram> {
+    const image = await this.#image({ outputs: Object.values(outputs) }, []);
+    const names = Object.keys(outputs);
+    return {
+      ...image,
+      inputs: Object.entries(inputs).map(([name, tensor]) => ({ name, leaf: this.leaf(tensor) })),
+      outputs: image.outputs.map((output, i) => ({ ...output, label: names[i] as string })),
+    };
+  }
+
+  /** All leaves with their first values. Those of parameters that are drawn number by number follow from a seed. */
+  leaves(parameters: readonly Tensor[], seed: number, key: Tensor): StoredLeaf[] {
+    return this.builder.leaves.map((image, i) => {
+      const tensor = this.builder.tensors[i] as Tensor;
+      // The key follows from the seed, and so do weights.
+      if (image.kind === "input" || tensor === key) return image;
+      const initial = tensor.leaf?.kind === "state" ? tensor.leaf.initial : undefined;
+      const stream = parameters.indexOf(tensor);
+      if (stream >= 0 && typeof initial === "function" && initial.distribution !== undefined) {
+        return { ...image, initial: initial.distribution, stream };
+      }
+      if (typeof initial === "number") return initial === 0 ? image : { ...image, initial };
+      const value = stream >= 0 ? undefined : this.#first.get(tensor)?.(tensor);
+      return { ...image, initial: storedValue(value ?? initialData(tensor, seed, Math.max(stream, 0))) };
+    });
+  }
+
+  async #image(spec: GraphSpec, ofData: readonly number[]): Promise<StoredImage> {
+    const { variants = {}, seed = 0 } = this.options;
+    const plan = planForGpu(spec, kernelEnv(this.target), { variants });
+    const image = await this.builder.add(plan);
+    this.#check(image, ofData);
+    const values = firstValues(plan.graph.leaves(), seed);
+    for (const leaf of plan.graph.leaves()) if (!this.#first.has(leaf)) this.#first.set(leaf, values);
+    const { buffers, dispatches, outputs } = image;
+    return { buffers, dispatches, outputs };
+  }
+
+  /** Throws DeviceError where a dispatch needs more than the target has; data sets have their own sizes. */
+  #check({ kernels, buffers, dispatches }: ProgramImage, ofData: readonly number[]): void {
+    const { maxStorageBufferBindingSize: bytes, maxStorageBuffersPerShaderStage: most } = this.target.limits;
+    for (const { label, kernel, bindings } of dispatches) {
+      const storage = kernels[kernel]?.layout.replace(/\d+u/g, "").trim().split(/\s+/).length ?? 0;
+      if (storage > most) {
+        throw new DeviceError(
+          `${label}: needs ${storage} storage buffers, but the target's maxStorageBuffersPerShaderStage is ${most}`,
+        );
+      }
+      for (const [index, , size] of bindings) {
+        const buffer = buffers[index];
+        if (size <= bytes || (buffer?.role === "leaf" && ofData.includes(buffer.leaf))) continue;
+        throw new DeviceError(
+          `${label}: binds ${size} bytes of ${buffer?.label}, but the target's maxStorageBufferBindingSize is ${bytes}`,
+        );
+      }
+    }
+  }
+}

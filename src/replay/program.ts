@@ -1,0 +1,147 @@
+/**
+ * A training run compiled ahead of time, as plain data (JSON): the program images of its steps, the first values of its
+ * states and what a trainer must know. `compileAheadOfTime` makes it, `readProgram` checks it, `openProgram` runs it.
+ */
+import { crc32 } from "../data/zip.ts";
+import type { ImageTables, LeafImage, ProgramImage, ShaderModule } from "../plan/image.ts";
+import { type Distribution, draw } from "../random.ts";
+import {
+  constant,
+  type Data,
+  type DType,
+  type Initial,
+  input,
+  type Shape,
+  sizeOf,
+  state,
+  type Tensor,
+} from "../tensor.ts";
+
+/** Changes when programs of before can't be read any more. */
+export const FORMAT = 2;
+
+export interface AheadOfTimeProgram extends Omit<ImageTables, "leaves"> {
+  readonly weftProgram: typeof FORMAT;
+  /** CRC-32 of the modules, eight hexadecimal digits: see `checksumOf`. */
+  readonly checksum: string;
+  /** Invocations of every subgroup that the kernels are written for; 0 where they use none. */
+  readonly subgroupSize: number;
+  /** Seed of start weights and shuffling, used unless another is given. */
+  readonly seed: number;
+  /** Samples per training step. */
+  readonly batchSize: number;
+  readonly leaves: readonly StoredLeaf[];
+  readonly states: StoredStates;
+  readonly train: StoredSteps;
+  readonly test?: StoredSteps | undefined;
+  /** Others, by name. */
+  readonly programs: Readonly<Record<string, StoredProgram>>;
+}
+
+/** One image without what all images of the program share. */
+export type StoredImage = Pick<ProgramImage, "buffers" | "dispatches" | "outputs">;
+
+export interface StoredLeaf extends LeafImage {
+  /** How a state starts and what a constant is; zero where it is missing. */
+  readonly initial?: StoredValue;
+  /** Random stream of the seed that `initial` is drawn from, where it is drawn. */
+  readonly stream?: number;
+}
+
+/** The same number everywhere, the bytes of all numbers in base 64 (little-endian), or drawn by the seed. */
+export type StoredValue = number | string | Distribution;
+
+/** A leaf by its index, under the name that files and callers use. */
+export interface NamedLeaf {
+  readonly name: string;
+  readonly leaf: number;
+}
+
+/** As a trainer's `states`, by index in `leaves`. */
+export interface StoredStates {
+  readonly parameters: readonly NamedLeaf[];
+  readonly buffers: readonly NamedLeaf[];
+  readonly packed: readonly NamedLeaf[];
+  readonly step: number;
+  readonly key: number;
+  readonly learningRate: number;
+}
+
+/** What a data set must look like, and where it goes. */
+export interface StoredData {
+  /** Leaf of the inputs, u32 (bytes, four to a word) or f32. It takes the size of the data set in use. */
+  readonly inputs: number;
+  /** Leaf of the labels, i32 (class numbers) or f32. Likewise. */
+  readonly labels: number;
+  /** Kernel that forms batches: its constants of `countConstants` follow from the number of samples. */
+  readonly kernel: number;
+  /** Of one sample. */
+  readonly shape: Shape;
+  /** Numbers in one label. */
+  readonly labelSize: number;
+  /** Samples are multiplied by `scale`, then shifted by `offset`. */
+  readonly scale: number;
+  readonly offset: number;
+}
+
+/** A program that steps through a data set. */
+export interface StoredSteps extends StoredImage {
+  readonly batchSize: number;
+  readonly data: StoredData;
+  /** Leaf of its step counter, u32 [1]. */
+  readonly step: number;
+  /** Leaf of its metrics, f32 [rows, width]: a row per step. */
+  readonly ring: number;
+  /** What a row holds: `loss` and `count` first. */
+  readonly columns: readonly { readonly name: string; readonly size: number }[];
+  readonly sums: readonly string[];
+}
+
+/** A program with inputs and outputs; labels of its outputs are their names. */
+export interface StoredProgram extends StoredImage {
+  readonly inputs: readonly NamedLeaf[];
+}
+
+/** Name of the program that `predict` runs. */
+export const PREDICT = "predict";
+
+export function checksumOf(modules: readonly ShaderModule[]): string {
+  const text = modules.map(({ file, code }) => `${file}\n${code}\n`).join("");
+  return crc32(new TextEncoder().encode(text)).toString(16).padStart(8, "0");
+}
+
+/** The shortest form of `data`. */
+export function storedValue(data: Data): number | string {
+  const words = data instanceof Float64Array ? Float32Array.from(data) : data;
+  const [first = 0] = words;
+  // JSON has no infinities and no -0.
+  const plain = Number.isFinite(first) && !Object.is(first, -0);
+  if (plain && words.every((value) => value === first && !Object.is(value, -0))) return first;
+  const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return btoa(text);
+}
+
+/** The data that base 64 of `storedValue` stands for. Throws SyntaxError or RangeError on what is none. */
+export function dataOf(dtype: DType, base64: string): Data {
+  const bytes = Uint8Array.from(atob(base64), (sign) => sign.charCodeAt(0));
+  return new { f32: Float32Array, i32: Int32Array, u32: Uint32Array }[dtype](bytes.buffer);
+}
+
+/** A tensor to refer to a leaf by, which starts as the leaf does. */
+export function tensorOf({ kind, label, shape, dtype, initial = 0 }: StoredLeaf): Tensor {
+  if (kind === "input") return input(shape, dtype, label);
+  const size = sizeOf(shape);
+  const value: Initial =
+    typeof initial === "number"
+      ? initial
+      : typeof initial === "string"
+        ? dataOf(dtype, initial)
+        : Object.assign((random: Parameters<typeof draw>[0]) => draw(random, initial, size), {
+            distribution: initial,
+          });
+  if (kind === "state") return state(shape, value, dtype, label);
+  const Kind = { f32: Float32Array, i32: Int32Array, u32: Uint32Array }[dtype];
+  return constant(typeof value === "number" ? new Kind(size).fill(value) : (value as Data), shape, label);
+}
