@@ -7,8 +7,6 @@ import { createHash } from "node:crypto";
 import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { defineConfig, type Plugin, runnerImport } from "vite";
-import { minifyWgsl } from "../build/minify-wgsl.ts";
-import { splitBodies } from "../build/split-bodies.ts";
 import { pageMirrors } from "../src/browser/datasets.ts";
 import { fashionMnistSource, mnistSource } from "../src/data/mnist.ts";
 import { dataDirectory } from "../src/node/data-dir.ts";
@@ -120,8 +118,6 @@ const offline: Plugin = {
   },
 };
 
-const shortWgsl = () => minifyWgsl(join(import.meta.dirname, "../shaders"));
-
 /** `virtual:recordings/gpu`: the page's usual run compiled ahead of time, see record-page.ts. */
 function recordings(): Plugin {
   const prefix = "\0virtual:recordings/";
@@ -142,7 +138,6 @@ let recording: Promise<typeof import("./record-page.ts")> | undefined;
 function recorded() {
   recording ??= runnerImport<typeof import("./record-page.ts")>(join(import.meta.dirname, "record-page.ts"), {
     configFile: false,
-    plugins: [shortWgsl()],
   }).then(({ module }) => module);
   return recording;
 }
@@ -174,7 +169,7 @@ export default defineConfig(({ mode }) => ({
   plugins: [serveData, copyData(mode === "with-data"), strictPolicy, offline, recordings()],
   worker: {
     format: "es",
-    plugins: () => [shortWgsl(), splitBodies(), recordings()],
+    plugins: () => [recordings()],
     rolldownOptions: { output: { codeSplitting: { groups: [library, ...kernels] }, chunkFileNames } },
   },
   build: {

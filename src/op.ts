@@ -2,7 +2,7 @@
  * The contract of an op: one definition with a shape rule, a naive CPU body, WGSL kernels and a backward pass.
  * The CPU body and the kernels are independent of each other but read the same names. Nothing here knows WebGPU.
  */
-import { GraphError, ShapeError } from "./errors.ts";
+import { ShapeError } from "./errors.ts";
 import { given, shown } from "./options.ts";
 import type { Shader, ShaderSource } from "./shader.ts";
 import { type Data, formatSpec, Node, type Spec, scopedLabel, Tensor } from "./tensor.ts";
@@ -70,11 +70,8 @@ export interface BackwardContext<A = unknown> {
   readonly attrs: A;
 }
 
-/** The CPU body of an op. Where a build keeps it in a file of its own, `fetch` has to come before the first call. */
-export interface CpuBody {
-  (tensors: Readonly<Record<string, Data>>, constants: Constants): void;
-  fetch?(): Promise<void>;
-}
+/** The CPU body of an op: fills the arrays named by its results from those named by its args. */
+export type CpuBody = (tensors: Readonly<Record<string, Data>>, constants: Constants) => void;
 
 /** What a fusion sees of a graph: see Graph in plan/graph.ts. */
 export interface GraphView {
@@ -190,32 +187,6 @@ export function defineOp<const Args extends string, const Results extends string
     },
   });
   return defined;
-}
-
-/** CPU bodies that a build has moved: made of the values around them where they were. */
-type MovedBodies = (...around: never[]) => readonly ((...closure: never[]) => CpuBody)[];
-
-/**
- * What build/split-bodies.ts puts in place of the bodies of a module. Number `i` of them closed over `closure`; ops among
- * what is `around` have bodies that these call, and that are fetched with them.
- */
-// @__NO_SIDE_EFFECTS__
-export function moved(load: () => Promise<MovedBodies>, around: () => readonly unknown[]) {
-  return (i: number, ...closure: readonly unknown[]): CpuBody => {
-    let body: CpuBody | undefined;
-    const call: CpuBody = (tensors, constants) => {
-      if (body === undefined) throw new GraphError("op: fetch the CPU body before it is called");
-      body(tensors, constants);
-    };
-    call.fetch = async () => {
-      if (body !== undefined) return;
-      const bodies = await load();
-      const values = around();
-      await Promise.all(values.map((value) => (value as Partial<Op>).cpu?.fetch?.()));
-      body = bodies(...(values as never[]))[i]?.(...(closure as never[]));
-    };
-    return call;
-  };
 }
 
 /** Name of input i: args by position, or xs0, xs1 … of a variadic op. */

@@ -54,8 +54,8 @@ async function bundle(library, program, outDir) {
     logLevel: "error",
     resolve: {
       alias: {
-        "weft/browser": join(library, "browser.js"),
-        "weft/replay": join(library, "replay.js"),
+        "weft/browser": join(library, "browser/index.js"),
+        "weft/replay": join(library, "replay/index.js"),
         weft: join(library, "index.js"),
       },
     },

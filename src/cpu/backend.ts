@@ -55,7 +55,6 @@ export class CpuBackend implements Backend {
   async compile(spec: GraphSpec, options: CompileOptions = {}): Promise<Program> {
     const { seed = 0 } = checkOptions("compile", options, COMPILE);
     const plan = makePlan(spec, { copy });
-    await Promise.all(plan.graph.nodes.map(({ op }) => op.cpu.fetch?.()));
     this.#placeLeaves(plan, seed);
     return new CpuProgram(spec, plan, this.#floatBytes, (leaf) => this.#leaf(leaf));
   }
