@@ -3,7 +3,7 @@
  * The CPU body and the kernels are independent of each other but read the same names. Nothing here knows WebGPU.
  */
 import { ShapeError } from "./errors.ts";
-import { given, shown } from "./options.ts";
+import { checkOptions, given, type OptionKinds, shown } from "./options.ts";
 import type { Shader, ShaderSource } from "./shader.ts";
 import { type Data, formatSpec, Node, type Spec, scopedLabel, Tensor } from "./tensor.ts";
 
@@ -153,11 +153,29 @@ export interface DefinedOp<A> extends Op {
   one(inputs: readonly Tensor[], attrs: A, label?: string): Tensor;
 }
 
+const DEFINITION = {
+  name: "string",
+  args: "array",
+  results: "array",
+  variants: "array",
+  mutates: "array",
+  view: "string",
+  pointwise: "object",
+  rewrite: "function",
+  follows: "any",
+  yields: "any",
+  plan: "function",
+  cpu: "function",
+  kernels: "function",
+  backward: "function",
+} as const satisfies OptionKinds<OpDefinition<string, string, unknown, Constants>>;
+
 /** Makes an op out of its definition. */
 // @__NO_SIDE_EFFECTS__
 export function defineOp<const Args extends string, const Results extends string, A, C extends Constants>(
   definition: OpDefinition<Args, Results, A, C>,
 ): DefinedOp<A> {
+  checkOptions(`defineOp ${definition?.name}`, definition, DEFINITION);
   // The definition's types hold because every node of this op is made by `node` below.
   const op = { variants: [], mutates: [], ...definition } as unknown as Op;
   const twice = op.args.find((name) => op.results.includes(name));

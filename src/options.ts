@@ -4,6 +4,7 @@
  * `OptionKinds` makes a list that disagrees with the type a compile error.
  */
 import { ValueError } from "./errors.ts";
+import { printable } from "./printable.ts";
 
 /**
  * What the value of an option may be. `number` refuses NaN only: ranges are the function's own. `numbers`: a number or an
@@ -175,7 +176,8 @@ export function unknownName(who: string, what: string, name: string, names: read
 export function nearest(name: string, names: readonly string[]): string | undefined {
   const plain = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, "");
   const wanted = plain(name).slice(0, 40);
-  const elsewhere = ELSEWHERE[wanted]?.find((known) => names.includes(known));
+  const listed = Object.hasOwn(ELSEWHERE, wanted) ? ELSEWHERE[wanted] : undefined;
+  const elsewhere = listed?.find((known) => names.includes(known));
   if (elsewhere !== undefined) return elsewhere;
   const scored = names
     .map((known) => ({ known, distance: editDistance(wanted, plain(known)) }))
@@ -268,7 +270,9 @@ export function isClass(value: unknown): boolean {
 
 /** A value of any kind in a few words, for messages. */
 export function shown(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  if (typeof value === "string") {
+    return printable(JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value));
+  }
   if (isClass(value)) return "a class";
   if (typeof value === "function") return "a function";
   if (typeof value === "bigint") return `${value}n`;
@@ -285,5 +289,5 @@ export function shown(value: unknown): string {
   if (ArrayBuffer.isView(value)) return `a ${value.constructor.name}`;
   const keys = Object.keys(value);
   const more = keys.length > 5 ? ", …" : "";
-  return keys.length === 0 ? "an object" : `an object { ${keys.slice(0, 5).join(", ")}${more} }`;
+  return keys.length === 0 ? "an object" : printable(`an object { ${keys.slice(0, 5).join(", ")}${more} }`);
 }

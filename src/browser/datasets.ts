@@ -5,6 +5,7 @@
 import { fashionMnistSource, mnistSource } from "../data/mnist.ts";
 import type { DatasetSource } from "../data/source.ts";
 import { DataError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import { fetchFile } from "./fetch-file.ts";
 
 export interface DownloadProgress {
@@ -37,6 +38,13 @@ export async function loadDataset<Splits>(
   source: DatasetSource<Splits>,
   options: LoadOptions = {},
 ): Promise<Splits> {
+  checkOptions(`datasets: ${source?.name}`, options, {
+    baseUrl: "any",
+    mirrors: "array",
+    onProgress: "function",
+    signal: "object",
+    cacheName: "any",
+  });
   const { baseUrl = new URL("data/", location.href), mirrors = pageMirrors(source) } = options;
   const { onProgress, signal, cacheName = "weft-data" } = options;
   const total = source.files.reduce((sum, file) => sum + file.bytes, 0);

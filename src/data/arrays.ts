@@ -4,11 +4,12 @@
  * Refuses arrays of different lengths, labels that are neither whole numbers nor targets, and empty arrays.
  */
 import { FormatError, ValueError } from "../errors.ts";
+import { checkOptions, type OptionKinds, shown } from "../options.ts";
 import { MOST_NUMBER_CLASSES } from "./csv.ts";
 import { type Dataset, sampleSize, validateDataset } from "./dataset.ts";
 import { type NpyArray, parseNpy } from "./npy.ts";
 import type { TrainTest } from "./source.ts";
-import { unzipSome, type ZipOptions } from "./zip.ts";
+import { unzipSome, ZIP, type ZipOptions } from "./zip.ts";
 
 export interface ArraysOptions {
   /**
@@ -30,9 +31,27 @@ export interface ArraysOptions {
   readonly split?: string;
 }
 
+export const ARRAYS = {
+  channels: ["first", "last"],
+  scale: "number",
+  task: ["classes", "values"],
+  classNames: "array",
+  name: "string",
+  split: "string",
+} as const satisfies OptionKinds<ArraysOptions>;
+
 /** Inputs `[count, ...]` and labels `[count]` (or `[count, ...]` targets) as a data set. */
 export function datasetFromArrays(inputs: NpyArray, labels: NpyArray, options: ArraysOptions = {}): Dataset {
-  const { name = "arrays", split = "all", classNames } = options;
+  const { name = "arrays", split = "all", classNames } = checkOptions("datasetFromArrays", options, ARRAYS);
+  for (const [role, array] of [
+    ["inputs", inputs],
+    ["labels", labels],
+  ] as const) {
+    if (Array.isArray(array?.shape)) continue;
+    throw new ValueError(
+      `${name}: ${role} must be { shape, data } as parseNpy gives it, got ${shown(array)}`,
+    );
+  }
   const [count = 0, ...extents] = inputs.shape;
   if (inputs.shape.length === 0 || count === 0) {
     throw new FormatError(`${name}: the inputs [${inputs.shape.join(", ")}] hold no samples`);
@@ -138,7 +157,7 @@ class NpzArrays extends Map<string, NpyArray> {
  * others: `get` throws a FormatError for such a name. Rejects where no array can be read.
  */
 export async function parseNpz(bytes: Uint8Array, options: ZipOptions = {}): Promise<Map<string, NpyArray>> {
-  const { name = "npz data" } = options;
+  const { name = "npz data" } = checkOptions("parseNpz", options, ZIP);
   const arrays = new NpzArrays();
   const keyOf = (path: string) => path.replace(/\.npy$/, "");
   const files = await unzipSome(bytes, options, (path, fault) => arrays.faults.set(keyOf(path), fault));
@@ -161,6 +180,12 @@ export interface NpzOptions extends ArraysOptions {
   readonly labels?: string;
 }
 
+export const NPZ = {
+  ...ARRAYS,
+  inputs: "string",
+  labels: "string",
+} as const satisfies OptionKinds<NpzOptions>;
+
 /** Names that people give to inputs and labels, each with its pair. */
 const PAIRS = [
   ["x", "y"],
@@ -180,27 +205,28 @@ export function datasetFromNpz(
   arrays: ReadonlyMap<string, NpyArray>,
   options: NpzOptions = {},
 ): Dataset | TrainTest {
-  const { name = "npz data" } = options;
+  const { inputs: ownInputs, labels: ownLabels, ...others } = checkOptions("datasetFromNpz", options, NPZ);
+  const { name = "npz data" } = others;
   const there = [...arrays.keys()].join(", ");
   const get = (key: string): NpyArray => {
     const found = arrays.get(key);
     if (found === undefined) throw new ValueError(`${name}: there is no array ${key}, there are ${there}`);
     return found;
   };
-  const isDivided = options.inputs === undefined && arrays.has("x_train");
+  const isDivided = ownInputs === undefined && arrays.has("x_train");
   if (isDivided) {
     const looksSo = () => areClasses(get("y_train")) && areClasses(get("y_test"));
     const task = options.task ?? (looksSo() ? "classes" : "values");
     const part = (split: "train" | "test") =>
-      datasetFromArrays(get(`x_${split}`), get(`y_${split}`), { ...options, name, split, task });
+      datasetFromArrays(get(`x_${split}`), get(`y_${split}`), { ...others, name, split, task });
     const [train, test] = [part("train"), part("test")];
     const classes = Math.max(train.classes ?? 0, test.classes ?? 0);
     return classes === 0 ? { train, test } : { train: { ...train, classes }, test: { ...test, classes } };
   }
   const pair = PAIRS.find(([x, y]) => arrays.has(x) && arrays.has(y));
-  const { inputs = pair?.[0], labels = pair?.[1] } = options;
+  const [inputs, labels] = [ownInputs ?? pair?.[0], ownLabels ?? pair?.[1]];
   if (inputs === undefined || labels === undefined) {
     throw new ValueError(`${name}: say which arrays are inputs and labels; there are ${there}`);
   }
-  return datasetFromArrays(get(inputs), get(labels), options);
+  return datasetFromArrays(get(inputs), get(labels), others);
 }

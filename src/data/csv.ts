@@ -6,6 +6,7 @@
  * plainly written (thousands, percent, dates) and numbers beyond float32; errors name line and column.
  */
 import { FormatError, ValueError } from "../errors.ts";
+import { checkOptions, type OptionKinds, shown } from "../options.ts";
 import { Column } from "./csv-columns.ts";
 import { HEAD, type Layout, layoutOf } from "./csv-header.ts";
 import { NumberStyle } from "./csv-numbers.ts";
@@ -36,6 +37,17 @@ export interface CsvOptions {
   readonly split?: string;
 }
 
+export const CSV = {
+  label: "any",
+  header: "boolean",
+  delimiter: [",", ";", "\t", "|"],
+  decimal: [".", ","],
+  task: ["classes", "values"],
+  ignore: "array",
+  name: "string",
+  split: "string",
+} as const satisfies OptionKinds<CsvOptions>;
+
 /** Whole numbers are class labels if there are at most so many different ones. */
 export const MOST_NUMBER_CLASSES = 20;
 /** Most numbers in a data set: 1 GiB of float32. */
@@ -45,7 +57,12 @@ const ROW_NUMBERS = /^(?:|Unnamed: 0(?:\.\d+)?)$/;
 
 /** Reads a CSV file. Features are float32 `[columns]`, named in `columns`; labels are class numbers or values. */
 export function parseCsv(source: Uint8Array | string, options: CsvOptions): Dataset {
-  const { name = "CSV data", task } = options;
+  const { name = "CSV data", task, label: which } = checkOptions("parseCsv", options, CSV);
+  if (typeof which !== "string" && typeof which !== "number") {
+    throw new ValueError(
+      `${name}: label must name the label's column or number it from 0, got ${shown(which)}`,
+    );
+  }
   const columns = readColumns(textPieces(source, name), options, name);
   const label = columns.find((column) => column.isLabel) as Column;
   const features = columns.filter((column) => column !== label);

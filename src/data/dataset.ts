@@ -72,8 +72,9 @@ export function packBytes(bytes: Uint8Array): Uint32Array<ArrayBufferLike> {
 
 /** The first n samples (fewer if there are fewer), without copying. With a seed, n samples picked at random, copied. */
 export function subset(dataset: Dataset, n: number, seed?: number): Dataset {
+  checkForm("subset", dataset);
   if (!Number.isInteger(n) || n < 1) {
-    throw new ValueError(`subset: needs a whole number of at least 1 samples, got ${n}`);
+    throw new ValueError(`subset: needs a whole number of at least 1 samples, got ${shown(n)}`);
   }
   const count = Math.min(n, dataset.count);
   if (seed !== undefined)
@@ -89,6 +90,7 @@ export function subset(dataset: Dataset, n: number, seed?: number): Dataset {
 
 /** The samples with these indices, in this order, copied; an index may come more than once. */
 export function take(dataset: Dataset, indices: ArrayLike<number>, split = dataset.split): Dataset {
+  checkForm("take", dataset);
   const { inputs, labels } = dataset;
   const size = sampleSize(inputs.shape);
   const perLabel = labelSize(dataset);

@@ -5,6 +5,7 @@
  * caller allows, which stops a small file from filling the memory.
  */
 import { FormatError } from "../errors.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { DEFAULT_LIMIT, inflate, MOST_PER_BYTE } from "./inflate.ts";
 
 /** A gzip member has a header of at least 10 bytes and a trailer of 8 (checksum, size). */
@@ -22,6 +23,8 @@ export interface GunzipOptions {
   readonly limit?: number;
 }
 
+const GUNZIP = { name: "string", limit: "number" } as const satisfies OptionKinds<GunzipOptions>;
+
 /** Whether the bytes begin as a gzip file with the one compression method there is. */
 export function isGzip(bytes: Uint8Array): boolean {
   return bytes[0] === 0x1f && bytes[1] === 0x8b && bytes[2] === 8;
@@ -29,7 +32,7 @@ export function isGzip(bytes: Uint8Array): boolean {
 
 /** What is inside if the bytes are gzip, the bytes themselves if not; both within the limit. */
 export async function gunzipIfPacked(bytes: Uint8Array, options: GunzipOptions = {}): Promise<Uint8Array> {
-  const { name = "data", limit = DEFAULT_LIMIT } = options;
+  const { name = "data", limit = DEFAULT_LIMIT } = checkOptions("gunzipIfPacked", options, GUNZIP);
   if (isGzip(bytes)) return gunzip(bytes, options);
   if (bytes.length > limit)
     throw new FormatError(`${name}: ${bytes.length} bytes, the limit is ${limit} bytes`);
@@ -38,7 +41,7 @@ export async function gunzipIfPacked(bytes: Uint8Array, options: GunzipOptions =
 
 /** The contents of all members, joined. Rejects with a FormatError. */
 export async function gunzip(bytes: Uint8Array, options: GunzipOptions = {}): Promise<Uint8Array> {
-  const { name = "gzip data", limit = DEFAULT_LIMIT } = options;
+  const { name = "gzip data", limit = DEFAULT_LIMIT } = checkOptions("gunzip", options, GUNZIP);
   if (!isGzip(bytes)) {
     const start = [...bytes.subarray(0, 3)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
     throw new FormatError(

@@ -4,6 +4,7 @@
  * read, labels and values that can't be.
  */
 import { FormatError, ValueError } from "../errors.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { type ByteSource, readBytes, readHead } from "./byte-source.ts";
 import { parseCifarBatch } from "./cifar10.ts";
 import { sampleSize } from "./dataset.ts";
@@ -28,6 +29,15 @@ export interface ClassOptions extends ShardedFileOptions {
   readonly classes?: number;
 }
 
+const FILES = {
+  name: "string",
+  split: "string",
+  classNames: "array",
+  scale: "number",
+  offset: "number",
+} as const satisfies OptionKinds<ShardedFileOptions>;
+const CLASSES = { ...FILES, classes: "number" } as const satisfies OptionKinds<ClassOptions>;
+
 /** Values in a file: sample i takes `bytes` from byte `at + i * bytes` on, and has `shape`. */
 interface Column {
   readonly source: ByteSource;
@@ -44,6 +54,8 @@ export async function shardedIdx(
   files: { readonly images: ByteSource; readonly labels: ByteSource },
   options: ClassOptions = {},
 ): Promise<ShardedDataset> {
+  checkOptions("shardedIdx", options, CLASSES);
+  checkOptions("shardedIdx: files", files, { images: "object", labels: "object" });
   const open = async (source: ByteSource, rank: number): Promise<Column> => {
     const at = idxHeaderBytes(rank);
     const [count = 0, ...extents] = parseIdxHeader(
@@ -64,6 +76,8 @@ export async function shardedNpy(
   files: { readonly inputs: ByteSource; readonly labels: ByteSource },
   options: ClassOptions = {},
 ): Promise<ShardedDataset> {
+  checkOptions("shardedNpy", options, CLASSES);
+  checkOptions("shardedNpy: files", files, { inputs: "object", labels: "object" });
   const open = async (source: ByteSource): Promise<readonly [Column, string]> => {
     const header = parseNpyHeader(await readHead(source, MOST_NPY_HEADER), source.name);
     checkNpySize(header, source.size, source.name);
@@ -96,7 +110,9 @@ export async function shardedRaw(
   files: { readonly inputs: RawFile; readonly labels: RawFile },
   options: ClassOptions & { readonly shape: readonly number[]; readonly labelShape?: readonly number[] },
 ): Promise<ShardedDataset> {
-  const { shape, labelShape = [1], ...rest } = options;
+  const kinds = { ...CLASSES, shape: "array", labelShape: "array" } as const;
+  checkOptions("shardedRaw: files", files, { inputs: "object", labels: "object" });
+  const { shape, labelShape = [1], ...rest } = checkOptions("shardedRaw", options, kinds);
   const open = async ({ source, dtype, at = 0 }: RawFile, of: readonly number[]): Promise<Column> => {
     await readHead(source, 2);
     const width = dtype === "u8" ? 1 : 4;
@@ -123,6 +139,7 @@ export async function shardedCifar10(
   batches: readonly ByteSource[],
   options: ShardedFileOptions = {},
 ): Promise<ShardedDataset> {
+  checkOptions("shardedCifar10", options, FILES);
   const RECORD = 3073;
   const counts: number[] = [];
   for (const batch of batches) {

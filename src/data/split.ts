@@ -4,8 +4,9 @@
  * Refuses fractions outside 0 .. 1, parts that would be empty, and strata without class labels.
  */
 import { ValueError } from "../errors.ts";
+import { checkOptions, shown } from "../options.ts";
 import { Random } from "../random.ts";
-import { type Dataset, take, titleOf } from "./dataset.ts";
+import { checkForm, type Dataset, take, titleOf } from "./dataset.ts";
 
 export interface SplitOptions {
   /** Whether each class keeps its share in both parts, at least one sample of it in each; default false. */
@@ -24,9 +25,11 @@ export function split(
   seed: number,
   options: SplitOptions = {},
 ): [Dataset, Dataset] {
-  const { stratify = false, names = ["train", "validation"] } = options;
+  checkForm("split", dataset);
+  const kinds = { stratify: "boolean", names: "array" } as const;
+  const { stratify = false, names = ["train", "validation"] } = checkOptions("split", options, kinds);
   if (!(fraction > 0 && fraction < 1)) {
-    throw new ValueError(`split: the fraction must lie between 0 and 1, got ${fraction}`);
+    throw new ValueError(`split: the fraction must lie between 0 and 1, got ${shown(fraction)}`);
   }
   if (dataset.count < 2) {
     throw new ValueError(`split: needs at least 2 samples, ${titleOf(dataset)} has ${dataset.count}`);
@@ -86,13 +89,15 @@ export function kFold(
   seed: number,
   options: Pick<SplitOptions, "stratify"> = {},
 ): Iterable<Fold> {
+  checkForm("kFold", dataset);
+  const { stratify = false } = checkOptions("kFold", options, { stratify: "boolean" });
   if (!Number.isInteger(k) || k < 2 || k > dataset.count) {
     throw new ValueError(
       `kFold: k must be a whole number from 2 to the ${dataset.count} samples of ${titleOf(dataset)}, got ${k}`,
     );
   }
   const order = [...new Random(seed).permutation(dataset.count)];
-  if (options.stratify) {
+  if (stratify) {
     const labels = classLabels(dataset, "kFold");
     order.sort((a, b) => (labels[a] as number) - (labels[b] as number));
   }
@@ -112,6 +117,7 @@ export function kFold(
 
 /** All samples in a random order, copied. */
 export function shuffle(dataset: Dataset, seed: number): Dataset {
+  checkForm("shuffle", dataset);
   return take(dataset, new Random(seed).permutation(dataset.count));
 }
 

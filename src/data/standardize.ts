@@ -5,7 +5,8 @@
  * Refuses statistics that do not fit the samples, and deviations that are not above 0.
  */
 import { ShapeError, ValueError } from "../errors.ts";
-import { type Dataset, sampleSize, titleOf } from "./dataset.ts";
+import { checkOptions } from "../options.ts";
+import { checkForm, type Dataset, sampleSize, titleOf } from "./dataset.ts";
 import { rescaled } from "./on-demand.ts";
 
 /** One number each per column (or channel). */
@@ -40,6 +41,7 @@ function statisticsOf({ inputs, count }: Dataset, groups: number): ColumnStatist
 
 /** Statistics of every value of a sample, over all samples: of tables those of the columns. */
 export function columnStatistics(dataset: Dataset): ColumnStatistics {
+  checkForm("columnStatistics", dataset);
   return statisticsOf(dataset, sampleSize(dataset.inputs.shape));
 }
 
@@ -48,7 +50,9 @@ export function meanAndStd(
   dataset: Dataset,
   options: { readonly perChannel?: boolean } = {},
 ): ColumnStatistics {
-  return statisticsOf(dataset, options.perChannel ? (dataset.inputs.shape[0] ?? 1) : 1);
+  checkForm("meanAndStd", dataset);
+  const { perChannel = false } = checkOptions("meanAndStd", options, { perChannel: "boolean" });
+  return statisticsOf(dataset, perChannel ? (dataset.inputs.shape[0] ?? 1) : 1);
 }
 
 export interface Standardizer extends ColumnStatistics {
@@ -99,8 +103,11 @@ function transformed(
  */
 export function normalize(
   dataset: Dataset,
-  { mean, std }: { readonly mean: ArrayLike<number> | number; readonly std: ArrayLike<number> | number },
+  statistics: { readonly mean: ArrayLike<number> | number; readonly std: ArrayLike<number> | number },
 ): Dataset {
+  checkForm("normalize", dataset);
+  const { mean, std } = checkOptions("normalize", statistics, { mean: "any", std: "any" });
+  if (mean === undefined || std === undefined) throw new ValueError("normalize: needs both mean and std");
   const listed = (values: ArrayLike<number> | number) =>
     typeof values === "number" ? [values] : Array.from(values);
   const [means, stds] = [listed(mean), listed(std)];

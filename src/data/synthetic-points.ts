@@ -4,6 +4,7 @@
  */
 import { ValueError } from "../errors.ts";
 import { cosSin2Pi } from "../math-exact.ts";
+import { checkOptions } from "../options.ts";
 import { Random } from "../random.ts";
 import { type Dataset, sampleSize, validateDataset } from "./dataset.ts";
 
@@ -24,7 +25,21 @@ export interface SpiralOptions {
 
 /** Points [2] on arms that wind out from the middle; classes take turns, so any stretch of samples has all of them. */
 export function spirals(options: SpiralOptions = {}): Dataset {
-  const { count = 600, classes = 2, turns = 1.5, noise = 0.02, seed = 1, split = "all" } = options;
+  const {
+    count = 600,
+    classes = 2,
+    turns = 1.5,
+    noise = 0.02,
+    seed = 1,
+    split = "all",
+  } = checkOptions("spirals", options, {
+    count: "any",
+    classes: "any",
+    turns: "any",
+    noise: "any",
+    seed: "number",
+    split: "string",
+  });
   expectWhole("spirals", { count, classes });
   if (!(Number.isFinite(turns) && Number.isFinite(noise) && noise >= 0)) {
     throw new ValueError(
@@ -59,7 +74,19 @@ export interface NoiseOptions {
 
 /** Random bytes with random labels: what a network gets right of unseen ones is chance. */
 export function noise(options: NoiseOptions = {}): Dataset {
-  const { count = 1000, shape = [1, 28, 28], classes = 10, seed = 1, split = "all" } = options;
+  const {
+    count = 1000,
+    shape = [1, 28, 28],
+    classes = 10,
+    seed = 1,
+    split = "all",
+  } = checkOptions("noise", options, {
+    count: "any",
+    shape: "array",
+    classes: "any",
+    seed: "number",
+    split: "string",
+  });
   const size = sampleSize(shape);
   expectWhole("noise", { count, classes, size });
   const pixels = new Random(seed);

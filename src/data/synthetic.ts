@@ -4,6 +4,7 @@
  * Every ten images in a row hold each digit once. Training and test images come from different indices.
  */
 import { ValueError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import { permuteIndex } from "../permutation.ts";
 import { keyFromSeed, Random } from "../random.ts";
 import { type Dataset, validateDataset } from "./dataset.ts";
@@ -116,7 +117,8 @@ export interface SyntheticOptions {
 
 /** Training and test set. The first n images of a larger set are the set of n. */
 export function syntheticDigits(options: SyntheticOptions = {}): TrainTest {
-  const { train = 60_000, test = 10_000, seed = 1 } = options;
+  const kinds = { train: "any", test: "any", seed: "number" } as const;
+  const { train = 60_000, test = 10_000, seed = 1 } = checkOptions("syntheticDigits", options, kinds);
   return {
     train: paintSet("train", train, seed, 0),
     test: paintSet("test", test, seed, MOST),

@@ -5,6 +5,7 @@
  * limit however small the archive is. Format: PKWARE's APPNOTE 6.3.
  */
 import { FormatError } from "../errors.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { DEFAULT_LIMIT, inflate } from "./inflate.ts";
 import { quote } from "./number-lines.ts";
 
@@ -31,8 +32,10 @@ export interface ZipOptions {
   readonly limit?: number;
 }
 
+export const ZIP = { name: "string", limit: "number" } as const satisfies OptionKinds<ZipOptions>;
+
 /** The files of the archive by path. Rejects with a FormatError where one can't be read. */
-export function unzip(bytes: Uint8Array, options: ZipOptions = {}): Promise<Map<string, Uint8Array>> {
+export async function unzip(bytes: Uint8Array, options: ZipOptions = {}): Promise<Map<string, Uint8Array>> {
   return unzipSome(bytes, options, (_, fault) => {
     throw fault;
   });
@@ -44,7 +47,7 @@ export async function unzipSome(
   options: ZipOptions,
   onFault: (path: string, fault: FormatError) => void,
 ): Promise<Map<string, Uint8Array>> {
-  const { name = "zip data", limit = DEFAULT_LIMIT } = options;
+  const { name = "zip data", limit = DEFAULT_LIMIT } = checkOptions("unzip", options, ZIP);
   const entries = readDirectory(bytes, name);
   const total = entries.reduce((sum, { size, fault }) => sum + (fault === undefined ? size : 0), 0);
   if (total > limit)

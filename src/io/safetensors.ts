@@ -5,6 +5,7 @@
  * Specification: https://huggingface.co/docs/safetensors .
  */
 import { FormatError, ValueError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import { parseHeader } from "./safetensors-header.ts";
 import { type Dtype, decodeValues, itemSizes, type TensorValues } from "./safetensors-values.ts";
 
@@ -32,7 +33,8 @@ export interface ReadOptions {
 }
 
 export function readSafetensors(bytes: Uint8Array, options: ReadOptions = {}): SafetensorsFile {
-  const { name = "safetensors", headerLimit = 100_000_000 } = options;
+  const kinds = { name: "string", headerLimit: "number" } as const;
+  const { name = "safetensors", headerLimit = 100_000_000 } = checkOptions("readSafetensors", options, kinds);
   const { entries, metadata, dataStart } = parseHeader(bytes, name, headerLimit);
   const tensors = new Map<string, StoredTensor>();
   for (const { key, dtype, shape, begin, end } of entries) {

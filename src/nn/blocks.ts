@@ -66,7 +66,8 @@ export function dropout2d(p = 0.5): (x: Tensor) => Tensor {
 }
 
 function dropping(name: string, op: typeof dropoutOf, p: number): (x: Tensor) => Tensor {
-  if (!(p >= 0 && p <= 1)) throw new ValueError(`${name}: p must be in [0, 1], got ${given(name, p)}`);
+  if (typeof p !== "number" || !(p >= 0 && p <= 1))
+    throw new ValueError(`${name}: p must be in [0, 1], got ${given(name, p)}`);
   return (x) => {
     if (isTraining()) return op(x, p, randomSource(name));
     // A tensor of its own to mark: x may be used elsewhere.

@@ -46,6 +46,7 @@ export class Conv1d implements Module {
     readonly options: Conv1dOptions & WeightOptions = {},
   ) {
     checkOptions("nn.conv1d", options, { ...CONV1D, ...WEIGHT });
+    expectWhole("nn.conv1d", "inChannels", inChannels, 1);
     expectWhole("nn.conv1d", "outChannels", outChannels, 1);
     expectWhole("nn.conv1d", "kernelSize", kernelSize, 1);
     const perGroup = expectWhole("nn.conv1d", "inChannels / groups", inChannels / (options.groups ?? 1), 1);

@@ -41,7 +41,7 @@ export function checkLayer(who: string, layer: unknown): asserts layer is Layer 
   if (isModule(layer) || (typeof layer === "function" && !isClass(layer))) return;
   const rule = "must be a layer, an object with forward(x) or a function of a tensor";
   const hint = isClass(layer)
-    ? `; make one of it: new ${(layer as { name: string }).name}(…)`
+    ? `; make one of it: new ${(layer as { name: string }).name || "Model"}(…)`
     : Array.isArray(layer)
       ? "; write nn.sequential(first, second, …), or nn.sequential(...layers) for an array"
       : isPromise(layer)

@@ -5,6 +5,7 @@
 import { input, type Shape, Tensor } from "../tensor.ts";
 import { build } from "./mode.ts";
 import {
+  checkLayer,
   forward,
   isModule,
   type Layer,
@@ -36,6 +37,7 @@ export interface ModelSummary {
 
 /** Summarises `model` for samples of `inputShape`, without the batch. Throws what the model throws on such an input. */
 export function summary(model: Layer, inputShape: Shape): ModelSummary {
+  checkLayer("nn.summary", model);
   const watch = new Watch();
   try {
     const watched = watch.around(model, "") as Layer;

@@ -7,13 +7,15 @@ import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  ARRAYS,
   type ArraysOptions,
   datasetFromArrays,
   datasetFromNpz,
+  NPZ,
   type NpzOptions,
   parseNpz,
 } from "../data/arrays.ts";
-import { type CsvOptions, parseCsv } from "../data/csv.ts";
+import { CSV, type CsvOptions, parseCsv } from "../data/csv.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { gunzipIfPacked } from "../data/gzip.ts";
 import { parseNpy } from "../data/npy.ts";
@@ -21,6 +23,7 @@ import type { DatasetSource, SourceFile, TrainTest } from "../data/source.ts";
 import { expectHash, expectSize, verifyFile } from "../data/source.ts";
 import { datasetSources } from "../data/sources.ts";
 import { DataError } from "../errors.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { dataDirectory } from "./data-dir.ts";
 import { downloadFile, MirrorsError } from "./download.ts";
 import { fileBytes, piecesOf, readError } from "./file-bytes.ts";
@@ -50,11 +53,21 @@ export interface LoadOptions {
   readonly connectTimeout?: number | undefined;
 }
 
+const LOAD = {
+  dataDir: "string",
+  download: "boolean",
+  onProgress: "function",
+  signal: "object",
+  mirrors: "array",
+  connectTimeout: "number",
+} as const satisfies OptionKinds<LoadOptions>;
+
 /** Reads a source's files from the data directory, downloading what is missing, and makes the data sets of them. */
 export async function loadDataset<Splits>(
   source: DatasetSource<Splits>,
   options: LoadOptions = {},
 ): Promise<Splits> {
+  checkOptions(`datasets: ${source?.name}`, options, LOAD);
   const folder = join(dataDirectory(options.dataDir), source.name);
   const published = (name: string) => source.files.find((candidate) => candidate.name === name);
   const findFile = async (name: string) => {
@@ -175,21 +188,21 @@ export const datasets = {
   /** House prices, 506 (no split), 13 columns and a target; 0.1 MB to download. */
   boston: (options?: LoadOptions) => loadDataset(datasetSources.boston, options),
   /** Any CSV file, plain or gzipped: `await datasets.csv("flowers.csv", { label: "kind" })`. */
-  csv: async (path: string, options: CsvOptions): Promise<Dataset> =>
-    parseCsv(await readPacked(path), { name: path, ...options }),
+  csv: async (path: string, options: CsvOptions): Promise<Dataset> => {
+    const given = checkOptions("datasets.csv", options, CSV);
+    return parseCsv(await readPacked(path), { name: path, ...given });
+  },
   /** Inputs and labels from two NumPy files. */
-  npy: async (inputs: string, labels: string, options: ArraysOptions = {}): Promise<Dataset> =>
-    datasetFromArrays(
-      parseNpy(await readPacked(inputs), inputs),
-      parseNpy(await readPacked(labels), labels),
-      {
-        name: inputs,
-        ...options,
-      },
-    ),
+  npy: async (inputs: string, labels: string, options: ArraysOptions = {}): Promise<Dataset> => {
+    const given = { name: inputs, ...checkOptions("datasets.npy", options, ARRAYS) };
+    const [x, y] = [await readPacked(inputs), await readPacked(labels)];
+    return datasetFromArrays(parseNpy(x, inputs), parseNpy(y, labels), given);
+  },
   /** A NumPy archive: training and test set if it has `x_train` and the like, else one data set. */
-  npz: async (path: string, options: NpzOptions = {}): Promise<Dataset | TrainTest> =>
-    datasetFromNpz(await parseNpz(await readFileOf(path), { name: path }), { name: path, ...options }),
+  npz: async (path: string, options: NpzOptions = {}): Promise<Dataset | TrainTest> => {
+    const given = { name: path, ...checkOptions("datasets.npz", options, NPZ) };
+    return datasetFromNpz(await parseNpz(await readFileOf(path), { name: path }), given);
+  },
   /** A folder with a folder of PNG and JPEG files per class, or with `train` and `test` above those. */
   imageFolder: async (path: string, options?: ImageFolderOptions): Promise<Dataset | TrainTest> =>
     (await import("./image-folder.ts")).imageFolder(path, options),

@@ -8,6 +8,7 @@ import { isMainThread } from "node:worker_threads";
 import { DeviceError } from "../errors.ts";
 import { adapterKind } from "../gpu/adapter-kind.ts";
 import { DEVICE_LABEL } from "../gpu/device.ts";
+import { checkOptions } from "../options.ts";
 import { warn } from "../printable.ts";
 import { paceDawn } from "./pacing.ts";
 import { swiftShader } from "./swiftshader.ts";
@@ -47,6 +48,7 @@ const lifeline = new WeakMap<GPUDevice, GPU>();
 
 /** The best adapter this system has, of the kind asked for. */
 export async function openDawn(options: DawnOptions = {}): Promise<Dawn> {
+  checkOptions("openDawn", options, { software: "boolean", flags: "array" });
   const dawn = await importDawn();
   const stopPacing = paceDawn();
   try {

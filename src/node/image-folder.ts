@@ -9,6 +9,7 @@ import { type Dataset, validateDataset } from "../data/dataset.ts";
 import { type ImageSize, imageToSample, isGrey, toGrey } from "../data/image.ts";
 import type { TrainTest } from "../data/source.ts";
 import { DataError, ValueError } from "../errors.ts";
+import { checkOptions, shown } from "../options.ts";
 import { decodeImage } from "./decode-image.ts";
 
 export interface ImageFolderOptions {
@@ -35,8 +36,15 @@ export async function imageFolder(
   path: string,
   options: ImageFolderOptions = {},
 ): Promise<Dataset | TrainTest> {
-  const { size, channels } = options;
-  if (size?.some((extent) => !Number.isInteger(extent) || extent < 1 || extent > 4096)) {
+  const kinds = { size: "array", channels: "any", signal: "object" } as const;
+  const { size, channels } = checkOptions("imageFolder", options, kinds);
+  if (channels !== undefined && channels !== 1 && channels !== 3) {
+    throw new ValueError(`imageFolder: channels must be 1 or 3, got ${shown(channels)}`);
+  }
+  if (
+    (size !== undefined && size.length !== 2) ||
+    size?.some((extent) => !Number.isInteger(extent) || extent < 1 || extent > 4096)
+  ) {
     throw new ValueError(
       `imageFolder: size must be two whole numbers from 1 to 4096, got [${size.join(", ")}]`,
     );

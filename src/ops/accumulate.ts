@@ -1,5 +1,6 @@
 /** The memory of gradient accumulation: keeps a sum of packed gradients for k steps, then starts again from 0. */
 import { type DefinedOp, defineOp, expectWhole, spread } from "../op.ts";
+import { checkOptions } from "../options.ts";
 import { Shader } from "../shader.ts";
 import type { Node, Tensor } from "../tensor.ts";
 import { expectAlike, expectOne } from "./packed-update.ts";
@@ -42,5 +43,7 @@ export function accumulateUpdate(
   tensors: { kept: Tensor; total: Tensor; step: Tensor },
   every: number,
 ): Node {
+  const kinds = { kept: "tensor", total: "tensor", step: "tensor" } as const;
+  checkOptions("accumulateUpdate", tensors, kinds);
   return accumulateOp.node([tensors.kept, tensors.total, tensors.step], { every });
 }

@@ -1,10 +1,13 @@
 /** Adagrad (Duchi, Hazan and Singer, 2011) as one update over packed parameters, as torch.optim.Adagrad has it. */
 import { type DefinedOp, defineOp } from "../op.ts";
+import { checkOptions } from "../options.ts";
 import type { Node, Tensor } from "../tensor.ts";
 import {
   expectAlike,
   expectOne,
+  UPDATE,
   UPDATE_VARIANTS,
+  UPDATED,
   type UpdateAttrs,
   updateConstants,
   updateGrid,
@@ -63,6 +66,8 @@ export function adagradUpdate(
   tensors: { p: Tensor; g: Tensor; total: Tensor; step: Tensor; lr: Tensor; groups?: Tensor | undefined },
   attrs: AdagradAttrs,
 ): Node {
+  checkOptions("adagradUpdate", tensors, { ...UPDATED, total: "tensor" });
+  checkOptions("adagradUpdate", attrs, { ...UPDATE, eps: "number", learningRateDecay: "number" });
   const { p, g, total, step, lr, groups } = tensors;
   return adagradOp.node([p, g, total, step, lr, ...(groups === undefined ? [] : [groups])], attrs);
 }

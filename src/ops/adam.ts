@@ -3,11 +3,14 @@
  * step are states on the device; the bias corrections are worked out there, accurately from step 0 to millions.
  */
 import { type DefinedOp, defineOp } from "../op.ts";
+import { checkOptions } from "../options.ts";
 import type { Node, Tensor } from "../tensor.ts";
 import {
   expectAlike,
   expectOne,
+  UPDATE,
   UPDATE_VARIANTS,
+  UPDATED,
   type UpdateAttrs,
   updateConstants,
   updateGrid,
@@ -93,6 +96,14 @@ export function adamUpdate(
   tensors: { p: Tensor; g: Tensor; m: Tensor; v: Tensor; step: Tensor; lr: Tensor; groups?: Tensor },
   attrs: AdamAttrs,
 ): Node {
+  checkOptions("adamUpdate", tensors, { ...UPDATED, m: "tensor", v: "tensor" });
+  checkOptions("adamUpdate", attrs, {
+    ...UPDATE,
+    beta1: "number",
+    beta2: "number",
+    eps: "number",
+    decoupled: "boolean",
+  });
   const { p, g, m, v, step, lr, groups } = tensors;
   return adamOp.node([p, g, m, v, step, lr, ...(groups === undefined ? [] : [groups])], attrs);
 }

@@ -1,5 +1,6 @@
 /** Exponential moving average of packed weights, as an update that follows the optimizer's (Polyak, 1990). */
 import { type DefinedOp, defineOp, expectWhole, spread } from "../op.ts";
+import { checkOptions } from "../options.ts";
 import { Shader } from "../shader.ts";
 import type { Node, Tensor } from "../tensor.ts";
 import { expectAlike, expectOne } from "./packed-update.ts";
@@ -46,7 +47,9 @@ export const averageOp: DefinedOp<Attrs> = defineOp({
  */
 export function averageUpdate(
   tensors: { average: Tensor; p: Tensor; step: Tensor },
-  { decay, every = 1 }: { readonly decay: number; readonly every?: number },
+  options: { readonly decay: number; readonly every?: number },
 ): Node {
+  checkOptions("averageUpdate", tensors, { average: "tensor", p: "tensor", step: "tensor" });
+  const { decay, every = 1 } = checkOptions("averageUpdate", options, { decay: "number", every: "number" });
   return averageOp.node([tensors.average, tensors.p, tensors.step], { decay, every });
 }

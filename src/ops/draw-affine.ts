@@ -5,7 +5,7 @@
  */
 import { ShapeError, ValueError } from "../errors.ts";
 import { type DefinedOp, defineOp, expectSpec, expectWhole, spread } from "../op.ts";
-import { checkOptions } from "../options.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { threefry2x32 } from "../random.ts";
 import { Shader } from "../shader.ts";
 import { constant, type Tensor } from "../tensor.ts";
@@ -131,6 +131,16 @@ export interface AffineRange {
   readonly y?: Pair;
 }
 
+const RANGE = {
+  flipX: "number",
+  flipY: "number",
+  degrees: "array",
+  scale: "array",
+  shear: "array",
+  x: "array",
+  y: "array",
+} as const satisfies OptionKinds<AffineRange>;
+
 /** Words of the shader's `ranges`; each range as its least value and its width. */
 function rowOf(range: AffineRange): number[] {
   const {
@@ -180,6 +190,7 @@ export function drawAffine(
   options: DrawOptions = {},
 ): Tensor {
   const { stream = source.stream() } = checkOptions("drawAffine", options, DRAW);
+  for (const range of ranges) checkOptions("drawAffine: ranges", range, RANGE);
   const rows = constant(Int32Array.from(ranges.flatMap(rowOf)), [ranges.length, ROW], "affine ranges");
   return drawAffineOp.one([rows, source.step, source.key], { count, stream });
 }

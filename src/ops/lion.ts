@@ -1,10 +1,13 @@
 /** Lion (Chen et al., 2023) as one update over packed parameters: steps of one length along the sign of a momentum. */
 import { type DefinedOp, defineOp } from "../op.ts";
+import { checkOptions } from "../options.ts";
 import type { Node, Tensor } from "../tensor.ts";
 import {
   expectAlike,
   expectOne,
+  UPDATE,
   UPDATE_VARIANTS,
+  UPDATED,
   type UpdateAttrs,
   updateConstants,
   updateGrid,
@@ -61,6 +64,8 @@ export function lionUpdate(
   tensors: { p: Tensor; g: Tensor; m: Tensor; step: Tensor; lr: Tensor; groups?: Tensor | undefined },
   attrs: LionAttrs,
 ): Node {
+  checkOptions("lionUpdate", tensors, { ...UPDATED, m: "tensor" });
+  checkOptions("lionUpdate", attrs, { ...UPDATE, beta1: "number", beta2: "number" });
   const { p, g, m, step, lr, groups } = tensors;
   return lionOp.node([p, g, m, step, lr, ...(groups === undefined ? [] : [groups])], attrs);
 }

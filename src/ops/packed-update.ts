@@ -3,6 +3,7 @@
  * that go by factors of their own, and updates that happen at every k-th step only.
  */
 import { expectSpec, expectWhole, type KernelEnv, shapeError, spread } from "../op.ts";
+import type { OptionKinds } from "../options.ts";
 import { Shader, type ShaderSource } from "../shader.ts";
 import { type Data, type Spec, sizeOf } from "../tensor.ts";
 import { specialFunctions } from "./special-functions.ts";
@@ -16,6 +17,15 @@ export function updateShader(file: string, code: ShaderSource): Shader {
 }
 
 /** Attributes of every update. */
+export const UPDATE = {
+  weightDecay: "number",
+  maximize: "boolean",
+  every: "number",
+} as const satisfies OptionKinds<UpdateAttrs>;
+
+/** Of every update: parameters, gradients, rate, step and groups. */
+export const UPDATED = { p: "tensor", g: "tensor", lr: "tensor", step: "tensor", groups: "tensor" } as const;
+
 export interface UpdateAttrs {
   readonly weightDecay: number;
   readonly maximize: boolean;

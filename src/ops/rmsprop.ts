@@ -3,12 +3,15 @@
  * momentum. The learning rate is a tensor on the device, never a constant.
  */
 import { type DefinedOp, defineOp } from "../op.ts";
+import { checkOptions } from "../options.ts";
 import type { Node, Tensor } from "../tensor.ts";
 import { fill } from "./fill.ts";
 import {
   expectAlike,
   expectOne,
+  UPDATE,
   UPDATE_VARIANTS,
+  UPDATED,
   type UpdateAttrs,
   updateConstants,
   updateGrid,
@@ -106,6 +109,14 @@ export function rmspropUpdate(
   },
   attrs: RmspropAttrs,
 ): Node {
+  checkOptions("rmspropUpdate", tensors, { ...UPDATED, v: "tensor", mean: "tensor", velocity: "tensor" });
+  checkOptions("rmspropUpdate", attrs, {
+    ...UPDATE,
+    alpha: "number",
+    eps: "number",
+    momentum: "number",
+    centered: "boolean",
+  });
   const { p, g, lr, step, v, mean, velocity, groups } = tensors;
   const own = [v, mean, velocity].filter((t) => t !== undefined);
   return rmspropOp.node([p, g, lr, step, groups ?? fill([1], 0), ...own], attrs);

@@ -3,6 +3,7 @@
  * has to do with them, by the kernel that takes the statistics.
  */
 import { type DefinedOp, defineOp, expectSpec, type GraphView, type Replaced, shapeError } from "../op.ts";
+import { checkOptions } from "../options.ts";
 import { Shader } from "../shader.ts";
 import { isLeaf, type Node, sizeOf, type Tensor } from "../tensor.ts";
 import { lineVariants } from "./line-kernels.ts";
@@ -142,7 +143,9 @@ export function updateRunningStats(
   batch: { readonly mean: Tensor; readonly variance: Tensor; readonly samples: number },
   momentum: number | null = 0.1,
 ): Node {
-  const { samples } = batch;
+  const both = { mean: "tensor", variance: "tensor" } as const;
+  checkOptions("updateRunningStats", running, { ...both, count: "tensor" });
+  const { samples } = checkOptions("updateRunningStats", batch, { ...both, samples: "number" });
   return runningStatsOp.node([running.mean, running.variance, running.count, batch.mean, batch.variance], {
     momentum,
     samples,

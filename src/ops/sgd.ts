@@ -3,12 +3,15 @@
  * decay as torch.optim.SGD has them. The learning rate is a state on the device, never a constant.
  */
 import { type DefinedOp, defineOp, shapeError } from "../op.ts";
+import { checkOptions } from "../options.ts";
 import type { Node, Tensor } from "../tensor.ts";
 import { fill } from "./fill.ts";
 import {
   expectAlike,
   expectOne,
+  UPDATE,
   UPDATE_VARIANTS,
+  UPDATED,
   type UpdateAttrs,
   updateConstants,
   updateGrid,
@@ -76,6 +79,13 @@ export function sgdUpdate(
   tensors: { p: Tensor; g: Tensor; lr: Tensor; velocity?: Tensor; step?: Tensor; groups?: Tensor },
   attrs: SgdAttrs,
 ): Node {
+  checkOptions("sgdUpdate", tensors, { ...UPDATED, velocity: "tensor" });
+  checkOptions("sgdUpdate", attrs, {
+    ...UPDATE,
+    momentum: "number",
+    dampening: "number",
+    nesterov: "boolean",
+  });
   const { p, g, lr, velocity, step, groups } = tensors;
   const moving = velocity === undefined ? [] : [velocity];
   if (step === undefined) return sgdOp.node([p, g, lr], attrs);

@@ -3,9 +3,10 @@
  * CIFAR-10, mirrored and shifted at random. For a GPU.
  */
 import * as nn from "../nn/index.ts";
+import { checkOptions } from "../options.ts";
 import { compose, randomCrop, randomHorizontalFlip } from "../transforms/index.ts";
 import { classLoss } from "./lenet5.ts";
-import { activation, type RecipeOptions } from "./options.ts";
+import { activation, RECIPE, type RecipeOptions } from "./options.ts";
 import { cifarPart } from "./prepare.ts";
 import type { Recipe } from "./recipe.ts";
 
@@ -14,6 +15,7 @@ import type { Recipe } from "./recipe.ts";
  * `width`. Then dropout and one linear layer. 32x32 pixels.
  */
 export function vgg(width = 32, channels = 3, classes = 10, options: RecipeOptions = {}): nn.Sequential {
+  checkOptions("recipes.vgg", options, RECIPE);
   const block = (from: number, to: number): nn.Layer[] => [
     ...unit(from, to, options),
     ...unit(to, to, options),

@@ -5,8 +5,9 @@
 
 import * as nn from "../nn/index.ts";
 import { crossEntropy, type Loss, nll } from "../nn/loss.ts";
+import { checkOptions } from "../options.ts";
 import { compose, randomRotation, randomShift } from "../transforms/index.ts";
-import { activation, type RecipeOption, type RecipeOptions } from "./options.ts";
+import { activation, RECIPE, type RecipeOption, type RecipeOptions } from "./options.ts";
 import { cifarPart, normalizedBy } from "./prepare.ts";
 import type { Recipe } from "./recipe.ts";
 
@@ -15,7 +16,7 @@ import type { Recipe } from "./recipe.ts";
  * classes. One channel means 28x28 pixels, padded by 2 all around to the paper's 32x32; more mean 32x32.
  */
 export function lenet5(channels = 1, classes = 10, options: RecipeOptions = {}): nn.Sequential {
-  const { batchNorm = false, logSoftmax = false } = options;
+  const { batchNorm = false, logSoftmax = false } = checkOptions("recipes.lenet5", options, RECIPE);
   const act = () => activation(options.activation, "relu");
   const norm = (layer: nn.Layer) => (batchNorm ? [layer] : []);
   return nn.sequential(

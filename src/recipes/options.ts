@@ -8,6 +8,7 @@ import { hardtanh } from "../ops/activations.ts";
 import { add, sub } from "../ops/arithmetic.ts";
 import { detach } from "../ops/detach.ts";
 import { sign } from "../ops/math.ts";
+import { checkChoice, type OptionKinds } from "../options.ts";
 import type { Tensor } from "../tensor.ts";
 import type { ActivationName } from "./update-names.ts";
 
@@ -24,6 +25,14 @@ export interface RecipeOptions {
 }
 
 export type RecipeOption = keyof RecipeOptions;
+
+export const RECIPE = {
+  batchNorm: "boolean",
+  logSoftmax: "boolean",
+  biasPerPosition: "boolean",
+  activation: "string",
+  pixels: ["grey", "binary"],
+} as const satisfies OptionKinds<RecipeOptions>;
 
 /**
  * Activations by name. `sign` passes gradients on as hardtanh does (straight-through estimator, Bengio et al., 2013): its
@@ -45,6 +54,7 @@ function straightThroughSign(x: Tensor): Tensor {
 
 /** The layer that applies `name`, or `preferred` if there is none. */
 export function activation(name: ActivationName | undefined, preferred: ActivationName): nn.Layer {
+  if (name !== undefined) checkChoice("recipe", "activation", name, Object.keys(activations));
   return activations[name ?? preferred]();
 }
 

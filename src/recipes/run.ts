@@ -2,6 +2,7 @@
 import type { Dataset } from "../data/dataset.ts";
 import type { TrainTest } from "../data/source.ts";
 import { ValueError } from "../errors.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import type { FitOptions, TrainerOptions } from "../train/options.ts";
 import { type RecipeOptions, recipeOptions } from "./options.ts";
 import { divided } from "./prepare.ts";
@@ -21,6 +22,25 @@ export interface RecipeSettings extends Partial<UpdateRule> {
   readonly options?: RecipeOptions;
 }
 
+const SETTINGS = {
+  optimizer: "string",
+  learningRate: "number",
+  schedule: "string",
+  warmUpSteps: "number",
+  momentum: "number",
+  betas: "array",
+  weightDecay: "number",
+  clipValue: "number",
+  clipNorm: "number",
+  accumulate: "number",
+  averageDecay: "number",
+  seed: "number",
+  epochs: "number",
+  steps: "number",
+  batchSize: "number",
+  options: "object",
+} as const satisfies OptionKinds<RecipeSettings>;
+
 export interface RecipeRun {
   readonly trainer: TrainerOptions;
   readonly fit: Pick<FitOptions, "epochs" | "steps" | "earlyStopping">;
@@ -33,8 +53,10 @@ export interface RecipeRun {
 export function recipeData(
   recipe: Recipe,
   data: Dataset | TrainTest | undefined,
-  { seed = 0, options = {} }: Pick<RecipeSettings, "seed" | "options"> = {},
+  settings: Pick<RecipeSettings, "seed" | "options"> = {},
 ): TrainTest {
+  const kinds = { seed: "number", options: "object" } as const;
+  const { seed = 0, options = {} } = checkOptions("recipeData", settings, kinds);
   if (data === undefined) {
     if (recipe.data === undefined)
       throw new ValueError(`recipe ${recipe.name}: needs the data set ${recipe.dataset}`);
@@ -46,7 +68,7 @@ export function recipeData(
 
 /** Options of the trainer and of its fit on `train`. Throws ValueError on settings that the recipe has no use for. */
 export function recipeRun(recipe: Recipe, train: Dataset, settings: RecipeSettings = {}): RecipeRun {
-  const { seed = 0, batchSize = recipe.batchSize } = settings;
+  const { seed = 0, batchSize = recipe.batchSize } = checkOptions("recipeRun", settings, SETTINGS);
   const options = recipeOptions(recipe, settings.options ?? {});
   const perEpoch = Math.ceil(train.count / batchSize);
   const length = lengthOf(recipe, settings);

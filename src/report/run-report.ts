@@ -3,6 +3,7 @@
  * kernel, environment. The page holds its own data, so that later reports can draw it beside theirs.
  */
 import { FormatError } from "../errors.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { printable } from "../printable.ts";
 import { bitmapAddress, type Pixels } from "./bitmap.ts";
 import { escaped, lineChart, type Point, type Series, scatterPlot, shortNumber } from "./svg.ts";
@@ -45,6 +46,20 @@ export interface RunReport {
   readonly kernels?: readonly { readonly label: string; readonly milliseconds: number }[];
 }
 
+const RUN = {
+  title: "string",
+  result: "string",
+  created: "string",
+  settings: "object",
+  environment: "object",
+  epochs: "array",
+  confusion: "object",
+  filters: "array",
+  mistakes: "array",
+  predictions: "array",
+  kernels: "array",
+} as const satisfies OptionKinds<RunReport>;
+
 /** What is drawn of a run beside another one. */
 export type OtherRun = Pick<RunReport, "title"> & {
   readonly epochs: readonly Omit<ReportEpoch, "seconds">[];
@@ -54,6 +69,7 @@ const DATA = '<script type="application/json" id="run">';
 
 /** The page of `run`, with the curves of `others` beside its own. Throws ValueError on a run without an epoch. */
 export function reportHtml(run: RunReport, others: readonly OtherRun[] = []): string {
+  checkOptions("reportHtml", run, RUN);
   const sections = [
     section("Curves", `<div class="charts">${curves(run, others).join("")}</div>`),
     run.predictions && section("Predictions", predictionChart(run.predictions)),

@@ -3,6 +3,7 @@
  * host can write or show them. Refuses charts without a point.
  */
 import { ValueError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import { printable } from "../printable.ts";
 
 export type Point = readonly [x: number, y: number];
@@ -45,6 +46,14 @@ export interface HeatMapOptions extends Titled {
   readonly digits?: number;
 }
 
+const CHART = {
+  title: "string",
+  subtitle: "string",
+  xLabel: "string",
+  yLabel: "string",
+  series: "array",
+} as const;
+
 /** Okabe and Ito's colours, told apart by every eye. */
 export const seriesColors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"] as const;
 
@@ -54,7 +63,8 @@ const BOX = { left: 64, right: 616, top: 72, bottom: 344 } as const;
 
 /** One line per series, with a legend where there is more than one. */
 export function lineChart(options: LineChartOptions): string {
-  const { series, logY = false, yTick = shortNumber } = options;
+  const kinds = { ...CHART, wholeX: "boolean", yRange: "array", logY: "boolean", yTick: "function" } as const;
+  const { series, logY = false, yTick = shortNumber } = checkOptions("lineChart", options, kinds);
   const all = pointsOf(options.title, series);
   const y = logY ? (v: number) => Math.log10(v) : (v: number) => v;
   if (logY && all.some(([, v]) => v <= 0)) {
@@ -76,6 +86,7 @@ export function lineChart(options: LineChartOptions): string {
 
 /** One dot per point. */
 export function scatterPlot(options: ScatterPlotOptions): string {
+  checkOptions("scatterPlot", options, { ...CHART, diagonal: "boolean" });
   const { series, diagonal = false } = options;
   const all = pointsOf(options.title, series);
   let xs = padded(rangeOf(all.map(([v]) => v)));
@@ -96,7 +107,9 @@ export function scatterPlot(options: ScatterPlotOptions): string {
 }
 
 /** A matrix as coloured cells with their numbers: blue below 0, orange above, white at 0. */
-export function heatMap({ title, subtitle, rows, digits = 2 }: HeatMapOptions): string {
+export function heatMap(options: HeatMapOptions): string {
+  const kinds = { title: "string", subtitle: "string", rows: "array", digits: "number" } as const;
+  const { title, subtitle, rows, digits = 2 } = checkOptions("heatMap", options, kinds);
   const columns = rows[0]?.length ?? 0;
   if (columns === 0) throw new ValueError(`heatMap ${title}: there is nothing to draw`);
   const most = Math.max(...rows.flat().map(Math.abs)) || 1;
