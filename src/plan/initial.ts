@@ -16,8 +16,9 @@ export class StartValues {
     return this.#given.get(leaf);
   }
 
+  /** Throws as `valuesFor`. */
   set(leaf: Tensor, data: Data): void {
-    this.#given.set(leaf, data);
+    this.#given.set(leaf, valuesFor(leaf, data));
   }
 
   /** The value given to `leaf`, which the backend now holds. */

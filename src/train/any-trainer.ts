@@ -8,6 +8,7 @@ import { DeviceError, type DeviceLostError, GraphError, ValueError } from "../er
 import { checkOptions } from "../options.ts";
 import type { GraphSpec } from "../plan/graph.ts";
 import { packLayout } from "../plan/pack-layout.ts";
+import { warn } from "../printable.ts";
 import type { Data, Tensor } from "../tensor.ts";
 import type { Weights } from "./early-stopping.ts";
 import { runEvaluation } from "./evaluation.ts";
@@ -62,7 +63,7 @@ export abstract class AnyTrainer {
     const moveBack = (step: number) => {
       this.#position = step;
     };
-    const { onNotice = (line) => console.warn(line) } = options;
+    const { onNotice = warn } = options;
     this.#recovery = new Recovery(values, programs, all, moveBack, ({ step, message, adapter }) =>
       onNotice(`${message}; going on with ${adapter} from step ${step}`),
     );

@@ -8,7 +8,7 @@ import * as nn from "../../src/nn/index.ts";
 import { add, square } from "../../src/ops/arithmetic.ts";
 import { sum } from "../../src/ops/sum.ts";
 import { adam, sgd } from "../../src/optim/index.ts";
-import { input, parameter, type Tensor } from "../../src/tensor.ts";
+import { input, parameter, state, type Tensor } from "../../src/tensor.ts";
 import type { TrainerOptions } from "../../src/train/options.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
@@ -118,6 +118,15 @@ describe.each(backends)("on the %s", (_, open) => {
     await first.fromSafetensors(await source.toSafetensors());
     const second = await make(backend, { model });
     expect((await second.evaluate(data)).loss).toBe((await source.evaluate(data)).loss);
+  });
+
+  it("values that a state can't hold are refused before a program has put it on the device, too", async () => {
+    const backend = await open();
+    const count = state([1], 0, "i32", "count");
+    expect(() => backend.starts.set(count, Float32Array.of(0.5))).toThrow(/count i32\[1\]: .* got 0.5/);
+    backend.starts.set(count, Float32Array.of(7));
+    await backend.compile({ outputs: [count] });
+    expect(await backend.read(count)).toEqual(Int32Array.of(7));
   });
 
   it("two optimizers over one parameter, each in a program of its own, take turns", async () => {
