@@ -2,6 +2,7 @@
  * Reads and checks the header of a safetensors file: every length, type, shape and byte range, and that the ranges
  * cover the data without gap or overlap. Refuses, with the place, whatever is not as it should be.
  */
+import { quote } from "../data/number-lines.ts";
 import { FormatError } from "../errors.ts";
 import { type Dtype, isDtype, itemSizes } from "./safetensors-values.ts";
 
@@ -21,6 +22,10 @@ export interface Header {
   readonly dataStart: number;
 }
 
+/** Brackets within each other: the object, a tensor, its shape. */
+const DEEPEST = 3;
+/** Most dimensions of a tensor; PyTorch has 64. */
+const MOST_DIMENSIONS = 64;
 const METADATA = "__metadata__";
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 const isRecord = (value: unknown): value is Record<string, unknown> =>
@@ -39,9 +44,10 @@ export function parseHeader(bytes: Uint8Array, name: string, headerLimit: number
     fail(`the header is said to take ${length} bytes from byte 8 on, the file has ${bytes.length} in all`);
   }
   const text = decodeText(bytes.subarray(8, dataStart), fail);
+  expectFlat(text, fail);
   const parsed = parseJson(text, fail);
   if (!isRecord(parsed)) return fail("the header at byte 8 must be a JSON object");
-  const names = topLevelNames(text, (key) => fail(`the header names "${key}" twice`));
+  const names = topLevelNames(text, (key) => fail(`the header names ${quote(key)} twice`));
 
   const dataBytes = bytes.length - dataStart;
   const metadata = checkMetadata(parsed[METADATA], fail);
@@ -71,6 +77,30 @@ function parseJson(text: string, fail: Fail): unknown {
   }
 }
 
+const [QUOTE, BACKSLASH, OPEN, CLOSE] = [0x22, 0x5c, 0x7b, 0x7d];
+
+/** Where the string that opens at `start` ends; the length of the text if it does not. */
+function endOfString(text: string, start: number): number {
+  for (let at = start + 1; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === BACKSLASH) at++;
+    else if (code === QUOTE) return at;
+  }
+  return text.length;
+}
+
+/** Nothing in a header is deeper than the list of a tensor's shape; deeper ones would fill the stack. */
+function expectFlat(text: string, fail: Fail): void {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = endOfString(text, at);
+    else if (code === OPEN || code === 0x5b) depth++;
+    else if (code === CLOSE || code === 0x5d) depth--;
+    if (depth > DEEPEST) fail(`the header at byte 8 has more than ${DEEPEST} brackets within each other`);
+  }
+}
+
 /**
  * The names in an object, in the order written: JSON.parse moves names like "0" to the front, and keeps the last of
  * two equal ones. The text is known to be valid. `twice` is called for a name that some object in it has twice.
@@ -78,49 +108,58 @@ function parseJson(text: string, fail: Fail): unknown {
 function topLevelNames(text: string, twice: (key: string) => never): string[] {
   const open: Set<string>[] = [];
   let topLevel: string[] = [];
-  // Strings (with a colon behind them when they are names), and brackets of objects.
-  for (const [token, string] of text.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")\s*:?|[{}]/g)) {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
     const names = open.at(-1);
-    if (token === "{") open.push(new Set());
-    else if (token === "}") {
+    if (code === OPEN) open.push(new Set());
+    else if (code === CLOSE) {
       if (open.length === 1 && names) topLevel = [...names];
       open.pop();
-    } else if (token.endsWith(":") && string && names) {
-      const key = JSON.parse(string) as string;
-      if (names.has(key)) twice(key);
-      names.add(key);
+    } else if (code === QUOTE) {
+      const end = endOfString(text, at);
+      let next = end + 1;
+      while (text.charCodeAt(next) <= 0x20) next++;
+      // A string with a colon behind it is a name.
+      if (text[next] === ":" && names) {
+        const key = JSON.parse(text.slice(at, end + 1)) as string;
+        if (names.has(key)) twice(key);
+        names.add(key);
+      }
+      at = end;
     }
   }
   return topLevel;
 }
 
+/** A value as JSON, shortened. The header is flat, but a list or a text in it may be long. */
+const shown = (value: unknown): string => {
+  const text = JSON.stringify(value) ?? "undefined";
+  return text.length > 80 ? `${text.slice(0, 80)}...` : text;
+};
+
 function checkMetadata(value: unknown, fail: Fail): Record<string, string> {
   if (value === undefined) return {};
   if (!isRecord(value)) return fail(`${METADATA} must be an object of texts`);
   for (const [key, text] of Object.entries(value)) {
-    if (typeof text !== "string") fail(`${METADATA} "${key}" must be a text, got ${JSON.stringify(text)}`);
+    if (typeof text !== "string") fail(`${METADATA} ${quote(key)} must be a text, got ${shown(text)}`);
   }
   return value as Record<string, string>;
 }
 
 function checkEntry(key: string, value: unknown, dataBytes: number, fail: Fail): HeaderEntry {
-  const where = `tensor "${key}"`;
-  if (!isRecord(value)) return fail(`${where}: expected an object, got ${JSON.stringify(value)}`);
+  const where = `tensor ${quote(key)}`;
+  if (!isRecord(value)) return fail(`${where}: expected an object, got ${shown(value)}`);
   const { dtype, shape, data_offsets: range } = value;
   if (!isDtype(dtype)) {
-    return fail(
-      `${where}: dtype ${JSON.stringify(dtype)} is not one of ${Object.keys(itemSizes).join(", ")}`,
-    );
+    return fail(`${where}: dtype ${shown(dtype)} is not one of ${Object.keys(itemSizes).join(", ")}`);
   }
   if (!Array.isArray(shape) || !shape.every(isCount)) {
-    return fail(
-      `${where}: shape must be a list of whole numbers of at least 0, got ${JSON.stringify(shape)}`,
-    );
+    return fail(`${where}: shape must be a list of whole numbers of at least 0, got ${shown(shape)}`);
   }
+  if (shape.length > MOST_DIMENSIONS)
+    fail(`${where}: has ${shape.length} dimensions, at most ${MOST_DIMENSIONS} are read`);
   if (!Array.isArray(range) || range.length !== 2 || !range.every(isCount)) {
-    return fail(
-      `${where}: data_offsets must be two whole numbers of at least 0, got ${JSON.stringify(range)}`,
-    );
+    return fail(`${where}: data_offsets must be two whole numbers of at least 0, got ${shown(range)}`);
   }
   const [begin, end] = range as [number, number];
   if (begin > end) fail(`${where}: data_offsets [${begin}, ${end}] end before they begin`);
@@ -141,11 +180,11 @@ function checkCoverage(entries: readonly HeaderEntry[], dataBytes: number, fail:
   let before = "the start of the data";
   for (const { key, begin, end } of [...entries].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
     if (begin < covered)
-      fail(`tensor "${key}" begins at ${begin} and overlaps ${before}, which ends at ${covered}`);
+      fail(`tensor ${quote(key)} begins at ${begin} and overlaps ${before}, which ends at ${covered}`);
     if (begin > covered)
-      fail(`${begin - covered} bytes of data lie unused between ${before} and tensor "${key}"`);
+      fail(`${begin - covered} bytes of data lie unused between ${before} and tensor ${quote(key)}`);
     covered = end;
-    before = `tensor "${key}"`;
+    before = `tensor ${quote(key)}`;
   }
   if (covered !== dataBytes) fail(`${dataBytes - covered} bytes of data lie unused after ${before}`);
 }

@@ -1,10 +1,25 @@
 /**
- * The values of a safetensors file as typed arrays. Half and brain floats become float32, which holds them exactly;
- * 64-bit integers become int32. Refuses 64-bit integers that don't fit. Assumes a little-endian host, as WebGPU does.
+ * The values of a safetensors file as typed arrays. Half and brain floats become float32 and small integers int32, which
+ * hold them exactly; 64-bit integers become 32-bit ones, booleans bytes of 0 and 1. Refuses integers that don't fit and
+ * booleans that are neither. Assumes a little-endian host, as WebGPU does.
  */
 
 /** Bytes per value of each type that is read. */
-export const itemSizes = { F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, U32: 4, U8: 1 } as const;
+export const itemSizes = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U64: 8,
+  U32: 4,
+  U16: 2,
+  U8: 1,
+  BOOL: 1,
+} as const;
 
 export type Dtype = keyof typeof itemSizes;
 export type TensorValues = Float32Array | Float64Array | Int32Array | Uint32Array | Uint8Array;
@@ -37,14 +52,35 @@ export function decodeValues(
       const words = Uint32Array.from(new Uint16Array(raw.buffer), (bits) => bits << 16);
       return new Float32Array(words.buffer);
     }
-    case "I64": {
-      const values = new BigInt64Array(raw.buffer);
-      return Int32Array.from({ length: values.length }, (_, i) => {
-        const value = Number(values[i]);
-        return value === (value | 0) ? value : refuse(i, `${values[i]} does not fit in 32 bits`);
-      });
+    case "I16":
+      return Int32Array.from(new Int16Array(raw.buffer));
+    case "U16":
+      return Int32Array.from(new Uint16Array(raw.buffer));
+    case "I8":
+      return Int32Array.from(new Int8Array(raw.buffer));
+    case "BOOL": {
+      const at = raw.findIndex((byte) => byte > 1);
+      return at < 0 ? raw : refuse(at, `a boolean is 0 or 1, got ${raw[at]}`);
     }
+    case "I64":
+      return checked(new BigInt64Array(raw.buffer), Int32Array, refuse);
+    case "U64":
+      return checked(new BigUint64Array(raw.buffer), Uint32Array, refuse);
   }
+}
+
+function checked<Values extends Int32Array | Uint32Array>(
+  values: BigInt64Array | BigUint64Array,
+  make: new (length: number) => Values,
+  refuse: (index: number, why: string) => never,
+): Values {
+  const numbers = new make(values.length);
+  for (let i = 0; i < numbers.length; i++) {
+    const value = Number(values[i]);
+    numbers[i] = value;
+    if (numbers[i] !== value) refuse(i, `${values[i]} does not fit in 32 bits`);
+  }
+  return numbers;
 }
 
 /** IEEE 754 binary16: 1 sign bit, 5 of exponent, 10 of fraction. */

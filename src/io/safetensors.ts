@@ -4,6 +4,8 @@
  * The reader believes nothing: it refuses lying lengths and ranges, gaps, overlaps, doubled names, unknown types.
  * Specification: https://huggingface.co/docs/safetensors .
  */
+
+import { quote } from "../data/number-lines.ts";
 import { FormatError, ValueError } from "../errors.ts";
 import { checkOptions } from "../options.ts";
 import { parseHeader } from "./safetensors-header.ts";
@@ -12,7 +14,7 @@ import { type Dtype, decodeValues, itemSizes, type TensorValues } from "./safete
 export type { Dtype, TensorValues } from "./safetensors-values.ts";
 
 export interface StoredTensor {
-  /** The type in the file; F16 and BF16 are given as float32, I64 as int32. */
+  /** The type in the file; F16, BF16: float32; I8, I16, U16, I64: int32; U64: uint32; BOOL: bytes of 0 and 1. */
   readonly dtype: Dtype;
   readonly shape: readonly number[];
   /** A copy, independent of the file's bytes. */
@@ -28,10 +30,11 @@ export interface SafetensorsFile {
 export interface ReadOptions {
   /** Named in errors. */
   readonly name?: string;
-  /** Longest header accepted, in bytes; default 100,000,000 as in the original library. */
+  /** Longest header accepted, in bytes; default 100,000,000 as in the original library. Not deeper than 3 brackets. */
   readonly headerLimit?: number;
 }
 
+/** Throws FormatError, naming the place, on a file that is not as it should be and on numbers that 32 bits can't hold. */
 export function readSafetensors(bytes: Uint8Array, options: ReadOptions = {}): SafetensorsFile {
   const kinds = { name: "string", headerLimit: "number" } as const;
   const { name = "safetensors", headerLimit = 100_000_000 } = checkOptions("readSafetensors", options, kinds);
@@ -42,7 +45,7 @@ export function readSafetensors(bytes: Uint8Array, options: ReadOptions = {}): S
     const raw = Uint8Array.from(bytes.subarray(dataStart + begin, dataStart + end));
     const data = decodeValues(dtype, raw, (index, why) => {
       const at = dataStart + begin + index * itemSizes[dtype];
-      throw new FormatError(`${name}: tensor "${key}", value ${index} at byte ${at}: ${why}`);
+      throw new FormatError(`${name}: tensor ${quote(key)}, value ${index} at byte ${at}: ${why}`);
     });
     tensors.set(key, { dtype, shape, data });
   }

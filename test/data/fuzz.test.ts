@@ -89,7 +89,7 @@ const formats: FuzzFormat[] = [
   },
   {
     name: "gzip",
-    files: [await gzip(text)],
+    files: [await gzip(text), join(await gzip(text), await gzip(ascii("more")), new Uint8Array(9))],
     read: async (bytes, file) => (await gunzip(bytes, { name: file, limit: LIMIT })).length <= LIMIT,
   },
   {
@@ -133,8 +133,27 @@ const formats: FuzzFormat[] = [
   },
   {
     name: "CSV",
-    files: [ascii(table), ascii(table.replaceAll(",", ";")), ascii("1\t2\t0\n3\t4\t1\n")],
-    words: ['""', '"\n', "\t", ",,", "1e39", "red", "\r\n"],
+    files: [
+      ascii(table),
+      ascii(table.replaceAll(",", ";")),
+      ascii("1\t2\t0\n3\t4\t1\n"),
+      ascii("# x\n;a;b;y\n1;1,5;True;9007199254740993\n2;2,5;false;x\n"),
+    ],
+    words: [
+      "\ufeff",
+      "5%",
+      "1,234",
+      "2024-01-31",
+      "Unnamed: 0",
+      "sep=;\n",
+      '""',
+      '"\n',
+      "\t",
+      ",,",
+      "1e39",
+      "red",
+      "\r\n",
+    ],
     read: (bytes, file) => sound(parseCsv(bytes, { label: -1, name: file })),
   },
   {
@@ -171,7 +190,21 @@ const formats: FuzzFormat[] = [
         { recipe: "lenet5" },
       ),
     ],
-    words: ["[", "}", '"F16"', '"BF16"', '"I64"', "[0,99999999999]", "null", "-1", '"w"', "1e5"],
+    words: [
+      "[",
+      "}",
+      '"F16"',
+      '"BF16"',
+      '"I64"',
+      '"BOOL"',
+      '"U16"',
+      '"__proto__"',
+      "[0,99999999999]",
+      "null",
+      "-1",
+      '"w"',
+      "1e5",
+    ],
     read: (bytes, file) => {
       const { tensors } = readSafetensors(bytes, { name: file });
       return [...tensors.values()].every(({ shape, data }) => sizeOf(shape) === data.length);

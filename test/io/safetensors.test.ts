@@ -86,6 +86,32 @@ describe("reading", () => {
     expect(tensors.get("F16")?.dtype).toBe("F16");
   });
 
+  test("small integers, unsigned 64-bit ones and booleans", () => {
+    const parts: [
+      type: string,
+      values: { buffer: ArrayBufferLike; length: number },
+      as: ArrayLike<number>,
+    ][] = [
+      ["U64", BigUint64Array.of(0n, 4294967295n), Uint32Array.of(0, 4294967295)],
+      ["I16", Int16Array.of(-32768, 32767), Int32Array.of(-32768, 32767)],
+      ["U16", Uint16Array.of(65535), Int32Array.of(65535)],
+      ["I8", Int8Array.of(-128, 127, 0), Int32Array.of(-128, 127, 0)],
+      ["BOOL", Uint8Array.of(0, 1, 1), Uint8Array.of(0, 1, 1)],
+    ];
+    let at = 0;
+    const header: Record<string, object> = {};
+    for (const [type, values] of parts) {
+      const end = at + raw(values).length;
+      header[type] = entry(type, [values.length], at, end);
+      at = end;
+    }
+    const bytes = file(header, Uint8Array.from(parts.flatMap(([, values]) => [...raw(values)])));
+    const { tensors } = readSafetensors(bytes);
+    for (const [type, , as] of parts) {
+      expect(tensors.get(type)).toEqual({ dtype: type, shape: [as.length], data: as });
+    }
+  });
+
   test("half floats: normal, subnormal, zero, infinite, not a number", () => {
     const cases: [bits: number, value: number][] = [
       [0x0000, 0],
@@ -196,7 +222,39 @@ describe("reading", () => {
       file({ a: entry("I64", [2], 0, 16) }, raw(BigInt64Array.of(1n, 2n ** 31n))),
       'tensor "a", value 1 at byte 71: 2147483648 does not fit in 32 bits',
     ],
+    [
+      "unsigned 64-bit integers beyond 32 bits",
+      file({ a: entry("U64", [1], 0, 8) }, raw(BigUint64Array.of(2n ** 32n))),
+      "4294967296 does not fit in 32 bits",
+    ],
+    [
+      "booleans of 2",
+      file({ a: entry("BOOL", [2], 0, 2) }, Uint8Array.of(1, 2)),
+      "a boolean is 0 or 1, got 2",
+    ],
   ];
+  test("headers that are deep, or of many tensors, names and numbers, are refused or read in little time", () => {
+    const begun = performance.now();
+    const deep = [
+      "[".repeat(5_000_000),
+      `{"a":${"[".repeat(5_000_000)}${"]".repeat(5_000_000)}}`,
+      '{"a":'.repeat(1_000_000),
+      `{"__metadata__":{"a":${"[".repeat(100_000)}${"]".repeat(100_000)}}}`,
+    ];
+    for (const header of deep) expect(() => readSafetensors(file(header))).toThrow(FormatError);
+    const long = `{"a":{"dtype":"U8","shape":[${"1,".repeat(1_000_000)}1],"data_offsets":[0,1]}}`;
+    expect(() => readSafetensors(file(long, 1))).toThrow("has 1000001 dimensions");
+    const name = "n".repeat(1_000_000);
+    const named = () =>
+      readSafetensors(file(`{"${name}":{"dtype":"U9","shape":[],"data_offsets":[0,1]}}`, 1));
+    expect(named).toThrow(FormatError);
+    expect(named).toThrow(/^.{1,200}$/);
+    const empty = '{"dtype":"F32","shape":[0],"data_offsets":[0,0]}';
+    const many = Array.from({ length: 100_000 }, (_, i) => `"${i}":${empty}`).join(",");
+    expect(readSafetensors(file(`{${many}}`)).tensors.size).toBe(100_000);
+    expect(performance.now() - begun).toBeLessThan(60_000);
+  });
+
   test.each(wrong)("refuses %s", (_, bytes, message) => {
     const read = () => readSafetensors(bytes, { name: "m", headerLimit: 1000 });
     expect(read).toThrow(FormatError);
