@@ -1,25 +1,62 @@
 /**
- * How a camera was held, as JPEG files say it in their Exif segment, and images turned upright by it, as pages show them.
+ * How a camera was held, as JPEG and PNG files say it in their Exif part, and images turned upright by it, as pages show them.
  * Segments that make no sense count as "upright": they are advice, and the pixels are sound without it.
  * Format: Exif 2.3 (TIFF tags), tag 0x0112.
  */
+import { FormatError } from "../errors.ts";
 import type { DecodedImage } from "./image.ts";
 
 const ORIENTATION = 0x0112;
 const SHORT = 3;
 
-/** 1 (upright) to 8, as the tag has it. `bytes`: a JPEG file. */
-export function jpegOrientation(bytes: Uint8Array): number {
+/** A part of a JPEG file. */
+export interface Segment {
+  readonly marker: number;
+  /** Where its marker begins, without the bytes that may fill the space before it. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The segments up to the first scan. Throws FormatError, naming the place, where one is truncated or expected. */
+export function* jpegSegments(bytes: Uint8Array, name: string): Generator<Segment> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  for (let at = 2; at + 4 <= bytes.length && bytes[at] === 0xff && bytes[at + 1] !== 0xda; ) {
-    const length = view.getUint16(at + 2);
-    const isExif = bytes[at + 1] === 0xe1 && length >= 16 && view.byteLength >= at + 2 + length;
-    if (isExif && view.getUint32(at + 4) === 0x45786966) {
-      return tiffOrientation(new DataView(bytes.buffer, bytes.byteOffset + at + 10, length - 8));
+  for (let start = 2; ; ) {
+    while (bytes[start] === 0xff && bytes[start + 1] === 0xff) start++;
+    const marker = bytes[start + 1];
+    if (start + 4 > bytes.length || bytes[start] !== 0xff || marker === undefined) {
+      throw new FormatError(`${name}: damaged or truncated JPEG, expected a segment at byte ${start}`);
     }
-    at += 2 + Math.max(2, length);
+    const length = view.getUint16(start + 2);
+    const end = start + 2 + length;
+    if (length < 2 || end > bytes.length) {
+      throw new FormatError(`${name}: truncated JPEG, the segment at byte ${start} takes ${length} bytes`);
+    }
+    yield { marker, start, end };
+    if (marker === 0xda) return;
+    start = end;
+  }
+}
+
+/** 1 (upright) to 8, as the tag has it. `bytes`: a JPEG file; one that makes no sense is upright. */
+export function jpegOrientation(bytes: Uint8Array): number {
+  try {
+    for (const { marker, start, end } of jpegSegments(bytes, "image")) {
+      const body = bytes.subarray(start + 4, end);
+      if (marker === 0xe1 && EXIF.every((byte, i) => body[i] === byte)) return exifOrientation(body);
+    }
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
   }
   return 1;
+}
+
+const EXIF = [0x45, 0x78, 0x69, 0x66, 0];
+
+/** As `jpegOrientation`, of what Exif has to say: TIFF's tags, as PNG files have them, or behind the word "Exif". */
+export function exifOrientation(bytes: Uint8Array): number {
+  const tiff = EXIF.every((byte, i) => bytes[i] === byte) ? bytes.subarray(6) : bytes;
+  if (tiff.length < 8) return 1;
+  return tiffOrientation(new DataView(tiff.buffer, tiff.byteOffset, tiff.length));
 }
 
 function tiffOrientation(view: DataView): number {

@@ -1,20 +1,19 @@
 /**
- * PNG and JPEG files as pixels, with pngjs and jpeg-js; photographs upright, as their Exif segment says.
+ * PNG and JPEG files as pixels, with pngjs and jpeg-js; photographs upright, as their Exif part says.
  * Refuses other formats, truncated and damaged files, more pixels than the caller allows, and files whose header claims
  * far more pixels than their bytes can hold, before anything of that size is allocated.
  */
 import { inflateSync } from "node:zlib";
-import jpeg from "jpeg-js";
 import { PNG } from "pngjs";
+import { fileKind } from "../data/file-kind.ts";
 import type { DecodedImage, ImageSize } from "../data/image.ts";
-import { jpegOrientation, upright } from "../data/orientation.ts";
+import { exifOrientation, jpegOrientation, upright } from "../data/orientation.ts";
 import { FormatError } from "../errors.ts";
+import { decodeJpeg } from "./decode-jpeg.ts";
 
 const PNG_START = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 /** Deflate packs 1032 bytes into one at best. */
 const MOST_DEFLATED = 1032;
-/** A block of 64 values takes at least one bit of a JPEG, and a sample at most one block per 8x8 pixels. */
-const MOST_PIXELS_PER_JPEG_BYTE = 8 * 64;
 
 export interface DecodeOptions {
   /** Named in errors. */
@@ -23,13 +22,16 @@ export interface DecodeOptions {
   readonly mostPixels?: number;
 }
 
+/** Throws FormatError, beginning with the name, on other formats (saying which), damaged files and too many pixels. */
 export function decodeImage(bytes: Uint8Array, options: DecodeOptions = {}): DecodedImage {
   const { name = "image", mostPixels = 40_000_000 } = options;
   const isPng = PNG_START.every((byte, i) => bytes[i] === byte);
   const isJpeg = bytes[0] === 0xff && bytes[1] === 0xd8;
   if (!isPng && !isJpeg) {
     const start = [...bytes.subarray(0, 4)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
-    throw new FormatError(`${name}: neither PNG nor JPEG, it begins with ${start || "nothing"}`);
+    const kind = fileKind(bytes);
+    const what = kind === undefined ? "" : `: it is ${kind}; convert it to PNG or JPEG`;
+    throw new FormatError(`${name}: neither PNG nor JPEG, it begins with ${start || "nothing"}${what}`);
   }
   const kind = isPng ? "PNG" : "JPEG";
   const expectSize = ({ width, height }: ImageSize) => {
@@ -38,33 +40,25 @@ export function decodeImage(bytes: Uint8Array, options: DecodeOptions = {}): Dec
     }
     if (width * height === 0) throw new FormatError(`${name}: ${kind} of ${width}x${height} pixels`);
   };
-  const size = isPng ? measurePng(bytes, name, expectSize) : measureJpeg(bytes, name, expectSize);
+  if (isJpeg) return upright(decodeJpeg(bytes, name, expectSize), jpegOrientation(bytes));
+  const exif = checkPng(bytes, name, expectSize);
   try {
-    const decoded = isPng ? PNG.sync.read(Buffer.from(bytes)) : decodeJpeg(bytes, size);
-    const { width, height, data } = decoded;
-    return upright({ width, height, data }, isJpeg ? jpegOrientation(bytes) : 1);
+    const { width, height, data } = PNG.sync.read(Buffer.from(bytes));
+    return upright({ width, height, data }, exif === undefined ? 1 : exifOrientation(exif));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new FormatError(`${name}: damaged ${kind} file: ${reason}`, { cause });
+    throw new FormatError(`${name}: damaged PNG file: ${reason}`, { cause });
   }
 }
 
-/** No frame behind the first one may be larger than it: the decoder makes room for each before it refuses a second. */
-const decodeJpeg = (bytes: Uint8Array, { width, height }: ImageSize) =>
-  jpeg.decode(bytes, {
-    useTArray: true,
-    tolerantDecoding: false,
-    maxResolutionInMP: (width * height + 1) / 1e6,
-    maxMemoryUsageInMB: 1024,
-  });
-
 type ExpectSize = (size: ImageSize) => void;
 
-/** Walks the chunks; looks at sizes only, the decoder checks the rest. */
-function measurePng(bytes: Uint8Array, name: string, expectSize: ExpectSize): ImageSize {
+/** Walks the chunks; looks at sizes only, the decoder checks the rest. Gives what Exif says, if it is there. */
+function checkPng(bytes: Uint8Array, name: string, expectSize: ExpectSize): Uint8Array | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const parts: Uint8Array[] = [];
   let ended = false;
+  let exif: Uint8Array | undefined;
   for (let at = 8; at + 12 <= bytes.length && !ended; ) {
     const length = view.getUint32(at);
     const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
@@ -73,12 +67,15 @@ function measurePng(bytes: Uint8Array, name: string, expectSize: ExpectSize): Im
         `${name}: truncated PNG, chunk ${JSON.stringify(type)} at byte ${at} takes ${length} bytes`,
       );
     }
+    if (type === "CgBI")
+      throw new FormatError(`${name}: a PNG in Apple's own form (CgBI); save it as a standard PNG`);
     if ((at === 8) !== (type === "IHDR") || (at === 8 && length !== 13)) {
       throw new FormatError(
         `${name}: damaged PNG, expected one header, at byte 8, got ${JSON.stringify(type)} at byte ${at}`,
       );
     }
     if (type === "IDAT") parts.push(bytes.subarray(at + 8, at + 8 + length));
+    if (type === "eXIf") exif ??= bytes.subarray(at + 8, at + 8 + length);
     ended = type === "IEND";
     at += 12 + length;
   }
@@ -104,40 +101,5 @@ function measurePng(bytes: Uint8Array, name: string, expectSize: ExpectSize): Im
       throw new FormatError(`${name}: damaged PNG file: ${(cause as Error).message}`, { cause });
     }
   }
-  return { width, height };
-}
-
-/** Walks the segments up to the first scan. */
-function measureJpeg(bytes: Uint8Array, name: string, expectSize: ExpectSize): ImageSize {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  let size: ImageSize | undefined;
-  let at = 2;
-  for (;;) {
-    while (bytes[at] === 0xff && bytes[at + 1] === 0xff) at++;
-    const marker = bytes[at + 1];
-    if (at + 4 > bytes.length || bytes[at] !== 0xff || marker === undefined) {
-      throw new FormatError(`${name}: damaged or truncated JPEG, expected a segment at byte ${at}`);
-    }
-    const length = view.getUint16(at + 2);
-    if (length < 2 || at + 2 + length > bytes.length) {
-      throw new FormatError(`${name}: truncated JPEG, the segment at byte ${at} takes ${length} bytes`);
-    }
-    if (marker === 0xda) break;
-    // SOF0 .. SOF15, without the tables DHT, JPG and DAC that lie among them.
-    if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker) && length >= 8) {
-      size ??= { height: view.getUint16(at + 5), width: view.getUint16(at + 7) };
-    }
-    at += 2 + length;
-  }
-  if (size === undefined)
-    throw new FormatError(`${name}: damaged JPEG, no frame before the scan at byte ${at}`);
-  const end = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).lastIndexOf(Buffer.of(0xff, 0xd9));
-  if (end < at) throw new FormatError(`${name}: truncated JPEG, no end after ${bytes.length} bytes`);
-  expectSize(size);
-  if (size.width * size.height > bytes.length * MOST_PIXELS_PER_JPEG_BYTE) {
-    throw new FormatError(
-      `${name}: ${size.width}x${size.height} pixels can't be in ${bytes.length} bytes of JPEG`,
-    );
-  }
-  return size;
+  return exif;
 }

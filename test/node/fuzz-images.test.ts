@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { crc32 } from "../../src/data/zip.ts";
 import { decodeImage } from "../../src/node/decode-image.ts";
 import { type FuzzFormat, fuzz } from "../support/fuzz.ts";
+import { rawJpeg } from "../support/raw-jpeg.ts";
 import { rawPng } from "../support/raw-png.ts";
 
 const COUNT = 10_000;
@@ -60,7 +61,13 @@ const formats: FuzzFormat[] = [
   },
   {
     name: "JPEG",
-    files: [jpg(8, 8, 50), jpg(17, 9, 90), turned(jpg(17, 9, 90))],
+    files: [
+      jpg(8, 8, 50),
+      jpg(17, 9, 90),
+      turned(jpg(17, 9, 90)),
+      rawJpeg({ values: [1, 2, 3, 4], blocks: 3, restart: 2 }),
+      rawJpeg({ values: [1, 2, 3], frame: 0xc2, ids: [82, 71, 66] }),
+    ],
     words: ["\u00ff", "JFIF", "Adobe", "Exif"],
     read,
   },
