@@ -44,6 +44,7 @@ walkOptions(
     "compile (graph)": (o) => device.compile(o),
     runDoctor: (o) => weft.runDoctor(device, o),
     defineOp: (o) => weft.defineOp(o),
+    compileAheadOfTime: (o) => weft.compileAheadOfTime(parts, o),
     recordTraining: (o) => weft.recordTraining(parts, o),
     Trainer: (o) => weft.Trainer.create(device, o),
     "Trainer.fit": (o) => trainer.fit(set, o),
@@ -233,7 +234,9 @@ walkOptions(
       " ",
     ),
     ..."constant input parameter scope state Random targetOf WeftError ShapeError ValueError".split(" "),
-    ..."FormatError DataError LockedError DeviceError DeviceLostError ShaderError GraphError".split(" "),
+    ..."FormatError DataError LockedError DeviceError DeviceLostError ShaderError GraphError DivergedError ProgramError".split(
+      " ",
+    ),
     // `alignTo` takes the form of another data set, with whatever else that has.
     ...of(
       "data",
@@ -294,10 +297,16 @@ walkOptions(
   ],
 );
 
-walkOptions("weft/replay", replay, { openRecording: (o) => replay.openRecording({}, null, o) }, [
-  "adapterKind",
-  "adapterName",
-]);
+walkOptions(
+  "weft/replay",
+  replay,
+  {
+    openProgram: (o) => replay.openProgram({}, null, o),
+    openRecording: (o) => replay.openRecording({}, null, o),
+    readProgram: (o) => replay.readProgram({}, o),
+  },
+  ["adapterKind", "adapterName", "ProgramError"],
+);
 
 function of(space: string, names: string): string[] {
   return names.split(" ").map((name) => `${space}.${name}`);

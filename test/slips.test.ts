@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import {
   CpuBackend,
   compare,
+  compileAheadOfTime,
   constant,
   data,
   input,
@@ -11,7 +12,6 @@ import {
   optim,
   parameter,
   predict,
-  recordTraining,
   runDoctor,
   stateDict,
   type Tensor,
@@ -351,8 +351,8 @@ const fits: readonly Slip[] = [
   ],
   [
     "both sets for a recording",
-    () => recordTraining(parts(), { train: { train: set, test: set } } as never),
-    /recordTraining: train: needs a data set.*give its part `train`/,
+    () => compileAheadOfTime(parts(), { train: { train: set, test: set } } as never),
+    /compileAheadOfTime: train: needs a data set.*give its part `train`/,
   ],
 ];
 

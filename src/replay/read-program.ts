@@ -6,6 +6,7 @@
  */
 import { ProgramError } from "../errors.ts";
 import { countConstants } from "../ops/gather-counts.ts";
+import { checkOptions } from "../options.ts";
 import type { KernelImage } from "../plan/image.ts";
 import { packLayout } from "../plan/pack-layout.ts";
 import { paddedWords } from "../plan/storage.ts";
@@ -33,10 +34,9 @@ export interface ReadProgramOptions {
  * `given` (the object, or its JSON as text or bytes) as a program. Throws ProgramError saying where it is wrong: not JSON, of
  * another format, damaged kernels, an index, size, offset, name or binding that does not fit, or more than limits allow.
  */
-export function readProgram(
-  given: unknown,
-  { name = "program", maxBytes = MOST.maxBytes }: ReadProgramOptions = {},
-): AheadOfTimeProgram {
+export function readProgram(given: unknown, options: ReadProgramOptions = {}): AheadOfTimeProgram {
+  const kinds = { name: "string", maxBytes: "number" } as const;
+  const { name = "program", maxBytes = MOST.maxBytes } = checkOptions("readProgram", options, kinds);
   const check = new Checker(name);
   try {
     return new ProgramReader(check, maxBytes).program(parsed(check, given));

@@ -50,7 +50,8 @@ export async function openProgram(
   options: OpenProgramOptions = {},
 ): Promise<AheadOfTimeTrainer> {
   checkOptions("openProgram", options, OPEN);
-  const read = readProgram(program, options);
+  const { name = "program", maxBytes } = options;
+  const read = readProgram(program, { name, ...(maxBytes === undefined ? {} : { maxBytes }) });
   const open = async (found: GPUAdapter | null): Promise<GpuRuntime> => {
     if (found === null) throw new DeviceError("program: WebGPU found no adapter on this machine");
     const { reopen, submitMilliseconds = 16, onCompile } = options;
