@@ -3,15 +3,37 @@
  * target, flushed to disk and renamed. On failure or abort the temporary file goes away and the target stays as it was.
  */
 import { randomBytes } from "node:crypto";
-import { link, mkdir, open, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { link, mkdir, open, readFile, readlink, realpath, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 import { WeftError } from "../errors.ts";
 
 export interface WriteFileOptions {
   /** Rejects with a FileExistsError where there is such a file already; of several writers exactly one succeeds. */
   readonly exclusive?: boolean;
+  /** Permissions of the file; default what the system gives new files. */
+  readonly mode?: number;
   /** Aborting before the rename leaves the target as it was and rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** The longest file that is read as a whole text. */
+const MOST_TEXT_BYTES = 2 ** 28;
+
+/** A whole file. Throws WeftError on what is none, such as a named pipe, which might never end. */
+export async function readPlainFile(path: string, most = Number.POSITIVE_INFINITY): Promise<Buffer> {
+  try {
+    const info = await stat(path);
+    if (!info.isFile() && !info.isDirectory()) throw new Error("it is no file");
+    if (info.size > most) throw new Error(`it has ${info.size} bytes, the limit is ${most}`);
+    return await readFile(path);
+  } catch (cause) {
+    throw new WeftError(`${path}: can't be read: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** A whole file as text. Throws WeftError as `readPlainFile` does, and on files of more than 256 MiB. */
+export async function readTextFile(path: string): Promise<string> {
+  return (await readPlainFile(path, MOST_TEXT_BYTES)).toString("utf8");
 }
 
 /** An exclusive write found a file of that name. */
@@ -23,14 +45,14 @@ export class FileExistsError extends WeftError {
 export async function writeFileAtomic(
   path: string,
   content: Uint8Array | string,
-  { signal, exclusive = false }: WriteFileOptions = {},
+  { signal, exclusive = false, mode = 0o666 }: WriteFileOptions = {},
 ): Promise<void> {
   signal?.throwIfAborted();
   const folder = dirname(path);
   const temporary = join(folder, `.${basename(path)}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`);
   try {
     await makeFolder(folder);
-    const file = await open(temporary, "wx");
+    const file = await open(temporary, "wx", mode);
     try {
       await file.writeFile(content, { signal });
       await file.sync();
@@ -38,7 +60,7 @@ export async function writeFileAtomic(
       await file.close();
     }
     signal?.throwIfAborted();
-    if (exclusive) await linkExclusive(temporary, path, content);
+    if (exclusive) await linkExclusive(temporary, path, content, mode);
     else await rename(temporary, path);
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => {});
@@ -52,13 +74,18 @@ export async function writeFileAtomic(
 }
 
 /** A hard link is made only where there is no such name, and the file is whole from its first moment. */
-async function linkExclusive(temporary: string, path: string, content: Uint8Array | string): Promise<void> {
+async function linkExclusive(
+  temporary: string,
+  path: string,
+  content: Uint8Array | string,
+  mode: number,
+): Promise<void> {
   try {
     await link(temporary, path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") throw error;
     // A file system without hard links, such as FAT: whole a moment after it appears.
-    const file = await open(path, "wx");
+    const file = await open(path, "wx", mode);
     try {
       await file.writeFile(content);
       await file.sync();
@@ -67,6 +94,20 @@ async function linkExclusive(temporary: string, path: string, content: Uint8Arra
     }
   }
   await rm(temporary, { force: true });
+}
+
+/** Where `path` really leads: links are followed in as much of it as there is. */
+export async function realTarget(path: string): Promise<string> {
+  const whole = resolve(path);
+  try {
+    return await realpath(whole);
+  } catch (error) {
+    // A link into the void leads wherever it says.
+    const link = await readlink(whole).catch(() => undefined);
+    if (link !== undefined) return realTarget(resolve(dirname(whole), link));
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT" || dirname(whole) === whole) return whole;
+    return join(await realTarget(dirname(whole)), basename(whole));
+  }
 }
 
 /** Makes a folder and those above it. Node's own recursive mkdir never returns where a file system denies folders. */

@@ -3,6 +3,7 @@
  * kernel, environment. The page holds its own data, so that later reports can draw it beside theirs.
  */
 import { FormatError } from "../errors.ts";
+import { Fields } from "../json-fields.ts";
 import { checkOptions, type OptionKinds } from "../options.ts";
 import { printable } from "../printable.ts";
 import { bitmapAddress, type Pixels } from "./bitmap.ts";
@@ -65,6 +66,9 @@ export type OtherRun = Pick<RunReport, "title"> & {
   readonly epochs: readonly Omit<ReportEpoch, "seconds">[];
 };
 
+/** Of the data in a page. */
+const FORMAT = 1;
+const DRAWN = ["accuracy", "valLoss", "valAccuracy", "learningRate", "gradientNorm", "seconds"];
 const DATA = '<script type="application/json" id="run">';
 
 /** The page of `run`, with the curves of `others` beside its own. Throws ValueError on a run without an epoch. */
@@ -81,7 +85,7 @@ export function reportHtml(run: RunReport, others: readonly OtherRun[] = []): st
     section("Environment", definitions(run.environment)),
   ].filter((part) => part !== undefined);
   // In a script, "</" would end it.
-  const data = printable(JSON.stringify(run)).replaceAll("<", "\\u003c");
+  const data = printable(JSON.stringify({ ...run, format: FORMAT })).replaceAll("<", "\\u003c");
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -106,13 +110,16 @@ export function readReport(html: string, file = "report"): RunReport {
   const to = html.indexOf("</script>", from);
   if (from < 0 || to < 0)
     throw new FormatError(`${file}: is not a report of weft: it holds no data of a run`);
-  try {
-    const run = JSON.parse(html.slice(from + DATA.length, to)) as RunReport;
-    if (typeof run.title !== "string" || !Array.isArray(run.epochs)) throw new Error("no title or no epochs");
-    return run;
-  } catch (cause) {
-    throw new FormatError(`${file}: its data can't be read: ${(cause as Error).message}`, { cause });
-  }
+  const run = Fields.parse(html.slice(from + DATA.length, to), `${file}: its data can't be read`);
+  run.format(FORMAT);
+  run.text("title");
+  run.list("epochs").forEach((entry, i) => {
+    const epoch = new Fields(entry, `${run.place}: epoch ${i + 1}`);
+    epoch.whole("epoch");
+    epoch.number("loss");
+    for (const name of DRAWN) epoch.optional(name, (n) => epoch.number(n));
+  });
+  return run.values as unknown as RunReport;
 }
 
 const section = (title: string, body: string) => `<section><h2>${escaped(title)}</h2>${body}</section>`;

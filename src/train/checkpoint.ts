@@ -4,12 +4,22 @@
  * Loaded when first saved or read.
  */
 import { FormatError, GraphError } from "../errors.ts";
-import { readSafetensors, type TensorToStore, writeSafetensors } from "../io/safetensors.ts";
+import {
+  readSafetensors,
+  type StoredTensor,
+  type TensorToStore,
+  writeSafetensors,
+} from "../io/safetensors.ts";
+import { laterFormat } from "../json-fields.ts";
 import { packLayout } from "../plan/pack-layout.ts";
 import { type Data, formatShape, type Shape, sameShape, type Tensor } from "../tensor.ts";
+import { toData } from "../values.ts";
+import { MOST_STEPS } from "./check-record.ts";
 import type { RunStates } from "./run-states.ts";
 
 const STEP = "trainer.step";
+/** Of saved files and checkpoints. */
+const FORMAT = 1;
 
 /** What a file holds besides the states, and how. */
 interface SaveOptions {
@@ -49,7 +59,22 @@ export function saveStates(
     });
   }
   tensors.push([STEP, stored([1], valueFor(states.step))]);
-  return writeSafetensors([...tensors, ...more], { ...metadata, format: "weft" });
+  const named = { ...metadata, format: "weft", weftFormat: String(FORMAT) };
+  return writeSafetensors([...tensors, ...more], named);
+}
+
+/** The values of a stored tensor as `like` takes them. Throws FormatError on another shape, and on numbers it can't hold. */
+export function valuesFor(like: Tensor, found: StoredTensor, file: string, name: string): Data {
+  if (!sameShape(found.shape, like.shape)) {
+    throw new FormatError(
+      `${file}: ${name} has shape ${formatShape(found.shape)}, the model expects ${formatShape(like.shape)}`,
+    );
+  }
+  try {
+    return toData(`${file}: ${name}`, like.dtype, found.data);
+  } catch (cause) {
+    throw new FormatError((cause as Error).message, { cause });
+  }
 }
 
 /**
@@ -57,19 +82,16 @@ export function saveStates(
  * and the step may be missing (a file of PyTorch's), and then keep their values. Unknown tensors are refused.
  */
 export function loadStates(bytes: Uint8Array, states: RunStates, file: string): Map<Tensor, Data> {
-  const { tensors } = readSafetensors(bytes, { name: file });
+  const { tensors, metadata } = readSafetensors(bytes, { name: file });
+  const { weftFormat = "1" } = metadata;
+  if (!/^[1-9]\d{0,8}$/.test(weftFormat) || Number(weftFormat) > FORMAT)
+    throw laterFormat(file, Number(weftFormat), FORMAT);
   const byName = new Map(tensors);
   const values = new Map<Tensor, Data>();
   const take = (name: string, like: Tensor): Data | undefined => {
     const found = byName.get(name);
     byName.delete(name);
-    if (found === undefined) return undefined;
-    if (!sameShape(found.shape, like.shape)) {
-      throw new FormatError(
-        `${file}: ${name} has shape ${formatShape(found.shape)}, the model expects ${formatShape(like.shape)}`,
-      );
-    }
-    return found.data as Data;
+    return found === undefined ? undefined : valuesFor(like, found, file, name);
   };
   const missing: string[] = [];
   for (const [name, tensor] of [...states.parameters, ...states.buffers]) {
@@ -95,7 +117,11 @@ export function loadStates(bytes: Uint8Array, states: RunStates, file: string): 
     values.set(pack, data);
   }
   const step = take(STEP, states.step);
-  if (step !== undefined) values.set(states.step, step);
+  if (step !== undefined) {
+    if ((step[0] as number) > MOST_STEPS)
+      throw new FormatError(`${file}: ${STEP} is ${step[0]}, the limit is ${MOST_STEPS}`);
+    values.set(states.step, step);
+  }
   const unknown = [...byName.keys()].filter((name) => !/^(optimizer|trainer)\./.test(name));
   if (unknown.length > 0)
     throw new FormatError(`${file}: holds ${unknown.join(", ")}, which the model does not have`);

@@ -25,9 +25,9 @@ function cell(name: string): string {
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-/** `{ "epochs": […], "evaluations": […] }`, as the records are. */
+/** `{ "format": 1, "epochs": […], "evaluations": […] }`, as the records are. */
 export function historyJson({ epochs, evaluations }: Records): string {
-  return `${JSON.stringify({ epochs, evaluations }, null, 2)}\n`;
+  return `${JSON.stringify({ format: 1, epochs, evaluations }, null, 2)}\n`;
 }
 
 function rowOf(record: EpochRecord): Map<string, number> {

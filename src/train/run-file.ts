@@ -5,7 +5,8 @@
 import { FormatError } from "../errors.ts";
 import { readSafetensors, type TensorToStore } from "../io/safetensors.ts";
 import type { Data, Tensor } from "../tensor.ts";
-import { loadStates, saveStates } from "./checkpoint.ts";
+import { parseRecord } from "./check-record.ts";
+import { loadStates, saveStates, valuesFor } from "./checkpoint.ts";
 import type { Weights } from "./early-stopping.ts";
 import type { FitRecord, FitState } from "./run-state.ts";
 import type { RunStates } from "./run-states.ts";
@@ -40,7 +41,7 @@ export function saveRun(
   }
   // First and last: first in the file, and not to be replaced by the caller's.
   const own = { ...UNSEALED, weftRun: run };
-  const named = { ...own, ...metadata, ...own, fit: JSON.stringify(record) };
+  const named = { ...own, ...metadata, ...own, fit: JSON.stringify({ format: 1, ...record }) };
   return seal(saveStates(values, states, named, { more, wide: true }));
 }
 
@@ -52,22 +53,28 @@ export function loadRun(
 ): { values: Map<Tensor, Data>; state: FitState } {
   checkSeal(bytes, file);
   const { tensors, metadata } = readSafetensors(bytes, { name: file });
-  const step = tensors.get("trainer.step")?.data[0];
+  const values = loadStates(bytes, states, file);
+  const step = values.get(states.step)?.[0];
   if (metadata.fit === undefined || step === undefined) {
     throw new FormatError(`${file}: is no checkpoint of a running fit`);
   }
-  const values = loadStates(bytes, states, file);
   for (const [name, tensor] of states.live) {
     const found = tensors.get(name);
-    if (found?.data.length !== tensor.size) throw new FormatError(`${file}: lacks ${name}`);
-    values.set(tensor, found.data as Data);
+    if (found === undefined) throw new FormatError(`${file}: lacks ${name}`);
+    values.set(tensor, valuesFor(tensor, found, file, name));
   }
+  const weights = new Map([...states.parameters, ...states.buffers]);
   const best = new Map<string, Data>();
-  for (const [name, { data }] of tensors) {
-    if (name.startsWith(BEST)) best.set(name.slice(BEST.length), data as Data);
+  for (const [key, found] of tensors) {
+    if (!key.startsWith(BEST)) continue;
+    const like = weights.get(key.slice(BEST.length));
+    if (like === undefined) throw new FormatError(`${file}: holds ${key}, which the model does not have`);
+    best.set(key.slice(BEST.length), valuesFor(like, found, file, key));
   }
-  const record = JSON.parse(metadata.fit) as FitRecord;
-  const { weftRun: run } = metadata;
+  if (best.size > 0 && best.size < weights.size)
+    throw new FormatError(`${file}: holds ${best.size} of ${weights.size} best weights`);
+  const record = parseRecord(metadata.fit, step, file);
+  const run = runOf(bytes);
   const more = { ...(run === undefined ? {} : { run }), ...(best.size > 0 ? { bestWeights: best } : {}) };
   return { values, state: { ...record, step, ...more } };
 }

@@ -3,8 +3,13 @@
  * Weft, on this adapter and among the very same kernels counts; anything else is left out, a damaged text with a notice.
  */
 import type { TuneStore } from "../backend.ts";
+import { FormatError } from "../errors.ts";
+import { Fields } from "../json-fields.ts";
 import { version } from "../version.ts";
 import type { Contest } from "./candidates.ts";
+
+/** Of the stored text. */
+const FORMAT = 1;
 
 /** The outcome of a contest. */
 export interface Choice {
@@ -52,7 +57,7 @@ export class Choices {
     if (this.store === undefined) return;
     const latest = this.renew ? [] : await read(this.adapter, this.store, () => undefined);
     const choices = Object.fromEntries([...latest, ...this.#known, ...found]);
-    const text = JSON.stringify({ weft: version, adapter: this.adapter, choices }, null, 1);
+    const text = JSON.stringify({ format: FORMAT, weft: version, adapter: this.adapter, choices }, null, 1);
     try {
       await this.store.save(this.adapter, `${text}\n`);
     } catch (error) {
@@ -73,12 +78,14 @@ async function read(
     notice(`stored kernel choices can't be read: ${(error as Error).message}`);
   }
   if (text === undefined) return new Map();
-  const stored = parse(text);
-  if (stored === undefined) {
-    notice(`the stored kernel choices in ${store?.place} are damaged and left out`);
+  try {
+    const stored = parse(text, store?.place ?? "tune store");
+    return stored.weft === version && stored.adapter === adapter ? stored.choices : new Map();
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    notice(`the stored kernel choices in ${store?.place} are damaged and left out (${error.message})`);
     return new Map();
   }
-  return stored.weft === version && stored.adapter === adapter ? stored.choices : new Map();
 }
 
 interface Stored {
@@ -87,24 +94,17 @@ interface Stored {
   readonly choices: Map<string, Choice>;
 }
 
-/** undefined for a text that no version of Weft wrote. */
-function parse(text: string): Stored | undefined {
-  let found: unknown;
-  try {
-    found = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  const { weft, adapter, choices } = (found ?? {}) as Readonly<Record<string, unknown>>;
-  if (typeof choices !== "object" || choices === null) return undefined;
-  const entries = Object.entries(choices);
-  return entries.every((entry): entry is [string, Choice] => isChoice(entry[1]))
-    ? { weft, adapter, choices: new Map(entries) }
-    : undefined;
-}
-
-function isChoice(value: unknown): value is Choice {
-  const { variant, ratio, fingerprint } = (value ?? {}) as Readonly<Record<string, unknown>>;
-  const named = variant === null || typeof variant === "string";
-  return named && typeof ratio === "number" && typeof fingerprint === "string";
+/** Throws FormatError on a text that no version of Weft wrote. */
+function parse(text: string, place: string): Stored {
+  const stored = Fields.parse(text, place);
+  stored.format(FORMAT);
+  const choices = stored.fields("choices");
+  const found = choices.names.map((name): [string, Choice] => {
+    const choice = choices.fields(name);
+    if (choice.values.variant !== null) choice.text("variant");
+    choice.text("fingerprint");
+    if (choice.number("ratio") === null) choice.fail("ratio", "a number");
+    return [name, choice.values as unknown as Choice];
+  });
+  return { weft: stored.values.weft, adapter: stored.values.adapter, choices: new Map(found) };
 }

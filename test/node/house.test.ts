@@ -10,7 +10,17 @@ const root = resolve(import.meta.dirname, "../..");
 const LONGEST_FILE = 400;
 
 /** Rooms that know nothing of graphs, and those that know everything. */
-const GROUND = ["errors", "math-exact", "options", "permutation", "printable", "random", "shader", "version"];
+const GROUND = [
+  "errors",
+  "json-fields",
+  "math-exact",
+  "options",
+  "permutation",
+  "printable",
+  "random",
+  "shader",
+  "version",
+];
 const GRAPH = [...GROUND, "tensor", "values", "op"];
 const HOUSE = [
   ...GRAPH,

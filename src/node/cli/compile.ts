@@ -10,7 +10,7 @@ import { openDevice } from "../device.ts";
 import { writeFileAtomic } from "../files.ts";
 import { expectDataset } from "./choose-data.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { expectWritable } from "./option-values.ts";
+import { expectOutputs } from "./outputs.ts";
 import { type DataFlags, dataFor } from "./recipe-data.ts";
 import { aside, say, sayJson } from "./terminal.ts";
 
@@ -30,7 +30,8 @@ export async function compile(name: string, flags: CompileFlags): Promise<number
   const recipe = recipeOf(name);
   if (flags.dataset !== undefined) expectDataset(flags.dataset);
   const { out = `${recipe.name}.program.json`, batchSize, epochs, lr, optimizer, seed, predict } = flags;
-  await expectWritable("--out", out);
+  const { dataset = recipe.dataset, dataDir } = flags;
+  await expectOutputs([["--out", out]], { dataset, dataDir });
   const data = await dataFor(recipe, flags, interruptSignal(), aside);
   const { trainer } = recipeRun(recipe, data.train, {
     seed,

@@ -1,11 +1,12 @@
 /** `--picture`: what a run learned, or its curves beside those of earlier runs, as an SVG file. */
-import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { FormatError } from "../../errors.ts";
+import { Fields } from "../../json-fields.ts";
 import { type CurveRecord, type CurveRun, curvePicture } from "../../recipes/curves.ts";
 import type { FinishedRun, PictureMaker } from "../../recipes/results.ts";
 import { readReport } from "../../report/run-report.ts";
-import { writeFileAtomic } from "../files.ts";
+import { checkEpoch } from "../../train/check-record.ts";
+import { readTextFile, writeFileAtomic } from "../files.ts";
 
 /** How a run is called in a legend. */
 export const runName = ({ optimizer, learningRate }: { optimizer: string; learningRate: number }) =>
@@ -30,9 +31,7 @@ export function readLogs(files: readonly string[]): Promise<CurveRun[]> {
 }
 
 async function readLog(file: string): Promise<CurveRun> {
-  const text = await readFile(file, "utf8").catch((cause: unknown) => {
-    throw new FormatError(`${file}: can't be read: ${(cause as Error).message}`, { cause });
-  });
+  const text = await readTextFile(file);
   if (file.endsWith(".html")) {
     const { title, epochs } = readReport(text, file);
     return { name: title, epochs };
@@ -41,26 +40,17 @@ async function readLog(file: string): Promise<CurveRun> {
   let name = basename(file);
   text.split("\n").forEach((line, i) => {
     if (line.trim() === "") return;
-    const record = recordOf(line);
-    if (record === undefined) throw new FormatError(`${file}: line ${i + 1}: expected a line of --log`);
-    if (record.event === "epoch") epochs.push(record as unknown as CurveRecord);
-    const { optimizer, learningRate } = record;
+    const place = `${file}: line ${i + 1}: expected a line of --log`;
+    const record = Fields.parse(line, place);
+    record.text("event");
+    const { event, optimizer, learningRate } = record.values;
+    if (event === "epoch") {
+      checkEpoch(record);
+      epochs.push(record.values as unknown as CurveRecord);
+    }
     if (typeof optimizer === "string" && typeof learningRate === "number")
       name = runName({ optimizer, learningRate });
   });
   if (epochs.length === 0) throw new FormatError(`${file}: holds no epoch`);
   return { name, epochs };
-}
-
-function recordOf(line: string): Record<string, unknown> | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    return undefined;
-  }
-  if (typeof value !== "object" || value === null || !("event" in value)) return undefined;
-  const { event, epoch, loss } = value as Record<string, unknown>;
-  if (event === "epoch" && !(typeof epoch === "number" && typeof loss === "number")) return undefined;
-  return value as Record<string, unknown>;
 }

@@ -2,20 +2,30 @@
  * The folder of a run that can be resumed: run.json with what was asked for, checkpoints, history. Refuses a folder that
  * holds another run already, and one whose data are no longer the same.
  */
-import { readFile, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { readdir, realpath, stat } from "node:fs/promises";
+import { join, resolve, sep } from "node:path";
 import { CommanderError } from "commander";
 import type { TrainTest } from "../../data/source.ts";
 import { crc32 } from "../../data/zip.ts";
 import { FormatError, ValueError } from "../../errors.ts";
+import { Fields } from "../../json-fields.ts";
 import { version } from "../../version.ts";
-import { writeFileAtomic } from "../files.ts";
+import { readTextFile, realTarget, writeFileAtomic } from "../files.ts";
+import { signatureOf } from "../signature.ts";
 import { type TrainFlags, trainCommand } from "./train-command.ts";
 import { optionWord } from "./words.ts";
 
 /** Flags that a resumed run may have anew: they change nothing of it. */
-const ANEW = ["resume", "json", "quiet", "log", "history", "report", "picture", "compare", "dataDir"];
+const ANEW = [
+  "resume",
+  "json",
+  "quiet",
+  "save",
+  ...["log", "history", "report", "picture", "compare", "dataDir"],
+];
 const FORMAT = 1;
+/** Options whose files or folders a run writes to. */
+const WRITTEN = ["save", "history", "log", "picture", "report", "dataDir"] as const;
 const PATHS = ["save", "history", "log", "picture", "report", "dataDir", "csv", "images"];
 
 /** What run.json holds. */
@@ -34,6 +44,8 @@ interface RunFile {
     readonly crc32: string;
   };
   readonly adapter: string;
+  /** Tells that this user's Weft chose the paths. */
+  readonly signature?: string | undefined;
 }
 
 export interface StoredRun {
@@ -43,7 +55,7 @@ export interface StoredRun {
 }
 
 export const checkpointFolder = (folder: string) => join(folder, "checkpoints");
-const runFile = (folder: string) => join(folder, "run.json");
+export const runFile = (folder: string) => join(folder, "run.json");
 
 /** Throws ValueError if there is a run in `folder`. */
 export async function expectNoRun(folder: string): Promise<void> {
@@ -68,7 +80,7 @@ export async function writeRun(
       continue;
     options[name] = value === true ? true : PATHS.includes(name) ? resolve(String(value)) : String(value);
   }
-  const run: RunFile = {
+  const unsigned: RunFile = {
     format: FORMAT,
     weft: version,
     run: id,
@@ -77,6 +89,7 @@ export async function writeRun(
     data: fingerprint(data),
     adapter,
   };
+  const run = { ...unsigned, signature: await signatureOf(pathsOf(options)) };
   const text = `${JSON.stringify(run, null, 2)}\n`;
   await writeFileAtomic(runFile(folder), text, { exclusive: true }).catch(async (error: unknown) => {
     await expectNoRun(folder);
@@ -96,24 +109,54 @@ export async function readRun(
     throw new ValueError(`--resume: the run in ${folder} has its own settings; leave out ${word}`);
   }
   const path = runFile(folder);
-  const text = await readFile(path, "utf8").catch((cause: Error) => {
+  const text = await readTextFile(path).catch((cause: Error) => {
     throw new ValueError(`--resume: there is no run in ${folder} (${cause.message})`, { cause });
   });
   const file = parsed(path, text);
   const words = Object.entries(file.options).flatMap(([name, value]) =>
     value === true ? [optionWord(name)] : [optionWord(name), value],
   );
+  const command = trainCommand()
+    .exitOverride()
+    .configureOutput({ writeOut: () => undefined, outputError: () => undefined });
   try {
-    const command = trainCommand()
-      .exitOverride()
-      .configureOutput({ outputError: () => undefined });
-    command.parse([file.recipe, ...words], { from: "user" });
-    const anew = Object.fromEntries(given.map((name) => [name, flags[name as keyof TrainFlags]]));
-    const stored = command.opts<TrainFlags>();
-    return { recipe: file.recipe, flags: { ...stored, ...anew, run: folder }, file };
+    command.parse([...words, "--", file.recipe], { from: "user" });
   } catch (cause) {
     if (!(cause instanceof CommanderError)) throw cause;
     throw new FormatError(`${path}: can't be followed: ${cause.message.replace(/^error: /, "")}`, { cause });
+  }
+  const stored = command.opts<TrainFlags>();
+  await expectWithin(folder, file, given);
+  const anew = Object.fromEntries(given.map((name) => [name, flags[name as keyof TrainFlags]]));
+  return { recipe: file.recipe, flags: { ...stored, ...anew, run: folder }, file };
+}
+
+/** What is signed: nobody else may choose where a run writes. */
+const pathsOf = (options: RunFile["options"]) => WRITTEN.map((name) => options[name] ?? null);
+
+/**
+ * A stranger's run.json, or one that was edited, must not write elsewhere unasked, nor may links in a run folder lead out of
+ * it. Throws ValueError naming the option that does and is not on the command line, or the link.
+ */
+async function expectWithin(
+  folder: string,
+  { options, signature }: RunFile,
+  given: readonly string[],
+): Promise<void> {
+  const root = await realpath(folder);
+  const isWithin = async (path: string) => `${await realTarget(path)}${sep}`.startsWith(`${root}${sep}`);
+  const isOwn = signature !== undefined && signature === (await signatureOf(pathsOf(options)));
+  for (const name of isOwn ? [] : WRITTEN) {
+    const path = options[name];
+    if (typeof path !== "string" || given.includes(name) || (await isWithin(path))) continue;
+    throw new ValueError(
+      `--resume: ${runFile(folder)} would write to ${path}, outside its folder, and was not written by your Weft: ` +
+        `give ${optionWord(name)} on the command line, with this path or another one`,
+    );
+  }
+  for (const name of await readdir(folder)) {
+    if (await isWithin(join(folder, name))) continue;
+    throw new ValueError(`--resume: ${join(folder, name)} is a link that leads out of ${folder}; remove it`);
   }
 }
 
@@ -133,23 +176,26 @@ export function expectSameData(
 }
 
 function parsed(path: string, text: string): RunFile {
-  const fail = () => new FormatError(`${path}: is no description of a run that weft train wrote`);
-  let value: Partial<RunFile> | null;
-  try {
-    value = JSON.parse(text) as Partial<RunFile> | null;
-  } catch {
-    throw fail();
+  let place = `${path}: is no description of a run that weft train wrote`;
+  const run = Fields.parse(text, place);
+  run.format(FORMAT);
+  place = `${path}: can't be followed`;
+  run.text("recipe", /^[\w-]+$/, "the name of a recipe");
+  const known = trainCommand().options.map((option) => option.attributeName());
+  const options = run.fields("options");
+  for (const name of options.names) {
+    if (!known.includes(name))
+      throw new FormatError(`${place}: weft train has no option ${JSON.stringify(name)}`);
+    if (options.values[name] !== true) options.text(name);
   }
-  const { recipe, options, data } = value ?? {};
-  const words = typeof options === "object" && options !== null ? Object.values(options) : [0];
-  if (
-    typeof recipe !== "string" ||
-    typeof data?.name !== "string" ||
-    !words.every((word) => word === true || typeof word === "string")
-  ) {
-    throw fail();
-  }
-  return value as RunFile;
+  const data = run.fields("data");
+  data.text("name");
+  for (const name of ["train", "test"]) data.whole(name);
+  data.text("crc32", /^[0-9a-f]{8}$/, "eight hexadecimal digits");
+  for (const name of ["weft", "adapter"]) run.text(name);
+  for (const name of ["run", "signature"])
+    run.optional(name, (n) => run.text(n, /^[0-9a-f]{1,64}$/, "hexadecimal digits"));
+  return run.values as unknown as RunFile;
 }
 
 /** Enough to tell other data: their name, number and labels, and the first million values. */

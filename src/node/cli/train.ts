@@ -11,7 +11,7 @@ import { follow } from "./follow.ts";
 import { historyReporter } from "./history-file.ts";
 import { interruptSignal, stopCode } from "./interrupt.ts";
 import type { Job } from "./job.ts";
-import { expectWritable } from "./option-values.ts";
+import { expectOutputs, type Output, reportFiles } from "./outputs.ts";
 import { ownData } from "./own-data.ts";
 import { readLogs, runName, writePicture } from "./picture.ts";
 import { prepare } from "./prepare.ts";
@@ -49,10 +49,8 @@ export async function train(name: string, asked: TrainFlags, given: readonly str
   const compared = await readLogs(flags.compare ?? []);
   const file = `${recipe.name}.safetensors`;
   const save = flags.save ?? (flags.run === undefined ? file : join(flags.run, file));
-  for (const option of ["save", "history", "log", "report", "picture"] as const) {
-    const path = option === "save" ? save : flags[option];
-    if (path !== undefined) await expectWritable(`--${option}`, path);
-  }
+  const dataset = flags.dataset ?? recipe.dataset;
+  await expectOutputs(outputsOf(flags, save), { ...flags, dataset });
   const reporter = reporterFor(flags);
   const lock = flags.run === undefined ? undefined : await lockFolder(flags.run, reporter.notice);
   try {
@@ -79,11 +77,29 @@ export async function train(name: string, asked: TrainFlags, given: readonly str
   return stopCode(signal);
 }
 
+/** Every file that a run writes, by the option that it comes of. */
+function outputsOf(flags: TrainFlags, save: string): Output[] {
+  const { history, log, picture, report, run } = flags;
+  const [page, ...beside] = report === undefined ? [] : reportFiles(report);
+  const histories = run === undefined ? [] : historyFiles(run);
+  return [
+    ["--save", save],
+    ...(history === undefined ? [] : [["--history", history, "history"] as const]),
+    ...(log === undefined ? [] : [["--log", log] as const]),
+    ...(page === undefined ? [] : [["--report", page] as const]),
+    ...(picture === undefined ? [] : [["--picture", picture] as const]),
+    ...beside.map((file): Output => ["--report", file, "history"]),
+    ...histories.map((file): Output => ["--run", file, "history"]),
+  ];
+}
+
+const historyFiles = (run: string) => [join(run, "history.csv"), join(run, "history.json")];
+
 function reporterFor(flags: TrainFlags): Reporter {
   const shown = flags.json ? jsonReporter() : flags.quiet ? quietReporter() : humanReporter();
   const files = [
     ...(flags.history === undefined ? [] : [flags.history]),
-    ...(flags.run === undefined ? [] : [join(flags.run, "history.csv"), join(flags.run, "history.json")]),
+    ...(flags.run === undefined ? [] : historyFiles(flags.run)),
   ];
   return together([
     shown,

@@ -8,6 +8,7 @@ import { historyCsv, historyJson } from "../../train/history.ts";
 import type { Trainer } from "../../train/trainer.ts";
 import { writeFileAtomic } from "../files.ts";
 import { collectReport } from "./collect-report.ts";
+import { reportFiles } from "./outputs.ts";
 import type { Settings } from "./settings.ts";
 import { count, duration, percent } from "./words.ts";
 
@@ -33,11 +34,11 @@ export async function writeReport(file: string, run: Reported, compared: readonl
     settings: settingsTable(recipe, data, settings, seed),
   });
   const others = compared.map(({ name, epochs: theirs }) => ({ title: name, epochs: theirs }));
-  await writeFileAtomic(file, reportHtml(report, others));
+  const [page, csv, json] = reportFiles(file);
+  await writeFileAtomic(page, reportHtml(report, others));
   const records = { epochs, ...(evaluations === undefined ? {} : { evaluations }) };
-  const stem = file.replace(/\.html?$/i, "");
-  await writeFileAtomic(`${stem}.csv`, historyCsv(records));
-  await writeFileAtomic(`${stem}.json`, historyJson(records));
+  await writeFileAtomic(csv, historyCsv(records));
+  await writeFileAtomic(json, historyJson(records));
 }
 
 function resultOf({ history, data, trainer }: Reported): string {
