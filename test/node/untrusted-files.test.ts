@@ -525,7 +525,7 @@ describe("a file in the way", () => {
         /which is a file of the data set mnist/,
       ],
       [
-        ["record", "lenet5", "--dataset", "mnist", "--out", "no-data/mnist/train"],
+        ["compile", "lenet5", "--dataset", "mnist", "--out", "no-data/mnist/train"],
         /--out: won't write .*data set mnist/,
       ],
     ];

@@ -8,9 +8,13 @@ import { aside } from "./terminal.ts";
 process.stdout.on("error", () => undefined);
 process.stderr.on("error", () => undefined);
 
-try {
-  process.exitCode = await runCommand(process.argv.slice(2));
-} catch (error) {
-  process.exitCode = exitCodeOf(error);
-  if (process.exitCode !== 0) aside(...describeFailure(error).split("\n"));
-}
+// Not awaited: what commands import on demand may lie in one file with this module, which must have ended by then.
+runCommand(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    process.exitCode = exitCodeOf(error);
+    if (process.exitCode !== 0) aside(...describeFailure(error).split("\n"));
+  },
+);
