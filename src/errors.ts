@@ -38,6 +38,11 @@ export class LockedError extends WeftError {
   override readonly name = "LockedError";
 }
 
+/** A call that can't be made while another one of the same trainer is under way, such as a second `fit`. */
+export class BusyError extends WeftError {
+  override readonly name = "BusyError";
+}
+
 /** No adapter, a missing feature, a limit exceeded, out of memory. */
 export class DeviceError extends WeftError {
   override readonly name: string = "DeviceError";

@@ -112,7 +112,7 @@ export class AheadOfTimeTrainer extends AnyTrainer {
    * GraphError where there is none, or no such input.
    */
   run(name: string, inputs: Readonly<Record<string, Data>>): Promise<Record<string, Data>> {
-    return this.survive(() => this.#run(name, inputs));
+    return this.exclusive(() => this.survive(() => this.#run(name, inputs)));
   }
 
   async #run(name: string, inputs: Readonly<Record<string, Data>>): Promise<Record<string, Data>> {
@@ -128,7 +128,11 @@ export class AheadOfTimeTrainer extends AnyTrainer {
   }
 
   /** The model's answers for every sample, as `predict` of a traced trainer. Throws GraphError on a program without. */
-  async predict({ count, inputs }: Samples): Promise<Predictions> {
+  predict(samples: Samples): Promise<Predictions> {
+    return this.exclusive(() => this.#predict(samples));
+  }
+
+  async #predict({ count, inputs }: Samples): Promise<Predictions> {
     const signature = this.signature(PREDICT);
     if (signature === undefined) {
       throw new GraphError("program: predicts nothing; compile it with `predict`");
@@ -143,7 +147,7 @@ export class AheadOfTimeTrainer extends AnyTrainer {
     for (let first = 0; first < count; first += batch) {
       const some = Math.min(batch, count - first);
       for (let i = 0; i < some; i++) given.set(readSample({ inputs }, first + i), i * size);
-      const { [prediction]: answers } = await this.run(PREDICT, { [x]: given });
+      const { [prediction]: answers } = await this.survive(() => this.#run(PREDICT, { [x]: given }));
       values.set((answers as Float32Array).subarray(0, some * each), first * each);
     }
     return { values, shape: answered.slice(1) };

@@ -4,24 +4,26 @@
  */
 import type { Backend, FileStore, KernelTime, Program } from "../backend.ts";
 import { checkTrainingData, type TrainingData } from "../data/sharded.ts";
-import { DeviceError, type DeviceLostError, GraphError, ValueError } from "../errors.ts";
+import { BusyError, DeviceError, type DeviceLostError, GraphError, ValueError } from "../errors.ts";
 import { checkOptions } from "../options.ts";
 import type { GraphSpec } from "../plan/graph.ts";
-import { packLayout } from "../plan/pack-layout.ts";
 import { warn } from "../printable.ts";
 import type { Data, Tensor } from "../tensor.ts";
+import { withAveraged } from "./averages.ts";
 import type { Weights } from "./early-stopping.ts";
 import { runEvaluation } from "./evaluation.ts";
 import type { Metrics } from "./events.ts";
 import { Fit } from "./fit.ts";
 import { checkFitOptions, type FitOptions, type RunSettings } from "./options.ts";
 import { type Recovered, Recovery } from "./recovery.ts";
-import type { EvaluationProgram, RunPrograms, TrainProgram } from "./run-programs.ts";
+import type { LoadedRun } from "./run-file.ts";
+import { medianTimes, type RunPrograms, type TrainProgram } from "./run-programs.ts";
 import type { FitRecord, FitState } from "./run-state.ts";
-import { AVERAGE, allStates, LEARNING_RATE, type RunStates } from "./run-states.ts";
-import { type Pace, ringOf, StepRunner } from "./runner.ts";
+import { allStates, LEARNING_RATE, newRun, type RunStates } from "./run-states.ts";
+import { paceOf, ringOf, StepRunner } from "./runner.ts";
 import type { StateValues } from "./state-values.ts";
 import { fit } from "./training-run.ts";
+import { Turns } from "./turns.ts";
 
 /** A run at one moment, in host memory. */
 export interface Snapshot {
@@ -47,7 +49,10 @@ export abstract class AnyTrainer {
   readonly #values: StateValues;
   readonly #programs: RunPrograms;
   readonly #recovery: Recovery;
+  readonly #turns = new Turns();
   #position = 0;
+  /** While it takes steps. */
+  #runner: StepRunner | undefined;
   #submits = 0;
   /** The first submit of all is one step, so that there is something to see soon. */
   #stepsPerSubmit = 1;
@@ -85,7 +90,7 @@ export abstract class AnyTrainer {
 
   /** Steps taken so far, over all calls of `fit` and including a loaded checkpoint's. */
   get steps(): number {
-    return this.#position;
+    return this.#runner?.position ?? this.#position;
   }
 
   /** Submits made for training so far. */
@@ -99,13 +104,25 @@ export abstract class AnyTrainer {
   }
 
   /**
-   * Trains for `epochs` passes or `steps` steps, for one pass where neither is given. Iterate over it for events (`for await (const event of trainer.fit(…))`), or await it
-   * for the History.
+   * Trains for `epochs` passes or `steps` steps, for one pass where neither is given. Iterate over it for events
+   * (`for await (const event of trainer.fit(…))`), or await it for the History; it begins in any case. What else is called
+   * meanwhile (`evaluate`, `predict`, `save`, `load`) is done when the fit next gives an event, between two steps, and may
+   * be awaited in a callback. Rejects with a BusyError where another fit of this trainer is under way.
    */
   fit(train: TrainingData, given: FitOptions = {}): Fit {
     checkTrainingData("fit", train);
     const options = checkFitOptions(given);
-    return new Fit(fit(this, train, options), options.callbacks ?? []);
+    return new Fit(this.#turns, (progress) => fit(this, train, options, progress), options.callbacks ?? []);
+  }
+
+  /** Does `work` while nobody else changes the run's states: at once, or between two steps of a fit that is under way. */
+  exclusive<T>(work: () => Promise<T>): Promise<T> {
+    return this.#turns.run(work);
+  }
+
+  /** For a fit, between two steps: lets others come until `work` is done. */
+  aside<T>(work: () => Promise<T>): Promise<T> {
+    return this.#turns.aside(work);
   }
 
   /**
@@ -119,47 +136,41 @@ export abstract class AnyTrainer {
   ): Promise<Metrics> {
     checkTrainingData("evaluate", dataset);
     const kinds = { signal: "object", average: "boolean" } as const;
-    const { average = false, ...rest } = checkOptions("evaluate", options, kinds);
-    if (average) return this.withAverages(() => this.evaluate(dataset, rest));
+    const given = checkOptions("evaluate", options, kinds);
+    return this.#turns.run(() => this.measure(dataset, given));
+  }
+
+  /** As `evaluate`, for a fit. */
+  async measure(
+    dataset: TrainingData,
+    { average = false, signal }: { readonly signal?: AbortSignal; readonly average?: boolean },
+  ): Promise<Metrics> {
+    if (average && !this.#turns.nested)
+      return this.#averaged(() => this.measure(dataset, { ...(signal && { signal }) }));
     return this.survive(async () => {
       const evaluation = await this.#programs.evaluation(dataset);
-      return runEvaluation(this.backend, evaluation, this.#pace(), options.signal);
+      return runEvaluation(this.backend, evaluation, paceOf(this.backend, this.options), signal);
     });
   }
 
   /**
    * Runs `work` with the averaged weights in place of the latest, which come back afterwards; `save` in there writes a
-   * file of them. Must not overlap with training. Throws GraphError for an optimizer without `averageDecay`.
+   * file of them. Training waits meanwhile, and whatever else is called sees the averages. Throws GraphError for an
+   * optimizer without `averageDecay`.
    */
   async withAverages<T>(work: () => Promise<T>): Promise<T> {
-    const average = this.states.packed.get(AVERAGE);
-    if (average === undefined) throw new GraphError("trainer: averages need an optimizer with averageDecay");
-    const parameters = [...this.parameters.values()];
-    const latest = await this.#read([...parameters, average]);
-    const averages = latest.get(average) as Data;
-    const { offsets } = packLayout(parameters.map((t) => t.size));
-    try {
-      // Before the first step there is no average yet.
-      if (this.#position > 0) {
-        parameters.forEach((t, i) => {
-          const at = offsets[i] as number;
-          this.#values.write(t, averages.slice(at, at + t.size));
-        });
-      }
-      return await work();
-    } finally {
-      for (const t of parameters) this.#values.write(t, latest.get(t) as Data);
-    }
+    if (this.#turns.nested) return this.#turns.join(work);
+    return this.#turns.run(() => this.#averaged(() => this.#turns.nest(work)));
+  }
+
+  #averaged<T>(work: () => Promise<T>): Promise<T> {
+    const write = (tensor: Tensor, data: Data) => this.#values.write(tensor, data);
+    return withAveraged(this.states, { read: (all) => this.#read(all), write }, this.steps, work);
   }
 
   /** The program that trains on `dataset`, compiled at the first call. */
   trainProgram(dataset: TrainingData): Promise<TrainProgram> {
     return this.survive(() => this.#programs.training(dataset));
-  }
-
-  /** The program that evaluates `dataset`, compiled at the first call. */
-  evaluationProgram(dataset: TrainingData): Promise<EvaluationProgram> {
-    return this.survive(() => this.#programs.evaluation(dataset));
   }
 
   /**
@@ -187,26 +198,22 @@ export abstract class AnyTrainer {
 
   /**
    * Milliseconds of each dispatch of a training step by the adapter's own clock, the median of three steps after one to
-   * warm up; undefined where the adapter has no timestamps. The run stays as it was. Must not overlap with `fit`.
+   * warm up; undefined where the adapter has no timestamps. The run stays as it was.
    */
   async profile(dataset: TrainingData): Promise<readonly KernelTime[] | undefined> {
     if (!this.backend.timestamps) return undefined;
-    return this.survive(() => this.#profile(dataset));
+    return this.#turns.run(() => this.survive(() => this.#profile(dataset)));
   }
 
   async #profile(dataset: TrainingData): Promise<readonly KernelTime[]> {
-    const { program } = await this.#programs.training(dataset);
-    const { values } = await this.snapshot(this.#position);
+    const { program, ring } = await this.#programs.training(dataset);
+    const { values } = await this.snapshot(this.steps);
+    // A fit that is under way may not have read all its rows yet.
+    const rows = await this.#values.readAll([ring]);
     try {
-      await program.profile?.();
-      const rounds: (readonly KernelTime[])[] = [];
-      for (let i = 0; i < 3; i++) rounds.push((await program.profile?.()) ?? []);
-      return (rounds[0] ?? []).map(({ label }, i) => ({
-        label,
-        milliseconds: rounds.map((r) => r[i]?.milliseconds ?? 0).sort((a, b) => a - b)[1] as number,
-      }));
+      return await medianTimes(program);
     } finally {
-      for (const [tensor, data] of values) this.#values.write(tensor, data);
+      for (const [tensor, data] of [...values, ...rows]) this.#values.write(tensor, data);
     }
   }
 
@@ -214,15 +221,17 @@ export abstract class AnyTrainer {
   runner({ program, ring, feed, inspect }: TrainProgram): StepRunner {
     const examined = inspect === undefined ? {} : { inspect, stepsPerSubmit: 1 };
     const fed = feed === undefined ? {} : { ready: feed.begin() };
-    const pace = { ...this.#pace(), start: this.#stepsPerSubmit, ...fed, ...examined };
+    const pace = { ...paceOf(this.backend, this.options), start: this.#stepsPerSubmit, ...fed, ...examined };
     this.#recovery.stepping = true;
-    return new StepRunner(program, ringOf(this.backend, ring), this.#position, pace);
+    this.#runner = new StepRunner(program, ringOf(this.backend, ring), this.#position, pace);
+    return this.#runner;
   }
 
   /** Takes over how far `runner` came. */
   settle(runner: StepRunner): void {
     this.#recovery.stepping = false;
     this.#position = runner.position;
+    this.#runner = undefined;
     this.#submits += runner.submits;
     this.#stepsPerSubmit = runner.stepsPerSubmit;
   }
@@ -270,11 +279,16 @@ export abstract class AnyTrainer {
 
   /**
    * Takes everything over from the bytes of a checkpoint. Give what comes back to `fit` as `resume`, and it goes on with
-   * the same bits. Rejects with a FormatError on a damaged file or one of another model, and then changes nothing.
+   * the same bits. Rejects with a FormatError on a damaged file or one of another model, with a BusyError while a fit is
+   * under way, and then changes nothing.
    */
   async restore(bytes: Uint8Array, file = "checkpoint"): Promise<FitState> {
     const { loadRun } = await import("./run-file.ts");
-    const { values, state } = loadRun(bytes, this.states, file);
+    return this.#turns.run(async () => this.#restore(loadRun(bytes, this.states, file), file));
+  }
+
+  #restore({ values, state }: LoadedRun, file: string): FitState {
+    this.#refuseMove(file, state.step, true);
     for (const [tensor, data] of values) this.#values.write(tensor, data);
     this.#moveTo(state.step);
     this.runId = state.run ?? this.runId;
@@ -295,7 +309,7 @@ export abstract class AnyTrainer {
 
   /** States as they are now. */
   #read(tensors: readonly Tensor[]): Promise<Map<Tensor, Data>> {
-    return this.#recovery.readAll(tensors, this.#position);
+    return this.#recovery.readAll(tensors, this.steps);
   }
 
   /** Takes over the step of states that were all written. */
@@ -312,7 +326,7 @@ export abstract class AnyTrainer {
         `trainer: has no parameter ${name}; there are ${[...this.parameters.keys()].join(", ")}`,
       );
     }
-    return (await this.#read([tensor])).get(tensor) as Data;
+    return (await this.#turns.run(() => this.#read([tensor]))).get(tensor) as Data;
   }
 
   /** Changes the learning rate from the next submit on. */
@@ -327,18 +341,37 @@ export abstract class AnyTrainer {
   async toSafetensors(metadata: Readonly<Record<string, string>> = {}): Promise<Uint8Array> {
     const states = this.states;
     const { saveStates } = await checkpoints();
-    return saveStates(await this.#read(allStates(states)), states, metadata);
+    const values = await this.#turns.run(() => this.#read(allStates(states)));
+    return saveStates(values, states, metadata);
   }
 
   /**
    * Takes parameters, and optimizer states and step where there are any, from the bytes of a safetensors file. Rejects
-   * with a FormatError naming what is missing, unknown or of another shape, and then changes nothing.
+   * with a FormatError naming what is missing, unknown or of another shape, with a BusyError where the file's step would
+   * move a fit that is under way, and then changes nothing.
    */
   async fromSafetensors(bytes: Uint8Array, file = "safetensors"): Promise<void> {
     const { loadStates } = await checkpoints();
-    for (const [tensor, data] of loadStates(bytes, this.states, file)) {
-      if (tensor === this.states.step) this.#moveTo(data[0] as number);
-      this.#values.write(tensor, data);
+    await this.#turns.run(async () => {
+      const values = loadStates(bytes, this.states, file);
+      const step = values.get(this.states.step)?.[0];
+      this.#refuseMove(file, step ?? this.steps);
+      if (step !== undefined) this.#moveTo(step);
+      for (const [tensor, data] of values) this.#values.write(tensor, data);
+    });
+  }
+
+  /** Throws BusyError where states can't be taken from a file of `step`. */
+  #refuseMove(file: string, step: number, anew = false): void {
+    if (this.#turns.nested)
+      throw new BusyError(
+        `${file}: not to be loaded within withAverages, which ends with the latest weights`,
+      );
+    if (this.#turns.fitting && (anew || step !== this.steps)) {
+      throw new BusyError(
+        `${file}: is of step ${step}; a fit is under way at step ${this.steps}, which can't be moved: end it first, or ` +
+          "load parameters alone with loadStateDict",
+      );
     }
   }
 
@@ -352,14 +385,6 @@ export abstract class AnyTrainer {
     await this.fromSafetensors(await this.files().read(path), path);
   }
 
-  #pace(): Pace {
-    const { submitMilliseconds, stepsPerSubmit } = this.options;
-    const milliseconds = submitMilliseconds ?? this.backend.submitMilliseconds;
-    // Nothing is queued on the CPU reference, so a submit of more than a step would only hold up its thread.
-    const fixed = stepsPerSubmit ?? (this.backend.kind === "cpu" ? 1 : undefined);
-    return fixed === undefined ? { milliseconds } : { milliseconds, stepsPerSubmit: fixed };
-  }
-
   /** The host's files. Throws DeviceError where there are none. */
   files(): FileStore {
     if (this.backend.files === undefined) {
@@ -368,12 +393,6 @@ export abstract class AnyTrainer {
     return this.backend.files;
   }
 }
-
-/** 16 hexadecimal digits, different for every run. */
-const newRun = () =>
-  Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join(
-    "",
-  );
 
 /** Fetched when first needed: a page that only trains does without. */
 const checkpoints = () => import("./checkpoint.ts");

@@ -110,7 +110,7 @@ export class EpochRun {
           if (fresh) yield this.#progress(totals, secondsPerStep());
           fresh = false;
           yield { event: "paused", epoch: this.plan.epoch, step: runner.position };
-          await control.wait(signal);
+          await this.trainer.aside(() => control.wait(signal));
           begun += performance.now() - held;
           continue;
         }
@@ -140,6 +140,9 @@ export class EpochRun {
       if (totals.steps > before) yield this.#progress(totals, secondsPerStep());
     } finally {
       this.trainer.settle(runner);
+      // Where the run is left early, what is under way ends before anything else begins.
+      await reading;
+      await runner.drain().catch(() => undefined);
     }
   }
 

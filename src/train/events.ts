@@ -49,7 +49,7 @@ export interface History {
   readonly best?: Best;
   /** Why early stopping ended the run. */
   readonly stopped?: string;
-  /** True when an AbortSignal ended the run early. */
+  /** True when an AbortSignal ended the run early, or its loop was left. */
   readonly aborted: boolean;
 }
 

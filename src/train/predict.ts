@@ -27,7 +27,7 @@ export interface Predictions {
 
 /**
  * What the model gives for every sample, with the weights as they are now, in evaluation mode, after the trainer's
- * transform: logits, for a model that ends in them. Must not overlap with `fit`. Rejects with the
+ * transform: logits, for a model that ends in them. During a fit, with those between two steps. Rejects with the
  * reason of `signal` when that is aborted; throws ShapeError on samples that the model does not take.
  */
 export async function predict(
@@ -42,10 +42,10 @@ export async function predict(
       `predict: samples must be a data set or { count, inputs: { data, shape } }, got ${shown(samples)}`,
     );
   }
-  return trainer.survive(() => predictOnce(trainer, samples, signal));
+  return trainer.exclusive(() => trainer.survive(() => predictAll(trainer, samples, signal)));
 }
 
-async function predictOnce(
+async function predictAll(
   trainer: Trainer,
   samples: Samples,
   signal: AbortSignal | undefined,

@@ -45,12 +45,13 @@ export function saveRun(
   return seal(saveStates(values, states, named, { more, wide: true }));
 }
 
+export interface LoadedRun {
+  readonly values: ReadonlyMap<Tensor, Data>;
+  readonly state: FitState;
+}
+
 /** Values for every state out of a checkpoint, and where the fit stood. Throws FormatError on a damaged file. */
-export function loadRun(
-  bytes: Uint8Array,
-  states: RunStates,
-  file: string,
-): { values: Map<Tensor, Data>; state: FitState } {
+export function loadRun(bytes: Uint8Array, states: RunStates, file: string): LoadedRun {
   checkSeal(bytes, file);
   const { tensors, metadata } = readSafetensors(bytes, { name: file });
   const values = loadStates(bytes, states, file);

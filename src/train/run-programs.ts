@@ -1,5 +1,5 @@
 /** The programs that a trainer runs, wherever they come from: traced from a model, or recorded. */
-import type { Program } from "../backend.ts";
+import type { KernelTime, Program } from "../backend.ts";
 import type { TrainingData } from "../data/sharded.ts";
 import type { GraphSpec } from "../plan/graph.ts";
 import type { Tensor } from "../tensor.ts";
@@ -34,4 +34,15 @@ export interface RunPrograms {
   compile(spec: GraphSpec): Promise<Program>;
   /** Forgets what was compiled, for another device. */
   clear(): void;
+}
+
+/** Times of each dispatch of a step, the median of three after one to warm up. */
+export async function medianTimes(program: Program): Promise<readonly KernelTime[]> {
+  await program.profile?.();
+  const rounds: (readonly KernelTime[])[] = [];
+  for (let i = 0; i < 3; i++) rounds.push((await program.profile?.()) ?? []);
+  return (rounds[0] ?? []).map(({ label }, i) => ({
+    label,
+    milliseconds: rounds.map((r) => r[i]?.milliseconds ?? 0).sort((a, b) => a - b)[1] as number,
+  }));
 }

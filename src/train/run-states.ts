@@ -23,3 +23,9 @@ export const LEARNING_RATE = "trainer.learningRate";
 export function allStates({ parameters, buffers, packed, step }: RunStates): Tensor[] {
   return [...parameters.values(), ...buffers.values(), ...packed.values(), step];
 }
+
+/** 16 hexadecimal digits, different for every run. */
+export const newRun = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join(
+    "",
+  );

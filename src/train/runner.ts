@@ -3,8 +3,9 @@
  * behind its back: nobody waits for a number until it is asked for.
  */
 import type { Backend, Program } from "../backend.ts";
-import { DeviceError } from "../errors.ts";
+import { DeviceError, GraphError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
+import type { RunSettings } from "./options.ts";
 
 /** Most steps that a ring remembers; a reading must come before it wraps around. */
 export const RING_STEPS = 512;
@@ -54,6 +55,17 @@ export interface Pace {
   readonly inspect?: (step: number) => Promise<void>;
 }
 
+/** How fast steps are submitted to `backend`. */
+export function paceOf(
+  backend: Backend,
+  { submitMilliseconds, stepsPerSubmit }: Pick<RunSettings, "submitMilliseconds" | "stepsPerSubmit">,
+): Pace {
+  const milliseconds = submitMilliseconds ?? backend.submitMilliseconds;
+  // Nothing is queued on the CPU reference, so a submit of more than a step would only hold up its thread.
+  const fixed = stepsPerSubmit ?? (backend.kind === "cpu" ? 1 : undefined);
+  return fixed === undefined ? { milliseconds } : { milliseconds, stepsPerSubmit: fixed };
+}
+
 export class StepRunner {
   #submitted = 0;
   #collected = 0;
@@ -94,6 +106,7 @@ export class StepRunner {
     if (room < 1) throw new DeviceError("training: the metrics ring is full; collect() before going on");
     const ready = (await this.pace.ready?.(this.#submitted)) ?? most;
     const steps = Math.min(most, this.#steps, room, ready);
+    if (!(steps >= 1)) throw new GraphError(`training: a submit must hold at least a step, got ${steps}`);
     await this.pace.inspect?.(this.#submitted);
     const begun = performance.now();
     this.program.run(steps);

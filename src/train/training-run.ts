@@ -4,28 +4,30 @@
  * alone, so that a run taken up again does what the stopped one would have done.
  */
 import type { TrainingData } from "../data/sharded.ts";
-import { DeviceLostError, ValueError } from "../errors.ts";
+import { DeviceLostError, GraphError, ValueError } from "../errors.ts";
 import type { AnyTrainer, Snapshot } from "./any-trainer.ts";
 import type { Checkpointer } from "./checkpointer.ts";
 import type { EarlyStopping, Weights } from "./early-stopping.ts";
 import { type EpochPlan, EpochRun, type SavePoint } from "./epoch.ts";
 import type { EpochRecord, EvaluationRecord, History, Metrics, TrainEvent } from "./events.ts";
+import type { Progress } from "./fit.ts";
 import type { FitOptions } from "./options.ts";
 import { MOST_LOSSES, type Recovered } from "./recovery.ts";
 import type { TrainProgram } from "./run-programs.ts";
 import type { FitState } from "./run-state.ts";
 import { Totals } from "./totals.ts";
 
-/** Trains `trainer` on `train`; yields what happens, returns what is left of it. */
+/** Trains `trainer` on `train`, and keeps `progress` up to date; yields what happens, returns what is left of it. */
 export async function* fit(
   trainer: AnyTrainer,
   train: TrainingData,
   options: FitOptions,
+  progress: Progress,
 ): AsyncGenerator<TrainEvent, History> {
   const recovered: Recovered[] = [];
   const before = trainer.hearRecoveries((event) => recovered.push(event));
   try {
-    return yield* fitHearing(trainer, train, options, recovered);
+    return yield* fitHearing(trainer, train, options, progress, recovered);
   } finally {
     trainer.hearRecoveries(before);
   }
@@ -36,12 +38,14 @@ async function* fitHearing(
   trainer: AnyTrainer,
   train: TrainingData,
   options: FitOptions,
+  progress: Progress,
   recovered: Recovered[],
 ): AsyncGenerator<TrainEvent, History> {
   const program = await trainer.trainProgram(train);
   // Before anything is counted from the trainer's step, which a device lost meanwhile may put back.
   const snapshot = await trainer.snapshot(trainer.steps);
   const run = new TrainingRun(trainer, train, options, program, snapshot, recovered);
+  progress.history = () => run.history();
   const { earlyStopping, resume } = options;
   if (earlyStopping !== undefined) {
     const { EarlyStopping } = await import("./early-stopping.ts");
@@ -66,6 +70,7 @@ class TrainingRun {
   readonly #begin: number;
   readonly #end: number;
   readonly #resumed: FitState | undefined;
+  #epochCount = 1;
   #evaluatedAt: number;
   #stopped: string | undefined;
 
@@ -86,7 +91,9 @@ class TrainingRun {
     this.#resumed = resume;
     this.#begin = resume?.begin ?? trainer.steps;
     this.#end =
-      steps === undefined ? this.#aligned(1) + (epochs ?? 0) * program.stepsPerEpoch : this.#begin + steps;
+      steps === undefined
+        ? this.#aligned(this.#begin) + (epochs ?? 0) * program.stepsPerEpoch
+        : this.#begin + steps;
     this.#epochs = [...(resume?.epochs ?? [])];
     this.#evaluations = [...(resume?.evaluations ?? [])];
     this.#evaluatedAt = resume?.evaluatedAt ?? this.#begin;
@@ -96,23 +103,28 @@ class TrainingRun {
   async *events(): AsyncGenerator<TrainEvent, History> {
     const { trainer, program, train } = this;
     const { stepsPerEpoch, layout } = program;
-    const epochs = this.#epochCount;
     const { parameterCount: parameters } = trainer;
+    const totals =
+      this.#resumed === undefined ? new Totals(layout) : Totals.from(layout, this.#resumed.totals);
+    const epochs = this.#epochs.length + this.#epochsLeft(trainer.steps, totals.steps);
+    this.#epochCount = epochs;
     yield { event: "start", epochs, stepsPerEpoch, samples: train.count, parameters };
     yield* this.#told();
     let point: SavePoint = {
       snapshot: this.first,
-      totals: this.#resumed === undefined ? new Totals(layout) : Totals.from(layout, this.#resumed.totals),
+      totals,
       seconds: this.#resumed?.seconds ?? 0,
     };
     while (this.#epochs.length < epochs && !this.#over) {
-      const plan = this.#plan(this.#epochs.length + 1);
+      const plan = this.#plan(point);
       const run = new EpochRun(trainer, train, await this.#upToDate(point), plan, this.options, {
         due: () => this.checkpointer?.dueByTime === true,
         keep: (reached) => this.#keep(reached),
       });
       yield* this.#epoch(run);
       // An epoch that was broken off goes on in the next run.
+      if (!this.#over && this.#epochs.length < plan.epoch)
+        throw new GraphError(`fit: epoch ${plan.epoch} did not end`);
       if (this.#epochs.length < plan.epoch) point = run.saved;
       else point = { snapshot: run.saved.snapshot, totals: new Totals(layout), seconds: 0 };
       yield* this.#told();
@@ -121,7 +133,7 @@ class TrainingRun {
     }
     if (!this.#aborted && this.early?.weights !== undefined) trainer.setWeights(this.early.weights);
     yield* this.#told();
-    const history = this.#history();
+    const history = this.history();
     yield { event: "end", history };
     return history;
   }
@@ -141,30 +153,36 @@ class TrainingRun {
     }
   }
 
-  /** From stop to stop until the epoch or the run is over. */
+  /** From stop to stop until the epoch or the run is over. Every stop is further than the one before. */
   async *#advance(run: EpochRun): AsyncGenerator<TrainEvent> {
     const { trainer } = this;
     const { epoch, end } = run.plan;
-    for (;;) {
-      const until = this.#nextStop(trainer.steps, end);
-      if (trainer.steps < until) yield* run.events(until, () => this.#aborted);
+    for (let position = trainer.steps; ; ) {
+      if (!(position <= end))
+        throw new GraphError(`fit: epoch ${epoch} ends at step ${end}, not ${position}`);
+      const until = this.#evaluationDue(position) ? position : this.#nextStop(position, end);
+      if (position < until) yield* run.events(until, () => this.#aborted);
       if (this.#aborted) return;
-      if (this.#evaluationDue(trainer.steps)) {
+      if (trainer.steps !== until) {
+        throw new GraphError(`fit: the trainer stands at step ${trainer.steps}, trained to ${until}`);
+      }
+      if (this.#evaluationDue(until)) {
         const val = await this.#validate();
         yield* this.#told();
         if (val === undefined) return;
-        this.#evaluatedAt = trainer.steps;
-        const record = { epoch, step: trainer.steps, ...ofValidation(val) };
+        this.#evaluatedAt = until;
+        const record = { epoch, step: until, ...ofValidation(val) };
         this.#evaluations.push(record);
         if (this.#judgesEvaluations) this.#judge(record, run);
         yield { event: "evaluation", ...record };
       }
-      if (trainer.steps === end) {
+      if (until === end) {
         yield* this.#finish(run);
         return;
       }
-      if (this.checkpointer?.dueByStep(trainer.steps)) await this.#keep(await this.#upToDate(run.saved));
+      if (this.checkpointer?.dueByStep(until)) await this.#keep(await this.#upToDate(run.saved));
       if (this.#over) return;
+      position = until;
     }
   }
 
@@ -186,10 +204,6 @@ class TrainingRun {
     for (const event of this.recovered.splice(0)) yield { event: "recovered", epoch, ...event };
   }
 
-  get #epochCount(): number {
-    return Math.ceil((this.#end - this.#aligned(1)) / this.program.stepsPerEpoch);
-  }
-
   #judge(record: EpochRecord | EvaluationRecord, run: EpochRun): void {
     const weights = (): Weights => this.trainer.weightsOf(run.saved.snapshot);
     this.#stopped ??= this.early?.observe(record, this.trainer.steps, weights);
@@ -200,7 +214,7 @@ class TrainingRun {
     const { validation, signal, evaluateAverages: average = false } = this.options;
     if (validation === undefined) return undefined;
     try {
-      return await this.trainer.evaluate(validation, {
+      return await this.trainer.measure(validation, {
         average,
         ...(signal === undefined ? {} : { signal }),
       });
@@ -232,8 +246,8 @@ class TrainingRun {
     return { ...point, snapshot: await this.trainer.snapshot(this.trainer.steps) };
   }
 
+  /** The next step to stop at after `position`, at the end of the epoch at the latest. */
   #nextStop(position: number, epochEnd: number): number {
-    if (this.#evaluationDue(position)) return position;
     const next = (every: number | undefined) =>
       every === undefined ? epochEnd : position + every - (position % every);
     return Math.min(epochEnd, next(this.options.evaluateEvery), next(this.options.checkpoints?.everySteps));
@@ -261,24 +275,30 @@ class TrainingRun {
     return this.#aborted || this.#stopped !== undefined;
   }
 
-  /** Step at which the data of an epoch begin; a run that was stopped in the middle of an epoch first finishes that. */
-  #aligned(epoch: number): number {
-    const { stepsPerEpoch } = this.program;
-    return this.#begin - (this.#begin % stepsPerEpoch) + (epoch - 1) * stepsPerEpoch;
+  /** The step at or before `step` at which the data begin anew. */
+  #aligned(step: number): number {
+    return step - (step % this.program.stepsPerEpoch);
   }
 
-  #plan(epoch: number): EpochPlan {
-    const aligned = this.#aligned(epoch);
-    return {
-      epoch,
-      aligned,
-      begin: Math.max(aligned, this.#begin),
-      end: Math.min(this.#aligned(epoch + 1), this.#end),
-      runEnd: this.#end,
-    };
+  /** Epochs that are to be trained from a step on at which `done` steps of the first of them are done. */
+  #epochsLeft(position: number, done: number): number {
+    // Also where all of its steps are done, and only its evaluation is not.
+    if (position > this.#end || (position === this.#end && done === 0)) return 0;
+    return Math.ceil((this.#end - this.#aligned(position - done)) / this.program.stepsPerEpoch);
   }
 
-  #history(): History {
+  /**
+   * The epoch that follows from a save point. It begins with the data, or in the middle of them where the run did: a run
+   * that was stopped in the middle of an epoch first finishes that.
+   */
+  #plan({ snapshot: { position }, totals }: SavePoint): EpochPlan {
+    const begin = position - totals.steps;
+    const aligned = this.#aligned(begin);
+    const end = Math.min(aligned + this.program.stepsPerEpoch, this.#end);
+    return { epoch: this.#epochs.length + 1, aligned, begin, end, runEnd: this.#end };
+  }
+
+  history(): History {
     const best = this.early?.best;
     return {
       epochs: this.#epochs,
