@@ -191,7 +191,7 @@ export function defineOp<const Args extends string, const Results extends string
     const wrong = inputs.findIndex((x) => !(x instanceof Tensor));
     if (wrong >= 0) {
       const name = argName(defined, wrong);
-      throw new ShapeError(`${op.name}: ${name} must be a tensor, got ${shown(inputs[wrong])}`);
+      expectTensor(op.name, name, inputs[wrong]);
     }
     return new Node(defined, inputs, attrs, op.plan(inputs, attrs), scopedLabel(label));
   };
@@ -219,6 +219,18 @@ export function shapeError(op: string, rule: string, inputs: readonly Spec[]): S
   return new ShapeError(`${op}: ${rule}, got ${inputs.map(formatSpec).join(", ")}`);
 }
 
+/** Refuses what is no tensor, such as an array of numbers, before anything of it is read. */
+export function expectTensor(op: string, name: string, x: unknown): asserts x is Tensor {
+  if (x instanceof Tensor) return;
+  throw new ShapeError(`${op}: ${name} must be a tensor, as input() or constant() give it, got ${shown(x)}`);
+}
+
+/** Refuses what is no array, such as the first of numbers that were not put into one. */
+export function expectArray(op: string, name: string, list: unknown): void {
+  if (Array.isArray(list) || ArrayBuffer.isView(list)) return;
+  throw new ShapeError(`${op}: ${name} must be an array, got ${shown(list)}`);
+}
+
 /** Refuses an input whose rank or dtype is not the expected one. */
 export function expectSpec(
   op: string,
@@ -228,8 +240,7 @@ export function expectSpec(
   dtype = "f32",
 ): Spec {
   if (spec === undefined) throw new ShapeError(`${op}: ${name} is missing`);
-  if (!Array.isArray(spec?.shape))
-    throw new ShapeError(`${op}: ${name} must be a tensor, got ${shown(spec)}`);
+  if (!Array.isArray(spec?.shape)) expectTensor(op, name, spec);
   if (spec.shape.length !== rank || spec.dtype !== dtype) {
     throw new ShapeError(`${op}: ${name} must be ${dtype} of rank ${rank}, got ${formatSpec(spec)}`);
   }

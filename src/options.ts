@@ -189,6 +189,15 @@ export function nearest(name: string, names: readonly string[]): string | undefi
   return names.find((known) => wanted.length > 2 && plain(known).includes(wanted));
 }
 
+/** A function that gives `value` and refuses whatever it is called with. */
+// @__NO_SIDE_EFFECTS__
+export function withoutOptions<T>(who: string, value: T): (...none: readonly never[]) => T {
+  return (...none) => {
+    noOptions(who, none);
+    return value;
+  };
+}
+
 /** Insertions, deletions, replacements and swaps of neighbours that make one text of the other. */
 function editDistance(a: string, b: string): number {
   const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)];

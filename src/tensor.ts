@@ -234,7 +234,7 @@ export function formatShape(shape: Shape): string {
 }
 
 export function formatSpec(spec: Spec): string {
-  return `${spec.dtype}${formatShape(spec.shape)}`;
+  return Array.isArray(spec?.shape) ? `${spec.dtype}${formatShape(spec.shape)}` : shown(spec);
 }
 
 export function sameShape(a: Shape, b: Shape): boolean {

@@ -463,8 +463,11 @@ describe("values of another kind", () => {
       () => nn.convTranspose2d(1, 1, [3, 3, 3] as never),
       "nn.convTranspose2d: kernelSize must be one number or [y, x], got [3, 3, 3]",
     ],
-    [() => ops.relu([1, 2] as never), "relu: x must be a tensor, got [1, 2]"],
-    [() => ops.add(x, "2" as never), 'add: b must be a tensor, got "2"'],
+    [
+      () => ops.relu([1, 2] as never),
+      "relu: x must be a tensor, as input() or constant() give it, got [1, 2]",
+    ],
+    [() => ops.add(x, "2" as never), 'add: b must be a tensor, as input() or constant() give it, got "2"'],
     [() => input(3 as never), "input: the shape must be an array of whole numbers, such as [2, 3], got 3"],
     [() => new weft.CpuBackend({ bits: 16 } as never), "CpuBackend: bits must be 32 or 64, got 16"],
     [() => device.compile({ outputs: x } as never), "outputs must be an array, got a tensor f32[2, 3]"],
@@ -498,4 +501,48 @@ it("a layer holds its options and gives an op only the op's", () => {
 it("options are not copied where nothing is renamed", () => {
   const given = { a: 1 };
   expect(checkOptions("test", given, { a: "number" })).toBe(given);
+});
+
+describe("what is no tensor", () => {
+  // These run on the host, or take tensors by name, of which some may be missing.
+  const others = ["sampleOrder", "recordedSteps", "stepsPerEpoch", "RandomSource"];
+  const names = Object.keys(ops).filter((name) => typeof ops[name as never] === "function");
+  const given: unknown[][] = [[[1, 2]], [3], ["a"], [null], [x, 3, 3], [x, "a"], [x, x, x], [[x, x], 0]];
+  given.push(
+    [x, [1, 2]],
+    [x, {}],
+    [x, null],
+    [[1], [2]],
+    [x, [1, 2], 3, 4],
+    [image, 2, 3],
+    [[2], 0.5],
+    [2, 3],
+  );
+
+  it.each(names.filter((name) => !others.includes(name)))("ops.%s takes it or says what is wrong", (name) => {
+    const op = ops[name as "relu"] as (...args: unknown[]) => unknown;
+    const raw = given.filter((args) => {
+      try {
+        op(...args);
+        return false;
+      } catch (error) {
+        return !(error instanceof weft.WeftError);
+      }
+    });
+    expect(raw.map((args) => args.map(String))).toEqual([]);
+  });
+
+  it.each<[() => unknown, string]>([
+    [() => ops.reshape(x, 6 as never), "reshape: shape must be an array, got 6"],
+    [() => ops.permute(x, 1 as never), "permute: axes must be an array, got 1"],
+    [() => ops.concat(x as never, x as never), "concat: its first argument must be an array, got a tensor"],
+    [
+      () => ops.dropout(x, 0.5, undefined as never),
+      "dropout: needs a RandomSource to draw from, got undefined",
+    ],
+    [() => ops.zeros(3 as never), "the shape must be an array of whole numbers, such as [2, 3], got 3"],
+    [() => ops.mse([1] as never, x), "mse: "],
+  ])("%o", (call, message) => {
+    expect(call).toThrow(message);
+  });
 });

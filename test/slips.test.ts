@@ -177,6 +177,21 @@ const trainers: readonly Slip[] = [
   ],
   ["no options", () => Trainer.create(device, undefined as never), /model: must be a layer/],
   [
+    "a constructor for create",
+    () => new (Trainer as never as new (...a: unknown[]) => Trainer)(device, { ...parts(), lr: 1 }),
+    /there is no option "lr"/,
+  ],
+  [
+    "an option for relu",
+    () => nn.relu({ inplace: true } as never),
+    "nn.relu: takes no options, got an object { inplace }",
+  ],
+  [
+    "options for embedding",
+    () => nn.embedding(4, 2, { paddingIdx: 0 } as never),
+    /nn\.embedding: weightInit must be a function/,
+  ],
+  [
     "no device",
     () => Trainer.create(parts() as never, undefined as never),
     /the first argument must be a device, got an object \{ model, loss.*open one with await openDevice\(\)/,
@@ -280,6 +295,11 @@ const fits: readonly Slip[] = [
     "a number for its options",
     () => trainer.fit(set, 5 as never),
     "fit: options must be an object such as { epochs: … }, got 5",
+  ],
+  [
+    "the test set for its options",
+    () => trainer.fit(set, set as never),
+    "write fit(train, { validation: test })",
   ],
   [
     "a text for epochs",

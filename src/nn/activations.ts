@@ -18,11 +18,11 @@ import {
   softplus as softplusOf,
 } from "../ops/activations.ts";
 import { sign as signOf } from "../ops/math.ts";
-import { checkOptions, expectNumber } from "../options.ts";
+import { checkOptions, expectNumber, withoutOptions } from "../options.ts";
 import { parameter, type Tensor } from "../tensor.ts";
 import type { Module } from "./module.ts";
 
-export const identity = () => identityOf;
+export const identity = withoutOptions("nn.identity", identityOf);
 export const elu = (alpha = 1) => {
   expectNumber("nn.elu", "alpha", alpha);
   return (x: Tensor) => eluOf(x, alpha);
@@ -31,7 +31,7 @@ export const gelu = (options: GeluOptions = {}) => {
   checkOptions("nn.gelu", options, GELU);
   return (x: Tensor) => geluOf(x, options);
 };
-export const hardSigmoid = () => hardSigmoidOf;
+export const hardSigmoid = withoutOptions("nn.hardSigmoid", hardSigmoidOf);
 export const hardtanh = (low = -1, high = 1) => {
   expectNumber("nn.hardtanh", "low", low);
   expectNumber("nn.hardtanh", "high", high);
@@ -41,11 +41,11 @@ export const leakyRelu = (negativeSlope = 0.01) => {
   expectNumber("nn.leakyRelu", "negativeSlope", negativeSlope);
   return (x: Tensor) => leakyReluOf(x, negativeSlope);
 };
-export const mish = () => mishOf;
-export const selu = () => seluOf;
+export const mish = withoutOptions("nn.mish", mishOf);
+export const selu = withoutOptions("nn.selu", seluOf);
 /** -1, 0 or 1; its gradient is 0 everywhere, so nothing before it learns. */
-export const sign = () => signOf;
-export const silu = () => siluOf;
+export const sign = withoutOptions("nn.sign", signOf);
+export const silu = withoutOptions("nn.silu", siluOf);
 export const softplus = (options: SoftplusOptions = {}) => {
   checkOptions("nn.softplus", options, SOFTPLUS);
   return (x: Tensor) => softplusOf(x, options);

@@ -5,7 +5,7 @@ import { add } from "../ops/arithmetic.ts";
 import { embedding as embeddingOf } from "../ops/gather.ts";
 import { dropout2d as dropout2dOf, dropout as dropoutOf } from "../ops/random.ts";
 import { reshape } from "../ops/reshape.ts";
-import { given } from "../options.ts";
+import { checkOptions, given } from "../options.ts";
 import { parameter, scope, type Tensor } from "../tensor.ts";
 import { type Initializer, normal } from "./init.ts";
 import { inEvaluation, isBuilding, isTraining, randomSource } from "./mode.ts";
@@ -40,6 +40,7 @@ export class Embedding implements Module {
   constructor(numEmbeddings: number, embeddingDim: number, weightInit: Initializer = normal()) {
     expectWhole("nn.embedding", "numEmbeddings", numEmbeddings, 1);
     expectWhole("nn.embedding", "embeddingDim", embeddingDim, 1);
+    checkOptions("nn.embedding", { weightInit }, { weightInit: "function" });
     const shape = [numEmbeddings, embeddingDim];
     this.weight = parameter(shape, weightInit(shape), "weight");
   }

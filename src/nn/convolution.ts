@@ -18,7 +18,7 @@ import {
   type UpsampleOptions,
   upsample as upsampleOf,
 } from "../ops/resize.ts";
-import { checkOptions } from "../options.ts";
+import { checkOptions, withoutOptions } from "../options.ts";
 import { parameter, type Tensor } from "../tensor.ts";
 import { kaimingUniform, uniform } from "./init.ts";
 import { WEIGHT, type WeightOptions } from "./layers.ts";
@@ -101,8 +101,8 @@ export const convTranspose2d = (
   options?: ConvTranspose2dOptions & WeightOptions,
 ) => new ConvTranspose2d(inChannels, outChannels, kernelSize, options);
 
-export const globalAvgPool2d = () => globalAvgOf;
-export const globalMaxPool2d = () => globalMaxOf;
+export const globalAvgPool2d = withoutOptions("nn.globalAvgPool2d", globalAvgOf);
+export const globalMaxPool2d = withoutOptions("nn.globalMaxPool2d", globalMaxOf);
 export const adaptiveAvgPool2d = (outputSize: Pair) => {
   pair("nn.adaptiveAvgPool2d", "outputSize", outputSize, 1);
   return (x: Tensor) => adaptiveAvgOf(x, outputSize);

@@ -18,7 +18,7 @@ import {
 } from "../ops/pool.ts";
 import { flatten as flattenOf } from "../ops/reshape.ts";
 import { logSoftmax as logSoftmaxOf, softmax as softmaxOf } from "../ops/softmax.ts";
-import { checkOptions, expectNumber, type OptionKinds } from "../options.ts";
+import { checkOptions, expectNumber, type OptionKinds, withoutOptions } from "../options.ts";
 import { parameter, type Tensor } from "../tensor.ts";
 import { type Initializer, kaimingUniform, uniform } from "./init.ts";
 import type { Module } from "./module.ts";
@@ -101,9 +101,9 @@ export const conv2d = (
   options?: ConvOptions & WeightOptions,
 ) => new Conv2d(inChannels, outChannels, kernelSize, options);
 
-export const relu = () => reluOf;
-export const sigmoid = () => sigmoidOf;
-export const tanh = () => tanhOf;
+export const relu = withoutOptions("nn.relu", reluOf);
+export const sigmoid = withoutOptions("nn.sigmoid", sigmoidOf);
+export const tanh = withoutOptions("nn.tanh", tanhOf);
 export const flatten = (startAxis = 1) => {
   expectNumber("nn.flatten", "startAxis", startAxis);
   return (x: Tensor) => flattenOf(x, startAxis);

@@ -3,6 +3,7 @@
  * defaults as in PyTorch. relu, sigmoid and tanh, which fused kernels know, are in activation.ts.
  */
 import { ShapeError, ValueError } from "../errors.ts";
+import { expectTensor } from "../op.ts";
 import { checkOptions, type OptionKinds } from "../options.ts";
 import { formatShape, type Tensor } from "../tensor.ts";
 import { sigmoid, tanh } from "./activation.ts";
@@ -32,6 +33,8 @@ export function leakyRelu(x: Tensor, negativeSlope = 0.01): Tensor {
 
 /** x, or weight · x below 0. `weight` is a scalar [1] or one value per channel, which is axis 1 of x. */
 export function prelu(x: Tensor, weight: Tensor): Tensor {
+  expectTensor("prelu", "x", x);
+  expectTensor("prelu", "weight", weight);
   const channels = x.shape[1] ?? 1;
   if (weight.rank > 1 || (weight.size !== 1 && weight.size !== channels)) {
     throw new ShapeError(

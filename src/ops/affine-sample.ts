@@ -4,7 +4,15 @@
  * has no gradient. Refuses images of more than 2048 pixels along an axis.
  */
 import { ValueError } from "../errors.ts";
-import { type DefinedOp, defineOp, expectSpec, expectWhole, shapeError, spread } from "../op.ts";
+import {
+  type DefinedOp,
+  defineOp,
+  expectSpec,
+  expectTensor,
+  expectWhole,
+  shapeError,
+  spread,
+} from "../op.ts";
 import { checkOptions } from "../options.ts";
 import { Shader } from "../shader.ts";
 import type { Tensor } from "../tensor.ts";
@@ -101,6 +109,7 @@ export interface AffineSampleOptions {
  * torch.nn.functional.grid_sample with zero padding, but for the units. Throws ShapeError and ValueError.
  */
 export function affineSample(x: Tensor, theta: Tensor, options: AffineSampleOptions = {}): Tensor {
+  expectTensor("affineSample", "x", x);
   const kinds = { size: "numbers", interpolation: "any", fill: "any" } as const;
   const { interpolation = "bilinear", fill = 0 } = checkOptions("affineSample", options, kinds);
   const size = options.size ?? ([x.shape[2] ?? 1, x.shape[3] ?? 1] as const);

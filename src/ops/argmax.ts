@@ -1,5 +1,5 @@
 /** Where the largest or the smallest element along an axis is. No gradient. */
-import { type DefinedOp, defineOp, shapeError, spread } from "../op.ts";
+import { type DefinedOp, defineOp, expectTensor, shapeError, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import { sizeOf, type Tensor } from "../tensor.ts";
 import { specialFunctions } from "./special-functions.ts";
@@ -61,11 +61,13 @@ export const argmaxOp: DefinedOp<Attrs> = defineOp({
  * is the largest of all, as in PyTorch. Throws ShapeError on an axis that x does not have.
  */
 export function argmax(x: Tensor, axis = -1): Tensor {
+  expectTensor("argmax", "x", x);
   return argmaxOp.one([x], { axis: axisOf("argmax", x, axis), smallest: false });
 }
 
 /** As `argmax`, the smallest element's index. NaN is the smallest of all, as in PyTorch. */
 export function argmin(x: Tensor, axis = -1): Tensor {
+  expectTensor("argmin", "x", x);
   return argmaxOp.one([x], { axis: axisOf("argmin", x, axis), smallest: true }, "argmin");
 }
 

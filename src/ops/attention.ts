@@ -1,6 +1,6 @@
 /** Products of tensors made of matmul and softmax: attention, outer products, Einstein sums of two operands. */
 import { ShapeError } from "../errors.ts";
-import { shapeError } from "../op.ts";
+import { expectTensor, shapeError } from "../op.ts";
 import { checkOptions } from "../options.ts";
 import { constant, formatShape, type Tensor } from "../tensor.ts";
 import { mul } from "./arithmetic.ts";
@@ -28,6 +28,9 @@ export function scaledDotProductAttention(
   v: Tensor,
   options: AttentionOptions = {},
 ): Tensor {
+  expectTensor("scaledDotProductAttention", "q", q);
+  expectTensor("scaledDotProductAttention", "k", k);
+  expectTensor("scaledDotProductAttention", "v", v);
   if (q.rank < 2 || k.rank < 2 || v.rank < 2) {
     throw shapeError("scaledDotProductAttention", "q, k and v must be matrices or batches of them", [
       q,
@@ -51,6 +54,8 @@ export function scaledDotProductAttention(
 
 /** a[i] b[j]: vectors [M] and [N] -> [M, N]. Throws ShapeError on other ranks. */
 export function outer(a: Tensor, b: Tensor): Tensor {
+  expectTensor("outer", "a", a);
+  expectTensor("outer", "b", b);
   if (a.rank !== 1 || b.rank !== 1) throw shapeError("outer", "takes two vectors", [a, b]);
   return mul(reshape(a, [a.size, 1]), b);
 }

@@ -4,7 +4,7 @@
  * labelled rows is one dispatch in cross-entropy.ts.
  */
 import { ValueError } from "../errors.ts";
-import { shapeError } from "../op.ts";
+import { expectTensor, shapeError } from "../op.ts";
 import { checkOptions, type OptionKinds } from "../options.ts";
 import { formatShape, sameShape, sizeOf, type Tensor } from "../tensor.ts";
 import { relu } from "./activation.ts";
@@ -110,6 +110,8 @@ export interface MultiMarginOptions extends LossOptions {
  * multi_margin_loss. x f32 [N, C], labels i32 [N]. Throws ShapeError on other shapes, ValueError on another p.
  */
 export function multiMargin(x: Tensor, labels: Tensor, options: MultiMarginOptions = {}): ClassLoss {
+  expectTensor("multiMargin", "x", x);
+  expectTensor("multiMargin", "labels", labels);
   const kinds = { ...LOSS, margin: "number", p: "any" } as const;
   const { margin = 1, p = 1, reduction = "mean", weights } = checkOptions("multiMargin", options, kinds);
   checkReduction("multiMargin", reduction);

@@ -1,6 +1,6 @@
 /** Tensors one after another along an axis, and taken apart again: concat, stack, split. Any dtype. */
 import { ShapeError } from "../errors.ts";
-import { type DefinedOp, defineOp, expectWhole, shapeError } from "../op.ts";
+import { type DefinedOp, defineOp, expectArray, expectTensor, expectWhole, shapeError } from "../op.ts";
 import { type Data, sizeOf, type Tensor } from "../tensor.ts";
 import { expandDims } from "./reshape.ts";
 import { copyKernel, slice } from "./slice.ts";
@@ -81,6 +81,8 @@ function part(x: Tensor, axis: number, from: number, to: number): Tensor {
 
 /** The tensors one after another along `axis`, where alone they may differ in size. Throws ShapeError. */
 export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
+  expectArray("concat", "its first argument", tensors);
+  for (const t of tensors) expectTensor("concat", "each of its tensors", t);
   const [first] = tensors;
   if (first === undefined) throw new ShapeError("concat: needs at least one tensor");
   const [along] = normalizeAxes("concat", first.rank, axis) as [number];
@@ -89,6 +91,8 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
 
 /** Tensors of one shape along a new axis. Throws ShapeError. */
 export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
+  expectArray("stack", "its first argument", tensors);
+  for (const t of tensors) expectTensor("stack", "each of its tensors", t);
   return concat(
     tensors.map((t) => expandDims(t, axis)),
     axis,
@@ -100,9 +104,11 @@ export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
  * smaller: torch.split. Throws ShapeError where sizes do not add up to the axis.
  */
 export function split(x: Tensor, sizes: number | readonly number[], axis = 0): Tensor[] {
+  expectTensor("split", "x", x);
   const [along] = normalizeAxes("split", x.rank, axis) as [number];
   const whole = x.shape[along]!;
   if (typeof sizes === "number") expectWhole("split", "size", sizes, 1);
+  else expectArray("split", "sizes", sizes);
   const list =
     typeof sizes === "number"
       ? Array.from({ length: Math.ceil(whole / sizes) }, (_, i) => Math.min(sizes, whole - i * sizes))

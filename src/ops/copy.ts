@@ -1,5 +1,5 @@
 /** The same values in storage of their own: copy, which the planner puts where needed, and expand, which stretches. */
-import { type DefinedOp, shapeError } from "../op.ts";
+import { type DefinedOp, expectTensor, shapeError } from "../op.ts";
 import { checkShape, formatShape, type Shape, sameShape, type Tensor } from "../tensor.ts";
 import { definePointwise, parseShapes } from "./pointwise.ts";
 import { sumTo } from "./sum.ts";
@@ -28,6 +28,7 @@ export function copy(x: Tensor): Tensor {
 
 /** `x` stretched to `shape` by broadcasting. Throws ShapeError when x does not broadcast to exactly that. */
 export function expand(x: Tensor, shape: Shape): Tensor {
+  expectTensor("expand", "x", x);
   checkShape("expand", shape);
   const y = expandOp.one([x], { to: shape.join(",") });
   if (!sameShape(y.shape, shape)) {

@@ -4,7 +4,15 @@
  * A label outside 0…C-1 that is not the ignored one can't be thrown from a GPU: it makes loss and its row of the gradient NaN.
  */
 import { GraphError } from "../errors.ts";
-import { type DefinedOp, defineOp, expectSpec, type KernelPlan, shapeError, spread } from "../op.ts";
+import {
+  type DefinedOp,
+  defineOp,
+  expectSpec,
+  expectTensor,
+  type KernelPlan,
+  shapeError,
+  spread,
+} from "../op.ts";
 import { Shader } from "../shader.ts";
 import type { Tensor } from "../tensor.ts";
 import { add, div, mul } from "./arithmetic.ts";
@@ -157,6 +165,8 @@ export function crossEntropy(
   target: Tensor,
   options?: Tensor | CrossEntropyOptions,
 ): ClassLoss {
+  expectTensor("crossEntropy", "logits", logits);
+  expectTensor("crossEntropy", "target", target);
   const chosen = lossOptions<CrossEntropyOptions>("crossEntropy", options, CROSS_ENTROPY);
   if (!isPlain(logits, target, chosen))
     return generalClassLoss("crossEntropy", logits, target, chosen, false);
@@ -165,6 +175,8 @@ export function crossEntropy(
 
 /** `crossEntropy` of log-probabilities, as `logSoftmax` gives them: the weighted mean of -logProbs[label]. */
 export function nll(logProbs: Tensor, labels: Tensor, options?: Tensor | NllOptions): ClassLoss {
+  expectTensor("nll", "logProbs", logProbs);
+  expectTensor("nll", "labels", labels);
   const chosen = lossOptions<NllOptions>("nll", options, NLL);
   if (!isPlain(logProbs, labels, chosen)) return generalClassLoss("nll", logProbs, labels, chosen, true);
   return classLoss(nllOp, logProbs, labels, chosen);

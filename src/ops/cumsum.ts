@@ -1,5 +1,5 @@
 /** Running sums along one axis, float32, in a fixed order. */
-import { type DefinedOp, defineOp, shapeError, spread } from "../op.ts";
+import { type DefinedOp, defineOp, expectTensor, shapeError, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import { sizeOf, type Tensor } from "../tensor.ts";
 import { normalizeAxes } from "./sum.ts";
@@ -55,5 +55,6 @@ export const cumsumOp: DefinedOp<Attrs> = defineOp({
 
 /** y[k] = x[0] + … + x[k] along `axis`, of x's shape. Throws ShapeError on an axis that x does not have. */
 export function cumsum(x: Tensor, axis: number): Tensor {
+  expectTensor("cumsum", "x", x);
   return cumsumOp.one([x], { axis: normalizeAxes("cumsum", x.rank, axis)[0] as number, reverse: false });
 }

@@ -9,7 +9,7 @@ import { checkOptions, type OptionKinds } from "../options.ts";
 import { threefry2x32 } from "../random.ts";
 import { Shader } from "../shader.ts";
 import { constant, type Tensor } from "../tensor.ts";
-import { DRAW, type DrawOptions, type RandomSource, streamOf } from "./random.ts";
+import { checkSource, DRAW, type DrawOptions, type RandomSource, streamOf } from "./random.ts";
 
 const code = () => import("../../shaders/draw-affine.wgsl?raw");
 const functions = () => import("../../shaders/random-functions.wgsl?raw");
@@ -189,6 +189,7 @@ export function drawAffine(
   source: RandomSource,
   options: DrawOptions = {},
 ): Tensor {
+  checkSource("drawAffine", source);
   const { stream = source.stream() } = checkOptions("drawAffine", options, DRAW);
   for (const range of ranges) checkOptions("drawAffine: ranges", range, RANGE);
   const rows = constant(Int32Array.from(ranges.flatMap(rowOf)), [ranges.length, ROW], "affine ranges");

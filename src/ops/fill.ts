@@ -1,8 +1,9 @@
 /** A tensor of one value, fixed when the graph is built. */
-import { constant, type Shape, sizeOf, type Tensor } from "../tensor.ts";
+import { checkShape, constant, type Shape, sizeOf, type Tensor } from "../tensor.ts";
 
 /** A float32 tensor of `shape` with `value` everywhere. */
 export function fill(shape: Shape, value: number): Tensor {
+  checkShape("fill", shape);
   return constant(new Float64Array(sizeOf(shape)).fill(value), shape, `fill(${value})`);
 }
 

@@ -7,7 +7,16 @@
  * is one of samples within the shard whose turn it is.
  */
 import { ShapeError } from "../errors.ts";
-import { type DefinedOp, defineOp, expectSpec, expectWhole, shapeError, spread } from "../op.ts";
+import {
+  type DefinedOp,
+  defineOp,
+  expectArray,
+  expectSpec,
+  expectTensor,
+  expectWhole,
+  shapeError,
+  spread,
+} from "../op.ts";
 import { checkOptions } from "../options.ts";
 import { sampleOrder } from "../permutation.ts";
 import { Shader } from "../shader.ts";
@@ -193,7 +202,10 @@ export function gatherBatch(
   step: Tensor,
   options: GatherOptions,
 ): GatheredBatch {
-  const { count, shape, batchSize, shuffleKey } = checkOptions("gatherBatch", options, {
+  expectTensor("gatherBatch", "inputs", inputs);
+  expectTensor("gatherBatch", "targets", targets);
+  expectTensor("gatherBatch", "step", step);
+  const given = checkOptions("gatherBatch", options, {
     count: "number",
     shape: "array",
     targetShape: "array",
@@ -203,20 +215,22 @@ export function gatherBatch(
     offset: "numbers",
     shards: "object",
   });
-  const scale = options.scale ?? (inputs.dtype === "f32" ? 1 : 1 / 255);
-  const offset = options.offset ?? 0;
+  const { count, shape, batchSize, shuffleKey } = given;
+  expectArray("gatherBatch", "shape", shape);
+  const scale = given.scale ?? (inputs.dtype === "f32" ? 1 : 1 / 255);
+  const offset = given.offset ?? 0;
   const leaves = [inputs, targets, step, shuffleKey ?? constant(new Uint32Array(2), [2], "no key")];
   const single = typeof scale === "number" && typeof offset === "number";
   if (!single) leaves.push(channelsOf(shape, scale, offset));
   const [x, y, weights] = gatherBatchOp.apply(leaves, {
     count,
     shape,
-    targetShape: options.targetShape ?? [],
+    targetShape: given.targetShape ?? [],
     batchSize,
     shuffle: shuffleKey !== undefined,
     scale: single ? scale : 1,
     offset: single ? offset : 0,
-    shards: options.shards,
+    shards: given.shards,
   }) as [Tensor, Tensor, Tensor];
   return { x, targets: y, weights };
 }

@@ -3,7 +3,15 @@
  * fixed order, without atomics: same input, same bits. An index that does not exist can't be thrown from a GPU: it
  * gathers NaN and adds nothing.
  */
-import { type DefinedOp, defineOp, expectSpec, expectWhole, shapeError, spread } from "../op.ts";
+import {
+  type DefinedOp,
+  defineOp,
+  expectSpec,
+  expectTensor,
+  expectWhole,
+  shapeError,
+  spread,
+} from "../op.ts";
 import { Shader } from "../shader.ts";
 import { type Shape, type Spec, sameShape, sizeOf, type Tensor } from "../tensor.ts";
 import { add } from "./arithmetic.ts";
@@ -126,6 +134,8 @@ export const scatterOp: DefinedOp<ScatterAttrs> = defineOp({
  * may be smaller than x along the other axes. Throws ShapeError.
  */
 export function gather(x: Tensor, index: Tensor, axis: number): Tensor {
+  expectTensor("gather", "x", x);
+  expectTensor("gather", "index", index);
   const [along] = normalizeAxes("gather", x.rank, axis) as [number];
   return gatherOp.one([cutTo("gather", x, index, along), index], { axis: along, shared: false });
 }
@@ -143,6 +153,9 @@ function cutTo(op: string, x: Tensor, index: Tensor, axis: number): Tensor {
  * `index` (i32) and `values` have one shape, x's but for `axis`. Throws ShapeError.
  */
 export function scatterAdd(x: Tensor, index: Tensor, values: Tensor, axis: number): Tensor {
+  expectTensor("scatterAdd", "x", x);
+  expectTensor("scatterAdd", "index", index);
+  expectTensor("scatterAdd", "values", values);
   const [along] = normalizeAxes("scatterAdd", x.rank, axis) as [number];
   const fits = values.rank === x.rank && values.shape.every((d, i) => i === along || d === x.shape[i]);
   if (!fits) throw shapeError("scatterAdd", `values must be as x beside axis ${along}`, [x, values]);
@@ -152,6 +165,8 @@ export function scatterAdd(x: Tensor, index: Tensor, values: Tensor, axis: numbe
 
 /** Whole slices of x along `axis` by an i32 index of any shape, whose axes take that one's place. */
 export function take(x: Tensor, index: Tensor, axis = 0): Tensor {
+  expectTensor("take", "x", x);
+  expectTensor("take", "index", index);
   return gatherOp.one([x, index], { axis: normalizeAxes("take", x.rank, axis)[0]!, shared: true }, "take");
 }
 
@@ -163,6 +178,7 @@ export function embedding(indices: Tensor, weight: Tensor): Tensor {
 
 /** f32 […, classes] of i32 labels […]: 1 at the label, else 0; nothing but 0 for a label that is no class. */
 export function oneHot(labels: Tensor, classes: number): Tensor {
+  expectTensor("oneHot", "labels", labels);
   expectSpec("oneHot", "labels", labels, labels.rank, "i32");
   expectWhole("oneHot", "classes", classes, 1);
   const attrs = { axis: labels.rank, shared: false, size: classes };

@@ -2,7 +2,7 @@
  * Linear layers in PyTorch's layout, float32: y = activation(x wᵀ + b). The three gradients come out of one dispatch,
  * with the slope of the activation that made x multiplied into dx where a rewrite says so.
  */
-import { type DefinedOp, defineOp, expectSpec, shapeError } from "../op.ts";
+import { type DefinedOp, defineOp, expectSpec, expectTensor, shapeError } from "../op.ts";
 import type { Rewrite } from "../plan/graph.ts";
 import { type Shape, type Spec, sameShape, sizeOf, type Tensor } from "../tensor.ts";
 import {
@@ -169,6 +169,8 @@ function sizes(op: string, [x, w]: readonly Spec[]): { N: number; IN: number; OU
  * PyTorch. Throws ShapeError when sizes disagree.
  */
 export function linear(x: Tensor, w: Tensor, b?: Tensor): Tensor {
+  expectTensor("linear", "x", x);
+  expectTensor("linear", "w", w);
   if (x.rank === 0) throw shapeError("linear", "x must have at least one axis", [x, w]);
   const lead = x.shape.slice(0, -1);
   const rows = x.rank === 2 ? x : reshape(x, [sizeOf(lead), x.shape.at(-1)!]);

@@ -3,7 +3,7 @@
  * sample that weighs 0 counts for nothing, whatever it holds: its elements are replaced before anything is computed.
  */
 import { ValueError } from "../errors.ts";
-import { expectSpec, shapeError } from "../op.ts";
+import { expectSpec, expectTensor, shapeError } from "../op.ts";
 import { checkOptions, type OptionKinds } from "../options.ts";
 import { type Shape, sameShape, Tensor } from "../tensor.ts";
 import { div, mul } from "./arithmetic.ts";
@@ -59,6 +59,8 @@ export function elementLoss(
 ): Tensor {
   const { weights, reduction = "mean" } = options;
   checkReduction(who, reduction);
+  expectTensor(who, "x", x);
+  expectTensor(who, "target", target);
   if (x.dtype !== "f32" || target.dtype !== "f32") throw shapeError(who, "inputs must be f32", [x, target]);
   if (!sameShape(x.shape, target.shape)) {
     throw shapeError(who, "x and target must have one shape", [x, target]);

@@ -3,7 +3,7 @@
  * matrix product with steps as constants, an optional bias and a fused activation, which linear layers use too.
  */
 import { ShapeError } from "../errors.ts";
-import { type DefinedOp, defineOp, shapeError } from "../op.ts";
+import { type DefinedOp, defineOp, expectTensor, shapeError } from "../op.ts";
 import { checkOptions } from "../options.ts";
 import { type Shape, type Spec, sizeOf, type Tensor } from "../tensor.ts";
 import { broadcastLoop, broadcastShape } from "./broadcast.ts";
@@ -119,6 +119,8 @@ export interface MatmulOptions {
  * Throws ShapeError when inner sizes differ, batch axes do not broadcast, or a vector is to be transposed.
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  expectTensor("matmul", "a", a);
+  expectTensor("matmul", "b", b);
   const kinds = { transposeA: "boolean", transposeB: "boolean" } as const;
   const { transposeA = false, transposeB = false } = checkOptions("matmul", options, kinds);
   if (a.rank === 0 || b.rank === 0)

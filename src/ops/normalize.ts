@@ -4,7 +4,7 @@
  * defaults. Backward of backward holds for inputs and weights.
  */
 import { ShapeError } from "../errors.ts";
-import { type DefinedOp, expectWhole, shapeError } from "../op.ts";
+import { type DefinedOp, expectArray, expectTensor, expectWhole, shapeError } from "../op.ts";
 import { checkOptions, type OptionKinds } from "../options.ts";
 import { formatShape, type Shape, sizeOf, type Tensor } from "../tensor.ts";
 import { add, mul, sub } from "./arithmetic.ts";
@@ -79,6 +79,7 @@ const NORMALIZE = {
 
 /** `t` under `shape`, or ones or zeros that stretch to it. */
 function factor(op: string, t: Tensor | undefined, shape: Shape, rank: number, value: number): Tensor {
+  if (t !== undefined) expectTensor(op, "each of weight, bias and statistics", t);
   if (t === undefined) return fill(new Array<number>(rank).fill(1), value);
   if (t.size !== sizeOf(shape)) {
     throw shapeError(op, `weight and bias must hold ${sizeOf(shape)} values`, [t]);
@@ -142,6 +143,7 @@ export function batchNormWith(
 }
 
 function channelsOf(op: string, x: Tensor): number {
+  expectTensor(op, "x", x);
   if (x.rank < 2) throw shapeError(op, "needs [N, C, …]", [x]);
   return x.shape[1]!;
 }
@@ -171,6 +173,8 @@ export function rmsNorm(
 }
 
 function lastAxes(op: string, x: Tensor, normalizedShape: number | Shape) {
+  expectTensor(op, "x", x);
+  if (typeof normalizedShape !== "number") expectArray(op, "normalizedShape", normalizedShape);
   const shape = typeof normalizedShape === "number" ? [normalizedShape] : normalizedShape;
   const first = x.rank - shape.length;
   if (first < 0 || shape.length === 0 || shape.some((d, i) => d !== x.shape[first + i])) {

@@ -3,7 +3,7 @@
  * Parameters, gradients and moments are packs, so that an optimizer is one dispatch over everything.
  */
 import { ShapeError } from "../errors.ts";
-import { defineOp, shapeError } from "../op.ts";
+import { defineOp, expectArray, shapeError } from "../op.ts";
 import { packLayout } from "../plan/pack-layout.ts";
 import { sizeOf, type Tensor } from "../tensor.ts";
 
@@ -22,6 +22,7 @@ export const packOp = defineOp({
 
 /** `[words]`: the inputs one after another, each starting at a multiple of 64 elements, zeros between. */
 export function pack(inputs: readonly Tensor[]): Tensor {
+  expectArray("pack", "its argument", inputs);
   if (inputs.length === 0) throw new ShapeError("pack: needs at least one tensor");
   return packOp.one(inputs, {});
 }

@@ -1,6 +1,6 @@
 /** Tensors made larger at their ends: torch.nn.functional.pad. Constant padding of any dtype, the other modes f32. */
 import { ValueError } from "../errors.ts";
-import { expectWhole, shapeError } from "../op.ts";
+import { expectTensor, expectWhole, shapeError } from "../op.ts";
 import { checkOptions, type OptionKinds, shown } from "../options.ts";
 import { constant, type Tensor } from "../tensor.ts";
 import { take } from "./gather.ts";
@@ -20,6 +20,7 @@ export const PAD = { mode: "any", value: "number" } as const satisfies OptionKin
  * PyTorch. Throws ShapeError on reflection further than the axis is long, ValueError on an unknown mode.
  */
 export function pad(x: Tensor, padding: readonly number[], options: PadOptions = {}): Tensor {
+  expectTensor("pad", "x", x);
   const { mode = "constant", value = 0 } = checkOptions("pad", options, PAD);
   if (!Array.isArray(padding)) {
     throw new ValueError(`pad: padding must be an array of [before, after] pairs, got ${shown(padding)}`);

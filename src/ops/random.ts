@@ -10,12 +10,13 @@ import {
   type DefinedOp,
   defineOp,
   expectSpec,
+  expectTensor,
   expectWhole,
   type KernelEnv,
   type KernelPlan,
   shapeError,
 } from "../op.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
+import { checkOptions, type OptionKinds, shown } from "../options.ts";
 import { lowbias32 } from "../permutation.ts";
 import { threefry2x32Into, uniformFromU32 } from "../random.ts";
 import { Shader } from "../shader.ts";
@@ -43,6 +44,12 @@ export class RandomSource {
   stream(): number {
     return this.#uses++;
   }
+}
+
+/** Refuses what is no RandomSource. */
+export function checkSource(who: string, source: unknown): void {
+  if (source instanceof RandomSource) return;
+  throw new ValueError(`${who}: needs a RandomSource to draw from, got ${shown(source)}`);
 }
 
 type Kind = "uniform" | "normal" | "bernoulli" | "choice";
@@ -193,6 +200,7 @@ const NORMAL = { ...DRAW, mean: "number", standardDeviation: "number" } as const
  * backend where the width is a power of two; else an adapter may round the last one otherwise. Throws ValueError.
  */
 export function uniform(shape: Shape, source: RandomSource, options: UniformOptions = {}): Tensor {
+  checkSource("uniform", source);
   const { low = 0, high = 1, ...others } = checkOptions("uniform", options, UNIFORM);
   if (!(Number.isFinite(low) && Number.isFinite(high) && low <= high)) {
     throw new ValueError(`uniform: needs low <= high, both finite, got ${low} and ${high}`);
@@ -205,6 +213,7 @@ export function uniform(shape: Shape, source: RandomSource, options: UniformOpti
  * Muller's method with a logarithm and a cosine of our own, so that adapters agree to about 1e-6 standard deviations.
  */
 export function normal(shape: Shape, source: RandomSource, options: NormalOptions = {}): Tensor {
+  checkSource("normal", source);
   const { mean = 0, standardDeviation = 1, ...others } = checkOptions("normal", options, NORMAL);
   if (!(Number.isFinite(mean) && Number.isFinite(standardDeviation) && standardDeviation >= 0)) {
     throw new ValueError(
@@ -216,6 +225,7 @@ export function normal(shape: Shape, source: RandomSource, options: NormalOption
 
 /** 1 with chance p, else 0, as f32; new at every step, the same on every backend. Throws ValueError. */
 export function bernoulli(shape: Shape, p: number, source: RandomSource, options: DrawOptions = {}): Tensor {
+  checkSource("bernoulli", source);
   return draw("bernoulli", shape, source, options, 0, chance("bernoulli", p));
 }
 
@@ -229,6 +239,7 @@ export function choice(
   source: RandomSource,
   options: DrawOptions = {},
 ): Tensor {
+  checkSource("choice", source);
   const { stream = source.stream() } = checkOptions("choice", options, DRAW);
   if (!(values.length > 0 && values.every(Number.isFinite))) {
     throw new ValueError("choice: needs at least one value, all of them finite");
@@ -255,6 +266,7 @@ function draw(
  * PyTorch's torch.nn.functional.dropout in training. Throws ValueError on a p outside [0, 1].
  */
 export function dropout(x: Tensor, p: number, source: RandomSource, options: DrawOptions = {}): Tensor {
+  checkSource("dropout", source);
   const { stream = source.stream() } = checkOptions("dropout", options, DRAW);
   if (chance("dropout", p) === 0) return x;
   return dropoutOp.one([x, source.step, source.key], { p, stream });
@@ -265,6 +277,7 @@ export function dropout(x: Tensor, p: number, source: RandomSource, options: Dra
  * 2015). Throws ValueError on a p outside [0, 1], ShapeError below two axes.
  */
 export function dropout2d(x: Tensor, p: number, source: RandomSource, options: DrawOptions = {}): Tensor {
+  expectTensor("dropout2d", "x", x);
   checkOptions("dropout2d", options, DRAW);
   if (x.rank < 2) throw shapeError("dropout2d", "x must be [N, C, …]", [x]);
   if (chance("dropout2d", p) === 0) return x;

@@ -3,7 +3,7 @@
  * The host reads the ring when it likes; nothing waits. Values are stored as they are, so that a loss that is NaN
  * or infinite shows in the row of its step.
  */
-import { type DefinedOp, defineOp, expectSpec, shapeError } from "../op.ts";
+import { type DefinedOp, defineOp, expectArray, expectSpec, shapeError } from "../op.ts";
 import { Shader } from "../shader.ts";
 import { type Data, type Node, sizeOf, type Tensor } from "../tensor.ts";
 
@@ -63,6 +63,7 @@ export const recordOp: DefinedOp<Record<string, never>> = defineOp({
  * Throws ShapeError.
  */
 export function record(ring: Tensor, step: Tensor, values: readonly Tensor[]): Node {
+  expectArray("record", "values", values);
   return recordOp.node([ring, step, ...values], {});
 }
 

@@ -3,7 +3,7 @@
  * other ops. Names, defaults and corners as in PyTorch (amax, amin, prod, var, std, logsumexp).
  */
 import { ValueError } from "../errors.ts";
-import { type BackwardContext, type DefinedOp, defineOp, shapeError, spread } from "../op.ts";
+import { type BackwardContext, type DefinedOp, defineOp, expectTensor, shapeError, spread } from "../op.ts";
 import { checkOptions } from "../options.ts";
 import { Shader } from "../shader.ts";
 import { sizeOf, type Tensor } from "../tensor.ts";
@@ -96,6 +96,7 @@ export const prodOp: DefinedOp<Attrs> = define(
 );
 
 function apply(name: string, op: DefinedOp<Attrs>, x: Tensor, given: ReduceOptions): Tensor {
+  expectTensor(name, "x", x);
   const options = checkOptions(name, given, REDUCE);
   const axes = normalizeAxes(name, x.rank, options.axes);
   return dropAxes(op.one([x], { axes }), axes, options.keepDims);
@@ -141,6 +142,7 @@ export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
 }
 
 function varianceOf(who: string, x: Tensor, options: VarianceOptions): Tensor {
+  expectTensor(who, "x", x);
   const given = checkOptions(who, options, { ...REDUCE, correction: "any" });
   const { correction = 1, keepDims } = given;
   if (!Number.isFinite(correction)) {
@@ -168,6 +170,7 @@ export function rootOrZero(x: Tensor): Tensor {
  * maximum is the result, and then the gradient is 0; NaN stays NaN.
  */
 export function logSumExp(x: Tensor, options: ReduceOptions = {}): Tensor {
+  expectTensor("logSumExp", "x", x);
   const { axes: given, keepDims } = checkOptions("logSumExp", options, REDUCE);
   const axes = normalizeAxes("logSumExp", x.rank, given);
   // The result does not depend on what is subtracted, so nothing flows back through it.

@@ -1,6 +1,6 @@
 /** The same elements under another shape, without moving them: reshape and flatten. Any dtype. */
 import { ShapeError } from "../errors.ts";
-import { defineOp, shapeError } from "../op.ts";
+import { defineOp, expectArray, expectTensor, shapeError } from "../op.ts";
 import { checkShape, formatShape, type Shape, sizeOf, type Tensor } from "../tensor.ts";
 
 export const reshapeOp = defineOp({
@@ -21,6 +21,8 @@ export const reshapeOp = defineOp({
 
 /** `x` with `shape`; one axis may be -1 and is worked out. Throws ShapeError when the sizes differ. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
+  expectTensor("reshape", "x", x);
+  expectArray("reshape", "shape", shape);
   const known = shape.filter((d) => d !== -1);
   if (known.length < shape.length - 1)
     throw new ShapeError(`reshape: only one axis may be -1, got ${formatShape(shape)}`);
@@ -30,13 +32,16 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 
 /** Axes `startAxis` to the last merged into one; with the default 1, `[N, …] -> [N, rest]`. */
 export function flatten(x: Tensor, startAxis = 1): Tensor {
+  expectTensor("flatten", "x", x);
   const lead = x.shape.slice(0, startAxis);
   return reshape(x, [...lead, sizeOf(x.shape.slice(startAxis))]);
 }
 
 /** `x` without its axes of 1, or without those of `axes`, which must be 1: torch.squeeze, but that it throws ShapeError. */
 export function squeeze(x: Tensor, axes?: number | readonly number[]): Tensor {
+  expectTensor("squeeze", "x", x);
   const list = axes === undefined ? undefined : typeof axes === "number" ? [axes] : axes;
+  if (list !== undefined) expectArray("squeeze", "axes", list);
   const dropped = list?.map((axis) => (axis < 0 ? axis + x.rank : axis));
   if (dropped?.some((axis) => x.shape[axis] !== 1)) {
     throw shapeError("squeeze", `axes ${formatShape(list ?? [])} must exist and be 1`, [x]);
@@ -49,6 +54,7 @@ export function squeeze(x: Tensor, axes?: number | readonly number[]): Tensor {
 
 /** `x` with a new axis of 1 at `axis`, counted from the end if negative: torch.unsqueeze. Throws ShapeError. */
 export function expandDims(x: Tensor, axis: number): Tensor {
+  expectTensor("expandDims", "x", x);
   if (!Number.isInteger(axis) || axis < -x.rank - 1 || axis > x.rank) {
     throw shapeError("expandDims", `axis ${axis} is not in ${-x.rank - 1} … ${x.rank}`, [x]);
   }

@@ -3,7 +3,15 @@
  * tensor filled with one value. Each is the gradient of the other. Refuses regions of more than six groups of axes.
  */
 import { ShapeError } from "../errors.ts";
-import { type DefinedOp, defineOp, type Kernel, shapeError, spread } from "../op.ts";
+import {
+  type DefinedOp,
+  defineOp,
+  expectArray,
+  expectTensor,
+  type Kernel,
+  shapeError,
+  spread,
+} from "../op.ts";
 import { Shader } from "../shader.ts";
 import { checkShape, formatShape, type Shape, type Spec, sizeOf, type Tensor } from "../tensor.ts";
 import { normalizeAxes, type ReduceOptions } from "./sum.ts";
@@ -129,6 +137,8 @@ export function slice(
   ends: readonly number[],
   steps: readonly number[] = [],
 ): Tensor {
+  expectTensor("slice", "x", x);
+  for (const list of [starts, ends, steps]) expectArray("slice", "each of starts, ends and steps", list);
   if (Math.max(starts.length, ends.length, steps.length) > x.rank) {
     throw shapeError("slice", `has more places than axes`, [x]);
   }
@@ -150,6 +160,7 @@ export function slice(
 
 /** `x` with the order along `axes` (default all) turned round, of any dtype. */
 export function flip(x: Tensor, axes?: ReduceOptions["axes"]): Tensor {
+  expectTensor("flip", "x", x);
   const turned = normalizeAxes("flip", x.rank, axes);
   const starts = x.shape.map((size, axis) => (turned.includes(axis) ? size - 1 : 0));
   const steps = x.shape.map((_, axis) => (turned.includes(axis) ? -1 : 1));

@@ -3,6 +3,7 @@ import {
   type BackwardContext,
   type DefinedOp,
   defineOp,
+  expectTensor,
   type KernelEnv,
   type KernelPlan,
   shapeError,
@@ -169,5 +170,6 @@ export function logSoftmax(x: Tensor, axis = -1): Tensor {
 }
 
 function axisOf(op: string, x: Tensor, axis: number): number {
+  expectTensor(op, "x", x);
   return normalizeAxes(op, x.rank, axis)[0] as number;
 }

@@ -1,6 +1,6 @@
 /** Sums and means over any axes, float32. Long sums are split in parts added in a fixed order. */
 import { ShapeError, ValueError } from "../errors.ts";
-import { type DefinedOp, defineOp, shapeError, spread } from "../op.ts";
+import { type DefinedOp, defineOp, expectTensor, shapeError, spread } from "../op.ts";
 import { checkOptions, type OptionKinds, type OtherNames, shown } from "../options.ts";
 import { Shader } from "../shader.ts";
 import { formatShape, type Shape, sameShape, type Tensor } from "../tensor.ts";
@@ -105,6 +105,7 @@ export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
 
 function reduce(x: Tensor, given: ReduceOptions, isMean: boolean): Tensor {
   const name = isMean ? "mean" : "sum";
+  expectTensor(name, "x", x);
   const options = checkOptions(name, given, REDUCE);
   const axes = normalizeAxes(name, x.rank, options.axes);
   const y = sumOp.one([x], { axes, mean: isMean }, name);

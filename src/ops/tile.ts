@@ -1,11 +1,13 @@
 /** A tensor repeated: tile, which PyTorch also calls repeat. float32. */
-import { expectWhole } from "../op.ts";
+import { expectArray, expectTensor, expectWhole } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import { expand } from "./copy.ts";
 import { reshape } from "./reshape.ts";
 
 /** `x` repeated `times[axis]` times along each axis; missing ones in front of either are 1. Throws ShapeError. */
 export function tile(x: Tensor, times: readonly number[]): Tensor {
+  expectTensor("tile", "x", x);
+  expectArray("tile", "times", times);
   for (const count of times) expectWhole("tile", "times", count, 1);
   const rank = Math.max(x.rank, times.length);
   const sizes = [...Array.from({ length: rank - x.rank }, () => 1), ...x.shape];

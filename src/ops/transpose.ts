@@ -3,7 +3,7 @@
  * float32. Refuses permutations that move more than six groups of axes.
  */
 import { ShapeError } from "../errors.ts";
-import { type DefinedOp, defineOp, shapeError, spread } from "../op.ts";
+import { type DefinedOp, defineOp, expectArray, expectTensor, shapeError, spread } from "../op.ts";
 import { Shader } from "../shader.ts";
 import { formatShape, type Shape, sizeOf, type Tensor } from "../tensor.ts";
 import { reshape } from "./reshape.ts";
@@ -78,6 +78,8 @@ function mergeAxes(shape: Shape, axes: readonly number[]): { size: number; step:
  * the end. Throws ShapeError unless `axes` names every axis once.
  */
 export function permute(x: Tensor, axes: readonly number[]): Tensor {
+  expectTensor("permute", "x", x);
+  expectArray("permute", "axes", axes);
   const order = axes.map((axis) => (axis < 0 ? axis + x.rank : axis));
   const each = Array.from({ length: x.rank }, (_, axis) => order.includes(axis));
   if (order.length !== x.rank || each.includes(false)) {
@@ -96,6 +98,7 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
 
 /** `x` with two axes swapped, negative ones counted from the end. Throws ShapeError on an axis that does not exist. */
 export function transpose(x: Tensor, axisA: number, axisB: number): Tensor {
+  expectTensor("transpose", "x", x);
   const [a, b] = [axisA, axisB].map((axis) => {
     if (!Number.isInteger(axis) || axis < -x.rank || axis >= x.rank)
       throw new ShapeError(`transpose: axis ${axis} does not exist in ${formatShape(x.shape)}`);

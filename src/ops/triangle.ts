@@ -1,5 +1,5 @@
 /** The lower or upper triangle of matrices, zeros elsewhere: torch.tril and triu. float32. */
-import { expectWhole, shapeError } from "../op.ts";
+import { expectTensor, expectWhole, shapeError } from "../op.ts";
 import { constant, type Tensor } from "../tensor.ts";
 import { where } from "./compare.ts";
 
@@ -14,6 +14,7 @@ export function triu(x: Tensor, diagonal = 0): Tensor {
 }
 
 function triangle(op: string, x: Tensor, diagonal: number, keeps: (distance: number) => boolean): Tensor {
+  expectTensor(op, "x", x);
   if (x.rank < 2) throw shapeError(op, "needs a tensor of rank 2 or more", [x]);
   expectWhole(op, "diagonal", diagonal, Number.NEGATIVE_INFINITY);
   const [R, C] = x.shape.slice(-2) as [number, number];

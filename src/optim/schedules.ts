@@ -6,7 +6,7 @@
 import { ValueError } from "../errors.ts";
 import { literal } from "../ops/pointwise.ts";
 import type { RateFormula } from "../ops/schedule.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
+import { checkOptions, type OptionKinds, shown } from "../options.ts";
 
 /** The learning rate as a function of the step: `rate(step)` tells it on the host. */
 export type Schedule = RateFormula;
@@ -308,6 +308,9 @@ export function oneCycle(options: OneCycleOptions): Schedule {
 
 /** Schedules one after another, each from its own step 0 on; the next begins at each of `milestones`. SequentialLR. */
 export function sequence(schedules: readonly Schedule[], milestones: readonly number[]): Schedule {
+  if (!Array.isArray(schedules) || !Array.isArray(milestones)) {
+    throw new ValueError("sequence: takes an array of schedules and one of milestones");
+  }
   const [first] = schedules;
   if (first === undefined || milestones.length !== schedules.length - 1) {
     throw new ValueError(
@@ -345,6 +348,9 @@ export function warmUp(
 ): Schedule {
   const kinds = { steps: "number", startFactor: "number" } as const;
   const { steps, startFactor = 0 } = checkOptions("warmUp", options, kinds);
+  if (typeof next !== "number" && typeof next?.rate !== "function") {
+    throw new ValueError(`warmUp: next must be a schedule or a rate, got ${shown(next)}`);
+  }
   const after = typeof next === "number" ? constant({ learningRate: next }) : next;
   return sequence([linear({ learningRate: after.rate(0), startFactor, steps }), after], [steps]);
 }

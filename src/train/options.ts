@@ -220,6 +220,11 @@ function checkPart(name: string, part: unknown, method: string, example: string,
  * steps that are no whole numbers, and where both are given.
  */
 export function checkFitOptions(given: FitOptions): FitOptions {
+  if (typeof given === "object" && given !== null && "inputs" in given) {
+    throw new ValueError(
+      "fit: takes options after the training data; write fit(train, { validation: test })",
+    );
+  }
   const options = checkOptions("fit", given, FIT);
   const { epochs = options.steps === undefined ? 1 : undefined, steps, evaluateEvery = 1 } = options;
   const { validation, checkpoints, earlyStopping, callbacks = [] } = options;

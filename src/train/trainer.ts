@@ -23,17 +23,15 @@ export class Trainer extends AnyTrainer {
 
   /** Throws ValueError on a batch size or seed that is no whole number, and on a model without parameters. */
   static create(backend: Backend, options: TrainerOptions): Promise<Trainer> {
-    const create = async () => {
-      checkDevice("Trainer.create", backend);
-      checkTrainerOptions(options);
-      return new Trainer(backend, options);
-    };
+    const create = async () => new Trainer(backend, options);
     const names = ["fit", "evaluate", "save", "load", "compile", "profile"];
     return notAwaited(create(), "Trainer.create", names);
   }
 }
 
 function traced(backend: Backend, options: TrainerOptions): TrainerParts {
+  checkDevice("Trainer.create", backend);
+  checkTrainerOptions(options);
   const { states, training, drawn } = statesOf(options);
   const values = new StateValues(backend, options.seed ?? 0);
   // What has been trained or loaded on this device goes on from there.

@@ -5,7 +5,7 @@ import { pair, sides } from "../ops/conv-geometry.ts";
 import { PAD, type PadOptions, pad as padOp } from "../ops/pad.ts";
 import { upsample } from "../ops/resize.ts";
 import { slice } from "../ops/slice.ts";
-import { checkOptions } from "../options.ts";
+import { checkOptions, shown } from "../options.ts";
 import { constant, type Tensor } from "../tensor.ts";
 import { imageShape, ofInputs, type Transform } from "./transform.ts";
 
@@ -89,6 +89,11 @@ function halfToEven(n: number): number {
  * a std that is not above 0.
  */
 export function normalize(mean: number | readonly number[], std: number | readonly number[]): Transform {
+  for (const v of [mean, std]) {
+    if (typeof v !== "number" && !Array.isArray(v)) {
+      throw new ValueError(`normalize: mean and std must be numbers or arrays of them, got ${shown(v)}`);
+    }
+  }
   const [means, stds] = [mean, std].map((v) => (typeof v === "number" ? [v] : [...v])) as [
     number[],
     number[],
