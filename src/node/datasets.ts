@@ -4,7 +4,7 @@
  * Refuses damaged files, and says which mirrors were tried and what to do when none can be reached.
  */
 import { createHash } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
   ARRAYS,
@@ -26,10 +26,10 @@ import { DataError } from "../errors.ts";
 import { checkOptions, type OptionKinds } from "../options.ts";
 import { dataDirectory } from "./data-dir.ts";
 import { downloadFile, MirrorsError } from "./download.ts";
-import { fileBytes, piecesOf, readError } from "./file-bytes.ts";
+import { fileBytes, piecesOf, readError, readPlainFile } from "./file-bytes.ts";
 import { writeFileAtomic } from "./files.ts";
 import { gunzippedFile } from "./gunzip-file.ts";
-import type { ImageFolderOptions } from "./image-folder.ts";
+import type { ImageFolderOptions, ImageParts } from "./image-folder.ts";
 
 export interface DownloadProgress {
   /** Name of the data set. */
@@ -131,10 +131,11 @@ const readPacked = async (path: string) => gunzipIfPacked(await readFileOf(path)
 
 async function readIfThere(path: string): Promise<Uint8Array | undefined> {
   try {
-    return await readFile(path);
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw readError(path, cause);
+    return await readPlainFile(path);
+  } catch (error) {
+    const { cause } = error as DataError;
+    if ((cause as NodeJS.ErrnoException | undefined)?.code === "ENOENT") return undefined;
+    throw error;
   }
 }
 
@@ -203,7 +204,7 @@ export const datasets = {
     const given = { name: path, ...checkOptions("datasets.npz", options, NPZ) };
     return datasetFromNpz(await parseNpz(await readFileOf(path), { name: path }), given);
   },
-  /** A folder with a folder of PNG and JPEG files per class, or with `train` and `test` above those. */
-  imageFolder: async (path: string, options?: ImageFolderOptions): Promise<Dataset | TrainTest> =>
+  /** A folder with a folder of PNG and JPEG files per class, or with `train`, `test` and `validation` above those. */
+  imageFolder: async (path: string, options?: ImageFolderOptions): Promise<Dataset | ImageParts> =>
     (await import("./image-folder.ts")).imageFolder(path, options),
 };

@@ -1,16 +1,18 @@
 /**
- * A folder of PNG and JPEG files as a data set: each sub-folder is a class and bears its name. With `train` and `test`
- * folders above the classes both are read. Images are decoded one at a time; only samples of the final size are kept.
+ * A folder of PNG and JPEG files as a data set: each sub-folder is a class and bears its name. With folders for training,
+ * validation and testing above the classes all are read. Images are decoded one at a time; only samples of the final size are kept.
  * Refuses folders without classes or images, images of different sizes unless a size is asked for, and damaged files.
  */
-import { readdir, readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { type Dataset, validateDataset } from "../data/dataset.ts";
 import { type ImageSize, imageToSample, isGrey, toGrey } from "../data/image.ts";
 import type { TrainTest } from "../data/source.ts";
 import { DataError, ValueError } from "../errors.ts";
 import { checkOptions, shown } from "../options.ts";
+import { warn } from "../printable.ts";
 import { decodeImage } from "./decode-image.ts";
+import { readPlainFile } from "./file-bytes.ts";
+import { findImages, type ImagePart } from "./image-tree.ts";
 
 export interface ImageFolderOptions {
   /** [height, width] of the samples, stretched to; default: the images' own size, which must then be the same for all. */
@@ -18,25 +20,29 @@ export interface ImageFolderOptions {
   /** 1 for grey, 3 for red, green, blue; default: 1 if all images are grey. */
   readonly channels?: 1 | 3;
   readonly signal?: AbortSignal | undefined;
+  /** Told in one line each what is left out: files that are no images, classes without images in a part. Default console.warn. */
+  readonly onNotice?: (text: string) => void;
 }
 
-const IMAGE = /\.(png|jpe?g)$/i;
-const TEST_NAMES = ["test", "val", "validation"];
+export interface ImageParts extends TrainTest {
+  /** Where the folder has a part for validation beside one for testing. */
+  readonly validation?: Dataset;
+}
+
 /** Most bytes of samples: 1 GiB. */
 const MOST_BYTES = 2 ** 30;
+/** Most bytes of an image's file. */
+export const MOST_FILE = 2 ** 28;
 
-interface ClassFolder {
-  readonly name: string;
-  /** From the class's folder on, in order. */
-  readonly files: readonly string[];
-}
-
-/** Training and test set if the folder is divided so, else one data set ("all"). */
+/**
+ * Training, test and validation set if the folder is divided so (train, valid, test, in any usual spelling; a validation set
+ * is the test set if there is no other), else one data set. Rejects with a DataError or FormatError naming the path.
+ */
 export async function imageFolder(
   path: string,
   options: ImageFolderOptions = {},
-): Promise<Dataset | TrainTest> {
-  const kinds = { size: "array", channels: "any", signal: "object" } as const;
+): Promise<Dataset | ImageParts> {
+  const kinds = { size: "array", channels: "any", signal: "object", onNotice: "function" } as const;
   const { size, channels } = checkOptions("imageFolder", options, kinds);
   if (channels !== undefined && channels !== 1 && channels !== 3) {
     throw new ValueError(`imageFolder: channels must be 1 or 3, got ${shown(channels)}`);
@@ -50,77 +56,49 @@ export async function imageFolder(
     );
   }
   const root = resolve(path);
-  const folders = await foldersIn(root);
-  const held = TEST_NAMES.find((name) => folders.includes(name));
-  if (!folders.includes("train") || held === undefined || folders.length !== 2) {
-    const classes = await classesIn(root, folders);
-    const names = classes.map(({ name }) => name);
-    return toDataset(await readImages(root, classes, names, options), {
-      root,
-      split: "all",
-      names,
-      channels,
-    });
-  }
-  const [trainRoot, testRoot] = [join(root, "train"), join(root, held)];
-  const trainClasses = await classesIn(trainRoot, await foldersIn(trainRoot));
-  const testClasses = await classesIn(testRoot, await foldersIn(testRoot));
-  const names = trainClasses.map(({ name }) => name);
-  const stranger = testClasses.find(({ name }) => !names.includes(name));
-  if (stranger)
-    throw new DataError(`${join(testRoot, stranger.name)}: there is no such class in ${trainRoot}`);
-  const train = await readImages(trainRoot, trainClasses, names, options);
-  const fixed = { ...options, size: [train.size.height, train.size.width] as const };
-  // Images of a size of their own are a mistake in the test set too, unless a size is asked for.
-  const test = await readImages(testRoot, testClasses, names, size ? fixed : { ...fixed, exact: true });
-  const depth = channels ?? (samplesAreGrey(train) && samplesAreGrey(test) ? 1 : 3);
-  return {
-    train: toDataset(train, { root, split: "train", names, channels: depth }),
-    test: toDataset(test, { root, split: "test", names, channels: depth }),
+  const notice = options.onNotice ?? warn;
+  const parts = await findImages(root, notice);
+  const of = (kind: ImagePart["kind"]) => parts.find((part) => part.kind === kind);
+  const first = of("train") ?? (parts[0] as ImagePart);
+  const names = first.classes.map(({ name }) => name);
+  const leading = await readImages(first, names, options);
+  // Images of a size of their own are a mistake in the other parts too, unless a size is asked for.
+  const fixed = {
+    ...options,
+    size: [leading.size.height, leading.size.width] as const,
+    exact: size === undefined,
   };
-}
-
-async function listing(folder: string) {
-  return readdir(folder, { withFileTypes: true, recursive: false }).catch((cause: NodeJS.ErrnoException) => {
-    const reason =
-      cause.code === "ENOENT"
-        ? "there is no such folder"
-        : cause.code === "ENOTDIR"
-          ? "is no folder"
-          : cause.message;
-    throw new DataError(`${folder}: ${reason}`, { cause });
-  });
-}
-
-async function foldersIn(folder: string): Promise<string[]> {
-  const entries = await listing(folder);
-  return entries
-    .flatMap((entry) => (entry.isDirectory() && !entry.name.startsWith(".") ? [entry.name] : []))
-    .sort();
-}
-
-async function classesIn(root: string, folders: readonly string[]): Promise<ClassFolder[]> {
-  if (folders.length === 0) {
-    throw new DataError(`${root}: holds no folders; each class needs one, with its PNG and JPEG files in it`);
+  const read = new Map([[first.kind, leading]]);
+  for (const part of parts) {
+    if (part === first) continue;
+    expectClasses(part, first, names, notice);
+    read.set(part.kind, await readImages(part, names, fixed));
   }
-  const classes: ClassFolder[] = [];
-  for (const name of folders) {
-    const files = await imagesBelow(join(root, name));
-    if (files.length === 0) throw new DataError(`${join(root, name)}: holds no .png, .jpg or .jpeg files`);
-    classes.push({ name, files });
-  }
-  return classes;
+  const depth = channels ?? ([...read.values()].every(samplesAreGrey) ? 1 : 3);
+  const dataset = (kind: ImagePart["kind"], split: string) =>
+    toDataset(read.get(kind) as Images, { root, split, names, channels: depth });
+  if (parts.length === 1) return dataset(first.kind, first.kind);
+  const train = dataset("train", "train");
+  if (!read.has("test")) return { train, test: dataset("validation", "test") };
+  const test = dataset("test", "test");
+  return read.has("validation")
+    ? { train, test, validation: dataset("validation", "validation") }
+    : { train, test };
 }
 
-async function imagesBelow(folder: string): Promise<string[]> {
-  const files: string[] = [];
-  for (const entry of await listing(folder)) {
-    if (entry.name.startsWith(".")) continue;
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) files.push(...(await imagesBelow(path)));
-    else if (IMAGE.test(entry.name)) files.push(path);
-  }
-  return files.sort();
+/** Throws DataError where a part has a class that the first part lacks; says where it lacks one itself. */
+function expectClasses(
+  part: ImagePart,
+  first: ImagePart,
+  names: readonly string[],
+  notice: (text: string) => void,
+): void {
+  const there = part.classes.map(({ name }) => name);
+  const stranger = there.find((name) => !names.includes(name));
+  if (stranger !== undefined)
+    throw new DataError(`${join(part.path, stranger)}: there is no such class in ${first.path}`);
+  const missing = names.filter((name) => !there.includes(name));
+  if (missing.length > 0) notice(`${part.path}: has no images of ${missing.join(", ")}`);
 }
 
 interface Images {
@@ -133,8 +111,7 @@ interface Images {
 const samplesAreGrey = ({ samples, size }: Images) => isGrey(samples, size.height * size.width);
 
 async function readImages(
-  root: string,
-  classes: readonly ClassFolder[],
+  { path: root, classes }: ImagePart,
   names: readonly string[],
   options: ImageFolderOptions & { readonly exact?: boolean },
 ): Promise<Images> {
@@ -147,9 +124,7 @@ async function readImages(
   for (const { name, files } of classes) {
     for (const file of files) {
       signal?.throwIfAborted();
-      const bytes = await readFile(file).catch((cause: Error) => {
-        throw new DataError(`${file}: can't be read: ${cause.message}`, { cause });
-      });
+      const bytes = await readPlainFile(file, MOST_FILE);
       const image = decodeImage(bytes, { name: file });
       size ??= { height: image.height, width: image.width };
       if (exact && (image.height !== size.height || image.width !== size.width)) {

@@ -17,6 +17,7 @@ import type { Recipe } from "../../recipes/recipe.ts";
 import { datasets } from "../datasets.ts";
 import { type ChosenData, divide, forCommandLine, limited } from "./choose-data.ts";
 import type { OwnDataFlags } from "./own-data-options.ts";
+import { aside } from "./terminal.ts";
 
 export interface OwnData {
   readonly recipe: Recipe;
@@ -91,11 +92,16 @@ async function readTable(
 }
 
 /** Grey images as LeNet-5's 28x28, others as 32x32; `channels` where a model has fixed them. */
-async function readImages(path: string, channels?: 1 | 3): Promise<Dataset | TrainTest> {
+async function readImages(path: string, channels?: 1 | 3, again = false): Promise<Dataset | TrainTest> {
   const side = lenet5Side(channels ?? 3);
-  const read = await datasets.imageFolder(path, { size: [side, side], ...(channels ? { channels } : {}) });
+  const read = await datasets.imageFolder(path, {
+    size: [side, side],
+    ...(channels ? { channels } : {}),
+    // The second look at grey images has no more to say.
+    onNotice: (text) => (again ? undefined : aside(text)),
+  });
   const [depth] = "train" in read ? read.train.inputs.shape : read.inputs.shape;
-  return channels === undefined && depth === 1 ? readImages(path, 1) : read;
+  return channels === undefined && depth === 1 ? readImages(path, 1, true) : read;
 }
 
 function divided(whole: Dataset, seed: number): TrainTest {

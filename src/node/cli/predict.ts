@@ -1,5 +1,4 @@
 /** `weft predict FILE image…`: what a saved model takes images for. */
-import { readFile } from "node:fs/promises";
 import type { SampleArray } from "../../data/dataset.ts";
 import { imageToSample, toGrey } from "../../data/image.ts";
 import { DataError, ValueError } from "../../errors.ts";
@@ -10,6 +9,8 @@ import { predict as predictAll } from "../../train/predict.ts";
 import { Trainer } from "../../train/trainer.ts";
 import { decodeImage } from "../decode-image.ts";
 import { openDevice } from "../device.ts";
+import { readPlainFile } from "../file-bytes.ts";
+import { MOST_FILE } from "../image-folder.ts";
 import type { DeviceFlags } from "./common-options.ts";
 import { type ModelInputs, readSavedModel } from "./saved-model.ts";
 import { say } from "./terminal.ts";
@@ -87,10 +88,9 @@ async function readSamples(
   const size = channels * height * width;
   const data = new Uint8Array(images.length * size);
   for (const [i, image] of images.entries()) {
-    const bytes = await readFile(image).catch((cause: NodeJS.ErrnoException) => {
-      throw new DataError(`${image}: ${cause.code === "ENOENT" ? "there is no such file" : cause.message}`, {
-        cause,
-      });
+    const bytes = await readPlainFile(image, MOST_FILE).catch((error: Error) => {
+      if ((error.cause as NodeJS.ErrnoException | undefined)?.code !== "ENOENT") throw error;
+      throw new DataError(`${image}: there is no such file`, { cause: error });
     });
     const sample = imageToSample(decodeImage(bytes, { name: image }), { height, width });
     data.set(channels === 1 ? toGrey(sample, height * width) : sample, i * size);
