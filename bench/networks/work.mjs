@@ -1,5 +1,5 @@
 // The least work of each dispatch of a compiled program: floating-point operations of products and convolutions, and bytes
-// of the tensors that it reads and writes, each once. Read off the program's plan.
+// of the tensors that it reads and writes, each once. Read off a plan.
 
 /** Multiply-adds of the ops that are made of them, from their constants. */
 const MULTIPLY_ADDS = {
@@ -19,7 +19,7 @@ function convolution({ N, O, OH, OW, CG, KH, KW }) {
 }
 
 /** Per dispatch, in their order; the flops of a node count for the first of its dispatches. */
-export function workOf({ plan }) {
+export function workOf(plan) {
   return plan.graph.nodes.flatMap((node) =>
     (plan.kernels.get(node)?.kernels ?? []).map((kernel, i) => ({
       flops: i === 0 ? 2 * (MULTIPLY_ADDS[node.op.name]?.(node.plan.constants) ?? 0) : 0,

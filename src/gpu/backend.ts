@@ -34,6 +34,11 @@ export class GpuBackend extends GpuRuntime {
     return new GpuBackend(await GpuDevice.open(adapter, options), options);
   }
 
+  /** The plan with kernels that `compile` makes a program of, where nothing is tuned. */
+  plan(spec: GraphSpec, options: Pick<CompileOptions, "variants" | "fuse"> = {}): Plan {
+    return planForGpu(spec, kernelEnv(this.device), options);
+  }
+
   override async compile(spec: GraphSpec, options: CompileOptions = {}): Promise<GpuProgram> {
     const given = checkOptions("compile", options, COMPILE);
     const { variants = {}, fuse = true, seed = 0, tune = false, onProgress } = given;

@@ -66,7 +66,8 @@ export async function open({ gpu }) {
           pipelines,
           stateBytes,
           slotBytes,
-          work: workOf(program),
+          // Builds of before program images hold the plan in the program.
+          work: workOf(program.plan ?? backend.plan(graph.spec)),
         },
       };
     },
