@@ -16,6 +16,7 @@ import { randomChecks } from "./cases/random.ts";
 import { reductionChecks } from "./cases/reductions.ts";
 import { trainingChecks } from "./cases/training.ts";
 import { type DoctorResult, runCheck } from "./run-check.ts";
+import { runSpecialValues, SPECIAL_VALUES } from "./special-values.ts";
 import { runWholeSteps, WHOLE_STEPS } from "./whole-step.ts";
 
 export type { DoctorResult } from "./run-check.ts";
@@ -43,7 +44,10 @@ export interface Report {
 }
 
 export interface DoctorOptions {
-  /** Examines only ops whose name contains this text; `LeNet-5` is the whole training step. Default: everything. */
+  /**
+   * Examines only ops whose name contains this text; `special values` are NaN, infinities and denormal numbers in every op,
+   * `LeNet-5` is the whole training step. Default: everything.
+   */
   readonly only?: string;
   /** Called after each check, in order; a promise is waited for. */
   readonly onResult?: (result: DoctorResult) => void | Promise<void>;
@@ -68,11 +72,13 @@ export async function runDoctor(backend: Backend, options: DoctorOptions = {}): 
   const { only = "" } = options;
   const chosen = checks.filter(({ op }) => op.includes(only));
   const whole = WHOLE_STEPS.includes(only);
-  if (chosen.length === 0 && !whole) {
-    const names = [...checks.map(({ op }) => op), WHOLE_STEPS].join(", ");
+  const special = SPECIAL_VALUES.includes(only);
+  if (chosen.length === 0 && !whole && !special) {
+    const names = [...checks.map(({ op }) => op), SPECIAL_VALUES, WHOLE_STEPS].join(", ");
     throw new ValueError(`doctor: there is no op ${only}; there are ${names}`);
   }
   for (const check of chosen) await runCheck(backend, check, add);
+  if (special) await runSpecialValues(backend, add);
   if (whole) await runWholeSteps(backend, add);
   const { adapter, kind, software } = backend;
   const ok = results.every((r) => r.ok);

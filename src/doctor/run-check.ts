@@ -21,6 +21,8 @@ export interface DoctorResult {
   readonly milliseconds: number;
   /** One line for each case that failed. */
   readonly failures: readonly string[];
+  /** What is worth knowing of the device, and no fault. */
+  readonly notes?: readonly string[];
 }
 
 type Variants = Readonly<Record<string, string>>;

@@ -65,10 +65,30 @@ describe("on a good device", () => {
     expect(missed, "what src/doctor/cases has no case for").toEqual([]);
   });
 
+  it("special values are examined op by op and fused, and the driver's choices told", () => {
+    const results = report.results.filter((r) => r.op === "special values");
+    expect(results.map((r) => r.variant)).toEqual(["auto", "fused", "driver"]);
+    expect(results.every((r) => r.ok)).toBe(true);
+    expect(results[0]?.cases).toBeGreaterThan(50);
+    expect(results[0]?.notes?.join()).toMatch(/^denormal numbers (are kept|become 0)/);
+    expect(results[2]?.notes).toContainEqual(expect.stringMatching(/^x != x of NaN is [01]$/));
+  });
+
   it("a whole training step is examined, fused and with each kind of convolution", () => {
     const steps = report.results.filter((r) => r.op.startsWith("LeNet-5")).map((r) => r.variant);
     expect(steps).toEqual(["fused", "direct", "im2col"]);
   });
+});
+
+it("special values that a device swallows fail by op and value", async () => {
+  const backend = await brokenBackend((_, code) =>
+    code.replace("fn isNan(v: f32) -> bool { return", "fn isNan(v: f32) -> bool { return v == 12345.0 &&"),
+  );
+  const { ok, results } = await runDoctor(backend, { only: "special values" });
+  await backend.close();
+  expect(ok).toBe(false);
+  expect(results[0]?.failures).toContainEqual(expect.stringMatching(/^clamp of NaN: [-\d.]+, expected NaN$/));
+  expect(results[2]?.ok).toBe(true);
 });
 
 it("a kernel broken on purpose fails with place and values, and no other does", async () => {

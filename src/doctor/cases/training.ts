@@ -239,4 +239,20 @@ export const trainingChecks: readonly Check[] = [
       })),
     ),
   },
+  {
+    op: "record with an alarm",
+    gradients: false,
+    cases: [0, 1].flatMap((alarm) =>
+      [1, 80].map((size) => ({
+        name: `alarm ${alarm}, ${size} numbers`,
+        leaves: [
+          { shape: [7, size + 1], state: true },
+          scalar(13, "u32"),
+          { shape: [size] },
+          scalar(alarm, "u32"),
+        ],
+        build: (ring, step, a, bell) => ({ updates: [record(ring!, step!, [a!], bell!)] }),
+      })),
+    ),
+  },
 ];

@@ -56,12 +56,16 @@ function row(
 function verdict({ adapter, results, ok, milliseconds }: Report): string[] {
   const failed = results.filter((r) => !r.ok);
   const took = duration(milliseconds / 1000);
-  const meaning = "Errors are in per cent of what is tolerated.";
+  const noted = results.filter(({ notes }) => notes !== undefined);
+  const meaning = [
+    "Errors are in per cent of what is tolerated.",
+    ...noted.map(({ op, variant, notes = [] }) => `${op} (${variant}): ${notes.join("; ")}.`),
+  ];
   if (ok) {
-    return [meaning, `All ${several(results.length, "check")} passed on ${adapter}, in ${took}.`];
+    return [...meaning, `All ${several(results.length, "check")} passed on ${adapter}, in ${took}.`];
   }
   return [
-    meaning,
+    ...meaning,
     "",
     ...failed.flatMap(({ op, variant, failures }) =>
       failures.flatMap((text) => `${op} (${variant}): ${text}`.split("\n")),
