@@ -18,6 +18,7 @@ fn adagrad(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec
   let rate = lr[0] / (1.0 + f32(updatesBefore()) * decay);
   for (var i = first; i < min(first + 64u * PER, (COUNT + 3u) / 4u); i += 64u) {
     let d = uphill(g[i]) + decayAt(i) * p[i];
+    watch(p[i] + d);
     let sum = total[i] + d * d;
     total[i] = sum;
     p[i] -= rate * rateAt(i) * d / (sqrt(sum) + eps);

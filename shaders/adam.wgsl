@@ -40,6 +40,7 @@ fn adam(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u
   for (var i = first; i < last; i += 64u) {
     var d = uphill(g[i]);
     if (!decoupled) { d += decayAt(i) * p[i]; }
+    watch(p[i] + d);
     let m1 = blend(m[i], d, beta1, oneMinusBeta1);
     let v1 = blend(v[i], d * d, beta2, oneMinusBeta2);
     m[i] = m1;

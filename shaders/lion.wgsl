@@ -22,6 +22,7 @@ fn lion(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u
   let first = (wg.y * n.x + wg.x) * 64u * PER + lane;
   for (var i = first; i < min(first + 64u * PER, (COUNT + 3u) / 4u); i += 64u) {
     let d = uphill(g[i]);
+    watch(p[i] + d);
     let direction = signOf(beta1 * m[i] + oneMinusBeta1 * d);
     p[i] -= lr[0] * rateAt(i) * (direction + decayAt(i) * p[i]);
     m[i] = blend(m[i], d, beta2, oneMinusBeta2);

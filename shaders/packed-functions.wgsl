@@ -12,6 +12,13 @@ override maximize: bool;
 // [2, COUNT] if grouped: weight decay and share of the learning rate of each value.
 @group(0) @binding(21) var<storage, read> groups: array<vec4<f32>>;
 
+// 1 once a parameter or its direction was NaN or infinite, until record.wgsl has told and reset it. All write the same.
+@group(0) @binding(22) var<storage, read_write> alarm: array<u32>;
+
+fn watch(v: vec4<f32>) {
+  if (any((bitcast<vec4<u32>>(v) & vec4(0x7f800000u)) == vec4(0x7f800000u))) { alarm[0] |= 1u; }
+}
+
 // True at steps after which no update is due.
 fn gathers() -> bool { return (step[0] + 1u) % EVERY != 0u; }
 

@@ -1,4 +1,4 @@
-// ring[step % R, :] = (v0…, v1…, …, mark), then step += 1. One invocation, or one workgroup where values are many.
+// ring[step % R, :] = (v0…, v1…, …, alarm, mark), then step += 1. One invocation, or one workgroup where values are many.
 // v0 … v5: S0 … S5 words, TOTAL together. ring: R x W words. The mark, there where W > TOTAL, is 1 + step % 2^24 as a float: exact, and 0 in rows never
 // written. Values are copied as words, so that NaN and infinities arrive as they are.
 
@@ -11,6 +11,7 @@ override S2: u32;
 override S3: u32;
 override S4: u32;
 override S5: u32;
+override ALARMED: bool;  // the column after the values is the alarm, 0 or 1 as a float, which is reset
 
 @group(0) @binding(0) var<storage, read_write> ring: array<u32>;
 @group(0) @binding(1) var<storage, read_write> step: array<u32>;
@@ -21,7 +22,7 @@ override S5: u32;
 @group(0) @binding(6) var<storage, read> v4: array<u32>;
 @group(0) @binding(7) var<storage, read> v5: array<u32>;
 
-// Lanes from `lane` on write every `lanes`-th word each; the answer is where the mark goes.
+// Lanes from `lane` on write every `lanes`-th word each; the answer is where what follows goes.
 fn write(now: u32, lane: u32, lanes: u32) -> u32 {
   var at = (now % R) * W;
   for (var i = lane; i < S0; i += lanes) { ring[at + i] = v0[i]; }
@@ -33,27 +34,58 @@ fn write(now: u32, lane: u32, lanes: u32) -> u32 {
   for (var i = lane; i < S3; i += lanes) { ring[at + i] = v3[i]; }
   at += S3;
   for (var i = lane; i < S4; i += lanes) { ring[at + i] = v4[i]; }
-  at += S4;
+  return at + S4;
+}
+
+fn writeLast(at: u32, lane: u32, lanes: u32) -> u32 {
   for (var i = lane; i < S5; i += lanes) { ring[at + i] = v5[i]; }
   return at + S5;
 }
 
-fn finish(now: u32, at: u32) {
-  if (W > TOTAL) { ring[at] = bitcast<u32>(f32(1u + (now & 0xffffffu))); }
+@group(0) @binding(8) var<storage, read_write> alarm: array<u32>;
+
+fn tell(at: u32) {
+  ring[at] = bitcast<u32>(f32(alarm[0]));
+  alarm[0] = 0u;
+}
+
+fn finish(now: u32, values: u32) {
+  let at = values + select(0u, 1u, ALARMED);
+  if (W > TOTAL + select(0u, 1u, ALARMED)) { ring[at] = bitcast<u32>(f32(1u + (now & 0xffffffu))); }
   step[0] = now + 1u;
 }
 
 @compute @workgroup_size(1)
 fn record() {
   let now = step[0];
-  finish(now, write(now, 0u, 1u));
+  finish(now, writeLast(write(now, 0u, 1u), 0u, 1u));
 }
 
 @compute @workgroup_size(64)
 fn recordMany(@builtin(local_invocation_index) lane: u32) {
   let now = step[0];
-  let at = write(now, lane, 64u);
+  let at = writeLast(write(now, lane, 64u), lane, 64u);
   // Everybody has read the counter before it moves on.
   storageBarrier();
   if (lane == 0u) { finish(now, at); }
+}
+
+// The same with an alarm.
+@compute @workgroup_size(1)
+fn recordAlarmed() {
+  let now = step[0];
+  let at = write(now, 0u, 1u);
+  tell(at);
+  finish(now, at);
+}
+
+@compute @workgroup_size(64)
+fn recordManyAlarmed(@builtin(local_invocation_index) lane: u32) {
+  let now = step[0];
+  let at = write(now, lane, 64u);
+  storageBarrier();
+  if (lane == 0u) {
+    tell(at);
+    finish(now, at);
+  }
 }

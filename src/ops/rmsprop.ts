@@ -9,6 +9,7 @@ import { fill } from "./fill.ts";
 import {
   expectAlike,
   expectOne,
+  newAlarm,
   UPDATE,
   UPDATE_VARIANTS,
   UPDATED,
@@ -32,11 +33,11 @@ export interface RmspropAttrs extends UpdateAttrs {
 
 export const rmspropOp: DefinedOp<RmspropAttrs> = defineOp({
   name: "rmsprop",
-  args: ["p", "g", "lr", "step", "groups", "v", "mean", "velocity"],
+  args: ["p", "g", "lr", "step", "groups", "alarm", "v", "mean", "velocity"],
   results: [],
   variants: UPDATE_VARIANTS,
-  mutates: ["p", "v", "mean", "velocity"],
-  plan([p, g, lr, step, groups, v, ...rest], attrs: RmspropAttrs) {
+  mutates: ["p", "alarm", "v", "mean", "velocity"],
+  plan([p, g, lr, step, groups, , v, ...rest], attrs: RmspropAttrs) {
     const [mean, velocity] = attrs.centered ? rest : [undefined, rest[0]];
     const own = { ...(attrs.centered ? { mean } : {}), ...(attrs.momentum === 0 ? {} : { velocity }) };
     const COUNT = expectAlike("rmsprop", { p, g, v, ...own });
@@ -50,14 +51,15 @@ export const rmspropOp: DefinedOp<RmspropAttrs> = defineOp({
     };
   },
   cpu(tensors, constants) {
-    const { p, g, lr, step, groups, v } = tensors;
+    const { p, g, lr, step, groups, alarm, v } = tensors;
     const { COUNT, alpha, eps, momentum, centered, maximize } = constants;
     // Without a mean the velocity takes its place in the arguments.
     const velocity = centered ? tensors.velocity : tensors.mean;
-    const { gathers, decayAt, rateAt } = updateTerms(constants, step, groups);
+    const { gathers, decayAt, rateAt, watch } = updateTerms(constants, step, groups, alarm);
     if (gathers) return;
     for (let i = 0; i < COUNT; i++) {
       const d = (maximize ? -g[i]! : g[i]!) + decayAt(i) * p[i]!;
+      if (!centered || momentum === 0) watch(p[i]! + d);
       v[i] = alpha * v[i]! + (1 - alpha) * d * d;
       let square = v[i]!;
       if (centered) {
@@ -86,6 +88,7 @@ export const rmspropOp: DefinedOp<RmspropAttrs> = defineOp({
     const bind = [
       ...["p", "g", "lr", "step", "groups", "v", ...(centered ? ["mean"] : [])],
       ...(moving ? [velocity] : []),
+      ...(centered && moving ? [] : ["alarm"]),
     ];
     return { kernels: [{ shader, entry, bind, constants: { PER }, groups }] };
   },
@@ -106,6 +109,7 @@ export function rmspropUpdate(
     mean?: Tensor | undefined;
     velocity?: Tensor | undefined;
     groups?: Tensor | undefined;
+    alarm?: Tensor | undefined;
   },
   attrs: RmspropAttrs,
 ): Node {
@@ -117,7 +121,7 @@ export function rmspropUpdate(
     momentum: "number",
     centered: "boolean",
   });
-  const { p, g, lr, step, v, mean, velocity, groups } = tensors;
+  const { p, g, lr, step, v, mean, velocity, groups = fill([1], 0), alarm = newAlarm() } = tensors;
   const own = [v, mean, velocity].filter((t) => t !== undefined);
-  return rmspropOp.node([p, g, lr, step, groups ?? fill([1], 0), ...own], attrs);
+  return rmspropOp.node([p, g, lr, step, groups, alarm, ...own], attrs);
 }

@@ -4,11 +4,12 @@
  */
 import { type DefinedOp, defineOp, shapeError } from "../op.ts";
 import { checkOptions } from "../options.ts";
-import type { Node, Tensor } from "../tensor.ts";
+import { constant, type Node, type Tensor } from "../tensor.ts";
 import { fill } from "./fill.ts";
 import {
   expectAlike,
   expectOne,
+  newAlarm,
   UPDATE,
   UPDATE_VARIANTS,
   UPDATED,
@@ -31,11 +32,11 @@ export interface SgdAttrs extends UpdateAttrs {
 
 export const sgdOp: DefinedOp<SgdAttrs> = defineOp({
   name: "sgd",
-  args: ["p", "g", "lr", "step", "groups", "velocity"],
+  args: ["p", "g", "lr", "step", "groups", "alarm", "velocity"],
   results: [],
   variants: UPDATE_VARIANTS,
-  mutates: ["p", "velocity"],
-  plan([p, g, lr, step, groups, velocity], attrs: SgdAttrs) {
+  mutates: ["p", "alarm", "velocity"],
+  plan([p, g, lr, step, groups, , velocity], attrs: SgdAttrs) {
     const COUNT = expectAlike("sgd", { p, g, ...(velocity === undefined ? {} : { velocity }) });
     expectOne("sgd", "lr", lr, "f32");
     if ((velocity !== undefined) !== (attrs.momentum !== 0)) {
@@ -46,12 +47,13 @@ export const sgdOp: DefinedOp<SgdAttrs> = defineOp({
     const shared = updateConstants("sgd", attrs, COUNT, groups);
     return { outputs: [], constants: { ...shared, momentum, nesterov, undampened: 1 - dampening } };
   },
-  cpu({ p, g, lr, velocity, step, groups }, constants) {
+  cpu({ p, g, lr, velocity, step, groups, alarm }, constants) {
     const { COUNT, momentum, undampened, nesterov, maximize } = constants;
-    const { gathers, updatesBefore, decayAt, rateAt } = updateTerms(constants, step, groups);
+    const { gathers, updatesBefore, decayAt, rateAt, watch } = updateTerms(constants, step, groups, alarm);
     if (gathers) return;
     for (let i = 0; i < COUNT; i++) {
       let d = (maximize ? -g[i]! : g[i]!) + decayAt(i) * p[i]!;
+      watch(p[i]! + d);
       if (momentum !== 0) {
         const v = updatesBefore === 0 ? d : momentum * velocity[i]! + undampened * d;
         velocity[i] = v;
@@ -62,7 +64,7 @@ export const sgdOp: DefinedOp<SgdAttrs> = defineOp({
   },
   kernels({ COUNT, momentum }, env) {
     const { PER, groups } = updateGrid(COUNT, env);
-    const bind = ["p", "g", "lr", "step", "groups", ...(momentum === 0 ? [] : ["velocity"])];
+    const bind = ["p", "g", "lr", "step", "groups", "alarm", ...(momentum === 0 ? [] : ["velocity"])];
     const entry = momentum === 0 ? "plain" : "withMomentum";
     return { kernels: [{ shader, entry, bind, constants: { PER }, groups }] };
   },
@@ -76,7 +78,15 @@ export const sgdOp: DefinedOp<SgdAttrs> = defineOp({
  * Formula: torch.optim.SGD. Throws ShapeError.
  */
 export function sgdUpdate(
-  tensors: { p: Tensor; g: Tensor; lr: Tensor; velocity?: Tensor; step?: Tensor; groups?: Tensor },
+  tensors: {
+    p: Tensor;
+    g: Tensor;
+    lr: Tensor;
+    velocity?: Tensor;
+    step?: Tensor;
+    groups?: Tensor;
+    alarm?: Tensor;
+  },
   attrs: SgdAttrs,
 ): Node {
   checkOptions("sgdUpdate", tensors, { ...UPDATED, velocity: "tensor" });
@@ -86,8 +96,8 @@ export function sgdUpdate(
     dampening: "number",
     nesterov: "boolean",
   });
-  const { p, g, lr, velocity, step, groups } = tensors;
+  const { p, g, lr, velocity, groups = fill([1], 0), alarm = newAlarm() } = tensors;
+  const { step = constant(Uint32Array.of(0), [1]) } = tensors;
   const moving = velocity === undefined ? [] : [velocity];
-  if (step === undefined) return sgdOp.node([p, g, lr], attrs);
-  return sgdOp.node([p, g, lr, step, groups ?? fill([1], 0), ...moving], attrs);
+  return sgdOp.node([p, g, lr, step, groups, alarm, ...moving], attrs);
 }

@@ -45,9 +45,9 @@ export function adagrad(given: AdagradOptions = {}): Optimizer {
     weightDecay,
     options,
     packed: { sum: initialAccumulatorValue },
-    update(p, g, { learningRate: lr, packed, groups, step, every }) {
+    update(p, g, { learningRate: lr, packed, groups, alarm, step, every }) {
       const { sum: total } = packed as { readonly sum: Tensor };
-      return adagradUpdate({ p, g, total, step, lr, groups }, { ...attrs, every });
+      return adagradUpdate({ p, g, total, step, lr, groups, alarm }, { ...attrs, every });
     },
   });
 }

@@ -52,9 +52,9 @@ function make(name: string, given: AdamOptions, decay: number, decoupled: boolea
     weightDecay,
     options,
     packed: ["m", "v"],
-    update(p, g, { learningRate: lr, packed, groups, step, every }) {
+    update(p, g, { learningRate: lr, packed, groups, alarm, step, every }) {
       const { m, v } = packed as { readonly m: Tensor; readonly v: Tensor };
-      const tensors = { p, g, m, v, step, lr, ...(groups === undefined ? {} : { groups }) };
+      const tensors = { p, g, m, v, step, lr, alarm, ...(groups === undefined ? {} : { groups }) };
       return adamUpdate(tensors, { ...attrs, every });
     },
   });

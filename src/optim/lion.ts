@@ -38,9 +38,9 @@ export function lion(given: LionOptions = {}): Optimizer {
     weightDecay,
     options,
     packed: ["m"],
-    update(p, g, { learningRate: lr, packed, groups, step, every }) {
+    update(p, g, { learningRate: lr, packed, groups, alarm, step, every }) {
       const { m } = packed as { readonly m: Tensor };
-      return lionUpdate({ p, g, m, step, lr, groups }, { ...attrs, every });
+      return lionUpdate({ p, g, m, step, lr, groups, alarm }, { ...attrs, every });
     },
   });
 }

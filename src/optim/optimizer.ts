@@ -10,6 +10,7 @@ import { averageUpdate } from "../ops/average.ts";
 import { fill } from "../ops/fill.ts";
 import { increment } from "../ops/increment.ts";
 import { pack } from "../ops/pack.ts";
+import { newAlarm } from "../ops/packed-update.ts";
 import { scheduledRate } from "../ops/schedule.ts";
 import { checkOptions, type OptionKinds, shown } from "../options.ts";
 import { packLayout } from "../plan/pack-layout.ts";
@@ -54,6 +55,11 @@ export interface OptimizerStates {
   readonly step: Tensor;
   /** f32 `[1]`: what the next step goes by; with a schedule, what it is scaled to. Written by the host. */
   readonly learningRate: Tensor;
+  /**
+   * u32 `[1]`: 1 after a step that began with a parameter, or had a gradient, that was NaN or infinite; `ops.record` tells and
+   * resets it. RMSprop with both `centered` and momentum does not set it on a GPU.
+   */
+  readonly alarm: Tensor;
   /** States in the layout of the packed parameters, by the names that checkpoints give them: `m`, `v`, `velocity`. */
   readonly packed: Readonly<Record<string, Tensor>>;
   /** Weight decay and rate factor of every packed value, f32 [2, words]; only where groups or a filter were given. */
@@ -153,6 +159,7 @@ export function defineOptimizer(parts: OptimizerParts): Optimizer {
       return {
         step: state([1], 0, "u32", `${name} step`),
         learningRate: state([1], learningRate, "f32", "learning rate"),
+        alarm: newAlarm(),
         packed: Object.fromEntries(
           Object.entries(packed).map(([key, first]) => [key, state([words], first, "f32", key)]),
         ),

@@ -48,9 +48,9 @@ export function rmsprop(given: RmspropOptions = {}): Optimizer {
     weightDecay,
     options,
     packed: ["v", ...(centered ? ["mean"] : []), ...(momentum === 0 ? [] : ["velocity"])],
-    update(p, g, { learningRate: lr, packed, groups, step, every }) {
+    update(p, g, { learningRate: lr, packed, groups, alarm, step, every }) {
       const { v, mean, velocity } = packed as { readonly v: Tensor; readonly [name: string]: Tensor };
-      return rmspropUpdate({ p, g, lr, step, v, mean, velocity, groups }, { ...attrs, every });
+      return rmspropUpdate({ p, g, lr, step, v, mean, velocity, groups, alarm }, { ...attrs, every });
     },
   });
 }

@@ -48,12 +48,12 @@ export function sgd(given: SgdOptions): Optimizer {
     weightDecay,
     options,
     packed: momentum === 0 ? [] : ["velocity"],
-    update(p, g, { learningRate: lr, packed: { velocity }, groups, step, every }) {
+    update(p, g, { learningRate: lr, packed: { velocity }, groups, alarm, step, every }) {
       const given = {
         ...(velocity === undefined ? {} : { velocity }),
         ...(groups === undefined ? {} : { groups }),
       };
-      return sgdUpdate({ p, g, lr, step, ...given }, { ...attrs, every });
+      return sgdUpdate({ p, g, lr, step, alarm, ...given }, { ...attrs, every });
     },
   });
 }

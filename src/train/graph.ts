@@ -93,7 +93,7 @@ export async function trainingStep(
   const watched = options.trackGradientNorm
     ? { learningRate, gradientNorm: globalNorm(gradient) }
     : { learningRate };
-  return recorded(options, batch, result, step, watched, [...ofLayers, ...updates]);
+  return recorded(options, batch, result, step, watched, [...ofLayers, ...updates], states.optimizer.alarm);
 }
 
 /**
@@ -138,6 +138,7 @@ async function recorded(
   step: Tensor,
   watched: Readonly<Record<string, Tensor>>,
   updates: readonly Node[],
+  alarm?: Tensor,
 ): Promise<StepGraph> {
   const training = "learningRate" in watched;
   const metrics = (options.metrics ?? []).filter((metric) => metric.training || !training);
@@ -150,17 +151,18 @@ async function recorded(
     }
   });
   const columns = [...values].map(([name, { size }]) => ({ name, size }));
-  const width = columns.reduce((total, { size }) => total + size, 0);
+  const width = columns.reduce((total, { size }) => total + size, 0) + (alarm === undefined ? 0 : 1);
   const ring = state([ringRows(width), width], 0, "f32", "metrics ring");
-  const recording = record(ring, step, await gathered([...values.values()]));
+  const room = MAX_RECORDED - (alarm === undefined ? 0 : 1);
+  const recording = record(ring, step, await gathered([...values.values()], room), alarm);
   const layout = { columns, metrics, sums: Object.keys(result.sums) };
   return { spec: { outputs: [], updates: [...updates, recording] }, ring, layout };
 }
 
 /** As many tensors as a record takes: the last of too many are put together. */
-async function gathered(values: readonly Tensor[]): Promise<Tensor[]> {
-  if (values.length <= MAX_RECORDED) return [...values];
+async function gathered(values: readonly Tensor[], room: number): Promise<Tensor[]> {
+  if (values.length <= room) return [...values];
   const { concat } = await import("../ops/concat.ts");
-  const few = values.slice(0, MAX_RECORDED - 1);
-  return [...few, concat(values.slice(MAX_RECORDED - 1).map((t) => reshape(t, [t.size])))];
+  const few = values.slice(0, room - 1);
+  return [...few, concat(values.slice(room - 1).map((t) => reshape(t, [t.size])))];
 }

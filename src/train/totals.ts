@@ -9,7 +9,10 @@ export class DivergedError extends WeftError {
   override readonly name = "DivergedError";
 }
 
-/** Columns of the ring, in order: `loss` and `count` first. */
+/**
+ * Columns of the ring, in order: `loss` and `count` first. In training one more follows, which is 1 where a parameter or gradient
+ * of the step was NaN or infinite.
+ */
 export interface RowLayout {
   readonly columns: readonly { readonly name: string; readonly size: number }[];
   readonly metrics: readonly Metric[];
@@ -64,6 +67,12 @@ export class Totals {
         throw new DivergedError(diverged(this.work, loss, first + i + 1));
       }
       const sums = this.#sums;
+      if ((row[sums.length] ?? 0) > 0) {
+        throw new DivergedError(
+          `training: a parameter or its gradient became NaN or infinite by step ${first + i + 1}, though the loss is ${loss}; ` +
+            "try a smaller learning rate, and `detectAnomaly: true`, which names the op",
+        );
+      }
       sums[0] = (sums[0] as number) + loss * count;
       for (let j = 1; j < sums.length; j++) sums[j] = (sums[j] as number) + (row[j] as number);
       if (rate !== undefined) sums[rate] = row[rate] as number;
