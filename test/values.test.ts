@@ -162,6 +162,21 @@ describe.each(backends)("on the %s", (_, open) => {
     expect([...(await backend.read(leaf))]).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
+  it.skipIf(typeof SharedArrayBuffer === "undefined")(
+    "takes views of shared memory, and parts of arrays",
+    async () => {
+      const backend = await open();
+      for (const dtype of ["f32", "i32"] as const) {
+        const leaf = await placed(backend, input([2], dtype));
+        const memory = new SharedArrayBuffer(16);
+        const shared = dtype === "f32" ? new Float32Array(memory) : new Int32Array(memory);
+        shared.set([1, 2, 3, 4]);
+        backend.write(leaf, shared.subarray(1, 3));
+        expect([...(await backend.read(leaf))]).toEqual([2, 3]);
+      }
+    },
+  );
+
   it("a tensor that no graph has put on the device is refused alike", async () => {
     const backend = await open();
     expect(() => backend.write(input([1], "f32", "stranger"), [1])).toThrow(

@@ -96,8 +96,10 @@ export class LeafMemory {
     const most = this.pieceBytes / 4;
     for (let from = 0; from < data.length; from += most) {
       const piece = data.length > most ? data.subarray(from, from + most) : data;
-      const words =
+      const given =
         leaf.dtype === "f32" && !(piece instanceof Float32Array) ? new Float32Array(piece) : piece;
+      // Dawn ends the process when it is given shared memory.
+      const words = given.buffer instanceof ArrayBuffer ? given : given.slice();
       const place = offset + 4 * (at + from);
       this.device.raw.queue.writeBuffer(buffer, place, words as GPUAllowSharedBufferSource);
     }

@@ -3,7 +3,7 @@
  * may be built for several graphs (one per data set) over the same states. What all optimizers can do is here: clipping,
  * schedules, parameter groups, gradient accumulation, averaged weights.
  */
-import { ValueError } from "../errors.ts";
+import { ShapeError, ValueError } from "../errors.ts";
 import { accumulateUpdate } from "../ops/accumulate.ts";
 import { add, mul } from "../ops/arithmetic.ts";
 import { averageUpdate } from "../ops/average.ts";
@@ -14,7 +14,7 @@ import { newAlarm } from "../ops/packed-update.ts";
 import { scheduledRate } from "../ops/schedule.ts";
 import { checkOptions, type OptionKinds, shown } from "../options.ts";
 import { packLayout } from "../plan/pack-layout.ts";
-import { constant, type Node, state, type Tensor } from "../tensor.ts";
+import { constant, type Node, sameShape, state, type Tensor } from "../tensor.ts";
 import { type ClipOptions, checkClip, clip } from "./clip.ts";
 import type { Schedule } from "./schedules.ts";
 
@@ -154,6 +154,7 @@ export function defineOptimizer(parts: OptimizerParts): Optimizer {
     name,
     learningRate,
     states(parameters, names = parameters.map((t) => t.label)) {
+      checkParameters(name, parameters);
       const { words } = packLayout(parameters.map((t) => t.size));
       const grouped = options.groups !== undefined || options.weightDecayFilter !== undefined;
       return {
@@ -175,6 +176,12 @@ export function defineOptimizer(parts: OptimizerParts): Optimizer {
           `${name}: needs one gradient per parameter, got ${grads.length} for ${parameters.length}`,
         );
       }
+      checkParameters(name, parameters);
+      parameters.forEach((p, i) => {
+        const g = grads[i];
+        if (g === undefined || sameShape(g.shape, p.shape)) return;
+        throw new ShapeError(`${name}: the gradient of ${p} must have its shape, got ${g}`);
+      });
       const { [ACCUMULATED]: kept, [AVERAGE]: average } = states.packed;
       const [p, fresh] = [pack(parameters), pack(grads.map((g, i) => g ?? fill(parameters[i]!.shape, 0)))];
       const total = kept === undefined ? fresh : add(kept, mul(fresh, 1 / every));
@@ -202,6 +209,14 @@ function checkRate(name: string, rate: unknown): void {
   if (typeof rate === "object" && rate !== null && "rate" in rate && "wgsl" in rate) return;
   const hint = typeof rate === "function" ? "; call the schedule, as in optim.cosine({ … })" : "";
   throw new ValueError(`${name}: learningRate must be a number or a schedule, got ${shown(rate)}${hint}`);
+}
+
+/** Refuses none, and one twice. */
+function checkParameters(who: string, parameters: readonly Tensor[]): void {
+  if (parameters.length === 0) throw new ValueError(`${who}: needs at least one parameter`);
+  const seen = new Set<Tensor>();
+  const twice = parameters.find((t) => seen.size === seen.add(t).size);
+  if (twice !== undefined) throw new ValueError(`${who}: ${twice} is there twice; name it once`);
 }
 
 function groupsOf(

@@ -11,8 +11,9 @@ import { keyFromSeed } from "../random.ts";
 import { type Data, type Spec, sizeOf, type Tensor } from "../tensor.ts";
 import { AnyTrainer } from "../train/any-trainer.ts";
 import type { RunSettings } from "../train/options.ts";
-import type { Predictions, Samples } from "../train/predict.ts";
+import type { Predictions } from "../train/predict.ts";
 import { KEY, LEARNING_RATE, type RunStates } from "../train/run-states.ts";
+import { checkedSamples, type Samples } from "../train/samples.ts";
 import { StateValues } from "../train/state-values.ts";
 import { type AheadOfTimeProgram, type NamedLeaf, PREDICT, tensorOf } from "./program.ts";
 import { AheadOfTimePrograms, warm } from "./programs.ts";
@@ -128,8 +129,9 @@ export class AheadOfTimeTrainer extends AnyTrainer {
   }
 
   /** The model's answers for every sample, as `predict` of a traced trainer. Throws GraphError on a program without. */
-  predict(samples: Samples): Promise<Predictions> {
-    return this.exclusive(() => this.#predict(samples));
+  async predict(samples: Samples): Promise<Predictions> {
+    const checked = checkedSamples("predict", samples);
+    return this.exclusive(() => this.#predict(checked));
   }
 
   async #predict({ count, inputs }: Samples): Promise<Predictions> {

@@ -1,22 +1,17 @@
 /** A model's answers for samples in memory, in the order they are given: batches go up, outputs come back. */
 import type { Backend, Program } from "../backend.ts";
-import { readSample, type SampleArray, sampleSize } from "../data/dataset.ts";
+import { readSample, sampleSize } from "../data/dataset.ts";
 import { ValueError } from "../errors.ts";
 import { build } from "../nn/mode.ts";
 import { forward, namedParameters } from "../nn/module.ts";
 import { checkOptions, shown } from "../options.ts";
 import { constant, input, type Shape, sameShape, sizeOf, type Tensor } from "../tensor.ts";
 import { checkTrainer, type TrainerOptions } from "./options.ts";
+import { checkedSamples, type Samples } from "./samples.ts";
 import type { Trainer } from "./trainer.ts";
 import { refuseUnnamed } from "./unnamed.ts";
 
 const BATCH = 200;
-
-/** Samples to ask a model about: a Dataset is one too. */
-export interface Samples {
-  readonly count: number;
-  readonly inputs: SampleArray;
-}
 
 export interface Predictions {
   /** Row-major, sample after sample. */
@@ -42,7 +37,8 @@ export async function predict(
       `predict: samples must be a data set or { count, inputs: { data, shape } }, got ${shown(samples)}`,
     );
   }
-  return trainer.exclusive(() => trainer.survive(() => predictAll(trainer, samples, signal)));
+  const checked = checkedSamples("predict", samples);
+  return trainer.exclusive(() => trainer.survive(() => predictAll(trainer, checked, signal)));
 }
 
 async function predictAll(

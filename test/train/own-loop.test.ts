@@ -107,6 +107,21 @@ describe.each(backends)("on the %s", (_, open) => {
     expect([...(await backend.read(norm.num_batches_tracked!))]).toEqual([2]);
   });
 
+  it("parameters and gradients that don't go together are refused", () => {
+    const [w, v] = [parameter([2], 1, "w"), parameter([3], 1, "v")];
+    const rule = adam();
+    const states = rule.states([w]);
+    expect(() => rule.updates([w], [constant([1, 2, 3])], states)).toThrow(
+      /adam: the gradient of w f32\[2\] must have its shape, got constant f32\[3\]/,
+    );
+    expect(() => rule.updates([w, v], gradients(sum(w), [v, w]), states)).toThrow(/gradient of w f32\[2\]/);
+    expect(() => rule.updates([w, w], gradients(sum(w), [w, w]), states)).toThrow(
+      /adam: w f32\[2\] is there twice/,
+    );
+    expect(() => rule.states([w, v, w])).toThrow(/w f32\[2\] is there twice/);
+    expect(() => rule.states([])).toThrow(/adam: needs at least one parameter/);
+  });
+
   it("two updates of one state are refused", async () => {
     const backend = await open();
     const w = parameter([3], 1, "w");

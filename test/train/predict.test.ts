@@ -3,10 +3,12 @@ import { describe, expect, it } from "vitest";
 import { CpuBackend } from "../../src/cpu/backend.ts";
 import { subset } from "../../src/data/dataset.ts";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { ValueError } from "../../src/errors.ts";
 import * as nn from "../../src/nn/index.ts";
 import { mul } from "../../src/ops/arithmetic.ts";
 import { adam } from "../../src/optim/index.ts";
 import { predict } from "../../src/train/predict.ts";
+import type { Samples } from "../../src/train/samples.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { ofInputs } from "../../src/transforms/transform.ts";
 import { gpuBackend } from "../support/backend.ts";
@@ -50,5 +52,36 @@ describe.each([
     const trainer = await Trainer.create(await open(), { ...options, model: model() });
     const inputs = { data: new Float32Array(6), shape: [3] };
     await expect(predict(trainer, { count: 2, inputs })).rejects.toThrow(/linear/);
+  });
+
+  it("takes any array of numbers, and refuses too few and other things", async () => {
+    const trainer = await Trainer.create(await open(), { ...options, model: nn.linear(4, 10) });
+    const ask = (data: unknown, count = 1) =>
+      predict(trainer, { count, inputs: { data, shape: [4] } as unknown as Samples["inputs"] });
+    const numbers = [1, 0, 3, 120];
+    const { values } = await ask(Float32Array.from(numbers));
+    const kinds = [
+      numbers,
+      Float64Array.from(numbers),
+      Int16Array.from(numbers),
+      BigInt64Array.from(numbers.map(BigInt)),
+    ];
+    for (const data of [...kinds, Uint8ClampedArray.from(numbers), Uint8Array.from(numbers)]) {
+      expect((await ask(data)).values).toEqual(values);
+    }
+    await expect(ask(numbers, 2)).rejects.toThrow(
+      /predict: 2 samples of \[4\] hold 8 values, inputs\.data has 4/,
+    );
+    for (const data of [
+      new DataView(new ArrayBuffer(16)),
+      new ArrayBuffer(16),
+      "1234",
+      [1, "2", 3, 4],
+      undefined,
+    ]) {
+      await expect(ask(data)).rejects.toThrow(ValueError);
+    }
+    for (const count of [0, 1.5, Number.NaN])
+      await expect(ask(numbers, count)).rejects.toThrow(/whole number/);
   });
 });
