@@ -3,6 +3,7 @@
 import { checkOptions } from "../options.ts";
 import type { AnyTrainer } from "./any-trainer.ts";
 import type { Callback } from "./events.ts";
+import { checkFinite } from "./finite.ts";
 import { type Monitor, type MonitorMode, modeOf, monitored } from "./monitor.ts";
 import { checkTrainer } from "./options.ts";
 
@@ -16,7 +17,8 @@ export interface BestCheckpointOptions {
 
 /**
  * Saves the run to `path` after every epoch that is better than all before it, so that the file holds the best epoch.
- * Throws ValueError when an epoch has no such metric: validation metrics need `fit`'s `validation`.
+ * An epoch whose metric is NaN is never the best. Throws DivergedError where weights are no longer finite, ValueError when an
+ * epoch has no such metric: validation metrics need `fit`'s `validation`.
  */
 export function bestCheckpoint(
   trainer: AnyTrainer,
@@ -31,8 +33,16 @@ export function bestCheckpoint(
   return async (event) => {
     if (event.event !== "epoch") return;
     const value = monitored("bestCheckpoint", event, monitor);
-    if (best !== undefined && (mode === "min" ? value >= best : value <= best)) return;
+    const better = best === undefined ? !Number.isNaN(value) : mode === "min" ? value < best : value > best;
+    if (!better) return;
+    const bytes = await trainer.toSafetensors({
+      ...metadata,
+      epoch: String(event.epoch),
+      [monitor]: String(value),
+    });
+    const { loadStates } = await import("./checkpoint.ts");
+    checkFinite(trainer, loadStates(bytes, trainer.states, path), trainer.steps);
+    await trainer.files().write(path, bytes);
     best = value;
-    await trainer.save(path, { ...metadata, epoch: String(event.epoch), [monitor]: String(value) });
   };
 }

@@ -79,13 +79,9 @@ export class EarlyStopping {
     const { patience = 3, minDelta = 0, restoreBest = false, mode = modeOf(this.monitor) } = this.options;
     const value = monitored("earlyStopping", record, this.monitor);
     const best = this.#best;
-    const gain =
-      best === undefined
-        ? Number.POSITIVE_INFINITY
-        : mode === "min"
-          ? best.value - value
-          : value - best.value;
-    // With a difference of 0 it takes more than a tie.
+    const least = mode === "min" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+    const gain = mode === "min" ? (best?.value ?? least) - value : value - (best?.value ?? least);
+    // With a difference of 0 it takes more than a tie. NaN is never better.
     if (gain > minDelta) {
       this.#best = { monitor: this.monitor, value, epoch: record.epoch, step };
       this.#bad = 0;
@@ -93,8 +89,9 @@ export class EarlyStopping {
       return undefined;
     }
     this.#bad++;
-    if (this.#bad < patience || best === undefined) return undefined;
+    if (this.#bad < patience) return undefined;
     const times = this.#bad === 1 ? "once" : `${this.#bad} times in a row`;
-    return `${this.monitor} was no better than ${best.value} of epoch ${best.epoch}, ${times}`;
+    const than = best === undefined ? "a number" : `${best.value} of epoch ${best.epoch}`;
+    return `${this.monitor} was no better than ${than}, ${times}`;
   }
 }

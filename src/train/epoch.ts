@@ -6,6 +6,7 @@ import type { TrainingData } from "../data/sharded.ts";
 import type { AnyTrainer, Snapshot } from "./any-trainer.ts";
 import { RunControl } from "./control.ts";
 import type { EpochRecord, TrainEvent, TrainMetrics } from "./events.ts";
+import { checkFinite } from "./finite.ts";
 import type { FitOptions } from "./options.ts";
 import type { Totals } from "./totals.ts";
 
@@ -97,6 +98,7 @@ export class EpochRun {
       await settled();
       const seconds = secondsBefore + elapsed();
       const snapshot = await this.trainer.snapshot(runner.position);
+      checkFinite(this.trainer, snapshot.values, snapshot.position);
       this.saved = { snapshot, totals: totals.copy(), seconds };
     };
     try {

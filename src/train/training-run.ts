@@ -10,6 +10,7 @@ import type { Checkpointer } from "./checkpointer.ts";
 import type { EarlyStopping, Weights } from "./early-stopping.ts";
 import { type EpochPlan, EpochRun, type SavePoint } from "./epoch.ts";
 import type { EpochRecord, EvaluationRecord, History, Metrics, TrainEvent } from "./events.ts";
+import { checkFinite } from "./finite.ts";
 import type { Progress } from "./fit.ts";
 import type { FitOptions } from "./options.ts";
 import { MOST_LOSSES, type Recovered } from "./recovery.ts";
@@ -227,6 +228,7 @@ class TrainingRun {
   async #keep(point: SavePoint): Promise<void> {
     if (this.checkpointer === undefined) return;
     const { totals, seconds, snapshot } = point;
+    checkFinite(this.trainer, snapshot.values, snapshot.position);
     const record = {
       begin: this.#begin,
       epochs: this.#epochs,
