@@ -1,7 +1,7 @@
 /**
  * What a device can do, whichever it is: hold states, compile graphs, run them. The trainer knows only this.
  */
-import { ValueError } from "./errors.ts";
+import { ClosedError, ValueError } from "./errors.ts";
 import { isPromise, type OptionKinds, shown } from "./options.ts";
 import type { GraphSpec } from "./plan/graph.ts";
 import type { StartValues } from "./plan/initial.ts";
@@ -213,13 +213,19 @@ export interface Backend {
   readAll(leaves: readonly Tensor[]): Promise<Data[]>;
   /** Resolves when all writes and runs started so far are done, and what they needed on their way is free again. */
   finished?(): Promise<void>;
-  /** Frees everything; in Node the process can then end. Programs of this backend can't be used afterwards. */
+  /**
+   * Frees everything; in Node the process can then end. Whatever is done afterwards with this backend, its programs and
+   * trainers, or is under way, ends with a ClosedError. Closing again does nothing.
+   */
   close(): Promise<void>;
 }
 
 /** Refuses what is no device, such as a promise of one. */
 export function checkDevice(who: string, device: unknown): asserts device is Backend {
-  if (typeof device === "object" && device !== null && "compile" in device && !isPromise(device)) return;
+  if (typeof device === "object" && device !== null && "compile" in device && !isPromise(device)) {
+    if ((device as Backend).closed) throw new ClosedError();
+    return;
+  }
   const hint = isPromise(device) ? "write await openDevice()" : "open one with await openDevice()";
   throw new ValueError(`${who}: the first argument must be a device, got ${shown(device)}; ${hint}`);
 }

@@ -48,6 +48,17 @@ export class DeviceError extends WeftError {
   override readonly name: string = "DeviceError";
 }
 
+/** A device, or what belongs to it, that is used after `close()`. */
+export class ClosedError extends DeviceError {
+  override readonly name = "ClosedError";
+
+  constructor(
+    message = "device: was closed; open another one with openDevice() and create what you need on it",
+  ) {
+    super(message);
+  }
+}
+
 /** The device went away (driver reset, tab in background, `destroy()`); a new one must be opened. */
 export class DeviceLostError extends DeviceError {
   override readonly name = "DeviceLostError";

@@ -10,7 +10,7 @@ import {
   type Program,
   type ProgramDescription,
 } from "../backend.ts";
-import { GraphError, ValueError } from "../errors.ts";
+import { ClosedError, GraphError, ValueError } from "../errors.ts";
 import { argName } from "../op.ts";
 import { copy } from "../ops/copy.ts";
 import { checkOptions } from "../options.ts";
@@ -54,9 +54,21 @@ export class CpuBackend implements Backend {
 
   async compile(spec: GraphSpec, options: CompileOptions = {}): Promise<Program> {
     const { seed = 0 } = checkOptions("compile", options, COMPILE);
+    this.#check();
     const plan = makePlan(spec, { copy });
     this.#placeLeaves(plan, seed);
-    return new CpuProgram(spec, plan, this.#floatBytes, (leaf) => this.#leaf(leaf));
+    this.#check();
+    return new CpuProgram(
+      spec,
+      plan,
+      this.#floatBytes,
+      (leaf) => this.#leaf(leaf),
+      () => this.#check(),
+    );
+  }
+
+  #check(): void {
+    if (this.closed) throw new ClosedError();
   }
 
   holds(leaf: Tensor): boolean {
@@ -81,6 +93,7 @@ export class CpuBackend implements Backend {
   }
 
   #leaf(leaf: Tensor): Data {
+    this.#check();
     const data = this.#leaves.get(leaf);
     if (data === undefined)
       throw new GraphError(`${leaf.label}: is not on this device; compile a graph that uses it first`);
@@ -125,6 +138,7 @@ class CpuProgram implements Program {
     readonly plan: Plan,
     readonly floatBytes: 4 | 8,
     leafData: (leaf: Tensor) => Data,
+    readonly check: () => void,
   ) {
     const { graph, storage } = plan;
     this.#outputs = new Map(spec.outputs.map((t, i) => [t, plan.outputs[i] as Tensor]));
@@ -175,6 +189,7 @@ class CpuProgram implements Program {
   }
 
   run(times = 1): void {
+    this.check();
     for (const { leaf, slice } of this.#gather) slice.set(leaf);
     for (let i = 0; i < times; i++) {
       for (const { node, tensors } of this.#steps) node.op.cpu(tensors, node.plan.constants);
@@ -186,10 +201,11 @@ class CpuProgram implements Program {
    * Lets the host breathe between runs: signals, timers and painting would else wait for the whole training. Not after
    * each of many tiny runs, since a timer takes a hundred times longer than they do.
    */
-  finished(): Promise<void> {
+  async finished(): Promise<void> {
+    this.check();
     const now = performance.now();
-    if (now - this.#breath < BREATH_MILLISECONDS) return Promise.resolve();
-    return new Promise((resolve) =>
+    if (now - this.#breath < BREATH_MILLISECONDS) return;
+    await new Promise<void>((resolve) =>
       setTimeout(() => {
         this.#breath = performance.now();
         resolve();
@@ -198,6 +214,7 @@ class CpuProgram implements Program {
   }
 
   async read(tensor: Tensor): Promise<Data> {
+    this.check();
     const own = this.#outputs.get(tensor);
     if (own === undefined) throw new GraphError(`${tensor.label}: is not an output of this program`);
     return (this.#views.get(own) as Data).slice();

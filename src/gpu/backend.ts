@@ -41,6 +41,7 @@ export class GpuBackend extends GpuRuntime {
 
   override async compile(spec: GraphSpec, options: CompileOptions = {}): Promise<GpuProgram> {
     const given = checkOptions("compile", options, COMPILE);
+    this.device.check();
     const { variants = {}, fuse = true, seed = 0, tune = false, onProgress } = given;
     if (typeof tune !== "boolean") checkOptions("compile: tune", tune, TUNE);
     const env = kernelEnv(this.device);

@@ -2,7 +2,7 @@
  * A WebGPU device with everything that can go wrong on it turned into typed errors: limits, compile errors,
  * out-of-memory, uncaptured errors, loss. The one place that asks an adapter for features and limits.
  */
-import { DeviceError, DeviceLostError } from "../errors.ts";
+import { ClosedError, DeviceError, DeviceLostError } from "../errors.ts";
 import { adapterKind, adapterName } from "./adapter-kind.ts";
 
 export interface DeviceOptions {
@@ -58,7 +58,7 @@ export class GpuDevice {
     });
     this.lost = raw.lost.then(({ reason, message }) => {
       const error = new DeviceLostError(`device: lost (${reason}): ${message || "no reason given"}`);
-      this.#failure = error;
+      if (!(this.#failure instanceof ClosedError)) this.#failure = error;
       return error;
     });
   }
@@ -88,6 +88,11 @@ export class GpuDevice {
   /** Whether the device is gone. */
   get isLost(): boolean {
     return this.#failure instanceof DeviceLostError;
+  }
+
+  /** From now on every use is one of a closed device, whatever else went wrong. */
+  markClosed(): void {
+    this.#failure = new ClosedError();
   }
 
   /** Throws what went wrong on this device since it was opened. */

@@ -127,6 +127,7 @@ export class GpuProgram implements Program {
   }
 
   async read(tensor: Tensor): Promise<Data> {
+    this.resources.device.check();
     const output = this.image.outputs[this.tensors.outputs.indexOf(tensor)];
     if (output === undefined) throw new GraphError(`${tensor.label}: is not an output of this program`);
     this.#settle();

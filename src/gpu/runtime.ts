@@ -48,22 +48,27 @@ export class GpuRuntime implements Backend {
   readonly #replacement: Replacement;
   readonly memory: LeafMemory;
   readonly #onClose: () => Promise<void>;
+  readonly #ownsDevice: boolean;
+  #closing: Promise<void> | undefined;
 
   /** `open` makes one. */
   protected constructor(
     readonly device: GpuDevice,
     options: GpuOptions,
-    onClose = async () => {
-      device.destroy();
-      await options.onClose?.();
-    },
+    onClose?: () => Promise<void>,
     readonly pipelines = new PipelineCache(device, options.standIns),
   ) {
     this.memory = new LeafMemory(device);
     this.submitMilliseconds = options.submitMilliseconds ?? 16;
     this.files = options.files;
-    this.#replacement = new Replacement(options.reopen, onClose);
-    this.#onClose = onClose;
+    this.#ownsDevice = onClose === undefined;
+    this.#onClose =
+      onClose ??
+      (async () => {
+        device.destroy();
+        await options.onClose?.();
+      });
+    this.#replacement = new Replacement(options.reopen, this.#onClose);
   }
 
   static async open(adapter: GPUAdapter, options: GpuOptions = {}): Promise<GpuRuntime> {
@@ -98,7 +103,8 @@ export class GpuRuntime implements Backend {
   }
 
   /** Makes a program of `image`. */
-  load(image: ProgramImage, tensors: ImageTensors, options?: GpuProgramOptions): Promise<GpuProgram> {
+  async load(image: ProgramImage, tensors: ImageTensors, options?: GpuProgramOptions): Promise<GpuProgram> {
+    this.device.check();
     return GpuProgram.create(this, image, tensors, options);
   }
 
@@ -115,16 +121,18 @@ export class GpuRuntime implements Backend {
   }
 
   write(leaf: Tensor, data: Values, at?: number): void {
-    const values = valuesFor(leaf, data, at);
     this.device.check();
+    const values = valuesFor(leaf, data, at);
     this.memory.write(leaf, values, at);
   }
 
-  read(leaf: Tensor): Promise<Data> {
+  async read(leaf: Tensor): Promise<Data> {
+    this.device.check();
     return this.memory.reader.read(this.memory.place(leaf), leaf.dtype, leaf.size);
   }
 
-  readAll(leaves: readonly Tensor[]): Promise<Data[]> {
+  async readAll(leaves: readonly Tensor[]): Promise<Data[]> {
+    this.device.check();
     return this.memory.reader.readAll(
       leaves.map((t) => ({ place: this.memory.place(t), dtype: t.dtype, length: t.size })),
     );
@@ -134,8 +142,14 @@ export class GpuRuntime implements Backend {
     return this.device.finished();
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.closed = true;
+    if (this.#ownsDevice) this.device.markClosed();
     await this.pipelines.idle();
     this.memory.destroy();
     await this.#onClose();

@@ -201,11 +201,11 @@ export abstract class AnyTrainer {
    * warm up; undefined where the adapter has no timestamps. The run stays as it was.
    */
   async profile(dataset: TrainingData): Promise<readonly KernelTime[] | undefined> {
-    if (!this.backend.timestamps) return undefined;
     return this.#turns.run(() => this.survive(() => this.#profile(dataset)));
   }
 
-  async #profile(dataset: TrainingData): Promise<readonly KernelTime[]> {
+  async #profile(dataset: TrainingData): Promise<readonly KernelTime[] | undefined> {
+    if (!this.backend.timestamps) return undefined;
     const { program, ring } = await this.#programs.training(dataset);
     const { values } = await this.snapshot(this.steps);
     // A fit that is under way may not have read all its rows yet.
@@ -363,6 +363,7 @@ export abstract class AnyTrainer {
 
   /** Throws BusyError where states can't be taken from a file of `step`. */
   #refuseMove(file: string, step: number, anew = false): void {
+    this.#values.check();
     if (this.#turns.nested)
       throw new BusyError(
         `${file}: not to be loaded within withAverages, which ends with the latest weights`,

@@ -41,6 +41,7 @@ export class Recovery {
    */
   async survive<T>(work: () => Promise<T>): Promise<T> {
     for (let losses = 1; ; losses++) {
+      this.values.check();
       try {
         return await work();
       } catch (error) {

@@ -3,7 +3,7 @@
  * host memory. What host memory had last of a state stays there as a copy, for when the device is lost.
  */
 import type { Backend } from "../backend.ts";
-import { DeviceError, DeviceLostError } from "../errors.ts";
+import { ClosedError, DeviceLostError } from "../errors.ts";
 import { initialData } from "../plan/initial.ts";
 import type { Data, Tensor } from "../tensor.ts";
 
@@ -38,7 +38,7 @@ export class StateValues {
   }
 
   async readAll(tensors: readonly Tensor[]): Promise<Map<Tensor, Data>> {
-    if (this.#backend.closed) throw new DeviceError("trainer: its device was closed; open another one");
+    this.check();
     const held = tensors.filter((t) => this.#backend.holds(t));
     const read = held.length === 0 ? [] : await this.#backend.readAll(held);
     const values = new Map(held.map((t, i) => [t, read[i] as Data]));
@@ -119,7 +119,13 @@ export class StateValues {
     for (const [tensor, data] of values) this.#put(tensor, data);
   }
 
+  /** Throws ClosedError after the device was closed. */
+  check(): void {
+    if (this.#backend.closed) throw new ClosedError();
+  }
+
   #put(tensor: Tensor, data: Data): void {
+    this.check();
     this.#copy(tensor, data);
     if (this.#backend.holds(tensor)) this.#backend.write(tensor, data);
     else this.#backend.starts.set(tensor, data);
