@@ -44,7 +44,11 @@ export class Fields {
   }
 
   fail(name: string, expected: string): never {
-    throw new FormatError(`${this.place}: ${name} must be ${expected}, got ${excerpt(this.values[name])}`);
+    throw new FormatError(
+      this.has(name)
+        ? `${this.place}: ${name} must be ${expected}, got ${excerpt(this.values[name])}`
+        : `${this.place}: has no ${name}, which must be ${expected}`,
+    );
   }
 
   has(name: string): boolean {

@@ -119,7 +119,8 @@ export function readReport(html: string, file = "report"): RunReport {
     epoch.number("loss");
     for (const name of DRAWN) epoch.optional(name, (n) => epoch.number(n));
   });
-  return run.values as unknown as RunReport;
+  const { format: _, ...values } = run.values;
+  return values as unknown as RunReport;
 }
 
 const section = (title: string, body: string) => `<section><h2>${escaped(title)}</h2>${body}</section>`;
