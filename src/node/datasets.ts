@@ -156,6 +156,7 @@ async function fetchInto<Splits>(
     const bytes = await downloadFile(file, mirrors, {
       signal,
       connectTimeout,
+      partFile: `${path}.part`,
       onProgress: (received, total) =>
         onProgress?.({ dataset: source.name, file: file.name, received, total }),
     });
