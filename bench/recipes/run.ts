@@ -44,7 +44,8 @@ export interface RunRecord {
 }
 
 export async function runRecipe(recipe: recipes.Recipe, options: RunOptions): Promise<RunRecord> {
-  const { settings, label } = options;
+  const { label } = options;
+  const { limit, ...settings } = options.settings;
   const { seed = 0 } = settings;
   const backend = options.backend ?? recipe.backend ?? "webgpu";
   const device = await openDevice({ backend, ...(recipe.bits === undefined ? {} : { bits: recipe.bits }) });
@@ -69,10 +70,7 @@ export async function runRecipe(recipe: recipes.Recipe, options: RunOptions): Pr
       return { ...about, seconds: since(), ...reached, epochs: [], goals, date };
     }
     const parts = recipes.recipeData(recipe, await loaded(recipe, options.dataDir), settings);
-    const data =
-      settings.limit === undefined
-        ? parts
-        : { ...parts, train: datasets.subset(parts.train, settings.limit) };
+    const data = limit === undefined ? parts : { ...parts, train: datasets.subset(parts.train, limit) };
     const run = recipes.recipeRun(recipe, data.train, settings);
     const trainer = await Trainer.create(device, run.trainer);
     const records = [];

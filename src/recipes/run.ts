@@ -53,10 +53,9 @@ export interface RecipeRun {
 export function recipeData(
   recipe: Recipe,
   data: Dataset | TrainTest | undefined,
-  settings: Pick<RecipeSettings, "seed" | "options"> = {},
+  settings: RecipeSettings = {},
 ): TrainTest {
-  const kinds = { seed: "number", options: "object" } as const;
-  const { seed = 0, options = {} } = checkOptions("recipeData", settings, kinds);
+  const { seed = 0, options = {} } = checkOptions("recipeData", settings, SETTINGS);
   if (data === undefined) {
     if (recipe.data === undefined)
       throw new ValueError(`recipe ${recipe.name}: needs the data set ${recipe.dataset}`);
