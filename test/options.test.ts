@@ -176,9 +176,6 @@ walkOptions(
     "ops.sgdUpdate": (o) => ops.sgdUpdate(updated, o),
     "ops.sgdUpdate, tensors": (o) =>
       ops.sgdUpdate(o, { ...rule, momentum: 0, dampening: 0, nesterov: false }),
-    "ops.updateRunningStats": (o) => ops.updateRunningStats({ mean: one, variance: one, count: one }, o),
-    "ops.updateRunningStats, running": (o) =>
-      ops.updateRunningStats(o, { mean: one, variance: one, samples: 1 }),
 
     "optim.adagrad": (o) => optim.adagrad(o),
     "optim.adam": (o) => optim.adam(o),
@@ -234,7 +231,7 @@ walkOptions(
       " ",
     ),
     ..."constant input parameter scope state Random targetOf WeftError ShapeError ValueError".split(" "),
-    ..."FormatError DataError LockedError DeviceError DeviceLostError ShaderError GraphError DivergedError ProgramError".split(
+    ..."FormatError DataError LockedError DeviceError DeviceLostError ShaderError GraphError BusyError DivergedError ProgramError".split(
       " ",
     ),
     // `alignTo` takes the form of another data set, with whatever else that has.
@@ -289,6 +286,8 @@ walkOptions(
       "adaptiveAvgPool2d adaptiveMaxPool2d globalAvgPool2d globalMaxPool2d scheduledRate logSoftmax",
     ),
     ...of("ops", "increment softmax repeat tile permute transpose tril triu"),
+    // Takes what `batchNorm` gives, with whatever else that has.
+    "ops.updateRunningStats",
     ...of("optim", "decaysWeights sequence"),
     ...of("recipes", "curvePicture leastSquares mlp PositionBias recipe"),
     ...of("report", "judge largest shares readReport"),
@@ -498,6 +497,11 @@ it("a layer holds its options and gives an op only the op's", () => {
   expect(constant(new Float32Array(1)).shape).toEqual([1]);
 });
 
+it("normalize takes the statistics of a standardizer", () => {
+  const standardizer = data.fitStandardizer(set);
+  expect(data.normalize(set, standardizer).count).toBe(set.count);
+});
+
 it("options are not copied where nothing is renamed", () => {
   const given = { a: 1 };
   expect(checkOptions("test", given, { a: "number" })).toBe(given);
@@ -505,7 +509,7 @@ it("options are not copied where nothing is renamed", () => {
 
 describe("what is no tensor", () => {
   // These run on the host, or take tensors by name, of which some may be missing.
-  const others = ["sampleOrder", "recordedSteps", "stepsPerEpoch", "RandomSource"];
+  const others = ["updateRunningStats", "sampleOrder", "recordedSteps", "stepsPerEpoch", "RandomSource"];
   const names = Object.keys(ops).filter((name) => typeof ops[name as never] === "function");
   const given: unknown[][] = [[[1, 2]], [3], ["a"], [null], [x, 3, 3], [x, "a"], [x, x, x], [[x, x], 0]];
   given.push(

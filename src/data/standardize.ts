@@ -106,7 +106,9 @@ export function normalize(
   statistics: { readonly mean: ArrayLike<number> | number; readonly std: ArrayLike<number> | number },
 ): Dataset {
   checkForm("normalize", dataset);
-  const { mean, std } = checkOptions("normalize", statistics, { mean: "any", std: "any" });
+  // A Standardizer will do, too.
+  const kinds = { mean: "any", std: "any", apply: "any" } as const;
+  const { mean, std } = checkOptions<typeof statistics & { apply?: unknown }>("normalize", statistics, kinds);
   if (mean === undefined || std === undefined) throw new ValueError("normalize: needs both mean and std");
   const listed = (values: ArrayLike<number> | number) =>
     typeof values === "number" ? [values] : Array.from(values);
