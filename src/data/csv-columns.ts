@@ -139,9 +139,16 @@ export class Column {
     const isFull = this.#texts.size > MOST_CLASSES;
     if (isFull && this.#isNumbers) return;
     // 1 and 1.0 are one class, and whole numbers beyond 2^53 are told apart.
-    const key = value === undefined ? text : numberKey(text, value);
+    const key = value === undefined ? this.#spelling(text) : numberKey(text, value);
     const code = this.#codeOf(key, line, this.#isNumbers ? MOST_CLASSES + 1 : MOST_CLASSES);
     this.#codes.push(code);
+  }
+
+  /** True, TRUE and true are one class, called as the first of them. */
+  #spelling(text: string): string {
+    if (!BOOLEAN.test(text)) return text;
+    const lower = text.toLowerCase();
+    return [...this.#texts.keys()].slice(0, 100).find((known) => known.toLowerCase() === lower) ?? text;
   }
 
   #codeOf(text: string, line: number, most: number): number {

@@ -18,6 +18,8 @@ export const MISSING =
 const MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\\.?";
 const DIGITS = "\\d[\\d.,'’ \\u00a0\\u202f]*";
 const CURRENCY = "(?:\\p{Sc}|USD|EUR|GBP|CHF|JPY|CNY|INR|Rs\\.?)";
+const UNIT =
+  "(?:[kmµ]?g|lbs?|oz|[ckmµ]m|ft|mi|ms|sec|mins?|hrs?|[kmgt]b|[kmg]?hz|kwh?|[km]v|mah|°[cf]?|cc|b?hp|kmpl|mpg|rpm|px|km/h|mph)";
 const LOOKALIKES: readonly (readonly [pattern: RegExp, what: string])[] = [
   [/^[+-]?(?:inf|infinity)$/i, "is not finite"],
   [new RegExp(`^[+-]?(?:[.,]?${DIGITS})\\s*[%‰]$`, "u"), "has a percent sign"],
@@ -38,6 +40,8 @@ const LOOKALIKES: readonly (readonly [pattern: RegExp, what: string])[] = [
   [/^[+-]?(?=[\d.]*,)\d+(?:[.,]\d+)+$/, "has a decimal comma, or commas between thousands"],
   [/^[+-]?,\d+$/, "has a decimal comma"],
   [/^[+-]?\d{1,3}(?:['’ \u00a0\u202f]\d{3})+(?:[.,]\d*)?$/, "has its thousands separated"],
+  [new RegExp(`^[+-]?${DIGITS}${UNIT}$`, "iu"), "has a unit"],
+  [/^'[+-]?[\d.,]+'$/, "is in single quotes"],
   [/^[+-]?\d+(?:[.,]\d+)?[dD][+-]?\d+$/, "has an exponent that is not written with e"],
   [/^[+-]?(?=.*[^\x20-\x7e])\p{Nd}+(?:[.,٫]\p{Nd}+)?$/u, "has digits other than 0 to 9"],
 ];

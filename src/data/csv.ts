@@ -66,7 +66,10 @@ export function parseCsv(source: Uint8Array | string, options: CsvOptions): Data
   const columns = readColumns(textPieces(source, name), options, name);
   const label = columns.find((column) => column.isLabel) as Column;
   const features = columns.filter((column) => column !== label);
-  if (features.length === 0) throw new FormatError(`${name}: has no column beside the label's`);
+  if (features.length === 0)
+    throw new FormatError(
+      `${name}: has no column beside the label's; cells are divided by commas, semicolons, tabs or bars`,
+    );
 
   const names = distinct(features.flatMap((column) => column.features));
   const { count } = label;

@@ -1,16 +1,20 @@
 /** A file of which parts are read when they are needed. It is not kept open, so there is nothing to close. */
-import { constants, type Stats } from "node:fs";
+import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { type ByteSource, readBytes } from "../data/byte-source.ts";
 import { DataError } from "../errors.ts";
 
 const PIECE = 2 ** 18;
 
-/** What can be asked of a file's information. */
-type Kind = Pick<
-  Stats,
-  "isDirectory" | "isFIFO" | "isSocket" | "isCharacterDevice" | "isBlockDevice" | "isFile"
->;
+/** What can be asked of a file's information; no type of Node's, since declarations must do without. */
+interface Kind {
+  isFile(): boolean;
+  isDirectory(): boolean;
+  isFIFO(): boolean;
+  isSocket(): boolean;
+  isCharacterDevice(): boolean;
+  isBlockDevice(): boolean;
+}
 
 /** "a folder", "a named pipe", ... */
 export function nameOfKind(info: Kind): string {

@@ -27,6 +27,9 @@ export interface OwnModel {
   readonly targetStd?: number;
 }
 
+/** Most columns and classes of a model that a file may ask for. */
+const [MOST_COLUMNS, MOST_CLASSES] = [2 ** 20, 2 ** 16];
+
 /** Side of the images that LeNet-5 takes. */
 export const lenet5Side = (channels: 1 | 3): number => (channels === 1 ? 28 : 32);
 
@@ -199,12 +202,20 @@ export function parseOwnModel(text: string, file: string): OwnModel {
     Array.isArray(list) && list.every((entry) => typeof entry === "string");
   const isShape = (list: unknown): list is number[] =>
     Array.isArray(list) && list.every((extent) => Number.isInteger(extent) && extent > 0 && extent < 2 ** 24);
-  if (kind !== "table" && kind !== "images") throw fail(`kind ${JSON.stringify(kind)}`);
-  if (!isShape(inputShape)) throw fail(`inputShape ${JSON.stringify(inputShape)}`);
+  // What stands there may be deep or long: it is not repeated.
+  if (kind !== "table" && kind !== "images") throw fail(`kind must be "table" or "images"`);
+  if (!isShape(inputShape)) throw fail("inputShape must be a list of whole numbers from 1 on");
   const expected = kind === "table" ? 1 : 3;
   if (inputShape.length !== expected) throw fail(`inputShape of ${inputShape.length} numbers for ${kind}`);
+  const [first = 0, height, width] = inputShape;
+  if (kind === "table" && first > MOST_COLUMNS)
+    throw fail(`inputShape: ${first} columns, at most ${MOST_COLUMNS} are possible`);
+  const side = first === 1 || first === 3 ? lenet5Side(first) : 0;
+  if (kind === "images" && (height !== side || width !== side))
+    throw fail(`inputShape [${inputShape.join(", ")}] for images, expected [1, 28, 28] or [3, 32, 32]`);
   if (columns !== undefined && !(isTexts(columns) && columns.length === inputShape[0])) throw fail("columns");
-  if (classNames !== undefined && !isTexts(classNames)) throw fail("classNames");
+  if (classNames !== undefined && !(isTexts(classNames) && classNames.length <= MOST_CLASSES))
+    throw fail("classNames");
   if (kind === "images" && classNames === undefined) throw fail("no classNames");
   if (targetStd !== undefined && !(typeof targetStd === "number" && targetStd > 0)) throw fail("targetStd");
   return {

@@ -205,6 +205,9 @@ describe("numbers", () => {
     ["inf", "not finite"],
     ["-Infinity", "not finite"],
     ["1.5D3", "exponent"],
+    ["1248 CC", "has a unit"],
+    ["5.5kg", "has a unit"],
+    ["'5'", "single quotes"],
     ["\uff11\uff12", "digits other than"],
   ];
   test.each(lookalikes)("%j is refused, as a feature and as a label, first or later", (cell, why) => {
@@ -243,6 +246,13 @@ describe("labels", () => {
     expect(read("a,y\n1,1.0\n2,x\n3,1.0\n")).toMatchObject({ y: [0, 1, 0], names: ["1", "x"] });
     expect(read("a,y\n2,x\n1,1.0\n3,1\n")).toMatchObject({ y: [1, 0, 0], names: ["1", "x"] });
     expect(read("a,y\n1,0.5\n2,x\n3,.5\n4,0.50\n").y).toEqual([0, 1, 0, 0]);
+  });
+
+  test("True, TRUE and true are one class", () => {
+    expect(read("a,y\n1,True\n2,FALSE\n3,true\n4,false\n")).toMatchObject({
+      y: [1, 0, 1, 0],
+      names: ["FALSE", "True"],
+    });
   });
 
   test("whole numbers beyond 2^53 are told apart, in order", () => {

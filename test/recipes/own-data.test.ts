@@ -122,6 +122,11 @@ describe("what a file says of its model", () => {
     ["other columns", JSON.stringify({ ...good, columns: ["a"] })],
     ["names that are numbers", JSON.stringify({ ...good, classNames: [1, 2] })],
     ["images in a row", JSON.stringify({ ...good, kind: "images" })],
+    ["images of another size", JSON.stringify({ ...good, kind: "images", inputShape: [9_000_000, 28, 28] })],
+    ["more columns than any table", JSON.stringify({ kind: "table", inputShape: [2_000_000] })],
+    ["more classes than any table", JSON.stringify({ ...good, classNames: new Array(70_000).fill("x") })],
+    ["brackets within brackets", `{"kind":${"[".repeat(1e6)}${"]".repeat(1e6)}}`],
+    ["a shape within brackets", `{"kind":"table","inputShape":${"[".repeat(1e6)}${"]".repeat(1e6)}}`],
     ["a deviation of 0", JSON.stringify({ ...good, targetStd: 0 })],
   ];
   test.each(wrong)("is refused: %s", (_, text) => {
