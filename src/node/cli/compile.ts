@@ -41,7 +41,12 @@ export async function compile(name: string, flags: CompileFlags): Promise<number
     ...(optimizer === undefined ? {} : { optimizer }),
   });
   const target = flags.thisAdapter ? { target: await thisAdapter() } : {};
-  const program = await compileAheadOfTime(trainer, { ...data, predict, ...target });
+  const program = await compileAheadOfTime(trainer, {
+    train: data.train,
+    test: data.test,
+    predict,
+    ...target,
+  });
   const text = JSON.stringify(program);
   await writeFileAtomic(out, Buffer.from(text));
   const figures = {
