@@ -2,7 +2,7 @@
  * One NaN or infinity in products, convolutions, pools and resizing, in every kernel variant and fused epilogue: it reaches
  * what it belongs to and nothing else. Images against PyTorch (fixtures/special-values), the rest against the CPU reference.
  */
-import { describe, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { gradients } from "../src/autograd.ts";
 import { CpuBackend } from "../src/cpu/backend.ts";
 import { BLOCK_VARIANTS } from "../src/ops/conv-block-kernels.ts";
@@ -206,4 +206,57 @@ describe("products", () => {
       }
     },
   );
+});
+
+describe("means of losses, gradients in the same dispatch", () => {
+  const special = [nan, inf, -inf, 0, -0, 0.3, 1, 1.5, -0.5, 100, -100];
+  const losses = { mse: ops.mse, bce: ops.bce, bceWithLogits: ops.bceWithLogits };
+  it.each(Object.entries(losses))("%s of special values", async (name, loss) => {
+    const outputs = special.flatMap((v) =>
+      [0, 1, 0.25].flatMap((t) => {
+        const [x, target] = [constant(Float32Array.of(v)), constant(Float32Array.of(t))];
+        const y = loss(x, target);
+        const item = loss(x, target, { reduction: "sum" });
+        return [y, ...gradients(y, [x]), item, ...gradients(item, [x])];
+      }),
+    );
+    await alike(name, outputs, forced([name], ["single", "parts"]));
+  });
+
+  it("bce of what is no probability is NaN, and so is its gradient", async () => {
+    for (const v of [-1e-6, 1.000001, -1, 2, inf, -inf, nan]) {
+      const x = constant(Float32Array.of(0.5, v));
+      const outputs = (["mean", "none"] as const).flatMap((reduction) => {
+        const y = ops.bce(x, constant(Float32Array.of(1, 1)), { reduction });
+        return [ops.sum(y), ...gradients(ops.sum(y), [x])];
+      });
+      for (const found of [await onCpu(outputs), await onGpu(outputs, {})]) {
+        for (const i of [0, 2]) expect(found[i]?.[0]).toBeNaN();
+        for (const i of [1, 3]) expect([found[i]?.[0], found[i]?.[1]]).toEqual([expect.any(Number), nan]);
+        expect(found[3]?.[0]).toBeCloseTo(-2);
+      }
+    }
+  });
+
+  it("crossEntropy and nll of special rows", async () => {
+    const rows = [
+      [nan, 1, 2, 3],
+      [0, nan, inf, 0],
+      [inf, 1, 2, 3],
+      [-inf, 1, 2, 3],
+      [1, -inf, 2, -inf],
+      [-inf, -inf, -inf, -inf],
+      [100, -100, 0, 1],
+    ];
+    const outputs = rows.flatMap((row) =>
+      [0, 1].flatMap((label) =>
+        [ops.crossEntropy, ops.nll].flatMap((f) => {
+          const x = constant(Float32Array.from(row), [1, 4]);
+          const { loss, correct } = f(x, constant(Int32Array.of(label)));
+          return [loss, correct, ...gradients(loss, [x])];
+        }),
+      ),
+    );
+    await alike("classes", outputs, forced(["crossEntropy", "nll"], ["single", "rows", "wide"]));
+  });
 });

@@ -261,7 +261,11 @@ onAll(
       nanAt: (i) => row(i, list).some(Number.isNaN),
       // The gradient of prod divides by the element: see its description.
       unsure: (i) => c.name === "prod" && row(i, list).some((v) => !(Math.abs(v) < 1e30)),
-      instead: () => undefined,
+      // Where the maximum is infinite the gradient of logSumExp is 0; PyTorch's is NaN.
+      instead: (i) =>
+        c.name === "logSumExp" && Math.abs(Math.max(...row(i, list))) === Number.POSITIVE_INFINITY
+          ? 0
+          : undefined,
       skip: (i) => row(i, list).includes(3e38),
     });
   },

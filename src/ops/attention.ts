@@ -48,8 +48,7 @@ export function scaledDotProductAttention(
   if (!causal) return matmul(softmax(scores), v);
   const [L, S] = scores.shape.slice(-2) as [number, number];
   const seen = Float32Array.from({ length: L * S }, (_, e) => (e % S <= Math.floor(e / S) ? 1 : 0));
-  // A finite number far below every score: its exponential is 0, and no driver stumbles over it.
-  return matmul(softmax(where(constant(seen, [L, S]), scores, -1e30)), v);
+  return matmul(softmax(where(constant(seen, [L, S]), scores, Number.NEGATIVE_INFINITY)), v);
 }
 
 /** a[i] b[j]: vectors [M] and [N] -> [M, N]. Throws ShapeError on other ranks. */

@@ -8,7 +8,7 @@ import { checkOptions } from "../options.ts";
 import { Shader } from "../shader.ts";
 import { sizeOf, type Tensor } from "../tensor.ts";
 import { add, div, mul, square, sub } from "./arithmetic.ts";
-import { eq, lt, where } from "./compare.ts";
+import { eq, where } from "./compare.ts";
 import { detach } from "./detach.ts";
 import { fill } from "./fill.ts";
 import { abs, exp, log, sqrt } from "./math.ts";
@@ -175,9 +175,9 @@ export function logSumExp(x: Tensor, options: ReduceOptions = {}): Tensor {
   const axes = normalizeAxes("logSumExp", x.rank, given);
   // The result does not depend on what is subtracted, so nothing flows back through it.
   const m = detach(max(x, { axes, keepDims: true }));
-  const finite = lt(abs(m), 3.4e38);
-  const shift = where(finite, m, 0);
-  const s = sum(exp(sub(x, shift)), { axes, keepDims: true });
-  // Drivers differ in what exp makes of an infinity.
-  return dropAxes(where(finite, add(log(s), shift), m), axes, keepDims);
+  const infinite = eq(abs(m), Number.POSITIVE_INFINITY);
+  // An infinite line is left out before anything is computed, or its gradient would be 0 · Infinity.
+  const apart = where(infinite, 0, sub(x, where(infinite, 0, m)));
+  const s = sum(exp(apart), { axes, keepDims: true });
+  return dropAxes(where(infinite, m, add(log(s), m)), axes, keepDims);
 }

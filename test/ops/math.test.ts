@@ -8,6 +8,7 @@ import { eq, ge, gt, le, lt, maximum, minimum, ne, where } from "../../src/ops/c
 import * as math from "../../src/ops/math.ts";
 import { erfOf, roundOf } from "../../src/ops/math-scalar.ts";
 import { sum } from "../../src/ops/sum.ts";
+import { Random } from "../../src/random.ts";
 import { constant, input, type Tensor } from "../../src/tensor.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
@@ -175,4 +176,29 @@ it("erf and round on numbers", () => {
 it("refuses limits and exponents that can't be", () => {
   expect(() => math.clamp(input([1]), 2, 1)).toThrow(/clamp: low must be at most high, got 2 and 1/);
   expect(() => math.pow(input([1]), Number.NaN)).toThrow(/pow: exponent must be finite/);
+});
+
+it("sine and cosine are right for every angle, within [-1, 1], and NaN of an infinite one", async () => {
+  const random = new Random(3, 0);
+  const angles = Float32Array.from(
+    [511, 512, 513, 1e4, 1e5, 65536 * Math.PI, 1e6, 2 ** 24, 1e10, 1e20, 3e38].flatMap((size) =>
+      Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? 1 : -1) * size * (i < 2 ? 1 : random.uniform())),
+    ),
+  );
+  const x = constant(angles);
+  const end = constant(Float32Array.of(Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN));
+  for (const backend of [new CpuBackend(), await gpuBackend()]) {
+    for (const [f, exact] of [
+      [math.sin, Math.sin],
+      [math.cos, Math.cos],
+    ] as const) {
+      const [y, strange] = [f(x), f(end)];
+      const program = await backend.compile({ outputs: [y, strange] });
+      program.run();
+      const found = await program.read(y);
+      expectClose(f.name, found, Array.from(angles, exact), [angles.length], { atol: 2.5e-7, rtol: 0 });
+      expect(found.every((v) => Math.abs(v) <= 1)).toBe(true);
+      expect(Array.from(await program.read(strange))).toEqual([Number.NaN, Number.NaN, Number.NaN]);
+    }
+  }
 });

@@ -75,11 +75,20 @@ for (const [name, open] of backends) {
       });
     });
 
-    it("lets NaN through", async () => {
+    it("by norm one NaN makes all NaN, and an infinity itself NaN and the rest 0; by value NaN stays", async () => {
       const broken = grads.map((g) => g.slice());
       broken[2]![5] = Number.NaN;
-      const actual = await descend(await open(), { clipNorm: 1, clipValue: 0.5 }, broken);
-      expect(actual[2]![5]).toBeNaN();
+      const byNorm = await descend(await open(), { clipNorm: 1, clipValue: 0.5 }, broken);
+      expect(byNorm.every((values) => Array.from(values).every(Number.isNaN))).toBe(true);
+      const byValue = await descend(await open(), { clipValue: 0.5 }, broken);
+      expect(byValue.flatMap((values) => Array.from(values)).filter(Number.isNaN)).toHaveLength(1);
+      expect(byValue[2]![5]).toBeNaN();
+      broken[2]![5] = Number.POSITIVE_INFINITY;
+      const infinite = (await descend(await open(), { clipNorm: 1 }, broken)).flatMap((values) =>
+        Array.from(values),
+      );
+      expect(infinite.filter(Number.isNaN)).toHaveLength(1);
+      expect(infinite.filter((v) => Math.abs(v) > 0)).toEqual([]);
     });
   });
 }
