@@ -23,6 +23,11 @@ export class FormatError extends WeftError {
   override readonly name: string = "FormatError";
 }
 
+/** A sound file of a run that differs from the one that is to go on with it: in model, optimizer, batch size or data. */
+export class MismatchError extends FormatError {
+  override readonly name = "MismatchError";
+}
+
 /** A program compiled ahead of time that is damaged, of another format, or that asks for what no program may. */
 export class ProgramError extends FormatError {
   override readonly name = "ProgramError";

@@ -71,6 +71,8 @@ export interface Optimizer {
   readonly name: string;
   /** The learning rate that states begin with. */
   readonly learningRate: number;
+  /** What the learning rate follows, if anything. */
+  readonly schedule?: Schedule;
   /** States for `parameters`; filters are asked with `names`, default the tensors' labels. */
   states(parameters: readonly Tensor[], names?: readonly string[]): OptimizerStates;
   /**
@@ -153,6 +155,7 @@ export function defineOptimizer(parts: OptimizerParts): Optimizer {
   return {
     name,
     learningRate,
+    ...(schedule === undefined ? {} : { schedule }),
     states(parameters, names = parameters.map((t) => t.label)) {
       checkParameters(name, parameters);
       const { words } = packLayout(parameters.map((t) => t.size));

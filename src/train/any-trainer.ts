@@ -17,7 +17,7 @@ import { Fit } from "./fit.ts";
 import { checkFitOptions, type FitOptions, type RunSettings } from "./options.ts";
 import { type Recovered, Recovery } from "./recovery.ts";
 import type { LoadedRun } from "./run-file.ts";
-import { medianTimes, type RunPrograms, type TrainProgram } from "./run-programs.ts";
+import { medianTimes, type RunPrograms, type TrainerParts, type TrainProgram } from "./run-programs.ts";
 import type { FitRecord, FitState } from "./run-state.ts";
 import { allStates, LEARNING_RATE, newRun, type RunStates } from "./run-states.ts";
 import { paceOf, ringOf, StepRunner } from "./runner.ts";
@@ -33,13 +33,6 @@ export interface Snapshot {
   readonly revision: number;
 }
 
-/** What a trainer is made of. */
-export interface TrainerParts {
-  readonly states: RunStates;
-  readonly values: StateValues;
-  readonly programs: RunPrograms;
-}
-
 /** What `Trainer` and a recording's trainer have in common: all but where programs come from. */
 export abstract class AnyTrainer {
   /** Every state of the run by its name. */
@@ -49,12 +42,14 @@ export abstract class AnyTrainer {
   readonly #values: StateValues;
   readonly #programs: RunPrograms;
   readonly #recovery: Recovery;
+  /** What the steps so far went over, where that is known: `32 samples in batches of 8`. */
+  trained: string | undefined;
   readonly #turns = new Turns();
   #position = 0;
   /** While it takes steps. */
   #runner: StepRunner | undefined;
   #submits = 0;
-  /** The first submit of all is one step, so that there is something to see soon. */
+  /** The first submit of all is one step, to have something to see soon. */
   #stepsPerSubmit = 1;
 
   constructor(
@@ -68,10 +63,14 @@ export abstract class AnyTrainer {
     const moveBack = (step: number) => {
       this.#position = step;
     };
-    const { onNotice = warn } = options;
     this.#recovery = new Recovery(values, programs, all, moveBack, ({ step, message, adapter }) =>
-      onNotice(`${message}; going on with ${adapter} from step ${step}`),
+      this.notice(`${message}; going on with ${adapter} from step ${step}`),
     );
+  }
+
+  /** Says what is unusual. */
+  notice(line: string): void {
+    (this.options.onNotice ?? warn)(line);
   }
 
   get parameters(): ReadonlyMap<string, Tensor> {
@@ -279,19 +278,20 @@ export abstract class AnyTrainer {
 
   /**
    * Takes everything over from the bytes of a checkpoint. Give what comes back to `fit` as `resume`, and it goes on with
-   * the same bits. Rejects with a FormatError on a damaged file or one of another model, with a BusyError while a fit is
-   * under way, and then changes nothing.
+   * the same bits. Rejects with a FormatError on a damaged file, with a MismatchError on one of another model, optimizer or
+   * batch size, with a BusyError while a fit is under way, and then changes nothing.
    */
   async restore(bytes: Uint8Array, file = "checkpoint"): Promise<FitState> {
     const { loadRun } = await import("./run-file.ts");
-    return this.#turns.run(async () => this.#restore(loadRun(bytes, this.states, file), file));
+    return this.#turns.run(async () => this.#restore(loadRun(bytes, this.states, this.options, file), file));
   }
 
-  #restore({ values, state }: LoadedRun, file: string): FitState {
+  #restore({ values, state, notes }: LoadedRun, file: string): FitState {
     this.#refuseMove(file, state.step, true);
     for (const [tensor, data] of values) this.#values.write(tensor, data);
     this.#moveTo(state.step);
     this.runId = state.run ?? this.runId;
+    for (const note of notes) this.notice(note);
     return state;
   }
 
@@ -342,7 +342,7 @@ export abstract class AnyTrainer {
     const states = this.states;
     const { saveStates } = await checkpoints();
     const values = await this.#turns.run(() => this.#read(allStates(states)));
-    return saveStates(values, states, metadata);
+    return saveStates(values, states, { ...metadata, ...(this.trained && { trained: this.trained }) });
   }
 
   /**
@@ -351,13 +351,15 @@ export abstract class AnyTrainer {
    * move a fit that is under way, and then changes nothing.
    */
   async fromSafetensors(bytes: Uint8Array, file = "safetensors"): Promise<void> {
-    const { loadStates } = await checkpoints();
+    const { loadFile } = await checkpoints();
     await this.#turns.run(async () => {
-      const values = loadStates(bytes, this.states, file);
+      const { values, notes, trained } = loadFile(bytes, this.states, file);
       const step = values.get(this.states.step)?.[0];
       this.#refuseMove(file, step ?? this.steps);
       if (step !== undefined) this.#moveTo(step);
+      if (step !== undefined) this.trained = trained;
       for (const [tensor, data] of values) this.#values.write(tensor, data);
+      for (const note of notes) this.notice(note);
     });
   }
 
@@ -365,9 +367,7 @@ export abstract class AnyTrainer {
   #refuseMove(file: string, step: number, anew = false): void {
     this.#values.check();
     if (this.#turns.nested)
-      throw new BusyError(
-        `${file}: not to be loaded within withAverages, which ends with the latest weights`,
-      );
+      throw new BusyError(`${file}: can't be loaded within withAverages; await its end first`);
     if (this.#turns.fitting && (anew || step !== this.steps)) {
       throw new BusyError(
         `${file}: is of step ${step}; a fit is under way at step ${this.steps}, which can't be moved: end it first, or ` +

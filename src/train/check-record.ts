@@ -1,9 +1,6 @@
 /** Records of a run as files have them, checked before they are believed: those of checkpoints, of logs and of reports. */
 import { Fields } from "../json-fields.ts";
-import type { FitRecord } from "./run-state.ts";
-
-/** Steps are counted in 32 bits, and schedules compute with them. */
-export const MOST_STEPS = 2 ** 31 - 1;
+import { type FitRecord, MOST_STEPS } from "./run-state.ts";
 
 const NUMBERS = ["accuracy", "valLoss", "valAccuracy", "learningRate", "gradientNorm"];
 

@@ -3,7 +3,7 @@
  * states cut into `optimizer.<state>.<parameter>`, the step counter. Refuses files whose names or shapes don't fit.
  * Loaded when first saved or read.
  */
-import { FormatError, GraphError } from "../errors.ts";
+import { FormatError, GraphError, MismatchError } from "../errors.ts";
 import {
   readSafetensors,
   type StoredTensor,
@@ -14,7 +14,8 @@ import { laterFormat } from "../json-fields.ts";
 import { packLayout } from "../plan/pack-layout.ts";
 import { type Data, formatShape, type Shape, sameShape, type Tensor } from "../tensor.ts";
 import { toData } from "../values.ts";
-import { MOST_STEPS } from "./check-record.ts";
+import { differentStates } from "./identity.ts";
+import { MOST_STEPS } from "./run-state.ts";
 import type { RunStates } from "./run-states.ts";
 
 const STEP = "trainer.step";
@@ -66,7 +67,7 @@ export function saveStates(
 /** The values of a stored tensor as `like` takes them. Throws FormatError on another shape, and on numbers it can't hold. */
 export function valuesFor(like: Tensor, found: StoredTensor, file: string, name: string): Data {
   if (!sameShape(found.shape, like.shape)) {
-    throw new FormatError(
+    throw new MismatchError(
       `${file}: ${name} has shape ${formatShape(found.shape)}, the model expects ${formatShape(like.shape)}`,
     );
   }
@@ -75,6 +76,21 @@ export function valuesFor(like: Tensor, found: StoredTensor, file: string, name:
   } catch (cause) {
     throw new FormatError((cause as Error).message, { cause });
   }
+}
+
+/** What `load` takes out of a file, what it leaves there, and what the steps of its run went over, where it says so. */
+export function loadFile(bytes: Uint8Array, states: RunStates, file: string) {
+  const { tensors, metadata } = readSafetensors(bytes, { name: file });
+  const values = loadStates(bytes, states, file);
+  const found = differentStates(tensors.keys(), states.packed);
+  // Files of weights alone, as PyTorch writes them, have no such states and are expected to have none.
+  const notes = tensors.has(STEP)
+    ? found.map(
+        (what) =>
+          `${file}: another ${what}; those of the file that are not here are left out, the others stay`,
+      )
+    : [];
+  return { values, notes, trained: metadata.trained };
 }
 
 /**
@@ -101,7 +117,7 @@ export function loadStates(bytes: Uint8Array, states: RunStates, file: string): 
   }
   if (missing.length > 0) {
     const there = [...tensors.keys()].join(", ");
-    throw new FormatError(`${file}: lacks ${missing.join(", ")}; it holds ${there || "nothing"}`);
+    throw new MismatchError(`${file}: lacks ${missing.join(", ")}; it holds ${there || "nothing"}`);
   }
   const shapes = [...states.parameters];
   const { offsets } = packLayout(shapes.map(([, t]) => t.size));
@@ -124,6 +140,6 @@ export function loadStates(bytes: Uint8Array, states: RunStates, file: string): 
   }
   const unknown = [...byName.keys()].filter((name) => !/^(optimizer|trainer)\./.test(name));
   if (unknown.length > 0)
-    throw new FormatError(`${file}: holds ${unknown.join(", ")}, which the model does not have`);
+    throw new MismatchError(`${file}: holds ${unknown.join(", ")}, which the model does not have`);
   return values;
 }

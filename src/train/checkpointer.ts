@@ -3,7 +3,7 @@
  * found again. A damaged file is passed over for the one before, and somebody is told.
  */
 import type { FileStore, FolderLock } from "../backend.ts";
-import { FormatError, ValueError } from "../errors.ts";
+import { FormatError, MismatchError, ValueError } from "../errors.ts";
 import { warn } from "../printable.ts";
 import type { AnyTrainer, Snapshot } from "./any-trainer.ts";
 import type { Weights } from "./early-stopping.ts";
@@ -136,7 +136,8 @@ function isSound(bytes: Uint8Array, path: string): boolean {
  * Loads the newest sound checkpoint of `directory` into `trainer`; what comes back goes to `fit` as `resume`. Undefined
  * where there is no checkpoint. `onDamaged` hears of each one that was passed over, and why. `run`: the run that the
  * checkpoints must be of, where the caller knows it; they must be of one run in any case. Throws FormatError where there
- * are checkpoints but no sound one, or where they are of another model or of another run.
+ * are checkpoints but no sound one, or where they are of another run, MismatchError naming what differs where they are of
+ * another model, optimizer or batch size. `directory` may also be one checkpoint, a file that ends with `.safetensors`.
  */
 export async function resumeFrom(
   trainer: AnyTrainer,
@@ -146,6 +147,7 @@ export async function resumeFrom(
 ): Promise<FitState | undefined> {
   checkTrainer("resumeFrom", trainer);
   const files = trainer.files();
+  if (directory.endsWith(".safetensors")) return trainer.restore(await files.read(directory), directory);
   const names = await checkpointsIn(files, directory);
   let expected = run === undefined ? undefined : { run, of: "this folder" };
   for (const name of names) {
@@ -166,7 +168,8 @@ export async function resumeFrom(
     try {
       return await trainer.restore(await files.read(path), path);
     } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
+      // A sound one that doesn't fit: those before it don't either.
+      if (!(error instanceof FormatError) || error instanceof MismatchError) throw error;
       onDamaged(path, error.message);
     }
   }

@@ -8,8 +8,10 @@ import type { Data, Tensor } from "../tensor.ts";
 import { parseRecord } from "./check-record.ts";
 import { loadStates, saveStates, valuesFor } from "./checkpoint.ts";
 import type { Weights } from "./early-stopping.ts";
+import { compareIdentities, differentStates, identityOf, refuse } from "./identity.ts";
+import type { RunSettings } from "./options.ts";
 import type { FitRecord, FitState } from "./run-state.ts";
-import type { RunStates } from "./run-states.ts";
+import { LEARNING_RATE, type RunStates } from "./run-states.ts";
 import { checkSeal, seal, UNSEALED } from "./seal.ts";
 
 const BEST = "trainer.best.";
@@ -48,12 +50,18 @@ export function saveRun(
 export interface LoadedRun {
   readonly values: ReadonlyMap<Tensor, Data>;
   readonly state: FitState;
+  /** What is another than before, but goes on well. */
+  readonly notes: readonly string[];
 }
 
-/** Values for every state out of a checkpoint, and where the fit stood. Throws FormatError on a damaged file. */
-export function loadRun(bytes: Uint8Array, states: RunStates, file: string): LoadedRun {
+/**
+ * Values for every state out of a checkpoint, and where the fit stood, for a trainer with `options`. Throws FormatError on a
+ * damaged file, MismatchError on one of a run that such a trainer can't go on with.
+ */
+export function loadRun(bytes: Uint8Array, states: RunStates, options: RunSettings, file: string): LoadedRun {
   checkSeal(bytes, file);
   const { tensors, metadata } = readSafetensors(bytes, { name: file });
+  refuse(file, differentStates(tensors.keys(), states.packed));
   const values = loadStates(bytes, states, file);
   const step = values.get(states.step)?.[0];
   if (metadata.fit === undefined || step === undefined) {
@@ -77,5 +85,20 @@ export function loadRun(bytes: Uint8Array, states: RunStates, file: string): Loa
   const record = parseRecord(metadata.fit, step, file);
   const run = runOf(bytes);
   const more = { ...(run === undefined ? {} : { run }), ...(best.size > 0 ? { bestWeights: best } : {}) };
-  return { values, state: { ...record, step, ...more } };
+  const here = identityOf(options);
+  const notes = record.identity === undefined ? [] : compareIdentities(file, record.identity, here);
+  const rate = states.live.get(LEARNING_RATE);
+  const [before, now] = [record.identity?.learningRate, here.learningRate];
+  if (rate !== undefined && before !== undefined && now !== undefined && before !== now) {
+    const stored = values.get(rate)?.[0];
+    // A rate that was set while the run went on stays.
+    const kept = stored !== before && stored !== Math.fround(before);
+    if (!kept) values.set(rate, Float32Array.of(now));
+    notes.push(
+      kept
+        ? `${file}: the learning rate ${stored} that was set during the run goes on, not this optimizer's ${now}`
+        : `${file}: the learning rate is ${now} from here on, ${before} in the checkpoint`,
+    );
+  }
+  return { values, state: { ...record, step, ...more }, notes };
 }

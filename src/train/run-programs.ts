@@ -3,6 +3,8 @@ import type { KernelTime, Program } from "../backend.ts";
 import type { TrainingData } from "../data/sharded.ts";
 import type { GraphSpec } from "../plan/graph.ts";
 import type { Tensor } from "../tensor.ts";
+import type { RunStates } from "./run-states.ts";
+import type { StateValues } from "./state-values.ts";
 import type { ShardFeed } from "./streamed.ts";
 import type { RowLayout } from "./totals.ts";
 
@@ -34,6 +36,13 @@ export interface RunPrograms {
   compile(spec: GraphSpec): Promise<Program>;
   /** Forgets what was compiled, for another device. */
   clear(): void;
+}
+
+/** What a trainer is made of. */
+export interface TrainerParts {
+  readonly states: RunStates;
+  readonly values: StateValues;
+  readonly programs: RunPrograms;
 }
 
 /** Times of each dispatch of a step, the median of three after one to warm up. */

@@ -1,6 +1,7 @@
 /** What a run of `fit` has come to besides the states on the device: enough to go on as if it had never stopped. */
 import type { EarlyStoppingState, Weights } from "./early-stopping.ts";
 import type { EpochRecord, EvaluationRecord } from "./events.ts";
+import type { RunIdentity } from "./identity.ts";
 import type { TotalsState } from "./totals.ts";
 
 /** As JSON can hold it. */
@@ -16,6 +17,10 @@ export interface FitRecord {
   readonly seconds: number;
   readonly early?: EarlyStoppingState;
   readonly stopped?: string;
+  /** Checkpoints of early versions don't say. */
+  readonly identity?: RunIdentity;
+  /** Step at which the run was to end. */
+  readonly end?: number;
 }
 
 /** What `fit` takes as `resume`. */
@@ -26,3 +31,6 @@ export interface FitState extends FitRecord {
   readonly step: number;
   readonly bestWeights?: Weights;
 }
+
+/** Steps are counted in 32 bits, and schedules compute with them. */
+export const MOST_STEPS = 2 ** 31 - 1;

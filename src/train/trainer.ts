@@ -6,10 +6,11 @@ import { allParameters, namedBuffers, namedParameters } from "../nn/module.ts";
 import { notAwaited } from "../options.ts";
 import { keyFromSeed } from "../random.ts";
 import { state } from "../tensor.ts";
-import { AnyTrainer, type TrainerParts } from "./any-trainer.ts";
+import { AnyTrainer } from "./any-trainer.ts";
 import type { TrainStates } from "./graph.ts";
 import { checkTrainerOptions, type TrainerOptions } from "./options.ts";
 import { Programs } from "./programs.ts";
+import type { TrainerParts } from "./run-programs.ts";
 import { KEY, LEARNING_RATE, type RunStates } from "./run-states.ts";
 import { StateValues } from "./state-values.ts";
 

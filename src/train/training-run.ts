@@ -12,10 +12,12 @@ import { type EpochPlan, EpochRun, type SavePoint } from "./epoch.ts";
 import type { EpochRecord, EvaluationRecord, History, Metrics, TrainEvent } from "./events.ts";
 import { checkFinite } from "./finite.ts";
 import type { Progress } from "./fit.ts";
+import type { RunIdentity } from "./identity.ts";
 import type { FitOptions } from "./options.ts";
+import { checkPosition } from "./position.ts";
 import { MOST_LOSSES, type Recovered } from "./recovery.ts";
 import type { TrainProgram } from "./run-programs.ts";
-import type { FitState } from "./run-state.ts";
+import { type FitState, MOST_STEPS } from "./run-state.ts";
 import { Totals } from "./totals.ts";
 
 /** Trains `trainer` on `train`, and keeps `progress` up to date; yields what happens, returns what is left of it. */
@@ -42,10 +44,13 @@ async function* fitHearing(
   progress: Progress,
   recovered: Recovered[],
 ): AsyncGenerator<TrainEvent, History> {
+  const { checkpoints, resume: resumed } = options;
+  const identity =
+    checkpoints === undefined && resumed === undefined ? undefined : await identify(trainer, train, resumed);
   const program = await trainer.trainProgram(train);
   // Before anything is counted from the trainer's step, which a device lost meanwhile may put back.
   const snapshot = await trainer.snapshot(trainer.steps);
-  const run = new TrainingRun(trainer, train, options, program, snapshot, recovered);
+  const run = new TrainingRun(trainer, train, options, program, snapshot, recovered, identity);
   progress.history = () => run.history();
   const { earlyStopping, resume } = options;
   if (earlyStopping !== undefined) {
@@ -61,6 +66,22 @@ async function* fitHearing(
   } finally {
     await run.checkpointer?.close();
   }
+}
+
+/** What the run is of. Throws MismatchError where that is not what a run was of that is resumed. */
+async function identify(
+  trainer: AnyTrainer,
+  train: TrainingData,
+  resume: FitState | undefined,
+): Promise<RunIdentity> {
+  const { compareData, compareIdentities, identityOf, identityOfData } = await import("./identity.ts");
+  const identity = { ...identityOf(trainer.options), data: await identityOfData(train) };
+  if (resume?.identity === undefined) return identity;
+  compareIdentities("fit: resume", resume.identity, identity);
+  compareData(resume.identity.data, identity.data);
+  // The seed that counts is the one that the run began with.
+  const { seed } = resume.identity;
+  return { ...identity, ...(seed === undefined ? {} : { seed }) };
 }
 
 class TrainingRun {
@@ -82,6 +103,7 @@ class TrainingRun {
     readonly program: TrainProgram,
     readonly first: Snapshot,
     readonly recovered: Recovered[],
+    readonly identity: RunIdentity | undefined,
   ) {
     const { resume, epochs, steps } = options;
     if (resume !== undefined && resume.step !== trainer.steps) {
@@ -99,6 +121,12 @@ class TrainingRun {
     this.#evaluations = [...(resume?.evaluations ?? [])];
     this.#evaluatedAt = resume?.evaluatedAt ?? this.#begin;
     this.#stopped = resume?.stopped;
+    const trains = `${train.count} samples in batches of ${trainer.options.batchSize}`;
+    const { stepsPerEpoch } = program;
+    const told = { begin: this.#begin, end: this.#end, stepsPerEpoch, trains, trained: trainer.trained };
+    const note = checkPosition({ ...told, steps: trainer.steps, resume });
+    if (note !== undefined) trainer.notice(note);
+    trainer.trained = trains;
   }
 
   async *events(): AsyncGenerator<TrainEvent, History> {
@@ -236,6 +264,8 @@ class TrainingRun {
       evaluatedAt: this.#evaluatedAt,
       totals: totals.state(),
       seconds,
+      end: this.#end,
+      ...(this.identity === undefined ? {} : { identity: this.identity }),
       ...(this.early === undefined ? {} : { early: this.early.state }),
       ...(this.#stopped === undefined ? {} : { stopped: this.#stopped }),
     };
@@ -252,7 +282,13 @@ class TrainingRun {
   #nextStop(position: number, epochEnd: number): number {
     const next = (every: number | undefined) =>
       every === undefined ? epochEnd : position + every - (position % every);
-    return Math.min(epochEnd, next(this.options.evaluateEvery), next(this.options.checkpoints?.everySteps));
+    if (position >= MOST_STEPS) throw new ValueError(`fit: a run has at most ${MOST_STEPS} steps`);
+    return Math.min(
+      epochEnd,
+      MOST_STEPS,
+      next(this.options.evaluateEvery),
+      next(this.options.checkpoints?.everySteps),
+    );
   }
 
   #evaluationDue(position: number): boolean {
