@@ -231,7 +231,7 @@ walkOptions(
       " ",
     ),
     ..."constant input parameter scope state Random targetOf WeftError ShapeError ValueError".split(" "),
-    ..."FormatError DataError LockedError DeviceError DeviceLostError ShaderError GraphError BusyError DivergedError ProgramError".split(
+    ..."FormatError DataError LockedError DeviceError DeviceLostError ShaderError GraphError BusyError ClosedError DivergedError ProgramError".split(
       " ",
     ),
     // `alignTo` takes the form of another data set, with whatever else that has.
