@@ -32,6 +32,8 @@ export interface EvaluationProgram extends StepProgram {
 export interface RunPrograms {
   training(dataset: TrainingData): Promise<TrainProgram>;
   evaluation(dataset: TrainingData): Promise<EvaluationProgram>;
+  /** Rejects where `dataset` does not suit the model, without compiling anything. */
+  trace?(dataset: TrainingData): Promise<unknown>;
   /** Any graph over the run's states. */
   compile(spec: GraphSpec): Promise<Program>;
   /** Forgets what was compiled, for another device. */
