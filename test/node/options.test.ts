@@ -23,5 +23,5 @@ walkOptions(
     "datasets.npz": (o) => datasets.npz(missing, o),
     "datasets.imageFolder": (o) => datasets.imageFolder(missing, o),
   },
-  ["progressBar", "fileBytes", "fileTuneStore", "MirrorsError", "FileExistsError"],
+  ["progressBar", "fileBytes", "fileTuneStore"],
 );

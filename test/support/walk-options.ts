@@ -8,7 +8,8 @@ export type Call = (options: never) => unknown;
 /** Functions of a module by the path to them: `nn.init.normal`. */
 function functionsOf(space: object, path = ""): string[] {
   return Object.entries(space).flatMap(([name, value]) => {
-    if (typeof value === "function") return [path + name];
+    // Classes of errors are thrown, not called.
+    if (typeof value === "function") return value.prototype instanceof Error ? [] : [path + name];
     const inside = value !== null && typeof value === "object" && value[Symbol.toStringTag] === "Module";
     return inside ? functionsOf(value, `${path}${name}.`) : [];
   });
