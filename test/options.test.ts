@@ -229,7 +229,6 @@ walkOptions(
   [
     ..."gradients resumeFrom RunControl historyCsv historyJson loadStateDict stateDict".split(" "),
     ..."constant input parameter scope state Random targetOf".split(" "),
-    ..."".split(" "),
     // `alignTo` takes the form of another data set, with whatever else that has.
     ...of(
       "data",
