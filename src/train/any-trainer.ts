@@ -167,14 +167,9 @@ export abstract class AnyTrainer {
     return withAveraged(this.states, { read: (all) => this.#read(all), write }, this.steps, work);
   }
 
-  /** Rejects where `dataset` can't be evaluated since it does not suit the model; compiles nothing. */
-  async checkEvaluation(dataset: TrainingData): Promise<void> {
-    await this.#programs.trace?.(dataset);
-  }
-
-  /** The program that trains on `dataset`, compiled at the first call. */
-  trainProgram(dataset: TrainingData): Promise<TrainProgram> {
-    return this.survive(() => this.#programs.training(dataset));
+  /** The program that trains on `dataset`, compiled at the first call; rejects where `validation` does not suit the model. */
+  trainProgram(dataset: TrainingData, validation?: TrainingData): Promise<TrainProgram> {
+    return this.survive(() => this.#programs.training(dataset, validation));
   }
 
   /**

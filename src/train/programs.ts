@@ -35,7 +35,9 @@ export class Programs implements RunPrograms {
     readonly states: TrainStates,
   ) {}
 
-  async training(dataset: TrainingData): Promise<TrainProgram> {
+  async training(dataset: TrainingData, validation?: TrainingData): Promise<TrainProgram> {
+    // Not to be found out after an epoch.
+    if (validation !== undefined) await this.#trace(validation);
     const known = this.#training.get(dataset);
     if (known !== undefined) return known;
     const { batchSize, shuffle = true } = this.options;
@@ -61,14 +63,14 @@ export class Programs implements RunPrograms {
     const known = this.#evaluations.get(dataset);
     if (known !== undefined) return known;
     const { backend } = this.values;
-    const { built, data, step } = await this.trace(dataset);
+    const { built, data, step } = await this.#trace(dataset);
     const ready = { ...(await this.#compile(built, data, false)), step };
     if (this.values.backend !== backend) return this.evaluation(dataset);
     this.#evaluations.set(dataset, ready);
     return ready;
   }
 
-  async trace(dataset: TrainingData): Promise<TracedEvaluation> {
+  async #trace(dataset: TrainingData): Promise<TracedEvaluation> {
     const known = this.#traced.get(dataset);
     if (known !== undefined) return known;
     const data = await this.#dataFor(dataset, evaluationBatch(this.options, dataset.count));

@@ -47,9 +47,7 @@ async function* fitHearing(
   const { checkpoints, resume: resumed } = options;
   const identity =
     checkpoints === undefined && resumed === undefined ? undefined : await identify(trainer, train, resumed);
-  // A validation set that does not suit the model should not be found out after an epoch.
-  if (options.validation !== undefined) await trainer.checkEvaluation(options.validation);
-  const program = await trainer.trainProgram(train);
+  const program = await trainer.trainProgram(train, options.validation);
   // Before anything is counted from the trainer's step, which a device lost meanwhile may put back.
   const snapshot = await trainer.snapshot(trainer.steps);
   const run = new TrainingRun(trainer, train, options, program, snapshot, recovered, identity);
