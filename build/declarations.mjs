@@ -8,6 +8,15 @@ const dist = join(import.meta.dirname, "../dist");
 const modules = join(dist, "types/modules");
 const entries = { index: "index", node: "node/index", browser: "browser/index", replay: "replay/index" };
 
+/** Interfaces of WebGPU that public declarations name. */
+const named = ["GPUAdapter", "GPUAdapterInfo", "GPUBindGroupLayout", "GPUBuffer", "GPUComputePipeline"];
+named.push("GPUDevice", "GPUPipelineLayout", "GPUSupportedLimits");
+/**
+ * TypeScript 6 and 7 have these interfaces in lib.dom, older ones in @webgpu/types, which does not compile beside that
+ * lib.dom (TS2403). Empty interfaces merge with either, and stand for themselves in a project that has neither.
+ */
+const webgpuInterfaces = `declare global {\n${named.map((name) => `  interface ${name} {}\n`).join("")}}`;
+
 const bundle = await rollup({
   input: Object.fromEntries(
     Object.entries(entries).map(([name, path]) => [name, join(modules, `${path}.d.ts`)]),
@@ -24,8 +33,9 @@ await bundle.write({
   chunkFileNames: "shared.d.ts",
   manualChunks: (id) =>
     Object.values(entries).some((path) => id === join(modules, `${path}.d.ts`)) ? null : "shared",
-  // The declarations name GPUDevice and others, which TypeScript's own library lacks.
-  banner: '/// <reference types="@webgpu/types" />',
+  // `await using` on devices and trainers, also in projects that target ES2023.
+  banner: '/// <reference lib="esnext.disposable" />',
+  footer: ({ fileName }) => (fileName === "shared.d.ts" ? webgpuInterfaces : ""),
 });
 await bundle.close();
 await rm(modules, { recursive: true });

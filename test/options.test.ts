@@ -227,8 +227,13 @@ walkOptions(
     "transforms.cutout": (o) => transforms.cutout(2, o),
   },
   [
-    ..."gradients resumeFrom RunControl historyCsv historyJson loadStateDict stateDict".split(" "),
-    ..."constant input parameter scope state Random targetOf".split(" "),
+    ..."gradients AnomalyError resumeFrom RunControl historyCsv historyJson loadStateDict stateDict".split(
+      " ",
+    ),
+    ..."constant input parameter scope state Random targetOf WeftError ShapeError ValueError".split(" "),
+    ..."FormatError DataError LockedError DeviceError DeviceLostError ShaderError GraphError BusyError DivergedError ProgramError".split(
+      " ",
+    ),
     // `alignTo` takes the form of another data set, with whatever else that has.
     ...of(
       "data",
@@ -299,7 +304,7 @@ walkOptions(
     openRecording: (o) => replay.openRecording({}, null, o),
     readProgram: (o) => replay.readProgram({}, o),
   },
-  ["adapterKind", "adapterName"],
+  ["adapterKind", "adapterName", "ProgramError"],
 );
 
 function of(space: string, names: string): string[] {

@@ -135,7 +135,7 @@ export class GpuDevice {
   }
 
   /** A storage and uniform buffer of at least `bytes`, zeroed; refuses more than the device's limits, naming the limit. */
-  createBuffer(label: string, bytes: number, extra: GPUBufferUsageFlags = 0): GPUBuffer {
+  createBuffer(label: string, bytes: number, extra: number = 0): GPUBuffer {
     const size = Math.max(16, Math.ceil(bytes / 16) * 16);
     for (const limit of ["maxBufferSize", "maxStorageBufferBindingSize"] as const) {
       if (size > this.limits[limit]) {

@@ -2,6 +2,7 @@
  * Reads and checks the header of a safetensors file: every length, type, shape and byte range, and that the ranges
  * cover the data without gap or overlap. Refuses, with the place, whatever is not as it should be.
  */
+import { quote } from "../data/number-lines.ts";
 import { FormatError } from "../errors.ts";
 import { type Dtype, isDtype, itemSizes } from "./safetensors-values.ts";
 
@@ -46,7 +47,7 @@ export function parseHeader(bytes: Uint8Array, name: string, headerLimit: number
   expectFlat(text, fail);
   const parsed = parseJson(text, fail);
   if (!isRecord(parsed)) return fail("the header at byte 8 must be a JSON object");
-  const names = topLevelNames(text, (key) => fail(`the header names ${shown(key)} twice`));
+  const names = topLevelNames(text, (key) => fail(`the header names ${quote(key)} twice`));
 
   const dataBytes = bytes.length - dataStart;
   const metadata = checkMetadata(parsed[METADATA], fail);
@@ -131,7 +132,7 @@ function topLevelNames(text: string, twice: (key: string) => never): string[] {
 }
 
 /** A value as JSON, shortened. The header is flat, but a list or a text in it may be long. */
-export const shown = (value: unknown): string => {
+const shown = (value: unknown): string => {
   const text = JSON.stringify(value) ?? "undefined";
   return text.length > 80 ? `${text.slice(0, 80)}...` : text;
 };
@@ -140,13 +141,13 @@ function checkMetadata(value: unknown, fail: Fail): Record<string, string> {
   if (value === undefined) return {};
   if (!isRecord(value)) return fail(`${METADATA} must be an object of texts`);
   for (const [key, text] of Object.entries(value)) {
-    if (typeof text !== "string") fail(`${METADATA} ${shown(key)} must be a text, got ${shown(text)}`);
+    if (typeof text !== "string") fail(`${METADATA} ${quote(key)} must be a text, got ${shown(text)}`);
   }
   return value as Record<string, string>;
 }
 
 function checkEntry(key: string, value: unknown, dataBytes: number, fail: Fail): HeaderEntry {
-  const where = `tensor ${shown(key)}`;
+  const where = `tensor ${quote(key)}`;
   if (!isRecord(value)) return fail(`${where}: expected an object, got ${shown(value)}`);
   const { dtype, shape, data_offsets: range } = value;
   if (!isDtype(dtype)) {
@@ -179,11 +180,11 @@ function checkCoverage(entries: readonly HeaderEntry[], dataBytes: number, fail:
   let before = "the start of the data";
   for (const { key, begin, end } of [...entries].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
     if (begin < covered)
-      fail(`tensor ${shown(key)} begins at ${begin} and overlaps ${before}, which ends at ${covered}`);
+      fail(`tensor ${quote(key)} begins at ${begin} and overlaps ${before}, which ends at ${covered}`);
     if (begin > covered)
-      fail(`${begin - covered} bytes of data lie unused between ${before} and tensor ${shown(key)}`);
+      fail(`${begin - covered} bytes of data lie unused between ${before} and tensor ${quote(key)}`);
     covered = end;
-    before = `tensor ${shown(key)}`;
+    before = `tensor ${quote(key)}`;
   }
   if (covered !== dataBytes) fail(`${dataBytes - covered} bytes of data lie unused after ${before}`);
 }

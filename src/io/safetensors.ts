@@ -5,9 +5,10 @@
  * Specification: https://huggingface.co/docs/safetensors .
  */
 
+import { quote } from "../data/number-lines.ts";
 import { FormatError, ValueError } from "../errors.ts";
 import { checkOptions } from "../options.ts";
-import { parseHeader, shown } from "./safetensors-header.ts";
+import { parseHeader } from "./safetensors-header.ts";
 import { type Dtype, decodeValues, itemSizes, type TensorValues } from "./safetensors-values.ts";
 
 export type { Dtype, TensorValues } from "./safetensors-values.ts";
@@ -44,7 +45,7 @@ export function readSafetensors(bytes: Uint8Array, options: ReadOptions = {}): S
     const raw = Uint8Array.from(bytes.subarray(dataStart + begin, dataStart + end));
     const data = decodeValues(dtype, raw, (index, why) => {
       const at = dataStart + begin + index * itemSizes[dtype];
-      throw new FormatError(`${name}: tensor ${shown(key)}, value ${index} at byte ${at}: ${why}`);
+      throw new FormatError(`${name}: tensor ${quote(key)}, value ${index} at byte ${at}: ${why}`);
     });
     tensors.set(key, { dtype, shape, data });
   }

@@ -3,7 +3,7 @@ import type { Backend, Program, TuneOptions } from "../backend.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { isSharded, sampleBytes, shardsOf, type TrainingData } from "../data/sharded.ts";
 import type { GraphSpec } from "../plan/graph.ts";
-import { state, type Tensor } from "../tensor.ts";
+import { state } from "../tensor.ts";
 import { evaluationStep, type StepGraph, type TrainStates, trainingStep } from "./graph.ts";
 import { evaluationBatch, type TrainerOptions } from "./options.ts";
 import { ResidentData } from "./resident.ts";
@@ -17,16 +17,9 @@ interface DeviceData extends Pick<StreamedData, "stepsPerEpoch" | "batch"> {
   feed?: StreamedData["feed"];
 }
 
-interface TracedEvaluation {
-  readonly built: StepGraph;
-  readonly data: DeviceData;
-  readonly step: Tensor;
-}
-
 export class Programs implements RunPrograms {
   readonly #training = new Map<TrainingData, TrainProgram>();
   readonly #evaluations = new Map<TrainingData, EvaluationProgram>();
-  readonly #traced = new Map<TrainingData, TracedEvaluation>();
   readonly #resident = new Map<Dataset, ResidentData>();
 
   constructor(
@@ -35,9 +28,7 @@ export class Programs implements RunPrograms {
     readonly states: TrainStates,
   ) {}
 
-  async training(dataset: TrainingData, validation?: TrainingData): Promise<TrainProgram> {
-    // Not to be found out after an epoch.
-    if (validation !== undefined) await this.#trace(validation);
+  async training(dataset: TrainingData): Promise<TrainProgram> {
     const known = this.#training.get(dataset);
     if (known !== undefined) return known;
     const { batchSize, shuffle = true } = this.options;
@@ -62,23 +53,15 @@ export class Programs implements RunPrograms {
   async evaluation(dataset: TrainingData): Promise<EvaluationProgram> {
     const known = this.#evaluations.get(dataset);
     if (known !== undefined) return known;
+    const data = await this.#dataFor(dataset, evaluationBatch(this.options, dataset.count));
+    const step = state([1], 0, "u32", "evaluation step");
+    const batch = { ...data.batch(step, undefined), dataset };
+    const built = await evaluationStep(this.options, batch, step, this.states);
     const { backend } = this.values;
-    const { built, data, step } = await this.#trace(dataset);
     const ready = { ...(await this.#compile(built, data, false)), step };
     if (this.values.backend !== backend) return this.evaluation(dataset);
     this.#evaluations.set(dataset, ready);
     return ready;
-  }
-
-  async #trace(dataset: TrainingData): Promise<TracedEvaluation> {
-    const known = this.#traced.get(dataset);
-    if (known !== undefined) return known;
-    const data = await this.#dataFor(dataset, evaluationBatch(this.options, dataset.count));
-    const step = state([1], 0, "u32", "evaluation step");
-    const batch = { ...data.batch(step, undefined), dataset };
-    const traced = { built: await evaluationStep(this.options, batch, step, this.states), data, step };
-    this.#traced.set(dataset, traced);
-    return traced;
   }
 
   /** Compiles a graph over the run's states, which have their present values there. */
@@ -91,7 +74,6 @@ export class Programs implements RunPrograms {
   clear(): void {
     this.#training.clear();
     this.#evaluations.clear();
-    this.#traced.clear();
   }
 
   async #compile(

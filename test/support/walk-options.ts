@@ -8,8 +8,7 @@ export type Call = (options: never) => unknown;
 /** Functions of a module by the path to them: `nn.init.normal`. */
 function functionsOf(space: object, path = ""): string[] {
   return Object.entries(space).flatMap(([name, value]) => {
-    // Classes of errors are thrown, not called.
-    if (typeof value === "function") return value.prototype instanceof Error ? [] : [path + name];
+    if (typeof value === "function") return [path + name];
     const inside = value !== null && typeof value === "object" && value[Symbol.toStringTag] === "Module";
     return inside ? functionsOf(value, `${path}${name}.`) : [];
   });

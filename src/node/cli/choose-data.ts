@@ -47,9 +47,8 @@ async function loadDivided(
   source: AnySource,
   options: ChooseOptions & Pick<LoadOptions, "connectTimeout">,
 ): Promise<TrainTest> {
-  const { prepare, dataDir, signal, onProgress, connectTimeout } = options;
-  const load = { dataDir, signal, onProgress, connectTimeout };
-  const parts = await loadDataset<TrainTest | Dataset>(source, load);
+  const { prepare, ...rest } = options;
+  const parts = await loadDataset<TrainTest | Dataset>(source, rest);
   if (prepare) return prepare(parts);
   return "train" in parts ? parts : divide(parts, SPLIT_SEED);
 }
@@ -85,7 +84,7 @@ export async function chooseData(
   asked: string | undefined,
   preferred: string,
   limit: number | undefined,
-  options: ChooseOptions & { readonly notice: (line: string) => void },
+  { notice, ...options }: ChooseOptions & { readonly notice: (line: string) => void },
 ): Promise<ChosenData> {
   const name = asked ?? preferred;
   if (name === SYNTHETIC) return synthetic(limit);
@@ -103,7 +102,7 @@ export async function chooseData(
       throw new DataError(`${forCommandLine(error.message)}${orElse}`, { cause: error });
     }
     const [reason = ""] = error.message.split(/ Tried:|\n/);
-    options.notice(
+    notice(
       `${reason}${/[.?!]$/.test(reason) ? "" : "."} Using the built-in synthetic digits instead. For the real ones: ` +
         `weft data get ${name}, or put the files into ${join(dataDirectory(options.dataDir), name)}.`,
     );

@@ -1,0 +1,112 @@
+/** The package as npm would publish it: what is in the tarball, and a foreign project that compiles against it and trains. */
+import { execFile } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+const root = resolve(import.meta.dirname, "../..");
+const run = promisify(execFile);
+
+interface Packed {
+  readonly size: number;
+  readonly entryCount: number;
+  readonly filename: string;
+  readonly files: readonly { readonly path: string }[];
+}
+
+const PROGRAM = `
+import { data, nn, optim, Trainer, type Backend, type History } from "weft";
+import { openDevice } from "weft/node";
+import type * as browser from "weft/browser";
+import type * as replay from "weft/replay";
+
+const device: Backend = await openDevice({ backend: "cpu" });
+const values = Float32Array.from({ length: 160 }, (_, i) => Math.sin(1.7 * i));
+const labels = Int32Array.from({ length: 40 }, (_, i) => i % 3);
+const set = data.datasetFromArrays({ dtype: "<f4", data: values, shape: [40, 4] }, { dtype: "<i4", data: labels, shape: [40] });
+const model = nn.sequential(nn.linear(4, 8), nn.relu(), nn.linear(8, 3));
+const trainer = await Trainer.create(device, {
+  model, loss: nn.crossEntropy(), optimizer: optim.adam(), batchSize: 8, seed: 1,
+});
+const history: History = await trainer.fit(set, { epochs: 4 });
+export type Page = typeof browser.openDevice;
+export type Ahead = keyof typeof replay;
+console.log(trainer.steps, history.epochs.length);
+await device.close();
+`;
+
+let folder: string;
+let packed: Packed;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "weft-package-"));
+  const copy = join(folder, "repository");
+  for (const path of ["src", "shaders", "build", "package.json", "tsconfig.json", "tsconfig.build.json"])
+    cpSync(join(root, path), join(copy, path), { recursive: true });
+  for (const path of ["vite.config.mts", "README.md", "LICENSE"]) cpSync(join(root, path), join(copy, path));
+  symlinkSync(join(root, "node_modules"), join(copy, "node_modules"), "dir");
+  await run("npm", ["run", "build"], { cwd: copy });
+  const { stdout } = await run("npm", ["pack", "--json"], { cwd: copy });
+  [packed] = JSON.parse(stdout) as [Packed];
+  const project = join(folder, "project");
+  const modules = join(project, "node_modules");
+  mkdirSync(join(modules, "@webgpu"), { recursive: true });
+  await run("tar", ["xzf", join(copy, packed.filename), "-C", modules]);
+  await run("mv", [join(modules, "package"), join(modules, "weft")]);
+  const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+    dependencies: Record<string, string>;
+  };
+  for (const name of Object.keys(dependencies))
+    symlinkSync(join(root, "node_modules", name), join(modules, name), "dir");
+  writeFileSync(join(project, "package.json"), '{ "type": "module" }');
+  writeFileSync(join(project, "program.ts"), PROGRAM);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("the tarball", () => {
+  test("has at most 400 files and 1.5 MB", () => {
+    expect(packed.entryCount).toBeLessThanOrEqual(400);
+    expect(packed.size).toBeLessThan(1.5e6);
+  });
+
+  test("holds no source maps, tests or declarations of single modules", () => {
+    const paths = packed.files.map(({ path }) => path);
+    expect(paths.filter((path) => /\.map$|\.test\.|(^|\/)(test|bench|demo)\//.test(path))).toEqual([]);
+    expect(paths.filter((path) => path.endsWith(".d.ts"))).toHaveLength(5);
+    expect(paths.filter((path) => /\.ts$/.test(path) && !path.endsWith(".d.ts"))).toEqual([]);
+  });
+});
+
+describe("a foreign project", () => {
+  test.each(["bundler", "node16", "nodenext"])("compiles with moduleResolution %s", async (resolution) => {
+    const options = {
+      target: "es2023",
+      lib: ["es2023", "dom"],
+      module: resolution === "bundler" ? "esnext" : resolution,
+      moduleResolution: resolution,
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      skipLibCheck: false,
+      types: [],
+      outDir: "out",
+    };
+    const project = join(folder, "project");
+    writeFileSync(
+      join(project, "tsconfig.json"),
+      JSON.stringify({ compilerOptions: options, files: ["program.ts"] }),
+    );
+    const tsc = join(root, "node_modules/typescript/bin/tsc");
+    const { stdout } = await run(process.execPath, [tsc, "-p", "."], { cwd: project }).catch(
+      (error: { stdout: string }) => error,
+    );
+    expect(stdout).toBe("");
+  });
+
+  test("trains what it compiled", async () => {
+    const project = join(folder, "project");
+    const { stdout } = await run(process.execPath, ["out/program.js"], { cwd: project });
+    expect(stdout).toBe("20 4\n");
+  });
+});
