@@ -4,7 +4,7 @@
  */
 import type { Backend, FileStore, KernelTime, Program } from "../backend.ts";
 import { checkTrainingData, type TrainingData } from "../data/sharded.ts";
-import { BusyError, DeviceError, type DeviceLostError, GraphError, ValueError } from "../errors.ts";
+import { DeviceError, type DeviceLostError, GraphError, ValueError } from "../errors.ts";
 import { checkOptions } from "../options.ts";
 import type { GraphSpec } from "../plan/graph.ts";
 import { warn } from "../printable.ts";
@@ -363,17 +363,9 @@ export abstract class AnyTrainer {
     });
   }
 
-  /** Throws BusyError where states can't be taken from a file of `step`. */
   #refuseMove(file: string, step: number, anew = false): void {
     this.#values.check();
-    if (this.#turns.nested)
-      throw new BusyError(`${file}: can't be loaded within withAverages; await its end first`);
-    if (this.#turns.fitting && (anew || step !== this.steps)) {
-      throw new BusyError(
-        `${file}: is of step ${step}; a fit is under way at step ${this.steps}, which can't be moved: end it first, or ` +
-          "load parameters alone with loadStateDict",
-      );
-    }
+    this.#turns.checkMove(file, step, this.steps, anew);
   }
 
   /** Writes `toSafetensors` to a file, whole or not at all. Where there are no files (a page), throws DeviceError. */

@@ -91,6 +91,17 @@ export class Turns {
     this.#fitting = false;
   }
 
+  /** Throws BusyError where states can't be taken from a file of step `to`; `anew`: whether those of a whole other run. */
+  checkMove(file: string, to: number, from: number, anew: boolean): void {
+    if (this.nested) throw new BusyError(`${file}: can't be loaded within withAverages; await its end first`);
+    if (this.#fitting && (anew || to !== from)) {
+      throw new BusyError(
+        `${file}: is of step ${to}; a fit is under way at step ${from}, which can't be moved: end it first, or load ` +
+          "parameters alone with loadStateDict",
+      );
+    }
+  }
+
   async #wait(): Promise<() => void> {
     const before = this.#last;
     let pass = (): void => undefined;
