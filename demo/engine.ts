@@ -15,7 +15,7 @@ export interface Engine {
   readonly probes: Probes;
 }
 
-/** Settings that are part of a recording; the others are free. */
+/** Settings that are part of a program compiled ahead of time; the others are free. */
 const RECORDED = ["recipe", "optimizer", "batch", "conv", "device"] as const;
 
 /** The device that a run would be on. */

@@ -1,4 +1,4 @@
-/** Runs of the usual set-up, compiled when the page was built: record-page.ts says what is in a recording. */
+/** Runs of the usual set-up, compiled when the page was built: record-page.ts says what is in such a program. */
 import type { CompileProgress } from "../src/index.ts";
 import { type AheadOfTimeTrainer, adapterKind, openProgram } from "../src/replay/index.ts";
 import { findAdapter } from "./adapter.ts";
@@ -6,7 +6,7 @@ import type { Engine } from "./engine.ts";
 import type { Probe } from "./probe.ts";
 import type { Settings } from "./settings.ts";
 
-/** Undefined where there is no recording that suits the adapter. */
+/** Undefined where there is no program that suits the adapter. */
 export async function recordedEngine(
   { rate, seed }: Settings,
   adapter: GPUAdapter,

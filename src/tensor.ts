@@ -20,7 +20,7 @@ export interface Spec {
 export type Data = Float32Array | Float64Array | Int32Array | Uint32Array;
 /** How a state starts: one number everywhere, given values, or values drawn from a seeded stream. */
 export type Initial = number | Data | Draw;
-/** Draws values. With `distribution`, each by itself from that, so that a recording can do the same. */
+/** Draws values. With `distribution`, each by itself from that, so that a program compiled ahead of time can do the same. */
 export type Draw = ((random: Random) => Data) & { readonly distribution?: Distribution };
 
 export type Leaf =

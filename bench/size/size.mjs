@@ -63,7 +63,7 @@ async function bundle(library, program, outDir) {
   });
 }
 
-/** Serves `folder` to one page until that has trained; answers the gzipped size of each script and recording it asked for. */
+/** Serves `folder` to one page until that has trained; answers the gzipped size of each script and program it asked for. */
 async function visit(browser, folder, script) {
   const sizes = {};
   const server = createServer(async (request, response) => {

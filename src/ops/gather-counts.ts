@@ -1,4 +1,4 @@
-/** How a number of samples falls into steps: apart from gatherBatch, for who replays it without the op. */
+/** How a number of samples falls into steps: apart from gatherBatch, for programs compiled ahead of time, which have no ops. */
 
 /** Steps in which a data set is gone through once; the last one may be partial. */
 export function stepsPerEpoch(count: number, batchSize: number): number {

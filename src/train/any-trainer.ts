@@ -33,7 +33,7 @@ export interface Snapshot {
   readonly revision: number;
 }
 
-/** What `Trainer` and a recording's trainer have in common: all but where programs come from. */
+/** What `Trainer` and `AheadOfTimeTrainer` have in common: all but where programs come from. */
 export abstract class AnyTrainer {
   /** Every state of the run by its name. */
   readonly states: RunStates;

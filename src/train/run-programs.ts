@@ -1,4 +1,4 @@
-/** The programs that a trainer runs, wherever they come from: traced from a model, or recorded. */
+/** The programs that a trainer runs, wherever they come from: traced from a model, or compiled ahead of time. */
 import type { KernelTime, Program } from "../backend.ts";
 import type { TrainingData } from "../data/sharded.ts";
 import type { GraphSpec } from "../plan/graph.ts";
