@@ -133,8 +133,13 @@ export interface Program {
   ready?(): Promise<void>;
   /** Runs `times` times and answers the milliseconds that took: by the adapter's clock if it has one. */
   time?(times: number): Promise<number>;
-  /** Frees what belongs to this program alone; it can't be used afterwards. */
-  destroy?(): void;
+  /**
+   * Frees what belongs to this program alone, and constants that no other program uses; it can't be used afterwards: it then
+   * throws GraphError. Inputs and states stay on the device until `device.free`, or until nothing refers to them.
+   */
+  destroy(): void;
+  /** `destroy`, for `using`. */
+  [Symbol.dispose](): void;
 }
 
 /** Time of one dispatch. */
@@ -214,10 +219,20 @@ export interface Backend {
   /** Resolves when all writes and runs started so far are done, and what they needed on their way is free again. */
   finished?(): Promise<void>;
   /**
+   * Gives the memory of an input, state or constant back and forgets its value; a graph that is compiled later begins with
+   * its first one. Programs that use it throw GraphError when they are run. What nothing refers to any more is freed by
+   * itself, when the host collects garbage.
+   */
+  free(leaf: Tensor): void;
+  /** As `free`, those of `leaves` that no program uses. */
+  freeUnused(leaves: Iterable<Tensor>): void;
+  /**
    * Frees everything; in Node the process can then end. Whatever is done afterwards with this backend, its programs and
    * trainers, or is under way, ends with a ClosedError. Closing again does nothing.
    */
   close(): Promise<void>;
+  /** `close`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** Refuses what is no device, such as a promise of one. */

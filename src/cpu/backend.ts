@@ -16,6 +16,7 @@ import { copy } from "../ops/copy.ts";
 import { checkOptions } from "../options.ts";
 import type { GraphSpec } from "../plan/graph.ts";
 import { firstValues, StartValues } from "../plan/initial.ts";
+import { LeafUsers } from "../plan/leaf-users.ts";
 import { makePlan, type Plan } from "../plan/plan.ts";
 import { bytesOf, type Home, type Root } from "../plan/storage.ts";
 import { type Data, type DType, type Node, type Tensor, valuesFor } from "../tensor.ts";
@@ -42,7 +43,7 @@ export class CpuBackend implements Backend {
   readonly adapter: string;
   closed = false;
   readonly #floatBytes: 4 | 8;
-  readonly #leaves = new Map<Tensor, Data>();
+  readonly #memory = new CpuMemory();
 
   constructor(options: CpuOptions = {}) {
     const { bits = 32 } = checkOptions("CpuBackend", options, { files: "object", bits: "number" });
@@ -57,47 +58,46 @@ export class CpuBackend implements Backend {
     this.#check();
     const plan = makePlan(spec, { copy });
     this.#placeLeaves(plan, seed);
-    this.#check();
-    return new CpuProgram(
-      spec,
-      plan,
-      this.#floatBytes,
-      (leaf) => this.#leaf(leaf),
-      () => this.#check(),
-    );
+    return new CpuProgram(spec, plan, this.#floatBytes, this.#memory);
   }
 
   #check(): void {
-    if (this.closed) throw new ClosedError();
+    this.#memory.check();
   }
 
   holds(leaf: Tensor): boolean {
-    return this.#leaves.has(leaf);
+    return this.#memory.leaves.has(leaf);
   }
 
   write(leaf: Tensor, data: Values, at?: number): void {
-    this.#leaf(leaf).set(valuesFor(leaf, data, at), at);
+    this.#memory.at(leaf).set(valuesFor(leaf, data, at), at);
   }
 
   async read(leaf: Tensor): Promise<Data> {
-    return this.#leaf(leaf).slice();
+    return this.#memory.at(leaf).slice();
   }
 
   async readAll(leaves: readonly Tensor[]): Promise<Data[]> {
-    return leaves.map((leaf) => this.#leaf(leaf).slice());
+    return leaves.map((leaf) => this.#memory.at(leaf).slice());
   }
 
   async close(): Promise<void> {
     this.closed = true;
-    this.#leaves.clear();
+    this.#memory.closed = true;
+    this.#memory.leaves = new WeakMap();
   }
 
-  #leaf(leaf: Tensor): Data {
-    this.#check();
-    const data = this.#leaves.get(leaf);
-    if (data === undefined)
-      throw new GraphError(`${leaf.label}: is not on this device; compile a graph that uses it first`);
-    return data;
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  free(leaf: Tensor): void {
+    this.starts.take(leaf);
+    if (this.#memory.leaves.delete(leaf)) this.#memory.generation++;
+  }
+
+  freeUnused(leaves: Iterable<Tensor>): void {
+    for (const leaf of leaves) if (!this.#memory.users.inUse(leaf)) this.free(leaf);
   }
 
   #make(leaf: Tensor, from: Data): Data {
@@ -117,18 +117,46 @@ export class CpuBackend implements Backend {
     const leaves = plan.graph.leaves();
     const firstValue = firstValues(leaves, seed);
     for (const leaf of leaves) {
-      if (!this.#leaves.has(leaf)) {
-        this.#leaves.set(leaf, this.#make(leaf, this.starts.take(leaf) ?? firstValue(leaf)));
+      if (!this.#memory.leaves.has(leaf)) {
+        this.#memory.leaves.set(leaf, this.#make(leaf, this.starts.take(leaf) ?? firstValue(leaf)));
       }
     }
   }
 }
 
+/** The leaves of a CPU reference. What nothing refers to any more goes by itself. */
+class CpuMemory {
+  leaves = new WeakMap<Tensor, Data>();
+  readonly users = new LeafUsers((leaf) => this.leaves.delete(leaf));
+  /** Grows when leaves are freed. */
+  generation = 0;
+
+  closed = false;
+
+  check(): void {
+    if (this.closed) throw new ClosedError();
+  }
+
+  at(leaf: Tensor): Data {
+    this.check();
+    const data = this.leaves.get(leaf);
+    if (data === undefined) {
+      throw new GraphError(
+        `${leaf.label}: is not on this device; compile a graph that uses it first, or again if it was freed`,
+      );
+    }
+    return data;
+  }
+}
+
 class CpuProgram implements Program {
-  readonly #steps: { readonly node: Node; readonly tensors: Record<string, Data> }[] = [];
+  #steps: { readonly node: Node; readonly tensors: Record<string, Data> }[] = [];
   /** Packs of states: gathered before a run and scattered after it, since leaves own their arrays here. */
-  readonly #gather: { readonly leaf: Data; readonly slice: Data }[] = [];
-  readonly #views = new Map<Tensor, Data>();
+  #gather: { readonly leaf: Data; readonly slice: Data }[] = [];
+  #views = new Map<Tensor, Data>();
+  #generation = -1;
+  /** The arrays of the graph's leaves that the others are views of. */
+  #bound: readonly Data[] = [];
   readonly #outputs: ReadonlyMap<Tensor, Tensor>;
   readonly #bytes: { state: number; slot: number };
   #breath = 0;
@@ -137,11 +165,30 @@ class CpuProgram implements Program {
     spec: GraphSpec,
     readonly plan: Plan,
     readonly floatBytes: 4 | 8,
-    leafData: (leaf: Tensor) => Data,
-    readonly check: () => void,
+    readonly memory: CpuMemory,
   ) {
     const { graph, storage } = plan;
     this.#outputs = new Map(spec.outputs.map((t, i) => [t, plan.outputs[i] as Tensor]));
+    this.#bytes = {
+      state: [...storage.roots]
+        .filter((r) => r.kind !== "slot")
+        .reduce((sum, r) => sum + r.words * floatBytes, 0),
+      slot: storage.slots.reduce((sum, words) => sum + words * floatBytes, 0),
+    };
+    this.#bind();
+    memory.users.enter(this, graph.leaves(), () => undefined);
+  }
+
+  /** Makes the arrays of all tensors, those of leaves as they are in memory now. */
+  #bind(): void {
+    const { plan, floatBytes, memory } = this;
+    const { graph, storage } = plan;
+    const leafData = (leaf: Tensor) => memory.at(leaf);
+    this.#generation = memory.generation;
+    this.#bound = graph.leaves().map(leafData);
+    this.#steps = [];
+    this.#gather = [];
+    this.#views = new Map();
     const slots = storage.slots.map((words) => new ArrayBuffer(words * floatBytes));
     const buffers = new Map<Root, ArrayBuffer>();
     const bufferOf = (root: Root): ArrayBuffer => {
@@ -180,16 +227,33 @@ class CpuProgram implements Program {
       this.#steps.push({ node, tensors });
     }
     for (const t of plan.outputs) view(t);
-    this.#bytes = {
-      state: [...storage.roots]
-        .filter((r) => r.kind !== "slot")
-        .reduce((sum, r) => sum + r.words * floatBytes, 0),
-      slot: storage.slots.reduce((sum, words) => sum + words * floatBytes, 0),
-    };
+  }
+
+  /** Throws GraphError where the program was destroyed or one of its leaves freed. */
+  #settle(): void {
+    this.memory.check();
+    if (!this.memory.users.has(this)) {
+      throw new GraphError("program: was destroyed; compile its graph again to run or read it");
+    }
+    if (this.#generation === this.memory.generation) return;
+    const moved = this.plan.graph.leaves().some((leaf, i) => this.memory.at(leaf) !== this.#bound[i]);
+    if (moved) this.#bind();
+    this.#generation = this.memory.generation;
+  }
+
+  destroy(): void {
+    this.memory.users.leave(this);
+    this.#steps = [];
+    this.#gather = [];
+    this.#views = new Map();
+  }
+
+  [Symbol.dispose](): void {
+    this.destroy();
   }
 
   run(times = 1): void {
-    this.check();
+    this.#settle();
     for (const { leaf, slice } of this.#gather) slice.set(leaf);
     for (let i = 0; i < times; i++) {
       for (const { node, tensors } of this.#steps) node.op.cpu(tensors, node.plan.constants);
@@ -202,7 +266,7 @@ class CpuProgram implements Program {
    * each of many tiny runs, since a timer takes a hundred times longer than they do.
    */
   async finished(): Promise<void> {
-    this.check();
+    this.memory.check();
     const now = performance.now();
     if (now - this.#breath < BREATH_MILLISECONDS) return;
     await new Promise<void>((resolve) =>
@@ -214,7 +278,7 @@ class CpuProgram implements Program {
   }
 
   async read(tensor: Tensor): Promise<Data> {
-    this.check();
+    this.#settle();
     const own = this.#outputs.get(tensor);
     if (own === undefined) throw new GraphError(`${tensor.label}: is not an output of this program`);
     return (this.#views.get(own) as Data).slice();

@@ -1,16 +1,25 @@
 /**
  * Leaves on the device, shared by all programs of a backend. States that are packed live as slices of one buffer;
- * when a program wants them packed otherwise than they lie, their values move and programs bind anew.
+ * when a program wants them packed otherwise than they lie, their values move and programs bind anew. A leaf that nobody
+ * can reach any more, or that is freed, gives its memory back.
  */
 import { GraphError } from "../errors.ts";
 import { StartValues } from "../plan/initial.ts";
+import { LeafUsers } from "../plan/leaf-users.ts";
 import { packLayout } from "../plan/pack-layout.ts";
 import { paddedWords } from "../plan/storage.ts";
 import type { Data, Tensor } from "../tensor.ts";
 import type { GpuDevice } from "./device.ts";
 import { PIECE_BYTES, type Place, Readback } from "./readback.ts";
 
+/** A buffer with leaves in it, destroyed together with the last of them. Must not refer to a leaf. */
+interface Allocation {
+  readonly buffer: GPUBuffer;
+  leaves: number;
+}
+
 interface Resident extends Place {
+  readonly allocation: Allocation;
   /** Label of the pack that it is a slice of. */
   readonly pack: string | undefined;
 }
@@ -18,7 +27,10 @@ interface Resident extends Place {
 export class LeafMemory {
   readonly starts = new StartValues();
   readonly reader: Readback;
-  readonly #places = new Map<Tensor, Resident>();
+  #places = new WeakMap<Tensor, Resident>();
+  readonly #allocations = new Set<Allocation>();
+  readonly #collected = new FinalizationRegistry<Allocation>((allocation) => this.#leave(allocation));
+  readonly users = new LeafUsers((leaf) => this.#remove(leaf));
   /** Grows whenever places change, so that programs know to make their bind groups anew. */
   generation = 0;
 
@@ -33,7 +45,9 @@ export class LeafMemory {
   place(leaf: Tensor): Place {
     const place = this.#places.get(leaf);
     if (place === undefined) {
-      throw new GraphError(`${leaf.label}: is not on this device; compile a graph that uses it first`);
+      throw new GraphError(
+        `${leaf.label}: is not on this device; compile a graph that uses it first, or again if it was freed`,
+      );
     }
     return place;
   }
@@ -46,11 +60,45 @@ export class LeafMemory {
   ensure(leaf: Tensor, firstValue: (leaf: Tensor) => Data): Place {
     const known = this.#places.get(leaf);
     if (known !== undefined) return known;
-    const buffer = this.device.createBuffer(leaf.label, paddedWords(leaf.size) * 4);
-    const place = { buffer, offset: 0, pack: undefined };
-    this.#places.set(leaf, place);
+    const allocation = this.#allocate(leaf.label, paddedWords(leaf.size) * 4);
+    this.#set(leaf, allocation, 0, undefined);
     this.#begin(leaf, firstValue);
-    return place;
+    return this.place(leaf);
+  }
+
+  /** Gives the memory of `leaf` back and forgets its value. Programs that use it refuse to run from now on. */
+  free(leaf: Tensor): void {
+    this.starts.take(leaf);
+    if (this.#remove(leaf)) this.generation++;
+  }
+
+  #remove(leaf: Tensor): boolean {
+    const place = this.#places.get(leaf);
+    if (place === undefined) return false;
+    this.#places.delete(leaf);
+    this.#collected.unregister(place);
+    this.#leave(place.allocation);
+    return true;
+  }
+
+  #allocate(label: string, bytes: number): Allocation {
+    const allocation = { buffer: this.device.createBuffer(label, bytes), leaves: 0 };
+    this.#allocations.add(allocation);
+    return allocation;
+  }
+
+  #set(leaf: Tensor, allocation: Allocation, offset: number, pack: string | undefined): void {
+    const place = { buffer: allocation.buffer, allocation, offset, pack };
+    allocation.leaves++;
+    this.#places.set(leaf, place);
+    this.#collected.register(leaf, allocation, place);
+  }
+
+  /** One leaf fewer is in `allocation`. */
+  #leave(allocation: Allocation): void {
+    allocation.leaves--;
+    if (allocation.leaves > 0 || !this.#allocations.delete(allocation)) return;
+    allocation.buffer.destroy();
   }
 
   /** Writes the first value where the place does not hold it already: all memory of a device begins with zeros. */
@@ -72,21 +120,23 @@ export class LeafMemory {
     if (first !== undefined && inPlace && first.buffer.size === Math.max(16, words * 4)) {
       return { buffer: first.buffer, offset: 0 };
     }
-    const buffer = this.device.createBuffer(label, words * 4);
+    const allocation = this.#allocate(label, words * 4);
+    const { buffer } = allocation;
     leaves.forEach((leaf, i) => {
       const old = this.#places.get(leaf);
       const offset = (offsets[i] as number) * 4;
-      this.#places.set(leaf, { buffer, offset, pack: label });
-      if (old === undefined) this.#begin(leaf, firstValue);
-      else {
+      if (old === undefined) {
+        this.#set(leaf, allocation, offset, label);
+        this.#begin(leaf, firstValue);
+      } else {
         const encoder = this.device.raw.createCommandEncoder({ label: `move ${leaf.label}` });
         encoder.copyBufferToBuffer(old.buffer, old.offset, buffer, offset, leaf.size * 4);
         this.device.raw.queue.submit([encoder.finish()]);
+        this.#remove(leaf);
+        this.#set(leaf, allocation, offset, label);
         this.generation++;
       }
     });
-    const used = new Set([...this.#places.values()].map((place) => place.buffer));
-    for (const place of known) if (place !== undefined && !used.has(place.buffer)) place.buffer.destroy();
     return { buffer, offset: 0 };
   }
 
@@ -106,8 +156,9 @@ export class LeafMemory {
   }
 
   destroy(): void {
-    for (const { buffer } of this.#places.values()) buffer.destroy();
-    this.#places.clear();
+    for (const { buffer } of this.#allocations) buffer.destroy();
+    this.#allocations.clear();
+    this.#places = new WeakMap();
     this.reader.trim();
   }
 }

@@ -77,17 +77,24 @@ export class GpuProgram implements Program {
     // Compilation starts first: it takes longest, and buffers are made meanwhile.
     const compiling = program.#compile(onProgress);
     compiling.catch(() => undefined);
-    await device.guard("compile: buffers", () => {
-      program.#placeLeaves(seed);
-      program.#makeBuffers();
-    });
-    const first = await compiling;
-    await device.guard("compile: bind groups", () => {
-      // Another program that was compiled meanwhile may have moved the states.
-      program.#placeFlattened(firstValues([], 0));
-      program.#dispatches = first.map((d) => ({ ...d, group: program.#bind(d.image, d.compiled) }));
-      program.#generation = memory.generation;
-    });
+    let first: Awaited<typeof compiling>;
+    try {
+      await device.guard("compile: buffers", () => {
+        program.#placeLeaves(seed);
+        program.#makeBuffers();
+      });
+      first = await compiling;
+      await device.guard("compile: bind groups", () => {
+        // Another program that was compiled meanwhile may have moved the states.
+        program.#placeFlattened(firstValues([], 0));
+        program.#dispatches = first.map((d) => ({ ...d, group: program.#bind(d.image, d.compiled) }));
+        program.#generation = memory.generation;
+      });
+    } catch (error) {
+      for (const buffer of program.#buffers.values()) buffer.destroy();
+      throw error;
+    }
+    memory.users.enter(program, program.#leaves(), destroying(device, [...program.#buffers.values()]));
     const fallbacks = first.some(({ image: { groups }, groups: now }) => groups !== now);
     if (fallbacks || afterFirstRuns !== undefined) {
       program.#finish = async () => {
@@ -128,6 +135,7 @@ export class GpuProgram implements Program {
 
   async read(tensor: Tensor): Promise<Data> {
     this.resources.device.check();
+    this.#checkThere();
     const output = this.image.outputs[this.tensors.outputs.indexOf(tensor)];
     if (output === undefined) throw new GraphError(`${tensor.label}: is not an output of this program`);
     this.#settle();
@@ -186,7 +194,23 @@ export class GpuProgram implements Program {
   }
 
   destroy(): void {
-    for (const buffer of this.#buffers.values()) buffer.destroy();
+    this.resources.memory.users.leave(this);
+    this.#dispatches = [];
+    this.#finish = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.destroy();
+  }
+
+  #leaves(): Tensor[] {
+    return this.image.buffers.flatMap(leavesOf).map((i) => this.#leaf(i));
+  }
+
+  #checkThere(): void {
+    if (!this.resources.memory.users.has(this)) {
+      throw new GraphError("program: was destroyed; compile its graph again to run or read it");
+    }
   }
 
   async #compile(onProgress: CompileOptions["onProgress"]): Promise<Omit<Dispatch, "group">[]> {
@@ -219,6 +243,7 @@ export class GpuProgram implements Program {
   }
 
   #prepare(): void {
+    this.#checkThere();
     this.resources.device.check();
     if (this.#failure !== undefined) throw this.#failure;
     this.#settle();
@@ -228,6 +253,8 @@ export class GpuProgram implements Program {
   #settle(): void {
     const { memory } = this.resources;
     if (this.#generation === memory.generation) return;
+    // What has been freed must not come back with its first value.
+    for (const leaf of this.#leaves()) memory.place(leaf);
     this.#placeFlattened(firstValues([], 0));
     for (const d of this.#dispatches) d.group = this.#bind(d.image, d.compiled);
     this.#generation = memory.generation;
@@ -241,10 +268,7 @@ export class GpuProgram implements Program {
 
   #placeLeaves(seed: number): void {
     const { buffers } = this.image;
-    const firstValue = firstValues(
-      buffers.flatMap(leavesOf).map((i) => this.#leaf(i)),
-      seed,
-    );
+    const firstValue = firstValues(this.#leaves(), seed);
     this.#placeFlattened(firstValue);
     for (const b of buffers) {
       if (b.role === "leaf") this.resources.memory.ensure(this.#leaf(b.leaf), firstValue);
@@ -304,6 +328,13 @@ function encode(pass: GPUComputePassEncoder, { compiled, group, groups }: Dispat
   pass.setPipeline(compiled.pipeline);
   pass.setBindGroup(0, group);
   pass.dispatchWorkgroups(...(groups as [number]));
+}
+
+/** Destroys `buffers`. Refers to the device, without which Dawn can't destroy them. */
+function destroying(device: GpuDevice, buffers: readonly GPUBuffer[]): () => void {
+  return () => {
+    if (!device.isLost) for (const buffer of buffers) buffer.destroy();
+  };
 }
 
 function checkGroups(device: GpuDevice, label: string, groups: readonly number[]): void {

@@ -138,6 +138,14 @@ export class GpuRuntime implements Backend {
     );
   }
 
+  free(leaf: Tensor): void {
+    this.memory.free(leaf);
+  }
+
+  freeUnused(leaves: Iterable<Tensor>): void {
+    for (const leaf of leaves) if (!this.memory.users.inUse(leaf)) this.memory.free(leaf);
+  }
+
   finished(): Promise<void> {
     return this.device.finished();
   }
@@ -154,5 +162,9 @@ export class GpuRuntime implements Backend {
     this.memory.destroy();
     await this.#onClose();
     await this.#replacement.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 }

@@ -63,6 +63,13 @@ export class AheadOfTimePrograms implements RunPrograms {
     this.#named.clear();
   }
 
+  destroy(): void {
+    const loaded = [...this.#loaded.values()];
+    for (const { program } of [...loaded, ...this.#named.values()]) program.destroy();
+    this.values.release([...this.leaves, ...loaded.flatMap(({ program }) => program.tensors.leaves)]);
+    this.clear();
+  }
+
   /** The program of this name. Throws GraphError where there is none. */
   async named(name: string): Promise<NamedProgram> {
     const known = this.#named.get(name);

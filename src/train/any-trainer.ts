@@ -2,11 +2,10 @@
  * Trains a model on any backend. The graph of a step is compiled once and replayed; data, step counter, shuffling and
  * metrics live on the device. What the host does is submit, and now and then look at the ring of metrics.
  */
-import type { Backend, FileStore, KernelTime, Program } from "../backend.ts";
+import type { Backend, FileStore, KernelTime } from "../backend.ts";
 import { checkTrainingData, type TrainingData } from "../data/sharded.ts";
 import { DeviceError, type DeviceLostError, GraphError, ValueError } from "../errors.ts";
 import { checkOptions } from "../options.ts";
-import type { GraphSpec } from "../plan/graph.ts";
 import { warn } from "../printable.ts";
 import type { Data, Tensor } from "../tensor.ts";
 import { withAveraged } from "./averages.ts";
@@ -14,14 +13,13 @@ import type { Weights } from "./early-stopping.ts";
 import { runEvaluation } from "./evaluation.ts";
 import type { Metrics } from "./events.ts";
 import { Fit } from "./fit.ts";
+import { OnDevice } from "./on-device.ts";
 import { checkFitOptions, type FitOptions, type RunSettings } from "./options.ts";
-import { type Recovered, Recovery } from "./recovery.ts";
 import type { LoadedRun } from "./run-file.ts";
-import { medianTimes, type RunPrograms, type TrainerParts, type TrainProgram } from "./run-programs.ts";
+import { medianTimes, type TrainerParts, type TrainProgram } from "./run-programs.ts";
 import type { FitRecord, FitState } from "./run-state.ts";
 import { allStates, LEARNING_RATE, newRun, type RunStates } from "./run-states.ts";
 import { paceOf, ringOf, StepRunner } from "./runner.ts";
-import type { StateValues } from "./state-values.ts";
 import { fit } from "./training-run.ts";
 import { Turns } from "./turns.ts";
 
@@ -34,14 +32,11 @@ export interface Snapshot {
 }
 
 /** What `Trainer` and `AheadOfTimeTrainer` have in common: all but where programs come from. */
-export abstract class AnyTrainer {
+export abstract class AnyTrainer extends OnDevice {
   /** Every state of the run by its name. */
   readonly states: RunStates;
   /** Goes into every checkpoint; a run that is resumed has that of the checkpoint. */
   runId = newRun();
-  readonly #values: StateValues;
-  readonly #programs: RunPrograms;
-  readonly #recovery: Recovery;
   /** What the steps so far went over, where that is known: `32 samples in batches of 8`. */
   trained: string | undefined;
   readonly #turns = new Turns();
@@ -56,16 +51,12 @@ export abstract class AnyTrainer {
     readonly options: RunSettings,
     { states, values, programs }: TrainerParts,
   ) {
+    super(values, programs, [...allStates(states), ...states.live.values()], options.onNotice);
     this.states = states;
-    this.#values = values;
-    this.#programs = programs;
-    const all = [...allStates(states), ...states.live.values()];
-    const moveBack = (step: number) => {
-      this.#position = step;
-    };
-    this.#recovery = new Recovery(values, programs, all, moveBack, ({ step, message, adapter }) =>
-      this.notice(`${message}; going on with ${adapter} from step ${step}`),
-    );
+  }
+
+  protected moveBack(step: number): void {
+    this.#position = step;
   }
 
   /** Says what is unusual. */
@@ -84,7 +75,7 @@ export abstract class AnyTrainer {
 
   /** The device in use; another one after a lost device was replaced. */
   get backend(): Backend {
-    return this.#values.backend;
+    return this.values.backend;
   }
 
   /** Steps taken so far, over all calls of `fit` and including a loaded checkpoint's. */
@@ -147,7 +138,7 @@ export abstract class AnyTrainer {
     if (average && !this.#turns.nested)
       return this.#averaged(() => this.measure(dataset, { ...(signal && { signal }) }));
     return this.survive(async () => {
-      const evaluation = await this.#programs.evaluation(dataset);
+      const evaluation = await this.programs.evaluation(dataset);
       return runEvaluation(this.backend, evaluation, paceOf(this.backend, this.options), signal);
     });
   }
@@ -163,36 +154,13 @@ export abstract class AnyTrainer {
   }
 
   #averaged<T>(work: () => Promise<T>): Promise<T> {
-    const write = (tensor: Tensor, data: Data) => this.#values.write(tensor, data);
+    const write = (tensor: Tensor, data: Data) => this.#write(tensor, data);
     return withAveraged(this.states, { read: (all) => this.#read(all), write }, this.steps, work);
   }
 
   /** The program that trains on `dataset`, compiled at the first call. */
   trainProgram(dataset: TrainingData): Promise<TrainProgram> {
-    return this.survive(() => this.#programs.training(dataset));
-  }
-
-  /**
-   * Any graph over this run's parameters and states, compiled for the device in use (`backend`, which changes after a
-   * loss). It may run at any time, also between the steps of `fit`, and sees the weights as they are then.
-   */
-  compile(spec: GraphSpec): Promise<Program> {
-    return this.survive(() => this.#programs.compile(spec));
-  }
-
-  /**
-   * Does `work`, and all of it again on another device (`backend`) if this one is lost meanwhile: the run then goes on from
-   * its last snapshot. Between the steps of `fit` a lost device is replaced by that alone, and `work` rejects.
-   */
-  survive<T>(work: () => Promise<T>): Promise<T> {
-    return this.#recovery.survive(work);
-  }
-
-  /** Has `hear` told of replaced devices in place of whoever was; returns who was. */
-  hearRecoveries(hear: (recovered: Recovered) => void): (recovered: Recovered) => void {
-    const before = this.#recovery.hear;
-    this.#recovery.hear = hear;
-    return before;
+    return this.survive(() => this.programs.training(dataset));
   }
 
   /**
@@ -205,14 +173,14 @@ export abstract class AnyTrainer {
 
   async #profile(dataset: TrainingData): Promise<readonly KernelTime[] | undefined> {
     if (!this.backend.timestamps) return undefined;
-    const { program, ring } = await this.#programs.training(dataset);
+    const { program, ring } = await this.programs.training(dataset);
     const { values } = await this.snapshot(this.steps);
     // A fit that is under way may not have read all its rows yet.
-    const rows = await this.#values.readAll([ring]);
+    const rows = await this.values.readAll([ring]);
     try {
       return await medianTimes(program);
     } finally {
-      for (const [tensor, data] of [...values, ...rows]) this.#values.write(tensor, data);
+      for (const [tensor, data] of [...values, ...rows]) this.#write(tensor, data);
     }
   }
 
@@ -221,14 +189,14 @@ export abstract class AnyTrainer {
     const examined = inspect === undefined ? {} : { inspect, stepsPerSubmit: 1 };
     const fed = feed === undefined ? {} : { ready: feed.begin() };
     const pace = { ...paceOf(this.backend, this.options), start: this.#stepsPerSubmit, ...fed, ...examined };
-    this.#recovery.stepping = true;
+    this.recovery.stepping = true;
     this.#runner = new StepRunner(program, ringOf(this.backend, ring), this.#position, pace);
     return this.#runner;
   }
 
   /** Takes over how far `runner` came. */
   settle(runner: StepRunner): void {
-    this.#recovery.stepping = false;
+    this.recovery.stepping = false;
     this.#position = runner.position;
     this.#runner = undefined;
     this.#submits += runner.submits;
@@ -237,18 +205,19 @@ export abstract class AnyTrainer {
 
   /** Every state of the run as it is after all steps submitted so far; `position` is how many these are. */
   async snapshot(position: number): Promise<Snapshot> {
-    const revision = this.#values.writes;
-    const values = await this.#recovery.readAll(this.#recovery.states, position);
-    this.#values.keep(values, revision);
+    this.checkThere();
+    const revision = this.values.writes;
+    const values = await this.recovery.readAll(this.recovery.states, position);
+    this.values.keep(values, revision);
     // A device that was lost with steps that no snapshot had puts the run back.
-    const at = this.#recovery.stepping ? position : this.#position;
-    this.#recovery.savedAt = at;
+    const at = this.recovery.stepping ? position : this.#position;
+    this.recovery.savedAt = at;
     return { position: at, values, revision };
   }
 
   /** Whether no state was written since `snapshot` but by training. */
   isCurrent(snapshot: Snapshot): boolean {
-    return snapshot.revision === this.#values.writes;
+    return snapshot.revision === this.values.writes;
   }
 
   /** Parameters and buffers as they were at `snapshot`. */
@@ -261,7 +230,7 @@ export abstract class AnyTrainer {
   setWeights(weights: Weights): void {
     for (const [name, tensor] of [...this.parameters, ...this.buffers]) {
       const data = weights.get(name);
-      if (data !== undefined) this.#values.write(tensor, data);
+      if (data !== undefined) this.#write(tensor, data);
     }
   }
 
@@ -288,7 +257,7 @@ export abstract class AnyTrainer {
 
   #restore({ values, state, notes }: LoadedRun, file: string): FitState {
     this.#refuseMove(file, state.step, true);
-    for (const [tensor, data] of values) this.#values.write(tensor, data);
+    for (const [tensor, data] of values) this.#write(tensor, data);
     this.#moveTo(state.step);
     this.runId = state.run ?? this.runId;
     for (const note of notes) this.notice(note);
@@ -301,21 +270,27 @@ export abstract class AnyTrainer {
    */
   async recover(snapshot: Snapshot, lost: DeviceLostError): Promise<void> {
     const rate = this.states.live.get(LEARNING_RATE) as Tensor;
-    const latest = this.#values.copyOf(rate)[0];
-    await this.#recovery.replace(lost, snapshot);
+    const latest = this.values.copyOf(rate)[0];
+    await this.recovery.replace(lost, snapshot);
     // What was set after the snapshot holds from here on.
     if (latest !== undefined && snapshot.values.get(rate)?.[0] !== latest) this.setLearningRate(latest);
   }
 
   /** States as they are now. */
-  #read(tensors: readonly Tensor[]): Promise<Map<Tensor, Data>> {
-    return this.#recovery.readAll(tensors, this.steps);
+  async #read(tensors: readonly Tensor[]): Promise<Map<Tensor, Data>> {
+    this.checkThere();
+    return this.recovery.readAll(tensors, this.steps);
+  }
+
+  #write(tensor: Tensor, data: Data): void {
+    this.checkThere();
+    this.values.write(tensor, data);
   }
 
   /** Takes over the step of states that were all written. */
   #moveTo(position: number): void {
     this.#position = position;
-    this.#recovery.savedAt = position;
+    this.recovery.savedAt = position;
   }
 
   /** The current value of a parameter by its name. */
@@ -334,7 +309,7 @@ export abstract class AnyTrainer {
     if (!(Number.isFinite(value) && value >= 0)) {
       throw new ValueError(`trainer: the learning rate must be a number of at least 0, got ${value}`);
     }
-    this.#values.write(this.states.live.get(LEARNING_RATE) as Tensor, Float64Array.of(value));
+    this.#write(this.states.live.get(LEARNING_RATE) as Tensor, Float64Array.of(value));
   }
 
   /** The run as the bytes of a safetensors file: parameters, optimizer states, step. Equal runs give equal bytes. */
@@ -358,13 +333,13 @@ export abstract class AnyTrainer {
       this.#refuseMove(file, step ?? this.steps);
       if (step !== undefined) this.#moveTo(step);
       if (step !== undefined) this.trained = trained;
-      for (const [tensor, data] of values) this.#values.write(tensor, data);
+      for (const [tensor, data] of values) this.#write(tensor, data);
       for (const note of notes) this.notice(note);
     });
   }
 
   #refuseMove(file: string, step: number, anew = false): void {
-    this.#values.check();
+    this.values.check();
     this.#turns.checkMove(file, step, this.steps, anew);
   }
 

@@ -2,8 +2,8 @@
 import type { Backend, Program, TuneOptions } from "../backend.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { isSharded, sampleBytes, shardsOf, type TrainingData } from "../data/sharded.ts";
-import type { GraphSpec } from "../plan/graph.ts";
-import { state } from "../tensor.ts";
+import { Graph, type GraphSpec } from "../plan/graph.ts";
+import { state, type Tensor } from "../tensor.ts";
 import { evaluationStep, type StepGraph, type TrainStates, trainingStep } from "./graph.ts";
 import { evaluationBatch, type TrainerOptions } from "./options.ts";
 import { ResidentData } from "./resident.ts";
@@ -17,10 +17,18 @@ interface DeviceData extends Pick<StreamedData, "stepsPerEpoch" | "batch"> {
   feed?: StreamedData["feed"];
 }
 
+/** A program that was compiled, as long as it is not garbage. */
+interface Made {
+  readonly program: WeakRef<Program>;
+  readonly leaves: readonly WeakRef<Tensor>[];
+}
+
 export class Programs implements RunPrograms {
-  readonly #training = new Map<TrainingData, TrainProgram>();
-  readonly #evaluations = new Map<TrainingData, EvaluationProgram>();
-  readonly #resident = new Map<Dataset, ResidentData>();
+  // A data set that nobody can reach any more takes its program and its place on the device with it.
+  #training = new WeakMap<TrainingData, TrainProgram>();
+  #evaluations = new WeakMap<TrainingData, EvaluationProgram>();
+  readonly #resident = new WeakMap<Dataset, ResidentData>();
+  #made: Made[] = [];
 
   constructor(
     readonly options: TrainerOptions,
@@ -67,13 +75,25 @@ export class Programs implements RunPrograms {
   /** Compiles a graph over the run's states, which have their present values there. */
   async compile(spec: GraphSpec, tune: boolean | TuneOptions = false): Promise<Program> {
     const { variants = {}, seed = 0, onCompile: onProgress } = this.options;
-    return this.values.backend.compile(spec, { variants, seed, tune, onProgress });
+    const program = await this.values.backend.compile(spec, { variants, seed, tune, onProgress });
+    const leaves = new Graph(spec).leaves().map((leaf) => new WeakRef(leaf));
+    this.#made = this.#made.filter((made) => made.program.deref() !== undefined);
+    this.#made.push({ program: new WeakRef(program), leaves });
+    return program;
+  }
+
+  destroy(): void {
+    for (const { program } of this.#made) program.deref()?.destroy();
+    const leaves = this.#made.flatMap(({ leaves }) => leaves.flatMap((ref) => ref.deref() ?? []));
+    this.values.release(leaves);
+    this.clear();
   }
 
   /** Forgets what was compiled, for another device. */
   clear(): void {
-    this.#training.clear();
-    this.#evaluations.clear();
+    this.#training = new WeakMap();
+    this.#evaluations = new WeakMap();
+    this.#made = [];
   }
 
   async #compile(

@@ -3,6 +3,7 @@
  * states. Those are the last snapshot's and what was written since; steps after it are taken again or said to be lost.
  */
 import { DeviceLostError } from "../errors.ts";
+import { warn } from "../printable.ts";
 import type { Data, Tensor } from "../tensor.ts";
 import type { RunPrograms } from "./run-programs.ts";
 import type { StateValues } from "./state-values.ts";
@@ -25,15 +26,20 @@ export class Recovery {
   savedAt = 0;
   /** While steps are being submitted: then their loop goes back, and nobody else. */
   stepping = false;
+  /** Hears of each replaced device. */
+  hear: (recovered: Recovered) => void;
 
-  /** `moveBack`: told the step that the run goes on from; `hear`: hears of each replaced device. */
+  /** `moveBack`: told the step that the run goes on from; `onNotice`: hears of each replaced device. */
   constructor(
     readonly values: StateValues,
     readonly programs: RunPrograms,
     readonly states: readonly Tensor[],
     readonly moveBack: (step: number) => void,
-    public hear: (recovered: Recovered) => void,
-  ) {}
+    onNotice: (line: string) => void = warn,
+  ) {
+    this.hear = ({ step, message, adapter }) =>
+      onNotice(`${message}; going on with ${adapter} from step ${step}`);
+  }
 
   /**
    * Does `work`, and again on another device if this one is lost meanwhile. Rejects with a DeviceLostError where steps are

@@ -36,6 +36,8 @@ export interface RunPrograms {
   compile(spec: GraphSpec): Promise<Program>;
   /** Forgets what was compiled, for another device. */
   clear(): void;
+  /** Destroys what was compiled, and frees the leaves that nobody else uses. */
+  destroy(): void;
 }
 
 /** What a trainer is made of. */

@@ -114,6 +114,20 @@ export class StateValues {
     }
   }
 
+  /**
+   * Frees those of `leaves` that no program uses. Values of host memory wait there for whoever trains them next; a trained
+   * state without such a value stays.
+   */
+  release(leaves: Iterable<Tensor>): void {
+    const backend = this.#backend;
+    for (const leaf of leaves) {
+      if (this.#unknown.has(leaf)) continue;
+      backend.freeUnused([leaf]);
+      const copy = this.#copies.get(leaf);
+      if (copy !== undefined && !backend.holds(leaf)) backend.starts.set(leaf, copy);
+    }
+  }
+
   /** Puts values back that host memory has kept. */
   restore(values: ReadonlyMap<Tensor, Data>): void {
     for (const [tensor, data] of values) this.#put(tensor, data);

@@ -74,7 +74,7 @@ export async function measure<P extends Program>(
         }
       }
     } finally {
-      source.destroy?.();
+      source.destroy();
     }
   }
   return trials;

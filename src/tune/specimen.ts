@@ -46,7 +46,7 @@ export async function tryVariants(
       if (difference === undefined) running.push({ variant, program });
       else {
         refused[variant] = difference;
-        program.destroy?.();
+        program.destroy();
       }
     }
     const runners = running.map(
@@ -57,7 +57,7 @@ export async function tryVariants(
     const result = await race(runners, options);
     return { ...result, variants: running.map(({ variant }) => variant), refused };
   } finally {
-    for (const { program } of running) program.destroy?.();
+    for (const { program } of running) program.destroy();
   }
 }
 

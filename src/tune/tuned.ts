@@ -77,13 +77,13 @@ async function settle<P extends Program>(
   let run: RunTimes | undefined;
   if (anyOther(found)) run = await compareRuns(target.backend, plan, usual, chosen, options);
   if (run?.kept !== false) {
-    usual.destroy?.();
+    usual.destroy();
     return { program: chosen, found, trials, run };
   }
-  chosen.destroy?.();
+  chosen.destroy();
   const asBefore = new Map([...found].map(([c, { fingerprint }]) => [c, { ...USUAL, fingerprint }]));
   if (!anyOther(stored)) return { program: usual, found: asBefore, trials, run };
-  usual.destroy?.();
+  usual.destroy();
   return { program: await target.program(target.plan(chooser(stored))), found: asBefore, trials, run };
 }
 

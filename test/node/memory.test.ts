@@ -1,14 +1,18 @@
-/** Training does not grow: 2,000 more steps leave GPU buffers and heap as they were. */
+/** Memory does not grow: not with steps, and not with trainers and programs that were destroyed or that nobody refers to. */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
 import type { GpuBackend } from "../../src/gpu/backend.ts";
 import * as nn from "../../src/nn/index.ts";
 import { openDevice } from "../../src/node/device.ts";
+import { add, matmul } from "../../src/ops/index.ts";
 import { adam } from "../../src/optim/index.ts";
+import { constant, input, parameter } from "../../src/tensor.ts";
+import { predict } from "../../src/train/predict.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { countCalls } from "../support/count-calls.ts";
+import { liveBuffers } from "../support/live-buffers.ts";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
@@ -42,3 +46,73 @@ it("2,000 steps more take no more memory", async () => {
   expect(grown).toBeLessThan(2);
   await backend.close();
 }, 120_000);
+
+/** Megabytes that this process takes, once all garbage is collected and what that frees is given back. */
+async function residentMegabytes(): Promise<number> {
+  await heapMegabytes();
+  await heapMegabytes();
+  return process.memoryUsage().rss / 2 ** 20;
+}
+
+describe.each(["destroyed", "dropped"] as const)("%s", (end) => {
+  let backend: GpuBackend;
+  beforeAll(async () => {
+    backend = (await openDevice({ backend: "webgpu" })) as GpuBackend;
+  });
+  afterAll(() => backend.close());
+
+  /** Does `once` 200 times and measures the last 150; what is left then must be nothing. */
+  async function grows(once: (i: number) => Promise<void>): Promise<number> {
+    const buffers = liveBuffers(backend.device.raw);
+    let before = 0;
+    for (let i = 0; i < 200; i++) {
+      if (i === 50) before = await residentMegabytes();
+      await once(i);
+      if (end === "dropped" && i % 10 === 0) await heapMegabytes();
+    }
+    const grown = (await residentMegabytes()) - before;
+    backend.memory.reader.trim();
+    expect(buffers.labels()).toEqual([]);
+    buffers.stop();
+    return grown;
+  }
+
+  it("150 more trainers take no more memory", async () => {
+    const { train, test } = syntheticDigits({ train: 320, test: 10 });
+    const grown = await grows(async (i) => {
+      // 0.4 MB of weights, 0.8 MB of moments, 1 MB of data.
+      const trainer = await Trainer.create(backend, {
+        model: nn.sequential(nn.flatten(), nn.linear(784, 128), nn.relu(), nn.linear(128, 10)),
+        loss: nn.crossEntropy(),
+        optimizer: adam(),
+        batchSize: 32,
+      });
+      await trainer.fit(train, { steps: 1 });
+      if (i % 10 === 0) await predict(trainer, test);
+      if (end === "destroyed") trainer.destroy();
+    });
+    console.log(`150 trainers ${end}: ${grown.toFixed(1)} MB more`);
+    expect(grown).toBeLessThan(60);
+  }, 300_000);
+
+  it("150 more programs take no more memory", async () => {
+    const grown = await grows(async (i) => {
+      const x = input([256, 256]);
+      const w = parameter([256, 256], (random) =>
+        Float32Array.from({ length: 65536 }, () => random.uniform(0, 1)),
+      );
+      const y = add(matmul(x, w), constant(new Float32Array(256 * 256).fill(i), [256, 256]));
+      const program = await backend.compile({ outputs: [y] });
+      backend.write(x, new Float32Array(256 * 256).fill(1));
+      program.run();
+      await program.finished();
+      if (end === "destroyed") {
+        program.destroy();
+        backend.free(x);
+        backend.free(w);
+      }
+    });
+    console.log(`150 programs ${end}: ${grown.toFixed(1)} MB more`);
+    expect(grown).toBeLessThan(40);
+  }, 300_000);
+});
