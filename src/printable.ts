@@ -17,5 +17,9 @@ export function printable(text: string): string {
   );
 }
 
+/** The beginning of `text` as it is quoted in an error. */
+export const quote = (text: string): string =>
+  JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}...` : text);
+
 /** What is told to nobody in particular. */
 export const warn = (line: string): void => console.warn(printable(line));

@@ -5,8 +5,8 @@
  * values, naming line and column.
  */
 import { FormatError } from "../errors.ts";
+import { quote } from "../printable.ts";
 import { lookalike, MISSING, type NumberStyle } from "./csv-numbers.ts";
-import { quote } from "./number-lines.ts";
 
 /** Most different texts in a column of features, and most different labels. */
 const MOST_TEXTS = 64;

@@ -3,9 +3,9 @@
  * the ends of lines. Decided by the first records. Refuses first lines that may be names or a sample.
  */
 import { FormatError } from "../errors.ts";
+import { quote } from "../printable.ts";
 import { isNumeric, MISSING } from "./csv-numbers.ts";
 import type { CsvRecord } from "./csv-records.ts";
-import { quote } from "./number-lines.ts";
 
 /** How many records are looked at. */
 export const HEAD = 200;

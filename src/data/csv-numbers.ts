@@ -4,7 +4,7 @@
  * would become classes or columns of 0 and 1 without a word.
  */
 import { FormatError } from "../errors.ts";
-import { quote } from "./number-lines.ts";
+import { quote } from "../printable.ts";
 
 const POINT = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 const COMMA = /^[+-]?(?:\d+,\d*|,\d+)(?:[eE][+-]?\d+)?$/;

@@ -4,8 +4,8 @@
  * Refuses quotes that are never closed and text behind a closing quote, naming line and column, and endless lines.
  */
 import { FormatError } from "../errors.ts";
+import { quote } from "../printable.ts";
 import { isNumeric, lookalike } from "./csv-numbers.ts";
-import { quote } from "./number-lines.ts";
 
 export type Delimiter = "," | ";" | "\t" | "|";
 

@@ -7,13 +7,13 @@
  */
 import { FormatError, ValueError } from "../errors.ts";
 import { checkOptions, type OptionKinds, shown } from "../options.ts";
+import { quote } from "../printable.ts";
 import { Column } from "./csv-columns.ts";
 import { HEAD, type Layout, layoutOf } from "./csv-header.ts";
 import { NumberStyle } from "./csv-numbers.ts";
 import { type CsvRecord, csvRecords, type Delimiter, guessDelimiter } from "./csv-records.ts";
 import { textPieces } from "./csv-text.ts";
 import { type Dataset, validateDataset } from "./dataset.ts";
-import { quote } from "./number-lines.ts";
 
 export interface CsvOptions {
   /** The label's column: its name in the header, or its number from 0; negative numbers count from the end. */

@@ -5,7 +5,7 @@
  * 2^53. Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
 import { FormatError } from "../errors.ts";
-import { quote } from "./number-lines.ts";
+import { quote } from "../printable.ts";
 
 export type NpyValues = Uint8Array | Int32Array | Float32Array | Float64Array;
 

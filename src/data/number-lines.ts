@@ -3,6 +3,7 @@
  * Refuses text that is not UTF-8, and anything that is not a finite decimal number, naming its line and place.
  */
 import { FormatError } from "../errors.ts";
+import { quote } from "../printable.ts";
 
 /** The bytes as text, without a byte order mark. Throws FormatError unless they are UTF-8. */
 export function decodeText(bytes: Uint8Array, name: string): string {
@@ -21,10 +22,6 @@ export function decimal(text: string): number | undefined {
   const value = Number(text);
   return Number.isFinite(value) ? value : undefined;
 }
-
-/** Shortens what is quoted in an error. */
-export const quote = (text: string): string =>
-  JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}...` : text);
 
 export interface NumberLine {
   /** From 1. */

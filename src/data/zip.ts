@@ -6,8 +6,8 @@
  */
 import { FormatError } from "../errors.ts";
 import { checkOptions, type OptionKinds } from "../options.ts";
+import { quote } from "../printable.ts";
 import { DEFAULT_LIMIT, inflate } from "./inflate.ts";
-import { quote } from "./number-lines.ts";
 
 const END = 0x06054b50;
 const DIRECTORY = 0x02014b50;

@@ -2,8 +2,9 @@
  * Reads and checks the header of a safetensors file: every length, type, shape and byte range, and that the ranges
  * cover the data without gap or overlap. Refuses, with the place, whatever is not as it should be.
  */
-import { quote } from "../data/number-lines.ts";
+
 import { FormatError } from "../errors.ts";
+import { quote } from "../printable.ts";
 import { type Dtype, isDtype, itemSizes } from "./safetensors-values.ts";
 
 export interface HeaderEntry {

@@ -5,9 +5,9 @@
  * Specification: https://huggingface.co/docs/safetensors .
  */
 
-import { quote } from "../data/number-lines.ts";
 import { FormatError, ValueError } from "../errors.ts";
 import { checkOptions } from "../options.ts";
+import { quote } from "../printable.ts";
 import { parseHeader } from "./safetensors-header.ts";
 import { type Dtype, decodeValues, itemSizes, type TensorValues } from "./safetensors-values.ts";
 
