@@ -23,4 +23,5 @@ fn adagrad(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec
     total[i] = sum;
     p[i] -= rate * rateAt(i) * d / (sqrt(sum) + eps);
   }
+  raiseAlarm();
 }

@@ -49,4 +49,5 @@ fn adam(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u
     if (decoupled) { change += lr[0] * decayAt(i) * p[i]; }
     p[i] -= rateAt(i) * change;
   }
+  raiseAlarm();
 }

@@ -27,4 +27,5 @@ fn lion(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u
     p[i] -= lr[0] * rateAt(i) * (direction + decayAt(i) * p[i]);
     m[i] = blend(m[i], d, beta2, oneMinusBeta2);
   }
+  raiseAlarm();
 }

@@ -15,8 +15,13 @@ override maximize: bool;
 // 1 once a parameter or its direction was NaN or infinite, until record.wgsl has told and reset it. All write the same.
 @group(0) @binding(22) var<storage, read_write> alarm: array<u32>;
 
-fn watch(v: vec4<f32>) {
-  if (any((bitcast<vec4<u32>>(v) & vec4(0x7f800000u)) == vec4(0x7f800000u))) { alarm[0] |= 1u; }
+// The largest exponents that this invocation has watched: one test at the end costs less than one per vec4.
+var<private> largest: vec4<u32>;
+
+fn watch(v: vec4<f32>) { largest = max(largest, bitcast<vec4<u32>>(v) & vec4(0x7f800000u)); }
+
+fn raiseAlarm() {
+  if (any(largest == vec4(0x7f800000u))) { alarm[0] |= 1u; }
 }
 
 // True at steps after which no update is due.

@@ -48,6 +48,7 @@ fn plain(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<
     watch(p[i] + d);
     plainStep(i, d / (sqrt(square(i, d)) + eps));
   }
+  raiseAlarm();
 }
 
 @compute @workgroup_size(64)
@@ -60,6 +61,7 @@ fn centered(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: ve
     watch(p[i] + d);
     plainStep(i, d / (sqrt(variance(i, d)) + eps));
   }
+  raiseAlarm();
 }
 
 @compute @workgroup_size(64)
@@ -72,6 +74,7 @@ fn withMomentum(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n
     watch(p[i] + d);
     movingStep(i, d / (sqrt(square(i, d)) + eps));
   }
+  raiseAlarm();
 }
 
 // Binds as many buffers as every WebGPU device has without the alarm: the loss alone tells of NaN here.

@@ -27,6 +27,7 @@ fn plain(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<
     watch(p[i] + d);
     p[i] -= lr[0] * rateAt(i) * d;
   }
+  raiseAlarm();
 }
 
 @compute @workgroup_size(64)
@@ -43,4 +44,5 @@ fn withMomentum(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n
     velocity[i] = v;
     p[i] -= lr[0] * rateAt(i) * select(v, d + momentum * v, nesterov);
   }
+  raiseAlarm();
 }
