@@ -1,0 +1,24 @@
+/** What a page loads to run a program compiled ahead of time: no op, no planner, no WGSL. */
+import { join } from "node:path";
+import { build, type Rollup } from "vite";
+import { expect, it } from "vitest";
+
+const src = join(import.meta.dirname, "../../src");
+
+it("weft/replay bundles the executor without ops and planner", { timeout: 120_000 }, async () => {
+  const built = (await build({
+    configFile: false,
+    logLevel: "error",
+    build: { write: false, minify: false, lib: { entry: join(src, "replay/index.ts"), formats: ["es"] } },
+  })) as Rollup.RollupOutput[];
+  const modules = built.flatMap(({ output }) =>
+    output.flatMap((chunk) => (chunk.type === "chunk" ? Object.entries(chunk.modules) : [])),
+  );
+  const loaded = modules
+    .filter(([, { renderedLength }]) => renderedLength > 0)
+    .map(([path]) => path.replace(`${src}/`, ""));
+  expect(loaded).toContain("gpu/program.ts");
+  const known = new Set(["ops/gather-counts.ts", "plan/image.ts", "plan/initial.ts"]);
+  const other = /^(ops|nn|optim|fusion|autograd)|^plan\/(graph|plan)\.ts$|\.wgsl/;
+  expect(loaded.filter((path) => other.test(path) && !known.has(path))).toEqual([]);
+});
