@@ -15,8 +15,10 @@ import {
   type CompileAheadOptions,
   compileAheadOfTime,
   PORTABLE,
+  recordTraining,
   targetOf,
 } from "../../src/replay/compile.ts";
+import { openRecording } from "../../src/replay/index.ts";
 import { type OpenProgramOptions, openProgram } from "../../src/replay/trainer.ts";
 import { input } from "../../src/tensor.ts";
 import type { AnyTrainer } from "../../src/train/any-trainer.ts";
@@ -287,6 +289,11 @@ test("a portable program stays within guaranteed limits and trains the same way"
   expect(await replay.parameter("0.weight")).toEqual(before);
   await replay.backend.close();
   await backend.close();
+});
+
+test("the names of before still work", async () => {
+  expect(recordTraining).toBe(compileAheadOfTime);
+  expect(openRecording).toBe(openProgram);
 });
 
 test("what does not fit is refused by name", async () => {
