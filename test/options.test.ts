@@ -227,13 +227,8 @@ walkOptions(
     "transforms.cutout": (o) => transforms.cutout(2, o),
   },
   [
-    ..."gradients AnomalyError resumeFrom RunControl historyCsv historyJson loadStateDict stateDict".split(
-      " ",
-    ),
-    ..."constant input parameter scope state Random targetOf WeftError ShapeError ValueError".split(" "),
-    ..."FormatError DataError LockedError DeviceError DeviceLostError ShaderError GraphError BusyError DivergedError ProgramError".split(
-      " ",
-    ),
+    ..."gradients resumeFrom RunControl historyCsv historyJson loadStateDict stateDict".split(" "),
+    ..."constant input parameter scope state Random targetOf".split(" "),
     // `alignTo` takes the form of another data set, with whatever else that has.
     ...of(
       "data",
@@ -304,7 +299,7 @@ walkOptions(
     openRecording: (o) => replay.openRecording({}, null, o),
     readProgram: (o) => replay.readProgram({}, o),
   },
-  ["adapterKind", "adapterName", "ProgramError"],
+  ["adapterKind", "adapterName"],
 );
 
 function of(space: string, names: string): string[] {

@@ -5,10 +5,10 @@ import { ValueError } from "../../src/errors.ts";
 /** Calls a function with `options` where its options belong. */
 export type Call = (options: never) => unknown;
 
-/** Functions of a module by the path to them: `nn.init.normal`. */
+/** Functions of a module by the path to them: `nn.init.normal`. Errors, which take no options, are left out. */
 function functionsOf(space: object, path = ""): string[] {
   return Object.entries(space).flatMap(([name, value]) => {
-    if (typeof value === "function") return [path + name];
+    if (typeof value === "function") return value.prototype instanceof Error ? [] : [path + name];
     const inside = value !== null && typeof value === "object" && value[Symbol.toStringTag] === "Module";
     return inside ? functionsOf(value, `${path}${name}.`) : [];
   });
