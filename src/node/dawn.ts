@@ -10,6 +10,7 @@ import { adapterKind } from "../gpu/adapter-kind.ts";
 import { DEVICE_LABEL } from "../gpu/device.ts";
 import { checkOptions } from "../options.ts";
 import { warn } from "../printable.ts";
+import { knownDriver, rememberDriver } from "./known-driver.ts";
 import { paceDawn } from "./pacing.ts";
 import { swiftShader } from "./swiftshader.ts";
 
@@ -93,6 +94,8 @@ async function importDawn(): Promise<DawnModule> {
 
 async function findAdapter(dawn: DawnModule, { software, flags = [] }: DawnOptions): Promise<Found> {
   const refused: string[] = [];
+  /** Whether a driver of the system was asked and refused. */
+  let asked = false;
   for (const { place, environment, force } of driversFor(software)) {
     if (typeof environment === "string") {
       refused.push(`${place}: ${environment}`);
@@ -101,14 +104,17 @@ async function findAdapter(dawn: DawnModule, { software, flags = [] }: DawnOptio
     const gpu = dawn.create([...flags]);
     const request = { powerPreference: "high-performance", forceFallbackAdapter: force } as const;
     const adapter = await withEnvironment(environment, () => gpu.requestAdapter(request));
+    asked ||= place === "system" && !adapter;
     if (!adapter) {
       refused.push(`${place}: no adapter`);
       continue;
     }
     const kind = adapterKind(adapter.info);
     const isNull = adapter.info.device === "null-backend";
-    if (!isNull && (software === undefined || software === (kind === "software")))
+    if (!isNull && (software === undefined || software === (kind === "software"))) {
+      if (asked && flags.length === 0 && chooses(software)) rememberDriver(place);
       return { gpu, adapter, kind };
+    }
     const name = adapter.info.description || adapter.info.device;
     refused.push(`${place}: ${name} is ${isNull ? "no real adapter" : `a ${kind} adapter`}`);
   }
@@ -119,15 +125,27 @@ async function findAdapter(dawn: DawnModule, { software, flags = [] }: DawnOptio
   );
 }
 
+const SWIFTSHADER = "SwiftShader";
+
+/** Whether the system's drivers and SwiftShader are both asked. */
+function chooses(software: boolean | undefined): boolean {
+  return software === undefined && !process.env.VK_ICD_FILENAMES && !process.env.VK_DRIVER_FILES;
+}
+
 /** Where to look, in order. A driver that the user names is the only one looked at. */
 function* driversFor(software: boolean | undefined) {
   if (process.env.VK_ICD_FILENAMES || process.env.VK_DRIVER_FILES) {
     yield { place: "VK_ICD_FILENAMES", environment: systemDriver(true), force: false };
     return;
   }
-  if (software === true) yield { place: "SwiftShader", environment: bundledDriver(), force: false };
+  // Dawn prints why it refuses a driver of the system; where SwiftShader was the one that worked, it is asked first.
+  const known = chooses(software) && knownDriver() === SWIFTSHADER;
+  const first = software === true || known;
+  if (first) yield { place: SWIFTSHADER, environment: bundledDriver(), force: false };
   yield { place: "system", environment: systemDriver(false), force: software === true };
-  if (software === undefined) yield { place: "SwiftShader", environment: bundledDriver(), force: false };
+  if (software === undefined && !known) {
+    yield { place: SWIFTSHADER, environment: bundledDriver(), force: false };
+  }
 }
 
 /** What the system offers: on Linux only through a Vulkan loader, the system's or, for a driver the user names, ours. */
