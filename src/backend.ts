@@ -176,7 +176,7 @@ export interface FileStore {
 }
 
 export interface FolderLock {
-  /** Rejects with a LockedError when somebody removed or replaced the lock meanwhile. */
+  /** Rejects with a LockedError when another process has removed or replaced the lock. */
   verify(): Promise<void>;
   release(): Promise<void>;
 }

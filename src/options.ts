@@ -153,7 +153,7 @@ export function expectNumber(who: string, name: string, value: number): number {
   return value;
 }
 
-/** `shown(value)`, and where a layer's function got a tensor, as happens to a layer that nobody called, what to write. */
+/** `shown(value)`; if a layer factory was given a tensor because it was not called first, also what to write. */
 export function given(who: string, value: unknown): string {
   const uncalled = who.startsWith("nn.") && isTensorLike(value);
   return uncalled ? `${shown(value)}; to use it as a layer, write ${who}(…) and not ${who}` : shown(value);
@@ -172,7 +172,7 @@ export function unknownName(who: string, what: string, name: string, names: read
   return new ValueError(`${who}: there is no ${what} ${shown(name)}${hint} (${list})`);
 }
 
-/** The one of `names` that somebody who wrote `name` most likely meant; undefined where none is close. */
+/** The element of `names` nearest to `name`; undefined if none is close. */
 export function nearest(name: string, names: readonly string[]): string | undefined {
   const plain = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, "");
   const wanted = plain(name).slice(0, 40);
@@ -255,12 +255,12 @@ function isPlainObject(value: unknown): boolean {
   return !(Array.isArray(value) || ArrayBuffer.isView(value) || isTensorLike(value) || isPromise(value));
 }
 
-/** Whether somebody forgot to await `value`. */
+/** Whether `value` is a promise that was not awaited. */
 export function isPromise(value: unknown): boolean {
   return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }
 
-/** `promise`, on which methods of what it gives throw and say to await it: a promise that nobody awaited. */
+/** `promise` with the methods of its result, which throw and say that the promise must be awaited. */
 export function notAwaited<T>(promise: Promise<T>, who: string, methods: readonly string[]): Promise<T> {
   for (const method of methods) {
     Object.defineProperty(promise, method, {

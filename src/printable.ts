@@ -21,5 +21,5 @@ export function printable(text: string): string {
 export const quote = (text: string): string =>
   JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}...` : text);
 
-/** What is told to nobody in particular. */
+/** The default of `onNotice`: console.warn. */
 export const warn = (line: string): void => console.warn(printable(line));

@@ -200,7 +200,7 @@ export function isLeaf(tensor: Tensor): boolean {
 
 const evaluating = new WeakMap<Tensor, string>();
 
-/** Says that layer `who` gave `tensor` as in evaluation since nobody said how to build: see `gradients`. */
+/** Records that layer `who` made `tensor` in evaluation mode outside `nn.build`: see `gradients`. */
 export function markEvaluation(tensor: Tensor, who: string): Tensor {
   evaluating.set(tensor, who);
   return tensor;

@@ -1,5 +1,5 @@
 /**
- * How a camera was held, as JPEG and PNG files say it in their Exif part, and images turned upright by it, as pages show them.
+ * Reads the orientation from the Exif part of JPEG and PNG files, and rotates images upright, as browsers show them.
  * Segments that make no sense count as "upright": they are advice, and the pixels are sound without it.
  * Format: Exif 2.3 (TIFF tags), tag 0x0112.
  */

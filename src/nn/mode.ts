@@ -40,7 +40,7 @@ export function isBuilding(): boolean {
   return builds.length > 0;
 }
 
-/** What layer `who` gives in evaluation; outside `build`, where nobody asked for that, gradients of parameters refuse it. */
+/** The evaluation result of layer `who`. Outside `build`, where no mode was chosen, `gradients` of parameters refuse it. */
 export function inEvaluation(who: string, y: Tensor): Tensor {
   return isBuilding() ? y : markEvaluation(y, who);
 }

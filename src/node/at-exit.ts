@@ -1,6 +1,6 @@
 /**
- * Work for the end of the process: when it ends by itself, by `process.exit` or an error that nobody catches, and by a signal
- * that nobody else handles. Nothing helps against SIGKILL.
+ * Work for the end of the process: when it ends by itself, by `process.exit` or an uncaught error, and by a signal
+ * without another handler. SIGKILL can't be handled.
  */
 
 const tasks = new Set<() => void>();

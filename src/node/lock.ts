@@ -206,7 +206,7 @@ function startOf(pid: number): string | "ended" | undefined {
   const fields = text?.slice(text.lastIndexOf(")") + 2).split(" ");
   const [state] = fields ?? [];
   const ticks = fields?.[19];
-  // A zombie has ended, but nobody has asked for its exit code yet.
+  // A zombie has ended, but its parent has not read its exit code yet.
   if (state === "Z" || state === "X") return "ended";
   return boot === undefined || ticks === undefined ? undefined : `${boot}/${ticks}`;
 }

@@ -105,7 +105,7 @@ export function mish(x: Tensor): Tensor {
   return mul(x, tanh(softplus(x)));
 }
 
-/** x limited to [low, high], NaN left as it is; no slope at or outside the limits. */
+/** x limited to [low, high]; NaN stays NaN. The derivative is 0 at and outside the limits. */
 export function hardtanh(x: Tensor, low = -1, high = 1): Tensor {
   return where(le(x, low), low, where(ge(x, high), high, x));
 }

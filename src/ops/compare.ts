@@ -1,6 +1,6 @@
 /**
  * Comparisons and choices, element by element with broadcasting. There is no boolean dtype: true is 1, false is 0,
- * in float32. A comparison has no slope. NaN is unequal to everything, itself included: `ne` gives 1 and every other
+ * in float32. A comparison has gradient 0. NaN is unequal to everything, itself included: `ne` gives 1 and every other
  * comparison 0. NaN as a condition counts as true. minimum and maximum give NaN where one of the two is NaN.
  */
 import type { Tensor } from "../tensor.ts";
@@ -68,7 +68,7 @@ export const whereOp = definePointwise<None>({
   ],
 });
 
-/** Of two equal values each gets half the slope; where one is NaN both get all of it: as in PyTorch. */
+/** Of two equal values each gets half the gradient; where one is NaN both get all of it, as in PyTorch. */
 // @__NO_SIDE_EFFECTS__
 function extremum(
   name: string,
@@ -110,7 +110,7 @@ export const le = (a: Operand, b: Operand): Tensor => leOp.one([tensor(a), tenso
 export const gt = (a: Operand, b: Operand): Tensor => gtOp.one([tensor(a), tensor(b)], {});
 /** 1 where a >= b, else 0. */
 export const ge = (a: Operand, b: Operand): Tensor => geOp.one([tensor(a), tensor(b)], {});
-/** a where condition is not 0 (NaN is not), else b. The condition has no slope. */
+/** a where condition is not 0 (NaN is not), else b. The condition has no gradient. */
 export const where = (condition: Tensor, a: Operand, b: Operand): Tensor =>
   whereOp.one([condition, tensor(a), tensor(b)], {});
 /** The smaller of a and b; NaN where one of them is. */

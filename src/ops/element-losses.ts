@@ -37,7 +37,7 @@ fn bceItemOf(x: f32, t: f32) -> f32 {
   return select(nan(), l, isProbability(x));
 }`;
 
-/** Binary cross-entropy of a probability, logs being at least -100, and its slope; NaN outside [0, 1]. */
+/** Binary cross-entropy of a probability (logarithms clamped to at least -100) and its derivative; NaN outside [0, 1]. */
 export function bceOf(x: number, t: number): number {
   return -(t * Math.max(Math.log(x), -100) + (1 - t) * Math.max(Math.log(1 - x), -100));
 }

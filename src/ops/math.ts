@@ -148,7 +148,7 @@ export const clampOp = definePointwise<{ low: number; high: number }>({
 
 /** |x|; the slope at 0 is 0. */
 export const abs = (x: Tensor): Tensor => absOp.one([x], {});
-/** -1, 0 or 1; NaN of NaN (PyTorch: 0). No slope. */
+/** -1, 0 or 1; NaN of NaN (PyTorch: 0). The gradient is 0. */
 export const sign = (x: Tensor): Tensor => signOp.one([x], {});
 /** eˣ. */
 export const exp = (x: Tensor): Tensor => expOp.one([x], {});
@@ -186,7 +186,7 @@ export function pow(x: Tensor, exponent: Tensor | number): Tensor {
 }
 
 /**
- * x limited to [low, high]; one of them may be left out. NaN stays NaN. The slope is 1 inside and at the limits, 0 outside and
+ * x limited to [low, high]; one of them may be left out. NaN stays NaN. The derivative is 1 inside and at the limits, 0 outside and
  * at NaN.
  */
 export function clamp(x: Tensor, low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY): Tensor {

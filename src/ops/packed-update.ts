@@ -79,7 +79,7 @@ export function updateTerms(
   };
 }
 
-/** The alarm of an update that nobody asks: see `alarm` of packed-functions.wgsl. */
+/** The alarm of an update whose alarm is never read: see `alarm` of packed-functions.wgsl. */
 export const newAlarm = (): Tensor => state([1], 0, "u32", "alarm");
 
 /** Refuses tensors that are not f32 of one and the same shape; returns how many values they hold. */

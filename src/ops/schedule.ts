@@ -55,7 +55,7 @@ export function ratesAt(formula: RateFormula, counts: Tensor, rate: Tensor): Ten
     name: "schedule",
     args: ["count", "rate"],
     functions: [specialFunctions, math, functions],
-    // A quotient: it is 1 while nobody has changed the rate.
+    // A quotient: exactly 1 unless the rate was changed during the run.
     wgsl: ([count, r], { learningRate }) =>
       `(${formula.wgsl(count as string)}) * (${r} / ${literal(learningRate)})`,
     scalar: ([count, r], { learningRate }) => formula.rate(count!) * (r! / learningRate),

@@ -1,4 +1,4 @@
-/** Which leaves of a device are in use by programs, including those that nobody can reach any more but were not destroyed. */
+/** Which leaves of a device programs use, including unreachable programs that were not destroyed. */
 import type { Tensor } from "../tensor.ts";
 
 /** What ends with a program. Must not refer to the program. */

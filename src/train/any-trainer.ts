@@ -105,7 +105,7 @@ export abstract class AnyTrainer extends OnDevice {
     return new Fit(this.#turns, (progress) => fit(this, train, options, progress), options.callbacks ?? []);
   }
 
-  /** Does `work` while nobody else changes the run's states: at once, or between two steps of a fit that is under way. */
+  /** Does `work` while nothing else changes the run's states: at once, or between two steps of a fit that is under way. */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
     return this.#turns.run(work);
   }

@@ -24,7 +24,7 @@ export class Fit implements AsyncIterable<TrainEvent>, Promise<History> {
   readonly #history: Promise<History>;
   #resolve: (history: History) => void = () => undefined;
   #reject: (reason: unknown) => void = () => undefined;
-  /** Events that were given before somebody iterated; of progress only the latest. */
+  /** Events from before the iteration began; of progress events only the latest. */
   readonly #missed: TrainEvent[] = [];
   #drained: Promise<void> = Promise.resolve();
   #iterated = false;
@@ -49,7 +49,7 @@ export class Fit implements AsyncIterable<TrainEvent>, Promise<History> {
     });
   }
 
-  /** The events from the first on, once: throws BusyError when somebody else iterates, or did. */
+  /** The events from the first on. Throws BusyError on a second iteration. */
   async *[Symbol.asyncIterator](): AsyncGenerator<TrainEvent, History> {
     if (this.#iterated)
       throw new BusyError("fit: its events are given once; use callbacks to hear them twice");

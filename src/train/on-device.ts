@@ -41,7 +41,7 @@ export abstract class OnDevice {
     return this.recovery.survive(work);
   }
 
-  /** Has `hear` told of replaced devices in place of whoever was; returns who was. */
+  /** Makes `hear` the listener for replaced devices; returns the previous listener. */
   hearRecoveries(hear: (recovered: Recovered) => void): (recovered: Recovered) => void {
     const before = this.recovery.hear;
     this.recovery.hear = hear;
@@ -50,7 +50,7 @@ export abstract class OnDevice {
 
   /**
    * Gives back what this trainer has on the device: its programs, also those of `compile`, moments, data sets, and parameters
-   * that no other program uses. Their values of the last step of `fit`, or since written, stay in host memory for whoever
+   * that no other program uses. Their values of the last step of `fit`, or since written, stay in host memory for the program that
    * trains the same model next. Throws GraphError when it is used afterwards; a `fit` that goes on rejects with that.
    */
   destroy(): void {

@@ -24,7 +24,7 @@ interface Made {
 }
 
 export class Programs implements RunPrograms {
-  // A data set that nobody can reach any more takes its program and its place on the device with it.
+  // When a data set is garbage collected, its program and its memory on the device are freed.
   #training = new WeakMap<TrainingData, TrainProgram>();
   #evaluations = new WeakMap<TrainingData, EvaluationProgram>();
   readonly #resident = new WeakMap<Dataset, ResidentData>();

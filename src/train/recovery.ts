@@ -24,7 +24,7 @@ export interface Recovered {
 export class Recovery {
   /** The step that host memory has the states of. */
   savedAt = 0;
-  /** While steps are being submitted: then their loop goes back, and nobody else. */
+  /** True while steps are being submitted: then only their loop recovers. */
   stepping = false;
   /** Hears of each replaced device. */
   hear: (recovered: Recovered) => void;

@@ -36,7 +36,7 @@ export interface RunPrograms {
   compile(spec: GraphSpec): Promise<Program>;
   /** Forgets what was compiled, for another device. */
   clear(): void;
-  /** Destroys what was compiled, and frees the leaves that nobody else uses. */
+  /** Destroys the compiled programs, and frees the leaves that no other program uses. */
   destroy(): void;
 }
 

@@ -115,7 +115,7 @@ export class StateValues {
   }
 
   /**
-   * Frees those of `leaves` that no program uses. Values of host memory wait there for whoever trains them next; a trained
+   * Frees those of `leaves` that no program uses. Values in host memory wait there for the next trainer; a trained
    * state without such a value stays.
    */
   release(leaves: Iterable<Tensor>): void {

@@ -131,7 +131,7 @@ export async function readRun(
   return { recipe: file.recipe, flags: { ...stored, ...anew, run: folder }, file };
 }
 
-/** What is signed: nobody else may choose where a run writes. */
+/** The signed content: only this user may choose where a run writes. */
 const pathsOf = (options: RunFile["options"]) => WRITTEN.map((name) => options[name] ?? null);
 
 /**
