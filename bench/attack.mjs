@@ -46,7 +46,7 @@ function cli(words, killAfter) {
 }
 
 const settings = [
-  ...["train", "mlp", "--dataset", "synthetic", "--limit", "1200", "--batch-size", "5", "--epochs", "2"],
+  ...["train", "mlp", "--dataset", "synthetic", "--limit", "600", "--batch-size", "5", "--epochs", "2"],
   ...["--seed", "3", "--optimizer", "adamw", "--schedule", "cosine", "--warmup", "20"],
 ];
 const start = (run) => [
