@@ -145,18 +145,6 @@ function recorded() {
 /** The library in a file of its own, whose weight is seen and which outlives changes of the page in caches. */
 const library = { name: "weft", test: /[\\/]src[\\/]/, tags: ["$initial" as const] };
 
-/**
- * Kernels that a run of LeNet-5 needs, as `npm run demo:weight` tells them: on every adapter, besides on software adapters,
- * besides on GPUs. They travel together, which is one request for many and weighs a quarter less. Others come alone.
- */
-const kernels = Object.entries({
-  lenet5:
-    "adam|conv-block-window|conv2d-(combine|forward|part|places)|cross-entropy|gather-batch|linear-blocks|matmul|" +
-    "matmul-blocks|order-functions|packed-functions|pool|record|softmax",
-  "lenet5-software": "conv-block-strips.*|conv2d-(rows|runs)|linear-quad|matmul-(edges|quad|runs)",
-  "lenet5-gpu": "conv-block|conv-block-(gradients|places)|conv2d|conv2d-weight|linear",
-}).map(([name, stems]) => ({ name, test: new RegExp(`[\\\\/]shaders[\\\\/](${stems})\\.wgsl\\?raw$`) }));
-
 /** Kernels in a folder of their own. */
 const chunkFileNames = ({ moduleIds }: { readonly moduleIds: readonly string[] }) =>
   `assets/${moduleIds.every((id) => id.endsWith(".wgsl?raw")) ? "kernels/" : ""}[name]-[hash].js`;
@@ -170,7 +158,7 @@ export default defineConfig(({ mode }) => ({
   worker: {
     format: "es",
     plugins: () => [recordings()],
-    rolldownOptions: { output: { codeSplitting: { groups: [library, ...kernels] }, chunkFileNames } },
+    rolldownOptions: { output: { codeSplitting: { groups: [library] }, chunkFileNames } },
   },
   build: {
     target: "es2023",
