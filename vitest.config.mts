@@ -5,10 +5,10 @@
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
 import { chromiumLaunch } from "./test/support/drivers.ts";
+import { HANG_LIMIT_MS } from "./test/support/hang-limit.ts";
 
 const everywhere = ["test/**/*.test.ts"];
-// Generous: software adapters on a busy machine can be 20 times slower than on an idle one.
-const limits = { testTimeout: 300_000, hookTimeout: 300_000 };
+const limits = { testTimeout: 1.5 * HANG_LIMIT_MS, hookTimeout: 1.5 * HANG_LIMIT_MS };
 /** Commands in processes of their own, which often wait: three at a time, when the other projects are done. */
 const waiting = { maxWorkers: 3, sequence: { groupOrder: 1 } };
 
@@ -48,6 +48,7 @@ export default defineConfig({
             enabled: true,
             headless: true,
             screenshotFailures: false,
+            connectTimeout: HANG_LIMIT_MS,
             provider: playwright({ launchOptions: chromiumLaunch }),
             instances: [{ browser: "chromium" }],
           },

@@ -7,6 +7,7 @@ import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright";
 import { chromiumLaunch, unpackChromium } from "../../test/support/drivers.ts";
+import { HANG_LIMIT_MS } from "../../test/support/hang-limit.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 
@@ -42,6 +43,7 @@ export async function openPage(
 ): Promise<OpenedPage> {
   const { before, ...rest } = options;
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...rest });
+  context.setDefaultTimeout(HANG_LIMIT_MS);
   const problems: string[] = [];
   await context.exposeBinding("noteProblem", (_, text: string) => void problems.push(text));
   await context.addInitScript(() => {
@@ -63,10 +65,8 @@ export async function openPage(
 }
 
 /** Waits until the page is in this phase of a run, as `run-panel.ts` has them. */
-export async function phaseOf(page: Page, phase: string, timeout = 240_000): Promise<void> {
-  await page.waitForFunction((wanted) => document.documentElement.dataset.phase === wanted, phase, {
-    timeout,
-  });
+export async function phaseOf(page: Page, phase: string): Promise<void> {
+  await page.waitForFunction((wanted) => document.documentElement.dataset.phase === wanted, phase);
 }
 
 /** Draws strokes on the pad with the mouse; places go from 0 to 1. */

@@ -110,7 +110,6 @@ const reach = (steps: number) =>
   page.waitForFunction(
     (least) => Number(document.getElementById("figure-step")?.textContent?.replace(/\D/g, "") || 0) >= least,
     steps,
-    { timeout: 240_000 },
   );
 
 /** Destroys the worker's device, does what makes the page notice, and waits for its word about it. */
@@ -120,7 +119,7 @@ async function loseDevice(notice: () => Promise<void> = async () => undefined): 
     (globalThis as unknown as { devices: GPUDevice[] }).devices.at(-1)?.destroy(),
   );
   await notice();
-  await page.waitForSelector(".notice:has-text('The GPU was lost')", { timeout: 240_000 });
+  await page.waitForSelector(".notice:has-text('The GPU was lost')");
 }
 
 async function expectAccessible(): Promise<void> {
@@ -316,9 +315,11 @@ describe("a visit", () => {
   it.each(Object.entries(DIGITS))("reads a drawn %s", async (digit, strokes) => {
     await page.click("#clear");
     await drawStrokes(page, strokes);
-    await page.waitForFunction(() => document.getElementById("verdict")?.textContent?.startsWith("Read as"));
-    await page.waitForTimeout(500);
-    expect(await page.textContent("#verdict")).toMatch(new RegExp(`^Read as ${digit},`));
+    // Parts of it were read before the whole, so what it says first may be another one.
+    await page.waitForFunction(
+      (words) => document.getElementById("verdict")?.textContent?.startsWith(words),
+      `Read as ${digit},`,
+    );
   });
 
   it("took the run that was compiled ahead of time, and fetched nothing to trace one", async () => {

@@ -9,7 +9,7 @@ import { printable } from "../../src/printable.ts";
 import { lineChart } from "../../src/report/svg.ts";
 import { historyCsv } from "../../src/train/history.ts";
 import { bundle, type Ended, runScript } from "../support/child.ts";
-import { buildCli, type Cli, jsonLines } from "../support/cli.ts";
+import { buildCli, type Cli, jsonLines, neverSaved } from "../support/cli.ts";
 
 let cli: Cli;
 beforeAll(async () => {
@@ -247,16 +247,16 @@ describe("SIGTERM and SIGHUP", () => {
   });
 
   test("a second signal ends at once, with its own code", async () => {
-    const begun = performance.now();
-    // Its evaluation of the whole set would take long, and is not waited for.
-    const { code } = await cli.run([...long, "--backend", "cpu", "--json"], {
+    // The clean stop that the first one asks for never comes to its end.
+    const { code } = await cli.run([...long, "--backend", "cpu", "--json", "--save", "never.safetensors"], {
+      env: neverSaved(cli),
       onStart: afterFirstEpoch((child) => {
         child.kill("SIGINT");
         setTimeout(() => child.kill("SIGTERM"), 1);
       }),
     });
+    // On a busy machine both may wait to be heard, and the system decides which is first.
     expect([130, 143]).toContain(code);
-    expect(performance.now() - begun).toBeLessThan(60_000);
   });
 
   test.each(["SIGTERM", "SIGHUP", "SIGINT"] as const)(

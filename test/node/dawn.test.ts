@@ -70,32 +70,44 @@ describe("waiting for the GPU", () => {
   });
   afterAll(() => dawn.close());
 
-  test("does not spin: the event loop is idle nearly all the time", async () => {
+  test("does not spin: it looks about once in a millisecond whether the job is done", async () => {
     await submitLongJob(device, 10_000);
-    const before = performance.eventLoopUtilization();
+    let looks = 0;
+    const paced = globalThis.setImmediate;
+    const counted = (...given: Parameters<typeof setImmediate>) => {
+      looks++;
+      return paced(...given);
+    };
+    globalThis.setImmediate = counted as typeof setImmediate;
+    const begun = performance.now();
     await device.queue.onSubmittedWorkDone();
-    const { utilization, active, idle } = performance.eventLoopUtilization(before);
-    expect(active + idle, "the job is too short to tell").toBeGreaterThan(100);
-    expect(utilization).toBeLessThan(0.2);
+    // A busy machine makes this longer, which allows more looks and takes fewer.
+    const took = performance.now() - begun;
+    globalThis.setImmediate = paced;
+    expect(took, "the job is too short to tell").toBeGreaterThan(100);
+    expect(looks).toBeGreaterThan(0);
+    expect(looks).toBeLessThan(2 * took);
   });
 
   test("a job that is done at once is not made to wait", async () => {
     await device.queue.onSubmittedWorkDone();
-    const times: number[] = [];
-    for (let i = 0; i < 30; i++) {
+    // A wait would take a millisecond each time; the quickest of many shows that there is none, whatever else runs.
+    let quickest = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < 2000 && quickest >= 0.8; i++) {
       const start = performance.now();
       await device.queue.onSubmittedWorkDone();
-      times.push(performance.now() - start);
+      quickest = Math.min(quickest, performance.now() - start);
     }
-    expect(times.sort((a, b) => a - b)[15]).toBeLessThan(0.8);
+    expect(quickest).toBeLessThan(0.8);
   });
 
   test("setImmediate of others keeps its pace, arguments and promise form", async () => {
     await submitLongJob(device, 10_000);
     const done = device.queue.onSubmittedWorkDone();
-    const start = performance.now();
+    const before = performance.eventLoopUtilization();
     for (let i = 0; i < 1000; i++) await new Promise((resolve) => setImmediate(resolve));
-    expect(performance.now() - start).toBeLessThan(900);
+    // Made to wait a millisecond each, they would leave the loop idle for a second. Other processes don't make it idle.
+    expect(performance.eventLoopUtilization(before).idle).toBeLessThan(100);
     expect(await new Promise((resolve) => setImmediate((a, b) => resolve([a, b]), 1, "two"))).toEqual([
       1,
       "two",

@@ -1,5 +1,6 @@
 /** Downloads that are cut off, come too slowly, are continued elsewhere or later, and go through proxies; all on this computer. */
 import { createHash } from "node:crypto";
+import { statSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createSecureServer } from "node:https";
@@ -215,7 +216,12 @@ describe("a later process", () => {
       response.write(content.subarray(0, 200_000));
     });
     const onProgress = (received: number) => {
-      if (received >= 200_000) setTimeout(() => abort.abort(), 50);
+      if (received < 200_000) return;
+      const watch = setInterval(() => {
+        if (statSync(part()).size < 200_000) return;
+        clearInterval(watch);
+        abort.abort();
+      }, 5);
     };
     await expect(
       downloadFile(file, [slow], { partFile: part(), signal: abort.signal, onProgress }),
@@ -231,7 +237,7 @@ describe("a later process", () => {
 });
 
 test("a server that trickles is given up, one that is slow but fast enough is waited for", async () => {
-  const trickle = (bytes: number) =>
+  const trickle = (bytes: number, everyMs: number) =>
     serve((_, response) => {
       response.writeHead(200, { "content-length": content.length });
       let at = 0;
@@ -239,16 +245,15 @@ test("a server that trickles is given up, one that is slow but fast enough is wa
         response.write(content.subarray(at, at + bytes));
         at += bytes;
         if (at >= content.length) response.end();
-      }, 20);
+      }, everyMs);
       response.on("close", () => clearInterval(timer));
     });
-  const begun = performance.now();
-  await expect(downloadFile(file, [await trickle(1)], { silenceTimeout: 300 })).rejects.toThrow(
-    /only \d+ bytes came in 0\.3 s, less than 1000 bytes per second/,
+  await expect(downloadFile(file, [await trickle(1, 20)], { silenceTimeout: 2000 })).rejects.toThrow(
+    /only \d+ bytes came in 2 s, less than 1000 bytes per second/,
   );
-  expect(performance.now() - begun).toBeLessThan(20_000);
-  const enough = await trickle(20_000);
-  expect(isWhole(await downloadFile(file, [enough], { silenceTimeout: 300 }))).toBe(true);
+  // As a whole it takes longer than silence may last; between two pieces a busy machine may well pause.
+  const enough = await trickle(20_000, 300);
+  expect(isWhole(await downloadFile(file, [enough], { silenceTimeout: 3000 }))).toBe(true);
 });
 
 describe("proxies", () => {

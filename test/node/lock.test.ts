@@ -49,7 +49,7 @@ interface Child {
 }
 
 /** A process that locks the folder, writes `locked` or why it can't, and goes on with `then`. */
-function locker(then = "await new Promise((done) => setTimeout(done, 60_000));", before = ""): Child {
+function locker(then = "await new Promise(() => setInterval(() => 0, 1e6));", before = ""): Child {
   const script = `import { lockFolder } from ${JSON.stringify(built.file)};
     ${before}
     try {
@@ -119,8 +119,8 @@ describe("a locked folder", () => {
 
   test("a signal that the program handles is left to it", async () => {
     const { child, line, ended } = locker(
-      "await new Promise((done) => setTimeout(done, 300)); await lock.verify(); process.exitCode = 7; process.exit();",
-      "process.on('SIGTERM', () => undefined);",
+      "await told; await lock.verify(); process.exitCode = 7; process.exit();",
+      "setInterval(() => 0, 1e6); const told = new Promise((done) => process.on('SIGTERM', done));",
     );
     await line;
     child.kill("SIGTERM");
@@ -199,11 +199,15 @@ describe("the lock of a dead process", () => {
     const stale = readFileSync(lockFile());
     for (let round = 0; round < 4; round++) {
       writeFileSync(lockFile(), stale);
-      // All start by the clock, when all are loaded.
-      const at = Date.now() + 1500;
+      // All go on when all are loaded.
       const all = Array.from({ length: 8 }, () =>
-        locker(undefined, `while (Date.now() < ${at}) await new Promise((done) => setTimeout(done, 0));`),
+        locker(
+          undefined,
+          "process.stderr.write('loaded'); await new Promise((done) => process.stdin.once('data', done));",
+        ),
       );
+      await Promise.all(all.map(({ child }) => new Promise((done) => child.stderr?.once("data", done))));
+      for (const { child } of all) child.stdin?.write("go");
       const lines = await Promise.all(all.map(({ line }) => line));
       expect(lines.filter((text) => text === "locked")).toHaveLength(1);
       expect(lines.filter((text) => text === "LockedError")).toHaveLength(7);

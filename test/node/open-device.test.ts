@@ -24,7 +24,7 @@ const open = (options: string) => `
   }`;
 
 test("openDevice() warns once on stderr, and says what to install", async () => {
-  const { stdout, stderr, code } = await runScript(open(""), env, 60_000);
+  const { stdout, stderr, code } = await runScript(open(""), env);
   expect(code).toBe(0);
   expect(stdout).toBe("CPU reference (float32)\nCPU reference (float32)\n");
   const lines = stderr.split("\n").filter((line) => line.includes("CPU reference"));
@@ -35,7 +35,7 @@ test("openDevice() warns once on stderr, and says what to install", async () => 
 });
 
 test('openDevice({ require: "webgpu" }) throws a DeviceError', async () => {
-  const { stdout, stderr } = await runScript(open('{ require: "webgpu" }'), env, 60_000);
+  const { stdout, stderr } = await runScript(open('{ require: "webgpu" }'), env);
   expect(stdout).toMatch(/^(DeviceError DeviceError openDawn: no WebGPU adapter found .*\n){2}$/);
   expect(stderr).not.toContain("CPU reference");
 });

@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 
 const src = join(import.meta.dirname, "../../src");
 
-it("weft/replay bundles the executor without ops and planner", { timeout: 120_000 }, async () => {
+it("weft/replay bundles the executor without ops and planner", async () => {
   const built = (await build({
     configFile: false,
     logLevel: "error",

@@ -16,7 +16,7 @@ it("trains, and a failure is not silent", async () => {
       };
       const fail = ({ event }) => { if (event === "epoch") throw new Error("mine"); };
       ${rest}
-      setTimeout(() => console.log("steps", trainer.steps), 500);`;
+      process.once("beforeExit", () => console.log("steps", trainer.steps));`;
     const trained = await runScript(script("trainer.fit(points, { epochs: 2 });"));
     expect(trained).toMatchObject({ code: 0, stdout: "steps 4\n", stderr: "" });
     const failed = await runScript(script("trainer.fit(points, { callbacks: [fail] });"));

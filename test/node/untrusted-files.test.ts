@@ -345,9 +345,9 @@ describe("run.json", () => {
     mkdirSync(inFolder("piped"));
     execFileSync("mkfifo", [inFolder("piped/run.json")]);
     const runs = await Promise.all([
-      cli.run(["train", "--resume", "piped"], { limitMs: 20_000 }),
-      cli.run(["eval", "piped/run.json"], { limitMs: 20_000 }),
-      cli.run(["eval", "/dev/zero"], { limitMs: 20_000 }),
+      cli.run(["train", "--resume", "piped"]),
+      cli.run(["eval", "piped/run.json"]),
+      cli.run(["eval", "/dev/zero"]),
     ]);
     for (const { code, stderr } of runs) {
       expect(code).toBe(2);

