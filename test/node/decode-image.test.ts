@@ -142,6 +142,36 @@ describe("PNG", () => {
     expect([pixel(masked)[3], pixel(masked, 1)[3]]).toEqual([0, 255]);
   });
 
+  test("missing pixels are refused, also in interlaced files; bytes behind the last row and the file are not", () => {
+    const size = { width: 2, height: 2 };
+    refused(rawPng(size, Uint8Array.of(0, 7, 7)), "f: truncated PNG, 2x2 pixels take 6 bytes, got 3");
+    // Passes of 2 x 2 pixels: one, one, and the second row.
+    const passes = [0, 1, 0, 2, 0, 3, 4];
+    const interlaced = (raw: number[]) => rawPng({ ...size, interlaced: true }, Uint8Array.from(raw));
+    expect([0, 1, 2, 3].map((at) => pixel(interlaced(passes), at)[0])).toEqual([1, 2, 3, 4]);
+    refused(interlaced(passes.slice(0, -1)), "f: truncated PNG, 2x2 pixels take 7 bytes, got 6");
+    const long = rawPng(size, Uint8Array.of(0, 1, 2, 0, 3, 4, 0, 5, 6));
+    expect([0, 1, 2, 3].map((at) => pixel(long, at)[0])).toEqual([1, 2, 3, 4]);
+    const appended = Buffer.concat([rawPng(size, Uint8Array.of(0, 1, 2, 0, 3, 4)), Buffer.from("appended")]);
+    expect([0, 1, 2, 3].map((at) => pixel(appended, at)[0])).toEqual([1, 2, 3, 4]);
+  });
+
+  test("damage is named as what it is", () => {
+    const sound = rawPng({ width: 1, height: 1 }, Uint8Array.of(0, 7));
+    const flipped = Buffer.from(sound);
+    flipped[sound.indexOf("IDAT") + 6] = 0xff;
+    refused(flipped, 'f: damaged PNG, chunk "IDAT" at byte 33 does not have its checksum');
+    for (const [depth, colour] of [
+      [3, 0],
+      [4, 2],
+      [16, 3],
+      [8, 5],
+    ] as const) {
+      const odd = rawPng({ width: 1, height: 1, depth, colour }, new Uint8Array(16));
+      refused(odd, `f: damaged PNG, ${depth} bits per sample and colour type ${colour}`);
+    }
+  });
+
   test("Apple's own form is named", () => {
     const flat = rawPng({ width: 1, height: 1, depth: 8, colour: 0 }, Uint8Array.of(0, 0));
     const own = Buffer.concat([flat.subarray(0, 8), chunk("CgBI", Buffer.alloc(4)), flat.subarray(8)]);
