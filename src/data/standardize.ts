@@ -23,11 +23,19 @@ function statisticsOf({ inputs, count }: Dataset, groups: number): ColumnStatist
   const each = size / groups;
   const mean = new Float64Array(groups);
   const variance = new Float64Array(groups);
+  const least = new Float64Array(groups).fill(Number.POSITIVE_INFINITY);
+  const most = new Float64Array(groups).fill(Number.NEGATIVE_INFINITY);
   const pass = (visit: (value: number, group: number) => void) => {
     for (let i = 0; i < data.length; i++) visit(data[i] as number, Math.floor((i % size) / each));
   };
   pass((value, group) => {
     mean[group] = (mean[group] as number) + value / (count * each);
+    least[group] = Math.min(least[group] as number, value);
+    most[group] = Math.max(most[group] as number, value);
+  });
+  // The sum of equal values is rounded, and a deviation of 1e-14 in place of 0 would blow up every other value.
+  mean.forEach((_, group) => {
+    if (least[group] === most[group]) mean[group] = least[group] as number;
   });
   pass((value, group) => {
     const distance = value - (mean[group] as number);

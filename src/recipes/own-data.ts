@@ -126,10 +126,10 @@ function relativeMse(std: number): Loss {
 /** The recipe for a training set, and what its file must say so that `recipeOfOwnModel` builds the same. */
 export function recipeForOwnData(train: Dataset): { readonly recipe: Recipe; readonly model: OwnModel } {
   const { shape } = train.inputs;
-  if (train.classes === 1) {
-    throw new ValueError(
-      `data set ${train.name}: all labels are ${train.classNames?.[0] ?? 0}; there is nothing to learn`,
-    );
+  const [first = 0] = train.labels;
+  if (train.classes === 1 || train.labels.every((label) => label === first)) {
+    const name = train.classes === undefined ? first : (train.classNames?.[first] ?? first);
+    throw new ValueError(`data set ${train.name}: all labels are ${name}; there is nothing to learn`);
   }
   const isTable = shape.length === 1;
   const statistics = isTable ? statisticsOf(train) : undefined;

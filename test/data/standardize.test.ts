@@ -44,6 +44,17 @@ describe("columns", () => {
     expect(() => standardizer.apply(table([1, 2]))).toThrow(ShapeError);
   });
 
+  test("a constant column of many values has a deviation of exactly 0", () => {
+    // 0.7 has no exact sum: a deviation of 1e-14 makes 1 of each value, and 1e13 of 0.8 in another set.
+    const { mean, std } = columnStatistics(table(...Array.from({ length: 1001 }, () => [0.7, -0.1])));
+    expect([[...mean], [...std]]).toEqual([
+      [Math.fround(0.7), Math.fround(-0.1)],
+      [0, 0],
+    ]);
+    const whole = { ...table(...Array.from({ length: 1001 }, () => [0.7])), split: "train" };
+    expect(new Set(fitStandardizer(whole).apply(whole).inputs.data)).toEqual(new Set([0]));
+  });
+
   test("large values with little spread keep their spread", () => {
     const { mean, std } = columnStatistics(table([1e6], [1e6 + 1], [1e6 + 2]));
     expect(mean[0]).toBeCloseTo(1e6 + 1, 6);

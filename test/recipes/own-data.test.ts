@@ -98,6 +98,9 @@ describe("a table", () => {
     };
     expect(widths(4, 3)).toMatchObject({ name: "csv", inputShape: [4], batchSize: 8 });
     expect(() => widths(4, 1)).toThrow(ValueError);
+    const flat = { ...spirals({ count: 3 }), labels: new Float32Array(3).fill(0.7) };
+    const { classes: _, classNames: __, ...values } = flat;
+    expect(() => recipeForOwnData(values)).toThrow("all labels are 0.69");
     const images = take(spirals({ count: 20 }), [0, 1]);
     const grey = {
       ...images,
