@@ -39,7 +39,7 @@ try {
 }
 
 if (import.meta.env.PROD && "serviceWorker" in navigator && isSecureContext) {
-  navigator.serviceWorker.register("./sw.js").catch(() => undefined);
+  navigator.serviceWorker.register("./sw.js", { updateViaCache: "none" }).catch(() => undefined);
 }
 
 /** How much a visitor will want to wait for. */

@@ -78,10 +78,31 @@ const copyData = (withData: boolean): Plugin => ({
   },
 });
 
-/** The policy as a meta element; the dev server's own scripts could not live under it. */
+/**
+ * For hosts that read a file `_headers` (Netlify, Cloudflare Pages); others are to send the same. A meta element binds the page
+ * but not its workers: those have the policy of their own file's answer.
+ */
+const headers = `/*
+  Content-Security-Policy: ${policy}; frame-ancestors 'none'
+  X-Content-Type-Options: nosniff
+  Referrer-Policy: no-referrer
+/assets/*
+  Cache-Control: public, max-age=31536000, immutable
+/sw.js
+  Cache-Control: no-cache
+/index.html
+  Cache-Control: no-cache
+/
+  Cache-Control: no-cache
+`;
+
+/** The policy as headers and as a meta element; the dev server's own scripts could not live under it. */
 const strictPolicy: Plugin = {
   name: "weft-strict-policy",
   apply: "build",
+  generateBundle() {
+    this.emitFile({ type: "asset", fileName: "_headers", source: headers });
+  },
   transformIndexHtml: () => [
     {
       tag: "meta",
@@ -98,7 +119,7 @@ const offline: Plugin = {
   enforce: "post",
   generateBundle(_, bundle) {
     const files = Object.keys(bundle)
-      .filter((name) => !name.startsWith("data/mnist") && !name.endsWith(".map"))
+      .filter((name) => !/^(data\/mnist|_headers$)|\.map$/.test(name))
       .concat("icon.svg")
       .sort();
     const content = files.map((name) => {

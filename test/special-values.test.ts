@@ -259,8 +259,9 @@ onAll(
       values.slice(4 * rowOf(i, list), 4 * rowOf(i, list) + 4);
     return (list) => ({
       nanAt: (i) => row(i, list).some(Number.isNaN),
-      // The gradient of prod divides by the element: see its description.
-      unsure: (i) => c.name === "prod" && row(i, list).some((v) => !(Math.abs(v) < 1e30)),
+      // prod says that its gradient is NaN beside both.
+      unsure: (i) =>
+        c.name === "prod" && row(i, list).includes(0) && row(i, list).some((v) => Math.abs(v) === 1 / 0),
       // Where the maximum is infinite the gradient of logSumExp is 0; PyTorch's is NaN.
       instead: (i) =>
         c.name === "logSumExp" && Math.abs(Math.max(...row(i, list))) === Number.POSITIVE_INFINITY

@@ -1,6 +1,5 @@
 /**
- * Serves the built page as a plain web host would, in a folder of its own, with its policy also as a header so that the
- * worker is bound by it too. Can put a data directory beside it. For tests and screenshots, on this computer only.
+ * Serves the built page as a web host would that reads its file `_headers`, in a folder of its own. Can put a data directory beside it. For tests and screenshots, on this computer only.
  */
 import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:http";
@@ -24,8 +23,7 @@ const TYPES: Record<string, string> = {
 /** `folder`: the build. `dataDir`: holds folders of data sets, served under data/. */
 export async function serveSite(folder: string, dataDir?: string): Promise<Site> {
   const prefix = "/some/where/";
-  const html = readFileSync(join(folder, "index.html"), "utf8");
-  const policy = /http-equiv="Content-Security-Policy" content="([^"]+)"/.exec(html)?.[1] ?? "";
+  const rules = headerRules(readFileSync(join(folder, "_headers"), "utf8"));
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url ?? "/", "http://host").pathname);
     const name = path.startsWith(prefix) ? path.slice(prefix.length) || "index.html" : undefined;
@@ -39,7 +37,9 @@ export async function serveSite(folder: string, dataDir?: string): Promise<Site>
       response.writeHead(200, {
         "content-type": TYPES[extname(file)] ?? "application/octet-stream",
         "content-length": statSync(file).size,
-        "content-security-policy": policy.replaceAll("&#39;", "'"),
+        ...Object.fromEntries(
+          rules.filter(({ covers }) => covers(`/${name}`)).flatMap(({ headers }) => headers),
+        ),
       });
       createReadStream(file).pipe(response);
     }
@@ -54,6 +54,16 @@ export async function serveSite(folder: string, dataDir?: string): Promise<Site>
         server.closeAllConnections();
       }),
   };
+}
+
+/** A line with a path, which may end in a star, and its headers on indented lines below it. */
+export function headerRules(text: string) {
+  return text.split(/\n(?=\S)/).map((rule) => {
+    const [path = "", ...lines] = rule.trimEnd().split("\n");
+    const headers = lines.map((line) => /^\s+([\w-]+): (.*)$/.exec(line)?.slice(1) as [string, string]);
+    const start = path.replace(/\*$/, "");
+    return { headers, covers: (name: string) => (start === path ? name === path : name.startsWith(start)) };
+  });
 }
 
 /** The file behind a name, never outside the two folders. */

@@ -92,10 +92,7 @@ export function parseNpyHeader(source: Uint8Array, name = "npy data"): NpyHeader
       `truncated, the header takes ${headerBytes} bytes from byte ${start} on, ${source.length - start} are there`,
     );
   }
-  const { dtype, fortran, shape } = parseHeader(
-    new TextDecoder("latin1").decode(source.subarray(start, valuesAt)),
-    fail,
-  );
+  const { dtype, fortran, shape } = parseHeader(latin1.decode(source.subarray(start, valuesAt)), fail);
   const kind = KINDS[dtype.slice(1)];
   if (kind === undefined) {
     return fail(
@@ -173,6 +170,13 @@ const OTHER_KINDS: Readonly<Record<string, string>> = {
   f: "floats of more than 8 bytes",
 };
 
+const fieldPattern = (key: string, value: string) =>
+  new RegExp(`(?:^|[,\\s])[ubr]?(['"])${key}\\1\\s*:\\s*${value}`);
+const DESCR = fieldPattern("descr", `(?:[ubr]?(['"])([^'"]*)\\2|[[(])`);
+const ORDER = fieldPattern("fortran_order", "(True|False|1|0)\\b");
+const SHAPE = fieldPattern("shape", "[[(]([^()[\\]]*)[)\\]]");
+const latin1 = new TextDecoder("latin1");
+
 /**
  * The dictionary that NumPy writes: the three keys in any order. Other writers leave out blanks or the last comma, or use
  * double quotes; Python 2 wrote long whole numbers (`2L`).
@@ -180,15 +184,13 @@ const OTHER_KINDS: Readonly<Record<string, string>> = {
 function parseHeader(text: string, fail: (what: string) => never) {
   const dictionary = /^\s*\{(.*)\}[\s\0]*$/s.exec(text)?.[1];
   if (dictionary === undefined) return fail(`the header is no dictionary: ${quote(text)}`);
-  const fieldOf = (key: string, value: string) =>
-    new RegExp(`(?:^|[,\\s])[ubr]?(['"])${key}\\1\\s*:\\s*${value}`).exec(dictionary);
-  const descr = fieldOf("descr", `(?:[ubr]?(['"])([^'"]*)\\2|[[(])`);
+  const descr = DESCR.exec(dictionary);
   if (descr !== null && descr[3] === undefined)
     return fail("holds a structured array; give each field a file of its own");
   const dtype = dtypeOf(descr?.[3] ?? fail(`the header has no 'descr': ${quote(text)}`), fail);
-  const order = fieldOf("fortran_order", "(True|False|1|0)\\b")?.[2];
+  const order = ORDER.exec(dictionary)?.[2];
   if (order === undefined) return fail(`the header has no 'fortran_order': ${quote(text)}`);
-  const tuple = fieldOf("shape", "[[(]([^()[\\]]*)[)\\]]")?.[2];
+  const tuple = SHAPE.exec(dictionary)?.[2];
   if (tuple === undefined) return fail(`the header has no 'shape': ${quote(text)}`);
   const extents = tuple.split(",").map((extent) => extent.trim().replace(/^(\d+)[lL]$/, "$1"));
   if (extents.at(-1) === "") extents.pop();

@@ -2,7 +2,7 @@
  * Opens the best device of this machine: a hardware adapter, else a software one, or the CPU reference when asked
  * for. Gives it the file system.
  */
-import { open, readdir, rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import type { Backend, FileStore } from "../backend.ts";
 import { CpuBackend } from "../cpu/backend.ts";
 import { WeftError } from "../errors.ts";
@@ -10,7 +10,8 @@ import { GpuBackend } from "../gpu/backend.ts";
 import { choiceKinds, type DeviceChoice, openChosen } from "../open-device.ts";
 import { checkOptions } from "../options.ts";
 import { openDawn } from "./dawn.ts";
-import { readPlainFile, writeFileAtomic } from "./files.ts";
+import { fileBytes, readPlainFile } from "./file-bytes.ts";
+import { writeFileAtomic } from "./files.ts";
 import { lockFolder } from "./lock.ts";
 
 export interface OpenOptions extends DeviceChoice {
@@ -27,7 +28,11 @@ const SUBMIT_MILLISECONDS = 100;
 
 /** Files by path, written whole or not at all. */
 export const nodeFiles: FileStore = {
-  read: (path, most) => (most === undefined ? readPlainFile(path) : readStart(path, most)),
+  async read(path, most) {
+    if (most === undefined) return readPlainFile(path);
+    const file = await fileBytes(path);
+    return file.read(0, Math.min(most, file.size));
+  },
   write: (path, bytes) => writeFileAtomic(path, bytes),
   async list(directory) {
     try {
@@ -40,18 +45,6 @@ export const nodeFiles: FileStore = {
   remove: (path) => rm(path, { force: true }),
   lock: (directory, onNotice) => lockFolder(directory, onNotice),
 };
-
-async function readStart(path: string, most: number): Promise<Uint8Array> {
-  const file = await open(path).catch((cause: Error) => {
-    throw new WeftError(`${path}: can't be read: ${cause.message}`, { cause });
-  });
-  try {
-    const { buffer, bytesRead } = await file.read(new Uint8Array(most), 0, most, 0);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await file.close();
-  }
-}
 
 /** Opens a device. Throws DeviceError when WebGPU is required and there is no adapter. */
 export async function openDevice(options: OpenOptions = {}): Promise<Backend> {

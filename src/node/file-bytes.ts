@@ -33,7 +33,7 @@ async function openFile(path: string): Promise<{ file: FileHandle; size: number 
   const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
     const info = await file.stat();
-    if (!info.isFile()) throw new Error(`is no file but ${nameOfKind(info)}`);
+    if (!info.isFile()) throw new Error(`it is no file but ${nameOfKind(info)}`);
     return { file, size: info.size };
   } catch (cause) {
     await file.close();
@@ -85,7 +85,7 @@ async function readFrom(file: FileHandle, offset: number, length: number): Promi
     if (bytesRead === 0) break;
     done += bytesRead;
   }
-  return bytes.subarray(0, done);
+  return done === length ? bytes : bytes.slice(0, done);
 }
 
 async function named<T>(path: string, work: () => Promise<T>): Promise<T> {

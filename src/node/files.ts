@@ -3,9 +3,10 @@
  * target, flushed to disk and renamed. On failure or abort the temporary file goes away and the target stays as it was.
  */
 import { randomBytes } from "node:crypto";
-import { link, mkdir, open, readFile, readlink, realpath, rename, rm, stat } from "node:fs/promises";
+import { link, mkdir, open, readlink, realpath, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { WeftError } from "../errors.ts";
+import { readPlainFile } from "./file-bytes.ts";
 
 export interface WriteFileOptions {
   /** Rejects with a FileExistsError where there is such a file already; of several writers exactly one succeeds. */
@@ -19,21 +20,9 @@ export interface WriteFileOptions {
 /** The longest file that is read as a whole text. */
 const MOST_TEXT_BYTES = 2 ** 28;
 
-/** A whole file. Throws WeftError on what is none, such as a named pipe, which might never end. */
-export async function readPlainFile(path: string, most = Number.POSITIVE_INFINITY): Promise<Buffer> {
-  try {
-    const info = await stat(path);
-    if (!info.isFile() && !info.isDirectory()) throw new Error("it is no file");
-    if (info.size > most) throw new Error(`it has ${info.size} bytes, the limit is ${most}`);
-    return await readFile(path);
-  } catch (cause) {
-    throw new WeftError(`${path}: can't be read: ${(cause as Error).message}`, { cause });
-  }
-}
-
-/** A whole file as text. Throws WeftError as `readPlainFile` does, and on files of more than 256 MiB. */
+/** A whole file as text. Throws DataError as `readPlainFile` does, and on files of more than 256 MiB. */
 export async function readTextFile(path: string): Promise<string> {
-  return (await readPlainFile(path, MOST_TEXT_BYTES)).toString("utf8");
+  return Buffer.from((await readPlainFile(path, MOST_TEXT_BYTES)).buffer).toString("utf8");
 }
 
 /** An exclusive write found a file of that name. */

@@ -205,7 +205,9 @@ function forEachRun(
  * Gives [N, O, OH, OW] with OH = floor((H + top + bottom - dilation (KH - 1) - 1) / stride) + 1, OW likewise.
  *
  * Throws ShapeError when ranks, channels, groups or the kernel's size do not go together.
- * Names, defaults and formula as in PyTorch's conv2d; padding may differ on each side.
+ * Names, defaults and formula as in PyTorch's conv2d; padding may differ on each side. NaN and infinities of x reach the
+ * windows that hold them. Padding counts as zeros or is left out, whichever the kernel does: a weight that is not finite may
+ * make NaN of windows that it meets in padding alone.
  */
 export function conv2d(x: Tensor, w: Tensor, b?: Tensor, options: Conv2dOptions = {}): Tensor {
   return conv2dOp.one(

@@ -8,7 +8,7 @@ import { checkOptions } from "../options.ts";
 import { Shader } from "../shader.ts";
 import { sizeOf, type Tensor } from "../tensor.ts";
 import { add, div, mul, square, sub } from "./arithmetic.ts";
-import { eq, where } from "./compare.ts";
+import { eq, le, ne, where } from "./compare.ts";
 import { detach } from "./detach.ts";
 import { fill } from "./fill.ts";
 import { abs, exp, log, sqrt } from "./math.ts";
@@ -86,12 +86,13 @@ export const prodOp: DefinedOp<Attrs> = define(
   2,
   (a, v) => a * v,
   ({ inputs: [x], grads: [dy], attrs: { axes } }) => {
-    // The product of the others: of one zero it is that of all that are not zero, beside a zero it is 0.
-    const zero = eq(x!, 0);
-    const nonZero = where(zero, 1, x!);
-    const zeros = sum(zero, { axes, keepDims: true });
-    const product = mul(prodOp.one([nonZero], { axes }), dy!);
-    return [mul(product, where(zero, eq(zeros, 1), div(eq(zeros, 0), nonZero)))];
+    // The product of the others. Zeros, infinities and NaN can't be divided out: what they amount to comes apart.
+    const ordinary = mul(ne(x!, 0), le(abs(x!), 3.4028234663852886e38));
+    const others = where(ordinary, x!, 1);
+    const product = mul(prodOp.one([others], { axes }), dy!);
+    const special = prodOp.one([where(ordinary, 1, x!)], { axes });
+    const single = eq(sum(ordinary, { axes, keepDims: true }), sizeOf(axes.map((a) => x!.shape[a]!)) - 1);
+    return [mul(product, where(ordinary, div(special, others), where(single, 1, special)))];
   },
 );
 
@@ -121,8 +122,8 @@ export function min(x: Tensor, options: ReduceOptions = {}): Tensor {
 }
 
 /**
- * The product over `axes` (default all). The gradient is right where elements are 0; differentiated twice it is right
- * only where none is.
+ * The product over `axes` (default all). The gradient is right where elements are 0, NaN or infinite, but NaN for those of a
+ * line with both 0 and infinity; differentiated twice it is right only where none is.
  */
 export function prod(x: Tensor, options: ReduceOptions = {}): Tensor {
   return apply("prod", prodOp, x, options);

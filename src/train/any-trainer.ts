@@ -158,9 +158,9 @@ export abstract class AnyTrainer extends OnDevice {
     return withAveraged(this.states, { read: (all) => this.#read(all), write }, this.steps, work);
   }
 
-  /** The program that trains on `dataset`, compiled at the first call. */
-  trainProgram(dataset: TrainingData): Promise<TrainProgram> {
-    return this.survive(() => this.programs.training(dataset));
+  /** The program that trains on `dataset`, compiled at the first call; rejects where `validation` does not suit the model. */
+  trainProgram(dataset: TrainingData, validation?: TrainingData): Promise<TrainProgram> {
+    return this.survive(() => this.programs.training(dataset, validation));
   }
 
   /**

@@ -17,6 +17,12 @@ interface DeviceData extends Pick<StreamedData, "stepsPerEpoch" | "batch"> {
   feed?: StreamedData["feed"];
 }
 
+interface TracedEvaluation {
+  readonly built: StepGraph;
+  readonly data: DeviceData;
+  readonly step: Tensor;
+}
+
 /** A program that was compiled, as long as it is not garbage. */
 interface Made {
   readonly program: WeakRef<Program>;
@@ -27,6 +33,7 @@ export class Programs implements RunPrograms {
   // When a data set is garbage collected, its program and its memory on the device are freed.
   #training = new WeakMap<TrainingData, TrainProgram>();
   #evaluations = new WeakMap<TrainingData, EvaluationProgram>();
+  #traced = new WeakMap<TrainingData, TracedEvaluation>();
   readonly #resident = new WeakMap<Dataset, ResidentData>();
   #made: Made[] = [];
 
@@ -36,7 +43,9 @@ export class Programs implements RunPrograms {
     readonly states: TrainStates,
   ) {}
 
-  async training(dataset: TrainingData): Promise<TrainProgram> {
+  async training(dataset: TrainingData, validation?: TrainingData): Promise<TrainProgram> {
+    // Not to be found out after an epoch.
+    if (validation !== undefined) await this.#trace(validation);
     const known = this.#training.get(dataset);
     if (known !== undefined) return known;
     const { batchSize, shuffle = true } = this.options;
@@ -61,15 +70,23 @@ export class Programs implements RunPrograms {
   async evaluation(dataset: TrainingData): Promise<EvaluationProgram> {
     const known = this.#evaluations.get(dataset);
     if (known !== undefined) return known;
-    const data = await this.#dataFor(dataset, evaluationBatch(this.options, dataset.count));
-    const step = state([1], 0, "u32", "evaluation step");
-    const batch = { ...data.batch(step, undefined), dataset };
-    const built = await evaluationStep(this.options, batch, step, this.states);
     const { backend } = this.values;
+    const { built, data, step } = await this.#trace(dataset);
     const ready = { ...(await this.#compile(built, data, false)), step };
     if (this.values.backend !== backend) return this.evaluation(dataset);
     this.#evaluations.set(dataset, ready);
     return ready;
+  }
+
+  async #trace(dataset: TrainingData): Promise<TracedEvaluation> {
+    const known = this.#traced.get(dataset);
+    if (known !== undefined) return known;
+    const data = await this.#dataFor(dataset, evaluationBatch(this.options, dataset.count));
+    const step = state([1], 0, "u32", "evaluation step");
+    const batch = { ...data.batch(step, undefined), dataset };
+    const traced = { built: await evaluationStep(this.options, batch, step, this.states), data, step };
+    this.#traced.set(dataset, traced);
+    return traced;
   }
 
   /** Compiles a graph over the run's states, which have their present values there. */
@@ -93,6 +110,7 @@ export class Programs implements RunPrograms {
   clear(): void {
     this.#training = new WeakMap();
     this.#evaluations = new WeakMap();
+    this.#traced = new WeakMap();
     this.#made = [];
   }
 

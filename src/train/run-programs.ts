@@ -30,7 +30,8 @@ export interface EvaluationProgram extends StepProgram {
 
 /** One program to train and one to evaluate per data set, on the device that the run's states are on. */
 export interface RunPrograms {
-  training(dataset: TrainingData): Promise<TrainProgram>;
+  /** Rejects, before anything is compiled, where `validation` does not suit the model. */
+  training(dataset: TrainingData, validation?: TrainingData): Promise<TrainProgram>;
   evaluation(dataset: TrainingData): Promise<EvaluationProgram>;
   /** Any graph over the run's states. */
   compile(spec: GraphSpec): Promise<Program>;

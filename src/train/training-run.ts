@@ -47,7 +47,7 @@ async function* fitHearing(
   const { checkpoints, resume: resumed } = options;
   const identity =
     checkpoints === undefined && resumed === undefined ? undefined : await identify(trainer, train, resumed);
-  const program = await trainer.trainProgram(train);
+  const program = await trainer.trainProgram(train, options.validation);
   // Before anything is counted from the trainer's step, which a device lost meanwhile may put back.
   const snapshot = await trainer.snapshot(trainer.steps);
   const run = new TrainingRun(trainer, train, options, program, snapshot, recovered, identity);

@@ -10,7 +10,7 @@ const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter(
   (name) => name.endsWith(".ts") && !name.startsWith(join("node", "cli")),
 );
 const classes = files.flatMap((file) =>
-  [...readFileSync(join(root, file), "utf8").matchAll(/\bclass (\w+) extends \w*Error\b/g)].map((match) => ({
+  [...readFileSync(join(root, file), "utf8").matchAll(/\bclass (\w+) extends \w+Error\b/g)].map((match) => ({
     file,
     name: match[1] as string,
   })),

@@ -227,7 +227,7 @@ describe("files that are none", () => {
       const error = await open(path).catch((cause: unknown) => cause);
       expect(error).toBeInstanceOf(DataError);
       expect((error as Error).message).toMatch(
-        /: can't be read: is no file but a (pipe|device)$|: is no folder$/,
+        /: can't be read: it is no file but a (pipe|device)$|: is no folder$/,
       );
       expect((error as Error).message).toContain(path);
     }

@@ -231,6 +231,27 @@ describe.each(backends)("on the %s, refused before the first step:", (_, open) =
   }
 });
 
+it("a validation set that does not suit the model is refused before the first step", async () => {
+  const trainer = await Trainer.create(new CpuBackend(), {
+    model: outputs(3),
+    loss: nn.crossEntropy(),
+    optimizer: adam(),
+    batchSize: 8,
+  });
+  for (const [validation, message] of [
+    [ofClasses(5), /has 3 on axis 1, but data set points\/train has 5 classes/],
+    [ofValues([1]), /wants class numbers, but the labels are values/],
+    [ofClasses(3, [7]), /linear/],
+    [{ ...ofClasses(5), classes: 3 }, /outside 0 \.\. 2/],
+  ] as const) {
+    const run = Promise.resolve(trainer.fit(ofClasses(3), { epochs: 1, validation }));
+    await expect(run).rejects.toThrow(message);
+    expect(trainer.steps).toBe(0);
+  }
+  await trainer.fit(ofClasses(3), { epochs: 1, validation: ofClasses(2) });
+  expect(trainer.steps).toBe(2);
+});
+
 it("more outputs than classes, and [N, 1] for a metric of [N], are no faults", async () => {
   const options = { optimizer: adam(), batchSize: 8 };
   const spare = await Trainer.create(new CpuBackend(), {

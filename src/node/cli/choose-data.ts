@@ -47,8 +47,9 @@ async function loadDivided(
   source: AnySource,
   options: ChooseOptions & Pick<LoadOptions, "connectTimeout">,
 ): Promise<TrainTest> {
-  const { prepare, ...rest } = options;
-  const parts = await loadDataset<TrainTest | Dataset>(source, rest);
+  const { prepare, dataDir, signal, onProgress, connectTimeout } = options;
+  const load = { dataDir, signal, onProgress, connectTimeout };
+  const parts = await loadDataset<TrainTest | Dataset>(source, load);
   if (prepare) return prepare(parts);
   return "train" in parts ? parts : divide(parts, SPLIT_SEED);
 }
