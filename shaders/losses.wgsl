@@ -40,7 +40,7 @@ fn item(v: f32, t: f32) -> vec2<f32> {
     let l = -(t * clampedLog(v) + (1.0 - t) * clampedLog(1.0 - v));
     return select(vec2(nan()), vec2(l, (v - t) / max(v * (1.0 - v), 1e-12)), isProbability(v));
   }
-  let l = max(v, 0.0) - v * t + log(1.0 + exp(-abs(v)));
+  let l = max(v, 0.0) - v * t + log1pOf(exp(-abs(v)));
   return vec2(select(l, v, isNan(v)), sigmoidOf(v) - t);
 }
 

@@ -1,6 +1,7 @@
 // softmax and logSoftmax along one axis of [OUTER, SIZE, INNER], a line being the SIZE elements INNER apart.
 //   y = exp(x - m) / s  or  y = x - m - log(s),   m the line's maximum, s = sum exp(x - m)
 //   dx = y (dy - sum dy y)  or  dx = dy - exp(y) sum dy
+// A line of NaN has a gradient of NaN, said outright too: see `norm`.
 // Each comes as `…Lines`, one invocation per line, as `…Vectors`, the same four elements at a time, and as `…Shared`, one workgroup of LANES (a power of 2) per line.
 
 override OUTER: u32;
@@ -44,7 +45,7 @@ fn term(at: u32) -> f32 {
 }
 
 fn slope(at: u32, sum: f32) -> f32 {
-  if (isLog) { return dy[at] - exp(out[at]) * sum; }
+  if (isLog) { return select(dy[at] - exp(out[at]) * sum, out[at], isNan(out[at])); }
   return out[at] * (dy[at] - sum);
 }
 
@@ -111,7 +112,8 @@ fn backwardVectors(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups
   let sum = (sums.x + sums.y) + (sums.z + sums.w);
   for (var at = first; at < end; at++) {
     let d = dy4[at];
-    if (isLog) { dx4[at] = d - exp(out4[at]) * sum; } else { dx4[at] = out4[at] * (d - sum); }
+    let v = out4[at];
+    if (isLog) { dx4[at] = select(d - exp(v) * sum, v, isNan4(v)); } else { dx4[at] = v * (d - sum); }
   }
 }
 

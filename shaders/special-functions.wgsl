@@ -42,9 +42,19 @@ fn sigmoidOf(x: f32) -> f32 { return select(1.0 / (1.0 + exp(-x)), x, isNan(x));
 
 fn sigmoid4(x: vec4<f32>) -> vec4<f32> { return select(1.0 / (1.0 + exp(-x)), x, isNan4(x)); }
 
-fn tanhOf(x: f32) -> f32 { return select(tanh(clamp(x, -9.1, 9.1)), x, isNan(x)); }
+fn tanhOf(x: f32) -> f32 {
+  return select(select(tanh(clamp(x, -9.1, 9.1)), tanhNear0(vec4(x)).x, abs(x) < 0.25), x, isNan(x));
+}
 
-fn tanh4(x: vec4<f32>) -> vec4<f32> { return select(tanh(clamp(x, vec4(-9.1), vec4(9.1))), x, isNan4(x)); }
+fn tanh4(x: vec4<f32>) -> vec4<f32> {
+  return select(select(tanh(clamp(x, vec4(-9.1), vec4(9.1))), tanhNear0(x), abs(x) < vec4(0.25)), x, isNan4(x));
+}
+
+// The Maclaurin series, for |x| < 1/4: of small x some drivers leave a few digits or nothing.
+fn tanhNear0(x: vec4<f32>) -> vec4<f32> {
+  let s = x * x;
+  return x * (1.0 - s * (0.33333333 - s * (0.13333333 - s * (0.053968254 - s * 0.021869489))));
+}
 
 // The larger and the smaller; NaN beats all.
 fn larger(a: f32, b: f32) -> f32 { return select(select(max(a, b), b, isNan(b)), a, isNan(a)); }

@@ -23,7 +23,9 @@ import { specialFunctions } from "./special-functions.ts";
 
 const code = () => import("../../shaders/losses.wgsl?raw");
 
-const shader = new Shader("losses.wgsl", code, specialFunctions);
+const functions = () => import("../../shaders/math-functions.wgsl?raw");
+
+const shader = new Shader("losses.wgsl", code, specialFunctions, functions);
 
 type None = Record<string, never>;
 

@@ -51,7 +51,8 @@ export const expm1Op = unary(
   "expm1",
   (x) => `expm1Of(${x})`,
   Math.expm1,
-  ({ y, dy }) => mul(dy, add(y, 1)),
+  // Not y + 1, of which far below 0 nothing is left.
+  ({ x, dy }) => mul(dy, exp(x)),
 );
 export const logOp = unary(
   "log",

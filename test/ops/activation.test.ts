@@ -100,6 +100,12 @@ describe.each(backends)("activations on %s", (_, open) => {
     expectClose("sigmoid", (await evaluate(sigmoid, small)).y, [0.5, 0.5, 0.5, 0.5], [4]);
   });
 
+  it("tanh keeps small numbers to their own precision", async () => {
+    const small = [1e-30, -1e-20, 1e-7, -1e-5, 1e-3, -0.02, 0.1, 0.24, -0.25, 0.26];
+    const { y } = await evaluate(tanh, small);
+    expectClose("y", y, small.map(Math.tanh), [10], { atol: 0, rtol: 2e-6 });
+  });
+
   it("makes of a denormal number itself or 0, nothing else", async () => {
     const [least] = (await evaluate(relu, [1e-40])).y as [number];
     expect([0, Math.fround(1e-40)]).toContain(least);

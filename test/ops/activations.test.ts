@@ -1,6 +1,7 @@
 /** Activations made of other ops, one fused kernel each: values, slopes and PyTorch's behaviour at 0 and far out. */
 import { expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
+import { CpuBackend } from "../../src/cpu/backend.ts";
 import * as act from "../../src/ops/activations.ts";
 import { sum } from "../../src/ops/sum.ts";
 import { constant, input, type Tensor } from "../../src/tensor.ts";
@@ -46,6 +47,23 @@ checkOp("prelu", [
     build: (x, w) => act.prelu(x!, w!),
   },
 ]);
+
+it("elu's slope far below 0 is small, not 0", async () => {
+  const values = [-1, -10, -20, -40];
+  const x = constant(Float32Array.from(values));
+  for (const backend of [new CpuBackend(), await gpuBackend()]) {
+    for (const [op, scale] of [
+      [act.elu, 1],
+      [act.selu, 1.6732632423543772 * 1.0507009873554805],
+    ] as const) {
+      const [dx] = gradients(sum(op(x)), [x]) as [Tensor];
+      const program = await backend.compile({ outputs: [dx] });
+      program.run();
+      const expected = values.map((v) => scale * Math.exp(v));
+      expectClose(op.name, await program.read(dx), expected, [4], { atol: 0, rtol: 1e-5 });
+    }
+  }
+});
 
 it("is PyTorch's at 0 and for large numbers", async () => {
   const x = constant(Float32Array.of(0, 100, -100, 1e4, -1e4));

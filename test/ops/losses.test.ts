@@ -78,6 +78,12 @@ describe.each(backends)("losses on %s", (_, open) => {
     expectClose("dx", dx, [0, 0, 0.25, -0.25], [4]);
   });
 
+  it("charges what a sure and right logit costs, to its own precision", async () => {
+    const { loss } = await evaluate(bceWithLogitsOp, [-20, 18], [0, 1]);
+    const expected = (Math.exp(-20) + Math.exp(-18)) / 2;
+    expectClose("loss", [loss], [expected], [], { atol: 0, rtol: 1e-5 });
+  });
+
   it("charges 100 for a probability of 0 or 1 that is wrong", async () => {
     const { loss, dx } = await evaluate(bceOp, [0, 1, 0, 1], [0, 1, 1, 0]);
     expectClose("loss", [loss], [50], []);

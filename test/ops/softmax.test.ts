@@ -92,7 +92,8 @@ describe.each(backends)("softmax on %s", (_, open, variant) => {
     const backend = await open();
     const x = input([values.length]);
     const y = op(x);
-    const variants = variant === undefined ? {} : { softmax: variant, logSoftmax: variant };
+    const names = ["softmax", "logSoftmax", "softmaxBackward", "logSoftmaxBackward"];
+    const variants = variant === undefined ? {} : Object.fromEntries(names.map((name) => [name, variant]));
     const program = await backend.compile({ outputs: [y] }, { variants });
     backend.write(x, Float32Array.from(values));
     program.run();
@@ -130,7 +131,11 @@ describe.each(backends)("softmax on %s", (_, open, variant) => {
     [[1, 2, Number.POSITIVE_INFINITY]],
     [[Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]],
   ])("makes a line with %s NaN throughout", async (values) => {
-    for (const [, op] of ops) expect((await evaluate(op, values)).every(Number.isNaN)).toBe(true);
+    for (const [, op] of ops) {
+      expect((await evaluate(op, values)).every(Number.isNaN)).toBe(true);
+      const slope = (x: Tensor) => gradients(sum(mul(op(x), 2)), [x])[0] as Tensor;
+      expect((await evaluate(slope, values)).every(Number.isNaN)).toBe(true);
+    }
   });
 });
 
