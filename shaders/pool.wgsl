@@ -232,12 +232,18 @@ fn avgForward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: 
   let lastRow = lastTap(top, 1u, H, KH);
   let firstCol = firstTap(left, 1u);
   let lastCol = lastTap(left, 1u, W, KW);
+  var before = 0.0;
   var sum = 0.0;
   for (var kh = firstTap(top, 1u); kh < lastRow; kh++) {
     let row = plane + u32(top + i32(kh)) * W;
     for (var kw = firstCol; kw < lastCol; kw++) { sum += x[row + u32(left + i32(kw))]; }
+    // Row by row in large windows, so that no chain of roundings is long.
+    if (KH * KW > 128u) {
+      before += sum;
+      sum = 0.0;
+    }
   }
-  y[i] = sum / windowSize(oh, ow);
+  y[i] = (before + sum) / windowSize(oh, ow);
 }
 
 // One invocation per pixel of dx.

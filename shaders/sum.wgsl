@@ -1,6 +1,7 @@
 // y[k] = scale * sum over r of x[k, r], for kept positions k and reduced positions r of up to three axes each.
 // Needs keptPlace, reducedPlace and their constants of reduction-functions.wgsl.
-// Long sums go in two stages: `partial` sums CHUNK terms per invocation, `combine` adds the PARTS partial sums in order.
+// Long sums go in two stages: `partial` sums CHUNK terms per invocation, `combine` adds the PARTS partial sums in order;
+// both in blocks, so that no chain of roundings is long.
 
 override scale: f32;
 
@@ -11,8 +12,10 @@ override scale: f32;
 fn total(k: u32, first: u32, last: u32) -> f32 {
   let at = keptPlace(k);
   var sum = 0.0;
-  for (var r = first; r < last; r++) {
-    sum += x[at + reducedPlace(r)];
+  for (var begin = first; begin < last; begin += 128u) {
+    var block = 0.0;
+    for (var r = begin; r < min(begin + 128u, last); r++) { block += x[at + reducedPlace(r)]; }
+    sum += block;
   }
   return sum;
 }
@@ -34,6 +37,10 @@ fn combine(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec
   let k = (wg.y * n.x + wg.x) * 64u + lane;
   if (k >= KEPT) { return; }
   var sum = 0.0;
-  for (var p = 0u; p < PARTS; p++) { sum += partial[k * PARTS + p]; }
+  for (var begin = 0u; begin < PARTS; begin += 32u) {
+    var block = 0.0;
+    for (var p = begin; p < min(begin + 32u, PARTS); p++) { block += partial[k * PARTS + p]; }
+    sum += block;
+  }
   y[k] = sum * scale;
 }

@@ -5,7 +5,9 @@ import { square } from "../../src/ops/arithmetic.ts";
 import { cumsum } from "../../src/ops/cumsum.ts";
 import { sum } from "../../src/ops/sum.ts";
 import { constant, input, type Shape } from "../../src/tensor.ts";
+import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
+import { expectClose } from "../support/close.ts";
 
 const grid: readonly (readonly [Shape, number])[] = [
   [[1], 0],
@@ -40,6 +42,16 @@ checkOp("cumsum differentiated twice", [
     build: (x) => gradients(sum(square(cumsum(x!, 0))), [x!])[0]!,
   },
 ]);
+
+it.each(["lines", "shared"])("stays right along a line of many equal terms, %s", async (variant) => {
+  const size = 100_000;
+  const y = cumsum(constant(new Float32Array(size).fill(0.1)), 0);
+  const program = await (await gpuBackend()).compile({ outputs: [y] }, { variants: { cumsum: variant } });
+  program.run();
+  // Added one after another the last would be 1e-3 off.
+  const expected = Float64Array.from({ length: size }, (_, i) => (i + 1) * Math.fround(0.1));
+  expectClose("cumsum", await program.read(y), expected, [size], { atol: 0, rtol: 1e-5 });
+});
 
 it("refuses axes that do not exist, and integers", () => {
   expect(() => cumsum(input([2, 3]), 2)).toThrow(/cumsum: axis 2 does not exist in a tensor of rank 2/);

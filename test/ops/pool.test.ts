@@ -18,6 +18,7 @@ import { sum } from "../../src/ops/sum.ts";
 import { constant, input, type Shape, type Tensor } from "../../src/tensor.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
+import { expectClose } from "../support/close.ts";
 import { checkGoldens } from "../support/golden.ts";
 
 const variants = [
@@ -220,6 +221,18 @@ describe.each(backends)("maxPool2d on %s", (_, open) => {
     expect(y).toEqual([Number.NEGATIVE_INFINITY]);
     expect(indices).toEqual([-1]);
     expect(dx).toEqual([0, 0]);
+  });
+});
+
+it("means over large windows are right: no long chain of roundings", async () => {
+  const x = constant(new Float32Array(2 * 300 * 300).fill(0.1), [1, 2, 300, 300]);
+  const y = avgPool2d(x, 300);
+  const program = await (await gpuBackend()).compile({ outputs: [y] });
+  program.run();
+  // Pixel after pixel it would be 1e-3 off.
+  expectClose("mean", await program.read(y), [Math.fround(0.1), Math.fround(0.1)], [2], {
+    atol: 0,
+    rtol: 1e-5,
   });
 });
 

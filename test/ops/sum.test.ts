@@ -86,6 +86,20 @@ describe("sums of a million elements", () => {
     expectClose("mean", await program.read(wanted[1]), [truth / 1e6], [], { atol: 1e-6, rtol: 0 });
   });
 
+  // Added one after another, roundings of one direction pile up: 2e-5 in columns of a million, 1e-4 of ten million.
+  it.each([
+    ["a line", [4_000_000], undefined],
+    ["few columns", [1_000_000, 4], 0],
+    ["many columns", [1500, 3000], 0],
+  ] as const)("of 0.1 are right to 2e-6 over %s", async (_, shape, axes) => {
+    const x = constant(new Float32Array(sizeOf(shape)).fill(0.1), shape);
+    const y = sum(x, axes === undefined ? {} : { axes });
+    const program = await (await gpuBackend()).compile({ outputs: [y] });
+    program.run();
+    const expected = new Float32Array(y.size).fill((Math.fround(0.1) * x.size) / y.size);
+    expectClose("sum", await program.read(y), expected, y.shape, { atol: 0, rtol: 2e-6 });
+  });
+
   it("gives the same bits every time", async () => {
     const random = new Random(3, 2);
     const x = input([300, 1001]);
