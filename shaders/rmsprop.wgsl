@@ -77,7 +77,16 @@ fn withMomentum(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n
   raiseAlarm();
 }
 
-// Binds as many buffers as every WebGPU device has without the alarm: the loss alone tells of NaN here.
+// The next binds as many buffers as every WebGPU device has: this one, dispatched before it, watches in its place.
+@compute @workgroup_size(64)
+fn watchAll(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+            @builtin(local_invocation_index) lane: u32) {
+  if (gathers()) { return; }
+  let first = (wg.y * n.x + wg.x) * 64u * PER + lane;
+  for (var i = first; i < min(first + 64u * PER, (COUNT + 3u) / 4u); i += 64u) { watch(p[i] + direction(i)); }
+  raiseAlarm();
+}
+
 @compute @workgroup_size(64)
 fn centeredWithMomentum(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
                         @builtin(local_invocation_index) lane: u32) {

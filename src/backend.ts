@@ -135,7 +135,7 @@ export interface Program {
   time?(times: number): Promise<number>;
   /**
    * Frees what belongs to this program alone, and constants that no other program uses; it can't be used afterwards: it then
-   * throws GraphError. Inputs and states stay on the device until `device.free`, or until nothing refers to them.
+   * throws ClosedError. Inputs and states stay on the device until `device.free`, or until nothing refers to them.
    */
   destroy(): void;
   /** `destroy`, for `using`. */

@@ -53,7 +53,7 @@ export class DeviceError extends WeftError {
   override readonly name: string = "DeviceError";
 }
 
-/** A device, or what belongs to it, that is used after `close()`. */
+/** A device, or what belongs to it, that is used after `close()`; a program or a trainer after `destroy()`. */
 export class ClosedError extends DeviceError {
   override readonly name = "ClosedError";
 

@@ -229,11 +229,11 @@ class CpuProgram implements Program {
     for (const t of plan.outputs) view(t);
   }
 
-  /** Throws GraphError where the program was destroyed or one of its leaves freed. */
+  /** Throws ClosedError where the program was destroyed, GraphError where one of its leaves was freed. */
   #settle(): void {
     this.memory.check();
     if (!this.memory.users.has(this)) {
-      throw new GraphError("program: was destroyed; compile its graph again to run or read it");
+      throw new ClosedError("program: was destroyed; compile its graph again to run or read it");
     }
     if (this.#generation === this.memory.generation) return;
     const moved = this.plan.graph.leaves().some((leaf, i) => this.memory.at(leaf) !== this.#bound[i]);

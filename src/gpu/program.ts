@@ -3,7 +3,7 @@
  * compute pass, one submit, nothing created but the command buffer.
  */
 import type { CompileOptions, KernelTime, Program, ProgramDescription } from "../backend.ts";
-import { DeviceError, GraphError } from "../errors.ts";
+import { ClosedError, DeviceError, GraphError } from "../errors.ts";
 import {
   type BufferImage,
   type DispatchImage,
@@ -209,7 +209,7 @@ export class GpuProgram implements Program {
 
   #checkThere(): void {
     if (!this.resources.memory.users.has(this)) {
-      throw new GraphError("program: was destroyed; compile its graph again to run or read it");
+      throw new ClosedError("program: was destroyed; compile its graph again to run or read it");
     }
   }
 

@@ -59,7 +59,7 @@ export const rmspropOp: DefinedOp<RmspropAttrs> = defineOp({
     if (gathers) return;
     for (let i = 0; i < COUNT; i++) {
       const d = (maximize ? -g[i]! : g[i]!) + decayAt(i) * p[i]!;
-      if (!centered || momentum === 0) watch(p[i]! + d);
+      watch(p[i]! + d);
       v[i] = alpha * v[i]! + (1 - alpha) * d * d;
       let square = v[i]!;
       if (centered) {
@@ -88,9 +88,16 @@ export const rmspropOp: DefinedOp<RmspropAttrs> = defineOp({
     const bind = [
       ...["p", "g", "lr", "step", "groups", "v", ...(centered ? ["mean"] : [])],
       ...(moving ? [velocity] : []),
-      ...(centered && moving ? [] : ["alarm"]),
     ];
-    return { kernels: [{ shader, entry, bind, constants: { PER }, groups }] };
+    const kernel = { shader, constants: { PER }, groups };
+    if (!(centered && moving)) return { kernels: [{ ...kernel, entry, bind: [...bind, "alarm"] }] };
+    const watched = ["p", "g", "step", "groups", "alarm"];
+    return {
+      kernels: [
+        { ...kernel, entry: "watchAll", bind: watched },
+        { ...kernel, entry, bind },
+      ],
+    };
   },
 });
 

@@ -57,7 +57,7 @@ export interface OptimizerStates {
   readonly learningRate: Tensor;
   /**
    * u32 `[1]`: 1 after a step that began with a parameter, or had a gradient, that was NaN or infinite; `ops.record` tells and
-   * resets it. RMSprop with both `centered` and momentum does not set it on a GPU.
+   * resets it.
    */
   readonly alarm: Tensor;
   /** States in the layout of the packed parameters, by the names that checkpoints give them: `m`, `v`, `velocity`. */

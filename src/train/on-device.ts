@@ -1,6 +1,6 @@
 /** What a trainer is in relation to its device: it outlives one that is lost, and gives back what it has there. */
 import type { Program } from "../backend.ts";
-import { GraphError } from "../errors.ts";
+import { ClosedError } from "../errors.ts";
 import type { GraphSpec } from "../plan/graph.ts";
 import type { Tensor } from "../tensor.ts";
 import { type Recovered, Recovery } from "./recovery.ts";
@@ -51,7 +51,7 @@ export abstract class OnDevice {
   /**
    * Gives back what this trainer has on the device: its programs, also those of `compile`, moments, data sets, and parameters
    * that no other program uses. Their values of the last step of `fit`, or since written, stay in host memory for the program that
-   * trains the same model next. Throws GraphError when it is used afterwards; a `fit` that goes on rejects with that.
+   * trains the same model next. Throws ClosedError when it is used afterwards; a `fit` that goes on rejects with that.
    */
   destroy(): void {
     if (this.#destroyed) return;
@@ -72,8 +72,8 @@ export abstract class OnDevice {
     this.destroy();
   }
 
-  /** Throws GraphError once it is destroyed. */
+  /** Throws ClosedError once it is destroyed. */
   protected checkThere(): void {
-    if (this.#destroyed) throw new GraphError("trainer: was destroyed; create another one");
+    if (this.#destroyed) throw new ClosedError("trainer: was destroyed; create another one");
   }
 }

@@ -126,6 +126,7 @@ describe.each([
     rmsprop: rmsprop(),
     centered: rmsprop({ centered: true }),
     moving: rmsprop({ momentum: 0.9 }),
+    centeredAndMoving: rmsprop({ centered: true, momentum: 0.9 }),
     lion: lion(),
     adagrad: adagrad(),
     clipped: adam({ clipNorm: 1 }),
