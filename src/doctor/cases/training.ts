@@ -127,9 +127,13 @@ const updateChecks: readonly (readonly [op: string, changes: string, Update])[] 
   [
     "adagrad",
     "pv",
-    ({ v, ...t }) => adagradUpdate({ ...t, total: v }, { ...shared, learningRateDecay: 0.1 }),
+    ({ v, m: _, ...t }) => adagradUpdate({ ...t, total: v }, { ...shared, learningRateDecay: 0.1 }),
   ],
-  ["lion", "pm", (t) => lionUpdate(t, { ...shared, beta1: 0.9, beta2: 0.99 })],
+  [
+    "lion",
+    "pm",
+    ({ v: _, ...t }) => lionUpdate(t, { weightDecay: 0.1, maximize: false, beta1: 0.9, beta2: 0.99 }),
+  ],
   ["accumulate", "m", ({ m, g, step }) => accumulateUpdate({ kept: m, total: g, step }, 3)],
   ["average", "pm", ({ m, p, step }) => averageUpdate({ average: m, p, step }, { decay: 0.9 })],
 ];
