@@ -91,14 +91,15 @@ describe("waiting for the GPU", () => {
 
   test("a job that is done at once is not made to wait", async () => {
     await device.queue.onSubmittedWorkDone();
-    // A wait would take a millisecond each time; the quickest of many shows that there is none, whatever else runs.
-    let quickest = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < 2000 && quickest >= 0.8; i++) {
+    const times: number[] = [];
+    for (let i = 0; i < 300; i++) {
       const start = performance.now();
       await device.queue.onSubmittedWorkDone();
-      quickest = Math.min(quickest, performance.now() - start);
+      times.push(performance.now() - start);
     }
-    expect(quickest).toBeLessThan(0.8);
+    // Of most a timer makes about a millisecond. The quickest tenth is quick on a busy machine too.
+    times.sort((a, b) => a - b);
+    expect(times[30]).toBeLessThan(0.5);
   });
 
   test("setImmediate of others keeps its pace, arguments and promise form", async () => {

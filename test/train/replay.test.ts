@@ -56,8 +56,8 @@ it("a step is at most 16 dispatches in one pass, and nothing is created, written
   });
   expect(calls.passes).toBe(calls.submits);
   expect(calls.submits).toBeLessThanOrEqual(steps / 8);
-  // The promise is 0.5 ms; work that grows with the graph or with the steps taken would cost far more.
-  expect(mainThread).toBeLessThan(2);
+  // As promised; the quickest needs no room for what else runs.
+  expect(mainThread).toBeLessThan(0.5);
 });
 
 it.each([0, 32])("a step is 16 dispatches on a GPU with subgroups of %i too", async (subgroupSize) => {
