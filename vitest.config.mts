@@ -8,7 +8,11 @@ import { chromiumLaunch } from "./test/support/drivers.ts";
 import { HANG_LIMIT_MS } from "./test/support/hang-limit.ts";
 
 const everywhere = ["test/**/*.test.ts"];
-const limits = { testTimeout: 1.5 * HANG_LIMIT_MS, hookTimeout: 1.5 * HANG_LIMIT_MS };
+const limits = {
+  testTimeout: 1.5 * HANG_LIMIT_MS,
+  hookTimeout: 1.5 * HANG_LIMIT_MS,
+  expect: { poll: { timeout: HANG_LIMIT_MS } },
+};
 /** Commands in processes of their own, which often wait: three at a time, when the other projects are done. */
 const waiting = { maxWorkers: 3, sequence: { groupOrder: 1 } };
 

@@ -8,12 +8,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { openBrowser, openPage } from "../../demo/tools/open-page.ts";
 import { headerRules, serveSite } from "../../demo/tools/static-server.ts";
 import { DEMO_SITE } from "../support/demo-setup.ts";
+import { HANG_LIMIT_MS } from "../support/hang-limit.ts";
 
 const site = resolve(import.meta.dirname, "../..", DEMO_SITE);
 const template = readFileSync(resolve(import.meta.dirname, "../../demo/service-worker.js"), "utf8");
-
-/** Browsers look for a new worker some time after a page has loaded. */
-const LONG = { timeout: 60_000 };
 
 let browser: Browser;
 beforeAll(async () => {
@@ -56,7 +54,7 @@ describe("headers", () => {
       const broken = (code: string) =>
         worker?.evaluate(`new Promise((done) => {
           addEventListener("securitypolicyviolation", (event) => done(event.effectiveDirective), { once: true });
-          setTimeout(() => done("no rule"), 20_000);
+          setTimeout(() => done("no rule"), ${HANG_LIMIT_MS});
           ${code}.catch(() => undefined);
         })`);
       expect(await broken('fetch("http://127.0.0.1:9/x")')).toBe("connect-src");
@@ -104,6 +102,7 @@ describe("the service worker", () => {
     await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
     url = `http://localhost:${(server.address() as AddressInfo).port}/`;
     context = await browser.newContext();
+    context.setDefaultTimeout(HANG_LIMIT_MS);
   });
   afterEach(async () => {
     await context.close();
@@ -135,7 +134,7 @@ describe("the service worker", () => {
     const next = await context.newPage();
     await next.goto(url);
     expect(await next.title()).toBe("b");
-    await expect.poll(() => states(next), LONG).toBe("installed,activated");
+    await expect.poll(() => states(next)).toBe("installed,activated");
     // The server no longer has this one.
     expect(await late(old)).toBe("late a");
     expect(await icon(old)).toBe("icon a");
@@ -146,8 +145,8 @@ describe("the service worker", () => {
     files = build("c");
     await next.reload();
     expect(await next.title()).toBe("c");
-    await expect.poll(() => cachesOf(next), LONG).toContain("weft-page-c");
-    await expect.poll(() => states(next), LONG).toBe("installed,activated");
+    await expect.poll(() => cachesOf(next)).toContain("weft-page-c");
+    await expect.poll(() => states(next)).toBe("installed,activated");
     expect(await late(old)).toBe("late a");
 
     await old.close();
@@ -169,15 +168,13 @@ describe("the service worker", () => {
     await first.close();
     files = build("b");
     const second = await open();
-    await expect.poll(() => states(second), LONG).toMatch(/installed|activated/);
+    await expect.poll(() => states(second)).toMatch(/installed|activated/);
     await expect
-      .poll(
-        () =>
-          second.evaluate(async () => {
-            const found = await (await caches.open("weft-page-b")).match("./icon.svg");
-            return found?.text();
-          }),
-        LONG,
+      .poll(() =>
+        second.evaluate(async () => {
+          const found = await (await caches.open("weft-page-b")).match("./icon.svg");
+          return found?.text();
+        }),
       )
       .toBe("icon b");
     expect(asked.filter((path) => path === "/icon.svg").length).toBeGreaterThanOrEqual(2);
