@@ -183,9 +183,14 @@ describe("with --json, stdout has nothing but JSON", () => {
         `import { openDawn } from ${JSON.stringify(file)};
          const dawn = await openDawn({ software: true });
          const device = await dawn.adapter.requestDevice();
+         const { stderr } = process;
+         const told = new Promise((done) => {
+           const { write } = stderr;
+           stderr.write = (...given) => (done(), write.apply(stderr, given));
+         });
          device.createShaderModule({ code: "fn x( {" });
          await device.queue.onSubmittedWorkDone();
-         await new Promise((done) => setTimeout(done, 50));
+         await told;
          await dawn.close();
          console.log("{}");`,
       );
