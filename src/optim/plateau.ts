@@ -27,6 +27,7 @@ export interface PlateauOptions {
 
 /** What `follow` needs of a trainer. */
 interface Settable {
+  readonly learningRate?: number;
   setLearningRate(value: number): void;
 }
 
@@ -91,11 +92,23 @@ export class ReduceOnPlateau {
     return this.#rate;
   }
 
-  /** A callback for `trainer.fit`: at every epoch's end observes its validation loss, or its loss where there is none. */
+  /**
+   * A callback for `trainer.fit`: at every epoch's end observes its validation loss, or its loss where there is none. What it
+   * lowers is the trainer's own rate (the optimizer's, one that was set since, or that of a resumed run), whatever the rate
+   * that this began with; a run that is resumed counts observations anew. Throws ValueError in mode "max".
+   */
   follow(trainer: Settable): (event: { readonly event: string }) => void {
+    if (this.#options.mode === "max") {
+      throw new ValueError(
+        'reduceOnPlateau: follow observes losses, which should fall; with mode "max" call observe and setLearningRate',
+      );
+    }
     return (event) => {
       if (event.event !== "epoch") return;
       const { valLoss, loss } = event as { readonly valLoss?: number; readonly loss?: number };
+      const { learningRate = this.#rate } = trainer;
+      // The trainer has it in float32.
+      if (Math.fround(learningRate) !== Math.fround(this.#rate)) this.#rate = learningRate;
       const before = this.#rate;
       const after = this.observe(valLoss ?? loss ?? Number.NaN);
       if (after !== before) trainer.setLearningRate(after);

@@ -304,6 +304,11 @@ export abstract class AnyTrainer extends OnDevice {
     return (await this.#turns.run(() => this.#read([tensor]))).get(tensor) as Data;
   }
 
+  /** What the next step goes by, in float32; with a schedule, what that is scaled to: its own rate unless set otherwise. */
+  get learningRate(): number {
+    return this.values.copyOf(this.states.live.get(LEARNING_RATE) as Tensor)[0] as number;
+  }
+
   /** Changes the learning rate from the next submit on. */
   setLearningRate(value: number): void {
     if (!(Number.isFinite(value) && value >= 0)) {

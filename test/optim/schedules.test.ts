@@ -287,6 +287,26 @@ describe("reduceOnPlateau", () => {
     for (const event of events) listen(event);
     expect(set).toEqual([0.1]);
   });
+
+  it("lowers the trainer's own rate, whatever it began with", () => {
+    const trainer = {
+      learningRate: 0.001,
+      setLearningRate(value: number) {
+        trainer.learningRate = Math.fround(value);
+      },
+    };
+    const listen = reduceOnPlateau({ learningRate: 0.1, patience: 0 }).follow(trainer);
+    const rates = [1, 1, 1].map((loss) => {
+      listen({ event: "epoch", loss } as { event: string });
+      return trainer.learningRate;
+    });
+    expect(rates.map((v) => v.toPrecision(6))).toEqual(["0.00100000", "0.000100000", "0.0000100000"]);
+    trainer.learningRate = 1;
+    listen({ event: "epoch", loss: 1 } as { event: string });
+    expect(trainer.learningRate).toBeCloseTo(0.1, 6);
+    const most = reduceOnPlateau({ learningRate: 0.1, mode: "max" });
+    expect(() => most.follow(trainer)).toThrow(/follow observes losses/);
+  });
 });
 
 describe("schedules refuse", () => {
