@@ -21,9 +21,21 @@ interface Judged extends Partial<Metrics> {
   readonly val?: Metrics;
 }
 
+export const isOfValidation = (monitor: Monitor): boolean => /^val[A-Z]/.test(monitor);
+
+/** Figures of a record that are single numbers. */
+function namesOf({ val, ...training }: Judged): string[] {
+  const names = ({ loss, accuracy, metrics = {} }: Partial<Metrics>) =>
+    Object.entries({ loss, accuracy, ...metrics }).flatMap(([name, v]) =>
+      typeof v === "number" ? [name] : [],
+    );
+  const ofVal = val === undefined ? [] : names(val);
+  return [...names(training), ...ofVal.map((name) => `val${name.charAt(0).toUpperCase()}${name.slice(1)}`)];
+}
+
 /** The number that `monitor` names; throws ValueError, in the name of `who`, where the record has none. */
 export function monitored(who: string, record: Judged, monitor: Monitor): number {
-  const ofValidation = /^val[A-Z]/.test(monitor);
+  const ofValidation = isOfValidation(monitor);
   const metrics = ofValidation ? record.val : record;
   const name = ofValidation ? monitor.charAt(3).toLowerCase() + monitor.slice(4) : monitor;
   const value: MetricValue | undefined =
@@ -33,7 +45,7 @@ export function monitored(who: string, record: Judged, monitor: Monitor): number
     ofValidation && record.val === undefined
       ? "give fit a validation set"
       : value === undefined
-        ? "measure it with the trainer's `metrics`"
+        ? `there are ${namesOf(record).join(", ")}; others are measured with the trainer's \`metrics\``
         : "it is not a single number";
   throw new ValueError(`${who}: epoch ${record.epoch} has no ${monitor}; ${advice}`);
 }

@@ -11,6 +11,7 @@ import type { RunControl } from "./control.ts";
 import type { EarlyStoppingOptions } from "./early-stopping.ts";
 import type { Callback, StepListener } from "./events.ts";
 import { checkMetric, type Metric } from "./metric.ts";
+import { isOfValidation } from "./monitor.ts";
 import type { FitState } from "./run-state.ts";
 import { RING_STEPS } from "./runner.ts";
 
@@ -230,6 +231,12 @@ export function checkFitOptions(given: FitOptions): FitOptions {
   const { validation, checkpoints, earlyStopping, callbacks = [] } = options;
   if (validation !== undefined) checkTrainingData("fit: validation", validation);
   checkOptions("fit: earlyStopping", earlyStopping, EARLY_STOPPING);
+  const { monitor = "valLoss" } = earlyStopping ?? {};
+  if (earlyStopping !== undefined && isOfValidation(monitor) && validation === undefined) {
+    throw new ValueError(
+      `fit: earlyStopping goes by ${monitor}; give fit a validation set, or earlyStopping a monitor such as "loss"`,
+    );
+  }
   checkOptions("fit: checkpoints", checkpoints, CHECKPOINTS);
   if (checkpoints !== undefined && checkpoints.directory === undefined) {
     throw new ValueError('fit: checkpoints need a directory, as in { directory: "checkpoints" }');

@@ -192,10 +192,10 @@ describe("early stopping", () => {
 
   it("refuses what can't be monitored", async () => {
     await expect(fitting({ validation: undefined as never, earlyStopping: {} })).rejects.toThrow(
-      /earlyStopping: epoch 1 has no valLoss; give fit a validation set/,
+      /fit: earlyStopping goes by valLoss; give fit a validation set/,
     );
     await expect(fitting({ earlyStopping: { monitor: "valTop5" } })).rejects.toThrow(
-      /epoch 1 has no valTop5; measure it with the trainer's `metrics`/,
+      /epoch 1 has no valTop5; there are loss, accuracy, .*valLoss, valAccuracy.* with the trainer's `metrics`/,
     );
     await expect(fitting({ earlyStopping: { patience: 0 } })).rejects.toThrow(
       /patience must be a whole number/,
