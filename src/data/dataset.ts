@@ -152,8 +152,11 @@ export function checkForm(who: string, data: unknown): asserts data is Dataset {
   }
 }
 
-/** Throws a DataError that names the first thing that is wrong; returns the data set otherwise. */
-export function validateDataset(dataset: Dataset): Dataset {
+/**
+ * Throws a DataError that names the first thing that is wrong; returns the data set otherwise. `ignored`: a label that need
+ * not be a class.
+ */
+export function validateDataset(dataset: Dataset, ignored?: number): Dataset {
   checkForm(`data set ${dataset?.name}/${dataset?.split}`, dataset);
   const { count, inputs, labels, classes, classNames, labelShape, columns } = dataset;
   const fail = (what: string): never => {
@@ -208,7 +211,7 @@ export function validateDataset(dataset: Dataset): Dataset {
   if (classNames !== undefined && classNames.length !== classes) {
     fail(`has ${classes} classes but ${classNames.length} class names`);
   }
-  const bad = labels.findIndex((label) => label < 0 || label >= classes);
+  const bad = labels.findIndex((label) => (label < 0 || label >= classes) && label !== ignored);
   if (bad >= 0) fail(`label ${labels[bad]} of sample ${bad} is outside 0 .. ${classes - 1}`);
   return dataset;
 }

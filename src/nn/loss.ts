@@ -5,6 +5,7 @@
 import { ValueError } from "../errors.ts";
 import { mul } from "../ops/arithmetic.ts";
 import { type ClassLoss, type MultiMarginOptions, multiMargin as multiMarginOf } from "../ops/class-loss.ts";
+import { IGNORED } from "../ops/class-targets.ts";
 import { eq, gt } from "../ops/compare.ts";
 import { crossEntropy as crossEntropyOf, nll as nllOf } from "../ops/cross-entropy.ts";
 import {
@@ -26,6 +27,8 @@ export interface LossResult {
   readonly loss: Tensor;
   /** Sum of the samples' weights. */
   readonly count: Tensor;
+  /** What the mean is divided by where that is not `count`, as with class weights: batches are averaged by it. */
+  readonly weight?: Tensor;
   /** Sums over samples, by name: `correct` becomes accuracy. */
   readonly sums: Readonly<Record<string, Tensor>>;
 }
@@ -35,6 +38,8 @@ export interface Loss {
   readonly classes: boolean;
   /** Outputs are [N, C, …] with one of C for each class: the trainer refuses fewer than the data have. */
   readonly outputPerClass?: boolean;
+  /** Samples of this label count for nothing: it may lie outside the classes. */
+  readonly ignoreIndex?: number;
   /** Outputs above this mean 1: for losses whose targets are 0 or 1. */
   readonly threshold?: number;
   /** Builds the loss of a batch: output [N, …], target, weights [N]. */
@@ -44,9 +49,9 @@ export interface Loss {
 }
 
 export interface CrossEntropyLossOptions {
-  /** One number per class; a label's mean is weighted by its class's. */
+  /** One number per class, not all 0; a label's mean is weighted by its class's, over batches as within them. */
   readonly classWeights?: readonly number[];
-  /** Samples of this label count for nothing. Default -100. */
+  /** Samples of this label count for nothing; it may lie outside the classes. Default -100. */
   readonly ignoreIndex?: number;
   /** Share of the target that is spread over all classes, 0 to 1. Default 0. */
   readonly labelSmoothing?: number;
@@ -72,7 +77,7 @@ export function crossEntropy(options: CrossEntropyLossOptions = {}): Loss {
   const loss = classLoss(!probabilities, (output, target, weights) =>
     crossEntropyOf(output, target, { ...given, weights }),
   );
-  return { ...loss, reweighted: (other) => crossEntropy({ ...options, ...other }) };
+  return { ...loss, ...ignoring(rest), reweighted: (other) => crossEntropy({ ...options, ...other }) };
 }
 
 /** Negative log-likelihood of log-probabilities [N, C], as logSoftmax gives them; counts correct answers too. */
@@ -82,6 +87,7 @@ export function nll(options: Pick<CrossEntropyLossOptions, "classWeights" | "ign
   const loss = classLoss(true, (output, target, weights) => nllOf(output, target, { ...given, weights }));
   return {
     ...loss,
+    ...ignoring(rest),
     reweighted({ labelSmoothing = 0, ...other }) {
       if (labelSmoothing === 0) return nll({ ...options, ...other });
       throw new ValueError("nll: labels can be smoothed with cross-entropy of logits only");
@@ -158,10 +164,16 @@ export function bceWithLogits(options: { readonly posWeight?: number | readonly 
   );
 }
 
+const ignoring = ({ ignoreIndex = IGNORED }: { readonly ignoreIndex?: number }) => ({ ignoreIndex });
+
 function classWeightsOf(values: readonly number[] | undefined): { classWeights?: Tensor } {
   const bad = values?.findIndex((value) => !Number.isFinite(value)) ?? -1;
   if (bad >= 0)
     throw new ValueError(`nn: classWeights must be finite, got ${values?.[bad]} for class ${bad}`);
+  if (values?.every((value) => value === 0))
+    throw new ValueError(
+      "nn: classWeights are all 0: nothing would be trained; give one class at least a weight",
+    );
   return values === undefined ? {} : { classWeights: constant(values) };
 }
 
@@ -173,8 +185,8 @@ function classLoss(
     classes,
     outputPerClass: true,
     build(output, target, weights) {
-      const { loss, correct, count } = op(output, target, weights);
-      return { loss, count, sums: { correct } };
+      const { loss, correct, count, weight } = op(output, target, weights);
+      return { loss, count, ...(weight && { weight }), sums: { correct } };
     },
   };
 }

@@ -49,6 +49,8 @@ export interface ClassLoss {
   readonly correct: Tensor;
   /** Sum of the weights of the rows that count. Class weights don't enter. */
   readonly count: Tensor;
+  /** With class weights: what the weighted mean is divided by, the sum of the rows' weights times their classes'. */
+  readonly weight?: Tensor;
 }
 
 /** True when `options` ask for no more than sample weights and an ignored label. */
@@ -91,10 +93,12 @@ export function generalClassLoss(
   // A class that is impossible, of which nothing is wanted, costs nothing: 0 · ∞ would be NaN.
   const terms = where(ne(targets, 0), mul(targets, logs), 0);
   const losses = mul(neg(sum(terms, { axes: 1 })), counts);
+  const weight = sum(norms);
   return {
-    loss: reduceRows(losses, norms, reduction, flat.outer),
+    loss: reduceRows(losses, weight, reduction, flat.outer),
     correct: sum(hits),
     count: sum(counts),
+    ...(classWeights === undefined ? {} : { weight }),
   };
 }
 
@@ -125,17 +129,17 @@ export function multiMargin(x: Tensor, labels: Tensor, options: MultiMarginOptio
   const gap = relu(add(sub(used, own), margin));
   const items = where(eq(targets, 1), 0, mul(p === 2 ? mul(gap, gap) : gap, sub(1, targets)));
   const losses = mul(mean(items, { axes: 1 }), counts);
-  return { loss: reduceRows(losses, norms, reduction, [N]), correct: sum(hits), count: sum(counts) };
+  return { loss: reduceRows(losses, sum(norms), reduction, [N]), correct: sum(hits), count: sum(counts) };
 }
 
 function reduceRows(
   losses: Tensor,
-  norms: Tensor,
+  weight: Tensor,
   reduction: NonNullable<LossOptions["reduction"]>,
   outer: readonly number[],
 ): Tensor {
   if (reduction === "none") return reshape(losses, outer);
-  return reduction === "sum" ? sum(losses) : weightedMean(losses, sum(norms));
+  return reduction === "sum" ? sum(losses) : weightedMean(losses, weight);
 }
 
 /** Logits [N, C, …] as rows [M, C], with targets and weights to match; `outer` is the shape of the rows. */

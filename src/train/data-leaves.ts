@@ -13,9 +13,12 @@ export class DataLeaves {
   /** i32 class numbers or f32 values. */
   readonly targets: Tensor;
 
-  /** Throws DataError on a faulty data set. */
-  constructor(readonly dataset: Dataset) {
-    validateDataset(dataset);
+  /** Throws DataError on a faulty data set; `ignored`: a label that need not be a class. */
+  constructor(
+    readonly dataset: Dataset,
+    ignored?: number,
+  ) {
+    validateDataset(dataset, ignored);
     const { inputs, labels, name, split, count } = dataset;
     const bytes = holdsBytes(inputs);
     const values = count * sampleSize(inputs.shape);

@@ -17,7 +17,7 @@ import { formatSpec, type Node, scope, state, type Tensor } from "../tensor.ts";
 import type { MetricBatch } from "./metric.ts";
 import type { TrainerOptions } from "./options.ts";
 import { ringRows } from "./runner.ts";
-import { type RowLayout, SAMPLES } from "./totals.ts";
+import { type RowLayout, SAMPLES, WEIGHT } from "./totals.ts";
 import { parametersOf, refuseUnnamed } from "./unnamed.ts";
 
 export interface StepGraph {
@@ -142,7 +142,8 @@ async function recorded(
 ): Promise<StepGraph> {
   const training = "learningRate" in watched;
   const metrics = (options.metrics ?? []).filter((metric) => metric.training || !training);
-  const single = { loss: result.loss, count: result.count, ...watched, ...result.sums };
+  const { loss, count, weight, sums } = result;
+  const single = { loss, count, ...(weight && { [WEIGHT]: weight }), ...watched, ...sums };
   const values = new Map<string, Tensor>(Object.entries(single));
   scope("metrics", () => {
     if (metrics.length > 0) values.set(SAMPLES, sum(batch.weights));
@@ -155,7 +156,7 @@ async function recorded(
   const ring = state([ringRows(width), width], 0, "f32", "metrics ring");
   const room = MAX_RECORDED - (alarm === undefined ? 0 : 1);
   const recording = record(ring, step, await gathered([...values.values()], room), alarm);
-  const layout = { columns, metrics, sums: Object.keys(result.sums) };
+  const layout = { columns, metrics, sums: Object.keys(sums) };
   return { spec: { outputs: [], updates: [...updates, recording] }, ring, layout };
 }
 

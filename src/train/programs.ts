@@ -158,11 +158,13 @@ export class Programs implements RunPrograms {
       batchSize,
       most,
       maxTensorBytes,
+      undefined,
+      this.options.loss.ignoreIndex,
     );
   }
 
   #residentData(dataset: Dataset): ResidentData {
-    const data = this.#resident.get(dataset) ?? new ResidentData(dataset);
+    const data = this.#resident.get(dataset) ?? new ResidentData(dataset, this.options.loss.ignoreIndex);
     this.#resident.set(dataset, data);
     return data;
   }

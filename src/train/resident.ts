@@ -9,9 +9,12 @@ import { DataLeaves } from "./data-leaves.ts";
 export class ResidentData {
   readonly leaves: DataLeaves;
 
-  /** Throws DataError on a faulty data set. */
-  constructor(readonly dataset: Dataset) {
-    this.leaves = new DataLeaves(dataset);
+  /** As `DataLeaves`. */
+  constructor(
+    readonly dataset: Dataset,
+    ignored?: number,
+  ) {
+    this.leaves = new DataLeaves(dataset, ignored);
   }
 
   /** The data in batches of this size. */

@@ -32,8 +32,8 @@ export class StreamedData {
   readonly #targets: Tensor;
 
   /**
-   * `most`: bytes on the device in all; `mostEach`: of one tensor; `pieceBytes`: that are read at a time. Throws DeviceError
-   * where that is too little.
+   * `most`: bytes on the device in all; `mostEach`: of one tensor; `pieceBytes`: that are read at a time; `ignored`: a label
+   * that need not be a class. Throws DeviceError where that is too little.
    */
   constructor(
     readonly dataset: ShardedDataset,
@@ -41,6 +41,7 @@ export class StreamedData {
     most: number,
     mostEach: number,
     pieceBytes = PIECE_BYTES,
+    readonly ignored?: number,
   ) {
     const { name, split, count, classes, inputs } = dataset;
     const bytes = sampleBytes(dataset);
@@ -189,15 +190,15 @@ export class ShardFeed {
 
   /** The piece of a turn's shard that follows `done` samples. */
   async #read(turn: number, done: number): Promise<Samples> {
-    const { dataset, layout, piece } = this.data;
+    const { dataset, ignored, layout, piece } = this.data;
     const [start, count] = samplesOf(turn, layout, this.#key);
     const from = (start + done) % dataset.count;
     const wanted = Math.min(piece, count - done);
     const first = Math.min(wanted, dataset.count - from);
     const last = this.#last;
     this.#last = undefined;
-    const parts = [await readPart(dataset, from, first, last)];
-    if (first < wanted) parts.push(await readPart(dataset, 0, wanted - first));
+    const parts = [await readPart(dataset, from, first, last, ignored)];
+    if (first < wanted) parts.push(await readPart(dataset, 0, wanted - first, undefined, ignored));
     return joined(parts);
   }
 

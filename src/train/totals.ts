@@ -23,6 +23,9 @@ export interface RowLayout {
 /** Column with the number of samples that metrics count. */
 export const SAMPLES = "samples";
 
+/** Column with what the loss is a mean over, where that is not the count: the sum of weights with class weights. */
+export const WEIGHT = "lossWeight";
+
 /** Totals as JSON can hold them; numbers that it can't as text. */
 export interface TotalsState {
   readonly steps: number;
@@ -39,7 +42,7 @@ function diverged(work: "training" | "evaluation", loss: number, step: number): 
 }
 
 export class Totals {
-  /** Of loss times count, of the counts, of everything else; but the learning rate as it was last. */
+  /** Of loss times count or weight, of the counts, of everything else; but the learning rate as it was last. */
   readonly #sums: Float64Array;
   readonly #places: ReadonlyMap<string, readonly [start: number, end: number]>;
   steps = 0;
@@ -61,8 +64,9 @@ export class Totals {
   /** Adds rows; the first of them is of step `first` (from 0), which errors name. */
   add(rows: readonly Row[], first: number): void {
     const rate = this.#places.get("learningRate")?.[0];
+    const weight = this.#places.get(WEIGHT)?.[0] ?? 1;
     rows.forEach((row, i) => {
-      const [loss = Number.NaN, count = 0] = row;
+      const [loss = Number.NaN] = row;
       if (!Number.isFinite(loss)) {
         throw new DivergedError(diverged(this.work, loss, first + i + 1));
       }
@@ -73,7 +77,7 @@ export class Totals {
             "try a smaller learning rate, and `detectAnomaly: true`, which names the op",
         );
       }
-      sums[0] = (sums[0] as number) + loss * count;
+      sums[0] = (sums[0] as number) + loss * (row[weight] ?? 0);
       for (let j = 1; j < sums.length; j++) sums[j] = (sums[j] as number) + (row[j] as number);
       if (rate !== undefined) sums[rate] = row[rate] as number;
       this.steps++;
@@ -124,7 +128,7 @@ export class Totals {
     }
     const { accuracy, ...others } = values;
     return {
-      loss: this.#sum("loss") / count,
+      loss: this.#sum("loss") / (this.#places.has(WEIGHT) ? this.#sum(WEIGHT) : count),
       ...(typeof accuracy === "number" ? { accuracy } : {}),
       ...(this.#places.has("learningRate") ? { learningRate: this.#sum("learningRate") } : {}),
       ...(this.#places.has("gradientNorm") ? { gradientNorm: this.#sum("gradientNorm") / this.steps } : {}),

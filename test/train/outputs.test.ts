@@ -7,7 +7,7 @@ import { DataError, ShapeError, ValueError, WeftError } from "../../src/errors.t
 import { DivergedError } from "../../src/index.ts";
 import * as nn from "../../src/nn/index.ts";
 import { abs, mean, reshape, sub } from "../../src/ops/index.ts";
-import { adam } from "../../src/optim/index.ts";
+import { adam, sgd } from "../../src/optim/index.ts";
 import { parameter, type Shape, sizeOf, type Tensor } from "../../src/tensor.ts";
 import * as metrics from "../../src/train/metrics.ts";
 import type { TrainerOptions } from "../../src/train/options.ts";
@@ -274,6 +274,69 @@ it("weights that are no numbers are refused when the loss is made", () => {
   expect(() => nn.crossEntropy({ classWeights: [1, Number.NaN] })).toThrow(ValueError);
   expect(() => nn.nll({ classWeights: [Number.POSITIVE_INFINITY, 1] })).toThrow(/got Infinity for class 0/);
   expect(() => nn.bceWithLogits({ posWeight: [1, Number.NaN] })).toThrow(ValueError);
+  expect(() => nn.crossEntropy({ classWeights: [0, 0, 0] })).toThrow(/all 0: nothing would be trained/);
+  nn.crossEntropy({ classWeights: [0, 1] });
+});
+
+describe.each(backends)("losses that weigh samples, on the %s", (_, open) => {
+  const still = { optimizer: sgd({ learningRate: 0 }), seed: 1 };
+  const all = COUNT - 1;
+  const cut = (set: Dataset): Dataset => ({
+    ...set,
+    count: all,
+    inputs: { ...set.inputs, data: set.inputs.data.slice(0, 4 * all) as Float32Array },
+    labels: set.labels.slice(0, all),
+  });
+
+  it.each([
+    ["cross-entropy", () => nn.crossEntropy({ classWeights: [1, 5, 0.1] })],
+    ["smoothed", () => nn.crossEntropy({ classWeights: [1, 5, 0.1], labelSmoothing: 0.2 })],
+    ["one left out", () => nn.nll({ classWeights: [1, 5, 0.1], ignoreIndex: 1 })],
+    ["without class weights", () => nn.crossEntropy({ ignoreIndex: 0 })],
+  ])("with class weights the mean doesn't depend on batches: %s", async (_name, loss) => {
+    const set = cut(ofClasses(3));
+    const losses: number[] = [];
+    for (const batch of [all, 4, 1]) {
+      const options = { model: outputs(3), loss: loss(), ...still };
+      const trainer = await Trainer.create(await open(), {
+        ...options,
+        batchSize: batch,
+        evalBatchSize: batch,
+      });
+      const [epoch] = (await trainer.fit(set)).epochs;
+      const { loss: evaluated } = await trainer.evaluate(set);
+      losses.push(epoch?.loss ?? Number.NaN, evaluated);
+    }
+    for (const value of losses) expect(value).toBeCloseTo(losses[0] as number, 5);
+  });
+
+  it("labels to be ignored may lie outside the classes, and others not", async () => {
+    const set = ofClasses(3);
+    const labels = Int32Array.from(set.labels, (label, i) => (i % 5 === 0 ? -1 : label));
+    const kept = [...labels].flatMap((label, i) => (label < 0 ? [] : [i]));
+    const { data } = set.inputs;
+    const without: Dataset = {
+      ...set,
+      count: kept.length,
+      inputs: {
+        shape: [4],
+        data: Float32Array.from([...kept].flatMap((i) => [...data.slice(4 * i, 4 * i + 4)])),
+      },
+      labels: Int32Array.from(kept, (i) => labels[i] as number),
+    };
+    for (const more of [{}, { maxResidentBytes: 160 }]) {
+      const options = { model: outputs(3), ...still, batchSize: 4, evalBatchSize: 4, ...more };
+      const loss = nn.crossEntropy({ ignoreIndex: -1 });
+      const trainer = await Trainer.create(await open(), { ...options, loss });
+      const [epoch] = (await trainer.fit({ ...set, labels })).epochs;
+      const expected = await trainer.evaluate(without);
+      expect(epoch?.loss).toBeCloseTo(expected.loss, 5);
+      expect(epoch?.accuracy).toBeCloseTo(expected.accuracy as number, 6);
+      expect((await trainer.evaluate({ ...set, labels })).loss).toBeCloseTo(expected.loss, 5);
+      const usual = await Trainer.create(await open(), { ...options, loss: nn.crossEntropy() });
+      await expect(usual.fit({ ...set, labels })).rejects.toThrow(/label -1 of sample 0 is outside 0 \.\. 2/);
+    }
+  });
 });
 
 it("a run that diverges says whether before any update, or in an evaluation", async () => {
