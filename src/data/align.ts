@@ -3,7 +3,8 @@
  * same class numbers. Refuses columns and classes that the model has never seen, and columns that are missing.
  */
 import { DataError } from "../errors.ts";
-import type { Dataset } from "./dataset.ts";
+import { quote } from "../printable.ts";
+import { type Dataset, titleOf } from "./dataset.ts";
 
 export interface Form {
   readonly columns?: readonly string[] | undefined;
@@ -51,4 +52,23 @@ function withClasses(dataset: Dataset, wanted: readonly string[]): Dataset {
   if (unknown >= 0) throw new DataError(`${dataset.name}: the model knows no class ${classNames[unknown]}`);
   const labels = Int32Array.from(dataset.labels, (label) => numbers[label] as number);
   return { ...dataset, labels, classes: wanted.length, classNames: wanted };
+}
+
+/** Throws DataError where the names of classes or columns that both have stand at other numbers than in the training set. */
+export function expectAligned(
+  dataset: Form & Pick<Dataset, "name" | "split">,
+  training: Form & Pick<Dataset, "name" | "split">,
+): void {
+  const check = (what: string, names: readonly string[] = [], trained: readonly string[] = []) => {
+    if (names === trained) return;
+    const at = names.findIndex((name, i) => i < trained.length && name !== trained[i]);
+    // Names that have nothing in common are those of other things, or of a file without a header.
+    if (at < 0 || !names.some((name) => trained.includes(name))) return;
+    throw new DataError(
+      `${titleOf(dataset)}: ${what} ${at} is ${quote(names[at] as string)}, in the training set (${titleOf(training)}) ` +
+        `it is ${quote(trained[at] as string)}; bring it into the same order with data.alignTo(dataset, trainingSet)`,
+    );
+  };
+  check("class", dataset.classNames, training.classNames);
+  check("column", dataset.columns, training.columns);
 }

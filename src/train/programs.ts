@@ -1,5 +1,6 @@
 /** The programs of a trainer, traced from its model: one to train and one to evaluate per data set, when first used. */
 import type { Backend, Program, TuneOptions } from "../backend.ts";
+import { expectAligned } from "../data/align.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { isSharded, sampleBytes, shardsOf, type TrainingData } from "../data/sharded.ts";
 import { Graph, type GraphSpec } from "../plan/graph.ts";
@@ -36,6 +37,8 @@ export class Programs implements RunPrograms {
   #traced = new WeakMap<TrainingData, TracedEvaluation>();
   readonly #resident = new WeakMap<Dataset, ResidentData>();
   #made: Made[] = [];
+  /** Names of the classes and columns of the data set that was trained on last. */
+  #trained: Parameters<typeof expectAligned>[1] | undefined;
 
   constructor(
     readonly options: TrainerOptions,
@@ -45,7 +48,13 @@ export class Programs implements RunPrograms {
 
   async training(dataset: TrainingData, validation?: TrainingData): Promise<TrainProgram> {
     // Not to be found out after an epoch.
-    if (validation !== undefined) await this.#trace(validation);
+    if (validation !== undefined) {
+      expectAligned(validation, dataset);
+      await this.#trace(validation);
+    }
+    // Not the data set itself, which may be garbage collected.
+    const { name, split, classNames, columns } = dataset;
+    this.#trained = { name, split, classNames, columns };
     const known = this.#training.get(dataset);
     if (known !== undefined) return known;
     const { batchSize, shuffle = true } = this.options;
@@ -68,6 +77,7 @@ export class Programs implements RunPrograms {
   }
 
   async evaluation(dataset: TrainingData): Promise<EvaluationProgram> {
+    if (this.#trained !== undefined) expectAligned(dataset, this.#trained);
     const known = this.#evaluations.get(dataset);
     if (known !== undefined) return known;
     const { backend } = this.values;

@@ -2,6 +2,8 @@
 import { describe, expect, it } from "vitest";
 import type { Backend } from "../../src/backend.ts";
 import { CpuBackend } from "../../src/cpu/backend.ts";
+import { alignTo } from "../../src/data/align.ts";
+import { parseCsv } from "../../src/data/csv.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { DataError, ShapeError, ValueError, WeftError } from "../../src/errors.ts";
 import { DivergedError } from "../../src/index.ts";
@@ -250,6 +252,42 @@ it("a validation set that does not suit the model is refused before the first st
   }
   await trainer.fit(ofClasses(3), { epochs: 1, validation: ofClasses(2) });
   expect(trainer.steps).toBe(2);
+});
+
+it("a test set whose classes or columns stand in another order than the training set's is refused", async () => {
+  const table = (text: string, split: string) => parseCsv(text, { label: "y", split });
+  const train = table("a,b,y\n1,2,cat\n2,3,dog\n3,4,emu\n", "train");
+  const trainer = await Trainer.create(new CpuBackend(), {
+    model: nn.linear(2, 3),
+    loss: nn.crossEntropy(),
+    optimizer: adam(),
+    batchSize: 3,
+  });
+  // Without a dog, emu is class 1; with a fox, class 2 is another.
+  const fewer = table("a,b,y\n1,2,cat\n3,4,emu\n", "test");
+  const turned = table("b,a,y\n2,1,cat\n3,2,dog\n4,3,emu\n", "test");
+  const refusals = [
+    [fewer, 'CSV data/test: class 1 is "emu", in the training set (data set CSV data/train) it is "dog"'],
+    [table("a,b,y\n1,2,cat\n2,3,dog\n3,4,fox\n", "test"), 'class 2 is "fox"'],
+    [turned, 'column 0 is "b", in the training set'],
+  ] as const;
+  for (const [test, message] of refusals) {
+    const run = Promise.resolve(trainer.fit(train, { epochs: 1, validation: test }));
+    await expect(run).rejects.toThrow(message);
+    expect(trainer.steps).toBe(0);
+  }
+  // Nothing is known of the order yet.
+  await trainer.evaluate(turned);
+  await trainer.fit(train, { epochs: 1 });
+  for (const [test, message] of refusals) await expect(trainer.evaluate(test)).rejects.toThrow(message);
+  const expected = await trainer.evaluate(train);
+  expect(await trainer.evaluate(alignTo(turned, train))).toEqual(expected);
+  await trainer.evaluate(alignTo(fewer, train));
+  // Other things altogether, fewer of the same, and no names at all.
+  await trainer.evaluate({ ...train, classNames: ["x", "y", "z"], columns: ["c", "d"] });
+  await trainer.evaluate(table("a,b,y\n1,2,cat\n2,3,dog\n", "test"));
+  const { classNames: _, columns: __, ...plain } = train;
+  await trainer.evaluate(plain);
 });
 
 it("more outputs than classes, and [N, 1] for a metric of [N], are no faults", async () => {
