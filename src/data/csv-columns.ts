@@ -12,6 +12,8 @@ import { lookalike, MISSING, type NumberStyle } from "./csv-numbers.ts";
 const MOST_TEXTS = 64;
 const MOST_CLASSES = 65_536;
 const BOOLEAN = /^(?:true|false)$/i;
+/** Numbers are not written so, codes are. */
+const PADDED = /^0\d+$/;
 const CHUNK = 2 ** 16;
 
 /** Numbers that come one by one; a plain array of so many may be longer than V8 allows. */
@@ -64,6 +66,8 @@ export class Column {
   /** Where a number stands that float32 can't hold. */
   #tooLarge: string | undefined;
   #isBoolean = true;
+  /** How labels with zeros in front of them are written, by number: codes such as 007. */
+  readonly #padded = new Map<string, string>();
 
   constructor(options: ColumnOptions) {
     this.#options = options;
@@ -140,6 +144,7 @@ export class Column {
     if (isFull && this.#isNumbers) return;
     // 1 and 1.0 are one class, and whole numbers beyond 2^53 are told apart.
     const key = value === undefined ? this.#spelling(text) : numberKey(text, value);
+    if (PADDED.test(text) && !this.#texts.has(key)) this.#padded.set(key, text);
     const code = this.#codeOf(key, line, this.#isNumbers ? MOST_CLASSES + 1 : MOST_CLASSES);
     this.#codes.push(code);
   }
@@ -183,6 +188,11 @@ export class Column {
     return this.#isNumbers && this.#isWhole && this.#texts.size <= most;
   }
 
+  /** Whether labels are codes of digits such as 007, which tell classes apart however many there are. */
+  get isCode(): boolean {
+    return this.#isNumbers && this.#isWhole && this.#padded.size > 0;
+  }
+
   get isNumbers(): boolean {
     return this.#isNumbers;
   }
@@ -202,11 +212,15 @@ export class Column {
     }
     const names = [...this.#texts.keys()];
     if (this.#isNumbers) names.sort(bySize);
+    else if (names.every((text) => BOOLEAN.test(text))) names.sort(byLowerCase);
     else names.sort();
     const places = new Map(names.map((text, place) => [text, place]));
     const rank = Int32Array.from(this.#texts.keys(), (text) => places.get(text) as number);
     const labels = this.#codes.toArray();
-    return { names, labels: labels.map((code) => rank[code] as number) };
+    return {
+      names: names.map((name) => this.#padded.get(name) ?? name),
+      labels: labels.map((code) => rank[code] as number),
+    };
   }
 
   get #isFlag(): boolean {
@@ -237,6 +251,9 @@ export class Column {
     });
   }
 }
+
+/** False before True, however they are written. */
+const byLowerCase = (a: string, b: string) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1);
 
 /** One text for each number. */
 function numberKey(text: string, value: number): string {

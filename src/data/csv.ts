@@ -25,8 +25,8 @@ export interface CsvOptions {
   /** The decimal sign; default: a point, or a comma where all numbers have one and it does not divide the cells. */
   readonly decimal?: "." | ",";
   /**
-   * What the label is. Default: "classes" for text, and for whole numbers of at most 20 different values; "values" (a
-   * regression target) for all other numbers. With "classes" labels may look like dates or prices.
+   * What the label is. Default: "classes" for text, for codes with zeros in front (007), and for whole numbers of at
+   * most 20 different values; "values" (a regression target) for all other numbers. With "classes" labels may look like dates or prices.
    */
   readonly task?: "classes" | "values";
   /** Columns to leave out, by name or number. */
@@ -111,7 +111,7 @@ function distinct(names: readonly string[]): string[] {
 }
 
 function labelsOf(label: Column, task: CsvOptions["task"]) {
-  const isClass = !label.isNumbers || label.isWhole(MOST_NUMBER_CLASSES);
+  const isClass = !label.isNumbers || label.isCode || label.isWhole(MOST_NUMBER_CLASSES);
   if (task === "classes" || (task === undefined && isClass)) {
     const { names, labels } = label.classes();
     return { labels, classes: names.length, classNames: names };

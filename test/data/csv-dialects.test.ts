@@ -255,6 +255,31 @@ describe("labels", () => {
     });
   });
 
+  test("False comes before True, however they are written", () => {
+    for (const [yes, no] of [
+      ["True", "false"],
+      ["TRUE", "False"],
+      ["true", "FALSE"],
+    ]) {
+      const set = read(`a,y\n1,${yes}\n2,${no}\n`);
+      expect(set).toMatchObject({ y: [1, 0], names: [no, yes] });
+    }
+  });
+
+  test("codes keep the zeros in front, and are classes however many there are", () => {
+    expect(read("a,y\n1,010\n2,007\n3,123\n4,010\n")).toMatchObject({
+      y: [1, 0, 2, 1],
+      names: ["007", "010", "123"],
+    });
+    const codes = Array.from({ length: 30 }, (_, i) => `0${2100 + i}`);
+    const text = ["a,y", ...codes.map((code) => `1,${code}`)].join("\n");
+    expect(read(text).names).toEqual(codes);
+    expect(read(text, { task: "values" })).toMatchObject({ y: codes.map(Number) });
+    // Plain zeros and fractions are numbers.
+    expect(read("a,y\n1,0\n2,00.5\n3,0.25\n").names).toBeUndefined();
+    expect(read("a,y\n1,0\n2,1\n3,0\n").names).toEqual(["0", "1"]);
+  });
+
   test("whole numbers beyond 2^53 are told apart, in order", () => {
     const ids = ["9007199254740993", "9007199254740992", "9007199254740993", "5"];
     const set = read(["a,y", ...ids.map((id) => `1,${id}`)].join("\n"));
