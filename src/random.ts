@@ -109,7 +109,7 @@ export class Random {
   #drawn = 0;
 
   constructor(seed: number | readonly [k0: number, k1: number], stream = 0) {
-    const [k0, k1] = typeof seed === "number" ? keyFromSeed(seed) : seed;
+    const [k0, k1] = Array.isArray(seed) ? (seed as readonly [number, number]) : keyFromSeed(seed as number);
     this.#k0 = k0 >>> 0;
     this.#k1 = k1 >>> 0;
     this.#stream = stream >>> 0;

@@ -111,8 +111,8 @@ describe("Random", () => {
     for (let i = 0; i < 5; i++) expect(copy.u32()).toBe(random.u32());
   });
 
-  test.each([-1, 0.5, Number.NaN, 2 ** 53])("refuses the seed %d", (seed) => {
-    expect(() => new Random(seed)).toThrow(ValueError);
+  test.each([-1, 0.5, Number.NaN, 2 ** 53, undefined, null, "7", {}])("refuses the seed %s", (seed) => {
+    expect(() => new Random(seed as number)).toThrow(ValueError);
   });
 });
 

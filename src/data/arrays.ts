@@ -99,7 +99,8 @@ function labelsOf(labels: NpyArray, count: number, { task, classNames }: ArraysO
   if (bad >= 0 || perSample !== 1) {
     throw new FormatError(
       `${name}: class labels must be one whole number from 0 to 65535 per sample, got ` +
-        (bad >= 0 ? `${data[bad]} at ${bad}` : `shape [${shape.join(", ")}]`),
+        (bad >= 0 ? `${data[bad]} at ${bad}` : `shape [${shape.join(", ")}]`) +
+        (task === undefined ? '; if they are values to predict, say `task: "values"`' : ""),
     );
   }
   const numbers = Int32Array.from(data);

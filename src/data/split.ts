@@ -28,6 +28,9 @@ export function split(
   checkForm("split", dataset);
   const kinds = { stratify: "boolean", names: "array" } as const;
   const { stratify = false, names = ["train", "validation"] } = checkOptions("split", options, kinds);
+  if (names.length !== 2) {
+    throw new ValueError(`split: names must be those of the two parts, got ${shown(names)}`);
+  }
   if (!(fraction > 0 && fraction < 1)) {
     throw new ValueError(`split: the fraction must lie between 0 and 1, got ${shown(fraction)}`);
   }

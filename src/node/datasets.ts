@@ -22,8 +22,8 @@ import { parseNpy } from "../data/npy.ts";
 import type { DatasetSource, SourceFile, TrainTest } from "../data/source.ts";
 import { expectHash, expectSize, verifyFile } from "../data/source.ts";
 import { datasetSources } from "../data/sources.ts";
-import { DataError } from "../errors.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
+import { DataError, ValueError } from "../errors.ts";
+import { checkOptions, type OptionKinds, shown } from "../options.ts";
 import { dataDirectory } from "./data-dir.ts";
 import { downloadFile, MirrorsError } from "./download.ts";
 import { fileBytes, piecesOf, readError, readPlainFile } from "./file-bytes.ts";
@@ -68,6 +68,12 @@ export async function loadDataset<Splits>(
   options: LoadOptions = {},
 ): Promise<Splits> {
   checkOptions(`datasets: ${source?.name}`, options, LOAD);
+  const bad = options.mirrors?.find((mirror) => !URL.canParse(mirror));
+  if (bad !== undefined) {
+    throw new ValueError(
+      `datasets: ${source.name}: mirrors must be addresses such as "https://example.com/mnist/", got ${shown(bad)}`,
+    );
+  }
   const folder = join(dataDirectory(options.dataDir), source.name);
   const published = (name: string) => source.files.find((candidate) => candidate.name === name);
   const findFile = async (name: string) => {
@@ -122,12 +128,18 @@ async function verifyOnDisk(file: SourceFile, path: string): Promise<void> {
 
 /** A file that the user named. */
 async function readFileOf(path: string): Promise<Uint8Array> {
+  if (typeof path !== "string") throw new ValueError(`datasets: the path must be a text, got ${shown(path)}`);
+  if (/^https?:\/\//i.test(path))
+    throw new ValueError(`${path}: is an address; download it, and give the path of the file`);
   const bytes = await readIfThere(path);
   if (!bytes) throw new DataError(`${path}: there is no such file`);
   return bytes;
 }
 
-const readPacked = async (path: string) => gunzipIfPacked(await readFileOf(path), { name: path });
+async function readPacked(path: string): Promise<Uint8Array> {
+  const bytes = await readFileOf(path);
+  return gunzipIfPacked(bytes, { name: path });
+}
 
 async function readIfThere(path: string): Promise<Uint8Array | undefined> {
   try {

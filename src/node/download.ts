@@ -57,7 +57,8 @@ export async function downloadFile(
 ): Promise<Uint8Array> {
   const { signal, connectTimeout = 4000, partFile } = options;
   signal?.throwIfAborted();
-  const addresses = mirrors.map((mirror) => new URL(mirror + file.name));
+  // A folder without the slash at its end would become part of the file's name.
+  const addresses = mirrors.map((mirror) => new URL(mirror + (/[/=]$/.test(mirror) ? "" : "/") + file.name));
   // Failures are kept as values: nobody may be listening yet when one comes.
   const reached = addresses.map((url) => reach(url, connectTimeout, signal).catch(reasonOf));
   const failures: string[] = [];

@@ -298,7 +298,9 @@ describe("data sets of arrays", () => {
     expect(() => datasetFromArrays(parseNpy(npy("|u1", [0, 3], [])), y)).toThrow("hold no samples");
     expect(() => datasetFromArrays(parseNpy(npy("|u1", [2, 0], [])), y)).toThrow("hold nothing");
     const minus = { dtype: "<i4", shape: [2], data: Int32Array.of(1, -1) };
-    expect(() => datasetFromArrays(x, minus)).toThrow("from 0 to 65535 per sample, got -1 at 1");
+    expect(() => datasetFromArrays(x, minus)).toThrow(
+      'from 0 to 65535 per sample, got -1 at 1; if they are values to predict, say `task: "values"`',
+    );
     const nan = { dtype: "<f4", shape: [2, 1], data: Float32Array.of(1, Number.NaN) };
     expect(() => datasetFromArrays(nan, y, { name: "f" })).toThrow("f: input value 1 is NaN");
     expect(() => datasetFromNpz(new Map([["a", x]]))).toThrow(ValueError);

@@ -54,6 +54,9 @@ describe("split with stratify", () => {
 
   test("refuses targets, and classes of one sample each", () => {
     expect(() => split(targets, 0.5, 1, { stratify: true })).toThrow("split: stratify needs class labels");
+    expect(() => split(targets, 0.5, 1, { names: ["train"] as never })).toThrow(
+      "names must be those of the two",
+    );
     expect(() => split(classes(1, 1), 0.5, 1, { stratify: true })).toThrow(ValueError);
   });
 });

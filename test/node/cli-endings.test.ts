@@ -19,6 +19,8 @@ describe("words that can't be followed: one line, exit code 2", () => {
   test.each([
     ["bogus", /unknown command 'bogus'/],
     ["train --epoch 3", /unknown option '--epoch' \(Did you mean --epochs\?\)/],
+    ["train --learning-rate 0.1", /unknown option '--learning-rate' \(Did you mean --lr\?\)/],
+    ["evaluate m.safetensors", /unknown command 'evaluate' \(Did you mean eval\?\)/],
     ["train resnet", /there is no resnet; there are .*lenet5,/],
     ["train lenet5 twice", /too many arguments/],
     ["train --epochs 0", /'--epochs <n>' argument '0' is invalid.*whole number of at least 1/],
@@ -49,7 +51,7 @@ describe("words that can't be followed: one line, exit code 2", () => {
     ["train --log /proc/nowhere/run.jsonl", /--log: can't write \/proc\/nowhere\/run\.jsonl/],
     ["eval", /missing required argument 'file'/],
     ["eval missing.safetensors", /missing\.safetensors: can't be read: ENOENT/],
-    ["eval folder", /folder: can't be read: EISDIR/],
+    ["eval folder", /folder: can't be read: it is no file but a folder/],
     ["eval plain.txt", /plain\.txt: /],
     ["eval cut.safetensors", /cut\.safetensors: /],
     ["data", /needs another word/],

@@ -103,6 +103,19 @@ describe("loadDataset", () => {
     expect(await stored()).toHaveLength(2);
   });
 
+  test("a mirror's slash may be missing; what is no address is refused, as a path too", async () => {
+    const mirror = (await serve(good)).replace(/\/$/, "");
+    const sizes = await loadDataset(toySource([]), { dataDir, mirrors: [`${mirror}/sets`] });
+    expect(sizes).toEqual([contents["one.bin"]?.length, contents["two.gz"]?.length]);
+    const bad = loadDataset(toySource([]), { dataDir, mirrors: ["nonsense"] });
+    await expect(bad).rejects.toThrow('toy: mirrors must be addresses such as "https://example.com/mnist/"');
+    const options = { label: 0 };
+    await expect(datasets.csv("https://example.com/a.csv", options)).rejects.toThrow("is an address");
+    await expect(datasets.csv(new URL("file:///a.csv") as never, options)).rejects.toThrow(
+      "path must be a text",
+    );
+  });
+
   test("follows redirects, and not for ever", async () => {
     const target = await serve(good);
     const moved = await serve((request, response) => {

@@ -24,6 +24,20 @@ export class Interrupted extends WeftError {
   }
 }
 
+/** What other programs call options and commands that are spelled too differently here to be guessed. */
+const OTHER_WORDS: Readonly<Record<string, string>> = {
+  "--learning-rate": "--lr",
+  "--learningRate": "--lr",
+  "--bs": "--batch-size",
+  "--batch": "--batch-size",
+  "--target": "--label",
+  "--device": "--backend",
+  evaluate: "eval",
+  test: "eval",
+  infer: "predict",
+  fit: "train",
+};
+
 export function exitCodeOf(error: unknown): number {
   if (error instanceof Interrupted) return error.code;
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
@@ -36,7 +50,10 @@ export function describeFailure(error: unknown): string {
   if (error instanceof CommanderError) {
     if (error.code === "commander.help")
       return "weft: this command needs another word after it. See weft --help";
-    const words = printable(error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " "));
+    const said = error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
+    const word = /^unknown (?:option|command) '([^'=]*)/.exec(said)?.[1];
+    const ours = said.includes("(Did you mean") ? undefined : OTHER_WORDS[word ?? ""];
+    const words = printable(ours === undefined ? said : `${said} (Did you mean ${ours}?)`);
     return `weft: ${words}${/[.)]$/.test(words) ? "" : "."} See weft --help`;
   }
   if (error instanceof DeviceError) return `weft: ${printableLines(error.message)}`;
