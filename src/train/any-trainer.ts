@@ -317,7 +317,10 @@ export abstract class AnyTrainer extends OnDevice {
     this.#write(this.states.live.get(LEARNING_RATE) as Tensor, Float64Array.of(value));
   }
 
-  /** The run as the bytes of a safetensors file: parameters, optimizer states, step. Equal runs give equal bytes. */
+  /**
+   * The run as the bytes of a safetensors file: parameters, optimizer states, step; neither the seed nor a rate set by
+   * `setLearningRate`, which checkpoints of `fit` hold. Equal runs give equal bytes.
+   */
   async toSafetensors(metadata: Readonly<Record<string, string>> = {}): Promise<Uint8Array> {
     const states = this.states;
     const { saveStates } = await checkpoints();
