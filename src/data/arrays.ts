@@ -200,7 +200,7 @@ const PAIRS = [
 
 /**
  * The data sets in an archive's arrays: `x_train`, `y_train`, `x_test`, `y_test` (Keras's names) give training and test
- * set, two arrays (x and y, images and labels, ... or as the options say) one data set.
+ * set, `x_val` and `y_val` (or `valid`, `validation`) a validation set; two arrays (x and y, ... or as the options say) one.
  */
 export function datasetFromNpz(
   arrays: ReadonlyMap<string, NpyArray>,
@@ -216,13 +216,17 @@ export function datasetFromNpz(
   };
   const isDivided = ownInputs === undefined && arrays.has("x_train");
   if (isDivided) {
-    const looksSo = () => areClasses(get("y_train")) && areClasses(get("y_test"));
+    const held = ["val", "valid", "validation"].find((key) => arrays.has(`x_${key}`));
+    const keys = { train: "train", test: "test", ...(held === undefined ? {} : { validation: held }) };
+    const looksSo = () => Object.values(keys).every((key) => areClasses(get(`y_${key}`)));
     const task = options.task ?? (looksSo() ? "classes" : "values");
-    const part = (split: "train" | "test") =>
-      datasetFromArrays(get(`x_${split}`), get(`y_${split}`), { ...others, name, split, task });
-    const [train, test] = [part("train"), part("test")];
-    const classes = Math.max(train.classes ?? 0, test.classes ?? 0);
-    return classes === 0 ? { train, test } : { train: { ...train, classes }, test: { ...test, classes } };
+    const part = (split: string, key: string) =>
+      datasetFromArrays(get(`x_${key}`), get(`y_${key}`), { ...others, name, split, task });
+    const parts = Object.entries(keys).map(([split, key]) => part(split, key));
+    const classes = Math.max(...parts.map((one) => one.classes ?? 0));
+    const [train, test, validation] = parts.map((one) => (classes === 0 ? one : { ...one, classes }));
+    const both = { train: train as Dataset, test: test as Dataset };
+    return validation === undefined ? both : { ...both, validation };
   }
   const pair = PAIRS.find(([x, y]) => arrays.has(x) && arrays.has(y));
   const [inputs, labels] = [ownInputs ?? pair?.[0], ownLabels ?? pair?.[1]];

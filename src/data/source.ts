@@ -29,6 +29,8 @@ export type OpenFile = (name: string) => Promise<LoadableBytes>;
 export interface TrainTest {
   readonly train: Dataset;
   readonly test: Dataset;
+  /** Where there is one beside the test set. */
+  readonly validation?: Dataset;
   /** What a user should know about these parts, for example that only some of the files are there. */
   readonly note?: string;
 }

@@ -273,6 +273,24 @@ describe("data sets of arrays", () => {
     expect("train" in parts && [parts.train.classes, parts.test.classes]).toEqual([undefined, undefined]);
   });
 
+  test("an archive's validation set is one, by any of its names", async () => {
+    const files = {
+      "x_train.npy": images,
+      "y_train.npy": labels,
+      "x_test.npy": images,
+      "y_test.npy": labels,
+    };
+    for (const key of ["val", "valid", "validation"]) {
+      const held = npy("|u1", [2], [0, 7]);
+      const archive = await zip({ ...files, [`x_${key}.npy`]: images, [`y_${key}.npy`]: held });
+      const parts = datasetFromNpz(await parseNpz(archive));
+      if (!("train" in parts)) throw new Error("not divided");
+      expect(parts.validation).toMatchObject({ split: "validation", count: 2, classes: 8 });
+      expect([parts.train.classes, parts.test.classes]).toEqual([8, 8]);
+      expect([...(parts.validation?.labels ?? [])]).toEqual([0, 7]);
+    }
+  });
+
   test("channels last become channels first", () => {
     const pixels = parseNpy(npy("|u1", [1, 2, 2, 3], [1, 5, 9, 2, 6, 10, 3, 7, 11, 4, 8, 12]));
     const label = parseNpy(npy("|u1", [1], [0]));
