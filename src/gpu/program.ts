@@ -82,6 +82,9 @@ export class GpuProgram implements Program {
       await device.guard("compile: buffers", () => {
         program.#placeLeaves(seed);
         program.#makeBuffers();
+        // At once: while pipelines compile, the last other user of a constant may be collected and its memory given back.
+        const destroy = destroying(device, [...program.#buffers.values()]);
+        memory.users.enter(program, program.#leaves(), destroy);
       });
       first = await compiling;
       await device.guard("compile: bind groups", () => {
@@ -91,10 +94,10 @@ export class GpuProgram implements Program {
         program.#generation = memory.generation;
       });
     } catch (error) {
-      for (const buffer of program.#buffers.values()) buffer.destroy();
+      if (memory.users.has(program)) memory.users.leave(program);
+      else for (const buffer of program.#buffers.values()) buffer.destroy();
       throw error;
     }
-    memory.users.enter(program, program.#leaves(), destroying(device, [...program.#buffers.values()]));
     const fallbacks = first.some(({ image: { groups }, groups: now }) => groups !== now);
     if (fallbacks || afterFirstRuns !== undefined) {
       program.#finish = async () => {
