@@ -162,6 +162,7 @@ describe.each(backends)("on the %s", (_, open) => {
     expect([...(await backend.read(leaf))]).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
+  // Browsers define SharedArrayBuffer only in cross-origin isolated pages, which the Chromium project's is not. Runs in Node.
   it.skipIf(typeof SharedArrayBuffer === "undefined")(
     "takes views of shared memory, and parts of arrays",
     async () => {
