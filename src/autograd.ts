@@ -2,10 +2,11 @@
  * Reverse-mode differentiation, graph to graph: gradients are ordinary nodes, so they are planned, fused and
  * checked like the rest and can be differentiated again.
  */
-import { GraphError, ShapeError } from "./errors.ts";
-import { add } from "./ops/arithmetic.ts";
-import { fill } from "./ops/fill.ts";
-import { evaluatedBy, formatShape, type Node, sameShape, type Tensor } from "./tensor.ts";
+import { GraphError, ShapeError } from "./common/errors.ts";
+import { formatShape, sameShape } from "./graph/spec.ts";
+import { evaluatedBy, type Node, type Tensor } from "./graph/tensor.ts";
+import { add } from "./ops/elementwise/arithmetic.ts";
+import { fill } from "./ops/elementwise/fill.ts";
 
 /**
  * d loss / d wrt[i], one tensor per entry, each with the shape of its `wrt`.

@@ -1,5 +1,38 @@
 /** The public names, nothing else. Hosts add `weft/node` and `weft/browser`. */
+
+export * as ops from "./all-ops.ts";
 export { gradients } from "./autograd.ts";
+export {
+  type CheckGradientsOptions,
+  checkGradients,
+  type GradientDifference,
+  type GradientInput,
+  type GradientReport,
+} from "./checks/check-gradients.ts";
+export { type CompareOptions, type CompareReport, compare, type Divergence } from "./checks/compare.ts";
+export * from "./common/errors.ts";
+export { Random } from "./common/random.ts";
+export { version } from "./common/version.ts";
+export * as data from "./data/index.ts";
+export { type DoctorOptions, type DoctorResult, type Report, runDoctor } from "./doctor/index.ts";
+export type { GraphSpec } from "./graph/graph.ts";
+export { defineOp } from "./graph/op.ts";
+export type { Data, DType, Shape, Spec } from "./graph/spec.ts";
+export { constant, input, type Node, parameter, scope, state, type Tensor } from "./graph/tensor.ts";
+export * as io from "./io/index.ts";
+export * as nn from "./nn/index.ts";
+export * as optim from "./optim/index.ts";
+export * as recipes from "./recipes/index.ts";
+export {
+  type CompileAheadOptions,
+  type CompileTarget,
+  compileAheadOfTime,
+  PORTABLE,
+  recordTraining,
+  targetOf,
+} from "./replay/compile.ts";
+export type { AheadOfTimeProgram } from "./replay/program.ts";
+export * as report from "./report/index.ts";
 export type {
   Backend,
   CompileOptions,
@@ -14,58 +47,16 @@ export type {
   TuneEvent,
   TuneOptions,
   TuneStore,
-} from "./backend.ts";
-export {
-  type CheckGradientsOptions,
-  checkGradients,
-  type GradientDifference,
-  type GradientInput,
-  type GradientReport,
-} from "./check-gradients.ts";
-export { type CompareOptions, type CompareReport, compare, type Divergence } from "./compare.ts";
-export { CpuBackend, type CpuOptions } from "./cpu/backend.ts";
-export * as data from "./data/index.ts";
-export { type DoctorOptions, type DoctorResult, type Report, runDoctor } from "./doctor/index.ts";
-export * from "./errors.ts";
-export { GpuBackend, type GpuOptions } from "./gpu/backend.ts";
-export * as io from "./io/index.ts";
-export * as nn from "./nn/index.ts";
-export { defineOp } from "./op.ts";
-export * as ops from "./ops/index.ts";
-export * as optim from "./optim/index.ts";
-export type { GraphSpec } from "./plan/graph.ts";
-export { Random } from "./random.ts";
-export * as recipes from "./recipes/index.ts";
-export {
-  type CompileAheadOptions,
-  type CompileTarget,
-  compileAheadOfTime,
-  PORTABLE,
-  recordTraining,
-  targetOf,
-} from "./replay/compile.ts";
-export type { AheadOfTimeProgram } from "./replay/program.ts";
-export * as report from "./report/index.ts";
-export {
-  constant,
-  type Data,
-  type DType,
-  input,
-  type Node,
-  parameter,
-  type Shape,
-  type Spec,
-  scope,
-  state,
-  type Tensor,
-} from "./tensor.ts";
-export { AnomalyError } from "./train/anomaly.ts";
-export type { AnyTrainer } from "./train/any-trainer.ts";
-export { type BestCheckpointOptions, bestCheckpoint } from "./train/callbacks.ts";
-export { resumeFrom } from "./train/checkpointer.ts";
-export { RunControl } from "./train/control.ts";
-export type { Best, EarlyStoppingOptions } from "./train/early-stopping.ts";
+} from "./runtime/backend.ts";
+export { CpuBackend, type CpuOptions } from "./runtime/cpu/backend.ts";
+export { GpuBackend, type GpuOptions } from "./runtime/gpu/backend.ts";
+export type { Samples } from "./train/input/samples.ts";
+export type { AnyTrainer } from "./train/loop/any-trainer.ts";
+export { type BestCheckpointOptions, bestCheckpoint } from "./train/loop/callbacks.ts";
+export { RunControl } from "./train/loop/control.ts";
+export type { EarlyStoppingOptions } from "./train/loop/early-stopping.ts";
 export type {
+  Best,
   Callback,
   EpochRecord,
   EvaluationRecord,
@@ -74,16 +65,16 @@ export type {
   StepListener,
   TrainEvent,
   TrainMetrics,
-} from "./train/events.ts";
-export { historyCsv, historyJson } from "./train/history.ts";
-export * as metrics from "./train/metrics.ts";
-export type { Monitor } from "./train/monitor.ts";
-export type { CheckpointOptions, FitOptions, TrainerOptions } from "./train/options.ts";
-export { type Predictions, predict } from "./train/predict.ts";
-export type { FitState } from "./train/run-state.ts";
-export type { Samples } from "./train/samples.ts";
-export { loadStateDict, type StateDict, stateDict } from "./train/state-dict.ts";
-export { DivergedError } from "./train/totals.ts";
-export { Trainer } from "./train/trainer.ts";
+} from "./train/loop/events.ts";
+export { historyCsv, historyJson } from "./train/loop/history.ts";
+export type { Monitor } from "./train/loop/monitor.ts";
+export type { CheckpointOptions, FitOptions, TrainerOptions } from "./train/loop/options.ts";
+export { type Predictions, predict } from "./train/loop/predict.ts";
+export { Trainer } from "./train/loop/trainer.ts";
+export { AnomalyError } from "./train/metrics/anomaly.ts";
+export * as metrics from "./train/metrics/metrics.ts";
+export { DivergedError } from "./train/metrics/totals.ts";
+export { resumeFrom } from "./train/state/checkpointer.ts";
+export type { FitState } from "./train/state/run-state.ts";
+export { loadStateDict, type StateDict, stateDict } from "./train/state/state-dict.ts";
 export * as transforms from "./transforms/index.ts";
-export { version } from "./version.ts";

@@ -1,17 +1,17 @@
 /** gradients(): sums over uses, zeros, seeds, second derivatives, what is not differentiated, and errors. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../src/autograd.ts";
-import { CpuBackend } from "../src/cpu/backend.ts";
-import { defineOp } from "../src/op.ts";
-import { sigmoid, tanh } from "../src/ops/activation.ts";
-import { argmax } from "../src/ops/argmax.ts";
-import { add, div, mul, square, sub } from "../src/ops/arithmetic.ts";
-import { crossEntropyOp } from "../src/ops/cross-entropy.ts";
-import { fill } from "../src/ops/fill.ts";
-import { maxPool2dOp } from "../src/ops/pool.ts";
-import { reshape } from "../src/ops/reshape.ts";
-import { mean, sum } from "../src/ops/sum.ts";
-import { constant, input, type Node, parameter, type Tensor } from "../src/tensor.ts";
+import { defineOp } from "../src/graph/op.ts";
+import { constant, input, type Node, parameter, type Tensor } from "../src/graph/tensor.ts";
+import { sigmoid, tanh } from "../src/ops/elementwise/activation.ts";
+import { add, div, mul, square, sub } from "../src/ops/elementwise/arithmetic.ts";
+import { fill } from "../src/ops/elementwise/fill.ts";
+import { crossEntropyOp } from "../src/ops/loss/cross-entropy.ts";
+import { maxPool2dOp } from "../src/ops/pool/pool.ts";
+import { argmax } from "../src/ops/reduce/argmax.ts";
+import { mean, sum } from "../src/ops/reduce/sum.ts";
+import { reshape } from "../src/ops/shape/reshape.ts";
+import { CpuBackend } from "../src/runtime/cpu/backend.ts";
 import { expectClose } from "./support/close.ts";
 
 /** Values of `wanted` in float64, with `values` written to the leaves. */

@@ -1,11 +1,11 @@
 /** checkGradients: agrees with right gradients, finds wrong ones and says where, refuses what it can't check. */
 import { describe, expect, it } from "vitest";
-import { checkGradients } from "../src/check-gradients.ts";
-import { mul } from "../src/ops/arithmetic.ts";
-import { crossEntropy } from "../src/ops/cross-entropy.ts";
-import { linear } from "../src/ops/linear.ts";
-import { definePointwise } from "../src/ops/pointwise.ts";
-import { softmax } from "../src/ops/softmax.ts";
+import { checkGradients } from "../src/checks/check-gradients.ts";
+import { mul } from "../src/ops/elementwise/arithmetic.ts";
+import { definePointwise } from "../src/ops/elementwise/pointwise.ts";
+import { linear } from "../src/ops/linalg/linear.ts";
+import { crossEntropy } from "../src/ops/loss/cross-entropy.ts";
+import { softmax } from "../src/ops/reduce/softmax.ts";
 
 /** x³, with a gradient that is right for x = 1 and x = 0 only. */
 const wrongCube = definePointwise<Record<string, never>>({

@@ -1,16 +1,16 @@
 /** compare: a good device agrees with the reference; of a broken one the first wrong node is named. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../src/autograd.ts";
-import { compare } from "../src/compare.ts";
+import { compare } from "../src/checks/compare.ts";
+import { constant, input, parameter, type Tensor } from "../src/graph/tensor.ts";
 import * as nn from "../src/nn/index.ts";
-import { relu } from "../src/ops/activation.ts";
-import { argmax } from "../src/ops/argmax.ts";
-import { add, mul } from "../src/ops/arithmetic.ts";
-import { crossEntropy } from "../src/ops/cross-entropy.ts";
-import { linear } from "../src/ops/linear.ts";
-import { softmax } from "../src/ops/softmax.ts";
-import { sum } from "../src/ops/sum.ts";
-import { constant, input, parameter, type Tensor } from "../src/tensor.ts";
+import { relu } from "../src/ops/elementwise/activation.ts";
+import { add, mul } from "../src/ops/elementwise/arithmetic.ts";
+import { linear } from "../src/ops/linalg/linear.ts";
+import { crossEntropy } from "../src/ops/loss/cross-entropy.ts";
+import { argmax } from "../src/ops/reduce/argmax.ts";
+import { softmax } from "../src/ops/reduce/softmax.ts";
+import { sum } from "../src/ops/reduce/sum.ts";
 import { gpuBackend } from "./support/backend.ts";
 import { brokenBackend, offByAThousandth } from "./support/broken-kernels.ts";
 import { numbers } from "./support/update-run.ts";

@@ -1,7 +1,7 @@
 /** Options: every public function refuses those it does not have, with the nearest name; other names; other kinds. */
 import { describe, expect, it } from "vitest";
+import { checkOptions, nearest } from "../src/common/options.ts";
 import * as weft from "../src/index.ts";
-import { checkOptions, nearest } from "../src/options.ts";
 import * as replay from "../src/replay/index.ts";
 import { walkOptions } from "./support/walk-options.ts";
 

@@ -1,18 +1,19 @@
 /** Plans of random graphs: lifetimes by brute force, and values against a run that shares no memory. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../src/autograd.ts";
-import { CpuBackend } from "../src/cpu/backend.ts";
-import { argName } from "../src/op.ts";
-import { relu } from "../src/ops/activation.ts";
-import { add, mul } from "../src/ops/arithmetic.ts";
-import { pack } from "../src/ops/pack.ts";
-import { maxPool2dWithIndices } from "../src/ops/pool.ts";
-import { reshape } from "../src/ops/reshape.ts";
-import { sum } from "../src/ops/sum.ts";
-import { Graph } from "../src/plan/graph.ts";
-import { ALIGN_WORDS } from "../src/plan/pack-layout.ts";
-import { Random } from "../src/random.ts";
-import { type Data, input, isLeaf, type Node, parameter, type Tensor } from "../src/tensor.ts";
+import { Random } from "../src/common/random.ts";
+import { Graph } from "../src/graph/graph.ts";
+import { argName } from "../src/graph/op.ts";
+import { ALIGN_WORDS } from "../src/graph/pack-layout.ts";
+import type { Data } from "../src/graph/spec.ts";
+import { input, isLeaf, type Node, parameter, type Tensor } from "../src/graph/tensor.ts";
+import { relu } from "../src/ops/elementwise/activation.ts";
+import { add, mul } from "../src/ops/elementwise/arithmetic.ts";
+import { maxPool2dWithIndices } from "../src/ops/pool/pool.ts";
+import { sum } from "../src/ops/reduce/sum.ts";
+import { pack } from "../src/ops/shape/pack.ts";
+import { reshape } from "../src/ops/shape/reshape.ts";
+import { CpuBackend } from "../src/runtime/cpu/backend.ts";
 import { checkPlan, planOf } from "./support/check-plan.ts";
 
 /** The values of `wanted` with every tensor in an array of its own, computed straight off the caller's graph. */

@@ -1,18 +1,18 @@
 /** The planner: slots, packs, the order of updates, what is left out and what is refused. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../src/autograd.ts";
-import { CpuBackend } from "../src/cpu/backend.ts";
-import { defineOp, type OpDefinition } from "../src/op.ts";
-import { relu } from "../src/ops/activation.ts";
-import { add, mul } from "../src/ops/arithmetic.ts";
-import { crossEntropyOp } from "../src/ops/cross-entropy.ts";
-import { increment } from "../src/ops/increment.ts";
-import { pack } from "../src/ops/pack.ts";
-import { record } from "../src/ops/record.ts";
-import { reshape } from "../src/ops/reshape.ts";
-import { sum } from "../src/ops/sum.ts";
-import { Graph, type GraphSpec } from "../src/plan/graph.ts";
-import { constant, input, parameter, state, type Tensor } from "../src/tensor.ts";
+import { Graph, type GraphSpec } from "../src/graph/graph.ts";
+import { defineOp, type OpDefinition } from "../src/graph/op.ts";
+import { constant, input, parameter, state, type Tensor } from "../src/graph/tensor.ts";
+import { relu } from "../src/ops/elementwise/activation.ts";
+import { add, mul } from "../src/ops/elementwise/arithmetic.ts";
+import { crossEntropyOp } from "../src/ops/loss/cross-entropy.ts";
+import { sum } from "../src/ops/reduce/sum.ts";
+import { pack } from "../src/ops/shape/pack.ts";
+import { reshape } from "../src/ops/shape/reshape.ts";
+import { increment } from "../src/ops/state/increment.ts";
+import { CpuBackend } from "../src/runtime/cpu/backend.ts";
+import { record } from "../src/train/metrics/record.ts";
 import { checkPlan, planOf } from "./support/check-plan.ts";
 
 /** An update for these tests: target += scale * sum of the values, element by element. */

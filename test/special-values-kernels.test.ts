@@ -4,13 +4,14 @@
  */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../src/autograd.ts";
-import { CpuBackend } from "../src/cpu/backend.ts";
-import { BLOCK_VARIANTS } from "../src/ops/conv-block-kernels.ts";
-import { CONV_VARIANTS } from "../src/ops/conv2d-kernels.ts";
+import type { Data } from "../src/graph/spec.ts";
+import { constant, type Tensor } from "../src/graph/tensor.ts";
+import { BLOCK_VARIANTS } from "../src/kernels/conv/conv-block.ts";
+import { CONV_VARIANTS } from "../src/kernels/conv/conv2d.ts";
+import { LINEAR_BACKWARD_VARIANTS } from "../src/kernels/gemm/linear-backward.ts";
+import { PRODUCT_VARIANTS } from "../src/kernels/gemm/matmul.ts";
 import * as ops from "../src/ops/index.ts";
-import { LINEAR_BACKWARD_VARIANTS } from "../src/ops/linear-kernels.ts";
-import { PRODUCT_VARIANTS } from "../src/ops/matmul-kernels.ts";
-import { constant, type Data, type Tensor } from "../src/tensor.ts";
+import { CpuBackend } from "../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "./support/backend.ts";
 import { expectClose } from "./support/close.ts";
 import { readJsonFixture } from "./support/fixtures.ts";

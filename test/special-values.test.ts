@@ -5,10 +5,10 @@
  */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../src/autograd.ts";
-import type { Backend } from "../src/backend.ts";
-import { CpuBackend } from "../src/cpu/backend.ts";
+import { constant, type Tensor } from "../src/graph/tensor.ts";
 import * as ops from "../src/ops/index.ts";
-import { constant, type Tensor } from "../src/tensor.ts";
+import type { Backend } from "../src/runtime/backend.ts";
+import { CpuBackend } from "../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "./support/backend.ts";
 import { readJsonFixture } from "./support/fixtures.ts";
 

@@ -3,12 +3,12 @@
  * after it, and the fit to its end, against the golden file.
  */
 import { describe, expect, it } from "vitest";
-import type { Backend } from "../src/backend.ts";
-import { CpuBackend } from "../src/cpu/backend.ts";
 import { recipe } from "../src/recipes/index.ts";
 import { recipeData, recipeRun } from "../src/recipes/run.ts";
 import { fitWorkedExample, tableLines, workedTable } from "../src/recipes/worked-example-tour.ts";
-import { Trainer } from "../src/train/trainer.ts";
+import type { Backend } from "../src/runtime/backend.ts";
+import { CpuBackend } from "../src/runtime/cpu/backend.ts";
+import { Trainer } from "../src/train/loop/trainer.ts";
 import { gpuBackend } from "./support/backend.ts";
 import { expectClose } from "./support/close.ts";
 import { readJsonFixture } from "./support/fixtures.ts";

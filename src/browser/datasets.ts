@@ -2,10 +2,11 @@
  * Published data sets in a page or worker: `await datasets.mnist()` takes files that lie beside the page, else the
  * mirrors that a page may ask. Every file is checked against its published sha256 and kept in Cache Storage.
  */
+
+import { DataError } from "../common/errors.ts";
+import { checkOptions } from "../common/options.ts";
 import { fashionMnistSource, mnistSource } from "../data/mnist.ts";
 import type { DatasetSource } from "../data/source.ts";
-import { DataError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
 import { fetchFile } from "./fetch-file.ts";
 
 export interface DownloadProgress {

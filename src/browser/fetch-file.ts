@@ -2,8 +2,9 @@
  * Fetches one file of known size and hash in a page or worker: from Cache Storage, else from the first address that
  * delivers it, with progress and abort. Refuses other sizes and hashes, on every road; what is kept is what was checked.
  */
+
+import { DataError } from "../common/errors.ts";
 import { type SourceFile, verifyFile } from "../data/source.ts";
-import { DataError } from "../errors.ts";
 
 export interface FetchOptions {
   readonly signal?: AbortSignal | undefined;

@@ -1,9 +1,10 @@
 /** What Weft adds in a page or worker: devices through `navigator.gpu`, published data sets through `fetch`. */
-import type { Backend } from "../backend.ts";
-import { DeviceError } from "../errors.ts";
-import { GpuBackend } from "../gpu/backend.ts";
-import { choiceKinds, type DeviceChoice, openChosen } from "../open-device.ts";
-import { checkOptions } from "../options.ts";
+
+import { DeviceError } from "../common/errors.ts";
+import { checkOptions } from "../common/options.ts";
+import type { Backend } from "../runtime/backend.ts";
+import { GpuBackend } from "../runtime/gpu/backend.ts";
+import { choiceKinds, type DeviceChoice, openChosen } from "../runtime/open-device.ts";
 
 export { type DownloadProgress, datasets, type LoadOptions, loadDataset, pageMirrors } from "./datasets.ts";
 export { cacheTuneStore } from "./tune-store.ts";
@@ -40,6 +41,6 @@ function openWith(options: OpenOptions, lost: boolean): Promise<Backend> {
 
 /** Fetched where it is needed only. */
 async function cpuReference(): Promise<Backend> {
-  const { CpuBackend } = await import("../cpu/backend.ts");
+  const { CpuBackend } = await import("../runtime/cpu/backend.ts");
   return new CpuBackend();
 }

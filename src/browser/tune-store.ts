@@ -1,5 +1,5 @@
 /** Where a page or worker keeps measured kernel choices: in Cache Storage, which is there wherever WebGPU is. */
-import type { TuneStore } from "../backend.ts";
+import type { TuneStore } from "../runtime/backend.ts";
 
 const keyOf = (adapter: string) => `https://weft.invalid/tune/${encodeURIComponent(adapter)}`;
 

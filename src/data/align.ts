@@ -2,8 +2,8 @@
  * Brings a table that was read later into the form that a model was trained on: the same columns in the same order, the
  * same class numbers. Refuses columns and classes that the model has never seen, and columns that are missing.
  */
-import { DataError } from "../errors.ts";
-import { quote } from "../printable.ts";
+import { DataError } from "../common/errors.ts";
+import { quote } from "../common/printable.ts";
 import { type Dataset, titleOf } from "./dataset.ts";
 
 export interface Form {

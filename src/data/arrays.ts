@@ -3,8 +3,8 @@
  * last, which is turned round; bytes stay bytes.
  * Refuses arrays of different lengths, labels that are neither whole numbers nor targets, and empty arrays.
  */
-import { FormatError, ValueError } from "../errors.ts";
-import { checkOptions, type OptionKinds, shown } from "../options.ts";
+import { FormatError, ValueError } from "../common/errors.ts";
+import { checkOptions, type OptionKinds, shown } from "../common/options.ts";
 import { MOST_NUMBER_CLASSES } from "./csv.ts";
 import { type Dataset, sampleSize, validateDataset } from "./dataset.ts";
 import { type NpyArray, parseNpy } from "./npy.ts";

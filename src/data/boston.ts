@@ -4,7 +4,7 @@
  * One column encodes race in a way now rejected: a historical benchmark for regression and nothing else.
  * Refuses records of other lengths and numbers that are not the published ones.
  */
-import { FormatError } from "../errors.ts";
+import { FormatError } from "../common/errors.ts";
 import { type Dataset, validateDataset } from "./dataset.ts";
 import { gunzipIfPacked } from "./gzip.ts";
 import { decimal, decodeText, numberLines } from "./number-lines.ts";

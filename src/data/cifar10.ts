@@ -4,7 +4,7 @@
  * gzipped; with fewer than five of them the training set is as much smaller, and the note says so.
  * Refuses batches that are not whole records, labels other than 0 .. 9, and contents that are not the published ones.
  */
-import { DataError, FormatError } from "../errors.ts";
+import { DataError, FormatError } from "../common/errors.ts";
 import { type Dataset, validateDataset } from "./dataset.ts";
 import { gunzipIfPacked, isGzip } from "./gzip.ts";
 import { decodeText } from "./number-lines.ts";

@@ -4,8 +4,8 @@
  * Refuses empty cells, cells of the other kind, texts that look like numbers or dates, and texts with too many different
  * values, naming line and column.
  */
-import { FormatError } from "../errors.ts";
-import { quote } from "../printable.ts";
+import { FormatError } from "../common/errors.ts";
+import { quote } from "../common/printable.ts";
 import { lookalike, MISSING, type NumberStyle } from "./csv-numbers.ts";
 
 /** Most different texts in a column of features, and most different labels. */

@@ -2,8 +2,8 @@
  * What stands around the samples of a table: a header or none, comment lines, row names as R writes them, delimiters at
  * the ends of lines. Decided by the first records. Refuses first lines that may be names or a sample.
  */
-import { FormatError } from "../errors.ts";
-import { quote } from "../printable.ts";
+import { FormatError } from "../common/errors.ts";
+import { quote } from "../common/printable.ts";
 import { isNumeric, MISSING } from "./csv-numbers.ts";
 import type { CsvRecord } from "./csv-records.ts";
 

@@ -3,8 +3,8 @@
  * number or a date (thousands separators, percent signs, currencies, hexadecimal) is told apart from text, because text
  * would become classes or columns of 0 and 1 without a word.
  */
-import { FormatError } from "../errors.ts";
-import { quote } from "../printable.ts";
+import { FormatError } from "../common/errors.ts";
+import { quote } from "../common/printable.ts";
 
 const POINT = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 const COMMA = /^[+-]?(?:\d+,\d*|,\d+)(?:[eE][+-]?\d+)?$/;

@@ -3,8 +3,8 @@
  * line breaks in them, any line ending, commas, semicolons, tabs or bars. The text comes in pieces, which may end anywhere.
  * Refuses quotes that are never closed and text behind a closing quote, naming line and column, and endless lines.
  */
-import { FormatError } from "../errors.ts";
-import { quote } from "../printable.ts";
+import { FormatError } from "../common/errors.ts";
+import { quote } from "../common/printable.ts";
 import { isNumeric, lookalike } from "./csv-numbers.ts";
 
 export type Delimiter = "," | ";" | "\t" | "|";

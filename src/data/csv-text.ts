@@ -2,7 +2,7 @@
  * A CSV file's bytes as text, in pieces: a file may be longer than the longest string that JavaScript allows (512 MiB).
  * Reads UTF-8, and UTF-16 with a byte order mark. Refuses other encodings and files of known formats that are no text.
  */
-import { FormatError } from "../errors.ts";
+import { FormatError } from "../common/errors.ts";
 import { fileKind } from "./file-kind.ts";
 
 /** Bytes that are decoded at a time. */

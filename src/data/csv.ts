@@ -5,9 +5,9 @@
  * Refuses ragged rows, cells of the wrong kind, empty cells, label columns that are not there, numbers that are not
  * plainly written (thousands, percent, dates) and numbers beyond float32; errors name line and column.
  */
-import { FormatError, ValueError } from "../errors.ts";
-import { checkOptions, type OptionKinds, shown } from "../options.ts";
-import { quote } from "../printable.ts";
+import { FormatError, ValueError } from "../common/errors.ts";
+import { checkOptions, type OptionKinds, shown } from "../common/options.ts";
+import { quote } from "../common/printable.ts";
 import { Column } from "./csv-columns.ts";
 import { HEAD, type Layout, layoutOf } from "./csv-header.ts";
 import { NumberStyle } from "./csv-numbers.ts";

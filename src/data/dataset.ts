@@ -3,21 +3,10 @@
  * stay bytes, so that a device can hold pixels four to a word. Plain data and functions on it; nothing is copied
  * unless said. Refuses (see `validateDataset`) empty sets, lengths that don't match, NaN, labels out of range.
  */
-import { DataError, ValueError } from "../errors.ts";
-import { isPromise, shown } from "../options.ts";
-import { Random } from "../random.ts";
-import { firstOf, readable } from "./on-demand.ts";
-
-/** Samples, row-major, sample after sample without gaps. A network sees `data[i] * scale + offset`. */
-export interface SampleArray {
-  readonly data: Uint8Array | Float32Array;
-  /** Of one sample, for example [1, 28, 28] (channels first) or [13]. */
-  readonly shape: readonly number[];
-  /** Default 1. For bytes usually 1 / 255. */
-  readonly scale?: number;
-  /** Default 0. */
-  readonly offset?: number;
-}
+import { DataError, ValueError } from "../common/errors.ts";
+import { isPromise, shown } from "../common/options.ts";
+import { Random } from "../common/random.ts";
+import { firstOf, readable, type SampleArray } from "./on-demand.ts";
 
 export interface Dataset {
   readonly name: string;

@@ -3,7 +3,7 @@
  * the test part, also scikit-learn's `load_digits`): 1,797 lines of 64 numbers 0 .. 16 and the label.
  * Refuses other line lengths and values, and contents that are not the published ones.
  */
-import { FormatError } from "../errors.ts";
+import { FormatError } from "../common/errors.ts";
 import { type Dataset, validateDataset } from "./dataset.ts";
 import { gunzipIfPacked } from "./gzip.ts";
 import { decodeText, numberLines, wholeAt } from "./number-lines.ts";

@@ -4,8 +4,8 @@
  * Refuses bytes that are not gzip, truncated or damaged files, other bytes behind the end, and contents larger than the
  * caller allows, which stops a small file from filling the memory.
  */
-import { FormatError } from "../errors.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
+import { FormatError } from "../common/errors.ts";
+import { checkOptions, type OptionKinds } from "../common/options.ts";
 import { DEFAULT_LIMIT, inflate, MOST_PER_BYTE } from "./inflate.ts";
 
 /** A gzip member has a header of at least 10 bytes and a trailer of 8 (checksum, size). */

@@ -3,7 +3,7 @@
  * the values. Reads unsigned bytes, which is what the published files hold.
  * Refuses other types, another rank than the caller expects, extents of zero, and files shorter or longer than said.
  */
-import { FormatError } from "../errors.ts";
+import { FormatError } from "../common/errors.ts";
 
 const UNSIGNED_BYTE = 0x08;
 const OTHER_TYPES: Readonly<Record<number, string>> = {

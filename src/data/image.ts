@@ -3,7 +3,7 @@
  * Resizing stretches; it averages with a triangle as wide as an output pixel, so shrinking does not alias. Transparent
  * pixels are laid on white. Refuses pixel arrays of the wrong length and sizes that are not whole numbers.
  */
-import { ShapeError, ValueError } from "../errors.ts";
+import { ShapeError, ValueError } from "../common/errors.ts";
 
 /** As `ImageData` in a page has it. */
 export interface DecodedImage {

@@ -17,7 +17,6 @@ export {
   labelSize,
   packBytes,
   readSample,
-  type SampleArray,
   sampleSize,
   subset,
   take,
@@ -28,6 +27,7 @@ export { gunzip, gunzipIfPacked, isGzip } from "./gzip.ts";
 export { parseIdx } from "./idx.ts";
 export { type DecodedImage, type ImageSize, imageToSample } from "./image.ts";
 export { type NpyArray, parseNpy } from "./npy.ts";
+export type { SampleArray } from "./on-demand.ts";
 export { jpegOrientation, upright } from "./orientation.ts";
 export {
   loadSharded,

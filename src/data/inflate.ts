@@ -2,7 +2,7 @@
  * Decompresses with the host's DecompressionStream (browsers, Node 18 and later), piece by piece, and stops at a limit,
  * which keeps a small file from filling the memory.
  */
-import { FormatError } from "../errors.ts";
+import { FormatError } from "../common/errors.ts";
 
 /** Largest content unless the caller says otherwise: 1 GiB. */
 export const DEFAULT_LIMIT = 2 ** 30;

@@ -3,12 +3,12 @@
  * of 28x28 in ten classes, as four gzipped IDX files each. Refuses files that disagree with each other or hold other
  * labels than 0 .. 9.
  */
-import { FormatError } from "../errors.ts";
+import { FormatError } from "../common/errors.ts";
 import { readBytes } from "./byte-source.ts";
-import { type Dataset, type SampleArray, sampleSize, validateDataset } from "./dataset.ts";
+import { type Dataset, sampleSize, validateDataset } from "./dataset.ts";
 import { gunzip } from "./gzip.ts";
 import { type IdxArray, idxHeaderBytes, parseIdx, parseIdxHeader } from "./idx.ts";
-import { BytesOnDemand, inputsOnDemand } from "./on-demand.ts";
+import { BytesOnDemand, inputsOnDemand, type SampleArray } from "./on-demand.ts";
 import type { DatasetSource, FetchFile, OpenFile, SourceFile, TrainTest } from "./source.ts";
 
 const CLASSES = 10;

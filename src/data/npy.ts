@@ -4,8 +4,8 @@
  * Refuses structured and object arrays (pickles run code), shapes that do not match the bytes, and whole numbers beyond
  * 2^53. Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
-import { FormatError } from "../errors.ts";
-import { quote } from "../printable.ts";
+import { FormatError } from "../common/errors.ts";
+import { quote } from "../common/printable.ts";
 
 export type NpyValues = Uint8Array | Int32Array | Float32Array | Float64Array;
 

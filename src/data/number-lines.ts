@@ -2,8 +2,8 @@
  * Text made of lines of numbers, separated by white space or by commas: USPS, digits, Boston housing.
  * Refuses text that is not UTF-8, and anything that is not a finite decimal number, naming its line and place.
  */
-import { FormatError } from "../errors.ts";
-import { quote } from "../printable.ts";
+import { FormatError } from "../common/errors.ts";
+import { quote } from "../common/printable.ts";
 
 /** The bytes as text, without a byte order mark. Throws FormatError unless they are UTF-8. */
 export function decodeText(bytes: Uint8Array, name: string): string {

@@ -2,7 +2,17 @@
  * Inputs whose bytes come into memory when someone looks at `data`. Trainers do not look: they read parts on the way to the
  * device, so a large set lies in memory once, there. To everyone else such inputs are like any others.
  */
-import type { SampleArray } from "./dataset.ts";
+
+/** Samples, row-major, sample after sample without gaps. A network sees `data[i] * scale + offset`. */
+export interface SampleArray {
+  readonly data: Uint8Array | Float32Array;
+  /** Of one sample, for example [1, 28, 28] (channels first) or [13]. */
+  readonly shape: readonly number[];
+  /** Default 1. For bytes usually 1 / 255. */
+  readonly scale?: number;
+  /** Default 0. */
+  readonly offset?: number;
+}
 
 /** Bytes that can be had in parts, or all at once and from then on in memory. */
 export class BytesOnDemand {

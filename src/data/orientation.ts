@@ -3,7 +3,7 @@
  * Segments that make no sense count as "upright": they are advice, and the pixels are sound without it.
  * Format: Exif 2.3 (TIFF tags), tag 0x0112.
  */
-import { FormatError } from "../errors.ts";
+import { FormatError } from "../common/errors.ts";
 import type { DecodedImage } from "./image.ts";
 
 const ORIENTATION = 0x0112;

@@ -3,8 +3,8 @@
  * one after the other. Refuses packed files, files whose sizes contradict their headers or each other, and, when a part is
  * read, labels and values that can't be.
  */
-import { FormatError, ValueError } from "../errors.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
+import { FormatError, ValueError } from "../common/errors.ts";
+import { checkOptions, type OptionKinds } from "../common/options.ts";
 import { type ByteSource, readBytes, readHead } from "./byte-source.ts";
 import { parseCifarBatch } from "./cifar10.ts";
 import { sampleSize } from "./dataset.ts";

@@ -2,8 +2,8 @@
  * A data set that is not in memory: its samples are read when their turn comes, some megabytes at a time, from files or
  * wherever they are. Training on it takes two shards of device memory, and some megabytes on the host.
  */
-import { DataError, ValueError } from "../errors.ts";
-import { isPromise } from "../options.ts";
+import { DataError, ValueError } from "../common/errors.ts";
+import { isPromise } from "../common/options.ts";
 import { checkForm, type Dataset, labelSize, sampleSize, validateDataset } from "./dataset.ts";
 import { holdsBytes, readable } from "./on-demand.ts";
 

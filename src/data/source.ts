@@ -3,7 +3,7 @@
  * sets. Fetching and caching are the host's business, so a source only asks for files by name.
  * `verifyFile` refuses bytes that are not the published ones.
  */
-import { DataError } from "../errors.ts";
+import { DataError } from "../common/errors.ts";
 import type { LoadableBytes } from "./byte-source.ts";
 import type { Dataset } from "./dataset.ts";
 

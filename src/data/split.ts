@@ -3,9 +3,9 @@
  * every host. Stratified parts hold each class in the proportion of the whole.
  * Refuses fractions outside 0 .. 1, parts that would be empty, and strata without class labels.
  */
-import { ValueError } from "../errors.ts";
-import { checkOptions, shown } from "../options.ts";
-import { Random } from "../random.ts";
+import { ValueError } from "../common/errors.ts";
+import { checkOptions, shown } from "../common/options.ts";
+import { Random } from "../common/random.ts";
 import { checkForm, type Dataset, take, titleOf } from "./dataset.ts";
 
 export interface SplitOptions {

@@ -4,8 +4,8 @@
  * number of samples, and accumulated in float64 in two passes.
  * Refuses statistics that do not fit the samples, and deviations that are not above 0.
  */
-import { ShapeError, ValueError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
+import { ShapeError, ValueError } from "../common/errors.ts";
+import { checkOptions } from "../common/options.ts";
 import { checkForm, type Dataset, sampleSize, titleOf } from "./dataset.ts";
 import { rescaled } from "./on-demand.ts";
 

@@ -2,10 +2,10 @@
  * Data made by rule to try networks on: spirals, which no line can part, and noise, in which there is nothing to learn.
  * The same seed gives the same samples on every host. Refuses counts and sizes that are not whole numbers of at least 1.
  */
-import { ValueError } from "../errors.ts";
-import { cosSin2Pi } from "../math-exact.ts";
-import { checkOptions } from "../options.ts";
-import { Random } from "../random.ts";
+import { ValueError } from "../common/errors.ts";
+import { cosSin2Pi } from "../common/math-exact.ts";
+import { checkOptions } from "../common/options.ts";
+import { Random } from "../common/random.ts";
 import { type Dataset, sampleSize, validateDataset } from "./dataset.ts";
 
 export interface SpiralOptions {

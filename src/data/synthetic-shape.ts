@@ -2,8 +2,8 @@
  * From a way of writing to one hand's version of it: points moved a little, joined by smooth curves, slanted, turned,
  * stretched, bent, fitted to the image. All chance comes from the given stream, in a fixed order.
  */
-import { cosSin2Pi } from "../math-exact.ts";
-import type { Random } from "../random.ts";
+import { cosSin2Pi } from "../common/math-exact.ts";
+import type { Random } from "../common/random.ts";
 import { SIDE } from "./synthetic-render.ts";
 import type { WritingStyle } from "./synthetic-strokes.ts";
 

@@ -3,10 +3,10 @@
  * Image i of a seed is a pure function of (seed, i), with the same bytes on every host (see `synthetic-render`).
  * Every ten images in a row hold each digit once. Training and test images come from different indices.
  */
-import { ValueError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
-import { permuteIndex } from "../permutation.ts";
-import { keyFromSeed, Random } from "../random.ts";
+import { ValueError } from "../common/errors.ts";
+import { checkOptions } from "../common/options.ts";
+import { permuteIndex } from "../common/permutation.ts";
+import { keyFromSeed, Random } from "../common/random.ts";
 import { type Dataset, validateDataset } from "./dataset.ts";
 import type { TrainTest } from "./source.ts";
 import { PenCanvas, SIDE } from "./synthetic-render.ts";

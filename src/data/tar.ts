@@ -4,7 +4,7 @@
  * Refuses wrong checksums, sizes that are not octal numbers or reach past the end, and archives without their end.
  * Formats: POSIX.1-1988 (ustar), POSIX.1-2001 (pax).
  */
-import { FormatError } from "../errors.ts";
+import { FormatError } from "../common/errors.ts";
 
 const BLOCK = 512;
 const CHECKSUM = 148;

@@ -4,7 +4,7 @@
  * Refuses other line lengths, labels other than 0 .. 9, values outside [-1, 1], and numbers that are not the
  * published ones, however they are written or compressed.
  */
-import { FormatError } from "../errors.ts";
+import { FormatError } from "../common/errors.ts";
 import { type Dataset, validateDataset } from "./dataset.ts";
 import { gunzipIfPacked } from "./gzip.ts";
 import { decodeText, numberLines, wholeAt } from "./number-lines.ts";

@@ -4,9 +4,9 @@
  * Refuses encrypted, doubled and overlapping entries, archives beyond 4 GB or of several parts, and contents above a
  * limit however small the archive is. Format: PKWARE's APPNOTE 6.3.
  */
-import { FormatError } from "../errors.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
-import { quote } from "../printable.ts";
+import { FormatError } from "../common/errors.ts";
+import { checkOptions, type OptionKinds } from "../common/options.ts";
+import { quote } from "../common/printable.ts";
 import { DEFAULT_LIMIT, inflate } from "./inflate.ts";
 
 const END = 0x06054b50;

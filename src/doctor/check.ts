@@ -1,6 +1,7 @@
 /** What the doctor checks: uses of an op at small shapes, odd ones among them, with seeded numbers. */
-import type { Op } from "../op.ts";
-import type { DType, Node, Shape, Tensor } from "../tensor.ts";
+
+import type { DType, Shape } from "../graph/spec.ts";
+import type { Node, Op, Tensor } from "../graph/tensor.ts";
 
 export interface Leaf {
   readonly shape: Shape;

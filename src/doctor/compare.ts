@@ -1,5 +1,5 @@
 /** How far two tensors are apart, in units of what is tolerated. */
-import { type Data, formatShape, type Shape } from "../tensor.ts";
+import { type Data, formatShape, type Shape } from "../graph/spec.ts";
 import type { Tolerance } from "./check.ts";
 
 export interface Comparison {

@@ -2,9 +2,10 @@
  * Checks a device: every op, every kernel variant, forward and backward, and a whole training step, against the 64-bit
  * CPU reference. What the tests do on our machines this does on the user's.
  */
-import { type Backend, checkDevice } from "../backend.ts";
-import { ValueError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
+
+import { ValueError } from "../common/errors.ts";
+import { checkOptions } from "../common/options.ts";
+import { type Backend, checkDevice } from "../runtime/backend.ts";
 import { convolutionChecks } from "./cases/convolution.ts";
 import { layoutChecks } from "./cases/layout.ts";
 import { lossChecks } from "./cases/losses.ts";

@@ -1,11 +1,12 @@
 /** Runs one check on a device and on the 64-bit CPU reference, and measures how far they are apart. */
 import { gradients } from "../autograd.ts";
-import type { Backend } from "../backend.ts";
-import { CpuBackend } from "../cpu/backend.ts";
-import { DeviceLostError } from "../errors.ts";
-import { Graph, type GraphSpec } from "../plan/graph.ts";
-import { Random } from "../random.ts";
-import { type Data, input, sizeOf, state, type Tensor } from "../tensor.ts";
+import { DeviceLostError } from "../common/errors.ts";
+import { Random } from "../common/random.ts";
+import { Graph, type GraphSpec } from "../graph/graph.ts";
+import { type Data, sizeOf } from "../graph/spec.ts";
+import { input, state, type Tensor } from "../graph/tensor.ts";
+import type { Backend } from "../runtime/backend.ts";
+import { CpuBackend } from "../runtime/cpu/backend.ts";
 import type { Case, Check, Leaf, Uses } from "./check.ts";
 import { compare } from "./compare.ts";
 

@@ -3,12 +3,14 @@
  * that products and convolutions apply: what the device makes of them against the CPU reference. And what its driver makes
  * of NaN where WGSL leaves it free, for those who write kernels. Flushing denormal numbers to 0 is told, not failed.
  */
-import type { Backend } from "../backend.ts";
-import { CpuBackend } from "../cpu/backend.ts";
-import { DeviceLostError } from "../errors.ts";
+
+import { DeviceLostError } from "../common/errors.ts";
+import type { Data } from "../graph/spec.ts";
+import { constant, type Tensor } from "../graph/tensor.ts";
+import { definePointwise } from "../ops/elementwise/pointwise.ts";
 import * as ops from "../ops/index.ts";
-import { definePointwise } from "../ops/pointwise.ts";
-import { constant, type Data, type Tensor } from "../tensor.ts";
+import type { Backend } from "../runtime/backend.ts";
+import { CpuBackend } from "../runtime/cpu/backend.ts";
 import type { DoctorResult } from "./run-check.ts";
 
 /** As the report calls it. */

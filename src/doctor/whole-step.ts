@@ -1,13 +1,15 @@
 /** A whole training run in small: two steps of LeNet-5 on the device and on the 64-bit CPU reference, weights compared. */
-import type { Backend } from "../backend.ts";
-import { CpuBackend } from "../cpu/backend.ts";
+
+import { DeviceLostError } from "../common/errors.ts";
+import { Random } from "../common/random.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { DeviceLostError } from "../errors.ts";
+import type { Data } from "../graph/spec.ts";
+import type { Tensor } from "../graph/tensor.ts";
 import { sgd } from "../optim/sgd.ts";
-import { Random } from "../random.ts";
 import { lenet5Recipe } from "../recipes/lenet5.ts";
-import type { Data, Tensor } from "../tensor.ts";
-import { Trainer } from "../train/trainer.ts";
+import type { Backend } from "../runtime/backend.ts";
+import { CpuBackend } from "../runtime/cpu/backend.ts";
+import { Trainer } from "../train/loop/trainer.ts";
 import { compare } from "./compare.ts";
 import type { DoctorResult } from "./run-check.ts";
 

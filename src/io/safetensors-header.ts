@@ -3,8 +3,8 @@
  * cover the data without gap or overlap. Refuses, with the place, whatever is not as it should be.
  */
 
-import { FormatError } from "../errors.ts";
-import { quote } from "../printable.ts";
+import { FormatError } from "../common/errors.ts";
+import { quote } from "../common/printable.ts";
 import { type Dtype, isDtype, itemSizes } from "./safetensors-values.ts";
 
 export interface HeaderEntry {

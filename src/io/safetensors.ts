@@ -5,9 +5,9 @@
  * Specification: https://huggingface.co/docs/safetensors .
  */
 
-import { FormatError, ValueError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
-import { quote } from "../printable.ts";
+import { FormatError, ValueError } from "../common/errors.ts";
+import { checkOptions } from "../common/options.ts";
+import { quote } from "../common/printable.ts";
 import { parseHeader } from "./safetensors-header.ts";
 import { type Dtype, decodeValues, itemSizes, type TensorValues } from "./safetensors-values.ts";
 

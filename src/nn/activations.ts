@@ -1,5 +1,8 @@
 /** Activations as layers, with PyTorch's names and defaults. relu, sigmoid, tanh, softmax are in layers.ts. */
-import { expectWhole } from "../op.ts";
+
+import { checkOptions, expectNumber, withoutOptions } from "../common/options.ts";
+import { expectWhole } from "../graph/op.ts";
+import { parameter, type Tensor } from "../graph/tensor.ts";
 import {
   elu as eluOf,
   GELU,
@@ -16,10 +19,8 @@ import {
   selu as seluOf,
   silu as siluOf,
   softplus as softplusOf,
-} from "../ops/activations.ts";
-import { sign as signOf } from "../ops/math.ts";
-import { checkOptions, expectNumber, withoutOptions } from "../options.ts";
-import { parameter, type Tensor } from "../tensor.ts";
+} from "../ops/elementwise/activations.ts";
+import { sign as signOf } from "../ops/elementwise/math.ts";
 import type { Module } from "./module.ts";
 
 export const identity = withoutOptions("nn.identity", identityOf);

@@ -2,13 +2,18 @@
  * Attention with several heads, parameters named and laid out as PyTorch's MultiheadAttention. The batch comes first:
  * [N, L, E], PyTorch's `batch_first=True`.
  */
-import { ShapeError } from "../errors.ts";
-import { expectWhole } from "../op.ts";
-import { type AttentionOptions, joinHeads, scaledDotProductAttention, splitHeads } from "../ops/attention.ts";
-import { split } from "../ops/concat.ts";
-import { linear as linearOf } from "../ops/linear.ts";
-import { checkOptions } from "../options.ts";
-import { parameter, type Tensor } from "../tensor.ts";
+import { ShapeError } from "../common/errors.ts";
+import { checkOptions } from "../common/options.ts";
+import { expectWhole } from "../graph/op.ts";
+import { parameter, type Tensor } from "../graph/tensor.ts";
+import {
+  type AttentionOptions,
+  joinHeads,
+  scaledDotProductAttention,
+  splitHeads,
+} from "../ops/attention/attention.ts";
+import { linear as linearOf } from "../ops/linalg/linear.ts";
+import { split } from "../ops/shape/concat.ts";
 import { constant as constantInit, xavierUniform } from "./init.ts";
 import { Linear } from "./layers.ts";
 import type { Module } from "./module.ts";

@@ -1,12 +1,12 @@
 /** Layers around other layers, and layers of their own kind: residual, dropout, embedding. */
-import { ValueError } from "../errors.ts";
-import { expectWhole } from "../op.ts";
-import { add } from "../ops/arithmetic.ts";
-import { embedding as embeddingOf } from "../ops/gather.ts";
-import { dropout2d as dropout2dOf, dropout as dropoutOf } from "../ops/random.ts";
-import { reshape } from "../ops/reshape.ts";
-import { checkOptions, given } from "../options.ts";
-import { parameter, scope, type Tensor } from "../tensor.ts";
+import { ValueError } from "../common/errors.ts";
+import { checkOptions, given } from "../common/options.ts";
+import { expectWhole } from "../graph/op.ts";
+import { parameter, scope, type Tensor } from "../graph/tensor.ts";
+import { add } from "../ops/elementwise/arithmetic.ts";
+import { embedding as embeddingOf } from "../ops/index/gather.ts";
+import { dropout2d as dropout2dOf, dropout as dropoutOf } from "../ops/random/random.ts";
+import { reshape } from "../ops/shape/reshape.ts";
 import { type Initializer, normal } from "./init.ts";
 import { inEvaluation, isBuilding, isTraining, randomSource } from "./mode.ts";
 import { checkLayer, forward, type Layer, type Module } from "./module.ts";

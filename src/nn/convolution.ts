@@ -1,6 +1,9 @@
 /** Layers of one-dimensional and transposed convolutions, pools to a given size and upsampling, PyTorch's defaults. */
-import { expectWhole } from "../op.ts";
-import { type Pair, pair } from "../ops/conv-geometry.ts";
+
+import { checkOptions, withoutOptions } from "../common/options.ts";
+import { type Pair, pair } from "../geometry/conv.ts";
+import { expectWhole } from "../graph/op.ts";
+import { parameter, type Tensor } from "../graph/tensor.ts";
 import {
   CONV_TRANSPOSE,
   CONV1D,
@@ -8,7 +11,7 @@ import {
   type ConvTranspose2dOptions,
   conv1d as conv1dOf,
   convTranspose2d as convTransposeOf,
-} from "../ops/convolutions.ts";
+} from "../ops/conv/convolutions.ts";
 import {
   adaptiveAvgPool2d as adaptiveAvgOf,
   adaptiveMaxPool2d as adaptiveMaxOf,
@@ -17,9 +20,7 @@ import {
   UPSAMPLE,
   type UpsampleOptions,
   upsample as upsampleOf,
-} from "../ops/resize.ts";
-import { checkOptions, withoutOptions } from "../options.ts";
-import { parameter, type Tensor } from "../tensor.ts";
+} from "../ops/pool/resize.ts";
 import { kaimingUniform, uniform } from "./init.ts";
 import { WEIGHT, type WeightOptions } from "./layers.ts";
 import type { Module } from "./module.ts";

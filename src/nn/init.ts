@@ -2,10 +2,11 @@
  * How parameters start: PyTorch's initialisers (torch.nn.init) with its fan counts. Values are drawn from a seeded
  * stream with correctly rounded arithmetic only, so that they are the same on every backend and host.
  */
-import { ValueError } from "../errors.ts";
-import { checkOptions, type OptionKinds, shown } from "../options.ts";
-import { type Distribution, draw, type Random } from "../random.ts";
-import { formatShape, type Initial, type Shape, sizeOf } from "../tensor.ts";
+import { ValueError } from "../common/errors.ts";
+import { checkOptions, type OptionKinds, shown } from "../common/options.ts";
+import { type Distribution, draw, type Random } from "../common/random.ts";
+import { formatShape, type Shape, sizeOf } from "../graph/spec.ts";
+import type { Initial } from "../graph/tensor.ts";
 
 /** Makes the first value of a parameter of `shape`: `parameter(shape, xavierUniform()(shape))`. */
 export type Initializer = (shape: Shape) => Initial;

@@ -3,11 +3,13 @@
  * in ±1/√fanIn.
  */
 
-import { expectWhole } from "../op.ts";
-import { relu as reluOf, sigmoid as sigmoidOf, tanh as tanhOf } from "../ops/activation.ts";
-import { type Pair, pair } from "../ops/conv-geometry.ts";
-import { CONV, type ConvOptions, conv2d as conv2dOf } from "../ops/convolutions.ts";
-import { linear as linearOf } from "../ops/linear.ts";
+import { checkOptions, expectNumber, type OptionKinds, withoutOptions } from "../common/options.ts";
+import { type Pair, pair } from "../geometry/conv.ts";
+import { expectWhole } from "../graph/op.ts";
+import { parameter, type Tensor } from "../graph/tensor.ts";
+import { CONV, type ConvOptions, conv2d as conv2dOf } from "../ops/conv/convolutions.ts";
+import { relu as reluOf, sigmoid as sigmoidOf, tanh as tanhOf } from "../ops/elementwise/activation.ts";
+import { linear as linearOf } from "../ops/linalg/linear.ts";
 import {
   AVG_POOL,
   type AvgPool2dOptions,
@@ -15,11 +17,9 @@ import {
   MAX_POOL,
   type MaxPool2dOptions,
   maxPool2d as maxPoolOf,
-} from "../ops/pool.ts";
-import { flatten as flattenOf } from "../ops/reshape.ts";
-import { logSoftmax as logSoftmaxOf, softmax as softmaxOf } from "../ops/softmax.ts";
-import { checkOptions, expectNumber, type OptionKinds, withoutOptions } from "../options.ts";
-import { parameter, type Tensor } from "../tensor.ts";
+} from "../ops/pool/pool.ts";
+import { logSoftmax as logSoftmaxOf, softmax as softmaxOf } from "../ops/reduce/softmax.ts";
+import { flatten as flattenOf } from "../ops/shape/reshape.ts";
 import { type Initializer, kaimingUniform, uniform } from "./init.ts";
 import type { Module } from "./module.ts";
 

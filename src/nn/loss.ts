@@ -2,24 +2,28 @@
  * Losses as the trainer wants them: one number to minimise, averaged over the samples that count, and metrics beside
  * it. A sample's weight is 0 when it only pads the last batch.
  */
-import { ValueError } from "../errors.ts";
-import { mul } from "../ops/arithmetic.ts";
-import { type ClassLoss, type MultiMarginOptions, multiMargin as multiMarginOf } from "../ops/class-loss.ts";
-import { IGNORED } from "../ops/class-targets.ts";
-import { eq, gt } from "../ops/compare.ts";
-import { crossEntropy as crossEntropyOf, nll as nllOf } from "../ops/cross-entropy.ts";
+import { ValueError } from "../common/errors.ts";
+import { checkOptions, noOptions, type OptionKinds } from "../common/options.ts";
+import { constant, type Tensor } from "../graph/tensor.ts";
+import { mul } from "../ops/elementwise/arithmetic.ts";
+import { eq, gt } from "../ops/elementwise/compare.ts";
+import {
+  type ClassLoss,
+  type MultiMarginOptions,
+  multiMargin as multiMarginOf,
+} from "../ops/loss/class-loss.ts";
+import { IGNORED } from "../ops/loss/class-targets.ts";
+import { crossEntropy as crossEntropyOf, nll as nllOf } from "../ops/loss/cross-entropy.ts";
 import {
   hinge as hingeOf,
   huber as huberOf,
   klDiv as klDivOf,
   l1 as l1Of,
   smoothL1 as smoothL1Of,
-} from "../ops/element-losses.ts";
-import { perSample } from "../ops/loss-reduction.ts";
-import { bce as bceOf, bceWithLogits as bceWithLogitsOf, mse as mseOf } from "../ops/losses.ts";
-import { sum } from "../ops/sum.ts";
-import { checkOptions, noOptions, type OptionKinds } from "../options.ts";
-import { constant, type Tensor } from "../tensor.ts";
+} from "../ops/loss/element-losses.ts";
+import { perSample } from "../ops/loss/loss-reduction.ts";
+import { bce as bceOf, bceWithLogits as bceWithLogitsOf, mse as mseOf } from "../ops/loss/losses.ts";
+import { sum } from "../ops/reduce/sum.ts";
 
 /** What a loss says of a batch. Every tensor is a scalar of shape []. */
 export interface LossResult {

@@ -2,10 +2,10 @@
  * How a graph is being built: for training or for evaluation, with which random numbers, and which updates the layers
  * ask for on the way (running statistics). Decided when the graph is built, so a compiled step has no switches.
  */
-import { GraphError } from "../errors.ts";
-import type { RandomSource } from "../ops/random.ts";
-import { checkOptions } from "../options.ts";
-import { markEvaluation, type Node, type Tensor } from "../tensor.ts";
+import { GraphError } from "../common/errors.ts";
+import { checkOptions } from "../common/options.ts";
+import { markEvaluation, type Node, type Tensor } from "../graph/tensor.ts";
+import type { RandomSource } from "../ops/random/random.ts";
 
 export interface BuildMode {
   readonly training: boolean;

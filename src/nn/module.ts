@@ -4,9 +4,9 @@
  * `0.weight`, `block.conv1.bias`. What is hidden from that (`#private` fields, closures, objects of other classes)
  * is missed when a step is traced: see train/unnamed.ts.
  */
-import { GraphError, ValueError } from "../errors.ts";
-import { isClass, isPromise, shown } from "../options.ts";
-import { scope, scopedLabel, Tensor } from "../tensor.ts";
+import { GraphError, ValueError } from "../common/errors.ts";
+import { isClass, isPromise, shown } from "../common/options.ts";
+import { scope, scopedLabel, Tensor } from "../graph/tensor.ts";
 
 /** A layer with fields: `parameter(…)` tensors and other layers are found in them, in the order they were set. */
 export interface Module {

@@ -2,18 +2,19 @@
  * Layers that normalise, with PyTorch's defaults. Running statistics carry PyTorch's own names (`running_mean`), since
  * the fields of a layer are the names in a file: state dicts load as they are.
  */
-import { ShapeError } from "../errors.ts";
-import { expectWhole } from "../op.ts";
+import { ShapeError } from "../common/errors.ts";
+import { checkOptions, given, type OptionKinds } from "../common/options.ts";
+import { expectWhole } from "../graph/op.ts";
+import { formatSpec, type Shape } from "../graph/spec.ts";
+import { parameter, state, type Tensor } from "../graph/tensor.ts";
 import {
   batchNorm as batchNormOf,
   batchNormWith,
   groupNorm as groupNormOf,
   layerNorm as layerNormOf,
   rmsNorm as rmsNormOf,
-} from "../ops/normalize.ts";
-import { updateRunningStats } from "../ops/running-stats.ts";
-import { checkOptions, given, type OptionKinds } from "../options.ts";
-import { formatSpec, parameter, type Shape, state, type Tensor } from "../tensor.ts";
+} from "../ops/norm/normalize.ts";
+import { updateRunningStats } from "../ops/norm/running-stats.ts";
 import { addUpdate, inEvaluation, isTraining } from "./mode.ts";
 import type { Module } from "./module.ts";
 

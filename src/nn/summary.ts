@@ -2,7 +2,9 @@
  * A model as a table, like Keras's `summary()`: each layer with the shape it gives and the values it trains. The model is
  * applied once to an input without data; nothing is computed.
  */
-import { input, type Shape, Tensor } from "../tensor.ts";
+
+import type { Shape } from "../graph/spec.ts";
+import { input, Tensor } from "../graph/tensor.ts";
 import { build } from "./mode.ts";
 import {
   checkLayer,

@@ -6,6 +6,8 @@
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { DataError, ValueError } from "../common/errors.ts";
+import { checkOptions, type OptionKinds, shown } from "../common/options.ts";
 import {
   ARRAYS,
   type ArraysOptions,
@@ -22,8 +24,6 @@ import { parseNpy } from "../data/npy.ts";
 import type { DatasetSource, SourceFile, TrainTest } from "../data/source.ts";
 import { expectHash, expectSize, verifyFile } from "../data/source.ts";
 import { datasetSources } from "../data/sources.ts";
-import { DataError, ValueError } from "../errors.ts";
-import { checkOptions, type OptionKinds, shown } from "../options.ts";
 import { dataDirectory } from "./data-dir.ts";
 import { downloadFile, MirrorsError } from "./download.ts";
 import { fileBytes, piecesOf, readError, readPlainFile } from "./file-bytes.ts";

@@ -5,11 +5,11 @@
  */
 import { constants, tmpdir } from "node:os";
 import { isMainThread } from "node:worker_threads";
-import { DeviceError } from "../errors.ts";
-import { adapterKind } from "../gpu/adapter-kind.ts";
-import { DEVICE_LABEL } from "../gpu/device.ts";
-import { checkOptions } from "../options.ts";
-import { warn } from "../printable.ts";
+import { DeviceError } from "../common/errors.ts";
+import { checkOptions } from "../common/options.ts";
+import { warn } from "../common/printable.ts";
+import { adapterKind } from "../runtime/gpu/adapter-kind.ts";
+import { DEVICE_LABEL } from "../runtime/gpu/device.ts";
 import { knownDriver, rememberDriver } from "./known-driver.ts";
 import { paceDawn } from "./pacing.ts";
 import { swiftShader } from "./swiftshader.ts";

@@ -3,12 +3,12 @@
  * for. Gives it the file system.
  */
 import { readdir, rm } from "node:fs/promises";
-import type { Backend, FileStore } from "../backend.ts";
-import { CpuBackend } from "../cpu/backend.ts";
-import { WeftError } from "../errors.ts";
-import { GpuBackend } from "../gpu/backend.ts";
-import { choiceKinds, type DeviceChoice, openChosen } from "../open-device.ts";
-import { checkOptions } from "../options.ts";
+import { WeftError } from "../common/errors.ts";
+import { checkOptions } from "../common/options.ts";
+import type { Backend, FileStore } from "../runtime/backend.ts";
+import { CpuBackend } from "../runtime/cpu/backend.ts";
+import { GpuBackend } from "../runtime/gpu/backend.ts";
+import { choiceKinds, type DeviceChoice, openChosen } from "../runtime/open-device.ts";
 import { openDawn } from "./dawn.ts";
 import { fileBytes, readPlainFile } from "./file-bytes.ts";
 import { writeFileAtomic } from "./files.ts";

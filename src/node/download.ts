@@ -6,8 +6,8 @@
  */
 import type { IncomingMessage } from "node:http";
 import { connect } from "node:net";
+import { DataError } from "../common/errors.ts";
 import { type SourceFile, verifyFile } from "../data/source.ts";
-import { DataError } from "../errors.ts";
 import { httpGet, portOf, proxyFor } from "./http-get.ts";
 import { PartFile } from "./part-file.ts";
 

@@ -1,8 +1,8 @@
 /** A file of which parts are read when they are needed. It is not kept open, so there is nothing to close. */
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
+import { DataError } from "../common/errors.ts";
 import { type ByteSource, readBytes } from "../data/byte-source.ts";
-import { DataError } from "../errors.ts";
 
 const PIECE = 2 ** 18;
 

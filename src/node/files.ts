@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { link, mkdir, open, readlink, realpath, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { WeftError } from "../errors.ts";
+import { WeftError } from "../common/errors.ts";
 import { readPlainFile } from "./file-bytes.ts";
 
 export interface WriteFileOptions {

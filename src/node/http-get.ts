@@ -3,7 +3,7 @@ import { request as httpRequest, type IncomingMessage } from "node:http";
 import { get as httpsGet, request as httpsRequest } from "node:https";
 import { isIP } from "node:net";
 import { connect as tlsConnect } from "node:tls";
-import { DataError } from "../errors.ts";
+import { DataError } from "../common/errors.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -4,12 +4,12 @@
  * Refuses folders without classes or images, images of different sizes unless a size is asked for, and damaged files.
  */
 import { basename, join, resolve } from "node:path";
+import { DataError, ValueError } from "../common/errors.ts";
+import { checkOptions, shown } from "../common/options.ts";
+import { warn } from "../common/printable.ts";
 import { type Dataset, validateDataset } from "../data/dataset.ts";
 import { type ImageSize, imageToSample, isGrey, toGrey } from "../data/image.ts";
 import type { TrainTest } from "../data/source.ts";
-import { DataError, ValueError } from "../errors.ts";
-import { checkOptions, shown } from "../options.ts";
-import { warn } from "../printable.ts";
 import { decodeImage } from "./decode-image.ts";
 import { readPlainFile } from "./file-bytes.ts";
 import { findImages, type ImagePart } from "./image-tree.ts";

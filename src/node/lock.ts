@@ -7,8 +7,8 @@ import { readFileSync, readlinkSync, unlinkSync } from "node:fs";
 import { readFile, rm, stat, utimes } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import type { FolderLock } from "../backend.ts";
-import { FormatError, LockedError } from "../errors.ts";
+import { FormatError, LockedError } from "../common/errors.ts";
+import type { FolderLock } from "../runtime/backend.ts";
 import { atExit } from "./at-exit.ts";
 import { FileExistsError, writeFileAtomic } from "./files.ts";
 

@@ -4,7 +4,7 @@
  */
 import { type FileHandle, open, readFile, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { FolderLock } from "../backend.ts";
+import type { FolderLock } from "../runtime/backend.ts";
 import { lockFolder } from "./lock.ts";
 
 /** Less than this is sooner fetched again. */

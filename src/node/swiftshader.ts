@@ -18,7 +18,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { brotliDecompressSync } from "node:zlib";
-import { DeviceError } from "../errors.ts";
+import { DeviceError } from "../common/errors.ts";
 import { cacheDirectory } from "./data-dir.ts";
 
 /** Where the files of a software Vulkan driver lie. */

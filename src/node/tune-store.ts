@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { TuneStore } from "../backend.ts";
+import type { TuneStore } from "../runtime/backend.ts";
 import { cacheDirectory } from "./data-dir.ts";
 import { writeFileAtomic } from "./files.ts";
 

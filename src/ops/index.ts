@@ -1,8 +1,16 @@
-/** The graph functions of every op, one line each: `import { ops } from "weft"`. */
+/** The graph functions of every op in this folder, one line each. */
 
-export { sampleOrder } from "../permutation.ts";
-export { accumulateUpdate } from "./accumulate.ts";
-export { relu, sigmoid, tanh } from "./activation.ts";
+export { sampleOrder } from "../common/permutation.ts";
+export { type AttentionOptions, einsum, outer, scaledDotProductAttention } from "./attention/attention.ts";
+export {
+  type Conv1dOptions,
+  type ConvOptions,
+  type ConvTranspose2dOptions,
+  conv1d,
+  conv2d,
+  convTranspose2d,
+} from "./conv/convolutions.ts";
+export { relu, sigmoid, tanh } from "./elementwise/activation.ts";
 export {
   elu,
   type GeluOptions,
@@ -17,56 +25,12 @@ export {
   selu,
   silu,
   softplus,
-} from "./activations.ts";
-export { adagradUpdate } from "./adagrad.ts";
-export { adamUpdate } from "./adam.ts";
-export { type AffineSampleOptions, affineSample } from "./affine-sample.ts";
-export { argmax, argmin } from "./argmax.ts";
-export { add, div, mul, neg, square, sub } from "./arithmetic.ts";
-export { type AttentionOptions, einsum, outer, scaledDotProductAttention } from "./attention.ts";
-export { averageUpdate } from "./average.ts";
-export {
-  type ClassLoss,
-  type CrossEntropyOptions,
-  type MultiMarginOptions,
-  multiMargin,
-  type NllOptions,
-} from "./class-loss.ts";
-export { eq, ge, gt, le, lt, maximum, minimum, ne, where } from "./compare.ts";
-export { concat, split, stack } from "./concat.ts";
-export {
-  type Conv1dOptions,
-  type ConvOptions,
-  type ConvTranspose2dOptions,
-  conv1d,
-  conv2d,
-  convTranspose2d,
-} from "./convolutions.ts";
-export { copy, expand } from "./copy.ts";
-export { crossEntropy, nll } from "./cross-entropy.ts";
-export { cumsum } from "./cumsum.ts";
-export { detach } from "./detach.ts";
-export { type AffineRange, drawAffine } from "./draw-affine.ts";
-export {
-  type HingeOptions,
-  type HuberOptions,
-  hinge,
-  huber,
-  type KlDivOptions,
-  klDiv,
-  l1,
-  type SmoothL1Options,
-  smoothL1,
-} from "./element-losses.ts";
-export { fill, ones, zeros } from "./fill.ts";
-export { embedding, gather, oneHot, scatterAdd, take } from "./gather.ts";
-export { gatherBatch } from "./gather-batch.ts";
-export { stepsPerEpoch } from "./gather-counts.ts";
-export { increment } from "./increment.ts";
-export { linear } from "./linear.ts";
-export { lionUpdate } from "./lion.ts";
-export type { LossOptions, Reduction } from "./loss-reduction.ts";
-export { type BceWithLogitsOptions, bce, bceWithLogits, mse } from "./losses.ts";
+} from "./elementwise/activations.ts";
+export { add, div, mul, neg, square, sub } from "./elementwise/arithmetic.ts";
+export { eq, ge, gt, le, lt, maximum, minimum, ne, where } from "./elementwise/compare.ts";
+export { copy } from "./elementwise/copy.ts";
+export { detach } from "./elementwise/detach.ts";
+export { fill, ones, zeros } from "./elementwise/fill.ts";
 export {
   abs,
   ceil,
@@ -84,9 +48,32 @@ export {
   sign,
   sin,
   sqrt,
-} from "./math.ts";
-export { matmul } from "./matmul.ts";
-export { type NormOptions, norm } from "./norm.ts";
+} from "./elementwise/math.ts";
+export { type AffineSampleOptions, affineSample } from "./index/affine-sample.ts";
+export { embedding, gather, oneHot, scatterAdd, take } from "./index/gather.ts";
+export { linear } from "./linalg/linear.ts";
+export { matmul } from "./linalg/matmul.ts";
+export {
+  type ClassLoss,
+  type CrossEntropyOptions,
+  type MultiMarginOptions,
+  multiMargin,
+  type NllOptions,
+} from "./loss/class-loss.ts";
+export { crossEntropy, nll } from "./loss/cross-entropy.ts";
+export {
+  type HingeOptions,
+  type HuberOptions,
+  hinge,
+  huber,
+  type KlDivOptions,
+  klDiv,
+  l1,
+  type SmoothL1Options,
+  smoothL1,
+} from "./loss/element-losses.ts";
+export type { LossOptions, Reduction } from "./loss/loss-reduction.ts";
+export { type BceWithLogitsOptions, bce, bceWithLogits, mse } from "./loss/losses.ts";
 export {
   type BatchNormResult,
   batchNorm,
@@ -95,14 +82,9 @@ export {
   layerNorm,
   type NormalizeOptions,
   rmsNorm,
-} from "./normalize.ts";
-export { pack } from "./pack.ts";
-export { type PadOptions, pad } from "./pad.ts";
-export { avgPool2d, maxPool2d, maxPool2dWithIndices } from "./pool.ts";
-export { bernoulli, choice, dropout, dropout2d, normal, RandomSource, uniform } from "./random.ts";
-export { record, recordedSteps } from "./record.ts";
-export { logSumExp, max, min, prod, std, type VarianceOptions, variance } from "./reduce.ts";
-export { expandDims, flatten, reshape, squeeze } from "./reshape.ts";
+} from "./norm/normalize.ts";
+export { updateRunningStats } from "./norm/running-stats.ts";
+export { avgPool2d, maxPool2d, maxPool2dWithIndices } from "./pool/pool.ts";
 export {
   adaptiveAvgPool2d,
   adaptiveMaxPool2d,
@@ -110,14 +92,21 @@ export {
   globalMaxPool2d,
   type UpsampleOptions,
   upsample,
-} from "./resize.ts";
-export { rmspropUpdate } from "./rmsprop.ts";
-export { updateRunningStats } from "./running-stats.ts";
-export { type RateFormula, scheduledRate } from "./schedule.ts";
-export { sgdUpdate } from "./sgd.ts";
-export { flip, slice } from "./slice.ts";
-export { logSoftmax, softmax } from "./softmax.ts";
-export { mean, sum } from "./sum.ts";
-export { repeat, tile } from "./tile.ts";
-export { permute, transpose } from "./transpose.ts";
-export { tril, triu } from "./triangle.ts";
+} from "./pool/resize.ts";
+export { type AffineRange, drawAffine } from "./random/draw-affine.ts";
+export { bernoulli, choice, dropout, dropout2d, normal, RandomSource, uniform } from "./random/random.ts";
+export { argmax, argmin } from "./reduce/argmax.ts";
+export { cumsum } from "./reduce/cumsum.ts";
+export { type NormOptions, norm } from "./reduce/norm.ts";
+export { logSumExp, max, min, prod, std, type VarianceOptions, variance } from "./reduce/reduce.ts";
+export { logSoftmax, softmax } from "./reduce/softmax.ts";
+export { expand, mean, sum } from "./reduce/sum.ts";
+export { concat, split, stack } from "./shape/concat.ts";
+export { pack } from "./shape/pack.ts";
+export { type PadOptions, pad } from "./shape/pad.ts";
+export { expandDims, flatten, reshape, squeeze } from "./shape/reshape.ts";
+export { flip, slice } from "./shape/slice.ts";
+export { repeat, tile } from "./shape/tile.ts";
+export { permute, transpose } from "./shape/transpose.ts";
+export { tril, triu } from "./shape/triangle.ts";
+export { increment } from "./state/increment.ts";

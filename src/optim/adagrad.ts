@@ -1,9 +1,10 @@
 /** Adagrad (Duchi, Hazan and Singer, 2011), torch.optim.Adagrad's options and defaults. */
-import { adagradUpdate } from "../ops/adagrad.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
-import type { Tensor } from "../tensor.ts";
+
+import { checkOptions, type OptionKinds } from "../common/options.ts";
+import type { Tensor } from "../graph/tensor.ts";
 import { COMMON, type CommonOptions, checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedules.ts";
+import { adagradUpdate } from "./updates/adagrad.ts";
 
 export interface AdagradOptions extends CommonOptions {
   /** Default 0.01. */

@@ -1,9 +1,10 @@
 /** Adam (Kingma and Ba, 2014) and AdamW (Loshchilov and Hutter, 2017), torch.optim's options and defaults. */
-import { adamUpdate } from "../ops/adam.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
-import type { Tensor } from "../tensor.ts";
+
+import { checkOptions, type OptionKinds } from "../common/options.ts";
+import type { Tensor } from "../graph/tensor.ts";
 import { COMMON, type CommonOptions, checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedules.ts";
+import { adamUpdate } from "./updates/adam.ts";
 
 export interface AdamOptions extends CommonOptions {
   /** Default 1e-3. */

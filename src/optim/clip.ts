@@ -3,11 +3,12 @@
  * norm (torch.nn.utils.clip_grad_value_ and clip_grad_norm_). By value NaN stays where it is; by norm one NaN makes all NaN,
  * and one infinity that and the rest 0, so that they show.
  */
-import { ValueError } from "../errors.ts";
-import { globalNorm } from "../ops/norm.ts";
-import { definePointwise, literal } from "../ops/pointwise.ts";
-import { specialFunctions } from "../ops/special-functions.ts";
-import type { Tensor } from "../tensor.ts";
+import { ValueError } from "../common/errors.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { literal } from "../kernels/elementwise/chain.ts";
+import { specialFunctions } from "../kernels/special-functions.ts";
+import { definePointwise } from "../ops/elementwise/pointwise.ts";
+import { globalNorm } from "../ops/reduce/norm.ts";
 
 export interface ClipOptions {
   /** Scales all gradients down together where their norm is larger than this. Default: no limit. */

@@ -1,9 +1,10 @@
 /** Lion (Chen et al., 2023, "Symbolic discovery of optimization algorithms"), with the paper's defaults. */
-import { lionUpdate } from "../ops/lion.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
-import type { Tensor } from "../tensor.ts";
+
+import { checkOptions, type OptionKinds } from "../common/options.ts";
+import type { Tensor } from "../graph/tensor.ts";
 import { COMMON, type CommonOptions, checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedules.ts";
+import { lionUpdate } from "./updates/lion.ts";
 
 export interface LionOptions extends CommonOptions {
   /** Default 1e-4: every weight moves by this much at each step. */

@@ -3,20 +3,21 @@
  * may be built for several graphs (one per data set) over the same states. What all optimizers can do is here: clipping,
  * schedules, parameter groups, gradient accumulation, averaged weights.
  */
-import { ShapeError, ValueError } from "../errors.ts";
-import { accumulateUpdate } from "../ops/accumulate.ts";
-import { add, mul } from "../ops/arithmetic.ts";
-import { averageUpdate } from "../ops/average.ts";
-import { fill } from "../ops/fill.ts";
-import { increment } from "../ops/increment.ts";
-import { pack } from "../ops/pack.ts";
-import { newAlarm } from "../ops/packed-update.ts";
-import { scheduledRate } from "../ops/schedule.ts";
-import { checkOptions, type OptionKinds, shown } from "../options.ts";
-import { packLayout } from "../plan/pack-layout.ts";
-import { constant, type Node, sameShape, state, type Tensor } from "../tensor.ts";
+import { ShapeError, ValueError } from "../common/errors.ts";
+import { checkOptions, type OptionKinds, shown } from "../common/options.ts";
+import { packLayout } from "../graph/pack-layout.ts";
+import { sameShape } from "../graph/spec.ts";
+import { constant, type Node, state, type Tensor } from "../graph/tensor.ts";
+import { add, mul } from "../ops/elementwise/arithmetic.ts";
+import { fill } from "../ops/elementwise/fill.ts";
+import { pack } from "../ops/shape/pack.ts";
+import { increment } from "../ops/state/increment.ts";
+import { newAlarm } from "../ops/state/packed-update.ts";
 import { type ClipOptions, checkClip, clip } from "./clip.ts";
 import type { Schedule } from "./schedules.ts";
+import { accumulateUpdate } from "./updates/accumulate.ts";
+import { averageUpdate } from "./updates/average.ts";
+import { scheduledRate } from "./updates/schedule.ts";
 
 /** Says of a parameter, by its name (`0.weight`) and its tensor, whether something holds for it. */
 export type ParameterFilter = (name: string, parameter: Tensor) => boolean;

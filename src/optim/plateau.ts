@@ -2,8 +2,8 @@
  * A learning rate that falls when a metric stops getting better, torch.optim's ReduceLROnPlateau. The metric is known on
  * the host only, so this is driven from there, once an epoch as a rule.
  */
-import { ValueError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
+import { ValueError } from "../common/errors.ts";
+import { checkOptions } from "../common/options.ts";
 
 export interface PlateauOptions {
   /** The rate to begin with. */

@@ -1,9 +1,10 @@
 /** RMSprop (Hinton, 2012; centered: Graves, 2013), torch.optim.RMSprop's options and defaults. */
-import { rmspropUpdate } from "../ops/rmsprop.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
-import type { Tensor } from "../tensor.ts";
+
+import { checkOptions, type OptionKinds } from "../common/options.ts";
+import type { Tensor } from "../graph/tensor.ts";
 import { COMMON, type CommonOptions, checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedules.ts";
+import { rmspropUpdate } from "./updates/rmsprop.ts";
 
 export interface RmspropOptions extends CommonOptions {
   /** Default 0.01. */

@@ -3,10 +3,10 @@
  * in place of a number. Steps count the optimizer's updates from 0. `Trainer.setLearningRate` scales a whole schedule.
  * The device's float32 rate is within 1e-6 of the host's float64 `rate(step)`, relative to it, up to step 2^24.
  */
-import { ValueError } from "../errors.ts";
-import { literal } from "../ops/pointwise.ts";
-import type { RateFormula } from "../ops/schedule.ts";
-import { checkOptions, type OptionKinds, shown } from "../options.ts";
+import { ValueError } from "../common/errors.ts";
+import { checkOptions, type OptionKinds, shown } from "../common/options.ts";
+import { literal } from "../kernels/elementwise/chain.ts";
+import type { RateFormula } from "./updates/schedule.ts";
 
 /** The learning rate as a function of the step: `rate(step)` tells it on the host. */
 export type Schedule = RateFormula;

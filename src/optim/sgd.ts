@@ -1,9 +1,9 @@
 /** Stochastic gradient descent with momentum, torch.optim.SGD's options and defaults. */
-import { ValueError } from "../errors.ts";
-import { sgdUpdate } from "../ops/sgd.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
+import { ValueError } from "../common/errors.ts";
+import { checkOptions, type OptionKinds } from "../common/options.ts";
 import { COMMON, type CommonOptions, checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedules.ts";
+import { sgdUpdate } from "./updates/sgd.ts";
 
 export interface SgdOptions extends CommonOptions {
   readonly learningRate: number | Schedule;

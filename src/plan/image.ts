@@ -2,9 +2,11 @@
  * A program image: a planned graph as plain data, which can be stored and which `GpuProgram` runs. Modules, kernels, leaves
  * and buffers are referred to by their index. The images of one set share modules, kernels and leaves.
  */
-import { GraphError } from "../errors.ts";
-import { argName, type Kernel, type KernelUse } from "../op.ts";
-import { isLeaf, type Node, type Shape, type Spec, type Tensor } from "../tensor.ts";
+import { GraphError } from "../common/errors.ts";
+import type { Kernel, KernelUse } from "../graph/kernel.ts";
+import { argName } from "../graph/op.ts";
+import type { Shape, Spec } from "../graph/spec.ts";
+import { isLeaf, type Node, type Tensor } from "../graph/tensor.ts";
 import type { Plan } from "./plan.ts";
 import { baseOf, type Home, paddedWords, type Root } from "./storage.ts";
 

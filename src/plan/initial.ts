@@ -1,6 +1,7 @@
 /** The first values of leaves: the same numbers on every backend. */
-import { Random } from "../random.ts";
-import { type Data, type DType, type Tensor, valuesFor } from "../tensor.ts";
+import { Random } from "../common/random.ts";
+import type { Data, DType } from "../graph/spec.ts";
+import { type Tensor, valuesFor } from "../graph/tensor.ts";
 
 /** A zeroed array for values of `dtype`. Floats are wide: what is narrower rounds them itself. */
 function makeData(dtype: DType, length: number): Data {

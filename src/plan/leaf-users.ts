@@ -1,5 +1,5 @@
 /** Which leaves of a device programs use, including unreachable programs that were not destroyed. */
-import type { Tensor } from "../tensor.ts";
+import type { Tensor } from "../graph/tensor.ts";
 
 /** What ends with a program. Must not refer to the program. */
 interface Ending {

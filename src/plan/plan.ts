@@ -2,10 +2,11 @@
  * From a graph spec to an ordered list of nodes with kernels and homes: rewrites, packs made possible, kernels
  * chosen, storage assigned. Knows no WebGPU and no op by name.
  */
-import { GraphError } from "../errors.ts";
-import type { KernelEnv, KernelPlan, Op } from "../op.ts";
-import { isLeaf, type Node, type Tensor } from "../tensor.ts";
-import { Graph, type GraphSpec, type Rewrite } from "./graph.ts";
+import { GraphError } from "../common/errors.ts";
+import { Graph, type GraphSpec, type Rewrite } from "../graph/graph.ts";
+import type { KernelEnv, KernelPlan } from "../graph/kernel.ts";
+import type { Op } from "../graph/tensor.ts";
+import { isLeaf, type Node, type Tensor } from "../graph/tensor.ts";
 import { assignStorage, baseOf, type Storage } from "./storage.ts";
 
 export interface PlanOptions {

@@ -2,11 +2,12 @@
  * Who lives where. Views share their input's storage, packed tensors are slices of the pack, everything computed
  * gets a whole-buffer slot for as long as somebody still reads it. No node writes into a slot that it reads.
  */
-import { GraphError } from "../errors.ts";
-import type { KernelPlan } from "../op.ts";
-import type { DType, Node, Tensor } from "../tensor.ts";
-import type { Graph } from "./graph.ts";
-import { packLayout } from "./pack-layout.ts";
+import { GraphError } from "../common/errors.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { KernelPlan } from "../graph/kernel.ts";
+import { packLayout } from "../graph/pack-layout.ts";
+import type { DType } from "../graph/spec.ts";
+import type { Node, Tensor } from "../graph/tensor.ts";
 
 /** One piece of memory. `slot` memory is shared over time; all else belongs to one tensor for good. */
 export interface Root {

@@ -6,7 +6,7 @@ import { readSample } from "../data/dataset.ts";
 import type { TrainTest } from "../data/source.ts";
 import * as nn from "../nn/index.ts";
 import { scatterPlot } from "../report/svg.ts";
-import { predict } from "../train/predict.ts";
+import { predict } from "../train/loop/predict.ts";
 import { leastSquares } from "./least-squares.ts";
 import { squaredError } from "./losses.ts";
 import { activation, type RecipeOptions } from "./options.ts";

@@ -2,8 +2,9 @@
  * A small network after VGG (Simonyan, Zisserman, 2014) with batch normalisation (Ioffe, Szegedy, 2015) on 20,000 images of
  * CIFAR-10, mirrored and shifted at random. For a GPU.
  */
+
+import { checkOptions } from "../common/options.ts";
 import * as nn from "../nn/index.ts";
-import { checkOptions } from "../options.ts";
 import { compose, randomCrop, randomHorizontalFlip } from "../transforms/index.ts";
 import { classLoss } from "./lenet5.ts";
 import { activation, RECIPE, type RecipeOptions } from "./options.ts";

@@ -1,5 +1,5 @@
 /** All recipes by name. */
-import { ValueError } from "../errors.ts";
+import { ValueError } from "../common/errors.ts";
 import { bostonRecipes } from "./boston.ts";
 import { cifar10VggRecipe } from "./cifar10-vgg.ts";
 import { digitsRecipes } from "./digits.ts";

@@ -1,5 +1,5 @@
 /** Linear least squares with an intercept, by the normal equations in float64: what gradient descent on a line heads for. */
-import { ValueError } from "../errors.ts";
+import { ValueError } from "../common/errors.ts";
 
 export interface LeastSquares {
   /** One per column, then the intercept. */

@@ -3,9 +3,9 @@
  * 86(11), 1998, with ReLU and max-pooling as it is usually trained today; on digits, clothes and photographs.
  */
 
+import { checkOptions } from "../common/options.ts";
 import * as nn from "../nn/index.ts";
 import { crossEntropy, type Loss, nll } from "../nn/loss.ts";
-import { checkOptions } from "../options.ts";
 import { compose, randomRotation, randomShift } from "../transforms/index.ts";
 import { activation, RECIPE, type RecipeOption, type RecipeOptions } from "./options.ts";
 import { cifarPart, normalizedBy } from "./prepare.ts";

@@ -1,10 +1,11 @@
 /** Squared error as the reports have it: summed over a sample's outputs, averaged over samples only. */
+
+import type { Tensor } from "../graph/tensor.ts";
 import type { Loss } from "../nn/loss.ts";
-import { mul } from "../ops/arithmetic.ts";
-import { classTargets } from "../ops/class-targets.ts";
-import { mse } from "../ops/losses.ts";
-import { sum } from "../ops/sum.ts";
-import type { Tensor } from "../tensor.ts";
+import { mul } from "../ops/elementwise/arithmetic.ts";
+import { classTargets } from "../ops/loss/class-targets.ts";
+import { mse } from "../ops/loss/losses.ts";
+import { sum } from "../ops/reduce/sum.ts";
 
 /** Of outputs [N, K] and target values [N, K]; the slope by an output is 2 (output - target). */
 export function squaredError(): Loss {

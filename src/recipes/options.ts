@@ -2,14 +2,14 @@
  * Options that recipes share: variants of a network or its data that the five reports used. A recipe says which of them it
  * understands; others are refused by name.
  */
-import { ValueError } from "../errors.ts";
+import { ValueError } from "../common/errors.ts";
+import { checkChoice, type OptionKinds } from "../common/options.ts";
+import type { Tensor } from "../graph/tensor.ts";
 import * as nn from "../nn/index.ts";
-import { hardtanh } from "../ops/activations.ts";
-import { add, sub } from "../ops/arithmetic.ts";
-import { detach } from "../ops/detach.ts";
-import { sign } from "../ops/math.ts";
-import { checkChoice, type OptionKinds } from "../options.ts";
-import type { Tensor } from "../tensor.ts";
+import { hardtanh } from "../ops/elementwise/activations.ts";
+import { add, sub } from "../ops/elementwise/arithmetic.ts";
+import { detach } from "../ops/elementwise/detach.ts";
+import { sign } from "../ops/elementwise/math.ts";
 import type { ActivationName } from "./update-names.ts";
 
 export interface RecipeOptions {

@@ -3,14 +3,15 @@
  * table's statistics are part of the model, so it takes columns as they are in the file and answers in the target's unit.
  * What is needed to build the model again is text in the saved file. Refuses texts that say something else.
  */
+
+import { FormatError, ValueError } from "../common/errors.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { sampleSize } from "../data/dataset.ts";
 import { columnStatistics } from "../data/standardize.ts";
-import { FormatError, ValueError } from "../errors.ts";
+import { state, type Tensor } from "../graph/tensor.ts";
 import * as nn from "../nn/index.ts";
 import { crossEntropy, type Loss, mse } from "../nn/loss.ts";
-import { add, div, mul, sub } from "../ops/arithmetic.ts";
-import { state, type Tensor } from "../tensor.ts";
+import { add, div, mul, sub } from "../ops/elementwise/arithmetic.ts";
 import { lenet5 } from "./lenet5.ts";
 import type { Recipe } from "./recipe.ts";
 

@@ -1,7 +1,9 @@
 /** A bias for every output position of a convolution, where usually all positions of a filter share one. */
+
+import type { Shape } from "../graph/spec.ts";
+import { parameter, type Tensor } from "../graph/tensor.ts";
 import type { Module } from "../nn/module.ts";
-import { add } from "../ops/arithmetic.ts";
-import { parameter, type Shape, type Tensor } from "../tensor.ts";
+import { add } from "../ops/elementwise/arithmetic.ts";
 
 /** x + bias: `[N, C, H, W]`, `bias` [C, H, W], started at 0. */
 export class PositionBias implements Module {

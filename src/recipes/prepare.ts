@@ -1,9 +1,10 @@
 /** What recipes do to a data set before training: divide, pick classes, scale. Pure, seeded, copies. */
+
+import { ValueError } from "../common/errors.ts";
 import { type Dataset, subset, take } from "../data/dataset.ts";
 import type { TrainTest } from "../data/source.ts";
 import { split } from "../data/split.ts";
 import { fitStandardizer, normalize } from "../data/standardize.ts";
-import { ValueError } from "../errors.ts";
 
 /** Training and test set as they are; a set in one piece divided, classes in proportion. */
 export function divided(data: Dataset | TrainTest, seed: number, share = 0.8): TrainTest {

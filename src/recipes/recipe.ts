@@ -4,9 +4,9 @@
  */
 import type { Dataset } from "../data/dataset.ts";
 import type { TrainTest } from "../data/source.ts";
+import type { Shape } from "../graph/spec.ts";
 import type { Loss } from "../nn/loss.ts";
 import type { Layer } from "../nn/module.ts";
-import type { Shape } from "../tensor.ts";
 import type { Transform } from "../transforms/transform.ts";
 import type { RecipeOption, RecipeOptions } from "./options.ts";
 import type { Demonstration, PictureMaker } from "./results.ts";

@@ -1,8 +1,9 @@
 /** What comes out of a recipe beside the saved weights: pictures of what was learned, and guided tours. */
-import type { Backend } from "../backend.ts";
+
 import type { TrainTest } from "../data/source.ts";
-import type { EpochRecord } from "../train/events.ts";
-import type { Trainer } from "../train/trainer.ts";
+import type { Backend } from "../runtime/backend.ts";
+import type { EpochRecord } from "../train/loop/events.ts";
+import type { Trainer } from "../train/loop/trainer.ts";
 
 /** A run that has ended. */
 export interface FinishedRun {

@@ -1,9 +1,10 @@
 /** From a recipe and what a user changes about it to what a trainer needs: the same for command line, page, tests and bench. */
+
+import { ValueError } from "../common/errors.ts";
+import { checkOptions, type OptionKinds } from "../common/options.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { TrainTest } from "../data/source.ts";
-import { ValueError } from "../errors.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
-import type { FitOptions, TrainerOptions } from "../train/options.ts";
+import type { FitOptions, TrainerOptions } from "../train/loop/options.ts";
 import { type RecipeOptions, recipeOptions } from "./options.ts";
 import { divided } from "./prepare.ts";
 import type { Recipe } from "./recipe.ts";

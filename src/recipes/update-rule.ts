@@ -1,5 +1,5 @@
 /** How weights are changed, as plain values: optimizer, rate, schedule, clipping. Made into an optimizer for a run's length. */
-import { ValueError } from "../errors.ts";
+import { ValueError } from "../common/errors.ts";
 import {
   type AdamOptions,
   adagrad,

@@ -3,13 +3,13 @@
  * enough to show every value and every derivative, and to fit step by step.
  */
 import type { Dataset } from "../data/dataset.ts";
+import { parameter, type Tensor } from "../graph/tensor.ts";
 import type { Module } from "../nn/module.ts";
-import { sigmoid } from "../ops/activation.ts";
-import { conv2d } from "../ops/conv2d.ts";
-import { linear } from "../ops/linear.ts";
-import { maxPool2d } from "../ops/pool.ts";
-import { reshape } from "../ops/reshape.ts";
-import { parameter, type Tensor } from "../tensor.ts";
+import { conv2d } from "../ops/conv/conv2d.ts";
+import { sigmoid } from "../ops/elementwise/activation.ts";
+import { linear } from "../ops/linalg/linear.ts";
+import { maxPool2d } from "../ops/pool/pool.ts";
+import { reshape } from "../ops/shape/reshape.ts";
 
 /** Hundredths, so that both widths of floats get the nearest number to 0.51 and so on. */
 const PICTURE = Uint8Array.of(

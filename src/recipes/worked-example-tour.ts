@@ -3,11 +3,12 @@
  * the error at 1, 10, 100 … steps. One graph for both; the numbers come from the device it runs on.
  */
 import { gradients } from "../autograd.ts";
-import type { Backend, Program } from "../backend.ts";
-import { square, sub } from "../ops/arithmetic.ts";
-import { sum } from "../ops/sum.ts";
+import type { Data } from "../graph/spec.ts";
+import { constant, state, type Tensor } from "../graph/tensor.ts";
+import { square, sub } from "../ops/elementwise/arithmetic.ts";
+import { sum } from "../ops/reduce/sum.ts";
 import { sgd } from "../optim/sgd.ts";
-import { constant, type Data, state, type Tensor } from "../tensor.ts";
+import type { Backend, Program } from "../runtime/backend.ts";
 import type { DemonstrationOptions, DemonstrationResult } from "./results.ts";
 import { WorkedExample, workedPicture } from "./worked-example-model.ts";
 

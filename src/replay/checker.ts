@@ -1,5 +1,5 @@
 /** Checks plain data from a file field by field. What does not fit is thrown as ProgramError with its path. */
-import { ProgramError } from "../errors.ts";
+import { ProgramError } from "../common/errors.ts";
 
 export class Checker {
   constructor(readonly name: string) {}

@@ -2,21 +2,22 @@
  * Compiles a training run ahead of time: traces and plans it as `Trainer` does, for any adapter or a given one, and keeps
  * the program images. No device is needed. Contents of data sets play no part, only what they look like.
  */
+
+import { DeviceError, ValueError } from "../common/errors.ts";
+import { checkOptions, type OptionKinds } from "../common/options.ts";
 import { checkForm, type Dataset, labelSize } from "../data/dataset.ts";
-import { DeviceError, ValueError } from "../errors.ts";
-import { type AdapterTraits, kernelEnv, planForGpu } from "../gpu/backend.ts";
-import type { GpuDevice } from "../gpu/device.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
-import type { GraphSpec } from "../plan/graph.ts";
+import type { GraphSpec } from "../graph/graph.ts";
+import { input, state, type Tensor } from "../graph/tensor.ts";
 import { ImageBuilder, type ProgramImage } from "../plan/image.ts";
 import { firstValues, initialData } from "../plan/initial.ts";
-import { input, state, type Tensor } from "../tensor.ts";
-import { evaluationStep, type StepGraph, trainingStep } from "../train/graph.ts";
-import { checkTrainerOptions, evaluationBatch, type TrainerOptions } from "../train/options.ts";
-import { predictionOf } from "../train/predict.ts";
-import { ResidentData } from "../train/resident.ts";
-import { KEY, LEARNING_RATE } from "../train/run-states.ts";
-import { statesOf } from "../train/trainer.ts";
+import { type AdapterTraits, kernelEnv, planForGpu } from "../runtime/gpu/backend.ts";
+import type { GpuDevice } from "../runtime/gpu/device.ts";
+import { ResidentData } from "../train/input/resident.ts";
+import { checkTrainerOptions, evaluationBatch, type TrainerOptions } from "../train/loop/options.ts";
+import { predictionOf } from "../train/loop/predict.ts";
+import { statesOf } from "../train/loop/trainer.ts";
+import { KEY, LEARNING_RATE } from "../train/state/run-states.ts";
+import { evaluationStep, type StepGraph, trainingStep } from "../train/step/graph.ts";
 import {
   type AheadOfTimeProgram,
   checksumOf,

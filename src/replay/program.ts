@@ -2,20 +2,12 @@
  * A training run compiled ahead of time, as plain data (JSON): the program images of its steps, the first values of its
  * states and what a trainer must know. `compileAheadOfTime` makes it, `readProgram` checks it, `openProgram` runs it.
  */
+
+import { type Distribution, draw } from "../common/random.ts";
 import { crc32 } from "../data/zip.ts";
+import { type Data, type DType, type Shape, sizeOf } from "../graph/spec.ts";
+import { constant, type Initial, input, state, type Tensor } from "../graph/tensor.ts";
 import type { ImageTables, LeafImage, ProgramImage, ShaderModule } from "../plan/image.ts";
-import { type Distribution, draw } from "../random.ts";
-import {
-  constant,
-  type Data,
-  type DType,
-  type Initial,
-  input,
-  type Shape,
-  sizeOf,
-  state,
-  type Tensor,
-} from "../tensor.ts";
 
 /** Changes when programs of before can't be read any more. */
 export const FORMAT = 2;

@@ -1,17 +1,24 @@
 /** The programs of a trainer that were compiled ahead of time: data sets that fit go to where their images have them. */
+
+import { DataError, GraphError } from "../common/errors.ts";
 import { type Dataset, titleOf } from "../data/dataset.ts";
 import { holdsBytes } from "../data/on-demand.ts";
 import { isSharded, type TrainingData } from "../data/sharded.ts";
-import { DataError, GraphError } from "../errors.ts";
-import type { GpuProgram } from "../gpu/program.ts";
-import type { GpuRuntime } from "../gpu/runtime.ts";
-import { countConstants, stepsPerEpoch } from "../ops/gather-counts.ts";
+import { formatShape, sameShape } from "../graph/spec.ts";
+import { input, type Tensor } from "../graph/tensor.ts";
 import type { BufferImage, KernelImage, ProgramImage } from "../plan/image.ts";
 import { paddedWords } from "../plan/storage.ts";
-import { formatShape, input, sameShape, type Tensor } from "../tensor.ts";
-import { DataLeaves } from "../train/data-leaves.ts";
-import type { EvaluationProgram, RunPrograms, StepProgram, TrainProgram } from "../train/run-programs.ts";
-import type { StateValues } from "../train/state-values.ts";
+import type { GpuProgram } from "../runtime/gpu/program.ts";
+import type { GpuRuntime } from "../runtime/gpu/runtime.ts";
+import { DataLeaves } from "../train/input/data-leaves.ts";
+import { countConstants, stepsPerEpoch } from "../train/input/gather-counts.ts";
+import type { StateValues } from "../train/state/state-values.ts";
+import type {
+  EvaluationProgram,
+  RunPrograms,
+  StepProgram,
+  TrainProgram,
+} from "../train/step/run-programs.ts";
 import type { AheadOfTimeProgram, StoredData, StoredSteps } from "./program.ts";
 
 /** A program for one data set. */

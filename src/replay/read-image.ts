@@ -2,6 +2,10 @@
  * Reads the images of a program that comes from a file: modules, kernels, leaves, buffers and dispatches. Every index, size,
  * offset, name and binding is checked against what the program declares, and totals against limits.
  */
+
+import { packLayout } from "../graph/pack-layout.ts";
+import { ShaderText } from "../graph/shader.ts";
+import { type DType, type Shape, sizeOf } from "../graph/spec.ts";
 import type {
   BindingImage,
   BufferImage,
@@ -10,10 +14,7 @@ import type {
   OutputImage,
   ShaderModule,
 } from "../plan/image.ts";
-import { packLayout } from "../plan/pack-layout.ts";
 import { paddedWords } from "../plan/storage.ts";
-import { ShaderText } from "../shader.ts";
-import { type DType, type Shape, sizeOf } from "../tensor.ts";
 import type { Checker, Fields } from "./checker.ts";
 import { dataOf, type StoredImage, type StoredLeaf, type StoredValue } from "./program.ts";
 

@@ -4,13 +4,13 @@
  * out is a copy that holds nothing but checked fields. WGSL itself is left to WebGPU, which checks it and keeps it within the
  * buffers that it is given, but can't tell how long it runs.
  */
-import { ProgramError } from "../errors.ts";
-import { countConstants } from "../ops/gather-counts.ts";
-import { checkOptions } from "../options.ts";
+import { ProgramError } from "../common/errors.ts";
+import { checkOptions } from "../common/options.ts";
+import { packLayout } from "../graph/pack-layout.ts";
+import { type DType, type Shape, sameShape, sizeOf } from "../graph/spec.ts";
 import type { KernelImage } from "../plan/image.ts";
-import { packLayout } from "../plan/pack-layout.ts";
 import { paddedWords } from "../plan/storage.ts";
-import { type DType, type Shape, sameShape, sizeOf } from "../tensor.ts";
+import { countConstants } from "../train/input/gather-counts.ts";
 import { Checker, type Fields } from "./checker.ts";
 import {
   type AheadOfTimeProgram,

@@ -2,19 +2,21 @@
  * A trainer of a program that was compiled ahead of time: `fit`, `evaluate`, files, checkpoints and lost devices as ever; what
  * a page loads for it knows no op, no model and no planner.
  */
-import type { Backend, CompileProgress } from "../backend.ts";
+
+import { DeviceError, GraphError, ProgramError } from "../common/errors.ts";
+import { checkOptions, type OptionKinds } from "../common/options.ts";
+import { keyFromSeed } from "../common/random.ts";
 import { readSample, sampleSize } from "../data/dataset.ts";
-import { DeviceError, GraphError, ProgramError } from "../errors.ts";
-import { GpuRuntime } from "../gpu/runtime.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
-import { keyFromSeed } from "../random.ts";
-import { type Data, type Spec, sizeOf, type Tensor } from "../tensor.ts";
-import { AnyTrainer } from "../train/any-trainer.ts";
-import type { RunSettings } from "../train/options.ts";
-import type { Predictions } from "../train/predict.ts";
-import { KEY, LEARNING_RATE, type RunStates } from "../train/run-states.ts";
-import { checkedSamples, type Samples } from "../train/samples.ts";
-import { StateValues } from "../train/state-values.ts";
+import { type Data, type Spec, sizeOf } from "../graph/spec.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import type { Backend, CompileProgress } from "../runtime/backend.ts";
+import { GpuRuntime } from "../runtime/gpu/runtime.ts";
+import { checkedSamples, type Samples } from "../train/input/samples.ts";
+import { AnyTrainer } from "../train/loop/any-trainer.ts";
+import type { Predictions } from "../train/loop/predict.ts";
+import { KEY, LEARNING_RATE, type RunStates } from "../train/state/run-states.ts";
+import { StateValues } from "../train/state/state-values.ts";
+import type { RunSettings } from "../train/step/runner.ts";
 import { type AheadOfTimeProgram, type NamedLeaf, PREDICT, tensorOf } from "./program.ts";
 import { AheadOfTimePrograms, warm } from "./programs.ts";
 import { type ReadProgramOptions, readProgram } from "./read-program.ts";

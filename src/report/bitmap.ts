@@ -1,5 +1,5 @@
 /** Small pictures as data addresses (BMP, which needs no compression), so that a page holds them itself. */
-import { ValueError } from "../errors.ts";
+import { ValueError } from "../common/errors.ts";
 
 export interface Pixels {
   readonly width: number;

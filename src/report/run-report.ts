@@ -2,10 +2,10 @@
  * A run as one HTML page that needs nothing else: settings, curves, confusion matrix, filters, worst mistakes, time per
  * kernel, environment. The page holds its own data, so that later reports can draw it beside theirs.
  */
-import { FormatError } from "../errors.ts";
-import { Fields } from "../json-fields.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
-import { printable } from "../printable.ts";
+import { FormatError } from "../common/errors.ts";
+import { Fields } from "../common/json-fields.ts";
+import { checkOptions, type OptionKinds } from "../common/options.ts";
+import { printable } from "../common/printable.ts";
 import { bitmapAddress, type Pixels } from "./bitmap.ts";
 import { escaped, lineChart, type Point, type Series, scatterPlot, shortNumber } from "./svg.ts";
 

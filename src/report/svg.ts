@@ -2,9 +2,9 @@
  * Charts as the text of SVG files, complete in themselves: no scripts, no fonts, no addresses. Pure strings, so that any
  * host can write or show them. Refuses charts without a point.
  */
-import { ValueError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
-import { printable } from "../printable.ts";
+import { ValueError } from "../common/errors.ts";
+import { checkOptions } from "../common/options.ts";
+import { printable } from "../common/printable.ts";
 
 export type Point = readonly [x: number, y: number];
 

@@ -1,12 +1,12 @@
 /** Transforms without chance, for training and evaluation alike: pad, resize, centerCrop, normalize. */
-import { ShapeError, ValueError } from "../errors.ts";
-import { mul, sub } from "../ops/arithmetic.ts";
-import { pair, sides } from "../ops/conv-geometry.ts";
-import { PAD, type PadOptions, pad as padOp } from "../ops/pad.ts";
-import { upsample } from "../ops/resize.ts";
-import { slice } from "../ops/slice.ts";
-import { checkOptions, shown } from "../options.ts";
-import { constant, type Tensor } from "../tensor.ts";
+import { ShapeError, ValueError } from "../common/errors.ts";
+import { checkOptions, shown } from "../common/options.ts";
+import { pair, sides } from "../geometry/conv.ts";
+import { constant, type Tensor } from "../graph/tensor.ts";
+import { mul, sub } from "../ops/elementwise/arithmetic.ts";
+import { upsample } from "../ops/pool/resize.ts";
+import { PAD, type PadOptions, pad as padOp } from "../ops/shape/pad.ts";
+import { slice } from "../ops/shape/slice.ts";
 import { imageShape, ofInputs, type Transform } from "./transform.ts";
 
 /** Both axes alike, or height and width. */

@@ -3,14 +3,14 @@
  * affine map and one dispatch: pixels are looked up once, so nothing blurs twice, and what one step moves out of sight
  * the next may bring back. In evaluation they do nothing, but that a random crop is the centre's.
  */
-import { ShapeError, ValueError } from "../errors.ts";
+import { ShapeError, ValueError } from "../common/errors.ts";
+import { checkOptions, type OptionKinds, shown } from "../common/options.ts";
+import { pair } from "../geometry/conv.ts";
+import { expectWhole } from "../graph/op.ts";
+import type { Tensor } from "../graph/tensor.ts";
 import { isTraining, randomSource } from "../nn/mode.ts";
-import { expectWhole } from "../op.ts";
-import { affineSample } from "../ops/affine-sample.ts";
-import { pair } from "../ops/conv-geometry.ts";
-import { type AffineRange, drawAffine } from "../ops/draw-affine.ts";
-import { checkOptions, type OptionKinds, shown } from "../options.ts";
-import type { Tensor } from "../tensor.ts";
+import { affineSample } from "../ops/index/affine-sample.ts";
+import { type AffineRange, drawAffine } from "../ops/random/draw-affine.ts";
 import { middleOf, type Size, sizeOfImage } from "./fixed.ts";
 import { type Batch, imageShape, type Transform } from "./transform.ts";
 

@@ -1,14 +1,14 @@
 /** Random transforms that take parts of images away or mix samples with each other. In training only. */
-import { ValueError } from "../errors.ts";
+import { ValueError } from "../common/errors.ts";
+import { checkOptions, shown } from "../common/options.ts";
+import { expectWhole } from "../graph/op.ts";
+import { constant, type Tensor } from "../graph/tensor.ts";
 import { isTraining, randomSource } from "../nn/mode.ts";
-import { expectWhole } from "../op.ts";
-import { add, mul, sub } from "../ops/arithmetic.ts";
-import { lt, where } from "../ops/compare.ts";
-import { oneHot, take } from "../ops/gather.ts";
-import { abs } from "../ops/math.ts";
-import { choice } from "../ops/random.ts";
-import { checkOptions, shown } from "../options.ts";
-import { constant, type Tensor } from "../tensor.ts";
+import { add, mul, sub } from "../ops/elementwise/arithmetic.ts";
+import { lt, where } from "../ops/elementwise/compare.ts";
+import { abs } from "../ops/elementwise/math.ts";
+import { oneHot, take } from "../ops/index/gather.ts";
+import { choice } from "../ops/random/random.ts";
 import { imageShape, ofInputs, type Transform } from "./transform.ts";
 
 export interface CutoutOptions {

@@ -3,10 +3,10 @@
  * the step's counter, so the same on every backend and again when a run is resumed. Random transforms change training
  * only; the others apply to evaluation too.
  */
-import { ValueError } from "../errors.ts";
-import { expectSpec } from "../op.ts";
-import { shown } from "../options.ts";
-import type { Tensor } from "../tensor.ts";
+import { ValueError } from "../common/errors.ts";
+import { shown } from "../common/options.ts";
+import { expectSpec } from "../graph/op.ts";
+import type { Tensor } from "../graph/tensor.ts";
 
 export interface Batch {
   /** f32 [batchSize, …shape] */

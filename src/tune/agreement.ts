@@ -1,5 +1,6 @@
 /** Whether what a kernel computes is what another one computes, but for the rounding of sums in another order. */
-import { type Data, formatShape, type Tensor } from "../tensor.ts";
+import { type Data, formatShape } from "../graph/spec.ts";
+import type { Tensor } from "../graph/tensor.ts";
 
 /** Rounding may cost this share of a value, and of the largest value of its tensor. */
 const TOLERANCE = 1e-4;

@@ -2,9 +2,9 @@
  * What there is to choose from in a plan: for every op with several kernels and every set of constants that it has there,
  * the variants that really differ. A fingerprint of all their code tells whether a stored choice still means the same.
  */
-import type { Constants, Kernel, KernelEnv, KernelPlan, KernelUse, Op } from "../op.ts";
+import type { Constants, Kernel, KernelEnv, KernelPlan, KernelUse } from "../graph/kernel.ts";
+import type { Node, Op } from "../graph/tensor.ts";
 import type { Plan } from "../plan/plan.ts";
-import type { Node } from "../tensor.ts";
 
 export interface Variant {
   readonly name: string;

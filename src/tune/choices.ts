@@ -2,10 +2,11 @@
  * The text that a TuneStore keeps for an adapter: which variant won each contest. Only what was found with this version of
  * Weft, on this adapter and among the very same kernels counts; anything else is left out, a damaged text with a notice.
  */
-import type { TuneStore } from "../backend.ts";
-import { FormatError } from "../errors.ts";
-import { Fields } from "../json-fields.ts";
-import { version } from "../version.ts";
+
+import { FormatError } from "../common/errors.ts";
+import { Fields } from "../common/json-fields.ts";
+import { version } from "../common/version.ts";
+import type { TuneStore } from "../runtime/backend.ts";
 import type { Contest } from "./candidates.ts";
 
 /** Of the stored text. */

@@ -1,9 +1,11 @@
 /** Times the variants of contests at their real shapes, on the very numbers that a run of the graph gives their nodes. */
-import type { Backend, Program, Stopwatch, TuneOptions, TuneStore } from "../backend.ts";
-import type { KernelEnv, KernelUse } from "../op.ts";
-import { mutatedLeaves } from "../plan/graph.ts";
+
+import { mutatedLeaves } from "../graph/graph.ts";
+import type { KernelEnv, KernelUse } from "../graph/kernel.ts";
+import type { Data } from "../graph/spec.ts";
+import type { Node, Tensor } from "../graph/tensor.ts";
 import type { Choose, Plan } from "../plan/plan.ts";
-import type { Data, Node, Tensor } from "../tensor.ts";
+import type { Backend, Program, Stopwatch, TuneOptions, TuneStore } from "../runtime/backend.ts";
 import type { Contest } from "./candidates.ts";
 import { type Trial, tryVariants } from "./specimen.ts";
 

@@ -2,10 +2,12 @@
  * One node taken out of its graph, with numbers like those it reads there, run by itself in each of its variants: what comes out
  * must agree with what the op's own choice gives, and the fastest beyond noise wins.
  */
-import type { Backend, Program, Stopwatch } from "../backend.ts";
-import type { GraphSpec } from "../plan/graph.ts";
-import { Random } from "../random.ts";
-import { type Data, input, Node, state, type Tensor } from "../tensor.ts";
+
+import { Random } from "../common/random.ts";
+import type { GraphSpec } from "../graph/graph.ts";
+import type { Data } from "../graph/spec.ts";
+import { input, Node, state, type Tensor } from "../graph/tensor.ts";
+import type { Backend, Program, Stopwatch } from "../runtime/backend.ts";
 import { describeDifference } from "./agreement.ts";
 import type { Contest } from "./candidates.ts";
 import { type RaceOptions, type RaceResult, race } from "./race.ts";

@@ -2,9 +2,10 @@
  * A graph planned with the kernels that are fastest on an adapter: from what is stored, else by timing every contest. A new
  * plan must also beat the usual one as a whole, or all stays as it was.
  */
-import type { Program, Stopwatch, TuneChoice, TuneOptions } from "../backend.ts";
+
+import { formatSpec } from "../graph/spec.ts";
 import type { Choose, Plan } from "../plan/plan.ts";
-import { formatSpec } from "../tensor.ts";
+import type { Program, Stopwatch, TuneChoice, TuneOptions } from "../runtime/backend.ts";
 import { type Contest, contestKey, contestsOf } from "./candidates.ts";
 import { type Choice, Choices } from "./choices.ts";
 import { measure, type TuneTarget } from "./measure.ts";

@@ -1,8 +1,9 @@
 /** Compares two programs of one graph as a whole, in turns. States are put back as they were. */
-import type { Backend, Program, Stopwatch } from "../backend.ts";
-import { mutatedLeaves } from "../plan/graph.ts";
+
+import { mutatedLeaves } from "../graph/graph.ts";
+import type { Data } from "../graph/spec.ts";
 import type { Plan } from "../plan/plan.ts";
-import type { Data } from "../tensor.ts";
+import type { Backend, Program, Stopwatch } from "../runtime/backend.ts";
 import { duel, median } from "./race.ts";
 
 export interface RunTimes {

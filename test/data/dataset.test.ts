@@ -1,5 +1,6 @@
 /** Data sets: cutting, picking, dividing, packing, and every complaint of the validator. */
 import { describe, expect, test } from "vitest";
+import { DataError, ValueError } from "../../src/common/errors.ts";
 import {
   type Dataset,
   packBytes,
@@ -10,7 +11,6 @@ import {
   validateDataset,
 } from "../../src/data/dataset.ts";
 import { split } from "../../src/data/split.ts";
-import { DataError, ValueError } from "../../src/errors.ts";
 
 const bytes = (count: number): Dataset => ({
   name: "toy",

@@ -3,6 +3,7 @@
  * decode by themselves, are fuzzed in test/node.
  */
 import { describe, expect, test } from "vitest";
+import { FormatError } from "../../src/common/errors.ts";
 import { datasetFromArrays, parseNpz } from "../../src/data/arrays.ts";
 import { parseBoston } from "../../src/data/boston.ts";
 import { parseCifarBatch } from "../../src/data/cifar10.ts";
@@ -14,7 +15,6 @@ import { parseIdx } from "../../src/data/idx.ts";
 import { parseNpy } from "../../src/data/npy.ts";
 import { parseTar } from "../../src/data/tar.ts";
 import { parseUsps } from "../../src/data/usps.ts";
-import { FormatError } from "../../src/errors.ts";
 import { readSafetensors, writeSafetensors } from "../../src/io/safetensors.ts";
 import { ascii, gzip, join, npy, tar, zip } from "../support/archives.ts";
 import { type FuzzFormat, fuzz } from "../support/fuzz.ts";

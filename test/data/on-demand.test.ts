@@ -1,14 +1,14 @@
 /** Inputs that come into memory when someone looks: trainers don't, everyone else sees what they would see anyway. */
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
 import { type Dataset, readSample, subset, take, validateDataset } from "../../src/data/dataset.ts";
 import { BytesOnDemand, inputsOnDemand } from "../../src/data/on-demand.ts";
 import { normalize } from "../../src/data/standardize.ts";
 import * as nn from "../../src/nn/index.ts";
 import { adam } from "../../src/optim/index.ts";
 import { compileAheadOfTime } from "../../src/replay/compile.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { tinyImages } from "../support/tiny-images.ts";
 

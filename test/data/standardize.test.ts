@@ -1,8 +1,8 @@
 /** Statistics of the training set, and what they do to it and to others. */
 import { describe, expect, test } from "vitest";
+import { ShapeError, ValueError } from "../../src/common/errors.ts";
 import { type Dataset, readSample } from "../../src/data/dataset.ts";
 import { columnStatistics, fitStandardizer, meanAndStd, normalize } from "../../src/data/standardize.ts";
-import { ShapeError, ValueError } from "../../src/errors.ts";
 
 const table = (...rows: number[][]): Dataset => ({
   name: "table",

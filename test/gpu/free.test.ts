@@ -1,16 +1,16 @@
 /** What is destroyed, freed or let go of leaves nothing on the device; what is still in use stays. Both backends alike. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
+import { ClosedError, GraphError } from "../../src/common/errors.ts";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
-import { ClosedError, GraphError } from "../../src/errors.ts";
-import type { GpuBackend } from "../../src/gpu/backend.ts";
+import { constant, input, state } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
 import { add, mul } from "../../src/ops/index.ts";
 import { adam } from "../../src/optim/index.ts";
-import { constant, input, state } from "../../src/tensor.ts";
-import { predict } from "../../src/train/predict.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import type { GpuBackend } from "../../src/runtime/gpu/backend.ts";
+import { predict } from "../../src/train/loop/predict.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 import { ownBackend } from "../support/backend.ts";
 import { liveBuffers } from "../support/live-buffers.ts";
 

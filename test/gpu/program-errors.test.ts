@@ -1,12 +1,13 @@
 /** What a device refuses or loses, by name: kernels that do not compile or bind, limits, the device itself. */
 import { describe, expect, it } from "vitest";
-import { DeviceLostError, ShaderError } from "../../src/errors.ts";
-import { defineOp, type Kernel } from "../../src/op.ts";
-import { add, mul } from "../../src/ops/arithmetic.ts";
-import { reshape } from "../../src/ops/reshape.ts";
-import { sum } from "../../src/ops/sum.ts";
-import { Shader } from "../../src/shader.ts";
-import { constant, input, state } from "../../src/tensor.ts";
+import { DeviceLostError, ShaderError } from "../../src/common/errors.ts";
+import type { Kernel } from "../../src/graph/kernel.ts";
+import { defineOp } from "../../src/graph/op.ts";
+import { Shader } from "../../src/graph/shader.ts";
+import { constant, input, state } from "../../src/graph/tensor.ts";
+import { add, mul } from "../../src/ops/elementwise/arithmetic.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
+import { reshape } from "../../src/ops/shape/reshape.ts";
 import { gpuBackend, ownBackend } from "../support/backend.ts";
 
 /** An op of one kernel out of WGSL text, to see what the device says of it. */

@@ -1,17 +1,17 @@
 /** Programs on a device: replay to the bit, states over programs, packs that move, descriptions. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import type { CompileProgress } from "../../src/backend.ts";
-import { DeviceError, GraphError, ShapeError } from "../../src/errors.ts";
-import { sigmoid } from "../../src/ops/activation.ts";
-import { add, mul, sub } from "../../src/ops/arithmetic.ts";
-import { linear } from "../../src/ops/linear.ts";
-import { mse } from "../../src/ops/losses.ts";
-import { pack } from "../../src/ops/pack.ts";
-import { sgdUpdate } from "../../src/ops/sgd.ts";
-import { sum } from "../../src/ops/sum.ts";
-import { Random } from "../../src/random.ts";
-import { constant, input, parameter, scope, state, type Tensor } from "../../src/tensor.ts";
+import { DeviceError, GraphError, ShapeError } from "../../src/common/errors.ts";
+import { Random } from "../../src/common/random.ts";
+import { constant, input, parameter, scope, state, type Tensor } from "../../src/graph/tensor.ts";
+import { sigmoid } from "../../src/ops/elementwise/activation.ts";
+import { add, mul, sub } from "../../src/ops/elementwise/arithmetic.ts";
+import { linear } from "../../src/ops/linalg/linear.ts";
+import { mse } from "../../src/ops/loss/losses.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
+import { pack } from "../../src/ops/shape/pack.ts";
+import { sgdUpdate } from "../../src/optim/updates/sgd.ts";
+import type { CompileProgress } from "../../src/runtime/backend.ts";
 import { gpuBackend, ownBackend } from "../support/backend.ts";
 
 /** Two layers, squared error, one step of gradient descent on packed parameters. */

@@ -1,15 +1,16 @@
 /** States are read and written in pieces; a read that fails leaves the device as it was. */
 import { afterEach, expect, it } from "vitest";
-import { DeviceError } from "../../src/errors.ts";
-import type { GpuBackend } from "../../src/gpu/backend.ts";
-import type { GpuDevice } from "../../src/gpu/device.ts";
-import { LeafMemory } from "../../src/gpu/memory.ts";
-import { PIECE_BYTES } from "../../src/gpu/readback.ts";
+import { DeviceError } from "../../src/common/errors.ts";
+import type { Data } from "../../src/graph/spec.ts";
+import { state } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
 import { add } from "../../src/ops/index.ts";
 import { adam } from "../../src/optim/index.ts";
-import { type Data, state } from "../../src/tensor.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import type { GpuBackend } from "../../src/runtime/gpu/backend.ts";
+import type { GpuDevice } from "../../src/runtime/gpu/device.ts";
+import { LeafMemory } from "../../src/runtime/gpu/memory.ts";
+import { PIECE_BYTES } from "../../src/runtime/gpu/readback.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 import { ownBackend } from "../support/backend.ts";
 
 let open: GpuBackend | undefined;

@@ -3,19 +3,20 @@
  * run, gone once a program runs on, and no failure of the others hidden.
  */
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { Random } from "../../src/common/random.ts";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
-import { GpuBackend } from "../../src/gpu/backend.ts";
-import { PipelineCache } from "../../src/gpu/pipelines.ts";
+import { type Shape, sizeOf } from "../../src/graph/spec.ts";
+import { input, type Tensor } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
-import { relu } from "../../src/ops/activation.ts";
-import { conv2d } from "../../src/ops/conv2d.ts";
-import { matmul } from "../../src/ops/matmul.ts";
-import { maxPool2d } from "../../src/ops/pool.ts";
+import { conv2d } from "../../src/ops/conv/conv2d.ts";
+import { relu } from "../../src/ops/elementwise/activation.ts";
+import { matmul } from "../../src/ops/linalg/matmul.ts";
+import { maxPool2d } from "../../src/ops/pool/pool.ts";
 import { adam } from "../../src/optim/index.ts";
-import { Random } from "../../src/random.ts";
 import { lenet5 } from "../../src/recipes/index.ts";
-import { input, type Shape, sizeOf, type Tensor } from "../../src/tensor.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import { GpuBackend } from "../../src/runtime/gpu/backend.ts";
+import { PipelineCache } from "../../src/runtime/gpu/pipelines.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 import { testGpu } from "../support/device.ts";
 
 const backends: GpuBackend[] = [];

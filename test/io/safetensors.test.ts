@@ -1,6 +1,6 @@
 /** Safetensors: the golden files, every type, byte-exact writing, and every way a file can lie. */
 import { describe, expect, test } from "vitest";
-import { FormatError, ValueError } from "../../src/errors.ts";
+import { FormatError, ValueError } from "../../src/common/errors.ts";
 import { readSafetensors, type TensorToStore, writeSafetensors } from "../../src/io/safetensors.ts";
 import { floatFromHalf } from "../../src/io/safetensors-values.ts";
 import { readFixture } from "../support/fixtures.ts";

@@ -1,11 +1,12 @@
 /** Initialisers: fixed values, bounds and spreads of PyTorch's formulas, the same numbers on every backend. */
 import { describe, expect, it } from "vitest";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
+import { Random } from "../../src/common/random.ts";
+import { type Shape, sizeOf } from "../../src/graph/spec.ts";
+import { input, parameter } from "../../src/graph/tensor.ts";
 import * as init from "../../src/nn/init.ts";
-import { mul } from "../../src/ops/arithmetic.ts";
-import { Random } from "../../src/random.ts";
-import { input, parameter, type Shape, sizeOf } from "../../src/tensor.ts";
+import { mul } from "../../src/ops/elementwise/arithmetic.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 const draw = (initializer: init.Initializer, shape: Shape, seed = 1, stream = 2): number[] => {

@@ -1,18 +1,18 @@
 /** Layers with a training mode: batchNorm's running statistics, evaluation, names, files; a residual block that trains. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
 import { subset } from "../../src/data/dataset.ts";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { input, state, type Tensor } from "../../src/graph/tensor.ts";
 import { readSafetensors, writeSafetensors } from "../../src/io/safetensors.ts";
 import * as nn from "../../src/nn/index.ts";
-import { relu } from "../../src/ops/activation.ts";
-import { add } from "../../src/ops/arithmetic.ts";
-import { sum } from "../../src/ops/sum.ts";
+import { relu } from "../../src/ops/elementwise/activation.ts";
+import { add } from "../../src/ops/elementwise/arithmetic.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
 import { adam } from "../../src/optim/index.ts";
-import { input, state, type Tensor } from "../../src/tensor.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { expectClose } from "../support/close.ts";
 

@@ -1,9 +1,9 @@
 /** Model summaries: paths, kinds, shapes and counts of nested, shared and custom layers; the model stays as it was. */
 import { describe, expect, it } from "vitest";
+import { parameter, type Tensor } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
-import { add } from "../../src/ops/arithmetic.ts";
+import { add } from "../../src/ops/elementwise/arithmetic.ts";
 import { lenet5 } from "../../src/recipes/lenet5.ts";
-import { parameter, type Tensor } from "../../src/tensor.ts";
 
 describe("summary", () => {
   it("lists the layers of LeNet-5 with shapes and parameters", () => {

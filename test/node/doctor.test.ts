@@ -4,11 +4,15 @@
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import { type DoctorResult, type Report, runDoctor } from "../../src/doctor/index.ts";
-import type { KernelEnv, Op } from "../../src/op.ts";
+import type { KernelEnv } from "../../src/graph/kernel.ts";
+import type { Op } from "../../src/graph/tensor.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { brokenBackend, offByAThousandth } from "../support/broken-kernels.ts";
 
-const modules = import.meta.glob<Record<string, unknown>>("../../src/ops/*.ts", { eager: true });
+const modules = import.meta.glob<Record<string, unknown>>(
+  ["../../src/{ops,fusion,optim/updates}/**/*.ts", "../../src/train/{input,metrics}/*.ts"],
+  { eager: true },
+);
 const ops = [
   ...new Set(
     Object.values(modules)

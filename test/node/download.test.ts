@@ -8,7 +8,7 @@ import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { DataError } from "../../src/errors.ts";
+import { DataError } from "../../src/common/errors.ts";
 import { type DownloadOptions, downloadFile } from "../../src/node/download.ts";
 import { proxyFor } from "../../src/node/http-get.ts";
 import { lockFolder } from "../../src/node/lock.ts";

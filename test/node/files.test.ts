@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { WeftError } from "../../src/errors.ts";
+import { WeftError } from "../../src/common/errors.ts";
 import { cacheDirectory, dataDirectory } from "../../src/node/data-dir.ts";
 import { writeFileAtomic } from "../../src/node/files.ts";
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { DataError, FormatError } from "../../src/errors.ts";
+import { DataError, FormatError } from "../../src/common/errors.ts";
 import { gunzippedFile } from "../../src/node/gunzip-file.ts";
 
 /** Larger than what is unpacked at a time, and hard to pack. */

@@ -9,64 +9,54 @@ import { describe, expect, test } from "vitest";
 const root = resolve(import.meta.dirname, "../..");
 const LONGEST_FILE = 400;
 
-/** Rooms that know nothing of graphs, and those that know everything. */
-const GROUND = [
-  "errors",
-  "json-fields",
-  "math-exact",
-  "options",
-  "permutation",
-  "printable",
-  "random",
-  "shader",
-  "version",
-];
-const GRAPH = [...GROUND, "tensor", "values", "op"];
-const HOUSE = [
-  ...GRAPH,
+/**
+ * The layers: each imports from itself and from those above it. A layer is a folder of src, a folder of src/runtime, or a
+ * file directly in src. docs/architecture.md says why they stand in this order.
+ */
+const LAYERS = [
+  "common",
+  "graph",
+  "geometry",
+  "kernels",
   "ops",
   "autograd",
+  "fusion",
   "plan",
-  "backend",
+  "runtime",
+  "tune",
+  "runtime/cpu",
+  "runtime/gpu",
   "nn",
   "optim",
-  "transforms",
-  "train",
   "data",
   "io",
+  "transforms",
+  "train",
+  "replay",
   "report",
   "recipes",
+  "all-ops",
+  "doctor",
+  "checks",
+  "index",
+  "browser",
+  "node",
 ];
 
-/** A room is a folder of src or a file directly in it. Each may import from itself and from these. */
-const ARROWS: Record<string, readonly string[]> = {
-  ...Object.fromEntries(GROUND.map((room) => [room, GROUND])),
-  tensor: GRAPH,
-  values: GRAPH,
-  op: GRAPH,
-  plan: GRAPH,
-  ops: [...GRAPH, "plan", "shaders"],
-  autograd: [...GRAPH, "ops"],
-  backend: [...GRAPH, "plan"],
-  cpu: [...GRAPH, "backend", "ops", "plan"],
-  tune: [...GRAPH, "backend", "plan"],
-  gpu: [...GRAPH, "backend", "ops", "plan", "tune"],
-  nn: [...GRAPH, "ops"],
-  optim: [...GRAPH, "ops", "plan"],
-  transforms: [...GRAPH, "nn", "ops"],
-  data: GROUND,
-  io: GROUND,
-  train: [...GRAPH, "autograd", "backend", "data", "io", "nn", "ops", "optim", "plan", "transforms"],
-  report: GROUND,
-  recipes: [...GRAPH, "autograd", "backend", "data", "nn", "ops", "optim", "report", "train", "transforms"],
-  replay: [...GRAPH, "backend", "data", "gpu", "ops", "plan", "train"],
-  "check-gradients": [...GRAPH, "autograd", "cpu", "ops"],
-  compare: [...GRAPH, "backend", "cpu", "plan"],
-  doctor: [...HOUSE, "cpu"],
-  "open-device": [...GROUND, "backend"],
-  index: [...HOUSE, "check-gradients", "compare", "cpu", "gpu", "doctor", "replay"],
-  browser: [...HOUSE, "cpu", "gpu", "doctor", "index", "open-device"],
-  node: [...HOUSE, "cpu", "gpu", "doctor", "index", "open-device", "replay"],
+/** What a layer must not import though it stands below. */
+const MUST_NOT: Record<string, readonly string[]> = {
+  "runtime/gpu": ["runtime/cpu"],
+  ...Object.fromEntries(
+    ["nn", "optim", "data", "io", "transforms"].map((layer) => [
+      layer,
+      ["plan", "runtime", "tune", "runtime/cpu", "runtime/gpu"],
+    ]),
+  ),
+  train: ["tune", "runtime/cpu", "runtime/gpu"],
+  recipes: ["runtime/cpu", "runtime/gpu"],
+  report: ["graph", "ops", "train"],
+  browser: ["node"],
+  node: ["browser"],
 };
 
 /** Packages from outside, and who may import them. Everybody else imports nothing but Weft. */
@@ -80,8 +70,8 @@ const GLOBALS = [
   { name: "document or window", pattern: /(?<![.\w])(document|window)\.\w/, room: "browser" },
 ];
 
-/** Second algorithms of an op under a name of their own. A file `matmul-*.wgsl` is matmul's without being listed. */
-const SHADER_PARTS: Record<string, string> = { im2col: "conv2d" };
+/** Ops that tests of another name check: norm-sums.test.ts, and those of every element-wise op. */
+const NO_TEST_OF_ITS_NAME = ["src/fusion/norm-sums-chain.ts", "src/ops/elementwise/pointwise.ts"];
 
 /** WGSL functions shared by several ops; no kernels in there. */
 const isLibrary = (shader: string) => shader.endsWith("-functions");
@@ -97,7 +87,10 @@ const filesBelow = (folder: string, suffix: string): string[] =>
 const textOf = (file: string) => readFileSync(join(root, file), "utf8");
 const withoutComments = (text: string) => text.replace(/\/\*.*?\*\//gs, "").replace(/(^|\s)\/\/.*$/gm, "$1");
 const withoutStrings = (text: string) => text.replace(/"(?:[^"\\\n]|\\.)*"/g, '""');
-const roomOf = (file: string) => (file.split("/")[1] ?? "").replace(/\.ts$/, "");
+const roomOf = (file: string) => {
+  const [, first = "", second = ""] = file.split("/");
+  return (first === "runtime" && !second.endsWith(".ts") ? `runtime/${second}` : first).replace(/\.ts$/, "");
+};
 const stem = (file: string) => (file.split("/").pop() ?? "").replace(/(\.test)?\.(ts|wgsl)$/, "");
 
 interface Import {
@@ -124,24 +117,41 @@ const shaders = filesBelow("shaders", ".wgsl");
 const pages = filesBelow("demo", ".ts").filter((file) => !file.startsWith("demo/dist/"));
 const imports = sources.flatMap(importsOf);
 
-describe("arrows", () => {
-  test("every room is on the plan", () => {
-    const unknown = [...new Set(sources.map(roomOf))].filter((room) => !(room in ARROWS));
+describe("layers", () => {
+  const files = imports.filter(({ isPackage, to }) => !isPackage && to.startsWith("src/"));
+
+  test("every folder and file of src is in one", () => {
+    const unknown = [...new Set(sources.map(roomOf))].filter((room) => !LAYERS.includes(room));
     expect(unknown).toEqual([]);
   });
 
-  test("rooms import only what the plan lets them", () => {
-    const wrong = imports.filter(({ from, to, isPackage }) => {
-      if (isPackage) return !PACKAGES[roomOf(from)]?.test(to);
-      const target = to.startsWith("src/") ? roomOf(to) : to.split("/")[0];
-      return target !== roomOf(from) && !ARROWS[roomOf(from)]?.includes(target ?? "");
+  test("import only from themselves and from those above", () => {
+    const wrong = files.filter(({ from, to }) => {
+      const [own, other] = [roomOf(from), roomOf(to)];
+      return LAYERS.indexOf(other) > LAYERS.indexOf(own) || MUST_NOT[own]?.includes(other);
     });
     expect(wrong.map(({ from, to }) => `${from} -> ${to}`)).toEqual([]);
   });
 
-  test("the two backends don't know each other", () => {
-    expect(ARROWS.cpu).not.toContain("gpu");
-    expect(ARROWS.gpu).not.toContain("cpu");
+  test("packages are imported by those that may", () => {
+    const wrong = imports.filter(({ from, to, isPackage }) => isPackage && !PACKAGES[roomOf(from)]?.test(to));
+    expect(wrong.map(({ from, to }) => `${from} -> ${to}`)).toEqual([]);
+  });
+
+  test("no file imports itself by way of others", () => {
+    const next = new Map(
+      sources.map((file) => [file, files.filter((i) => i.from === file).map((i) => i.to)]),
+    );
+    const done = new Set<string>();
+    const cycles: string[] = [];
+    const visit = (file: string, path: readonly string[]): void => {
+      if (path.includes(file)) cycles.push([...path.slice(path.indexOf(file)), file].join(" -> "));
+      if (done.has(file) || path.includes(file)) return;
+      for (const to of next.get(file) ?? []) visit(to, [...path, file]);
+      done.add(file);
+    };
+    for (const file of sources) visit(file, []);
+    expect(cycles).toEqual([]);
   });
 
   test.each(GLOBALS)("only src/$room touches $name", ({ pattern, room }) => {
@@ -152,40 +162,31 @@ describe("arrows", () => {
 
 test("text leaves the process in two places only, which let no controls through", () => {
   const writes = /\bprocess\.std(out|err)\.write\b|\bconsole\.\w/;
-  const places = ["src/node/cli/terminal.ts", "src/printable.ts"];
+  const places = ["src/common/printable.ts", "src/node/cli/terminal.ts"];
   const others = sources.filter((file) => writes.test(withoutStrings(withoutComments(textOf(file)))));
   expect(others).toEqual(places);
 });
 
-describe("one stem per op", () => {
-  /** src/ops/conv2d-kernels.ts may hold the kernels of conv2d. */
-  const opStem = (file: string) => stem(file).replace(/-kernels$/, "");
-  const users = imports
-    .filter(({ from, to }) => from.startsWith("src/ops/") && to.endsWith(".wgsl"))
-    .map(({ from, to }) => ({ op: opStem(from), shader: stem(to) }));
-  const kernels = users.filter(({ shader }) => !isLibrary(shader));
-  const names = shaders.map(stem);
+describe("ops and kernels", () => {
+  const users = imports.filter(({ to }) => to.endsWith(".wgsl"));
 
-  test.each(names.filter((name) => !isLibrary(name)))("shaders/%s.wgsl is a kernel of its op", (name) => {
-    const ops = kernels.filter(({ shader }) => shader === name).map(({ op }) => op);
-    const owners = ops.filter((op) => op === (SHADER_PARTS[name] ?? name) || name.startsWith(`${op}-`));
-    expect(owners, `ops that import ${name}.wgsl: ${ops.join(", ") || "none"}`).toHaveLength(1);
-    expect(existsSync(join(root, `src/ops/${owners[0]}.ts`)), `src/ops/${owners[0]}.ts`).toBe(true);
+  test.each(shaders)("%s is in use, and a file of functions holds no kernel", (shader) => {
+    expect(users.filter(({ to }) => to === shader)).not.toEqual([]);
+    const hasKernel = withoutComments(textOf(shader)).includes("@compute");
+    if (isLibrary(stem(shader))) expect(hasKernel).toBe(false);
   });
 
-  test.each(names.filter(isLibrary))("shaders/%s.wgsl is in use and holds no kernel", (name) => {
-    expect(users.map(({ shader }) => shader)).toContain(name);
-    expect(withoutComments(textOf(`shaders/${name}.wgsl`))).not.toContain("@compute");
+  test("every file that defines an op has a test of its name", () => {
+    const files = sources.filter((file) => /\bdefineOp\(/.test(withoutComments(textOf(file))));
+    const opFiles = files.filter((file) => !["src/graph/op.ts", ...NO_TEST_OF_ITS_NAME].includes(file));
+    const without = opFiles.filter((file) => !existsSync(join(root, `test/ops/${stem(file)}.test.ts`)));
+    expect(without).toEqual([]);
   });
 
-  test.each([...new Set(kernels.map(({ op }) => op))])("op %s has its shader and its test", (op) => {
-    expect(kernels).toContainEqual({ op, shader: op });
-    expect(existsSync(join(root, `test/ops/${op}.test.ts`)), `test/ops/${op}.test.ts`).toBe(true);
-  });
-
-  test("every test in test/ops is of a file in src/ops", () => {
+  test("every test in test/ops is of a file in src", () => {
+    const stems = new Set(sources.map(stem));
     const tests = filesBelow("test/ops", ".test.ts").map(stem);
-    expect(tests.filter((name) => !existsSync(join(root, `src/ops/${name}.ts`)))).toEqual([]);
+    expect(tests.filter((name) => !stems.has(name))).toEqual([]);
   });
 
   test("ops/index.ts has one line per file, in order", () => {

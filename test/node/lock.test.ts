@@ -12,15 +12,15 @@ import {
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { CpuBackend } from "../../src/cpu/backend.ts";
+import { FormatError, LockedError, ValueError } from "../../src/common/errors.ts";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
-import { FormatError, LockedError, ValueError } from "../../src/errors.ts";
 import * as nn from "../../src/nn/index.ts";
 import { nodeFiles } from "../../src/node/device.ts";
 import { LOCK_NAME, lockFolder } from "../../src/node/lock.ts";
 import * as optim from "../../src/optim/index.ts";
-import { resumeFrom } from "../../src/train/checkpointer.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
+import { resumeFrom } from "../../src/train/state/checkpointer.ts";
 import { bundle } from "../support/child.ts";
 
 let built: Awaited<ReturnType<typeof bundle>>;

@@ -3,14 +3,14 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
-import type { GpuBackend } from "../../src/gpu/backend.ts";
+import { constant, input, parameter } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
 import { openDevice } from "../../src/node/device.ts";
 import { add, matmul } from "../../src/ops/index.ts";
 import { adam } from "../../src/optim/index.ts";
-import { constant, input, parameter } from "../../src/tensor.ts";
-import { predict } from "../../src/train/predict.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import type { GpuBackend } from "../../src/runtime/gpu/backend.ts";
+import { predict } from "../../src/train/loop/predict.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 import { countCalls } from "../support/count-calls.ts";
 import { liveBuffers } from "../support/live-buffers.ts";
 

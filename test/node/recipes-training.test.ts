@@ -3,11 +3,9 @@
  * Real data: test/node/recipes.test.ts.
  */
 import { describe, expect, it } from "vitest";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
+import { Random } from "../../src/common/random.ts";
 import { type Dataset, readSample, sampleSize, subset } from "../../src/data/dataset.ts";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
-import { Random } from "../../src/random.ts";
 import {
   leastSquares,
   type RecipeSettings,
@@ -16,8 +14,10 @@ import {
   recipeRun,
   vgg,
 } from "../../src/recipes/index.ts";
-import { predict } from "../../src/train/predict.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { predict } from "../../src/train/loop/predict.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 const digits = syntheticDigits({ train: 1200, test: 400 });

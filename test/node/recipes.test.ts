@@ -3,13 +3,13 @@
  * `npm run recipes` does all of them in full.
  */
 import { afterAll, beforeAll, describe, expect } from "vitest";
-import type { Backend } from "../../src/backend.ts";
 import { type Dataset, readSample, subset } from "../../src/data/dataset.ts";
 import type { DatasetSource, TrainTest } from "../../src/data/source.ts";
 import { datasetSources } from "../../src/data/sources.ts";
 import { loadDataset, openDevice } from "../../src/node/index.ts";
 import { leastSquares, type RecipeSettings, recipe, recipeData, recipeRun } from "../../src/recipes/index.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 import { withRealData } from "../support/real-data.ts";
 
 async function dataOf(name: string, dataDir: string, seed: number): Promise<TrainTest> {

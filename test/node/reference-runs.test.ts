@@ -1,13 +1,13 @@
 /** LeNet-5 on the CPU reference, which is the same on every host and slow: golden trajectory, agreement with the GPU. */
 import { describe, expect, it } from "vitest";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
 import { subset } from "../../src/data/dataset.ts";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
 import { crossEntropy } from "../../src/nn/loss.ts";
 import { adam } from "../../src/optim/index.ts";
 import { lenet5 } from "../../src/recipes/index.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { followTrajectory } from "../support/lenet5-trajectory.ts";
 

@@ -1,12 +1,12 @@
 /** Flags of `weft train` that go with each other or don't, and what the recipe's loss and data allow. No process. */
 import { expect, it } from "vitest";
-import { CpuBackend } from "../../src/cpu/backend.ts";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
 import { settingsOf } from "../../src/node/cli/settings.ts";
 import { type TrainFlags, trainCommand } from "../../src/node/cli/train-command.ts";
 import { recipe } from "../../src/recipes/index.ts";
 import { optimizerNames, scheduleNames } from "../../src/recipes/update-names.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 
 const { train } = syntheticDigits({ train: 40, test: 1 });
 

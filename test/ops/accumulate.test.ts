@@ -1,8 +1,8 @@
 /** The memory of gradient accumulation: keeps the total, and forgets it when a step was taken. */
 import { describe, expect, it } from "vitest";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { accumulateOp, accumulateUpdate } from "../../src/ops/accumulate.ts";
-import { state } from "../../src/tensor.ts";
+import { state } from "../../src/graph/tensor.ts";
+import { accumulateOp, accumulateUpdate } from "../../src/optim/updates/accumulate.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { expectClose } from "../support/close.ts";
 import { numbers, runUpdate, stateOf } from "../support/update-run.ts";

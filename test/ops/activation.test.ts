@@ -1,12 +1,14 @@
 /** relu, sigmoid, tanh: over many shapes, second derivatives, and the values where activations go wrong. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { ACTIVATION, activate, relu, sigmoid, slope, tanh } from "../../src/ops/activation.ts";
-import { mul, square } from "../../src/ops/arithmetic.ts";
-import { sum } from "../../src/ops/sum.ts";
-import { constant, input, type Shape, type Tensor } from "../../src/tensor.ts";
+import type { Shape } from "../../src/graph/spec.ts";
+import { constant, input, type Tensor } from "../../src/graph/tensor.ts";
+import { ACTIVATION, activate, slope } from "../../src/kernels/activation-codes.ts";
+import { relu, sigmoid, tanh } from "../../src/ops/elementwise/activation.ts";
+import { mul, square } from "../../src/ops/elementwise/arithmetic.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";

@@ -1,10 +1,10 @@
 /** Activations made of other ops, one fused kernel each: values, slopes and PyTorch's behaviour at 0 and far out. */
 import { expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import * as act from "../../src/ops/activations.ts";
-import { sum } from "../../src/ops/sum.ts";
-import { constant, input, type Tensor } from "../../src/tensor.ts";
+import { constant, input, type Tensor } from "../../src/graph/tensor.ts";
+import * as act from "../../src/ops/elementwise/activations.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";

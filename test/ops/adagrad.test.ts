@@ -1,7 +1,7 @@
 /** The adagrad update: its kernel against its CPU body. Its algorithm is checked in test/optim/optimizers.test.ts. */
 import { describe, expect, it } from "vitest";
-import { adagradUpdate } from "../../src/ops/adagrad.ts";
-import { constant, input, state } from "../../src/tensor.ts";
+import { constant, input, state } from "../../src/graph/tensor.ts";
+import { adagradUpdate } from "../../src/optim/updates/adagrad.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkUpdate, numbers, runUpdate, stateOf } from "../support/update-run.ts";
 

@@ -1,8 +1,8 @@
 /** The adam update: its kernel against its CPU body, and its bias corrections from the first step to the millionth. */
 import { describe, expect, it } from "vitest";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { type AdamAttrs, adamUpdate } from "../../src/ops/adam.ts";
-import { input, state } from "../../src/tensor.ts";
+import { input, state } from "../../src/graph/tensor.ts";
+import { type AdamAttrs, adamUpdate } from "../../src/optim/updates/adam.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { expectClose } from "../support/close.ts";
 import { checkUpdate, numbers, runUpdate, stateOf } from "../support/update-run.ts";

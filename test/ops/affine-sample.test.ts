@@ -1,10 +1,10 @@
 /** affineSample: kernels against the CPU body, exact places, known pictures, what it refuses. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { affineSample } from "../../src/ops/affine-sample.ts";
-import { sum } from "../../src/ops/sum.ts";
-import { constant, parameter, type Tensor } from "../../src/tensor.ts";
+import { constant, parameter, type Tensor } from "../../src/graph/tensor.ts";
+import { affineSample } from "../../src/ops/index/affine-sample.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 

@@ -1,11 +1,12 @@
 /** argmax, argmin: any axis, short and long lines, ties, NaN, infinities, refusals. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { argmax, argmin } from "../../src/ops/argmax.ts";
-import { Random } from "../../src/random.ts";
-import { constant, input, type Shape, sizeOf } from "../../src/tensor.ts";
+import { Random } from "../../src/common/random.ts";
+import { type Shape, sizeOf } from "../../src/graph/spec.ts";
+import { constant, input } from "../../src/graph/tensor.ts";
+import { argmax, argmin } from "../../src/ops/reduce/argmax.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 

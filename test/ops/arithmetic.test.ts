@@ -1,8 +1,8 @@
 /** add, sub, mul, div: every way shapes can broadcast, and with numbers. */
 import { expect, it } from "vitest";
-import { add, div, mul, neg, square, sub } from "../../src/ops/arithmetic.ts";
-import type { Shape } from "../../src/tensor.ts";
-import { input } from "../../src/tensor.ts";
+import type { Shape } from "../../src/graph/spec.ts";
+import { input } from "../../src/graph/tensor.ts";
+import { add, div, mul, neg, square, sub } from "../../src/ops/elementwise/arithmetic.ts";
 import { checkOp } from "../support/check-op.ts";
 
 const pairs: readonly (readonly [Shape, Shape])[] = [

@@ -1,9 +1,10 @@
 /** Attention, outer products and Einstein sums: plain loops in float64, gradients, the module, refusals. */
 import { describe, expect, it } from "vitest";
-import { CpuBackend } from "../../src/cpu/backend.ts";
+import { type Data, type Shape, sizeOf } from "../../src/graph/spec.ts";
+import { input, type Tensor } from "../../src/graph/tensor.ts";
 import { forward, multiHeadAttention, namedParameters } from "../../src/nn/index.ts";
-import { einsum, outer, scaledDotProductAttention } from "../../src/ops/attention.ts";
-import { type Data, input, type Shape, sizeOf, type Tensor } from "../../src/tensor.ts";
+import { einsum, outer, scaledDotProductAttention } from "../../src/ops/attention/attention.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";

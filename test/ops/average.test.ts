@@ -1,8 +1,8 @@
 /** The moving average of weights: follows new weights, begins with them, and sleeps between updates. */
 import { describe, expect, it } from "vitest";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { averageUpdate } from "../../src/ops/average.ts";
-import { state } from "../../src/tensor.ts";
+import { state } from "../../src/graph/tensor.ts";
+import { averageUpdate } from "../../src/optim/updates/average.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { expectClose } from "../support/close.ts";
 import { numbers, runUpdate, stateOf } from "../support/update-run.ts";

@@ -1,12 +1,13 @@
 /** Class losses with options, against loops after PyTorch's formulas in float64; corners; gradients; refusals. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { type CrossEntropyOptions, multiMargin } from "../../src/ops/class-loss.ts";
-import { crossEntropy, nll } from "../../src/ops/cross-entropy.ts";
-import { logSoftmax, softmax } from "../../src/ops/softmax.ts";
-import { constant, type Data, input, type Tensor } from "../../src/tensor.ts";
+import type { Data } from "../../src/graph/spec.ts";
+import { constant, input, type Tensor } from "../../src/graph/tensor.ts";
+import { type CrossEntropyOptions, multiMargin } from "../../src/ops/loss/class-loss.ts";
+import { crossEntropy, nll } from "../../src/ops/loss/cross-entropy.ts";
+import { logSoftmax, softmax } from "../../src/ops/reduce/softmax.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";

@@ -1,9 +1,9 @@
 /** The op behind class losses: labels and probabilities, weights, smoothing, ignored rows, NaN and unknown labels. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { type ClassTargetsAttrs, classTargetsOp } from "../../src/ops/class-targets.ts";
-import { sum } from "../../src/ops/sum.ts";
-import { input } from "../../src/tensor.ts";
+import { input } from "../../src/graph/tensor.ts";
+import { type ClassTargetsAttrs, classTargetsOp } from "../../src/ops/loss/class-targets.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 
 const attrs: readonly (readonly [string, ClassTargetsAttrs])[] = [

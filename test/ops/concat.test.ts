@@ -1,8 +1,9 @@
 /** concat, stack, split: every axis, sizes that differ, one tensor twice, integers, refusals. */
 import { expect, it } from "vitest";
-import { mul } from "../../src/ops/arithmetic.ts";
-import { concat, split, stack } from "../../src/ops/concat.ts";
-import { constant, input, type Shape } from "../../src/tensor.ts";
+import type { Shape } from "../../src/graph/spec.ts";
+import { constant, input } from "../../src/graph/tensor.ts";
+import { mul } from "../../src/ops/elementwise/arithmetic.ts";
+import { concat, split, stack } from "../../src/ops/shape/concat.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 

@@ -1,17 +1,18 @@
 /** The fused convolution block: fused program = unfused program = CPU reference, and when it is (not) put in. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import type { Backend, CompileOptions } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { relu } from "../../src/ops/activation.ts";
-import { add, mul } from "../../src/ops/arithmetic.ts";
-import { convBlockBackwardOp, convBlockOp } from "../../src/ops/conv-block.ts";
-import { convAttrs } from "../../src/ops/conv-geometry.ts";
-import { type Conv2dOptions, conv2d } from "../../src/ops/conv2d.ts";
-import { maxPool2d } from "../../src/ops/pool.ts";
-import { sum } from "../../src/ops/sum.ts";
-import { Random } from "../../src/random.ts";
-import { type Data, input, type Shape, type Tensor } from "../../src/tensor.ts";
+import { Random } from "../../src/common/random.ts";
+import { convBlockBackwardOp, convBlockOp } from "../../src/fusion/conv-block.ts";
+import { convAttrs } from "../../src/geometry/conv.ts";
+import type { Data, Shape } from "../../src/graph/spec.ts";
+import { input, type Tensor } from "../../src/graph/tensor.ts";
+import { type Conv2dOptions, conv2d } from "../../src/ops/conv/conv2d.ts";
+import { relu } from "../../src/ops/elementwise/activation.ts";
+import { add, mul } from "../../src/ops/elementwise/arithmetic.ts";
+import { maxPool2d } from "../../src/ops/pool/pool.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
+import type { Backend, CompileOptions } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { expectClose } from "../support/close.ts";
 

@@ -1,12 +1,13 @@
 /** conv2d and its gradients: geometries of every kind, every variant, second derivatives, the goldens, bad input. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { mul } from "../../src/ops/arithmetic.ts";
-import { type Conv2dOptions, conv2d } from "../../src/ops/conv2d.ts";
-import { sum } from "../../src/ops/sum.ts";
-import { input, type Shape, type Tensor } from "../../src/tensor.ts";
+import type { Shape } from "../../src/graph/spec.ts";
+import { input, type Tensor } from "../../src/graph/tensor.ts";
+import { type Conv2dOptions, conv2d } from "../../src/ops/conv/conv2d.ts";
+import { mul } from "../../src/ops/elementwise/arithmetic.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";

@@ -1,9 +1,9 @@
 /** conv2d with "same", conv1d and convTranspose2d: values by plain loops, gradients, golden values, refusals. */
 import { describe, expect, it } from "vitest";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { conv1d, conv2d, convTranspose2d } from "../../src/ops/convolutions.ts";
-import { slice } from "../../src/ops/slice.ts";
-import { input } from "../../src/tensor.ts";
+import { input } from "../../src/graph/tensor.ts";
+import { conv1d, conv2d, convTranspose2d } from "../../src/ops/conv/convolutions.ts";
+import { slice } from "../../src/ops/shape/slice.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";
 import { checkGoldens } from "../support/golden.ts";

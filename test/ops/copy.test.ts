@@ -1,7 +1,9 @@
 /** copy and expand: the same values in storage of their own, stretched where asked. */
 import { expect, it } from "vitest";
-import { copy, expand } from "../../src/ops/copy.ts";
-import { constant, input, type Shape } from "../../src/tensor.ts";
+import type { Shape } from "../../src/graph/spec.ts";
+import { constant, input } from "../../src/graph/tensor.ts";
+import { copy } from "../../src/ops/elementwise/copy.ts";
+import { expand } from "../../src/ops/reduce/sum.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 

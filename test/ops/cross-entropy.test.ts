@@ -1,13 +1,13 @@
 /** Cross-entropy: every kernel family against the CPU reference, weights, extreme logits, bad labels, refusals. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { mul, square } from "../../src/ops/arithmetic.ts";
-import { crossEntropy, crossEntropyOp, nll, nllOp } from "../../src/ops/cross-entropy.ts";
-import { logSoftmax } from "../../src/ops/softmax.ts";
-import { Random } from "../../src/random.ts";
-import { constant, input, type Tensor } from "../../src/tensor.ts";
+import { Random } from "../../src/common/random.ts";
+import { constant, input, type Tensor } from "../../src/graph/tensor.ts";
+import { mul, square } from "../../src/ops/elementwise/arithmetic.ts";
+import { crossEntropy, crossEntropyOp, nll, nllOp } from "../../src/ops/loss/cross-entropy.ts";
+import { logSoftmax } from "../../src/ops/reduce/softmax.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";

@@ -1,10 +1,11 @@
 /** cumsum: any axis, lines shorter and longer than the lanes that share them, gradient, refusals. */
 import { expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { square } from "../../src/ops/arithmetic.ts";
-import { cumsum } from "../../src/ops/cumsum.ts";
-import { sum } from "../../src/ops/sum.ts";
-import { constant, input, type Shape } from "../../src/tensor.ts";
+import type { Shape } from "../../src/graph/spec.ts";
+import { constant, input } from "../../src/graph/tensor.ts";
+import { square } from "../../src/ops/elementwise/arithmetic.ts";
+import { cumsum } from "../../src/ops/reduce/cumsum.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";

@@ -1,9 +1,9 @@
 /** drawAffine: the same bits on both backends, maps as formulas have them, statistics of what is drawn. */
 import { describe, expect, it } from "vitest";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { type AffineRange, drawAffine } from "../../src/ops/draw-affine.ts";
-import { RandomSource } from "../../src/ops/random.ts";
-import { constant } from "../../src/tensor.ts";
+import { constant } from "../../src/graph/tensor.ts";
+import { type AffineRange, drawAffine } from "../../src/ops/random/draw-affine.ts";
+import { RandomSource } from "../../src/ops/random/random.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 
 const everything: AffineRange = {

@@ -1,11 +1,12 @@
 /** Losses made of pointwise ops against formulas in float64, all reductions, weights, corners, and on the GPU. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { hinge, huber, klDiv, l1, smoothL1 } from "../../src/ops/element-losses.ts";
-import type { Reduction } from "../../src/ops/loss-reduction.ts";
-import { bce, bceWithLogits, mse } from "../../src/ops/losses.ts";
-import { constant, input, type Shape, type Tensor } from "../../src/tensor.ts";
+import type { Shape } from "../../src/graph/spec.ts";
+import { constant, input, type Tensor } from "../../src/graph/tensor.ts";
+import { hinge, huber, klDiv, l1, smoothL1 } from "../../src/ops/loss/element-losses.ts";
+import type { Reduction } from "../../src/ops/loss/loss-reduction.ts";
+import { bce, bceWithLogits, mse } from "../../src/ops/loss/losses.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";

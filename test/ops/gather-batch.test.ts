@@ -1,11 +1,12 @@
 /** gatherBatch: kernels against the CPU body, the order against sampleOrder bit for bit, whole epochs. */
 import { describe, expect, it } from "vitest";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { type GatherOptions, gatherBatch } from "../../src/ops/gather-batch.ts";
-import { stepsPerEpoch } from "../../src/ops/gather-counts.ts";
-import { sampleOrder } from "../../src/permutation.ts";
-import { Random } from "../../src/random.ts";
-import { type Data, input, type Shape, sizeOf, state } from "../../src/tensor.ts";
+import { sampleOrder } from "../../src/common/permutation.ts";
+import { Random } from "../../src/common/random.ts";
+import { type Data, type Shape, sizeOf } from "../../src/graph/spec.ts";
+import { input, state } from "../../src/graph/tensor.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { type GatherOptions, gatherBatch } from "../../src/train/input/gather-batch.ts";
+import { stepsPerEpoch } from "../../src/train/input/gather-counts.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 

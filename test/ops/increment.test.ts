@@ -1,11 +1,11 @@
 /** increment: counts runs on every backend, after everything that reads the counter. */
 import { describe, expect, it } from "vitest";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { ShapeError } from "../../src/errors.ts";
-import { increment } from "../../src/ops/increment.ts";
-import { stepCountOp } from "../../src/ops/schedule.ts";
-import { state } from "../../src/tensor.ts";
+import { ShapeError } from "../../src/common/errors.ts";
+import { state } from "../../src/graph/tensor.ts";
+import { increment } from "../../src/ops/state/increment.ts";
+import { stepCountOp } from "../../src/optim/updates/schedule.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 const backends: readonly (readonly [string, () => Promise<Backend>])[] = [

@@ -1,15 +1,15 @@
 /** linear: forward, the three gradients, fused activations and slopes against the parts, goldens, every variant. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { relu, sigmoid, tanh } from "../../src/ops/activation.ts";
-import { add, mul } from "../../src/ops/arithmetic.ts";
-import { linear } from "../../src/ops/linear.ts";
-import { LINEAR_BACKWARD_VARIANTS } from "../../src/ops/linear-kernels.ts";
-import { PRODUCT_VARIANTS } from "../../src/ops/matmul-kernels.ts";
-import { reshape } from "../../src/ops/reshape.ts";
-import { sum } from "../../src/ops/sum.ts";
-import { input, type Tensor } from "../../src/tensor.ts";
+import { input, type Tensor } from "../../src/graph/tensor.ts";
+import { LINEAR_BACKWARD_VARIANTS } from "../../src/kernels/gemm/linear-backward.ts";
+import { PRODUCT_VARIANTS } from "../../src/kernels/gemm/matmul.ts";
+import { relu, sigmoid, tanh } from "../../src/ops/elementwise/activation.ts";
+import { add, mul } from "../../src/ops/elementwise/arithmetic.ts";
+import { linear } from "../../src/ops/linalg/linear.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
+import { reshape } from "../../src/ops/shape/reshape.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 import { checkGoldens } from "../support/golden.ts";

@@ -1,11 +1,12 @@
 /** mse, bce and bceWithLogits: both kernel families against the CPU reference, weights, extremes, refusals. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { mul, square } from "../../src/ops/arithmetic.ts";
-import { bce, bceOp, bceWithLogits, bceWithLogitsOp, mse, mseOp } from "../../src/ops/losses.ts";
-import { input, type Shape, type Tensor } from "../../src/tensor.ts";
+import type { Shape } from "../../src/graph/spec.ts";
+import { input, type Tensor } from "../../src/graph/tensor.ts";
+import { mul, square } from "../../src/ops/elementwise/arithmetic.ts";
+import { bce, bceOp, bceWithLogits, bceWithLogitsOp, mse, mseOp } from "../../src/ops/loss/losses.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";

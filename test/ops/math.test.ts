@@ -1,15 +1,15 @@
 /** Functions of mathematics, comparisons and choices: values, slopes, second slopes, and the corners as in PyTorch. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { softplus } from "../../src/ops/activations.ts";
-import { eq, ge, gt, le, lt, maximum, minimum, ne, where } from "../../src/ops/compare.ts";
-import * as math from "../../src/ops/math.ts";
-import { erfOf, roundOf } from "../../src/ops/math-scalar.ts";
-import { sum } from "../../src/ops/sum.ts";
-import { Random } from "../../src/random.ts";
-import { constant, input, type Tensor } from "../../src/tensor.ts";
+import { Random } from "../../src/common/random.ts";
+import { constant, input, type Tensor } from "../../src/graph/tensor.ts";
+import { softplus } from "../../src/ops/elementwise/activations.ts";
+import { eq, ge, gt, le, lt, maximum, minimum, ne, where } from "../../src/ops/elementwise/compare.ts";
+import * as math from "../../src/ops/elementwise/math.ts";
+import { erfOf, roundOf } from "../../src/ops/elementwise/math-scalar.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";

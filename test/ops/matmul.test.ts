@@ -1,8 +1,9 @@
 /** matmul: shapes around every tile edge, transposes, batches, vectors, goldens, every kernel variant. */
 import { describe, expect, it } from "vitest";
-import { matmul } from "../../src/ops/matmul.ts";
-import { productKernels } from "../../src/ops/matmul-kernels.ts";
-import { input, type Shape } from "../../src/tensor.ts";
+import type { Shape } from "../../src/graph/spec.ts";
+import { input } from "../../src/graph/tensor.ts";
+import { productKernels } from "../../src/kernels/gemm/matmul.ts";
+import { matmul } from "../../src/ops/linalg/matmul.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 import { checkGoldens } from "../support/golden.ts";
 

@@ -1,7 +1,7 @@
 /** moments: choices of axes, one part and several, precision far from 0, gradients of all results. */
 import { expect, it } from "vitest";
-import { momentsOp } from "../../src/ops/moments.ts";
-import { input } from "../../src/tensor.ts";
+import { input } from "../../src/graph/tensor.ts";
+import { momentsOp } from "../../src/ops/reduce/moments.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";

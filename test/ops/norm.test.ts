@@ -1,9 +1,9 @@
 /** norm: short and long vectors, lengths that are no multiple of four, gradient. */
 import { expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { mul } from "../../src/ops/arithmetic.ts";
-import { norm } from "../../src/ops/norm.ts";
-import { constant, input } from "../../src/tensor.ts";
+import { constant, input } from "../../src/graph/tensor.ts";
+import { mul } from "../../src/ops/elementwise/arithmetic.ts";
+import { norm } from "../../src/ops/reduce/norm.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 

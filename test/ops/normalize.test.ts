@@ -4,11 +4,12 @@
  */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { relu } from "../../src/ops/activation.ts";
-import { mul, square } from "../../src/ops/arithmetic.ts";
-import { batchNorm, batchNormWith, groupNorm, layerNorm, rmsNorm } from "../../src/ops/normalize.ts";
-import { sum } from "../../src/ops/sum.ts";
-import { input, type Shape, type Tensor } from "../../src/tensor.ts";
+import type { Shape } from "../../src/graph/spec.ts";
+import { input, type Tensor } from "../../src/graph/tensor.ts";
+import { relu } from "../../src/ops/elementwise/activation.ts";
+import { mul, square } from "../../src/ops/elementwise/arithmetic.ts";
+import { batchNorm, batchNormWith, groupNorm, layerNorm, rmsNorm } from "../../src/ops/norm/normalize.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 

@@ -1,12 +1,12 @@
 /** pack: slices at multiples of 64 elements, filled in place where that is possible and by copies where it is not. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { add, mul } from "../../src/ops/arithmetic.ts";
-import { pack } from "../../src/ops/pack.ts";
-import { reshape } from "../../src/ops/reshape.ts";
-import { sum } from "../../src/ops/sum.ts";
-import { constant, input, parameter, type Tensor } from "../../src/tensor.ts";
+import { constant, input, parameter, type Tensor } from "../../src/graph/tensor.ts";
+import { add, mul } from "../../src/ops/elementwise/arithmetic.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
+import { pack } from "../../src/ops/shape/pack.ts";
+import { reshape } from "../../src/ops/shape/reshape.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 /** What a pack of `parts` must hold. */

@@ -1,7 +1,8 @@
 /** pad: constant, reflect, replicate, each end and axis, integers, refusals. */
 import { expect, it } from "vitest";
-import { pad } from "../../src/ops/pad.ts";
-import { constant, input, type Shape } from "../../src/tensor.ts";
+import type { Shape } from "../../src/graph/spec.ts";
+import { constant, input } from "../../src/graph/tensor.ts";
+import { pad } from "../../src/ops/shape/pad.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 

@@ -1,10 +1,9 @@
 /** Chains of pointwise ops become one dispatch and give what the single ops give. */
 import { expect, it } from "vitest";
-import { sigmoid, tanh } from "../../src/ops/activation.ts";
-import { add, div, mul, square, sub } from "../../src/ops/arithmetic.ts";
-import { expand } from "../../src/ops/copy.ts";
-import { mean, sum } from "../../src/ops/sum.ts";
-import { input, type Tensor } from "../../src/tensor.ts";
+import { input, type Tensor } from "../../src/graph/tensor.ts";
+import { sigmoid, tanh } from "../../src/ops/elementwise/activation.ts";
+import { add, div, mul, square, sub } from "../../src/ops/elementwise/arithmetic.ts";
+import { expand, mean, sum } from "../../src/ops/reduce/sum.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 

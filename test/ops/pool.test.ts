@@ -1,21 +1,22 @@
 /** Pooling: every kind of window against the CPU reference, ties, NaN, padding, golden values, refusals. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { relu } from "../../src/ops/activation.ts";
-import { add, mul, square } from "../../src/ops/arithmetic.ts";
-import type { Pair } from "../../src/ops/conv-geometry.ts";
-import { pad } from "../../src/ops/pad.ts";
+import type { Pair } from "../../src/geometry/conv.ts";
+import type { Shape } from "../../src/graph/spec.ts";
+import { constant, input, type Tensor } from "../../src/graph/tensor.ts";
+import { relu } from "../../src/ops/elementwise/activation.ts";
+import { add, mul, square } from "../../src/ops/elementwise/arithmetic.ts";
 import {
   type AvgPool2dOptions,
   avgPool2d,
   type MaxPool2dOptions,
   maxPool2d,
   maxPool2dWithIndices,
-} from "../../src/ops/pool.ts";
-import { sum } from "../../src/ops/sum.ts";
-import { constant, input, type Shape, type Tensor } from "../../src/tensor.ts";
+} from "../../src/ops/pool/pool.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
+import { pad } from "../../src/ops/shape/pad.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";

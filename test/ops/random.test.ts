@@ -1,9 +1,10 @@
 /** Random tensors and dropout: kernels against the CPU body, words against Threefry, statistics, gradients. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { mul } from "../../src/ops/arithmetic.ts";
+import { lowbias32 } from "../../src/common/permutation.ts";
+import { threefry2x32 } from "../../src/common/random.ts";
+import { input, state, type Tensor } from "../../src/graph/tensor.ts";
+import { mul } from "../../src/ops/elementwise/arithmetic.ts";
 import {
   bernoulli,
   choice,
@@ -12,12 +13,11 @@ import {
   normal,
   RandomSource,
   uniform,
-} from "../../src/ops/random.ts";
-import { record } from "../../src/ops/record.ts";
-import { sum } from "../../src/ops/sum.ts";
-import { lowbias32 } from "../../src/permutation.ts";
-import { threefry2x32 } from "../../src/random.ts";
-import { input, state, type Tensor } from "../../src/tensor.ts";
+} from "../../src/ops/random/random.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { record } from "../../src/train/metrics/record.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 

@@ -1,10 +1,11 @@
 /** record: rows, marks, the step counter, many steps per submit, and numbers that are none. */
 import { describe, expect, it } from "vitest";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { mul } from "../../src/ops/arithmetic.ts";
-import { MAX_RECORDED, record, recordedSteps } from "../../src/ops/record.ts";
-import { type Data, input, state, type Tensor } from "../../src/tensor.ts";
+import type { Data } from "../../src/graph/spec.ts";
+import { input, state, type Tensor } from "../../src/graph/tensor.ts";
+import { mul } from "../../src/ops/elementwise/arithmetic.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { MAX_RECORDED, record, recordedSteps } from "../../src/train/metrics/record.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 const backends: readonly [string, () => Promise<Backend>][] = [

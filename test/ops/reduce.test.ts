@@ -1,12 +1,13 @@
 /** max, min, prod, variance, std, logSumExp: choices of axes, long lines, and the corners as PyTorch has them. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { square } from "../../src/ops/arithmetic.ts";
-import { logSumExp, max, min, prod, std, variance } from "../../src/ops/reduce.ts";
-import { type ReduceOptions, sum } from "../../src/ops/sum.ts";
-import { constant, input, type Shape, type Tensor } from "../../src/tensor.ts";
+import type { Shape } from "../../src/graph/spec.ts";
+import { constant, input, type Tensor } from "../../src/graph/tensor.ts";
+import { square } from "../../src/ops/elementwise/arithmetic.ts";
+import { logSumExp, max, min, prod, std, variance } from "../../src/ops/reduce/reduce.ts";
+import { type ReduceOptions, sum } from "../../src/ops/reduce/sum.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 

@@ -1,11 +1,11 @@
 /** reshape and flatten: no dispatch, no copy, any dtype; shapes that hold another number of elements are refused. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { mul } from "../../src/ops/arithmetic.ts";
-import { expandDims, flatten, reshape, squeeze } from "../../src/ops/reshape.ts";
-import { sum } from "../../src/ops/sum.ts";
-import { constant, input, parameter } from "../../src/tensor.ts";
+import { constant, input, parameter } from "../../src/graph/tensor.ts";
+import { mul } from "../../src/ops/elementwise/arithmetic.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
+import { expandDims, flatten, reshape, squeeze } from "../../src/ops/shape/reshape.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 

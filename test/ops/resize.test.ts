@@ -1,7 +1,8 @@
 /** Adaptive and global pools and upsampling: values by plain loops after PyTorch, gradients, ties, refusals. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
+import type { Shape } from "../../src/graph/spec.ts";
+import { constant, input, type Tensor } from "../../src/graph/tensor.ts";
 import {
   adaptiveAvgPool2d,
   adaptiveMaxPool2d,
@@ -9,8 +10,8 @@ import {
   globalMaxPool2d,
   type UpsampleOptions,
   upsample,
-} from "../../src/ops/resize.ts";
-import { constant, input, type Shape, type Tensor } from "../../src/tensor.ts";
+} from "../../src/ops/pool/resize.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";
 import { numbers } from "../support/update-run.ts";

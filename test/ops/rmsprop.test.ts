@@ -1,7 +1,7 @@
 /** The rmsprop update: its kernels against its CPU body. Its algorithm is checked in test/optim/optimizers.test.ts. */
 import { describe, expect, it } from "vitest";
-import { rmspropUpdate } from "../../src/ops/rmsprop.ts";
-import { constant, input, state } from "../../src/tensor.ts";
+import { constant, input, state } from "../../src/graph/tensor.ts";
+import { rmspropUpdate } from "../../src/optim/updates/rmsprop.ts";
 import { checkUpdate, numbers, stateOf } from "../support/update-run.ts";
 
 const standard = { alpha: 0.99, eps: 1e-4, momentum: 0, centered: false, weightDecay: 0.1, maximize: false };

@@ -3,13 +3,14 @@
  * the moments that they follow: fused = unfused = CPU, in every variant, and when the fusion is (not) made.
  */
 import { describe, expect, it } from "vitest";
-import type { Backend, CompileOptions } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { mul } from "../../src/ops/arithmetic.ts";
-import { batchNorm } from "../../src/ops/normalize.ts";
-import { updateRunningStats } from "../../src/ops/running-stats.ts";
-import { Random } from "../../src/random.ts";
-import { input, type Node, type Shape, state, type Tensor } from "../../src/tensor.ts";
+import { Random } from "../../src/common/random.ts";
+import type { Shape } from "../../src/graph/spec.ts";
+import { input, type Node, state, type Tensor } from "../../src/graph/tensor.ts";
+import { mul } from "../../src/ops/elementwise/arithmetic.ts";
+import { batchNorm } from "../../src/ops/norm/normalize.ts";
+import { updateRunningStats } from "../../src/ops/norm/running-stats.ts";
+import type { Backend, CompileOptions } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { expectClose } from "../support/close.ts";
 

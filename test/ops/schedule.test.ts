@@ -1,8 +1,8 @@
 /** The step as a float, and rates by formula. The formulas themselves are checked in test/optim/schedules.test.ts. */
 import { describe, expect, it } from "vitest";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { scheduledRate, stepCountOp } from "../../src/ops/schedule.ts";
-import { state } from "../../src/tensor.ts";
+import { state } from "../../src/graph/tensor.ts";
+import { scheduledRate, stepCountOp } from "../../src/optim/updates/schedule.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 describe("schedule", () => {

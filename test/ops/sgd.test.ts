@@ -1,7 +1,7 @@
 /** The sgd update: its kernels against its CPU body. Its algorithm is checked in test/optim/sgd.test.ts. */
 import { describe, expect, it } from "vitest";
-import { type SgdAttrs, sgdUpdate } from "../../src/ops/sgd.ts";
-import { input, state } from "../../src/tensor.ts";
+import { input, state } from "../../src/graph/tensor.ts";
+import { type SgdAttrs, sgdUpdate } from "../../src/optim/updates/sgd.ts";
 import { checkUpdate, numbers, stateOf } from "../support/update-run.ts";
 
 const none = { momentum: 0, dampening: 0, nesterov: false, weightDecay: 0, maximize: false };

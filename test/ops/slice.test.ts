@@ -1,7 +1,8 @@
 /** slice, flip and their gradients: every kind of place, steps, many axes, integers, refusals. */
 import { expect, it } from "vitest";
-import { flip, slice } from "../../src/ops/slice.ts";
-import { constant, input, type Shape } from "../../src/tensor.ts";
+import type { Shape } from "../../src/graph/spec.ts";
+import { constant, input } from "../../src/graph/tensor.ts";
+import { flip, slice } from "../../src/ops/shape/slice.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 

@@ -1,12 +1,13 @@
 /** softmax and logSoftmax: any axis, short and long lines, extreme and equal logits, golden values, NaN, refusals. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { mul, square } from "../../src/ops/arithmetic.ts";
-import { logSoftmax, softmax } from "../../src/ops/softmax.ts";
-import { sum } from "../../src/ops/sum.ts";
-import { constant, input, type Shape, type Tensor } from "../../src/tensor.ts";
+import type { Shape } from "../../src/graph/spec.ts";
+import { constant, input, type Tensor } from "../../src/graph/tensor.ts";
+import { mul, square } from "../../src/ops/elementwise/arithmetic.ts";
+import { logSoftmax, softmax } from "../../src/ops/reduce/softmax.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";

@@ -1,10 +1,11 @@
 /** sum and mean: every choice of axes, long sums, sumTo, axis names that make no sense. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { mean, normalizeAxes, sum, sumTo } from "../../src/ops/sum.ts";
-import { Random } from "../../src/random.ts";
-import { constant, input, type Shape, sizeOf } from "../../src/tensor.ts";
+import { Random } from "../../src/common/random.ts";
+import { type Shape, sizeOf } from "../../src/graph/spec.ts";
+import { constant, input } from "../../src/graph/tensor.ts";
+import { mean, normalizeAxes, sum, sumTo } from "../../src/ops/reduce/sum.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";

@@ -1,7 +1,7 @@
 /** tile: more and fewer counts than axes, gradient, refusals. */
 import { expect, it } from "vitest";
-import { repeat, tile } from "../../src/ops/tile.ts";
-import { input } from "../../src/tensor.ts";
+import { input } from "../../src/graph/tensor.ts";
+import { repeat, tile } from "../../src/ops/shape/tile.ts";
 import { checkOp } from "../support/check-op.ts";
 
 checkOp(

@@ -1,7 +1,8 @@
 /** permute and transpose: every order of small ranks, merged axes, sizes around a workgroup, integers. */
 import { expect, it } from "vitest";
-import { permute, transpose } from "../../src/ops/transpose.ts";
-import { input, type Shape } from "../../src/tensor.ts";
+import type { Shape } from "../../src/graph/spec.ts";
+import { input } from "../../src/graph/tensor.ts";
+import { permute, transpose } from "../../src/ops/shape/transpose.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 

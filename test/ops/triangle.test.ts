@@ -1,7 +1,7 @@
 /** tril and triu: diagonals on either side, matrices that are not square, what is cut off does not matter. */
 import { expect, it } from "vitest";
-import { tril, triu } from "../../src/ops/triangle.ts";
-import { input } from "../../src/tensor.ts";
+import { input } from "../../src/graph/tensor.ts";
+import { tril, triu } from "../../src/ops/shape/triangle.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 

@@ -1,13 +1,14 @@
 /** Gradient clipping: by value and by common norm, against float64, and inside an optimizer. */
 import { describe, expect, it } from "vitest";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { mul } from "../../src/ops/arithmetic.ts";
-import { pack } from "../../src/ops/pack.ts";
+import { type Shape, sizeOf } from "../../src/graph/spec.ts";
+import { input, parameter, state } from "../../src/graph/tensor.ts";
+import { mul } from "../../src/ops/elementwise/arithmetic.ts";
+import { pack } from "../../src/ops/shape/pack.ts";
 import { adam } from "../../src/optim/adam.ts";
 import { type ClipOptions, clip } from "../../src/optim/clip.ts";
 import { sgd } from "../../src/optim/sgd.ts";
-import { input, parameter, type Shape, sizeOf, state } from "../../src/tensor.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { expectClose } from "../support/close.ts";
 import { numbers } from "../support/update-run.ts";

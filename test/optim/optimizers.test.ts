@@ -4,19 +4,20 @@
  */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { add, mul, square, sub } from "../../src/ops/arithmetic.ts";
-import { record } from "../../src/ops/record.ts";
-import { sgdUpdate } from "../../src/ops/sgd.ts";
-import { sum } from "../../src/ops/sum.ts";
+import { type Shape, sizeOf } from "../../src/graph/spec.ts";
+import { constant, input, parameter, state, type Tensor } from "../../src/graph/tensor.ts";
+import { add, mul, square, sub } from "../../src/ops/elementwise/arithmetic.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
 import { type AdagradOptions, adagrad } from "../../src/optim/adagrad.ts";
 import { type AdamOptions, adam, adamw } from "../../src/optim/adam.ts";
 import { type LionOptions, lion } from "../../src/optim/lion.ts";
 import type { Optimizer } from "../../src/optim/optimizer.ts";
 import { type RmspropOptions, rmsprop } from "../../src/optim/rmsprop.ts";
 import { type SgdOptions, sgd } from "../../src/optim/sgd.ts";
-import { constant, input, parameter, type Shape, sizeOf, state, type Tensor } from "../../src/tensor.ts";
+import { sgdUpdate } from "../../src/optim/updates/sgd.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { record } from "../../src/train/metrics/record.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { expectClose } from "../support/close.ts";
 import { numbers } from "../support/update-run.ts";

@@ -3,11 +3,11 @@
  * against float64 loops, and many steps in one submit against one by one.
  */
 import { describe, expect, it } from "vitest";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { mul } from "../../src/ops/arithmetic.ts";
-import { record } from "../../src/ops/record.ts";
-import { sum } from "../../src/ops/sum.ts";
+import { packLayout } from "../../src/graph/pack-layout.ts";
+import { type Shape, sizeOf } from "../../src/graph/spec.ts";
+import { input, parameter, state, type Tensor } from "../../src/graph/tensor.ts";
+import { mul } from "../../src/ops/elementwise/arithmetic.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
 import { adagrad } from "../../src/optim/adagrad.ts";
 import { adam, adamw } from "../../src/optim/adam.ts";
 import { lion } from "../../src/optim/lion.ts";
@@ -15,8 +15,9 @@ import { type CommonOptions, decaysWeights, type Optimizer } from "../../src/opt
 import { rmsprop } from "../../src/optim/rmsprop.ts";
 import { cosine } from "../../src/optim/schedules.ts";
 import { sgd } from "../../src/optim/sgd.ts";
-import { packLayout } from "../../src/plan/pack-layout.ts";
-import { input, parameter, type Shape, sizeOf, state, type Tensor } from "../../src/tensor.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { record } from "../../src/train/metrics/record.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { expectClose } from "../support/close.ts";
 import { numbers } from "../support/update-run.ts";

@@ -3,13 +3,13 @@
  * many steps in one submit against one by one; ReduceLROnPlateau; refusals.
  */
 import { describe, expect, it } from "vitest";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { record } from "../../src/ops/record.ts";
-import { ratesAt, scheduledRate } from "../../src/ops/schedule.ts";
+import { Random } from "../../src/common/random.ts";
+import { constant as leaf, state } from "../../src/graph/tensor.ts";
 import { reduceOnPlateau } from "../../src/optim/plateau.ts";
 import * as optim from "../../src/optim/schedules.ts";
-import { Random } from "../../src/random.ts";
-import { constant as leaf, state } from "../../src/tensor.ts";
+import { ratesAt, scheduledRate } from "../../src/optim/updates/schedule.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { record } from "../../src/train/metrics/record.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { expectClose } from "../support/close.ts";
 

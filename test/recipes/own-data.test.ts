@@ -1,12 +1,12 @@
 /** Models for the user's own tables and images: they learn, whatever the units, and a saved file builds them again. */
 import { describe, expect, test } from "vitest";
+import { DataError, FormatError, ValueError } from "../../src/common/errors.ts";
+import { Random } from "../../src/common/random.ts";
 import { alignTo } from "../../src/data/align.ts";
 import { type Dataset, take } from "../../src/data/dataset.ts";
 import { split } from "../../src/data/split.ts";
 import { spirals } from "../../src/data/synthetic-points.ts";
-import { DataError, FormatError, ValueError } from "../../src/errors.ts";
 import { adam } from "../../src/optim/index.ts";
-import { Random } from "../../src/random.ts";
 import {
   type OwnModel,
   parseOwnModel,
@@ -14,7 +14,7 @@ import {
   recipeOfOwnModel,
 } from "../../src/recipes/own-data.ts";
 import type { Recipe } from "../../src/recipes/recipe.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 const trainerOf = async (recipe: Recipe) =>

@@ -1,14 +1,14 @@
 /** Every recipe: its numbers of parameters, its options, what it makes of data and of a user's settings. */
 import { describe, expect, it } from "vitest";
+import { ValueError } from "../../src/common/errors.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
-import { ValueError } from "../../src/errors.ts";
+import { input, state } from "../../src/graph/tensor.ts";
 import { build } from "../../src/nn/mode.ts";
 import { forward, namedParameters } from "../../src/nn/module.ts";
-import { RandomSource } from "../../src/ops/random.ts";
+import { RandomSource } from "../../src/ops/random/random.ts";
 import { type RecipeOptions, recipe, recipeData, recipeRun, recipes } from "../../src/recipes/index.ts";
 import { activations, parseRecipeOptions, recipeOptions } from "../../src/recipes/options.ts";
 import { optimizerOf } from "../../src/recipes/update-rule.ts";
-import { input, state } from "../../src/tensor.ts";
 
 const PARAMETERS: Readonly<Record<string, number>> = {
   "worked-example": 16,

@@ -3,14 +3,13 @@
  * the same adapter. Programs go through JSON, as they do in use.
  */
 import { expect, test } from "vitest";
+import { DeviceLostError, FormatError, ValueError } from "../../src/common/errors.ts";
+import { Random } from "../../src/common/random.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
-import { DeviceLostError, FormatError, ValueError } from "../../src/errors.ts";
-import { GpuBackend } from "../../src/gpu/backend.ts";
-import type { GpuRuntime } from "../../src/gpu/runtime.ts";
+import { input } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
-import { softmax } from "../../src/ops/softmax.ts";
+import { softmax } from "../../src/ops/reduce/softmax.ts";
 import * as optim from "../../src/optim/index.ts";
-import { Random } from "../../src/random.ts";
 import {
   type CompileAheadOptions,
   compileAheadOfTime,
@@ -20,12 +19,13 @@ import {
 } from "../../src/replay/compile.ts";
 import { openRecording } from "../../src/replay/index.ts";
 import { type OpenProgramOptions, openProgram } from "../../src/replay/trainer.ts";
-import { input } from "../../src/tensor.ts";
-import type { AnyTrainer } from "../../src/train/any-trainer.ts";
-import type { TrainEvent } from "../../src/train/events.ts";
-import type { TrainerOptions } from "../../src/train/options.ts";
-import { predict } from "../../src/train/predict.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import { GpuBackend } from "../../src/runtime/gpu/backend.ts";
+import type { GpuRuntime } from "../../src/runtime/gpu/runtime.ts";
+import type { AnyTrainer } from "../../src/train/loop/any-trainer.ts";
+import type { TrainEvent } from "../../src/train/loop/events.ts";
+import type { TrainerOptions } from "../../src/train/loop/options.ts";
+import { predict } from "../../src/train/loop/predict.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { countCalls } from "../support/count-calls.ts";
 import { testGpu } from "../support/device.ts";

@@ -3,17 +3,17 @@
  * program whose every index and binding lies inside of what it declares. Some of those are opened on the device.
  */
 import { expect, test } from "vitest";
-import { ProgramError, WeftError } from "../../src/errors.ts";
+import { ProgramError, WeftError } from "../../src/common/errors.ts";
+import { Random } from "../../src/common/random.ts";
+import { packLayout } from "../../src/graph/pack-layout.ts";
+import { sizeOf } from "../../src/graph/spec.ts";
 import * as nn from "../../src/nn/index.ts";
 import * as optim from "../../src/optim/index.ts";
 import type { BufferImage } from "../../src/plan/image.ts";
-import { packLayout } from "../../src/plan/pack-layout.ts";
-import { Random } from "../../src/random.ts";
 import { compileAheadOfTime } from "../../src/replay/compile.ts";
 import { type AheadOfTimeProgram, checksumOf, type StoredImage } from "../../src/replay/program.ts";
 import { readProgram } from "../../src/replay/read-program.ts";
 import { openProgram } from "../../src/replay/trainer.ts";
-import { sizeOf } from "../../src/tensor.ts";
 import { ascii } from "../support/archives.ts";
 import { testGpu } from "../support/device.ts";
 import { fuzz } from "../support/fuzz.ts";

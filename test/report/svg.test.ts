@@ -1,6 +1,6 @@
 /** Charts as SVG text: well formed, every point where it belongs, and errors for what can't be drawn. */
 import { describe, expect, it } from "vitest";
-import { ValueError } from "../../src/errors.ts";
+import { ValueError } from "../../src/common/errors.ts";
 import { curvePicture } from "../../src/recipes/curves.ts";
 import { heatMap, lineChart, scatterPlot, shortNumber } from "../../src/report/svg.ts";
 

@@ -1,5 +1,5 @@
 /** The GPU backend of a test file: one device per worker, shared by its tests. */
-import { GpuBackend } from "../../src/gpu/backend.ts";
+import { GpuBackend } from "../../src/runtime/gpu/backend.ts";
 import { testGpu } from "./device.ts";
 
 const shared = globalThis as typeof globalThis & { weftTestBackend?: Promise<GpuBackend> };

@@ -1,5 +1,5 @@
 /** A GPU backend whose shaders are altered on their way to the compiler, to see whether somebody notices. */
-import { GpuBackend } from "../../src/gpu/backend.ts";
+import { GpuBackend } from "../../src/runtime/gpu/backend.ts";
 import { testGpu } from "./device.ts";
 
 /** A backend of its own; `alter` gets each shader's file name and code and answers the code to compile. */

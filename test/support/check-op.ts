@@ -4,12 +4,13 @@
  */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { add, mul } from "../../src/ops/arithmetic.ts";
-import { sum } from "../../src/ops/sum.ts";
-import { Random } from "../../src/random.ts";
-import { type Data, type DType, input, type Shape, sizeOf, type Tensor } from "../../src/tensor.ts";
+import { Random } from "../../src/common/random.ts";
+import { type Data, type DType, type Shape, sizeOf } from "../../src/graph/spec.ts";
+import { input, type Tensor } from "../../src/graph/tensor.ts";
+import { add, mul } from "../../src/ops/elementwise/arithmetic.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "./backend.ts";
 import { NUMERIC_CHECK } from "./check-names.ts";
 import { expectClose, type Tolerance } from "./close.ts";

@@ -1,11 +1,11 @@
 /** Walks a plan as a device would and fails where memory is shared that must not be. */
 import { expect } from "vitest";
-import { argName } from "../../src/op.ts";
-import { copy } from "../../src/ops/copy.ts";
-import type { GraphSpec } from "../../src/plan/graph.ts";
+import type { GraphSpec } from "../../src/graph/graph.ts";
+import { argName } from "../../src/graph/op.ts";
+import { isLeaf, type Tensor } from "../../src/graph/tensor.ts";
+import { copy } from "../../src/ops/elementwise/copy.ts";
 import { makePlan, type Plan } from "../../src/plan/plan.ts";
 import { baseOf, type Root } from "../../src/plan/storage.ts";
-import { isLeaf, type Tensor } from "../../src/tensor.ts";
 
 /** The plan of a software adapter, scratch included, without fusions. */
 export function planOf(spec: GraphSpec, variants: Readonly<Record<string, string>> = {}): Plan {

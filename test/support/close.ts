@@ -1,6 +1,6 @@
 /** Comparison of tensors with a message that shows where and by how much they part. */
 import { expect } from "vitest";
-import type { Data, Shape } from "../../src/tensor.ts";
+import type { Data, Shape } from "../../src/graph/spec.ts";
 
 export interface Tolerance {
   /** Absolute part of `atol + rtol * |expected|`. Default 1e-6. */

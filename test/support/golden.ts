@@ -4,9 +4,10 @@
  */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { type Data, type DType, input, type Tensor } from "../../src/tensor.ts";
+import type { Data, DType } from "../../src/graph/spec.ts";
+import { input, type Tensor } from "../../src/graph/tensor.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "./backend.ts";
 import { expectClose, type Tolerance } from "./close.ts";
 import { listFixtures, readFixture, readJsonFixture } from "./fixtures.ts";

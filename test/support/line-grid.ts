@@ -1,5 +1,5 @@
 /** Shapes and axes for reductions of lines: neighbours and far apart, one part and several, vectors and what is over. */
-import type { Shape } from "../../src/tensor.ts";
+import type { Shape } from "../../src/graph/spec.ts";
 
 export const lineGrid: readonly (readonly [Shape, number[]])[] = [
   [[7], [0]],

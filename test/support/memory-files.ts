@@ -1,5 +1,5 @@
 /** Files in memory, for tests that run in pages too. */
-import type { FileStore } from "../../src/backend.ts";
+import type { FileStore } from "../../src/runtime/backend.ts";
 
 export class MemoryFiles implements FileStore {
   readonly files = new Map<string, Uint8Array>();

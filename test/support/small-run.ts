@@ -1,12 +1,13 @@
 /** A small run for tests of what happens to runs: four numbers in, three classes, eight samples a step. */
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
+
 import type { Dataset } from "../../src/data/dataset.ts";
 import { readSafetensors } from "../../src/io/safetensors.ts";
 import * as nn from "../../src/nn/index.ts";
 import { adam } from "../../src/optim/index.ts";
-import type { TrainerOptions } from "../../src/train/options.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import type { TrainerOptions } from "../../src/train/loop/options.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 import { ownBackend } from "./backend.ts";
 
 export const points = (count: number, shift = 0): Dataset => ({

@@ -1,8 +1,10 @@
 /** Runs an update on given tensors, on any backend, and reads what it changed. */
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { Random } from "../../src/random.ts";
-import { type Data, type Node, state, type Tensor } from "../../src/tensor.ts";
+
+import { Random } from "../../src/common/random.ts";
+import type { Data } from "../../src/graph/spec.ts";
+import { type Node, state, type Tensor } from "../../src/graph/tensor.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "./backend.ts";
 import { expectClose, type Tolerance } from "./close.ts";
 

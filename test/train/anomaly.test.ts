@@ -1,15 +1,14 @@
 /** detectAnomaly: names the op, label and step where a number stopped being one; changes nothing of a healthy run. */
 import { describe, expect, it } from "vitest";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { constant, parameter, type Tensor } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
 import { forward } from "../../src/nn/module.ts";
-import { mul, sub } from "../../src/ops/arithmetic.ts";
-import { where } from "../../src/ops/compare.ts";
-import { log, sqrt } from "../../src/ops/math.ts";
-import { flatten } from "../../src/ops/reshape.ts";
-import { sum } from "../../src/ops/sum.ts";
+import { mul, sub } from "../../src/ops/elementwise/arithmetic.ts";
+import { where } from "../../src/ops/elementwise/compare.ts";
+import { log, sqrt } from "../../src/ops/elementwise/math.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
+import { flatten } from "../../src/ops/shape/reshape.ts";
 import {
   adagrad,
   adam,
@@ -20,11 +19,12 @@ import {
   rmsprop,
   sgd,
 } from "../../src/optim/index.ts";
-import { constant, parameter, type Tensor } from "../../src/tensor.ts";
-import { AnomalyError } from "../../src/train/anomaly.ts";
-import type { TrainerOptions } from "../../src/train/options.ts";
-import { DivergedError } from "../../src/train/totals.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import type { TrainerOptions } from "../../src/train/loop/options.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
+import { AnomalyError } from "../../src/train/metrics/anomaly.ts";
+import { DivergedError } from "../../src/train/metrics/totals.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 const digits = syntheticDigits({ seed: 3, train: 100, test: 50 });

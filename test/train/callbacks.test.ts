@@ -1,13 +1,13 @@
 /** bestCheckpoint keeps the file of the best epoch, judged by the metric asked for. */
 import { expect, it } from "vitest";
-import { CpuBackend } from "../../src/cpu/backend.ts";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
 import { readSafetensors } from "../../src/io/safetensors.ts";
 import * as nn from "../../src/nn/index.ts";
 import { sgd } from "../../src/optim/index.ts";
-import { bestCheckpoint } from "../../src/train/callbacks.ts";
-import type { Monitor } from "../../src/train/monitor.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { bestCheckpoint } from "../../src/train/loop/callbacks.ts";
+import type { Monitor } from "../../src/train/loop/monitor.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 
 const { train, test } = syntheticDigits({ seed: 6, train: 200, test: 100 });
 

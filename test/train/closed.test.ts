@@ -1,16 +1,16 @@
 /** After `close`, everything ends with a ClosedError, what was under way too, and no other device is opened. */
 import { describe, expect, it } from "vitest";
-import type { Backend } from "../../src/backend.ts";
-import { compare } from "../../src/compare.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { ClosedError, DeviceError } from "../../src/errors.ts";
-import { GpuBackend } from "../../src/gpu/backend.ts";
-import { mul } from "../../src/ops/arithmetic.ts";
+import { compare } from "../../src/checks/compare.ts";
+import { ClosedError, DeviceError } from "../../src/common/errors.ts";
+import { state, type Tensor } from "../../src/graph/tensor.ts";
+import { mul } from "../../src/ops/elementwise/arithmetic.ts";
 import { sgd } from "../../src/optim/index.ts";
-import { state, type Tensor } from "../../src/tensor.ts";
-import { resumeFrom } from "../../src/train/checkpointer.ts";
-import { predict } from "../../src/train/predict.ts";
-import { loadStateDict, stateDict } from "../../src/train/state-dict.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { GpuBackend } from "../../src/runtime/gpu/backend.ts";
+import { predict } from "../../src/train/loop/predict.ts";
+import { resumeFrom } from "../../src/train/state/checkpointer.ts";
+import { loadStateDict, stateDict } from "../../src/train/state/state-dict.ts";
 import { testGpu } from "../support/device.ts";
 import { MemoryFiles } from "../support/memory-files.ts";
 import { points, smallTrainer } from "../support/small-run.ts";

@@ -1,13 +1,13 @@
 /** Runs that are paused, resumed and stepped end as if nobody had touched them; other graphs look in on the way. */
 import { expect, it } from "vitest";
+import { ValueError } from "../../src/common/errors.ts";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
-import { ValueError } from "../../src/errors.ts";
+import { constant } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
 import { adam } from "../../src/optim/index.ts";
-import { constant } from "../../src/tensor.ts";
-import { RunControl } from "../../src/train/control.ts";
-import type { Metrics } from "../../src/train/events.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import { RunControl } from "../../src/train/loop/control.ts";
+import type { Metrics } from "../../src/train/loop/events.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 import { ownBackend } from "../support/backend.ts";
 
 const { train, test } = syntheticDigits({ seed: 3, train: 500, test: 100 });

@@ -1,14 +1,14 @@
 /** Weights that are no longer finite after an update that no loss tells of: the run says so, and no file keeps them. */
 import { describe, expect, it } from "vitest";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import * as nn from "../../src/nn/index.ts";
 import { adam, sgd } from "../../src/optim/index.ts";
-import { bestCheckpoint } from "../../src/train/callbacks.ts";
-import { EarlyStopping } from "../../src/train/early-stopping.ts";
-import type { EpochRecord } from "../../src/train/events.ts";
-import { DivergedError } from "../../src/train/totals.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { bestCheckpoint } from "../../src/train/loop/callbacks.ts";
+import { EarlyStopping } from "../../src/train/loop/early-stopping.ts";
+import type { EpochRecord } from "../../src/train/loop/events.ts";
+import { DivergedError } from "../../src/train/metrics/totals.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { MemoryFiles } from "../support/memory-files.ts";
 import { smallTrainer } from "../support/small-run.ts";

@@ -1,18 +1,18 @@
 /** A device that goes away at whatever moment is replaced, and the result is the same to the bit; or its loss is said. */
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
+import { DeviceError, DeviceLostError } from "../../src/common/errors.ts";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
-import { DeviceError, DeviceLostError } from "../../src/errors.ts";
-import { GpuBackend } from "../../src/gpu/backend.ts";
+import type { Tensor } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
 import { add } from "../../src/ops/index.ts";
 import { adam } from "../../src/optim/index.ts";
-import type { Tensor } from "../../src/tensor.ts";
-import type { TrainEvent } from "../../src/train/events.ts";
-import type { FitOptions, TrainerOptions } from "../../src/train/options.ts";
-import { predict } from "../../src/train/predict.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { GpuBackend } from "../../src/runtime/gpu/backend.ts";
+import type { TrainEvent } from "../../src/train/loop/events.ts";
+import type { FitOptions, TrainerOptions } from "../../src/train/loop/options.ts";
+import { predict } from "../../src/train/loop/predict.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 import { testGpu } from "../support/device.ts";
 import { MemoryFiles } from "../support/memory-files.ts";
 

@@ -1,17 +1,17 @@
 /** Metrics on the device against the same figures worked out by hand from the predictions, on both backends. */
 import { describe, expect, it } from "vitest";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
+import { Random } from "../../src/common/random.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import * as nn from "../../src/nn/index.ts";
-import { sub } from "../../src/ops/arithmetic.ts";
-import { abs } from "../../src/ops/math.ts";
+import { sub } from "../../src/ops/elementwise/arithmetic.ts";
+import { abs } from "../../src/ops/elementwise/math.ts";
 import { cosine, sgd } from "../../src/optim/index.ts";
-import { Random } from "../../src/random.ts";
-import type { EpochRecord, Metrics } from "../../src/train/events.ts";
-import * as metrics from "../../src/train/metrics.ts";
-import { loadStateDict } from "../../src/train/state-dict.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import type { EpochRecord, Metrics } from "../../src/train/loop/events.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
+import * as metrics from "../../src/train/metrics/metrics.ts";
+import { loadStateDict } from "../../src/train/state/state-dict.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 const random = new Random(11);

@@ -1,19 +1,20 @@
 /** Outputs, labels and weights that don't go together are refused with both shapes when a step is traced. */
 import { describe, expect, it } from "vitest";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
+import { DataError, ShapeError, ValueError, WeftError } from "../../src/common/errors.ts";
 import { alignTo } from "../../src/data/align.ts";
 import { parseCsv } from "../../src/data/csv.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
-import { DataError, ShapeError, ValueError, WeftError } from "../../src/errors.ts";
+import { type Shape, sizeOf } from "../../src/graph/spec.ts";
+import { parameter, type Tensor } from "../../src/graph/tensor.ts";
 import { DivergedError } from "../../src/index.ts";
 import * as nn from "../../src/nn/index.ts";
 import { abs, mean, reshape, sub } from "../../src/ops/index.ts";
 import { adam, sgd } from "../../src/optim/index.ts";
-import { parameter, type Shape, sizeOf, type Tensor } from "../../src/tensor.ts";
-import * as metrics from "../../src/train/metrics.ts";
-import type { TrainerOptions } from "../../src/train/options.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import type { TrainerOptions } from "../../src/train/loop/options.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
+import * as metrics from "../../src/train/metrics/metrics.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 const COUNT = 16;

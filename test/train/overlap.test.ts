@@ -1,15 +1,15 @@
 /** Runs that are left early, and calls that come while a run is under way: never interleaved, never stuck. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Backend } from "../../src/backend.ts";
-import { BusyError } from "../../src/errors.ts";
+import { BusyError } from "../../src/common/errors.ts";
 import { sgd } from "../../src/optim/index.ts";
-import { resumeFrom } from "../../src/train/checkpointer.ts";
-import { RunControl } from "../../src/train/control.ts";
-import type { TrainEvent } from "../../src/train/events.ts";
-import type { FitOptions } from "../../src/train/options.ts";
-import { predict } from "../../src/train/predict.ts";
-import { loadStateDict, stateDict } from "../../src/train/state-dict.ts";
-import type { Trainer } from "../../src/train/trainer.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { RunControl } from "../../src/train/loop/control.ts";
+import type { TrainEvent } from "../../src/train/loop/events.ts";
+import type { FitOptions } from "../../src/train/loop/options.ts";
+import { predict } from "../../src/train/loop/predict.ts";
+import type { Trainer } from "../../src/train/loop/trainer.ts";
+import { resumeFrom } from "../../src/train/state/checkpointer.ts";
+import { loadStateDict, stateDict } from "../../src/train/state/state-dict.ts";
 import { MemoryFiles } from "../support/memory-files.ts";
 import { ownBackends, points, smallTrainer, stepOnDevice } from "../support/small-run.ts";
 

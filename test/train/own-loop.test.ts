@@ -1,13 +1,13 @@
 /** Loops of one's own: optimizers count their steps, layers are not in evaluation unasked, on every backend. */
 import { describe, expect, it } from "vitest";
+import { add, mean, mul, RandomSource, record, square, sub, sum } from "../../src/all-ops.ts";
 import { gradients } from "../../src/autograd.ts";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
-import { GraphError } from "../../src/errors.ts";
+import { GraphError } from "../../src/common/errors.ts";
+import { constant, input, parameter, state, type Tensor } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
-import { add, mean, mul, RandomSource, record, square, sub, sum } from "../../src/ops/index.ts";
 import { adagrad, adam, adamw, cosine, lion, type Optimizer, rmsprop, sgd } from "../../src/optim/index.ts";
-import { constant, input, parameter, state, type Tensor } from "../../src/tensor.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { numbers } from "../support/update-run.ts";
 

@@ -1,15 +1,15 @@
 /** predict: every sample in order, the last batch cut, transforms applied, the weights of the moment. */
 import { describe, expect, it } from "vitest";
-import { CpuBackend } from "../../src/cpu/backend.ts";
+import { ValueError } from "../../src/common/errors.ts";
 import { subset } from "../../src/data/dataset.ts";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
-import { ValueError } from "../../src/errors.ts";
 import * as nn from "../../src/nn/index.ts";
-import { mul } from "../../src/ops/arithmetic.ts";
+import { mul } from "../../src/ops/elementwise/arithmetic.ts";
 import { adam } from "../../src/optim/index.ts";
-import { predict } from "../../src/train/predict.ts";
-import type { Samples } from "../../src/train/samples.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import type { Samples } from "../../src/train/input/samples.ts";
+import { predict } from "../../src/train/loop/predict.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 import { ofInputs } from "../../src/transforms/transform.ts";
 import { gpuBackend } from "../support/backend.ts";
 

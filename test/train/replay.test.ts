@@ -5,7 +5,7 @@ import * as nn from "../../src/nn/index.ts";
 import { adam } from "../../src/optim/index.ts";
 import { lenet5 } from "../../src/recipes/index.ts";
 import { compileAheadOfTime, PORTABLE } from "../../src/replay/compile.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { countCalls } from "../support/count-calls.ts";
 

@@ -1,14 +1,14 @@
 /** A run that is taken up with something else than before: refused by name, or well defined and said. */
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { CpuBackend } from "../../src/cpu/backend.ts";
+import { FormatError, MismatchError } from "../../src/common/errors.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
-import { FormatError, MismatchError } from "../../src/errors.ts";
 import { readSafetensors, writeSafetensors } from "../../src/io/safetensors.ts";
 import * as nn from "../../src/nn/index.ts";
 import { adam, adamw, cosine, sgd } from "../../src/optim/index.ts";
-import { resumeFrom } from "../../src/train/checkpointer.ts";
-import type { FitOptions, TrainerOptions } from "../../src/train/options.ts";
-import { seal, UNSEALED } from "../../src/train/seal.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import type { FitOptions, TrainerOptions } from "../../src/train/loop/options.ts";
+import { resumeFrom } from "../../src/train/state/checkpointer.ts";
+import { seal, UNSEALED } from "../../src/train/state/seal.ts";
 import { MemoryFiles } from "../support/memory-files.ts";
 import { points, smallTrainer } from "../support/small-run.ts";
 

@@ -1,16 +1,16 @@
 /** A fit that is stopped anywhere and taken up again from its checkpoints ends as if it had never stopped, to the bit. */
 import { describe, expect, it } from "vitest";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
+import { FormatError } from "../../src/common/errors.ts";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
-import { FormatError } from "../../src/errors.ts";
 import * as nn from "../../src/nn/index.ts";
 import * as optim from "../../src/optim/index.ts";
-import { resumeFrom } from "../../src/train/checkpointer.ts";
-import type { History } from "../../src/train/events.ts";
-import * as metrics from "../../src/train/metrics.ts";
-import type { FitOptions } from "../../src/train/options.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import type { History } from "../../src/train/loop/events.ts";
+import type { FitOptions } from "../../src/train/loop/options.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
+import * as metrics from "../../src/train/metrics/metrics.ts";
+import { resumeFrom } from "../../src/train/state/checkpointer.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { MemoryFiles } from "../support/memory-files.ts";
 

@@ -1,16 +1,16 @@
 /** Several trainers and programs over one model: all go on from its present weights, on every backend. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
+import { input, parameter, state, type Tensor } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
-import { add, square } from "../../src/ops/arithmetic.ts";
-import { sum } from "../../src/ops/sum.ts";
+import { add, square } from "../../src/ops/elementwise/arithmetic.ts";
+import { sum } from "../../src/ops/reduce/sum.ts";
 import { adam, sgd } from "../../src/optim/index.ts";
-import { input, parameter, state, type Tensor } from "../../src/tensor.ts";
-import type { TrainerOptions } from "../../src/train/options.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import type { TrainerOptions } from "../../src/train/loop/options.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 const points = (count: number): Dataset => ({

@@ -3,18 +3,18 @@
  * same bits on resume, at most two shards in memory, and what reading fails with.
  */
 import { describe, expect, it } from "vitest";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { type ShardedDataset, shardsOf } from "../../src/data/sharded.ts";
-import { GpuBackend } from "../../src/gpu/backend.ts";
+import { input, state } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
 import { adam } from "../../src/optim/index.ts";
-import { input, state } from "../../src/tensor.ts";
-import type { TrainerOptions } from "../../src/train/options.ts";
-import { samplesOf, shardLayout, turnOf } from "../../src/train/shard-order.ts";
-import { StreamedData } from "../../src/train/streamed.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { GpuBackend } from "../../src/runtime/gpu/backend.ts";
+import { samplesOf, shardLayout, turnOf } from "../../src/train/input/shard-order.ts";
+import { StreamedData } from "../../src/train/input/streamed.ts";
+import type { TrainerOptions } from "../../src/train/loop/options.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 import * as transforms from "../../src/transforms/index.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { testGpu } from "../support/device.ts";

@@ -1,11 +1,11 @@
 /** A model's values by name go from one trainer to another, buffers too, and misfits are refused. */
 import { expect, it } from "vitest";
-import { CpuBackend } from "../../src/cpu/backend.ts";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
 import * as nn from "../../src/nn/index.ts";
 import { adam } from "../../src/optim/index.ts";
-import { loadStateDict, stateDict } from "../../src/train/state-dict.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
+import { loadStateDict, stateDict } from "../../src/train/state/state-dict.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 const { train, test } = syntheticDigits({ seed: 8, train: 200, test: 100 });

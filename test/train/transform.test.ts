@@ -1,11 +1,11 @@
 /** Transforms in training: part of the step on the device, the same on every backend, the same bits on resume. */
 import { describe, expect, it } from "vitest";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
 import * as nn from "../../src/nn/index.ts";
 import { adam } from "../../src/optim/index.ts";
-import type { TrainerOptions } from "../../src/train/options.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import type { TrainerOptions } from "../../src/train/loop/options.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 import * as transforms from "../../src/transforms/index.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { countCalls } from "../support/count-calls.ts";

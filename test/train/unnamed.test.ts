@@ -1,16 +1,16 @@
 /** Parameters and statistics that a model hides are refused when a step is traced; what is searched is found and saved. */
 import { describe, expect, it, vi } from "vitest";
-import { CpuBackend } from "../../src/cpu/backend.ts";
+import { GraphError, ValueError } from "../../src/common/errors.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
-import { GraphError, ValueError } from "../../src/errors.ts";
+import { state, type Tensor } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
 import { detach, mul, relu } from "../../src/ops/index.ts";
 import { adam, adamw, lion, type Optimizer, sgd } from "../../src/optim/index.ts";
-import { state, type Tensor } from "../../src/tensor.ts";
-import type { TrainerOptions } from "../../src/train/options.ts";
-import { predict } from "../../src/train/predict.ts";
-import { stateDict } from "../../src/train/state-dict.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import type { TrainerOptions } from "../../src/train/loop/options.ts";
+import { predict } from "../../src/train/loop/predict.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
+import { stateDict } from "../../src/train/state/state-dict.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 const data: Dataset = {

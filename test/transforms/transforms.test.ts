@@ -1,11 +1,12 @@
 /** Transforms of batches: what they do in training and evaluation, by themselves and together, on both backends. */
 import { describe, expect, it } from "vitest";
-import type { Backend } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
+import { Random } from "../../src/common/random.ts";
+import { type Shape, sizeOf } from "../../src/graph/spec.ts";
+import { constant, input } from "../../src/graph/tensor.ts";
 import { build } from "../../src/nn/mode.ts";
-import { RandomSource } from "../../src/ops/random.ts";
-import { Random } from "../../src/random.ts";
-import { constant, input, type Shape, sizeOf } from "../../src/tensor.ts";
+import { RandomSource } from "../../src/ops/random/random.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import * as t from "../../src/transforms/index.ts";
 import { betaQuantiles } from "../../src/transforms/mixing.ts";
 import { gpuBackend } from "../support/backend.ts";

@@ -1,6 +1,6 @@
 /** Races by a clock that is made up: what counts as faster, who is out early, how often everybody runs. */
 import { describe, expect, it } from "vitest";
-import { Random } from "../../src/random.ts";
+import { Random } from "../../src/common/random.ts";
 import { type Runner, race } from "../../src/tune/race.ts";
 
 const options = { margin: 0.07, turn: 4 };

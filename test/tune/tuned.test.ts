@@ -3,22 +3,22 @@
  * one; stored and not timed again; training with it stays right.
  */
 import { describe, expect, it } from "vitest";
-import type { Backend, Program, TuneEvent, TuneOptions, TuneStore } from "../../src/backend.ts";
-import { CpuBackend } from "../../src/cpu/backend.ts";
+import { Random } from "../../src/common/random.ts";
 import { syntheticDigits } from "../../src/data/synthetic.ts";
-import type { GpuProgram } from "../../src/gpu/program.ts";
+import { constant, state, type Tensor } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
-import { argmax } from "../../src/ops/argmax.ts";
-import { conv2d } from "../../src/ops/conv2d.ts";
-import { cumsum } from "../../src/ops/cumsum.ts";
-import { linearBackwardOp } from "../../src/ops/linear.ts";
-import { batchNorm, layerNorm } from "../../src/ops/normalize.ts";
-import { updateRunningStats } from "../../src/ops/running-stats.ts";
+import { conv2d } from "../../src/ops/conv/conv2d.ts";
+import { linearBackwardOp } from "../../src/ops/linalg/linear.ts";
+import { batchNorm, layerNorm } from "../../src/ops/norm/normalize.ts";
+import { updateRunningStats } from "../../src/ops/norm/running-stats.ts";
+import { argmax } from "../../src/ops/reduce/argmax.ts";
+import { cumsum } from "../../src/ops/reduce/cumsum.ts";
 import { adam } from "../../src/optim/index.ts";
 import { sourceOf } from "../../src/plan/image.ts";
-import { Random } from "../../src/random.ts";
-import { constant, state, type Tensor } from "../../src/tensor.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import type { Backend, Program, TuneEvent, TuneOptions, TuneStore } from "../../src/runtime/backend.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import type { GpuProgram } from "../../src/runtime/gpu/program.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { brokenBackend, offByAThousandth } from "../support/broken-kernels.ts";
 

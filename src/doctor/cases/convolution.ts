@@ -1,12 +1,12 @@
 /** Convolutions, plain and fused with what follows them, and pooling. */
 import { gradients } from "../../autograd.ts";
-import { relu } from "../../ops/activation.ts";
-import { square } from "../../ops/arithmetic.ts";
-import { convBlockBackwardOp, convBlockOp } from "../../ops/conv-block.ts";
-import { type Conv2dOptions, conv2d } from "../../ops/conv2d.ts";
-import { avgPool2d, type MaxPool2dOptions, maxPool2d, maxPool2dWithIndices } from "../../ops/pool.ts";
-import { sum } from "../../ops/sum.ts";
-import type { Shape } from "../../tensor.ts";
+import { convBlockBackwardOp, convBlockOp } from "../../fusion/conv-block.ts";
+import type { Shape } from "../../graph/spec.ts";
+import { type Conv2dOptions, conv2d } from "../../ops/conv/conv2d.ts";
+import { relu } from "../../ops/elementwise/activation.ts";
+import { square } from "../../ops/elementwise/arithmetic.ts";
+import { avgPool2d, type MaxPool2dOptions, maxPool2d, maxPool2dWithIndices } from "../../ops/pool/pool.ts";
+import { sum } from "../../ops/reduce/sum.ts";
 import type { Case, Check, Leaf } from "../check.ts";
 
 const convolutions: readonly (readonly [x: Shape, w: Shape, options?: Conv2dOptions])[] = [

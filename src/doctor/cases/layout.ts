@@ -1,14 +1,16 @@
 /** What moves elements without computing: copies, other orders, parts, places by index. */
 
-import { concat, split } from "../../ops/concat.ts";
-import { copy, expand } from "../../ops/copy.ts";
-import { embedding, gather, oneHot, scatterAdd, take } from "../../ops/gather.ts";
-import { pad } from "../../ops/pad.ts";
-import { flip, slice } from "../../ops/slice.ts";
-import { tile } from "../../ops/tile.ts";
-import { permute } from "../../ops/transpose.ts";
-import { tril } from "../../ops/triangle.ts";
-import type { Shape, Tensor } from "../../tensor.ts";
+import type { Shape } from "../../graph/spec.ts";
+import type { Tensor } from "../../graph/tensor.ts";
+import { copy } from "../../ops/elementwise/copy.ts";
+import { embedding, gather, oneHot, scatterAdd, take } from "../../ops/index/gather.ts";
+import { expand } from "../../ops/reduce/sum.ts";
+import { concat, split } from "../../ops/shape/concat.ts";
+import { pad } from "../../ops/shape/pad.ts";
+import { flip, slice } from "../../ops/shape/slice.ts";
+import { tile } from "../../ops/shape/tile.ts";
+import { permute } from "../../ops/shape/transpose.ts";
+import { tril } from "../../ops/shape/triangle.ts";
 import type { Case, Check, Leaf } from "../check.ts";
 
 const moving = (op: string, shapes: readonly Shape[], apply: (x: Tensor) => Tensor): Check => ({

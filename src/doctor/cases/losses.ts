@@ -1,10 +1,11 @@
 /** What comes after the last layer: softmax and losses. */
-import { type ClassLoss, multiMargin } from "../../ops/class-loss.ts";
-import { crossEntropy, nll } from "../../ops/cross-entropy.ts";
-import { hinge, huber, klDiv, l1, smoothL1 } from "../../ops/element-losses.ts";
-import { bce, bceWithLogits, mse } from "../../ops/losses.ts";
-import { logSoftmax, softmax } from "../../ops/softmax.ts";
-import { constant, type Tensor } from "../../tensor.ts";
+
+import { constant, type Tensor } from "../../graph/tensor.ts";
+import { type ClassLoss, multiMargin } from "../../ops/loss/class-loss.ts";
+import { crossEntropy, nll } from "../../ops/loss/cross-entropy.ts";
+import { hinge, huber, klDiv, l1, smoothL1 } from "../../ops/loss/element-losses.ts";
+import { bce, bceWithLogits, mse } from "../../ops/loss/losses.ts";
+import { logSoftmax, softmax } from "../../ops/reduce/softmax.ts";
 import type { Case, Check } from "../check.ts";
 import { alongLines } from "./reductions.ts";
 

@@ -1,8 +1,9 @@
 /** Functions of one number, comparisons, choices. What adapters may round differently is tolerated as WGSL has it. */
-import { gelu, softplus } from "../../ops/activations.ts";
-import * as compare from "../../ops/compare.ts";
-import * as math from "../../ops/math.ts";
-import type { Tensor } from "../../tensor.ts";
+
+import type { Tensor } from "../../graph/tensor.ts";
+import { gelu, softplus } from "../../ops/elementwise/activations.ts";
+import * as compare from "../../ops/elementwise/compare.ts";
+import * as math from "../../ops/elementwise/math.ts";
 import type { Case, Check, Tolerance } from "../check.ts";
 
 type Unary = (x: Tensor) => Tensor;

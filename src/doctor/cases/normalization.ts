@@ -1,12 +1,14 @@
 /** Normalisations, their statistics and the running ones. */
 
-import { relu } from "../../ops/activation.ts";
-import { momentsOp } from "../../ops/moments.ts";
-import { normSumsOp } from "../../ops/norm-sums.ts";
-import { batchNorm, batchNormWith, groupNorm, layerNorm, rmsNorm } from "../../ops/normalize.ts";
-import { std } from "../../ops/reduce.ts";
-import { trackedMomentsOp, updateRunningStats } from "../../ops/running-stats.ts";
-import { type Shape, sizeOf, type Tensor } from "../../tensor.ts";
+import { trackedMomentsOp } from "../../fusion/running-stats.ts";
+import { type Shape, sizeOf } from "../../graph/spec.ts";
+import type { Tensor } from "../../graph/tensor.ts";
+import { relu } from "../../ops/elementwise/activation.ts";
+import { normSumsOp } from "../../ops/norm/norm-sums.ts";
+import { batchNorm, batchNormWith, groupNorm, layerNorm, rmsNorm } from "../../ops/norm/normalize.ts";
+import { updateRunningStats } from "../../ops/norm/running-stats.ts";
+import { momentsOp } from "../../ops/reduce/moments.ts";
+import { std } from "../../ops/reduce/reduce.ts";
 import type { Case, Check } from "../check.ts";
 
 const shapes: readonly (readonly [Shape, axes: readonly number[]])[] = [

@@ -1,7 +1,9 @@
 /** Element-wise arithmetic and the activations that other ops fuse. */
-import { relu, sigmoid, tanh } from "../../ops/activation.ts";
-import { add, div, mul, square, sub } from "../../ops/arithmetic.ts";
-import type { Shape, Tensor } from "../../tensor.ts";
+
+import type { Shape } from "../../graph/spec.ts";
+import type { Tensor } from "../../graph/tensor.ts";
+import { relu, sigmoid, tanh } from "../../ops/elementwise/activation.ts";
+import { add, div, mul, square, sub } from "../../ops/elementwise/arithmetic.ts";
 import type { Case, Check } from "../check.ts";
 
 const pairs: readonly (readonly [Shape, Shape])[] = [

@@ -1,8 +1,9 @@
 /** Matrix products and linear layers. */
-import { relu, sigmoid, tanh } from "../../ops/activation.ts";
-import { linear } from "../../ops/linear.ts";
-import { matmul } from "../../ops/matmul.ts";
-import type { Shape } from "../../tensor.ts";
+
+import type { Shape } from "../../graph/spec.ts";
+import { relu, sigmoid, tanh } from "../../ops/elementwise/activation.ts";
+import { linear } from "../../ops/linalg/linear.ts";
+import { matmul } from "../../ops/linalg/matmul.ts";
 import type { Case, Check } from "../check.ts";
 
 /** Few: a matrix product's kernels are the slowest to compile, and each shape is compiled by itself. */

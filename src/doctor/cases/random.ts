@@ -1,8 +1,10 @@
 /** Numbers drawn on the device: the reference draws the very same. */
-import { affineSample } from "../../ops/affine-sample.ts";
-import { drawAffine } from "../../ops/draw-affine.ts";
-import { bernoulli, choice, dropout, normal, RandomSource, uniform } from "../../ops/random.ts";
-import type { Shape, Tensor } from "../../tensor.ts";
+
+import type { Shape } from "../../graph/spec.ts";
+import type { Tensor } from "../../graph/tensor.ts";
+import { affineSample } from "../../ops/index/affine-sample.ts";
+import { drawAffine } from "../../ops/random/draw-affine.ts";
+import { bernoulli, choice, dropout, normal, RandomSource, uniform } from "../../ops/random/random.ts";
 import type { Case, Check, Leaf } from "../check.ts";
 
 const shapes: readonly Shape[] = [[1], [13], [67, 65]];

@@ -1,11 +1,13 @@
 /** What makes few numbers of many: sums, extremes, products, running sums. */
-import { argmax, argmin } from "../../ops/argmax.ts";
-import { add, mul } from "../../ops/arithmetic.ts";
-import { cumsum } from "../../ops/cumsum.ts";
-import { detach } from "../../ops/detach.ts";
-import { logSumExp, max, min, prod, variance } from "../../ops/reduce.ts";
-import { mean, type ReduceOptions, sum } from "../../ops/sum.ts";
-import type { Shape, Tensor } from "../../tensor.ts";
+
+import type { Shape } from "../../graph/spec.ts";
+import type { Tensor } from "../../graph/tensor.ts";
+import { add, mul } from "../../ops/elementwise/arithmetic.ts";
+import { detach } from "../../ops/elementwise/detach.ts";
+import { argmax, argmin } from "../../ops/reduce/argmax.ts";
+import { cumsum } from "../../ops/reduce/cumsum.ts";
+import { logSumExp, max, min, prod, variance } from "../../ops/reduce/reduce.ts";
+import { mean, type ReduceOptions, sum } from "../../ops/reduce/sum.ts";
 import type { Case, Check } from "../check.ts";
 
 const reductions: readonly (readonly [Shape, axes: readonly number[]])[] = [

@@ -1,21 +1,22 @@
 /** What only training has: optimizers, clipping, batches formed on the device, the record of a step. */
-import { accumulateUpdate } from "../../ops/accumulate.ts";
-import { adagradUpdate } from "../../ops/adagrad.ts";
-import { adamUpdate } from "../../ops/adam.ts";
-import { averageUpdate } from "../../ops/average.ts";
-import { gatherBatch } from "../../ops/gather-batch.ts";
-import { increment } from "../../ops/increment.ts";
-import { lionUpdate } from "../../ops/lion.ts";
-import { norm } from "../../ops/norm.ts";
-import { pack } from "../../ops/pack.ts";
-import { record } from "../../ops/record.ts";
-import { rmspropUpdate } from "../../ops/rmsprop.ts";
-import { scheduledRate } from "../../ops/schedule.ts";
-import { sgdUpdate } from "../../ops/sgd.ts";
+
+import { packLayout } from "../../graph/pack-layout.ts";
+import type { Node, Tensor } from "../../graph/tensor.ts";
+import { norm } from "../../ops/reduce/norm.ts";
+import { pack } from "../../ops/shape/pack.ts";
+import { increment } from "../../ops/state/increment.ts";
 import { clip } from "../../optim/clip.ts";
 import { cosineRestarts, type Schedule, step as stepSchedule, warmUp } from "../../optim/schedules.ts";
-import { packLayout } from "../../plan/pack-layout.ts";
-import type { Node, Tensor } from "../../tensor.ts";
+import { accumulateUpdate } from "../../optim/updates/accumulate.ts";
+import { adagradUpdate } from "../../optim/updates/adagrad.ts";
+import { adamUpdate } from "../../optim/updates/adam.ts";
+import { averageUpdate } from "../../optim/updates/average.ts";
+import { lionUpdate } from "../../optim/updates/lion.ts";
+import { rmspropUpdate } from "../../optim/updates/rmsprop.ts";
+import { scheduledRate } from "../../optim/updates/schedule.ts";
+import { sgdUpdate } from "../../optim/updates/sgd.ts";
+import { gatherBatch } from "../../train/input/gather-batch.ts";
+import { record } from "../../train/metrics/record.ts";
 import type { Case, Check, Leaf } from "../check.ts";
 
 /** Sizes of two packed parameters. */

@@ -3,13 +3,13 @@
  * in for by the built-in synthetic digits, and that is said in plain words.
  */
 import { join } from "node:path";
+import { DataError, ValueError } from "../../common/errors.ts";
 import type { Dataset } from "../../data/dataset.ts";
 import { subset } from "../../data/dataset.ts";
 import type { TrainTest } from "../../data/source.ts";
 import { datasetSources } from "../../data/sources.ts";
 import { split } from "../../data/split.ts";
 import { syntheticDigits } from "../../data/synthetic.ts";
-import { DataError, ValueError } from "../../errors.ts";
 import { dataDirectory } from "../data-dir.ts";
 import { type DownloadProgress, type LoadOptions, loadDataset } from "../datasets.ts";
 

@@ -1,14 +1,14 @@
 /** What a report shows of a run beside its history: answers to the test set, filters, time per kernel, environment. */
 import { arch, cpus, platform, release } from "node:os";
+import { version } from "../../common/version.ts";
 import { type Dataset, readSample } from "../../data/dataset.ts";
 import type { TrainTest } from "../../data/source.ts";
 import { judge, shares } from "../../report/answers.ts";
 import type { Pixels } from "../../report/bitmap.ts";
 import type { ReportPicture, RunReport } from "../../report/run-report.ts";
-import type { EpochRecord } from "../../train/events.ts";
-import { predict } from "../../train/predict.ts";
-import type { Trainer } from "../../train/trainer.ts";
-import { version } from "../../version.ts";
+import type { EpochRecord } from "../../train/loop/events.ts";
+import { predict } from "../../train/loop/predict.ts";
+import type { Trainer } from "../../train/loop/trainer.ts";
 import { several } from "./words.ts";
 
 const MOST_FILTERS = 64;

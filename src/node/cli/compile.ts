@@ -1,11 +1,11 @@
 /** `weft compile`: compiles a recipe's training run ahead of time into a file that `weft/replay` runs in a page. */
 import { gzipSync } from "node:zlib";
-import { DeviceError } from "../../errors.ts";
-import { GpuBackend } from "../../gpu/backend.ts";
+import { DeviceError } from "../../common/errors.ts";
 import { recipe as recipeOf } from "../../recipes/index.ts";
 import { recipeRun } from "../../recipes/run.ts";
 import type { OptimizerName } from "../../recipes/update-names.ts";
 import { compileAheadOfTime, targetOf } from "../../replay/compile.ts";
+import { GpuBackend } from "../../runtime/gpu/backend.ts";
 import { openDevice } from "../device.ts";
 import { writeFileAtomic } from "../files.ts";
 import { expectDataset } from "./choose-data.ts";

@@ -1,8 +1,8 @@
 /** `weft data get NAME`: downloads what is missing of a data set, checks all of it, says where it lies. */
 import { join } from "node:path";
+import { DataError } from "../../common/errors.ts";
 import type { Dataset } from "../../data/dataset.ts";
 import type { TrainTest } from "../../data/source.ts";
-import { DataError } from "../../errors.ts";
 import { dataDirectory } from "../data-dir.ts";
 import { loadDataset } from "../datasets.ts";
 import { forCommandLine, SYNTHETIC, sourceOf } from "./choose-data.ts";

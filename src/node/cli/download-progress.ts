@@ -1,5 +1,5 @@
 /** Downloads as they go, on stderr: a bar on a terminal, a line per file elsewhere. */
-import { printable } from "../../printable.ts";
+import { printable } from "../../common/printable.ts";
 import type { DownloadProgress } from "../datasets.ts";
 import { aside, type Bar, openBar } from "./terminal.ts";
 import { megabytes } from "./words.ts";

@@ -1,24 +1,33 @@
 /** `weft eval FILE`: rebuilds the model that a file was saved from and measures it on the test set. */
-import { FormatError, ValueError } from "../../errors.ts";
+import { FormatError, ValueError } from "../../common/errors.ts";
 import { readSafetensors } from "../../io/safetensors.ts";
 import { sgd } from "../../optim/index.ts";
 import { recipe as recipeOf } from "../../recipes/index.ts";
 import { parseRecipeOptions } from "../../recipes/options.ts";
 import { recipeData } from "../../recipes/run.ts";
-import { Trainer } from "../../train/trainer.ts";
+import { Trainer } from "../../train/loop/trainer.ts";
 import { nodeFiles, openDevice } from "../device.ts";
 import { chooseTest } from "./choose-data.ts";
+import type { DeviceFlags } from "./common-options.ts";
 import { downloadProgress } from "./download-progress.ts";
 import { evalLines } from "./eval-lines.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { ownTest } from "./own-data.ts";
-import type { EvalFlags } from "./program.ts";
+import type { OwnDataFlags } from "./own-data-options.ts";
 import { expectFits } from "./recipe-run.ts";
 import { metricsFor } from "./settings.ts";
 import { aside, say, sayJson } from "./terminal.ts";
 import { duration, percent, several } from "./words.ts";
 
 const BATCH = 200;
+
+export interface EvalFlags extends DeviceFlags, OwnDataFlags {
+  readonly recipe?: string;
+  readonly dataset?: string;
+  readonly dataDir?: string;
+  readonly limit?: number;
+  readonly json?: true;
+}
 
 export async function evaluate(file: string, flags: EvalFlags): Promise<number> {
   const bytes = await nodeFiles.read(file);

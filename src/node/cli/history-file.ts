@@ -1,6 +1,6 @@
 /** The course of a run in .csv and .json files, written anew and whole after every epoch. */
-import type { EpochRecord, EvaluationRecord } from "../../train/events.ts";
-import { historyCsv, historyJson } from "../../train/history.ts";
+import type { EpochRecord, EvaluationRecord } from "../../train/loop/events.ts";
+import { historyCsv, historyJson } from "../../train/loop/history.ts";
 import { writeFileAtomic } from "../files.ts";
 import type { Reporter } from "./report.ts";
 

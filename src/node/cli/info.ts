@@ -1,6 +1,6 @@
 /** `weft info`: the adapters that Weft finds on this machine, and what they allow. */
-import { DeviceError } from "../../errors.ts";
-import { version } from "../../version.ts";
+import { DeviceError } from "../../common/errors.ts";
+import { version } from "../../common/version.ts";
 import { dataDirectory } from "../data-dir.ts";
 import { openDawn } from "../dawn.ts";
 import { tuneDirectory } from "../tune-store.ts";

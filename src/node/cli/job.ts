@@ -1,7 +1,8 @@
 /** What the parts of `weft train` work on. */
-import type { Backend } from "../../backend.ts";
+
 import type { CurveRun } from "../../recipes/curves.ts";
 import type { Recipe } from "../../recipes/recipe.ts";
+import type { Backend } from "../../runtime/backend.ts";
 import type { ChosenData } from "./choose-data.ts";
 import type { Reporter } from "./report.ts";
 import type { StoredRun } from "./run-folder.ts";

@@ -2,7 +2,7 @@
 import { rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { InvalidArgumentError } from "commander";
-import { ValueError } from "../../errors.ts";
+import { ValueError } from "../../common/errors.ts";
 import { writeFileAtomic } from "../files.ts";
 
 /** A parser of whole numbers of at least `least`. */

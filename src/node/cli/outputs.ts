@@ -1,7 +1,7 @@
 /** Refuses, before anything is computed, files that can't be written and those that are read or written for another purpose. */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { ValueError } from "../../errors.ts";
+import { ValueError } from "../../common/errors.ts";
 import { dataDirectory } from "../data-dir.ts";
 import { realTarget } from "../files.ts";
 import { LOCK_NAME } from "../lock.ts";

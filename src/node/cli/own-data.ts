@@ -2,10 +2,11 @@
  * `--csv FILE --label COLUMN` and `--images FOLDER`: the user's own data divided 80 to 20, and the recipe that fits it.
  * A saved file says which; `weft eval` then measures the held-out part again, or all of another file.
  */
+
+import { DataError, FormatError, ValueError } from "../../common/errors.ts";
 import { alignTo } from "../../data/align.ts";
 import { type Dataset, subset } from "../../data/dataset.ts";
 import type { TrainTest } from "../../data/source.ts";
-import { DataError, FormatError, ValueError } from "../../errors.ts";
 import {
   lenet5Side,
   type OwnModel,

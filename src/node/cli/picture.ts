@@ -1,11 +1,11 @@
 /** `--picture`: what a run learned, or its curves beside those of earlier runs, as an SVG file. */
 import { basename } from "node:path";
-import { FormatError } from "../../errors.ts";
-import { Fields } from "../../json-fields.ts";
+import { FormatError } from "../../common/errors.ts";
+import { Fields } from "../../common/json-fields.ts";
 import { type CurveRecord, type CurveRun, curvePicture } from "../../recipes/curves.ts";
 import type { FinishedRun, PictureMaker } from "../../recipes/results.ts";
 import { readReport } from "../../report/run-report.ts";
-import { checkEpoch } from "../../train/check-record.ts";
+import { checkEpoch } from "../../train/state/check-record.ts";
 import { readTextFile, writeFileAtomic } from "../files.ts";
 
 /** How a run is called in a legend. */

@@ -1,12 +1,13 @@
 /** `weft predict FILE image…`: what a saved model takes images for. */
-import type { SampleArray } from "../../data/dataset.ts";
+
+import { DataError, ValueError } from "../../common/errors.ts";
 import { imageToSample, toGrey } from "../../data/image.ts";
-import { DataError, ValueError } from "../../errors.ts";
+import type { SampleArray } from "../../data/on-demand.ts";
+import { formatShape } from "../../graph/spec.ts";
 import { sgd } from "../../optim/index.ts";
 import { shares } from "../../report/answers.ts";
-import { formatShape } from "../../tensor.ts";
-import { predict as predictAll } from "../../train/predict.ts";
-import { Trainer } from "../../train/trainer.ts";
+import { predict as predictAll } from "../../train/loop/predict.ts";
+import { Trainer } from "../../train/loop/trainer.ts";
 import { decodeImage } from "../decode-image.ts";
 import { openDevice } from "../device.ts";
 import { readPlainFile } from "../file-bytes.ts";

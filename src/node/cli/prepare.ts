@@ -1,7 +1,8 @@
 /** Device and data of a run, opened and loaded at the same time. */
-import type { Backend } from "../../backend.ts";
+
 import type { Recipe } from "../../recipes/recipe.ts";
 import { recipeData } from "../../recipes/run.ts";
+import type { Backend } from "../../runtime/backend.ts";
 import { openDevice } from "../device.ts";
 import { type ChosenData, chooseData } from "./choose-data.ts";
 import { downloadProgress } from "./download-progress.ts";

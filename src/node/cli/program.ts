@@ -1,9 +1,10 @@
 /** The commands and their options. What a command needs is imported when it runs. */
 import { Command, Option } from "commander";
+import { version } from "../../common/version.ts";
 import { optimizerNames } from "../../recipes/update-names.ts";
-import { version } from "../../version.ts";
-import { backendOption, type DeviceFlags, dataDirOption, jsonOption } from "./common-options.ts";
+import { backendOption, dataDirOption, jsonOption } from "./common-options.ts";
 import type { CompileFlags } from "./compile.ts";
+import type { EvalFlags } from "./evaluate.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { positive, whole } from "./option-values.ts";
 import {
@@ -13,20 +14,11 @@ import {
   ignoreOption,
   imagesOption,
   labelOption,
-  type OwnDataFlags,
 } from "./own-data-options.ts";
 import type { PredictFlags } from "./predict.ts";
 import type { SummaryFlags } from "./summary.ts";
 import { type TrainFlags, trainCommand } from "./train-command.ts";
 import type { TuneFlags } from "./tune.ts";
-
-export interface EvalFlags extends DeviceFlags, OwnDataFlags {
-  readonly recipe?: string;
-  readonly dataset?: string;
-  readonly dataDir?: string;
-  readonly limit?: number;
-  readonly json?: true;
-}
 
 /** Runs the command that `words` ask for and answers its exit code. Throws CommanderError on words it can't make sense of. */
 export async function runCommand(words: readonly string[]): Promise<number> {

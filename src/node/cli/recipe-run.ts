@@ -1,11 +1,12 @@
 /** What recipes ask of the command line beside training: a device of their choice, prepared data, a guided tour. */
-import type { Backend } from "../../backend.ts";
+
+import { ValueError } from "../../common/errors.ts";
 import type { Dataset } from "../../data/dataset.ts";
-import { ValueError } from "../../errors.ts";
+import { formatShape, sameShape } from "../../graph/spec.ts";
 import type { RecipeOptions } from "../../recipes/options.ts";
 import type { Recipe } from "../../recipes/recipe.ts";
 import type { Demonstration } from "../../recipes/results.ts";
-import { formatShape, sameShape } from "../../tensor.ts";
+import type { Backend } from "../../runtime/backend.ts";
 import { type OpenOptions, openDevice } from "../device.ts";
 import { interruptSignal, stopCode } from "./interrupt.ts";
 import { say, sayJson } from "./terminal.ts";

@@ -1,9 +1,8 @@
 /** What a run tells: lines of JSON for programs, the same lines into a log file, words and a bar for people. */
-import type { CompileProgress } from "../../backend.ts";
-import type { Best } from "../../train/early-stopping.ts";
-import type { EpochRecord, EvaluationRecord, TrainEvent } from "../../train/events.ts";
-import { numbersOf } from "../../train/history.ts";
-import type { FitState } from "../../train/run-state.ts";
+import type { CompileProgress } from "../../runtime/backend.ts";
+import type { Best, EpochRecord, EvaluationRecord, TrainEvent } from "../../train/loop/events.ts";
+import { numbersOf } from "../../train/loop/history.ts";
+import type { FitState } from "../../train/state/run-state.ts";
 import { writeFileAtomic } from "../files.ts";
 import { aside, say, sayJson } from "./terminal.ts";
 import { TrainingBar } from "./training-bar.ts";

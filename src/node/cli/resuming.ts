@@ -1,8 +1,9 @@
 /** A run folder begun, or gone on with: which checkpoints are written, which one is taken up, what the user is told. */
-import { resumeFrom } from "../../train/checkpointer.ts";
-import type { FitOptions } from "../../train/options.ts";
-import type { FitState } from "../../train/run-state.ts";
-import type { Trainer } from "../../train/trainer.ts";
+
+import type { FitOptions } from "../../train/loop/options.ts";
+import type { Trainer } from "../../train/loop/trainer.ts";
+import { resumeFrom } from "../../train/state/checkpointer.ts";
+import type { FitState } from "../../train/state/run-state.ts";
 import type { Job } from "./job.ts";
 import { checkpointFolder, expectSameData, writeRun } from "./run-folder.ts";
 import type { Settings } from "./settings.ts";

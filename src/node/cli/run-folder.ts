@@ -5,11 +5,11 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
 import { CommanderError } from "commander";
+import { FormatError, ValueError } from "../../common/errors.ts";
+import { Fields } from "../../common/json-fields.ts";
+import { version } from "../../common/version.ts";
 import type { TrainTest } from "../../data/source.ts";
 import { crc32 } from "../../data/zip.ts";
-import { FormatError, ValueError } from "../../errors.ts";
-import { Fields } from "../../json-fields.ts";
-import { version } from "../../version.ts";
 import { readTextFile, realTarget, writeFileAtomic } from "../files.ts";
 import { signatureOf } from "../signature.ts";
 import { type TrainFlags, trainCommand } from "./train-command.ts";

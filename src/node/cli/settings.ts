@@ -1,12 +1,13 @@
 /** From a recipe, its data and the flags of the command line to what the trainer and its run are given. */
+
+import { ValueError } from "../../common/errors.ts";
 import type { Dataset } from "../../data/dataset.ts";
-import { ValueError } from "../../errors.ts";
 import type { Loss } from "../../nn/loss.ts";
 import type { Recipe } from "../../recipes/recipe.ts";
 import { type RecipeRun, recipeRun } from "../../recipes/run.ts";
-import type { EarlyStoppingOptions } from "../../train/early-stopping.ts";
-import { classification, type Metric, regression } from "../../train/metrics.ts";
-import type { FitOptions, TrainerOptions } from "../../train/options.ts";
+import type { EarlyStoppingOptions } from "../../train/loop/early-stopping.ts";
+import type { FitOptions, TrainerOptions } from "../../train/loop/options.ts";
+import { classification, type Metric, regression } from "../../train/metrics/metrics.ts";
 import { variantsOf } from "./recipe-run.ts";
 import type { TrainFlags } from "./train-command.ts";
 

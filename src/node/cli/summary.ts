@@ -1,13 +1,13 @@
 /** `weft summary`: the layers of a model, and what a training step of it takes on this device. */
 import { existsSync } from "node:fs";
 import type { Dataset } from "../../data/dataset.ts";
+import { sizeOf } from "../../graph/spec.ts";
 import { summary as summaryOf, summaryText } from "../../nn/summary.ts";
 import { recipe as recipeOf } from "../../recipes/index.ts";
 import type { RecipeOptions } from "../../recipes/options.ts";
 import type { Recipe } from "../../recipes/recipe.ts";
 import { recipeRun } from "../../recipes/run.ts";
-import { sizeOf } from "../../tensor.ts";
-import { Trainer } from "../../train/trainer.ts";
+import { Trainer } from "../../train/loop/trainer.ts";
 import { openDevice } from "../device.ts";
 import type { DeviceFlags } from "./common-options.ts";
 import { readSavedModel } from "./saved-model.ts";

@@ -1,6 +1,6 @@
 /** The one place from which the commands' text leaves the process. Names in it may hold anything; none reaches a terminal raw. */
 import { type Options, SingleBar } from "cli-progress";
-import { printable } from "../../printable.ts";
+import { printable } from "../../common/printable.ts";
 import { atExit } from "../at-exit.ts";
 
 /** Each of `lines` as a line on stdout. */

@@ -1,10 +1,10 @@
 /** `weft train`: a recipe from data to a saved file, or on from where a stopped run stands. */
 import { join } from "node:path";
-import type { TuneEvent } from "../../backend.ts";
-import { ValueError } from "../../errors.ts";
+import { ValueError } from "../../common/errors.ts";
+import { version } from "../../common/version.ts";
 import { recipe as recipeOf } from "../../recipes/index.ts";
-import { Trainer } from "../../train/trainer.ts";
-import { version } from "../../version.ts";
+import type { TuneEvent } from "../../runtime/backend.ts";
+import { Trainer } from "../../train/loop/trainer.ts";
 import { lockFolder } from "../lock.ts";
 import { expectDataset } from "./choose-data.ts";
 import { follow } from "./follow.ts";

@@ -1,6 +1,6 @@
 /** The live line of a training run: a bar on a terminal, a plain line now and then elsewhere. */
-import type { CompileProgress } from "../../backend.ts";
-import type { Callback, TrainEvent } from "../../train/events.ts";
+import type { CompileProgress } from "../../runtime/backend.ts";
+import type { Callback, TrainEvent } from "../../train/loop/events.ts";
 import { type Bar, openBar, say } from "./terminal.ts";
 import { count, duration, percent } from "./words.ts";
 

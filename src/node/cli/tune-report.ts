@@ -1,5 +1,5 @@
 /** What tuning tells: a table for people with a line of progress on a terminal, lines of JSON for programs. */
-import type { TuneEvent } from "../../backend.ts";
+import type { TuneEvent } from "../../runtime/backend.ts";
 import { aside, overwrite, say, sayJson } from "./terminal.ts";
 import { duration, percent, several } from "./words.ts";
 

@@ -1,7 +1,7 @@
 /** `weft tune`: times the kernels of a recipe's training step on this adapter, shows a table, keeps what it found. */
 import { recipe as recipeOf } from "../../recipes/index.ts";
 import { recipeRun } from "../../recipes/run.ts";
-import { Trainer } from "../../train/trainer.ts";
+import { Trainer } from "../../train/loop/trainer.ts";
 import { openDevice } from "../device.ts";
 import { expectDataset } from "./choose-data.ts";
 import { interruptSignal } from "./interrupt.ts";

@@ -1,0 +1,25 @@
+/** The fusions in the order they are tried. A forced kernel variant switches off the fusions that would hide it. */
+import type { Rewrite } from "../graph/graph.ts";
+import { convBlocks } from "./conv-block-rewrite.ts";
+import { fuseLinearActivations, fuseLinearSlopes } from "./linear.ts";
+import { fuseChainSums } from "./norm-sums-chain.ts";
+import { pointwiseChains } from "./pointwise-chain.ts";
+import { fuseRunningStats } from "./running-stats.ts";
+
+const fusions: readonly { readonly rewrite: Rewrite; readonly hides?: readonly string[] }[] = [
+  { rewrite: fuseRunningStats },
+  { rewrite: fuseChainSums },
+  {
+    rewrite: convBlocks,
+    hides: ["conv2d", "conv2dBackwardInput", "conv2dBackwardWeight", "maxPool2dBackward"],
+  },
+  { rewrite: fuseLinearActivations },
+  { rewrite: fuseLinearSlopes },
+  { rewrite: pointwiseChains },
+];
+
+export function rewrites(variants: Readonly<Record<string, string>>): Rewrite[] {
+  return fusions
+    .filter(({ hides = [] }) => !hides.some((op) => op in variants))
+    .map(({ rewrite }) => rewrite);
+}

@@ -1,0 +1,63 @@
+/** Fusions of linear layers with an activation behind them, and of their gradients with the activation's slope. */
+import type { Rewrite } from "../graph/graph.ts";
+import { sameShape } from "../graph/spec.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { ACTIVATION } from "../kernels/activation-codes.ts";
+import { ACTIVATED } from "../ops/elementwise/activation.ts";
+import {
+  type LinearAttrs,
+  type LinearBackwardAttrs,
+  linearBackwardOp,
+  linearOp,
+} from "../ops/linalg/linear.ts";
+import { reshape } from "../ops/shape/reshape.ts";
+
+/**
+ * relu, sigmoid or tanh of a linear layer becomes part of it where nothing else reads the value before: the gradient
+ * of these asks for the value after only.
+ */
+export const fuseLinearActivations: Rewrite = (graph) => {
+  const replaced = new Map<Tensor, Tensor>();
+  for (const node of graph.nodes) {
+    const activation = ACTIVATED.find((a) => a.forward === node.op);
+    const before = node.inputs[0];
+    if (activation === undefined || before === undefined || before.node.op !== linearOp) continue;
+    if (graph.users(before).length > 1 || graph.isOutput(before)) continue;
+    const { inputs, attrs, label } = before.node;
+    if ((attrs as LinearAttrs).activation !== ACTIVATION.none) continue;
+    replaced.set(node.outputs[0]!, linearOp.one(inputs, { activation: activation.code }, label));
+  }
+  return replaced;
+};
+
+/**
+ * The gradient of an activation, taken of a linear layer's dx and of nothing else, is multiplied in while dx is
+ * computed. Reshapes between the two are looked through.
+ */
+export const fuseLinearSlopes: Rewrite = (graph) => {
+  const replaced = new Map<Tensor, Tensor>();
+  for (const node of graph.nodes) {
+    const activation = ACTIVATED.find((a) => a.backward === node.op);
+    const [dx, y] = node.inputs;
+    if (activation === undefined || dx === undefined || y === undefined) continue;
+    let plain = dx;
+    const alone = () => graph.users(plain).length === 1 && !graph.isOutput(plain);
+    while (alone() && plain.node.op.view === "reshape") plain = plain.node.inputs[0]!;
+    if (!alone() || plain.node.op !== linearBackwardOp || plain.index !== 0 || plain.node.inputs.length > 3)
+      continue;
+    const { inputs, attrs, label, outputs } = plain.node;
+    const mask = sameShape(y.shape, plain.shape) ? y : reshape(y, plain.shape);
+    const fused = linearBackwardOp.apply(
+      [...inputs, mask],
+      { ...(attrs as LinearBackwardAttrs), activation: activation.code },
+      label,
+    );
+    const masked = fused[0]!;
+    replaced.set(
+      node.outputs[0]!,
+      sameShape(masked.shape, node.outputs[0]!.shape) ? masked : reshape(masked, node.outputs[0]!.shape),
+    );
+    for (const i of [1, 2]) replaced.set(outputs[i]!, fused[i]!);
+  }
+  return replaced;
+};

@@ -1,0 +1,121 @@
+/**
+ * The sums of a normalisation's gradient with what makes the incoming gradient in front of them: the slope of an
+ * activation, the sum over the branches of a residual block. It is made where it is first read. The fusion leaves alone
+ * chains with broadcast inputs or with more than kernels bind.
+ */
+
+import {
+  type ReductionGeometry,
+  reducedSpec,
+  reductionGeometry,
+  reductionPlace,
+} from "../geometry/reduction.ts";
+import { type DefinedOp, defineOp } from "../graph/op.ts";
+import { packLayout } from "../graph/pack-layout.ts";
+import { type Data, sameShape } from "../graph/spec.ts";
+import type { GraphView, Node, Replaced, Tensor } from "../graph/tensor.ts";
+import { loopOf, type Step, shapesText } from "../kernels/elementwise/chain.ts";
+import { normSumsKernels } from "../kernels/norm/norm-sums.ts";
+import { lineVariants } from "../kernels/reduce/lines.ts";
+import { runChain } from "../ops/elementwise/pointwise-cpu.ts";
+import { normSumsOp, type SumsAttrs } from "../ops/norm/norm-sums.ts";
+import { momentsOp } from "../ops/reduce/moments.ts";
+import { pack } from "../ops/shape/pack.ts";
+import { chainOf, MAX_STEPS } from "./pointwise-chain.ts";
+
+/** With x, statistics and three results, as many bindings as every WebGPU device allows in one stage. */
+const MOST_INPUTS = 3;
+
+const namesOf = (count: number) => Array.from({ length: count }, (_, i) => `xs${i + 2}`);
+
+/**
+ * (x, stats, ...inputs of the chain) -> Σ dy, Σ dy (x - mean) rstd, dy, where dy is what `steps` make of the inputs, all of
+ * x's shape, and stats the pack of mean and rstd.
+ */
+export function chainSumsOp(steps: readonly Step[]): DefinedOp<SumsAttrs> {
+  return defineOp({
+    name: "normSums",
+    args: ["...xs"],
+    results: ["sumDy", "sumDyXhat", "dy"],
+    variants: lineVariants,
+    plan([x, , ...inputs], { axes }: SumsAttrs) {
+      const one = reducedSpec(x!, axes);
+      const shapes = shapesText(inputs);
+      const chain = steps.map((s) => s.name).join();
+      return {
+        outputs: [one, one, x!],
+        constants: { ...reductionGeometry("normSums", x!, axes), shapes, chain },
+      };
+    },
+    cpu(tensors, constants) {
+      const { xs0: x, xs1: stats, sumDy, sumDyXhat, dy } = tensors as Record<string, Data>;
+      const { shapes } = constants;
+      runChain(steps, loopOf(shapes), { ...tensors, result: dy! }, namesOf(shapes.split(";").length));
+      const g = constants as unknown as ReductionGeometry;
+      const second = packLayout([g.KEPT, g.KEPT]).offsets[1]!;
+      for (let k = 0; k < g.KEPT; k++) {
+        let [s, t] = [0, 0];
+        for (let r = 0; r < g.REDUCED; r++) {
+          const at = reductionPlace(g, k, r);
+          s += dy![at]!;
+          t += dy![at]! * (x![at]! - stats![k]!) * stats![second + k]!;
+        }
+        sumDy![k] = s;
+        sumDyXhat![k] = t;
+      }
+    },
+    kernels(constants, env) {
+      const g = constants as unknown as ReductionGeometry;
+      const names = namesOf(constants.shapes.split(";").length);
+      return normSumsKernels(g, env, {
+        stats: ["stats"],
+        mean: "stats[k]",
+        rstd: `stats[k + ${packLayout([g.KEPT, g.KEPT]).offsets[1]}u]`,
+        steps,
+        names,
+        result: "gradient",
+        from: [["x", "xs0"], ["stats", "xs1"], ...names, ["gradient", "dy"]],
+      });
+    },
+  });
+}
+
+/** The fusion of nodes of normSums, (dy, x, mean, rstd), whose statistics come from a node of moments. */
+export function fuseChainSums(graph: GraphView): Replaced["tensors"] {
+  const tensors = new Map<Tensor, Tensor>();
+  const position = new Map(graph.nodes.map((n, i) => [n, i]));
+  const at = (t: Tensor) => position.get(t.node) ?? -1;
+  for (const node of graph.nodes) {
+    const [dy, x, mean, rstd] = node.inputs;
+    if (node.op !== normSumsOp || !dy || !x || mean?.node.op !== momentsOp || rstd?.node !== mean.node)
+      continue;
+    // All else has to be there where dy is made, or nodes could wait for each other.
+    if (tensors.has(dy) || Math.max(at(x), at(mean)) >= at(dy)) continue;
+    const members = chainBefore(graph, dy);
+    if (members.length === 0 || members.length > MAX_STEPS) continue;
+    const { inputs, steps } = chainOf(members);
+    if (inputs.length > MOST_INPUTS || !inputs.every((t) => sameShape(t.shape, x.shape))) continue;
+    const label = [...members, node].map((n) => n.op.name).join("+");
+    const made = chainSumsOp(steps).apply([x, pack([mean, rstd]), ...inputs], node.attrs as SumsAttrs, label);
+    [...node.outputs, dy].forEach((t, i) => {
+      tensors.set(t, made[i] as Tensor);
+    });
+  }
+  return tensors;
+}
+
+/** The pointwise nodes behind `last`, its own included, that nobody outside reads: in the order of the graph. */
+function chainBefore(graph: GraphView, last: Tensor): Node[] {
+  const members = new Set<Node>(last.node.op.pointwise === undefined ? [] : [last.node]);
+  for (const node of members) {
+    for (const t of node.inputs) {
+      const joins =
+        t.node.op.pointwise !== undefined &&
+        sameShape(t.shape, last.shape) &&
+        !graph.isOutput(t) &&
+        graph.users(t).every((user) => members.has(user));
+      if (joins) members.add(t.node);
+    }
+  }
+  return graph.nodes.filter((n) => members.has(n));
+}

@@ -1,0 +1,125 @@
+/**
+ * The arithmetic of a 2-d convolution's shapes: options as users give them, made into attributes, and the constants
+ * that CPU bodies and kernels share. Refuses kernels that do not fit and channels that do not divide.
+ */
+import { ShapeError } from "../common/errors.ts";
+import { given, type OptionKinds, shown } from "../common/options.ts";
+import { expectWhole } from "../graph/op.ts";
+import { formatShape, type Shape } from "../graph/spec.ts";
+
+/** One number for both axes, or [y, x]. */
+export type Pair = number | readonly [y: number, x: number];
+/** Rows and columns on each side. */
+export type Sides = readonly [top: number, left: number, bottom: number, right: number];
+/** One number for all sides, [y, x] or [top, left, bottom, right]. */
+export type Padding = Pair | Sides;
+
+export interface Conv2dOptions {
+  /** Step of the window: one number or [y, x]. Default 1. */
+  readonly stride?: Pair;
+  /** Zeros around the input: one number, [y, x] or [top, left, bottom, right]. Default 0. */
+  readonly padding?: Padding;
+  /** Distance between the taps of the kernel: one number or [y, x]. Default 1. */
+  readonly dilation?: Pair;
+  /** Channels are split into this many groups that do not see each other. Default 1. */
+  readonly groups?: number;
+}
+
+export const CONV2D = {
+  stride: "numbers",
+  padding: "any",
+  dilation: "numbers",
+  groups: "number",
+} as const satisfies OptionKinds<Conv2dOptions>;
+
+/** Options in full. */
+export type ConvAttrs = {
+  readonly strideY: number;
+  readonly strideX: number;
+  readonly padTop: number;
+  readonly padLeft: number;
+  readonly padBottom: number;
+  readonly padRight: number;
+  readonly dilationY: number;
+  readonly dilationX: number;
+  readonly GROUPS: number;
+};
+
+/** x [N, C, H, W], w [O, CG, KH, KW], y [N, O, OH, OW]; a group has CG input and OG output channels. */
+export type ConvConstants = ConvAttrs & {
+  readonly N: number;
+  readonly C: number;
+  readonly H: number;
+  readonly W: number;
+  readonly O: number;
+  readonly CG: number;
+  readonly OG: number;
+  readonly KH: number;
+  readonly KW: number;
+  readonly OH: number;
+  readonly OW: number;
+  /** Whether conv2d adds a bias. */
+  readonly BIAS: boolean;
+};
+
+/** Checks `options` and fills in the defaults. */
+export function convAttrs(op: string, options: Conv2dOptions): ConvAttrs {
+  const [padTop, padLeft, padBottom, padRight] = sides(op, options.padding ?? 0);
+  const [strideY, strideX] = pair(op, "stride", options.stride ?? 1, 1);
+  const [dilationY, dilationX] = pair(op, "dilation", options.dilation ?? 1, 1);
+  const GROUPS = expectWhole(op, "groups", options.groups ?? 1, 1);
+  return { strideY, strideX, padTop, padLeft, padBottom, padRight, dilationY, dilationX, GROUPS };
+}
+
+/** `value` for rows and columns; throws ShapeError unless it is one or two whole numbers of at least `least`. */
+export function pair(op: string, name: string, value: Pair, least: number): readonly [number, number] {
+  const [y, x, ...more] = typeof value === "number" ? [value, value] : Array.isArray(value) ? value : [];
+  if (y === undefined || x === undefined || more.length > 0) {
+    throw new ShapeError(`${op}: ${name} must be one number or [y, x], got ${given(op, value)}`);
+  }
+  return [expectWhole(op, name, y, least), expectWhole(op, name, x, least)];
+}
+
+/** Forms of padding where there is "same" too. */
+export const FORMS = '[y, x], [top, left, bottom, right] or "same"';
+
+/** `padding` for each side; throws ShapeError unless it is one, two or four whole numbers. */
+export function sides(op: string, padding: Padding, forms = "[y, x] or [top, left, bottom, right]"): Sides {
+  if (Array.isArray(padding) && padding.length === 4) {
+    for (const side of padding) expectWhole(op, "padding", side, 0);
+    return padding as unknown as Sides;
+  }
+  if (typeof padding !== "number" && !(Array.isArray(padding) && padding.length === 2)) {
+    throw new ShapeError(`${op}: padding must be one number, ${forms}, got ${shown(padding)}`);
+  }
+  const [y, x] = pair(op, "padding", padding as Pair, 0);
+  return [y, x, y, x];
+}
+
+/** The constants of a convolution of x with w; throws ShapeError when the shapes do not go together. */
+export function convConstants(op: string, x: Shape, w: Shape, attrs: ConvAttrs): ConvConstants {
+  const [N, C, H, W] = x as readonly [number, number, number, number];
+  const [O, CG, KH, KW] = w as readonly [number, number, number, number];
+  const { GROUPS } = attrs;
+  if (C !== CG * GROUPS) {
+    const groups = GROUPS === 1 ? "" : ` in ${GROUPS} groups`;
+    throw new ShapeError(
+      `${op}: input has ${C} channels, weight ${formatShape(w)}${groups} expects ${CG * GROUPS}`,
+    );
+  }
+  if (O % GROUPS !== 0) {
+    throw new ShapeError(`${op}: ${O} output channels do not divide into ${GROUPS} groups`);
+  }
+  const OH = outSize(H + attrs.padTop + attrs.padBottom, KH, attrs.strideY, attrs.dilationY);
+  const OW = outSize(W + attrs.padLeft + attrs.padRight, KW, attrs.strideX, attrs.dilationX);
+  if (OH < 1 || OW < 1) {
+    throw new ShapeError(
+      `${op}: kernel of weight ${formatShape(w)} does not fit into the padded input ${formatShape(x)}`,
+    );
+  }
+  return { ...attrs, N, C, H, W, O, CG, OG: O / GROUPS, KH, KW, OH, OW, BIAS: false };
+}
+
+function outSize(padded: number, kernel: number, stride: number, dilation: number): number {
+  return Math.floor((padded - (kernel - 1) * dilation - 1) / stride) + 1;
+}

@@ -1,0 +1,114 @@
+/** Where the windows of a pooling op lie: PyTorch's rules for size, padding and the last window of ceilMode. */
+import { expectSpec, shapeError } from "../graph/op.ts";
+import { formatShape, type Shape, type Spec } from "../graph/spec.ts";
+import type { Sides } from "./conv.ts";
+
+export interface PoolAttrs {
+  readonly kernel: readonly [number, number];
+  readonly stride: readonly [number, number];
+  readonly padding: Sides;
+  readonly dilation: readonly [number, number];
+  readonly ceilMode: boolean;
+}
+
+/** The same names in WGSL and CPU bodies. */
+export interface PoolConstants {
+  readonly [name: string]: number;
+  readonly N: number;
+  readonly C: number;
+  readonly H: number;
+  readonly W: number;
+  readonly OH: number;
+  readonly OW: number;
+  readonly KH: number;
+  readonly KW: number;
+  readonly strideY: number;
+  readonly strideX: number;
+  readonly padTop: number;
+  readonly padLeft: number;
+  readonly padBottom: number;
+  readonly padRight: number;
+  readonly dilationY: number;
+  readonly dilationX: number;
+}
+
+/** Constants of pooling `x`; refuses what PyTorch refuses. */
+export function poolGeometry(op: string, x: Spec | undefined, attrs: PoolAttrs): PoolConstants {
+  const spec = expectSpec(op, "x", x, 4);
+  const [N, C, H, W] = spec.shape as [number, number, number, number];
+  const [KH, KW] = attrs.kernel;
+  const [strideY, strideX] = attrs.stride;
+  const [padTop, padLeft, padBottom, padRight] = attrs.padding;
+  const [dilationY, dilationX] = attrs.dilation;
+  if (Math.max(padTop, padBottom) > KH / 2 || Math.max(padLeft, padRight) > KW / 2) {
+    const given =
+      padTop === padBottom && padLeft === padRight ? attrs.padding.slice(0, 2) : [...attrs.padding];
+    throw shapeError(
+      op,
+      `padding must be at most half the kernel [${KH}, ${KW}] and is ${formatShape(given)}`,
+      [spec],
+    );
+  }
+  const OH = windows(H, KH, strideY, padTop, padBottom, dilationY, attrs.ceilMode);
+  const OW = windows(W, KW, strideX, padLeft, padRight, dilationX, attrs.ceilMode);
+  if (OH < 1 || OW < 1) {
+    const span = `[${spanOf(KH, dilationY)}, ${spanOf(KW, dilationX)}]`;
+    const padded = `[${H + padTop + padBottom}, ${W + padLeft + padRight}]`;
+    throw shapeError(op, `windows of ${span} pixels are larger than the padded input ${padded}`, [spec]);
+  }
+  const pads = { padTop, padLeft, padBottom, padRight };
+  return { N, C, H, W, OH, OW, KH, KW, strideY, strideX, ...pads, dilationY, dilationX };
+}
+
+/** Pixels from the first tap to the last. */
+export function spanOf(taps: number, dilation: number): number {
+  return (taps - 1) * dilation + 1;
+}
+
+export function inputShape({ N, C, H, W }: PoolConstants): Shape {
+  return [N, C, H, W];
+}
+
+export function outputShape({ N, C, OH, OW }: PoolConstants): Shape {
+  return [N, C, OH, OW];
+}
+
+/** True when no tap of any window falls on padding or beyond the end. */
+export function tapsInside(g: PoolConstants): boolean {
+  return (
+    g.padTop === 0 &&
+    g.padLeft === 0 &&
+    (g.OH - 1) * g.strideY + spanOf(g.KH, g.dilationY) <= g.H &&
+    (g.OW - 1) * g.strideX + spanOf(g.KW, g.dilationX) <= g.W
+  );
+}
+
+function windows(
+  size: number,
+  taps: number,
+  stride: number,
+  before: number,
+  after: number,
+  dilation: number,
+  ceil: boolean,
+) {
+  const room = size + before + after - spanOf(taps, dilation);
+  const count = Math.floor((room + (ceil ? stride - 1 : 0)) / stride) + 1;
+  // In ceilMode the last window must start in the input or in the padding before it, not in that after it.
+  return ceil && (count - 1) * stride >= size + before ? count - 1 : count;
+}
+
+/** Padding "same" of Keras: ceil(size / stride) windows, the last side one more where that is uneven. */
+export function samePadding(
+  [, , H, W]: Shape,
+  kernel: readonly [number, number],
+  stride: readonly [number, number],
+  dilation: readonly [number, number],
+): Sides {
+  const total = ([H, W] as const).map((size = 1, i) => {
+    const [k, s, d] = [kernel[i]!, stride[i]!, dilation[i]!];
+    return Math.max(0, (Math.ceil(size / s) - 1) * s + spanOf(k, d) - size);
+  }) as [number, number];
+  const [top, left] = total.map((n) => Math.floor(n / 2)) as [number, number];
+  return [top, left, total[0] - top, total[1] - left];
+}

@@ -1,0 +1,144 @@
+/**
+ * The contract of an op: one definition with a shape rule, a naive CPU body, WGSL kernels and a backward pass.
+ * The CPU body and the kernels are independent of each other but read the same names. Nothing here knows WebGPU.
+ */
+import { ShapeError } from "../common/errors.ts";
+import { checkOptions, given, type OptionKinds, shown } from "../common/options.ts";
+import type { Constants, KernelEnv, KernelPlan, Pointwise } from "./kernel.ts";
+import { type Data, formatSpec, type Spec } from "./spec.ts";
+import { type BackwardContext, Node, type Op, type OpPlan, scopedLabel, Tensor } from "./tensor.ts";
+
+/** `Record` of the tensors of a CPU body. A missing optional arg is an empty array. */
+export type Tensors<Names extends string> = Readonly<Record<Names, Data>>;
+
+export interface OpDefinition<Args extends string, Results extends string, A, C extends Constants> {
+  readonly name: string;
+  readonly args: readonly Args[];
+  readonly results: readonly Results[];
+  /** Kernel families that can be forced and that tests go through; the first is no default, `kernels` chooses. */
+  readonly variants?: readonly string[];
+  readonly mutates?: readonly Args[];
+  readonly follows?: boolean;
+  readonly yields?: boolean;
+  readonly view?: "reshape" | "pack";
+  readonly pointwise?: Pointwise;
+  /** Checks shapes, dtypes and attributes (throws ShapeError) and computes output specs and constants. */
+  plan(inputs: readonly Spec[], attrs: A): OpPlan<C>;
+  /** Naive loops that accumulate in float64. Index arithmetic stays inside by construction, hence `!` in bodies. */
+  cpu(tensors: Tensors<Args | Results>, constants: C): void;
+  kernels?(constants: C, env: KernelEnv): KernelPlan;
+  /** Gradient nodes, one per input, undefined where there is none or it is not needed. */
+  backward?(context: BackwardContext<A>): readonly (Tensor | undefined)[];
+}
+
+export interface DefinedOp<A> extends Op {
+  /** Adds a use of the op to the graph. */
+  node(inputs: readonly Tensor[], attrs: A, label?: string): Node;
+  /** `node(…).outputs`. */
+  apply(inputs: readonly Tensor[], attrs: A, label?: string): readonly Tensor[];
+  /** `node(…).outputs[0]`, for ops with one result. */
+  one(inputs: readonly Tensor[], attrs: A, label?: string): Tensor;
+}
+
+const DEFINITION = {
+  name: "string",
+  args: "array",
+  results: "array",
+  variants: "array",
+  mutates: "array",
+  view: "string",
+  pointwise: "object",
+  follows: "any",
+  yields: "any",
+  plan: "function",
+  cpu: "function",
+  kernels: "function",
+  backward: "function",
+} as const satisfies OptionKinds<OpDefinition<string, string, unknown, Constants>>;
+
+/** Makes an op out of its definition. */
+// @__NO_SIDE_EFFECTS__
+export function defineOp<const Args extends string, const Results extends string, A, C extends Constants>(
+  definition: OpDefinition<Args, Results, A, C>,
+): DefinedOp<A> {
+  checkOptions(`defineOp ${definition?.name}`, definition, DEFINITION);
+  // The definition's types hold because every node of this op is made by `node` below.
+  const op = { variants: [], mutates: [], ...definition } as unknown as Op;
+  const twice = op.args.find((name) => op.results.includes(name));
+  if (twice !== undefined) throw new ShapeError(`${op.name}: ${twice} names both an arg and a result`);
+  const required = (inputs: readonly Tensor[]) => {
+    const variadic = op.args[0]?.startsWith("...") === true;
+    if (!variadic && inputs.length > op.args.length) {
+      throw new ShapeError(`${op.name}: takes at most ${op.args.length} inputs, got ${inputs.length}`);
+    }
+  };
+  const node = (inputs: readonly Tensor[], attrs: A, label: string = op.name): Node => {
+    required(inputs);
+    const wrong = inputs.findIndex((x) => !(x instanceof Tensor));
+    if (wrong >= 0) {
+      const name = argName(defined, wrong);
+      expectTensor(op.name, name, inputs[wrong]);
+    }
+    return new Node(defined, inputs, attrs, op.plan(inputs, attrs), scopedLabel(label));
+  };
+  const defined: DefinedOp<A> = Object.assign(op, {
+    node,
+    apply: (inputs: readonly Tensor[], attrs: A, label?: string) => node(inputs, attrs, label).outputs,
+    one: (inputs: readonly Tensor[], attrs: A, label?: string) => {
+      const [first] = node(inputs, attrs, label).outputs;
+      if (first === undefined) throw new ShapeError(`${op.name}: has no result`);
+      return first;
+    },
+  });
+  return defined;
+}
+
+/** Name of input i: args by position, or xs0, xs1 … of a variadic op. */
+export function argName(op: Op, i: number): string {
+  const name = op.args[0]?.startsWith("...") ? `${op.args[0].slice(3)}${i}` : op.args[i];
+  if (name === undefined) throw new ShapeError(`${op.name}: has no input ${i}`);
+  return name;
+}
+
+/** `${op}: ${rule}, got ${specs}`. */
+export function shapeError(op: string, rule: string, inputs: readonly Spec[]): ShapeError {
+  return new ShapeError(`${op}: ${rule}, got ${inputs.map(formatSpec).join(", ")}`);
+}
+
+/** Refuses what is no tensor, such as an array of numbers, before anything of it is read. */
+export function expectTensor(op: string, name: string, x: unknown): asserts x is Tensor {
+  if (x instanceof Tensor) return;
+  throw new ShapeError(`${op}: ${name} must be a tensor, as input() or constant() give it, got ${shown(x)}`);
+}
+
+/** Refuses what is no array, such as the first of numbers that were not put into one. */
+export function expectArray(op: string, name: string, list: unknown): void {
+  if (Array.isArray(list) || ArrayBuffer.isView(list)) return;
+  throw new ShapeError(`${op}: ${name} must be an array, got ${shown(list)}`);
+}
+
+/** Refuses an input whose rank or dtype is not the expected one. */
+export function expectSpec(
+  op: string,
+  name: string,
+  spec: Spec | undefined,
+  rank: number,
+  dtype = "f32",
+): Spec {
+  if (spec === undefined) throw new ShapeError(`${op}: ${name} is missing`);
+  if (!Array.isArray(spec?.shape)) expectTensor(op, name, spec);
+  if (spec.shape.length !== rank || spec.dtype !== dtype) {
+    throw new ShapeError(`${op}: ${name} must be ${dtype} of rank ${rank}, got ${formatSpec(spec)}`);
+  }
+  return spec;
+}
+
+/** Refuses an attribute that is not a whole number of at least `least`. */
+export function expectWhole(op: string, name: string, value: number, least: number): number {
+  if (!Number.isInteger(value) || value < least) {
+    throw new ShapeError(
+      `${op}: ${name} must be a whole number of at least ${least}, got ${given(op, value)}`,
+    );
+  }
+  return value;
+}

@@ -1,0 +1,122 @@
+/**
+ * Activations made of other ops; chains of pointwise ops fuse, so each is one kernel all the same. Formulas and
+ * defaults as in PyTorch. relu, sigmoid and tanh, which fused kernels know, are in activation.ts.
+ */
+import { ShapeError, ValueError } from "../../common/errors.ts";
+import { checkOptions, type OptionKinds } from "../../common/options.ts";
+import { expectTensor } from "../../graph/op.ts";
+import { formatShape } from "../../graph/spec.ts";
+import type { Tensor } from "../../graph/tensor.ts";
+import { specialFunctions } from "../../kernels/special-functions.ts";
+import { reshape } from "../shape/reshape.ts";
+import { sigmoid, tanh } from "./activation.ts";
+import { add, mul } from "./arithmetic.ts";
+import { ge, gt, le, where } from "./compare.ts";
+import { erf, expm1 } from "./math.ts";
+import { definePointwise } from "./pointwise.ts";
+
+const functions = () => import("../../../shaders/elementwise/math-functions.wgsl?raw");
+
+/** log(1 + eˣ): an op of its own, since by |x| and relu its slope at 0 would be lost. */
+export const softplusOp = definePointwise<Record<string, never>>({
+  name: "softplus",
+  args: ["x"],
+  functions: [specialFunctions, functions],
+  wgsl: ([x]) => `reluOf(${x}) + log1pOf(expOf(-abs(${x})))`,
+  scalar: ([x]) => Math.max(x!, 0) + Math.log1p(Math.exp(-Math.abs(x!))),
+  backward: ({ inputs: [x], grads: [dy] }) => [mul(dy!, sigmoid(x!))],
+});
+
+/** x, or negativeSlope · x below 0. */
+export function leakyRelu(x: Tensor, negativeSlope = 0.01): Tensor {
+  return where(gt(x, 0), x, mul(x, negativeSlope));
+}
+
+/** x, or weight · x below 0. `weight` is a scalar [1] or one value per channel, which is axis 1 of x. */
+export function prelu(x: Tensor, weight: Tensor): Tensor {
+  expectTensor("prelu", "x", x);
+  expectTensor("prelu", "weight", weight);
+  const channels = x.shape[1] ?? 1;
+  if (weight.rank > 1 || (weight.size !== 1 && weight.size !== channels)) {
+    throw new ShapeError(
+      `prelu: weight must hold 1 value or one per channel (${channels}), got ${formatShape(weight.shape)}`,
+    );
+  }
+  const perChannel =
+    weight.size === 1 ? reshape(weight, []) : reshape(weight, [channels, ...x.shape.slice(2).map(() => 1)]);
+  return where(gt(x, 0), x, mul(x, perChannel));
+}
+
+/** x, or alpha (eˣ - 1) below 0 (Clevert, Unterthiner, Hochreiter, 2015). */
+export function elu(x: Tensor, alpha = 1): Tensor {
+  const positive = gt(x, 0);
+  // The other branch must stay finite, or its slope of 0 · Infinity would be NaN.
+  return where(positive, x, mul(expm1(where(positive, 0, x)), alpha));
+}
+
+/** elu scaled so that means and variances settle (Klambauer et al., 2017). */
+export function selu(x: Tensor): Tensor {
+  return mul(elu(x, 1.6732632423543772), 1.0507009873554805);
+}
+
+export interface GeluOptions {
+  /** `"none"` (default): by the error function. `"tanh"`: its common approximation. */
+  readonly approximate?: "none" | "tanh";
+}
+
+export const GELU = { approximate: ["none", "tanh"] } as const satisfies OptionKinds<GeluOptions>;
+
+/** x Φ(x), Φ the normal distribution function (Hendrycks and Gimpel, 2016). */
+export function gelu(x: Tensor, options: GeluOptions = {}): Tensor {
+  const { approximate = "none" } = checkOptions("gelu", options, GELU);
+  const inner =
+    approximate === "none"
+      ? erf(mul(x, Math.SQRT1_2))
+      : tanh(mul(add(x, mul(mul(mul(x, x), x), 0.044715)), Math.sqrt(2 / Math.PI)));
+  return mul(mul(x, 0.5), add(inner, 1));
+}
+
+/** x · sigmoid(x), also called swish. */
+export function silu(x: Tensor): Tensor {
+  return mul(x, sigmoid(x));
+}
+
+export interface SoftplusOptions {
+  /** Default 1. */
+  readonly beta?: number;
+  /** Where beta · x is above it, the result is x. Default 20. */
+  readonly threshold?: number;
+}
+
+export const SOFTPLUS = {
+  beta: "number",
+  threshold: "number",
+} as const satisfies OptionKinds<SoftplusOptions>;
+
+/** log(1 + exp(beta x)) / beta, without overflow. */
+export function softplus(x: Tensor, options: SoftplusOptions = {}): Tensor {
+  const { beta = 1, threshold = 20 } = checkOptions("softplus", options, SOFTPLUS);
+  if (!(beta > 0)) throw new ValueError(`softplus: beta must be above 0, got ${beta}`);
+  const scaled = mul(x, beta);
+  return where(gt(scaled, threshold), x, mul(softplusOp.one([scaled], {}), 1 / beta));
+}
+
+/** x · tanh(softplus(x)) (Misra, 2019). */
+export function mish(x: Tensor): Tensor {
+  return mul(x, tanh(softplus(x)));
+}
+
+/** x limited to [low, high]; NaN stays NaN. The derivative is 0 at and outside the limits. */
+export function hardtanh(x: Tensor, low = -1, high = 1): Tensor {
+  return where(le(x, low), low, where(ge(x, high), high, x));
+}
+
+/** x/6 + 1/2 limited to [0, 1]. */
+export function hardSigmoid(x: Tensor): Tensor {
+  return hardtanh(add(mul(x, 1 / 6), 0.5), 0, 1);
+}
+
+/** x itself. */
+export function identity(x: Tensor): Tensor {
+  return x;
+}

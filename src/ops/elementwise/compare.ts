@@ -1,0 +1,119 @@
+/**
+ * Comparisons and choices, element by element with broadcasting. There is no boolean dtype: true is 1, false is 0,
+ * in float32. A comparison has gradient 0. NaN is unequal to everything, itself included: `ne` gives 1 and every other
+ * comparison 0. NaN as a condition counts as true. minimum and maximum give NaN where one of the two is NaN.
+ */
+import type { Tensor } from "../../graph/tensor.ts";
+import { specialFunctions } from "../../kernels/special-functions.ts";
+import { sumTo } from "../reduce/sum.ts";
+import { mul } from "./arithmetic.ts";
+import { fill } from "./fill.ts";
+import { definePointwise } from "./pointwise.ts";
+
+type None = Record<string, never>;
+type Operand = Tensor | number;
+
+// @__NO_SIDE_EFFECTS__
+function comparison(
+  name: string,
+  wgsl: (a: string, b: string) => string,
+  holds: (a: number, b: number) => boolean,
+) {
+  return definePointwise<None>({
+    name,
+    args: ["a", "b"],
+    functions: [specialFunctions],
+    wgsl: ([a, b]) => `select(0.0, 1.0, ${wgsl(a as string, b as string)})`,
+    scalar: ([a, b]) => (holds(a!, b!) ? 1 : 0),
+    backward: () => [undefined, undefined],
+  });
+}
+
+const less = (a: string, b: string) => `lessThan(${a}, ${b})`;
+const equal = (a: string, b: string) => `equals(${a}, ${b})`;
+
+export const eqOp = comparison("eq", equal, (a, b) => a === b);
+export const neOp = comparison(
+  "ne",
+  (a, b) => `!${equal(a, b)}`,
+  (a, b) => a !== b,
+);
+export const ltOp = comparison("lt", less, (a, b) => a < b);
+export const leOp = comparison(
+  "le",
+  (a, b) => `${less(a, b)} | ${equal(a, b)}`,
+  (a, b) => a <= b,
+);
+export const gtOp = comparison(
+  "gt",
+  (a, b) => less(b, a),
+  (a, b) => a > b,
+);
+export const geOp = comparison(
+  "ge",
+  (a, b) => `${less(b, a)} | ${equal(a, b)}`,
+  (a, b) => a >= b,
+);
+
+export const whereOp = definePointwise<None>({
+  name: "where",
+  args: ["condition", "a", "b"],
+  functions: [specialFunctions],
+  wgsl: ([condition, a, b]) => `select(${a}, ${b}, isZero(${condition}))`,
+  scalar: ([condition, a, b]) => (condition !== 0 ? a! : b!),
+  backward: ({ inputs: [condition, a, b], grads: [dy], needs }) => [
+    undefined,
+    needs[1] ? sumTo(where(condition!, dy!, 0), a!.shape) : undefined,
+    needs[2] ? sumTo(where(condition!, 0, dy!), b!.shape) : undefined,
+  ],
+});
+
+/** Of two equal values each gets half the gradient; where one is NaN both get all of it, as in PyTorch. */
+// @__NO_SIDE_EFFECTS__
+function extremum(
+  name: string,
+  wgsl: string,
+  scalar: (a: number, b: number) => number,
+  loses: (own: Tensor, other: Tensor) => Tensor,
+) {
+  return definePointwise<None>({
+    name,
+    args: ["a", "b"],
+    functions: [specialFunctions],
+    wgsl: ([a, b]) => `${wgsl}(${a}, ${b})`,
+    scalar: ([a, b]) => scalar(a as number, b as number),
+    backward: ({ inputs: [a, b], grads: [dy], needs }) => {
+      const share = (own: Tensor, other: Tensor) =>
+        where(loses(own, other), 0, mul(dy!, where(eq(own, other), 0.5, 1)));
+      return [
+        needs[0] ? sumTo(share(a!, b!), a!.shape) : undefined,
+        needs[1] ? sumTo(share(b!, a!), b!.shape) : undefined,
+      ];
+    },
+  });
+}
+
+export const minimumOp = extremum("minimum", "smaller", Math.min, (own, other) => gt(own, other));
+export const maximumOp = extremum("maximum", "larger", Math.max, (own, other) => lt(own, other));
+
+const tensor = (operand: Operand): Tensor => (typeof operand === "number" ? fill([], operand) : operand);
+
+/** 1 where a == b, else 0. */
+export const eq = (a: Operand, b: Operand): Tensor => eqOp.one([tensor(a), tensor(b)], {});
+/** 1 where a != b, else 0. */
+export const ne = (a: Operand, b: Operand): Tensor => neOp.one([tensor(a), tensor(b)], {});
+/** 1 where a < b, else 0. */
+export const lt = (a: Operand, b: Operand): Tensor => ltOp.one([tensor(a), tensor(b)], {});
+/** 1 where a <= b, else 0. */
+export const le = (a: Operand, b: Operand): Tensor => leOp.one([tensor(a), tensor(b)], {});
+/** 1 where a > b, else 0. */
+export const gt = (a: Operand, b: Operand): Tensor => gtOp.one([tensor(a), tensor(b)], {});
+/** 1 where a >= b, else 0. */
+export const ge = (a: Operand, b: Operand): Tensor => geOp.one([tensor(a), tensor(b)], {});
+/** a where condition is not 0 (NaN is not), else b. The condition has no gradient. */
+export const where = (condition: Tensor, a: Operand, b: Operand): Tensor =>
+  whereOp.one([condition, tensor(a), tensor(b)], {});
+/** The smaller of a and b; NaN where one of them is. */
+export const minimum = (a: Operand, b: Operand): Tensor => minimumOp.one([tensor(a), tensor(b)], {});
+/** The larger of a and b; NaN where one of them is. */
+export const maximum = (a: Operand, b: Operand): Tensor => maximumOp.one([tensor(a), tensor(b)], {});

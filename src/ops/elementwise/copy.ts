@@ -1,0 +1,17 @@
+/** The same values in storage of their own; the planner puts copies where they are needed. */
+import type { DefinedOp } from "../../graph/op.ts";
+import type { Tensor } from "../../graph/tensor.ts";
+import { definePointwise } from "./pointwise.ts";
+
+export const copyOp: DefinedOp<Record<string, never>> = definePointwise<Record<string, never>>({
+  name: "copy",
+  args: ["x"],
+  wgsl: ([x]) => `${x}`,
+  scalar: ([x]) => x!,
+  backward: ({ grads: [dy] }) => [dy],
+});
+
+/** A copy of a float32 tensor. */
+export function copy(x: Tensor): Tensor {
+  return copyOp.one([x], {});
+}

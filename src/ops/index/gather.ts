@@ -1,0 +1,189 @@
+/**
+ * Elements by index and sums by index, float32 with i32 indices: gather, scatterAdd, embedding, oneHot. Sums go in a
+ * fixed order, without atomics: same input, same bits. An index that does not exist can't be thrown from a GPU: it
+ * gathers NaN and adds nothing.
+ */
+
+import { spread } from "../../graph/kernel.ts";
+import {
+  type DefinedOp,
+  defineOp,
+  expectSpec,
+  expectTensor,
+  expectWhole,
+  shapeError,
+} from "../../graph/op.ts";
+import { Shader } from "../../graph/shader.ts";
+import { type Shape, type Spec, sameShape, sizeOf } from "../../graph/spec.ts";
+import type { Tensor } from "../../graph/tensor.ts";
+import { add } from "../elementwise/arithmetic.ts";
+import { ones } from "../elementwise/fill.ts";
+import { normalizeAxes } from "../reduce/sum.ts";
+import { reshape } from "../shape/reshape.ts";
+import { slice } from "../shape/slice.ts";
+
+const code = () => import("../../../shaders/index/gather.wgsl?raw");
+
+const shader = new Shader("gather.wgsl", code);
+
+interface Attrs {
+  readonly axis: number;
+  /** True: one index of any shape for all lines. False: every line along the axis has indices of its own. */
+  readonly shared: boolean;
+}
+
+interface ScatterAttrs extends Attrs {
+  /** Length of the axis that is added to. */
+  readonly size: number;
+}
+
+function geometry(whole: Shape, index: Spec, { axis, shared }: Attrs) {
+  const INNER = sizeOf(whole.slice(axis + 1));
+  const OUTER = sizeOf(whole.slice(0, axis));
+  const K = shared ? sizeOf(index.shape) : index.shape[axis]!;
+  const steps = shared ? { IO: 0, IK: 1, II: 0 } : { IO: K * INNER, IK: INNER, II: 1 };
+  return { OUTER, V: whole[axis]!, INNER, K, ...steps, LINES: shared ? 1 : OUTER * INNER };
+}
+
+/** (x, index) -> y: x with the axis replaced by the index's own, or, if not shared, of the index's shape. */
+export const gatherOp: DefinedOp<Attrs> = defineOp({
+  name: "gather",
+  args: ["x", "index"],
+  results: ["y"],
+  plan([x, index], attrs: Attrs) {
+    expectSpec("gather", "x", x, x?.shape.length ?? 0);
+    expectSpec("gather", "index", index, attrs.shared ? index!.shape.length : x!.shape.length, "i32");
+    const shape = attrs.shared ? x!.shape.toSpliced(attrs.axis, 1, ...index!.shape) : index!.shape;
+    return { outputs: [{ shape, dtype: "f32" }], constants: geometry(x!.shape, index!, attrs) };
+  },
+  cpu({ x, index, y }, { OUTER, V, INNER, K, IO, IK, II }) {
+    for (let outer = 0; outer < OUTER; outer++) {
+      for (let k = 0; k < K; k++) {
+        for (let inner = 0; inner < INNER; inner++) {
+          const v = index[outer * IO + k * IK + inner * II]!;
+          const known = v >= 0 && v < V;
+          y[(outer * K + k) * INNER + inner] = known ? x[(outer * V + v) * INNER + inner]! : Number.NaN;
+        }
+      }
+    }
+  },
+  kernels({ OUTER, K, INNER }) {
+    const groups = spread(Math.ceil((OUTER * K * INNER) / 64));
+    return { kernels: [{ shader, entry: "gather", bind: ["x", "index", "y"], groups }] };
+  },
+  backward: ({ inputs: [x, index], grads: [dy], attrs }) => [
+    scatterOp.one([dy!, index!], { ...attrs, size: x!.shape[attrs.axis]! }, "gatherBackward"),
+    undefined,
+  ],
+});
+
+/** (x, index) -> y: the elements of x added up where gather took them from, 0 elsewhere. */
+export const scatterOp: DefinedOp<ScatterAttrs> = defineOp({
+  name: "scatter",
+  args: ["x", "index"],
+  results: ["y"],
+  variants: ["lines", "chains"],
+  plan([x, index], attrs: ScatterAttrs) {
+    const { axis, shared, size } = attrs;
+    expectWhole("scatter", "size", size, 1);
+    expectSpec("scatter", "x", x, x?.shape.length ?? 0);
+    expectSpec("scatter", "index", index, index?.shape.length ?? 0, "i32");
+    const chosen = shared ? x!.shape.slice(axis, axis + index!.shape.length) : x!.shape;
+    if (!sameShape(chosen, index!.shape)) {
+      throw shapeError("scatterAdd", "there must be an index for every value", [x!, index!]);
+    }
+    const shape = x!.shape.toSpliced(axis, shared ? index!.shape.length : 1, size);
+    return { outputs: [{ shape, dtype: "f32" }], constants: geometry(shape, index!, attrs) };
+  },
+  cpu({ x, index, y }, { OUTER, V, INNER, K, IO, IK, II }) {
+    y.fill(0);
+    for (let outer = 0; outer < OUTER; outer++) {
+      for (let inner = 0; inner < INNER; inner++) {
+        const sums = new Float64Array(V);
+        for (let k = 0; k < K; k++) {
+          const v = index[outer * IO + k * IK + inner * II]!;
+          if (v >= 0 && v < V) sums[v]! += x[(outer * K + k) * INNER + inner]!;
+        }
+        for (let v = 0; v < V; v++) y[(outer * V + v) * INNER + inner] = sums[v]!;
+      }
+    }
+  },
+  kernels({ OUTER, V, INNER, K, LINES }, env) {
+    // Linking costs K² comparisons; going by lines leaves a chip idle where there are few of them.
+    const byLines = env.software || OUTER * INNER >= 4096 || K > 65536;
+    const bind = ["x", "index", "y"];
+    const groups = (count: number) => spread(Math.ceil(count / 64));
+    if ((env.variant ?? (byLines ? "lines" : "chains")) === "lines") {
+      return { kernels: [{ shader, entry: "scatterLines", bind, groups: groups(OUTER * INNER) }] };
+    }
+    return {
+      scratch: { first: LINES * V, next: LINES * K },
+      kernels: [
+        { shader, entry: "clear", bind: ["first"], groups: groups(LINES * V) },
+        { shader, entry: "link", bind: ["index", "first", "next"], groups: groups(LINES * K) },
+        { shader, entry: "walk", bind: ["x", "y", "first", "next"], groups: groups(OUTER * V * INNER) },
+      ],
+    };
+  },
+  backward: ({ inputs: [, index], grads: [d], attrs: { axis, shared } }) => [
+    gatherOp.one([d!, index!], { axis, shared }, "scatterBackward"),
+    undefined,
+  ],
+});
+
+/**
+ * y[i, k, j] = x[i, index[i, k, j], j] along `axis`, of the index's shape: torch.gather. `index` is i32 of x's rank and
+ * may be smaller than x along the other axes. Throws ShapeError.
+ */
+export function gather(x: Tensor, index: Tensor, axis: number): Tensor {
+  expectTensor("gather", "x", x);
+  expectTensor("gather", "index", index);
+  const [along] = normalizeAxes("gather", x.rank, axis) as [number];
+  return gatherOp.one([cutTo("gather", x, index, along), index], { axis: along, shared: false });
+}
+
+/** The part of x that an index of its rank speaks of. */
+function cutTo(op: string, x: Tensor, index: Tensor, axis: number): Tensor {
+  const fits = index.rank === x.rank && index.shape.every((d, i) => i === axis || d <= x.shape[i]!);
+  if (!fits) throw shapeError(op, `index must be no larger than x beside axis ${axis}`, [x, index]);
+  const ends = index.shape.map((d, i) => (i === axis ? x.shape[i]! : d));
+  return slice(x, [], ends);
+}
+
+/**
+ * x with values[i, k, j] added at [i, index[i, k, j], j] along `axis`: torch.scatter_add, the same bits every time.
+ * `index` (i32) and `values` have one shape, x's but for `axis`. Throws ShapeError.
+ */
+export function scatterAdd(x: Tensor, index: Tensor, values: Tensor, axis: number): Tensor {
+  expectTensor("scatterAdd", "x", x);
+  expectTensor("scatterAdd", "index", index);
+  expectTensor("scatterAdd", "values", values);
+  const [along] = normalizeAxes("scatterAdd", x.rank, axis) as [number];
+  const fits = values.rank === x.rank && values.shape.every((d, i) => i === along || d === x.shape[i]);
+  if (!fits) throw shapeError("scatterAdd", `values must be as x beside axis ${along}`, [x, values]);
+  const attrs = { axis: along, shared: false, size: x.shape[along]! };
+  return add(x, scatterOp.one([values, index], attrs, "scatterAdd"));
+}
+
+/** Whole slices of x along `axis` by an i32 index of any shape, whose axes take that one's place. */
+export function take(x: Tensor, index: Tensor, axis = 0): Tensor {
+  expectTensor("take", "x", x);
+  expectTensor("take", "index", index);
+  return gatherOp.one([x, index], { axis: normalizeAxes("take", x.rank, axis)[0]!, shared: true }, "take");
+}
+
+/** Rows of `weight` [V, D] by i32 `indices` […]: […, D]. Rows taken several times get the sum of the gradients. */
+export function embedding(indices: Tensor, weight: Tensor): Tensor {
+  expectSpec("embedding", "weight", weight, 2);
+  return gatherOp.one([weight, indices], { axis: 0, shared: true }, "embedding");
+}
+
+/** f32 […, classes] of i32 labels […]: 1 at the label, else 0; nothing but 0 for a label that is no class. */
+export function oneHot(labels: Tensor, classes: number): Tensor {
+  expectTensor("oneHot", "labels", labels);
+  expectSpec("oneHot", "labels", labels, labels.rank, "i32");
+  expectWhole("oneHot", "classes", classes, 1);
+  const attrs = { axis: labels.rank, shared: false, size: classes };
+  const shape = [...labels.shape, 1];
+  return scatterOp.one([ones(shape), reshape(labels, shape)], attrs, "oneHot");
+}

@@ -1,0 +1,187 @@
+/**
+ * Cross-entropy of softmax(logits) with class numbers, weighted per sample, together with its gradient, the number of
+ * correct answers and the number of samples that count: what a training step needs of a batch, in one dispatch.
+ * A label outside 0…C-1 that is not the ignored one can't be thrown from a GPU: it makes loss and its row of the gradient NaN.
+ */
+import { GraphError } from "../../common/errors.ts";
+import { type KernelPlan, spread } from "../../graph/kernel.ts";
+import { type DefinedOp, defineOp, expectSpec, expectTensor, shapeError } from "../../graph/op.ts";
+import { Shader } from "../../graph/shader.ts";
+import type { Tensor } from "../../graph/tensor.ts";
+import { specialFunctions } from "../../kernels/special-functions.ts";
+import { add, div, mul } from "../elementwise/arithmetic.ts";
+import { isOne } from "../elementwise/fill.ts";
+import { softmax, softmaxBackwardOp } from "../reduce/softmax.ts";
+import { reshape } from "../shape/reshape.ts";
+import {
+  type ClassLoss,
+  CROSS_ENTROPY,
+  type CrossEntropyOptions,
+  generalClassLoss,
+  isPlain,
+  NLL,
+  type NllOptions,
+} from "./class-loss.ts";
+import { classTargets, IGNORED } from "./class-targets.ts";
+import { lossOptions } from "./loss-reduction.ts";
+
+const code = () => import("../../../shaders/loss/cross-entropy.wgsl?raw");
+const rows = () => import("../../../shaders/loss/cross-entropy-rows.wgsl?raw");
+
+const shader = new Shader("cross-entropy.wgsl", code, specialFunctions);
+const manyRows = new Shader("cross-entropy-rows.wgsl", code, rows, specialFunctions);
+
+interface Attrs {
+  /** Default IGNORED. */
+  readonly ignoreIndex?: number | undefined;
+}
+
+/** (logits [N, C], labels i32 [N], weights? f32 [N]) -> loss [], correct [], count [], dlogits [N, C]. */
+export const crossEntropyOp = define("crossEntropy", "logits", false);
+
+/** The same of log-probabilities: l = -logProbs[label]. */
+export const nllOp = define("nll", "logProbs", true);
+
+// @__NO_SIDE_EFFECTS__
+function define(name: string, rowsName: string, logProbs: boolean): DefinedOp<Attrs> {
+  return defineOp({
+    name,
+    args: ["logits", "labels", "weights"],
+    results: ["loss", "correct", "count", "dlogits"],
+    variants: ["single", "rows", "wide"],
+    plan(inputs, { ignoreIndex = IGNORED }: Attrs) {
+      const [logits, labels, weights] = inputs;
+      const { shape } = expectSpec(name, rowsName, logits, 2);
+      const [N, C] = shape as [number, number];
+      const perRow = [
+        expectSpec(name, "labels", labels, 1, "i32"),
+        ...(weights === undefined ? [] : [expectSpec(name, "weights", weights, 1)]),
+      ];
+      if (perRow.some((s) => s.shape[0] !== N)) {
+        throw shapeError(name, `labels and weights must have one value for each of ${N} rows`, inputs);
+      }
+      const scalar = { shape: [], dtype: "f32" } as const;
+      return {
+        outputs: [scalar, scalar, scalar, { shape, dtype: "f32" }],
+        constants: { N, C, ignoreIndex, weighted: weights !== undefined, logProbs },
+      };
+    },
+    cpu({ logits, labels, weights, loss, correct, count, dlogits }, { N, C, ignoreIndex, weighted }) {
+      const weight = (n: number) => (labels[n] === ignoreIndex ? 0 : weighted ? weights[n]! : 1);
+      let total = 0;
+      for (let n = 0; n < N; n++) total += weight(n);
+      let lossSum = 0;
+      let correctSum = 0;
+      dlogits.fill(0);
+      for (let n = 0; n < N; n++) {
+        const w = weight(n);
+        if (w === 0) continue;
+        const row = Array.from(logits.subarray(n * C, (n + 1) * C));
+        const label = labels[n]!;
+        // Math.max gives NaN where there is one.
+        const max = row.reduce((a, b) => Math.max(a, b));
+        const exps = row.map((x) => Math.exp(x - max));
+        const s = exps.reduce((a, b) => a + b);
+        const known = label >= 0 && label < C;
+        const l = logProbs ? -row[label]! : Math.log(s) + (max - row[label]!);
+        lossSum += w * (known ? l : Number.NaN);
+        const winner = Number.isNaN(max) ? row.findIndex(Number.isNaN) : row.indexOf(max);
+        if (winner === label) correctSum += w;
+        const scale = known ? (total === 0 ? 0 : w / total) : Number.NaN;
+        for (let c = 0; c < C; c++) {
+          dlogits[n * C + c] = ((logProbs ? 0 : exps[c]! / s) - (c === label ? 1 : 0)) * scale;
+        }
+      }
+      loss[0] = total === 0 ? 0 : lossSum / total;
+      correct[0] = correctSum;
+      count[0] = total;
+    },
+    kernels({ N, C }, env): KernelPlan {
+      // Rows are shared out over lanes where there are too few of them to keep the lanes busy.
+      const wide = env.software ? C > 64 * N : C > 256;
+      const small = N * C <= (env.software ? 32768 : 65536);
+      const variant = env.variant ?? (wide ? "wide" : small ? "single" : "rows");
+      const few = variant === "wide" ? 16 : 64;
+      const many = variant === "wide" && C < 2048 ? 64 : Math.min(256, env.maxWorkgroupSize);
+      const constants = { LANES: env.software ? few : many };
+      const given = ["logits", "labels", "weights", "dlogits"];
+      if (variant === "single") {
+        const bind = [...given, "loss", "correct", "count"];
+        return { kernels: [{ shader, constants, entry: "single", bind, groups: [1] }] };
+      }
+      const one = { shader: manyRows, constants, groups: [1] } as const;
+      const bind = [...given, "rowSums", ["counted", "count"] as const];
+      return {
+        scratch: { rowSums: 2 * N },
+        kernels: [
+          { ...one, entry: "countRows", bind: ["labels", "weights", "count"] },
+          variant === "rows"
+            ? { ...one, entry: "rows", bind, groups: spread(Math.ceil(N / 64)) }
+            : { ...one, entry: "wideRows", bind, groups: spread(N) },
+          { ...one, entry: "total", bind: [["sums", "rowSums"], ["counted", "count"], "loss", "correct"] },
+        ],
+      };
+    },
+    backward({ inputs, outputs, grads, needs, attrs }) {
+      if (needs[2]) throw new GraphError(`${name}: weights have no gradient`);
+      const [dlogits, dloss, second] = [outputs[3]!, grads[0], grads[3]];
+      const first = dloss === undefined ? [] : [isOne(dloss) ? dlogits : mul(dlogits, dloss)];
+      const curved = second === undefined || logProbs ? [] : [curvature(inputs, attrs, outputs[2]!, second)];
+      const parts = [...first, ...curved];
+      return [parts.length === 2 ? add(parts[0]!, parts[1]!) : parts[0]];
+    },
+  });
+}
+
+/** d dlogits / d logits applied to `d`: per row w / count times softmax's own gradient. NaN when all weights are 0. */
+function curvature(
+  [logits, labels, weights]: readonly Tensor[],
+  { ignoreIndex }: Attrs,
+  count: Tensor,
+  d: Tensor,
+): Tensor {
+  const given = { ...(weights && { weights }), ...(ignoreIndex !== undefined && { ignoreIndex }) };
+  const { counts } = classTargets(logits!, labels!, given);
+  const scaled = mul(d, div(reshape(counts, [counts.size, 1]), count));
+  return softmaxBackwardOp.one([scaled, softmax(logits!)], { axis: 1 });
+}
+
+/**
+ * Mean of -log softmax(logits)[label]: logits f32 [N, C] or [N, C, …], target labels i32 [N] or [N, …], or probabilities
+ * of the logits' shape. `options` (or weights f32 [N] alone): sample weights, whose rows of 0 count for nothing, whatever
+ * they hold; class weights, the ignored label (-100 unless given), label smoothing, other reductions. The mean is sum(w l) / sum(w), with
+ * labels w including their class weights; where nothing counts it is 0 (PyTorch: NaN). Another label outside 0…C-1 makes
+ * the loss NaN. No gradient for targets and weights. Throws ShapeError, ValueError.
+ */
+export function crossEntropy(
+  logits: Tensor,
+  target: Tensor,
+  options?: Tensor | CrossEntropyOptions,
+): ClassLoss {
+  expectTensor("crossEntropy", "logits", logits);
+  expectTensor("crossEntropy", "target", target);
+  const chosen = lossOptions<CrossEntropyOptions>("crossEntropy", options, CROSS_ENTROPY);
+  if (!isPlain(logits, target, chosen))
+    return generalClassLoss("crossEntropy", logits, target, chosen, false);
+  return classLoss(crossEntropyOp, logits, target, chosen);
+}
+
+/** `crossEntropy` of log-probabilities, as `logSoftmax` gives them: the weighted mean of -logProbs[label]. */
+export function nll(logProbs: Tensor, labels: Tensor, options?: Tensor | NllOptions): ClassLoss {
+  expectTensor("nll", "logProbs", logProbs);
+  expectTensor("nll", "labels", labels);
+  const chosen = lossOptions<NllOptions>("nll", options, NLL);
+  if (!isPlain(logProbs, labels, chosen)) return generalClassLoss("nll", logProbs, labels, chosen, true);
+  return classLoss(nllOp, logProbs, labels, chosen);
+}
+
+function classLoss(
+  op: DefinedOp<Attrs>,
+  rows: Tensor,
+  labels: Tensor,
+  { weights, ignoreIndex }: NllOptions,
+): ClassLoss {
+  const inputs = weights === undefined ? [rows, labels] : [rows, labels, weights];
+  const [loss, correct, count] = op.apply(inputs, { ignoreIndex });
+  return { loss: loss as Tensor, correct: correct as Tensor, count: count as Tensor };
+}

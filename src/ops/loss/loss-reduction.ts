@@ -1,0 +1,96 @@
+/**
+ * From losses of single elements to what a user asked for: their mean, their sum or themselves, samples weighted. A
+ * sample that weighs 0 counts for nothing, whatever it holds: its elements are replaced before anything is computed.
+ */
+import { ValueError } from "../../common/errors.ts";
+import { checkOptions, type OptionKinds } from "../../common/options.ts";
+import { expectSpec, expectTensor, shapeError } from "../../graph/op.ts";
+import { type Shape, sameShape } from "../../graph/spec.ts";
+import { Tensor } from "../../graph/tensor.ts";
+import { div, mul } from "../elementwise/arithmetic.ts";
+import { eq, ne, where } from "../elementwise/compare.ts";
+import { mean, sum } from "../reduce/sum.ts";
+import { reshape } from "../shape/reshape.ts";
+
+export type Reduction = "mean" | "sum" | "none";
+
+export interface LossOptions {
+  /** f32 [N]: weight of each sample, which the first axis counts. Default all 1. No gradient. */
+  readonly weights?: Tensor;
+  /**
+   * `mean` (default): over the elements of samples that weigh something, sum(w l) / sum(w); 0 if none does. `sum`: of
+   * w l. `none`: w l, element by element.
+   */
+  readonly reduction?: Reduction;
+}
+
+export const LOSS = { weights: "tensor", reduction: "string" } as const satisfies OptionKinds<LossOptions>;
+
+/** Options as losses take them: weights alone, or all. */
+export type LossOptionsOrWeights = Tensor | LossOptions | undefined;
+
+/** Checks options of a loss and makes them of weights alone. */
+export function lossOptions<O extends LossOptions>(
+  who: string,
+  given: Tensor | O | undefined,
+  kinds: OptionKinds<O>,
+): O {
+  return checkOptions(who, given instanceof Tensor ? ({ weights: given } as unknown as O) : given, kinds);
+}
+
+/** Refuses what is not a reduction. */
+export function checkReduction(who: string, reduction: string, known: readonly string[] = KNOWN): void {
+  if (!known.includes(reduction)) {
+    throw new ValueError(`${who}: reduction must be one of ${known.join(", ")}, got ${reduction}`);
+  }
+}
+
+const KNOWN: readonly Reduction[] = ["mean", "sum", "none"];
+
+/**
+ * Loss of x and target of one shape [N, …] by `item`, which computes each element's. Throws ShapeError where shapes,
+ * dtypes or weights do not go together.
+ */
+export function elementLoss(
+  who: string,
+  x: Tensor,
+  target: Tensor,
+  options: LossOptions,
+  item: (x: Tensor, target: Tensor) => Tensor,
+): Tensor {
+  const { weights, reduction = "mean" } = options;
+  checkReduction(who, reduction);
+  expectTensor(who, "x", x);
+  expectTensor(who, "target", target);
+  if (x.dtype !== "f32" || target.dtype !== "f32") throw shapeError(who, "inputs must be f32", [x, target]);
+  if (!sameShape(x.shape, target.shape)) {
+    throw shapeError(who, "x and target must have one shape", [x, target]);
+  }
+  if (weights === undefined) return reduced(item(x, target), reduction);
+  const w = perSample(who, weights, x.shape);
+  const counts = ne(w, 0);
+  const items = mul(item(where(counts, x, 0), where(counts, target, 0)), w);
+  return reduction === "mean" ? weightedMean(items, mul(sum(w), x.size / w.size)) : reduced(items, reduction);
+}
+
+function reduced(items: Tensor, reduction: Reduction): Tensor {
+  if (reduction === "none") return items;
+  return reduction === "sum" ? sum(items) : mean(items);
+}
+
+/** sum(items) / total; 0 where the total is 0. */
+export function weightedMean(items: Tensor, total: Tensor): Tensor {
+  return div(sum(items), where(eq(total, 0), 1, total));
+}
+
+/** Weights [N] as a tensor that broadcasts over `shape` [N, …]. */
+export function perSample(who: string, weights: Tensor, shape: Shape): Tensor {
+  const N = shape[0] ?? 1;
+  if (expectSpec(who, "weights", weights, 1).shape[0] !== N) {
+    throw shapeError(who, `weights must have one value for each of ${N} samples`, [weights]);
+  }
+  return reshape(
+    weights,
+    shape.map((_, axis) => (axis === 0 ? N : 1)),
+  );
+}

@@ -1,0 +1,199 @@
+/**
+ * Normalisations: batchNorm, layerNorm, groupNorm, rmsNorm. Statistics come from one op, the rest is pointwise and
+ * fuses with what follows; the gradient goes through the statistics in closed form. float32, PyTorch's formulas and
+ * defaults. Backward of backward holds for inputs and weights.
+ */
+import { ShapeError } from "../../common/errors.ts";
+import { checkOptions, type OptionKinds } from "../../common/options.ts";
+import { type DefinedOp, expectArray, expectTensor, expectWhole, shapeError } from "../../graph/op.ts";
+import { formatShape, type Shape, sizeOf } from "../../graph/spec.ts";
+import type { Tensor } from "../../graph/tensor.ts";
+import { add, mul, sub } from "../elementwise/arithmetic.ts";
+import { fill } from "../elementwise/fill.ts";
+import { rsqrt } from "../elementwise/math.ts";
+import { definePointwise } from "../elementwise/pointwise.ts";
+import { momentsOp } from "../reduce/moments.ts";
+import { sumTo } from "../reduce/sum.ts";
+import { reshape } from "../shape/reshape.ts";
+import { normSumsOp } from "./norm-sums.ts";
+
+interface NormalizeAttrs {
+  readonly [name: string]: readonly number[] | boolean;
+  /** Axes that mean and rstd were taken over. */
+  readonly axes: readonly number[];
+  readonly centred: boolean;
+}
+
+/**
+ * (x - mean) rstd w + b, where mean and rstd are the statistics of x itself: the gradient of x holds what flows
+ * through them, so none is passed to them. With xhat = (x - mean) rstd and g = dy w over n elements per statistic:
+ * dx = rstd (g - Σ g / n - xhat Σ g xhat / n).
+ */
+export const normalizeOp: DefinedOp<NormalizeAttrs> = definePointwise<NormalizeAttrs>({
+  name: "normalize",
+  args: ["x", "mean", "rstd", "w", "b"],
+  wgsl: ([x, mean, rstd, w, b]) => `((${x} - ${mean}) * ${rstd}) * ${w} + ${b}`,
+  scalar: ([x, mean, rstd, w, b]) => (x! - mean!) * rstd! * w! + b!,
+  backward: ({ inputs, grads, needs, attrs: { axes, centred } }) => {
+    const [x, mean, rstd, w, b] = inputs as [Tensor, Tensor, Tensor, Tensor, Tensor];
+    const dy = grads[0]!;
+    const n = sizeOf(axes.map((axis) => x.shape[axis]!));
+    const xhat = () => mul(sub(x, mean), rstd);
+    const perStatistic = axes.every((axis) => w.shape[axis] === 1 && b.shape[axis] === 1);
+    const overStatistics = (t: Tensor) => normSumsOp.apply([t, x, mean, rstd], { axes }) as [Tensor, Tensor];
+    const closed = (g: Tensor, [s, t]: readonly [Tensor, Tensor]) => {
+      const even = centred ? sub(mul(g, n), s) : mul(g, n);
+      return mul(mul(sub(even, mul(xhat(), t)), rstd), 1 / n);
+    };
+    if (perStatistic) {
+      const sums = overStatistics(dy);
+      return [
+        needs[0] ? mul(closed(dy, sums), w) : undefined,
+        undefined,
+        undefined,
+        needs[3] ? sumTo(sums[1], w.shape) : undefined,
+        needs[4] ? sumTo(sums[0], b.shape) : undefined,
+      ];
+    }
+    const g = mul(dy, w);
+    const others = x.shape.flatMap((d, axis) => (w.shape[axis] === 1 && d > 1 ? [axis] : []));
+    const wanted = needs[3] || needs[4];
+    const [db, dw] = wanted ? normSumsOp.apply([dy, xhat()], { axes: others }) : [];
+    return [needs[0] ? closed(g, overStatistics(g)) : undefined, undefined, undefined, dw, db];
+  },
+});
+
+export interface NormalizeOptions {
+  /** Scale of each channel or element; default 1. */
+  readonly weight?: Tensor | undefined;
+  /** Added to each channel or element; default 0. */
+  readonly bias?: Tensor | undefined;
+  /** Added to the variance under the root. Default 1e-5. */
+  readonly eps?: number;
+}
+
+const NORMALIZE = {
+  weight: "tensor",
+  bias: "tensor",
+  eps: "number",
+} as const satisfies OptionKinds<NormalizeOptions>;
+
+/** `t` under `shape`, or ones or zeros that stretch to it. */
+function factor(op: string, t: Tensor | undefined, shape: Shape, rank: number, value: number): Tensor {
+  if (t !== undefined) expectTensor(op, "each of weight, bias and statistics", t);
+  if (t === undefined) return fill(new Array<number>(rank).fill(1), value);
+  if (t.size !== sizeOf(shape)) {
+    throw shapeError(op, `weight and bias must hold ${sizeOf(shape)} values`, [t]);
+  }
+  return reshape(t, [...new Array<number>(rank - shape.length).fill(1), ...shape]);
+}
+
+function normalize(
+  op: string,
+  x: Tensor,
+  axes: readonly number[],
+  shape: Shape,
+  options: NormalizeOptions,
+  centred = true,
+) {
+  const { weight, bias, eps = 1e-5 } = checkOptions(op, options, NORMALIZE);
+  if (!(eps >= 0 && Number.isFinite(eps))) throw new ShapeError(`${op}: eps must be at least 0, got ${eps}`);
+  const [mean, variance, rstd] = momentsOp.apply([x], { axes, eps, centred }, `${op}Moments`);
+  const w = factor(op, weight, shape, x.rank, 1);
+  // A bias that is not there has the weight's shape, so that both belong to the same elements.
+  const b = bias === undefined ? fill(w.shape, 0) : factor(op, bias, shape, x.rank, 0);
+  const scale = weight === undefined ? fill(b.shape, 1) : w;
+  const y = normalizeOp.one([x, mean!, rstd!, scale, b], { axes, centred }, op);
+  return { y, mean: mean!, variance: variance! };
+}
+
+export interface BatchNormResult {
+  readonly y: Tensor;
+  /** Of the batch, [C]. */
+  readonly mean: Tensor;
+  /** Of the batch, biased, [C]. */
+  readonly variance: Tensor;
+}
+
+/**
+ * x [N, C, …] with each channel's mean made 0 and its biased variance 1 over the batch, then scaled by `weight` [C] and
+ * moved by `bias` [C]: torch.nn.functional.batch_norm in training. Throws ShapeError, also on one value per channel.
+ */
+export function batchNorm(x: Tensor, options: NormalizeOptions = {}): BatchNormResult {
+  const C = channelsOf("batchNorm", x);
+  if (x.size === C) throw shapeError("batchNorm", "training needs more than one value per channel", [x]);
+  const axes = x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
+  const perChannel = [C, ...x.shape.slice(2).map(() => 1)];
+  const { y, mean, variance } = normalize("batchNorm", x, axes, perChannel, options);
+  return { y, mean: reshape(mean, [C]), variance: reshape(variance, [C]) };
+}
+
+/** As `batchNorm` with given statistics [C], the running ones: evaluation. */
+export function batchNormWith(
+  x: Tensor,
+  mean: Tensor,
+  variance: Tensor,
+  options: NormalizeOptions = {},
+): Tensor {
+  const { weight, bias, eps = 1e-5 } = checkOptions("batchNormWith", options, NORMALIZE);
+  const shape = [channelsOf("batchNorm", x), ...x.shape.slice(2).map(() => 1)];
+  const channels = (t: Tensor) => factor("batchNorm", t, shape, x.rank, 0);
+  const standard = mul(sub(x, channels(mean)), channels(rsqrt(add(variance, eps))));
+  const scaled = weight === undefined ? standard : mul(standard, channels(weight));
+  return bias === undefined ? scaled : add(scaled, channels(bias));
+}
+
+function channelsOf(op: string, x: Tensor): number {
+  expectTensor(op, "x", x);
+  if (x.rank < 2) throw shapeError(op, "needs [N, C, …]", [x]);
+  return x.shape[1]!;
+}
+
+/**
+ * x with mean 0 and biased variance 1 over its last axes, which are `normalizedShape`, as weight and bias have it:
+ * torch.nn.functional.layer_norm. Throws ShapeError.
+ */
+export function layerNorm(
+  x: Tensor,
+  normalizedShape: number | Shape,
+  options: NormalizeOptions = {},
+): Tensor {
+  const { axes, shape } = lastAxes("layerNorm", x, normalizedShape);
+  return normalize("layerNorm", x, axes, shape, options).y;
+}
+
+/** x / √(mean of x² + eps) · weight over its last axes: torch.nn.functional.rms_norm; eps defaults to 2⁻²³. */
+export function rmsNorm(
+  x: Tensor,
+  normalizedShape: number | Shape,
+  options: Omit<NormalizeOptions, "bias"> = {},
+): Tensor {
+  const { axes, shape } = lastAxes("rmsNorm", x, normalizedShape);
+  const given = checkOptions("rmsNorm", options, { weight: "tensor", eps: "number" });
+  return normalize("rmsNorm", x, axes, shape, { eps: 2 ** -23, ...given }, false).y;
+}
+
+function lastAxes(op: string, x: Tensor, normalizedShape: number | Shape) {
+  expectTensor(op, "x", x);
+  if (typeof normalizedShape !== "number") expectArray(op, "normalizedShape", normalizedShape);
+  const shape = typeof normalizedShape === "number" ? [normalizedShape] : normalizedShape;
+  const first = x.rank - shape.length;
+  if (first < 0 || shape.length === 0 || shape.some((d, i) => d !== x.shape[first + i])) {
+    throw shapeError(op, `the last axes must be ${formatShape(shape)}`, [x]);
+  }
+  return { axes: shape.map((_, i) => first + i), shape };
+}
+
+/**
+ * x [N, C, …] with mean 0 and biased variance 1 per sample and group of C / groups channels, then scaled by `weight`
+ * [C] and moved by `bias` [C]: torch.nn.functional.group_norm. Throws ShapeError.
+ */
+export function groupNorm(x: Tensor, groups: number, options: NormalizeOptions = {}): Tensor {
+  const C = channelsOf("groupNorm", x);
+  const inGroup = C / expectWhole("groupNorm", "groups", groups, 1);
+  if (!Number.isInteger(inGroup))
+    throw shapeError("groupNorm", `${groups} groups must divide the channels`, [x]);
+  const grouped = reshape(x, [x.shape[0]!, groups, inGroup, sizeOf(x.shape.slice(2))]);
+  const { y } = normalize("groupNorm", grouped, [2, 3], [groups, inGroup, 1], options);
+  return reshape(y, x.shape);
+}

@@ -1,0 +1,186 @@
+/**
+ * Reductions over any axes beside sums, float32: max, min and prod by a kernel; variance, std and logSumExp made of
+ * other ops. Names, defaults and corners as in PyTorch (amax, amin, prod, var, std, logsumexp).
+ */
+import { ValueError } from "../../common/errors.ts";
+import { checkOptions } from "../../common/options.ts";
+import { reducedSpec, reductionGeometry, reductionParts, reductionPlace } from "../../geometry/reduction.ts";
+import { spread } from "../../graph/kernel.ts";
+import { type DefinedOp, defineOp, expectTensor, shapeError } from "../../graph/op.ts";
+import { Shader } from "../../graph/shader.ts";
+import { sizeOf } from "../../graph/spec.ts";
+import type { BackwardContext, Tensor } from "../../graph/tensor.ts";
+import { specialFunctions } from "../../kernels/special-functions.ts";
+import { add, div, mul, square, sub } from "../elementwise/arithmetic.ts";
+import { eq, le, ne, where } from "../elementwise/compare.ts";
+import { detach } from "../elementwise/detach.ts";
+import { fill } from "../elementwise/fill.ts";
+import { abs, exp, log, sqrt } from "../elementwise/math.ts";
+import { reshape } from "../shape/reshape.ts";
+import { mean, normalizeAxes, REDUCE, type ReduceOptions, sum } from "./sum.ts";
+
+const code = () => import("../../../shaders/reduce/reduce.wgsl?raw");
+const functions = () => import("../../../shaders/reduce/reduction-functions.wgsl?raw");
+
+const shader = new Shader("reduce.wgsl", code, functions, specialFunctions);
+
+interface Attrs {
+  /** Axes that are reduced, ascending. */
+  readonly axes: readonly number[];
+}
+
+type Backward = (context: BackwardContext<Attrs>) => readonly (Tensor | undefined)[];
+
+/** The result keeps reduced axes as 1. */
+function define(
+  name: string,
+  KIND: number,
+  merge: (a: number, v: number) => number,
+  backward: Backward,
+): DefinedOp<Attrs> {
+  return defineOp({
+    name,
+    args: ["x"],
+    results: ["y"],
+    plan([x], { axes }: Attrs) {
+      if (x === undefined || x.dtype !== "f32") throw shapeError(name, "input must be f32", x ? [x] : []);
+      return {
+        outputs: [reducedSpec(x, axes)],
+        constants: { ...reductionGeometry(name, x, axes), KIND },
+      };
+    },
+    cpu({ x, y }, g) {
+      for (let k = 0; k < g.KEPT; k++) {
+        let result = x[reductionPlace(g, k, 0)]!;
+        for (let r = 1; r < g.REDUCED; r++) result = merge(result, x[reductionPlace(g, k, r)]!);
+        y[k] = result;
+      }
+    },
+    kernels(g) {
+      const { PARTS, CHUNK, groups } = reductionParts(g);
+      const constants = { PARTS, CHUNK };
+      const first = { shader, entry: "reduce", constants, groups };
+      if (PARTS === 1) return { kernels: [{ ...first, bind: ["x", "y"] }] };
+      const last = { shader, entry: "combine", constants, groups: spread(Math.ceil(g.KEPT / 64)) };
+      return {
+        scratch: { partial: g.KEPT * PARTS },
+        kernels: [
+          { ...first, bind: ["x", ["y", "partial"]] },
+          { ...last, bind: ["partial", "y"] },
+        ],
+      };
+    },
+    backward,
+  });
+}
+
+/** Equals share the gradient. */
+const toWinners: Backward = ({ inputs: [x], outputs: [y], grads: [dy], attrs: { axes } }) => {
+  const wins = eq(x!, y!);
+  return [mul(wins, div(dy!, sum(wins, { axes, keepDims: true })))];
+};
+
+export const maxOp: DefinedOp<Attrs> = define("max", 0, Math.max, toWinners);
+export const minOp: DefinedOp<Attrs> = define("min", 1, Math.min, toWinners);
+
+export const prodOp: DefinedOp<Attrs> = define(
+  "prod",
+  2,
+  (a, v) => a * v,
+  ({ inputs: [x], grads: [dy], attrs: { axes } }) => {
+    // The product of the others. Zeros, infinities and NaN can't be divided out: what they amount to comes apart.
+    const ordinary = mul(ne(x!, 0), le(abs(x!), 3.4028234663852886e38));
+    const others = where(ordinary, x!, 1);
+    const product = mul(prodOp.one([others], { axes }), dy!);
+    const special = prodOp.one([where(ordinary, 1, x!)], { axes });
+    const single = eq(sum(ordinary, { axes, keepDims: true }), sizeOf(axes.map((a) => x!.shape[a]!)) - 1);
+    return [mul(product, where(ordinary, div(special, others), where(single, 1, special)))];
+  },
+);
+
+function apply(name: string, op: DefinedOp<Attrs>, x: Tensor, given: ReduceOptions): Tensor {
+  expectTensor(name, "x", x);
+  const options = checkOptions(name, given, REDUCE);
+  const axes = normalizeAxes(name, x.rank, options.axes);
+  return dropAxes(op.one([x], { axes }), axes, options.keepDims);
+}
+
+function dropAxes(y: Tensor, axes: readonly number[], keepDims = false): Tensor {
+  if (keepDims) return y;
+  return reshape(
+    y,
+    y.shape.filter((_, axis) => !axes.includes(axis)),
+  );
+}
+
+/** The largest element over `axes` (default all). NaN wins. Equals share the gradient (torch.amax). */
+export function max(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return apply("max", maxOp, x, options);
+}
+
+/** The smallest element over `axes` (default all). NaN wins. Equals share the gradient (torch.amin). */
+export function min(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return apply("min", minOp, x, options);
+}
+
+/**
+ * The product over `axes` (default all). The gradient is right where elements are 0, NaN or infinite, but NaN for those of a
+ * line with both 0 and infinity; differentiated twice it is right only where none is.
+ */
+export function prod(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return apply("prod", prodOp, x, options);
+}
+
+export interface VarianceOptions extends ReduceOptions {
+  /** Degrees of freedom that the mean takes: 1 (default) for the unbiased variance, 0 for the mean of the squares. */
+  readonly correction?: number;
+}
+
+/**
+ * Σ (x - mean)² / max(0, n - correction) over `axes` (default all): torch.var. One value with correction 1 has the
+ * variance 0 / 0 = NaN. Throws ValueError on a correction that is not finite.
+ */
+export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
+  return varianceOf("variance", x, options);
+}
+
+function varianceOf(who: string, x: Tensor, options: VarianceOptions): Tensor {
+  expectTensor(who, "x", x);
+  const given = checkOptions(who, options, { ...REDUCE, correction: "any" });
+  const { correction = 1, keepDims } = given;
+  if (!Number.isFinite(correction)) {
+    throw new ValueError(`${who}: correction must be a finite number, got ${correction}`);
+  }
+  const axes = normalizeAxes(who, x.rank, given.axes);
+  const free = Math.max(0, sizeOf(axes.map((axis) => x.shape[axis] as number)) - correction);
+  const squares = sum(square(sub(x, mean(x, { axes, keepDims: true }))), { axes, keepDims: true });
+  return dropAxes(free === 0 ? div(squares, fill([], 0)) : div(squares, free), axes, keepDims);
+}
+
+/** The root of the variance: torch.std. Where that is 0, the gradient is 0. */
+export function std(x: Tensor, options: VarianceOptions = {}): Tensor {
+  return rootOrZero(varianceOf("std", x, options));
+}
+
+/** √x, whose slope at 0 is taken for 0 where PyTorch does so (std, norm). */
+export function rootOrZero(x: Tensor): Tensor {
+  const zero = eq(x, 0);
+  return where(zero, 0, sqrt(where(zero, 1, x)));
+}
+
+/**
+ * log Σ exp(x) over `axes` (default all), the maximum subtracted first: torch.logsumexp. An infinite
+ * maximum is the result, and then the gradient is 0; NaN stays NaN.
+ */
+export function logSumExp(x: Tensor, options: ReduceOptions = {}): Tensor {
+  expectTensor("logSumExp", "x", x);
+  const { axes: given, keepDims } = checkOptions("logSumExp", options, REDUCE);
+  const axes = normalizeAxes("logSumExp", x.rank, given);
+  // The result does not depend on what is subtracted, so nothing flows back through it.
+  const m = detach(max(x, { axes, keepDims: true }));
+  const infinite = eq(abs(m), Number.POSITIVE_INFINITY);
+  // An infinite line is left out before anything is computed, or its gradient would be 0 · Infinity.
+  const apart = where(infinite, 0, sub(x, where(infinite, 0, m)));
+  const s = sum(exp(apart), { axes, keepDims: true });
+  return dropAxes(where(infinite, m, add(log(s), m)), axes, keepDims);
+}

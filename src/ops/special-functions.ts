@@ -1,3 +1,0 @@
-/** WGSL that tells NaN and infinities by their bits, and the functions that depend on it: for every kernel that needs them. */
-
-export const specialFunctions = () => import("../../shaders/special-functions.wgsl?raw");

@@ -1,0 +1,33 @@
+/** The counter of a loop: grows by 1 at the end of each run. */
+import { type DefinedOp, defineOp } from "../../graph/op.ts";
+import { Shader } from "../../graph/shader.ts";
+import type { Node, Tensor } from "../../graph/tensor.ts";
+import { expectOne } from "./packed-update.ts";
+
+const code = () => import("../../../shaders/optimizer/increment.wgsl?raw");
+
+const shader = new Shader("increment.wgsl", code);
+
+export const incrementOp: DefinedOp<Record<string, never>> = defineOp({
+  name: "increment",
+  args: ["counter"],
+  results: [],
+  mutates: ["counter"],
+  yields: true,
+  plan([counter], _attrs: Record<string, never>) {
+    expectOne("increment", "counter", counter, "u32");
+    return { outputs: [], constants: {} };
+  },
+  cpu({ counter }) {
+    counter[0]!++;
+  },
+  kernels: () => ({ kernels: [{ shader, entry: "increment", bind: ["counter"], groups: [1] }] }),
+});
+
+/**
+ * An update: `counter`, a state u32 `[1]`, grows by 1 after everything that reads it. A graph with another update of the
+ * same counter (`record`, a second `increment`) leaves this one out. Throws ShapeError.
+ */
+export function increment(counter: Tensor): Node {
+  return incrementOp.node([counter], {});
+}

@@ -1,0 +1,204 @@
+/**
+ * Compute pipelines, cached by what is compiled: source, entry point, layout, constants. Compiled all at once; a compile
+ * error is reported with file, line, column, message and source line.
+ */
+
+import { DeviceError, ShaderError } from "../../common/errors.ts";
+import { type KernelSource, type ProgramImage, type ShaderModule, sourceOf } from "../../plan/image.ts";
+import type { CompileProgress } from "../backend.ts";
+import type { GpuDevice } from "./device.ts";
+
+/** One binding of a layout. */
+interface Slot {
+  readonly binding: number;
+  readonly access: "r" | "w" | "u";
+}
+
+interface Layout {
+  readonly slots: readonly Slot[];
+  readonly group: GPUBindGroupLayout;
+  readonly pipeline: GPUPipelineLayout;
+}
+
+export interface CompiledKernel {
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: Layout;
+}
+
+/** A kernel, and the one that may run in its place until it is compiled. */
+export interface KernelChoice {
+  readonly own: KernelSource;
+  readonly fallback?: KernelSource | undefined;
+}
+
+/** A kernel to compile first, and its workgroups. */
+export interface FirstKernel {
+  readonly source: KernelSource;
+  readonly groups: readonly number[];
+}
+
+export class PipelineCache {
+  readonly #modules = new Map<string, GPUShaderModule>();
+  readonly #layouts = new Map<string, Layout>();
+  readonly #pipelines = new Map<string, Promise<CompiledKernel>>();
+
+  /** `standIns`: whether fallback kernels are used. */
+  constructor(
+    readonly device: GpuDevice,
+    readonly standIns = true,
+  ) {}
+
+  /** The pipeline of `source`, compiled at most once. */
+  async compile(source: KernelSource): Promise<CompiledKernel> {
+    const key = keyOf(source);
+    let compiled = this.#pipelines.get(key);
+    if (compiled === undefined) {
+      const layout = this.#layout(source);
+      compiled = this.#build(source, layout);
+      this.#pipelines.set(key, compiled);
+      compiled.catch(() => this.#pipelines.delete(key));
+    }
+    return compiled;
+  }
+
+  /** All of them at once; `tell` hears of each pipeline that is there. */
+  async compileAll(
+    sources: readonly KernelSource[],
+    tell?: (progress: CompileProgress) => void,
+  ): Promise<CompiledKernel[]> {
+    const total = new Set(sources.map(keyOf)).size;
+    const there = new Set<CompiledKernel>();
+    return Promise.all(
+      sources.map(async (source) => {
+        const compiled = await this.compile(source);
+        if (!there.has(compiled)) tell?.({ compiled: there.add(compiled).size, total });
+        return compiled;
+      }),
+    );
+  }
+
+  /** For each of `choices` whether to start with its fallback: where that leaves fewer pipelines to compile. */
+  useFallbacks(choices: readonly KernelChoice[]): boolean[] {
+    const keyed = choices.map(({ own, fallback }) => ({
+      own: keyOf(own),
+      fallback: fallback && keyOf(fallback),
+    }));
+    const missing = (keys: readonly string[]) =>
+      new Set(keys.filter((key) => !this.#pipelines.has(key))).size;
+    return keyed.map(({ own, fallback }) => {
+      if (!this.standIns || fallback === undefined || this.#pipelines.has(own)) return false;
+      const needed = keyed.some((use) => use.own === fallback);
+      const sharing = keyed.filter((use) => use.fallback === fallback && use.own !== fallback);
+      const fewer = missing(sharing.map((use) => use.own)) - (needed ? 0 : missing([fallback]));
+      return fewer > 0;
+    });
+  }
+
+  /** What each dispatch of `image` starts with: its kernel or its fallback. */
+  first(image: ProgramImage): FirstKernel[] {
+    const sources = image.kernels.map((_, i) => sourceOf(image, i));
+    const source = (index: number) => sources[index] as KernelSource;
+    const useFallback = this.useFallbacks(
+      image.dispatches.map(({ kernel, fallback }) => ({
+        own: source(kernel),
+        fallback: fallback && source(fallback.kernel),
+      })),
+    );
+    return image.dispatches.map((dispatch, i) => {
+      const { kernel, groups } = useFallback[i] ? (dispatch.fallback ?? dispatch) : dispatch;
+      return { source: source(kernel), groups };
+    });
+  }
+
+  /** Resolves when nothing is being compiled any more, or the device is lost. */
+  async idle(): Promise<void> {
+    await Promise.race([Promise.allSettled(this.#pipelines.values()), this.device.lost]);
+  }
+
+  async #build(source: KernelSource, layout: Layout): Promise<CompiledKernel> {
+    const { file, entry, constants } = source;
+    const label = `${file}:${entry}`;
+    const { raw } = this.device;
+    const module = this.#module(source);
+    try {
+      const pipeline = await raw.createComputePipelineAsync({
+        label,
+        layout: layout.pipeline,
+        compute: { module, entryPoint: entry, constants },
+      });
+      return { pipeline, layout };
+    } catch (cause) {
+      this.device.check();
+      const detail = await compileMessages(raw, module, source);
+      const given = JSON.stringify(constants);
+      const reason = `${label}: ${detail || String(cause)} (constants ${given})`;
+      return this.device.explain(new ShaderError(reason, { cause }));
+    }
+  }
+
+  #module({ file, code }: ShaderModule): GPUShaderModule {
+    let module = this.#modules.get(code);
+    if (module === undefined) {
+      // A faulty module reports itself through the pipelines made of it; its own error must not be uncaptured.
+      this.device.raw.pushErrorScope("validation");
+      module = this.device.raw.createShaderModule({ label: file, code });
+      void this.device.raw.popErrorScope();
+      this.#modules.set(code, module);
+    }
+    return module;
+  }
+
+  #layout({ file, entry, layout: key }: KernelSource): Layout {
+    const known = this.#layouts.get(key);
+    if (known !== undefined) return known;
+    const slots = layoutSlots(key);
+    const storage = slots.filter(({ access }) => access !== "u").length;
+    const most = this.device.limits.maxStorageBuffersPerShaderStage;
+    if (storage > most) {
+      throw new DeviceError(
+        `${file}: ${entry} needs ${storage} storage buffers, but maxStorageBuffersPerShaderStage is ${most}`,
+      );
+    }
+    const { raw } = this.device;
+    const types = { r: "read-only-storage", w: "storage", u: "uniform" } as const;
+    const entries = slots.map(({ binding, access }) => ({
+      binding,
+      visibility: GPUShaderStage.COMPUTE,
+      buffer: { type: types[access] },
+    }));
+    const group = raw.createBindGroupLayout({ label: key, entries });
+    const pipeline = raw.createPipelineLayout({ label: key, bindGroupLayouts: [group] });
+    const layout = { slots, group, pipeline };
+    this.#layouts.set(key, layout);
+    return layout;
+  }
+}
+
+function keyOf({ code, entry, layout, constants }: KernelSource): string {
+  return `${entry} ${layout} ${JSON.stringify(constants)} ${code}`;
+}
+
+/** The bindings of a layout key such as `"0r 1w 2u"`. */
+function layoutSlots(key: string): Slot[] {
+  return key.split(" ").map((entry) => ({
+    binding: Number.parseInt(entry, 10),
+    access: entry.at(-1) as Slot["access"],
+  }));
+}
+
+async function compileMessages(
+  device: GPUDevice,
+  module: GPUShaderModule,
+  { file, code }: ShaderModule,
+): Promise<string> {
+  const asked = module.getCompilationInfo();
+  // Chromium sends the question off only with others.
+  device.pushErrorScope("validation");
+  void device.popErrorScope();
+  const { messages } = await asked;
+  const lines = code.split("\n");
+  return messages
+    .filter((m) => m.type === "error")
+    .map((m) => `${file}:${m.lineNum}:${m.linePos}: ${m.message}\n    ${lines[m.lineNum - 1]?.trim() ?? ""}`)
+    .join("\n");
+}

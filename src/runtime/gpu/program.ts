@@ -1,0 +1,354 @@
+/**
+ * Runs a program image: makes its buffers, pipelines and bind groups once; `run` then only replays the dispatches: one
+ * compute pass, one submit, nothing created but the command buffer.
+ */
+
+import { ClosedError, DeviceError, GraphError } from "../../common/errors.ts";
+import type { Data } from "../../graph/spec.ts";
+import type { Tensor } from "../../graph/tensor.ts";
+import {
+  type BufferImage,
+  type DispatchImage,
+  leavesOf,
+  type ProgramImage,
+  sourceOf,
+} from "../../plan/image.ts";
+import { firstValues } from "../../plan/initial.ts";
+import type { CompileOptions, KernelTime, Program, ProgramDescription } from "../backend.ts";
+import type { GpuDevice } from "./device.ts";
+import type { LeafMemory } from "./memory.ts";
+import type { CompiledKernel, PipelineCache } from "./pipelines.ts";
+import type { Place } from "./readback.ts";
+
+/** What all programs of one device share. */
+export interface GpuResources {
+  readonly device: GpuDevice;
+  readonly memory: LeafMemory;
+  readonly pipelines: PipelineCache;
+}
+
+/** Tensors by which callers refer to an image's leaves and outputs, in its order. */
+export interface ImageTensors {
+  readonly leaves: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+}
+
+export interface GpuProgramOptions {
+  /** Seed of states whose first value is drawn; default 0. */
+  readonly seed?: number;
+  readonly onProgress?: CompileOptions["onProgress"];
+  /** Called when the program runs for the second time and the runs so far are done. `ready` waits for it. */
+  readonly afterFirstRuns?: (() => Promise<void>) | undefined;
+}
+
+interface Dispatch {
+  readonly image: DispatchImage;
+  /** The kernel, or its fallback until the kernel is compiled. */
+  compiled: CompiledKernel;
+  /** Workgroups of `compiled`. */
+  groups: readonly number[];
+  group: GPUBindGroup;
+}
+
+export class GpuProgram implements Program {
+  #dispatches: Dispatch[] = [];
+  #generation = -1;
+  /** By index in the image; memory of leaves is not among them. */
+  readonly #buffers = new Map<number, GPUBuffer>();
+  /** What is left to do once the program has run; undefined once it has been called. */
+  #finish: (() => Promise<void>) | undefined;
+  #finished: Promise<void> = Promise.resolve();
+  /** Why that failed. */
+  #failure: unknown;
+  #runs = 0;
+
+  private constructor(
+    readonly resources: GpuResources,
+    readonly image: ProgramImage,
+    readonly tensors: ImageTensors,
+  ) {}
+
+  static async create(
+    resources: GpuResources,
+    image: ProgramImage,
+    tensors: ImageTensors,
+    { seed = 0, onProgress, afterFirstRuns }: GpuProgramOptions = {},
+  ): Promise<GpuProgram> {
+    const { device, memory, pipelines } = resources;
+    const program = new GpuProgram(resources, image, tensors);
+    // Compilation starts first: it takes longest, and buffers are made meanwhile.
+    const compiling = program.#compile(onProgress);
+    compiling.catch(() => undefined);
+    let first: Awaited<typeof compiling>;
+    try {
+      await device.guard("compile: buffers", () => {
+        program.#placeLeaves(seed);
+        program.#makeBuffers();
+        // At once: while pipelines compile, the last other user of a constant may be collected and its memory given back.
+        const destroy = destroying(device, [...program.#buffers.values()]);
+        memory.users.enter(program, program.#leaves(), destroy);
+      });
+      first = await compiling;
+      await device.guard("compile: bind groups", () => {
+        // Another program that was compiled meanwhile may have moved the states.
+        program.#placeFlattened(firstValues([], 0));
+        program.#dispatches = first.map((d) => ({ ...d, group: program.#bind(d.image, d.compiled) }));
+        program.#generation = memory.generation;
+      });
+    } catch (error) {
+      if (memory.users.has(program)) memory.users.leave(program);
+      else for (const buffer of program.#buffers.values()) buffer.destroy();
+      throw error;
+    }
+    const fallbacks = first.some(({ image: { groups }, groups: now }) => groups !== now);
+    if (fallbacks || afterFirstRuns !== undefined) {
+      program.#finish = async () => {
+        await program.finished();
+        if (fallbacks) await program.#replaceFallbacks(pipelines);
+        await afterFirstRuns?.();
+      };
+    }
+    return program;
+  }
+
+  run(times = 1): void {
+    this.#prepare();
+    // A program that runs but once has no use for more.
+    this.#runs += times;
+    if (this.#runs > 1) void this.ready();
+    const { raw } = this.resources.device;
+    const encoder = raw.createCommandEncoder();
+    this.#encode(encoder, times, {});
+    raw.queue.submit([encoder.finish()]);
+  }
+
+  ready(): Promise<void> {
+    const finish = this.#finish;
+    this.#finish = undefined;
+    if (finish !== undefined) {
+      this.#finished = finish();
+      this.#finished.catch((reason: unknown) => {
+        this.#failure = reason;
+      });
+    }
+    return this.#finished;
+  }
+
+  finished(): Promise<void> {
+    return this.resources.device.finished();
+  }
+
+  async read(tensor: Tensor): Promise<Data> {
+    this.resources.device.check();
+    this.#checkThere();
+    const output = this.image.outputs[this.tensors.outputs.indexOf(tensor)];
+    if (output === undefined) throw new GraphError(`${tensor.label}: is not an output of this program`);
+    this.#settle();
+    const { buffer, offset } = this.#place(output.buffer);
+    const place = { buffer, offset: offset + output.offset };
+    return this.resources.memory.reader.read(place, output.dtype, tensor.size);
+  }
+
+  /** Runs the graph once with a timestamp around every dispatch. Needs the feature timestamp-query. */
+  async profile(): Promise<KernelTime[]> {
+    const { device, memory } = this.resources;
+    if (!device.timestamps) throw new DeviceError(`profile: ${device.name} has no timestamp-query`);
+    await this.ready();
+    this.#prepare();
+    const { timed } = await import("./timestamps.ts");
+    const times = await timed(device, memory.reader, this.#dispatches.length, (encoder, writes) => {
+      this.#dispatches.forEach((dispatch, i) => {
+        const pass = encoder.beginComputePass({ timestampWrites: writes(i) });
+        encode(pass, dispatch);
+        pass.end();
+      });
+    });
+    return this.#dispatches.map(({ image: { label } }, i) => ({ label, milliseconds: times[i] as number }));
+  }
+
+  async time(times: number): Promise<number> {
+    const { device, memory } = this.resources;
+    await this.ready();
+    this.#prepare();
+    const { timed } = await import("./timestamps.ts");
+    const begun = performance.now();
+    if (device.timestamps) {
+      const [clock = 0] = await timed(device, memory.reader, 1, (encoder, writes) =>
+        this.#encode(encoder, times, { timestampWrites: writes(0) }),
+      );
+      // Some drivers have the feature and no clock behind it.
+      if (clock > 0) return clock;
+    } else {
+      this.run(times);
+      await this.finished();
+    }
+    return performance.now() - begun;
+  }
+
+  describe(): ProgramDescription {
+    const { buffers, dispatches } = this.image;
+    const bytes = (roles: readonly string[]) =>
+      buffers.reduce((sum, b) => sum + (roles.includes(b.role) ? b.bytes : 0), 0);
+    return {
+      dispatches: dispatches.length,
+      pipelines: new Set(this.#dispatches.map((d) => d.compiled.pipeline)).size,
+      stateBytes: bytes(["leaf", "flattened", "output"]),
+      slotBytes: bytes(["workspace"]),
+      steps: dispatches.map((d) => d.label),
+    };
+  }
+
+  destroy(): void {
+    this.resources.memory.users.leave(this);
+    this.#dispatches = [];
+    this.#finish = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.destroy();
+  }
+
+  #leaves(): Tensor[] {
+    return this.image.buffers.flatMap(leavesOf).map((i) => this.#leaf(i));
+  }
+
+  #checkThere(): void {
+    if (!this.resources.memory.users.has(this)) {
+      throw new ClosedError("program: was destroyed; compile its graph again to run or read it");
+    }
+  }
+
+  async #compile(onProgress: CompileOptions["onProgress"]): Promise<Omit<Dispatch, "group">[]> {
+    const { device, pipelines } = this.resources;
+    const { dispatches } = this.image;
+    const first = pipelines.first(this.image);
+    dispatches.forEach(({ label, groups }, i) => {
+      checkGroups(device, label, groups);
+      checkGroups(device, label, first[i]?.groups ?? groups);
+    });
+    const compiled = await pipelines.compileAll(
+      first.map(({ source }) => source),
+      onProgress,
+    );
+    return dispatches.map((image, i) => ({
+      image,
+      groups: first[i]?.groups ?? image.groups,
+      compiled: compiled[i] as CompiledKernel,
+    }));
+  }
+
+  async #replaceFallbacks(pipelines: PipelineCache): Promise<void> {
+    const compiled = await pipelines.compileAll(
+      this.#dispatches.map(({ image }) => sourceOf(this.image, image.kernel)),
+    );
+    this.#dispatches.forEach((d, i) => {
+      d.compiled = compiled[i] as CompiledKernel;
+      d.groups = d.image.groups;
+    });
+  }
+
+  #prepare(): void {
+    this.#checkThere();
+    this.resources.device.check();
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#settle();
+  }
+
+  /** Brings states back into this program's buffers, and binds anew, where another program has moved some. */
+  #settle(): void {
+    const { memory } = this.resources;
+    if (this.#generation === memory.generation) return;
+    // What has been freed must not come back with its first value.
+    for (const leaf of this.#leaves()) memory.place(leaf);
+    this.#placeFlattened(firstValues([], 0));
+    for (const d of this.#dispatches) d.group = this.#bind(d.image, d.compiled);
+    this.#generation = memory.generation;
+  }
+
+  #encode(encoder: GPUCommandEncoder, times: number, descriptor: GPUComputePassDescriptor): void {
+    const pass = encoder.beginComputePass(descriptor);
+    for (let i = 0; i < times; i++) for (const dispatch of this.#dispatches) encode(pass, dispatch);
+    pass.end();
+  }
+
+  #placeLeaves(seed: number): void {
+    const { buffers } = this.image;
+    const firstValue = firstValues(this.#leaves(), seed);
+    this.#placeFlattened(firstValue);
+    for (const b of buffers) {
+      if (b.role === "leaf") this.resources.memory.ensure(this.#leaf(b.leaf), firstValue);
+    }
+  }
+
+  /** Moves states into the flattened buffers of this program, where they are not there. */
+  #placeFlattened(firstValue: (leaf: Tensor) => Data): void {
+    for (const b of this.image.buffers) {
+      if (b.role !== "flattened") continue;
+      const leaves = b.leaves.map((i) => this.#leaf(i));
+      this.resources.memory.ensurePack(b.label, leaves, firstValue);
+    }
+  }
+
+  #leaf(index: number): Tensor {
+    return this.tensors.leaves[index] as Tensor;
+  }
+
+  #makeBuffers(): void {
+    const { device } = this.resources;
+    this.image.buffers.forEach((image, i) => {
+      if (leavesOf(image).length > 0) return;
+      const buffer = device.createBuffer(image.label, image.bytes);
+      this.#buffers.set(i, buffer);
+      if (image.role === "sizes") device.raw.queue.writeBuffer(buffer, 0, new Uint32Array(image.words));
+    });
+  }
+
+  /** Where buffer `index` of the image begins. Leaves move when another program wants them flattened. */
+  #place(index: number): Place {
+    const [leaf] = leavesOf(this.image.buffers[index] as BufferImage);
+    return leaf === undefined
+      ? { buffer: this.#buffers.get(index) as GPUBuffer, offset: 0 }
+      : this.resources.memory.place(this.#leaf(leaf));
+  }
+
+  #bind({ label, bindings }: DispatchImage, { layout }: CompiledKernel): GPUBindGroup {
+    const accesses = new Map<GPUBuffer, string>();
+    const entries = layout.slots.map(({ binding, access }, i): GPUBindGroupEntry => {
+      const [index, offset, size] = bindings[i] as DispatchImage["bindings"][number];
+      const place = this.#place(index);
+      const { buffer } = place;
+      if ((accesses.get(buffer) ?? access) !== access) {
+        throw new GraphError(
+          `${label}: reads and writes ${buffer.label} in one dispatch, which WebGPU forbids`,
+        );
+      }
+      accesses.set(buffer, access);
+      return { binding, resource: { buffer, offset: place.offset + offset, size } };
+    });
+    return this.resources.device.raw.createBindGroup({ label, layout: layout.group, entries });
+  }
+}
+
+function encode(pass: GPUComputePassEncoder, { compiled, group, groups }: Dispatch): void {
+  pass.setPipeline(compiled.pipeline);
+  pass.setBindGroup(0, group);
+  pass.dispatchWorkgroups(...(groups as [number]));
+}
+
+/** Destroys `buffers`. Refers to the device, without which Dawn can't destroy them. */
+function destroying(device: GpuDevice, buffers: readonly GPUBuffer[]): () => void {
+  return () => {
+    if (!device.isLost) for (const buffer of buffers) buffer.destroy();
+  };
+}
+
+function checkGroups(device: GpuDevice, label: string, groups: readonly number[]): void {
+  const most = device.limits.maxComputeWorkgroupsPerDimension;
+  for (const n of groups) {
+    if (!Number.isInteger(n) || n < 1 || n > most) {
+      throw new DeviceError(
+        `${label}: dispatches [${groups.join(", ")}] workgroups, but maxComputeWorkgroupsPerDimension is ${most}`,
+      );
+    }
+  }
+}

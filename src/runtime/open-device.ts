@@ -1,0 +1,63 @@
+/** What opening a device has in common in Node and in a page: WebGPU, or the CPU reference in its place, never unsaid. */
+
+import { ValueError } from "../common/errors.ts";
+import { warn } from "../common/printable.ts";
+import type { Backend } from "./backend.ts";
+
+export interface DeviceChoice {
+  /**
+   * `"cpu"` asks for the CPU reference; `"auto"` (default) falls back to it when WebGPU can't be used, and says so;
+   * `"webgpu"` is `require: "webgpu"`.
+   */
+  readonly backend?: "auto" | "webgpu" | "cpu";
+  /** Throws a DeviceError where there is no WebGPU, in place of falling back to the CPU reference. */
+  readonly require?: "webgpu";
+  /**
+   * Hears in one line what was found, and why it is not better; also when a lost device is replaced. Default: `console.warn`
+   * for the CPU reference in place of WebGPU, once per process; nothing for the rest.
+   */
+  readonly onNotice?: (line: string) => void;
+}
+
+export const choiceKinds = {
+  backend: ["auto", "webgpu", "cpu"],
+  require: ["webgpu"],
+  onNotice: "function",
+} as const;
+
+/** How a host opens devices. */
+export interface Openers {
+  readonly gpu: () => Promise<Backend>;
+  readonly cpu: () => Backend | Promise<Backend>;
+}
+
+/**
+ * The device that `choice` asks for. `lost`: whether it replaces a lost one. Throws ValueError where it contradicts itself,
+ * and what `openers.gpu` rejects with where WebGPU is required.
+ */
+export async function openChosen(choice: DeviceChoice, openers: Openers, lost = false): Promise<Backend> {
+  const { backend = "auto", require, onNotice = warnOnce } = choice;
+  if (backend === "cpu") {
+    if (require === undefined) return openers.cpu();
+    throw new ValueError('openDevice: backend "cpu" and require "webgpu" exclude each other; leave one out');
+  }
+  try {
+    return await openers.gpu();
+  } catch (error) {
+    if (backend === "webgpu" || require === "webgpu") throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    const instead = lost
+      ? "The device was lost and no other can be opened; going on with the CPU reference, which is slow, and whose results differ in the last digits."
+      : 'No WebGPU; using the CPU reference, which is slow. To have an error instead: openDevice({ require: "webgpu" }); on the command line: --backend webgpu.';
+    onNotice(`${instead} (${reason})`);
+    return openers.cpu();
+  }
+}
+
+const warned = new Set<string>();
+
+function warnOnce(line: string): void {
+  if (warned.has(line)) return;
+  warned.add(line);
+  warn(line);
+}

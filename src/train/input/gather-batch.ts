@@ -1,0 +1,254 @@
+/**
+ * Forms the batch of a step on the device: the data set is uploaded once, and this op picks the samples whose turn
+ * it is, in a seeded order that is new in every epoch, and scales them. Reads a step counter that lives on the
+ * device, so nothing is uploaded per step. Every sample comes exactly once per epoch; the last, partial batch is
+ * filled up with samples of weight 0, so that statistics over a batch (batchNorm's) are of real samples.
+ * A data set too large for the device goes through it in shards: some of them are there, each in a slot, and the order
+ * is one of samples within the shard whose turn it is.
+ */
+import { ShapeError } from "../../common/errors.ts";
+import { checkOptions } from "../../common/options.ts";
+import { sampleOrder } from "../../common/permutation.ts";
+import { spread } from "../../graph/kernel.ts";
+import {
+  type DefinedOp,
+  defineOp,
+  expectArray,
+  expectSpec,
+  expectTensor,
+  expectWhole,
+  shapeError,
+} from "../../graph/op.ts";
+import { Shader } from "../../graph/shader.ts";
+import { checkShape, type Shape, type Spec, sizeOf } from "../../graph/spec.ts";
+import { constant, type Tensor } from "../../graph/tensor.ts";
+import { countConstants, stepsPerEpoch } from "./gather-counts.ts";
+
+const code = () => import("../../../shaders/data/gather-batch.wgsl?raw");
+const functions = () => import("../../../shaders/reduce/order-functions.wgsl?raw");
+
+const shader = /* @__PURE__ */ new Shader("gather-batch.wgsl", code, functions);
+
+interface Attrs {
+  readonly count: number;
+  readonly shape: Shape;
+  readonly targetShape: Shape;
+  readonly batchSize: number;
+  readonly shuffle: boolean;
+  readonly scale: number;
+  readonly offset: number;
+  readonly shards: Shards | undefined;
+}
+
+/** Parts of a data set that are on the device one after the other. */
+export interface Shards {
+  /** Samples of each but the last, which may have fewer; a multiple of the batch size. */
+  readonly size: number;
+  /** How many are there at a time: turn t, counted over all epochs, lies in slot t % slots. */
+  readonly slots: number;
+}
+
+export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
+  name: "gatherBatch",
+  args: ["inputs", "targets", "step", "key", "channels"],
+  results: ["x", "y", "weights"],
+  variants: ["long", "short"],
+  plan([inputs, targets, step, key, channels], attrs: Attrs) {
+    const { count, shape, targetShape, batchSize, shuffle, scale, offset } = attrs;
+    expectWhole("gatherBatch", "count", count, 1);
+    expectWhole("gatherBatch", "batchSize", batchSize, 1);
+    checkShape("gatherBatch: sample", shape);
+    checkShape("gatherBatch: target", targetShape);
+    const SIZE = sizeOf(shape);
+    const FLOATS = inputs?.dtype === "f32";
+    const whole = countConstants(count, batchSize);
+    const { size: SHARD, slots: SLOTS } = attrs.shards ?? { size: whole.SHARD, slots: whole.SLOTS };
+    expectWhole("gatherBatch", "slots", SLOTS, 1);
+    expectWhole("gatherBatch", "shard size", SHARD, 1);
+    if (SHARD < count && SHARD % batchSize !== 0) {
+      throw new ShapeError(
+        `gatherBatch: shards must hold whole batches of ${batchSize}, got shards of ${SHARD} samples`,
+      );
+    }
+    const there = SLOTS * SHARD;
+    expectData(
+      "inputs",
+      inputs,
+      FLOATS ? "f32" : "u32",
+      FLOATS ? there * SIZE : Math.ceil((there * SIZE) / 4),
+    );
+    const dtype = targets?.dtype === "f32" ? "f32" : "i32";
+    expectData("targets", targets, dtype, there * sizeOf(targetShape));
+    expectData("step", step, "u32", 1);
+    expectData("key", key, "u32", 2);
+    const CHANNELS = channels === undefined ? 1 : channels.shape[1]!;
+    if (channels !== undefined) expectSpec("gatherBatch", "channels", channels, 2);
+    if (channels !== undefined && (channels.shape[0] !== 2 || CHANNELS !== shape[0])) {
+      throw shapeError("gatherBatch", `channels must be [2, ${shape[0]}] as the samples ask`, [channels]);
+    }
+    for (const value of [scale, offset]) {
+      if (!Number.isFinite(value)) {
+        throw new ShapeError(`gatherBatch: scale and offset must be finite, got ${scale} and ${offset}`);
+      }
+    }
+    return {
+      outputs: [
+        { shape: [batchSize, ...shape], dtype: "f32" },
+        { shape: [batchSize, ...targetShape], dtype },
+        { shape: [batchSize], dtype: "f32" },
+      ],
+      constants: {
+        ...whole,
+        SIZE,
+        TARGET: sizeOf(targetShape),
+        B: batchSize,
+        SHARD,
+        SHARDS: Math.ceil(count / SHARD),
+        PER: stepsPerEpoch(SHARD, batchSize),
+        SLOTS,
+        FLOATS,
+        shuffle,
+        CHANNELS,
+        PLANE: SIZE / CHANNELS,
+        scale,
+        offset,
+      },
+    };
+  },
+  cpu({ inputs, targets, step, key, channels, x, y, weights }, constants) {
+    const { COUNT, SIZE, TARGET, B, STEPS, FLOATS, shuffle, CHANNELS, PLANE, scale, offset } = constants;
+    const { SHARD, SHARDS, PER, SLOTS } = constants;
+    const within = step[0]! % STEPS;
+    const shard = Math.floor(within / PER);
+    const turn = Math.floor(step[0]! / STEPS) * SHARDS + shard;
+    const held = shard === SHARDS - 1 ? COUNT - shard * SHARD : SHARD;
+    for (let b = 0; b < B; b++) {
+      const place = (within % PER) * B + b;
+      const ordered = shuffle ? sampleOrder(place % held, held, turn, [key[0]!, key[1]!]) : place % held;
+      const sample = (turn % SLOTS) * SHARD + ordered;
+      weights[b] = place < held ? 1 : 0;
+      for (let j = 0; j < TARGET; j++) y[b * TARGET + j] = targets[sample * TARGET + j]!;
+      for (let j = 0; j < SIZE; j++) {
+        const at = sample * SIZE + j;
+        const value = FLOATS ? inputs[at]! : (inputs[at >>> 2]! >>> (8 * (at & 3))) & 255;
+        const c = Math.floor(j / PLANE);
+        x[b * SIZE + j] =
+          CHANNELS === 1 ? value * scale + offset : value * channels[c]! + channels[CHANNELS + c]!;
+      }
+    }
+  },
+  kernels({ SIZE, B }, { software, variant = software ? "long" : "short" }) {
+    const vector = SIZE % 4 === 0;
+    const parts = vector ? SIZE / 4 : SIZE;
+    // A software adapter pays for every permutation; a chip would rather have all its lanes busy.
+    const LANES = Math.ceil(parts / (variant === "long" ? 32 : 2));
+    return {
+      kernels: [
+        {
+          shader,
+          entry: vector ? "vector" : "scalar",
+          bind: ["inputs", "targets", "step", "key", "channels", vector ? ["x4", "x"] : "x", "y", "weights"],
+          constants: { LANES },
+          groups: spread(Math.ceil((B * LANES) / 64)),
+        },
+      ],
+    };
+  },
+});
+
+function expectData(name: string, spec: Spec | undefined, dtype: string, size: number): void {
+  expectSpec("gatherBatch", name, spec, 1, dtype);
+  if (spec !== undefined && spec.shape[0] !== size) {
+    throw shapeError("gatherBatch", `${name} must hold ${size} values`, [spec]);
+  }
+}
+
+export interface GatherOptions {
+  /** Samples in the data set. */
+  readonly count: number;
+  /** Shape of one sample. */
+  readonly shape: Shape;
+  /** Shape of one sample's targets; default [], one number. */
+  readonly targetShape?: Shape;
+  readonly batchSize: number;
+  /** u32 [2]: shuffles, with a new order in every epoch. Default: the order of the data. */
+  readonly shuffleKey?: Tensor;
+  /** x = input * scale + offset: a number, or one per channel (first axis of `shape`). Default 1/255 for bytes, else 1. */
+  readonly scale?: number | readonly number[];
+  /** Default 0. */
+  readonly offset?: number | readonly number[];
+  /** Default: the whole data set is there. */
+  readonly shards?: Shards;
+}
+
+export interface GatheredBatch {
+  /** f32 `[batchSize, …shape]`; rows past the end of the data begin again at the epoch's first sample. */
+  readonly x: Tensor;
+  /** `[batchSize, …targetShape]`, i32 or f32 as the targets are, of the samples in x. */
+  readonly targets: Tensor;
+  /** f32 `[batchSize]`: 1 for a sample, 0 for a row past the end of the data. */
+  readonly weights: Tensor;
+}
+
+/**
+ * The batch of step `step[0]`: places `(step % stepsPerEpoch) * batchSize …` of epoch `floor(step / stepsPerEpoch)`.
+ *
+ * `inputs`: u32 `[ceil(count * size / 4)]`, bytes four to a word with the first one lowest, or f32 `[count * size]`.
+ * `targets`: i32 or f32 `[count * targetSize]`. `step`: u32 `[1]`. With `shards` both hold slots * shard size samples, and
+ * who fills the slots decides which part of the data a turn is. Throws ShapeError.
+ */
+export function gatherBatch(
+  inputs: Tensor,
+  targets: Tensor,
+  step: Tensor,
+  options: GatherOptions,
+): GatheredBatch {
+  expectTensor("gatherBatch", "inputs", inputs);
+  expectTensor("gatherBatch", "targets", targets);
+  expectTensor("gatherBatch", "step", step);
+  const given = checkOptions("gatherBatch", options, {
+    count: "number",
+    shape: "array",
+    targetShape: "array",
+    batchSize: "number",
+    shuffleKey: "tensor",
+    scale: "numbers",
+    offset: "numbers",
+    shards: "object",
+  });
+  const { count, shape, batchSize, shuffleKey } = given;
+  expectArray("gatherBatch", "shape", shape);
+  const scale = given.scale ?? (inputs.dtype === "f32" ? 1 : 1 / 255);
+  const offset = given.offset ?? 0;
+  const leaves = [inputs, targets, step, shuffleKey ?? constant(new Uint32Array(2), [2], "no key")];
+  const single = typeof scale === "number" && typeof offset === "number";
+  if (!single) leaves.push(channelsOf(shape, scale, offset));
+  const [x, y, weights] = gatherBatchOp.apply(leaves, {
+    count,
+    shape,
+    targetShape: given.targetShape ?? [],
+    batchSize,
+    shuffle: shuffleKey !== undefined,
+    scale: single ? scale : 1,
+    offset: single ? offset : 0,
+    shards: given.shards,
+  }) as [Tensor, Tensor, Tensor];
+  return { x, targets: y, weights };
+}
+
+/** Scales, then offsets, of each channel: `[2, C]`. */
+function channelsOf(
+  shape: Shape,
+  scale: number | readonly number[],
+  offset: number | readonly number[],
+): Tensor {
+  const C = shape[0] ?? 1;
+  const values = [scale, offset].flatMap((v) => (typeof v === "number" ? new Array<number>(C).fill(v) : v));
+  const wrong = [scale, offset].find((v) => typeof v !== "number" && v.length !== C);
+  if (wrong !== undefined || !values.every(Number.isFinite)) {
+    throw new ShapeError(
+      `gatherBatch: scale and offset must hold ${C} finite numbers, one per channel, got [${scale}] and [${offset}]`,
+    );
+  }
+  return constant(Float32Array.from(values), [2, C], "channels");
+}

@@ -1,0 +1,263 @@
+/** What a trainer and a run of training are given. Refuses numbers that can't be. */
+
+import { ValueError } from "../../common/errors.ts";
+import { checkOptions, isPromise, type OptionKinds, shown } from "../../common/options.ts";
+import { checkTrainingData, type TrainingData } from "../../data/sharded.ts";
+import type { Loss } from "../../nn/loss.ts";
+import { checkLayer, type Layer } from "../../nn/module.ts";
+import type { Optimizer } from "../../optim/optimizer.ts";
+import { type CompileProgress, TUNE, type TuneOptions } from "../../runtime/backend.ts";
+import { checkTransform, type Transform } from "../../transforms/transform.ts";
+import { checkMetric, type Metric } from "../metrics/metric.ts";
+import type { FitState } from "../state/run-state.ts";
+import { RING_STEPS } from "../step/runner.ts";
+import type { RunControl } from "./control.ts";
+import type { EarlyStoppingOptions } from "./early-stopping.ts";
+import type { Callback, StepListener } from "./events.ts";
+import { isOfValidation } from "./monitor.ts";
+
+export interface TrainerOptions {
+  readonly model: Layer;
+  readonly loss: Loss;
+  readonly optimizer: Optimizer;
+  /** Samples per training step. */
+  readonly batchSize: number;
+  /** Seed of start weights and shuffling; default 0. */
+  readonly seed?: number;
+  /** Whether every epoch has an order of its own; false takes samples as they lie in the data set. Default true. */
+  readonly shuffle?: boolean;
+  /** Samples per evaluation step; default 200, or the batch size if that is more. */
+  readonly evalBatchSize?: number;
+  /** Forces kernel variants by op name, e.g. `{ conv2d: "im2col" }`. */
+  readonly variants?: Readonly<Record<string, string>>;
+  /**
+   * Times the kernels of a training step on this adapter when it is first compiled, takes the fastest and stores which they
+   * are: see CompileOptions. Measured on the first batch. Default false.
+   */
+  readonly tune?: boolean | TuneOptions;
+  /** How long one submit should take, in milliseconds; default what suits the host: about a frame in a page. */
+  readonly submitMilliseconds?: number;
+  /** Fixes the number of steps per submit. Does not change results, bit for bit. */
+  readonly stepsPerSubmit?: number;
+  /**
+   * Examines everything that a training step computes, before it is taken, and stops with an AnomalyError naming op, label
+   * and step at the first NaN or infinity. Many times slower. Default false.
+   */
+  readonly detectAnomaly?: boolean;
+  /**
+   * What batches go through before the model, on the device: random transforms in training only, the others in evaluation
+   * too. See `transforms`.
+   */
+  readonly transform?: Transform;
+  /**
+   * Bytes that a data set may take on the device, in training and in evaluation each; default what fits. A larger one, and
+   * one that is not in memory, goes through in shards of at most half of this and of 64 MiB; samples are then shuffled
+   * within shards of neighbours only.
+   */
+  readonly maxResidentBytes?: number;
+  /** Measured beside the loss, on the device. Default none; losses with classes count right answers by themselves. */
+  readonly metrics?: readonly Metric[];
+  /** Hears how compiling goes, of training and of evaluation; called when a pipeline is there. */
+  readonly onCompile?: (progress: CompileProgress) => void;
+  /**
+   * Hears what is unusual about the run but no error: parameters of the model that the loss does not depend on, which stay
+   * as they are; a lost device that was replaced outside `fit`, which has an event for it. Default console.warn.
+   */
+  readonly onNotice?: (message: string) => void;
+  /** Records the Euclidean norm of each step's gradients, before clipping. Default false. */
+  readonly trackGradientNorm?: boolean;
+}
+
+export interface FitOptions {
+  /** Passes over the training data, default 1. Either this or `steps`. */
+  readonly epochs?: number;
+  /** Training steps, in place of `epochs`; the last epoch may then be a part of one. */
+  readonly steps?: number;
+  /** Evaluated after every epoch. */
+  readonly validation?: TrainingData;
+  /** Evaluates the validation set also whenever the run's step is a multiple of this. */
+  readonly evaluateEvery?: number;
+  /** Whether the averaged weights are evaluated and not the latest; the optimizer must have an `averageDecay`. */
+  readonly evaluateAverages?: boolean;
+  /** Ends the run when it stops getting better, and may bring the best weights back. */
+  readonly earlyStopping?: EarlyStoppingOptions;
+  /** Writes files to go on from, whatever happens. */
+  readonly checkpoints?: CheckpointOptions;
+  /** Goes on with a run that was stopped, from what `resumeFrom` gave back; the other options must be the same. */
+  readonly resume?: FitState | undefined;
+  /** Ends the run cleanly after the steps in flight. */
+  readonly signal?: AbortSignal;
+  readonly callbacks?: readonly Callback[];
+  /** To pause, resume and step the run while it goes on. */
+  readonly control?: RunControl;
+  /** Hears every step's own metrics; steps that are repeated after a lost device again. */
+  readonly onSteps?: StepListener;
+}
+
+export interface CheckpointOptions {
+  /** Folder of the files, made if need be. */
+  readonly directory: string;
+  /** After so many seconds of training since the last one. */
+  readonly everySeconds?: number;
+  /** Whenever the run's step is a multiple of this. */
+  readonly everySteps?: number;
+  /** Default 1 where neither seconds nor steps are given. One more is written when the run ends or is aborted. */
+  readonly everyEpochs?: number;
+  /** How many of the latest stay. Default 3. */
+  readonly keep?: number;
+  /** Goes into every file. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Hears of a folder whose lock a killed process had left. Default: a warning on the console. */
+  readonly onNotice?: (line: string) => void;
+}
+
+const TRAINER = {
+  model: "any",
+  loss: "any",
+  optimizer: "any",
+  batchSize: "number",
+  seed: "number",
+  shuffle: "boolean",
+  evalBatchSize: "number",
+  variants: "object",
+  tune: "any",
+  submitMilliseconds: "number",
+  stepsPerSubmit: "number",
+  detectAnomaly: "boolean",
+  transform: "any",
+  maxResidentBytes: "number",
+  metrics: "array",
+  onCompile: "function",
+  onNotice: "function",
+  trackGradientNorm: "boolean",
+} as const satisfies OptionKinds<TrainerOptions>;
+
+const FIT = {
+  epochs: "number",
+  steps: "number",
+  validation: "any",
+  evaluateEvery: "number",
+  evaluateAverages: "boolean",
+  earlyStopping: "any",
+  checkpoints: "any",
+  resume: "object",
+  signal: "object",
+  callbacks: "array",
+  control: "object",
+  onSteps: "function",
+} as const satisfies OptionKinds<FitOptions>;
+
+const CHECKPOINTS = {
+  directory: "string",
+  everySeconds: "number",
+  everySteps: "number",
+  everyEpochs: "number",
+  keep: "number",
+  metadata: "object",
+  onNotice: "function",
+} as const satisfies OptionKinds<CheckpointOptions>;
+
+const EARLY_STOPPING = {
+  monitor: "string",
+  mode: ["min", "max"],
+  patience: "number",
+  minDelta: "number",
+  restoreBest: "boolean",
+} as const satisfies OptionKinds<EarlyStoppingOptions>;
+
+/** Samples per step when `count` samples are evaluated. */
+export function evaluationBatch(
+  { batchSize, evalBatchSize }: Pick<TrainerOptions, "batchSize" | "evalBatchSize">,
+  count: number,
+): number {
+  return Math.min(count, evalBatchSize ?? Math.max(batchSize, 200));
+}
+
+/** Throws ValueError on unknown options, parts that are none, and numbers that are no whole numbers. */
+export function checkTrainerOptions(options: TrainerOptions): void {
+  const who = "Trainer.create";
+  const { model, loss, optimizer, transform, metrics = [], tune } = checkOptions(who, options, TRAINER);
+  checkLayer(`${who}: model`, model);
+  checkPart("loss", loss, "build", "nn.crossEntropy()", "nn.");
+  checkPart("optimizer", optimizer, "states", "optim.adam()", "optim.");
+  if (transform !== undefined) checkTransform(`${who}: transform`, transform);
+  for (const [i, metric] of metrics.entries()) checkMetric(`${who}: metrics[${i}]`, metric);
+  if (tune !== undefined && typeof tune !== "boolean") checkOptions(`${who}: tune`, tune, TUNE);
+  if (options.batchSize === undefined) {
+    throw new ValueError(`${who}: batchSize is missing; give the samples per step, as in batchSize: 32`);
+  }
+  const { batchSize, seed = 0, evalBatchSize = 1, stepsPerSubmit = 1, maxResidentBytes = 1 } = options;
+  whole("batchSize", batchSize, 1);
+  whole("seed", seed, 0);
+  whole("evalBatchSize", evalBatchSize, 1);
+  whole("stepsPerSubmit", stepsPerSubmit, 1);
+  whole("maxResidentBytes", maxResidentBytes, 1);
+  if (stepsPerSubmit > RING_STEPS) {
+    throw new ValueError(`trainer: stepsPerSubmit must be at most ${RING_STEPS}, got ${stepsPerSubmit}`);
+  }
+}
+
+/** Refuses a loss or an optimizer without its `method`, and says what to write. */
+function checkPart(name: string, part: unknown, method: string, example: string, space: string): void {
+  if (typeof part === "object" && part !== null && method in part) return;
+  if (part === undefined)
+    throw new ValueError(`Trainer.create: ${name} is missing; give one such as ${example}`);
+  const hint =
+    typeof part === "function"
+      ? `call it, as in ${example}`
+      : typeof part === "string" && /^\w+$/.test(part)
+        ? `write ${space}${part}() or another one of \`${space.slice(0, -1)}\``
+        : `give one such as ${example}`;
+  throw new ValueError(`Trainer.create: ${name} must be one of Weft's, got ${shown(part)}; ${hint}`);
+}
+
+/**
+ * The options of a fit, one epoch where no length is given. Throws ValueError on unknown options, on numbers of epochs or
+ * steps that are no whole numbers, and where both are given.
+ */
+export function checkFitOptions(given: FitOptions): FitOptions {
+  if (typeof given === "object" && given !== null && "inputs" in given) {
+    throw new ValueError(
+      "fit: takes options after the training data; write fit(train, { validation: test })",
+    );
+  }
+  const options = checkOptions("fit", given, FIT);
+  const { epochs = options.steps === undefined ? 1 : undefined, steps, evaluateEvery = 1 } = options;
+  const { validation, checkpoints, earlyStopping, callbacks = [] } = options;
+  if (validation !== undefined) checkTrainingData("fit: validation", validation);
+  checkOptions("fit: earlyStopping", earlyStopping, EARLY_STOPPING);
+  const { monitor = "valLoss" } = earlyStopping ?? {};
+  if (earlyStopping !== undefined && isOfValidation(monitor) && validation === undefined) {
+    throw new ValueError(
+      `fit: earlyStopping goes by ${monitor}; give fit a validation set, or earlyStopping a monitor such as "loss"`,
+    );
+  }
+  checkOptions("fit: checkpoints", checkpoints, CHECKPOINTS);
+  if (checkpoints !== undefined && checkpoints.directory === undefined) {
+    throw new ValueError('fit: checkpoints need a directory, as in { directory: "checkpoints" }');
+  }
+  for (const callback of callbacks) {
+    if (typeof callback === "function") continue;
+    throw new ValueError(`fit: callbacks must be functions of an event, got ${shown(callback)}`);
+  }
+  if (steps === undefined) whole("epochs", epochs, 1);
+  else whole("steps", steps, 1);
+  if (steps !== undefined && epochs !== undefined) {
+    throw new ValueError(`trainer: fit takes epochs or steps, not both, got ${epochs} and ${steps}`);
+  }
+  whole("evaluateEvery", evaluateEvery, 1);
+  return epochs === undefined ? options : { ...options, epochs };
+}
+
+/** Refuses what is no trainer, such as a promise of one. */
+export function checkTrainer(who: string, trainer: unknown): void {
+  if (typeof trainer === "object" && trainer !== null && "states" in trainer) return;
+  const hint = isPromise(trainer) ? "; write await Trainer.create(…)" : "";
+  throw new ValueError(`${who}: the first argument must be a trainer, got ${shown(trainer)}${hint}`);
+}
+
+function whole(name: string, value: number | undefined, least: number): void {
+  if (value === undefined || !Number.isSafeInteger(value) || value < least) {
+    throw new ValueError(`trainer: ${name} must be a whole number of at least ${least}, got ${shown(value)}`);
+  }
+}

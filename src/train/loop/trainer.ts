@@ -1,0 +1,74 @@
+/** The trainer of a model: its programs are traced from model, loss and optimizer. */
+
+import { ValueError } from "../../common/errors.ts";
+import { notAwaited } from "../../common/options.ts";
+import { keyFromSeed } from "../../common/random.ts";
+import { state } from "../../graph/tensor.ts";
+import { allParameters, namedBuffers, namedParameters } from "../../nn/module.ts";
+import { type Backend, checkDevice } from "../../runtime/backend.ts";
+import { KEY, LEARNING_RATE, type RunStates } from "../state/run-states.ts";
+import { StateValues } from "../state/state-values.ts";
+import type { TrainStates } from "../step/graph.ts";
+import { Programs } from "../step/programs.ts";
+import type { TrainerParts } from "../step/run-programs.ts";
+import { AnyTrainer } from "./any-trainer.ts";
+import { checkTrainerOptions, type TrainerOptions } from "./options.ts";
+
+export class Trainer extends AnyTrainer {
+  private constructor(
+    backend: Backend,
+    override readonly options: TrainerOptions,
+  ) {
+    super(options, traced(backend, options));
+  }
+
+  /** Throws ValueError on a batch size or seed that is no whole number, and on a model without parameters. */
+  static create(backend: Backend, options: TrainerOptions): Promise<Trainer> {
+    const create = async () => new Trainer(backend, options);
+    const names = ["fit", "evaluate", "save", "load", "compile", "profile"];
+    return notAwaited(create(), "Trainer.create", names);
+  }
+}
+
+function traced(backend: Backend, options: TrainerOptions): TrainerParts {
+  checkDevice("Trainer.create", backend);
+  checkTrainerOptions(options);
+  const { states, training, drawn } = statesOf(options);
+  const values = new StateValues(backend, options.seed ?? 0);
+  // What has been trained or loaded on this device goes on from there.
+  drawn.forEach((t, i) => {
+    values.begin(t, i);
+  });
+  return { values, states, programs: new Programs(options, values, training) };
+}
+
+/**
+ * The states of a run: all of them by name, and those that its graphs take. Parameter i of `drawn` begins with values of
+ * random stream i, so that start weights depend on seed and place in the model only. Throws ValueError on a model without
+ * parameters.
+ */
+export function statesOf({ model, optimizer: rule, seed = 0 }: TrainerOptions) {
+  const named = namedParameters(model);
+  const buffers = namedBuffers(model);
+  if (named.size === 0) {
+    throw new ValueError(
+      "trainer: the model has no parameters to train; searched are the fields of objects with `forward`, and arrays, plain " +
+        "objects, Maps and Sets in them, without what nn.freeze has frozen",
+    );
+  }
+  const optimizer = rule.states([...named.values()], [...named.keys()]);
+  const { step } = optimizer;
+  const key = state([2], Uint32Array.from(keyFromSeed(seed)), "u32", "random key");
+  const states: RunStates = {
+    parameters: named,
+    buffers,
+    packed: new Map(Object.entries(optimizer.packed)),
+    step,
+    live: new Map([
+      [KEY, key],
+      [LEARNING_RATE, optimizer.learningRate],
+    ]),
+  };
+  const training: TrainStates = { parameters: named, buffers, optimizer, step, key };
+  return { states, training, drawn: allParameters(model) };
+}

@@ -1,0 +1,132 @@
+/**
+ * The end of a step: writes its numbers (loss, counts, metrics) into a ring on the device and moves the step counter on.
+ * The host reads the ring when it likes; nothing waits. Values are stored as they are, so that a loss that is NaN
+ * or infinite shows in the row of its step.
+ */
+import { type DefinedOp, defineOp, expectArray, expectSpec, shapeError } from "../../graph/op.ts";
+import { Shader } from "../../graph/shader.ts";
+import { type Data, type Spec, sizeOf } from "../../graph/spec.ts";
+import type { Node, Tensor } from "../../graph/tensor.ts";
+import { expectOne } from "../../ops/state/packed-update.ts";
+
+const code = () => import("../../../shaders/data/record.wgsl?raw");
+
+const shader = new Shader("record.wgsl", code);
+
+/** Tensors that one record takes at most: with ring and step, as many bindings as every WebGPU device has. */
+export const MAX_RECORDED = 6;
+/** Marks count steps modulo this, the largest range of whole numbers that float32 holds exactly. */
+const MARKS = 2 ** 24;
+
+type None = Record<string, never>;
+
+export const recordOp: DefinedOp<None> = defineOp({
+  name: "record",
+  args: ["ring", "step", "v0", "v1", "v2", "v3", "v4", "v5"],
+  results: [],
+  mutates: ["ring", "step"],
+  plan: ([ring, step, ...values], _attrs: None) => planned(ring, step, values, false),
+  cpu: write,
+  kernels: ({ TOTAL }) => {
+    const bind = ["ring", "step", "v0", "v1", "v2", "v3", "v4", "v5"];
+    const entry = TOTAL > MAX_RECORDED ? "recordMany" : "record";
+    return { kernels: [{ shader, entry, bind, groups: [1] }] };
+  },
+});
+
+/** With an alarm, which takes the place of one value among the bindings. */
+export const recordAlarmedOp: DefinedOp<None> = defineOp({
+  name: "record",
+  args: ["ring", "step", "alarm", "v0", "v1", "v2", "v3", "v4"],
+  results: [],
+  mutates: ["ring", "step", "alarm"],
+  // The optimizer's update sets the alarm that is reset here.
+  follows: true,
+  plan([ring, step, alarm, ...values], _attrs: None) {
+    expectOne("record", "alarm", alarm, "u32");
+    return planned(ring, step, values, true);
+  },
+  cpu: write,
+  kernels: ({ TOTAL }) => {
+    const bind = ["ring", "step", "alarm", "v0", "v1", "v2", "v3", "v4"];
+    const entry = TOTAL > MAX_RECORDED ? "recordManyAlarmed" : "recordAlarmed";
+    return { kernels: [{ shader, entry, bind, groups: [1] }] };
+  },
+});
+
+function planned(ring: Spec | undefined, step: Spec | undefined, values: readonly Spec[], ALARMED: boolean) {
+  const [R, W] = expectSpec("record", "ring", ring, 2).shape as [number, number];
+  if (expectSpec("record", "step", step, 1, "u32").shape[0] !== 1) {
+    throw shapeError("record", "step must be u32[1]", step ? [step] : []);
+  }
+  const sizes = values.map((v) => sizeOf(v.shape));
+  const VALUES = values.length;
+  const TOTAL = sizes.reduce((a, b) => a + b, 0);
+  const COLUMNS = TOTAL + (ALARMED ? 1 : 0);
+  if (VALUES < 1 || (W !== COLUMNS && W !== COLUMNS + 1)) {
+    throw shapeError(
+      "record",
+      `ring must have a column per value, one for an alarm, and one more for marks if wanted`,
+      [...(ring ? [ring] : []), ...values],
+    );
+  }
+  if (values.some((v) => v.dtype !== "f32")) throw shapeError("record", "values must be f32", values);
+  const [S0 = 0, S1 = 0, S2 = 0, S3 = 0, S4 = 0, S5 = 0] = sizes;
+  return { outputs: [], constants: { R, W, TOTAL, ALARMED, S0, S1, S2, S3, S4, S5 } };
+}
+
+function write(
+  tensors: Readonly<Record<string, Data>>,
+  { R, W, TOTAL, ALARMED, ...sizes }: RecordConstants,
+): void {
+  const { ring, step, alarm } = tensors as Record<"ring" | "step" | "alarm", Data>;
+  let at = (step[0]! % R) * W;
+  for (let i = 0; i < MAX_RECORDED; i++) {
+    const size = sizes[`S${i}` as "S0"];
+    for (let j = 0; j < size; j++) ring[at++] = tensors[`v${i}`]![j]!;
+  }
+  if (ALARMED) {
+    ring[at++] = alarm[0]!;
+    alarm[0] = 0;
+  }
+  if (W > TOTAL + (ALARMED ? 1 : 0)) ring[at] = 1 + (step[0]! % MARKS);
+  step[0]!++;
+}
+
+type RecordConstants = ReturnType<typeof planned>["constants"];
+
+/**
+ * An update: row `step % R` of `ring` becomes `values`, then `step` grows by 1, after everything that reads it.
+ *
+ * `ring`: state f32 `[R, W]`, W the number of elements of all values, or one more: then the last column marks the step that a row
+ * belongs to (see `recordedSteps`). `step`: state u32 `[1]`. `values`: 1 to 6 f32 tensors, whose elements follow one another.
+ * `alarm`, an optimizer's u32 `[1]`, adds a column behind the values, 1 where a parameter or gradient of this step was NaN or
+ * infinite, is reset, and leaves room for 5 values.
+ * Throws ShapeError.
+ */
+export function record(ring: Tensor, step: Tensor, values: readonly Tensor[], alarm?: Tensor): Node {
+  expectArray("record", "values", values);
+  if (alarm === undefined) return recordOp.node([ring, step, ...values], {});
+  return recordAlarmedOp.node([ring, step, alarm, ...values], {});
+}
+
+/** One row of a ring with marks. */
+export interface RecordedStep {
+  readonly step: number;
+  readonly values: readonly number[];
+}
+
+/**
+ * The rows of a ring of `width` columns with marks, oldest first. `latest`: a step not before any in the ring and less
+ * than 2^24 after the oldest, since marks are that short.
+ */
+export function recordedSteps(ring: Data, width: number, latest: number): RecordedStep[] {
+  const rows: RecordedStep[] = [];
+  for (let at = 0; at < ring.length; at += width) {
+    const mark = ring[at + width - 1]!;
+    if (mark === 0) continue;
+    const age = (((latest - (mark - 1)) % MARKS) + MARKS) % MARKS;
+    rows.push({ step: latest - age, values: Array.from(ring.subarray(at, at + width - 1)) });
+  }
+  return rows.sort((a, b) => a.step - b.step);
+}
