@@ -11,14 +11,38 @@ import type { Shader, ShaderSource } from "./shader.ts";
  */
 export type Constants = Readonly<Record<string, number | boolean | readonly number[] | string>>;
 
-/** What kernel choice may depend on: the adapter, and a variant that the user or a test forces. */
-export interface KernelEnv {
-  /** True on SwiftShader and lavapipe, where barriers are dear and register tiles win. */
-  readonly software: boolean;
-  readonly maxWorkgroupSize: number;
-  readonly maxWorkgroupMemory: number;
+/**
+ * What kernel choice may know of an adapter. Plain data, so that a program can be planned for an adapter that is not there;
+ * `adapterProfile` in src/runtime/gpu makes it.
+ */
+export interface AdapterProfile {
+  /**
+   * `"high"` where a workgroup barrier suspends and resumes every invocation (software adapters): kernels that keep sums in
+   * registers win. `"low"` on GPUs: kernels that share loads through workgroup memory win.
+   */
+  readonly barrierCost: "low" | "high";
+  /**
+   * `"high"` where thousands of invocations are needed to keep the adapter busy (GPUs). `"low"` on a few CPU cores: an
+   * invocation should do much work, so that what it computes first is shared by more results.
+   */
+  readonly parallelism: "low" | "high";
+  /**
+   * `"high"` where a pipeline takes seconds to compile (lavapipe, which vectorises a kernel for every lane): small kernels
+   * of different sizes then share one pipeline.
+   */
+  readonly compileCost: "low" | "high";
   /** Invocations per subgroup where the adapter has subgroups and all of one size, else 0. */
   readonly subgroupSize: number;
+  /** Invocations per workgroup. */
+  readonly maxWorkgroupSize: number;
+  /** Bytes of workgroup memory. */
+  readonly maxWorkgroupMemory: number;
+}
+
+/** What kernel choice may depend on: the adapter, and a variant that the user or a test forces. */
+export interface KernelEnv extends AdapterProfile {
+  /** True on SwiftShader and lavapipe. To be replaced by the fields of AdapterProfile. */
+  readonly software: boolean;
   readonly variant?: string;
 }
 

@@ -10,7 +10,8 @@ import type { GraphSpec } from "../graph/graph.ts";
 import { input, state, type Tensor } from "../graph/tensor.ts";
 import { ImageBuilder, type ProgramImage } from "../plan/image.ts";
 import { firstValues, initialData } from "../plan/initial.ts";
-import { type AdapterTraits, kernelEnv, planForGpu } from "../runtime/gpu/backend.ts";
+import { type AdapterTraits, adapterProfile } from "../runtime/gpu/adapter-profile.ts";
+import { planForGpu } from "../runtime/gpu/backend.ts";
 import type { GpuDevice } from "../runtime/gpu/device.ts";
 import { ResidentData } from "../train/input/resident.ts";
 import { checkTrainerOptions, evaluationBatch, type TrainerOptions } from "../train/loop/options.ts";
@@ -229,7 +230,7 @@ class ImageSet {
 
   async #image(spec: GraphSpec, ofData: readonly number[]): Promise<StoredImage> {
     const { variants = {}, seed = 0 } = this.options;
-    const plan = planForGpu(spec, kernelEnv(this.target), { variants });
+    const plan = planForGpu(spec, adapterProfile(this.target), { variants });
     const image = await this.builder.add(plan);
     this.#check(image, ofData);
     const values = firstValues(plan.graph.leaves(), seed);

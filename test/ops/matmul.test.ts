@@ -4,6 +4,8 @@ import type { Shape } from "../../src/graph/spec.ts";
 import { input } from "../../src/graph/tensor.ts";
 import { productKernels } from "../../src/kernels/gemm/matmul.ts";
 import { matmul } from "../../src/ops/linalg/matmul.ts";
+import { PORTABLE } from "../../src/replay/compile.ts";
+import { adapterProfile } from "../../src/runtime/gpu/adapter-profile.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 import { checkGoldens } from "../support/golden.ts";
 
@@ -196,7 +198,7 @@ checkGoldens(
 );
 
 describe("matmul on a software adapter", () => {
-  const env = { software: true, maxWorkgroupSize: 256, maxWorkgroupMemory: 16384, subgroupSize: 4 };
+  const env = adapterProfile({ ...PORTABLE, software: true, subgroupSize: 4 });
   const sums = (M: number, N: number, K: number) =>
     productKernels({ M, N, K, transposeA: false, transposeB: false, a: "a", b: "b", y: "y" }, env).kernels[0];
   it("computes three columns beyond the tiles in blocks, not in tiles", () => {

@@ -6,10 +6,12 @@ import { isLeaf, type Tensor } from "../../src/graph/tensor.ts";
 import { copy } from "../../src/ops/elementwise/copy.ts";
 import { makePlan, type Plan } from "../../src/plan/plan.ts";
 import { baseOf, type Root } from "../../src/plan/storage.ts";
+import { PORTABLE } from "../../src/replay/compile.ts";
+import { adapterProfile } from "../../src/runtime/gpu/adapter-profile.ts";
 
 /** The plan of a software adapter, scratch included, without fusions. */
 export function planOf(spec: GraphSpec, variants: Readonly<Record<string, string>> = {}): Plan {
-  const env = { software: true, maxWorkgroupSize: 256, maxWorkgroupMemory: 16384, subgroupSize: 0 };
+  const env = adapterProfile({ ...PORTABLE, software: true });
   return makePlan(spec, { copy, env, variants });
 }
 

@@ -74,7 +74,7 @@ export function blockForwardKernels(c: BlockConstants, env: KernelEnv): KernelPl
     TRANSPOSE_B: false,
     // A kernel must bind what it may read: without a bias it binds w again and does not look.
     bind: ["x", "w", ["w4", "w"], c.BIAS ? "b" : ["b", "w"], "y", "code"],
-    constants: { BY_PLACE: env.software && c.C % 4 === 0 },
+    constants: { BY_PLACE: env.barrierCost === "high" && c.C % 4 === 0 },
   };
   return { kernels: [tileKernel(job, env)] };
 }
@@ -201,7 +201,7 @@ function weightTilesOf(c: BlockConstants, env: KernelEnv): KernelPlan {
   if (whole) return { kernels: [tileKernel(job, env)] };
   return {
     scratch: { partial: parts.PARTS * weightWords(c) },
-    kernels: [tileKernel(job, env), combineParts(c, parts.PARTS, !env.software)],
+    kernels: [tileKernel(job, env), combineParts(c, parts.PARTS, env.parallelism === "high")],
   };
 }
 
@@ -220,11 +220,11 @@ function forwardStrips(c: BlockConstants, env: KernelEnv): Kernel {
   // One made for a layer is a little faster: strips that fit it, no check where it looks only at x. Adapters with wide
   // subgroups hardly notice, and take so long to compile a kernel that all layers had better share it.
   const common = strips(true, 5);
-  return env.subgroupSize > 4 ? common : { ...strips(!inside, across), standIn: common };
+  return env.compileCost === "high" ? common : { ...strips(!inside, across), standIn: common };
 }
 
 function stripsApply(c: BlockConstants, env: KernelEnv): boolean {
-  const wanted = env.variant === "strips" || (env.variant === undefined && env.software);
+  const wanted = env.variant === "strips" || (env.variant === undefined && env.barrierCost === "high");
   return (
     wanted &&
     hasQuads(env) &&
@@ -243,7 +243,9 @@ function fewApply(c: BlockConstants, env: KernelEnv): boolean {
     [c.strideY, c.strideX, c.dilationY, c.dilationX].every((step) => step === 1);
   // Tiles of products, at least 32 x 32, are at most half full of so few; fuller ones reuse more of what they read.
   const good = c.C <= 16 && c.O <= 32;
-  return possible && (env.variant === "few" || (env.variant === undefined && !env.software && good));
+  return (
+    possible && (env.variant === "few" || (env.variant === undefined && env.barrierCost === "low" && good))
+  );
 }
 
 /** Kernels of conv2d that read dy, made to read what `unpool` spreads out. */

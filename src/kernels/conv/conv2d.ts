@@ -83,11 +83,11 @@ function familyOf(
   { rows, columns, count }: Pick<TileJob, "rows" | "columns" | "count">,
   env: KernelEnv,
 ): Family {
-  const { software, subgroupSize, variant } = env;
+  const { barrierCost, subgroupSize, variant } = env;
   if (variant === "slabs") return SLABS;
   if (variant === "smallSlabs") return SMALL_SLABS;
-  if (variant === "registers" || (software && !hasQuads(env))) return REGISTERS;
-  if (software || (variant === "quad" && hasQuads(env))) {
+  if (variant === "registers" || (barrierCost === "high" && !hasQuads(env))) return REGISTERS;
+  if (barrierCost === "high" || (variant === "quad" && hasQuads(env))) {
     return { entry: "quad", rows: 16, columns: 4 * subgroupSize, step: 4, LANES: subgroupSize };
   }
   // Too few large tiles leave most of a chip idle.
@@ -121,28 +121,28 @@ export function tileKernel(job: TileJob, env: KernelEnv): Kernel {
 export function partsOf(rows: number, columns: number, groups: number, places: number, env: KernelEnv) {
   const family = familyOf({ rows, columns, count: groups }, env);
   const tiles = Math.ceil(rows / family.rows) * Math.ceil(columns / family.columns) * groups;
-  const wanted = Math.min(Math.ceil((env.software ? 64 : 512) / tiles), Math.ceil(places / 256));
+  const wanted = Math.min(Math.ceil((env.parallelism === "low" ? 64 : 512) / tiles), Math.ceil(places / 256));
   // Parts are whole steps of every family, since how many there are may change the family.
   const CHUNK = Math.ceil(places / Math.max(1, wanted) / 32) * 32;
   return { PARTS: Math.ceil(places / CHUNK), CHUNK };
 }
 
 /** The variant that is forced, else the one for this shape: a channel or few per group would leave tiles empty. */
-function variantOf(rows: number, { software, variant }: KernelEnv): string {
+function variantOf(rows: number, { parallelism, variant }: KernelEnv): string {
   if (variant === "direct" || variant === "im2col") return variant;
-  return variant === undefined && rows < (software ? 2 : 8) ? "direct" : "tiles";
+  return variant === undefined && rows < (parallelism === "low" ? 2 : 8) ? "direct" : "tiles";
 }
 
 /** Whether `rows` is to compute a convolution into `channels` channels of planes `width` wide. */
 function rowsApply(c: ConvConstants, channels: number, width: number, env: KernelEnv): boolean {
-  const { software, variant } = env;
+  const { barrierCost, variant } = env;
   const possible =
     hasQuads(env) &&
     [c.strideY, c.strideX, c.dilationY, c.dilationX, c.GROUPS].every((n) => n === 1) &&
     c.KW <= 5;
   // Six channels and eight places at a time: what is left empty counts against it.
   const good = channels <= 6 && c.KW > 2 && width > 4;
-  return possible && (variant === "rows" || (variant === undefined && software && good));
+  return possible && (variant === "rows" || (variant === undefined && barrierCost === "high" && good));
 }
 
 /** The convolution that `constants`, those of conv2d with other names for what plays which part, describe. */
@@ -185,7 +185,7 @@ export function forwardKernels(c: ConvConstants, env: KernelEnv): KernelPlan {
     TRANSPOSE_B: false,
     // A kernel must bind what it may read: without a bias it binds w again and does not look.
     bind: ["x", "w", ["w4", "w"], c.BIAS ? "b" : ["b", "w"], vector ? ["y4", "y"] : "y"],
-    constants: { BY_PLACE: env.software && c.CG % 4 === 0 },
+    constants: { BY_PLACE: env.barrierCost === "high" && c.CG % 4 === 0 },
   };
   return { kernels: [tileKernel(job, env)] };
 }
@@ -248,7 +248,7 @@ export function backwardWeightKernels(c: ConvConstants, env: KernelEnv): KernelP
     if (whole) return { kernels: [tileKernel(job, env)] };
     return {
       scratch: { partial: parts.PARTS * count },
-      kernels: [tileKernel(job, env), combineParts(c, parts.PARTS, !env.software)],
+      kernels: [tileKernel(job, env), combineParts(c, parts.PARTS, env.parallelism === "high")],
     };
   }
   const CHUNK = Math.ceil(c.N / 16);
@@ -264,7 +264,7 @@ export function backwardWeightKernels(c: ConvConstants, env: KernelEnv): KernelP
     };
     return {
       scratch: { col: columnWords(c), partial: PARTS * count },
-      kernels: [columnKernel(c), product, combineParts(c, PARTS, !env.software)],
+      kernels: [columnKernel(c), product, combineParts(c, PARTS, env.parallelism === "high")],
     };
   }
   const first: Kernel = {
@@ -274,7 +274,10 @@ export function backwardWeightKernels(c: ConvConstants, env: KernelEnv): KernelP
     constants,
     groups: spread(Math.ceil((count * PARTS) / 64)),
   };
-  return { scratch: { partial: PARTS * count }, kernels: [first, combineParts(c, PARTS, !env.software)] };
+  return {
+    scratch: { partial: PARTS * count },
+    kernels: [first, combineParts(c, PARTS, env.parallelism === "high")],
+  };
 }
 
 /** The second stage of a weight gradient: adds up `partial` [PARTS, weights, biases]. `real`: for GPUs. */

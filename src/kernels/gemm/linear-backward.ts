@@ -38,7 +38,7 @@ function chosen({ N, IN, OUT, needsX, needsW }: LinearBackwardConstants, env: Ke
   const tiles = (rows: number) => Math.ceil(rows / 64) * Math.ceil(IN / 64);
   // A sum over a batch this long wants splitting if dw has few tiles.
   const long = needsW && N >= 2048 && tiles(OUT) < 32;
-  if (env.software) return long ? "products" : hasQuads(env) ? "quad" : "registers";
+  if (env.barrierCost === "high") return long ? "products" : hasQuads(env) ? "quad" : "registers";
   // Large gradients fill a chip each and gain more from large tiles than from sharing a dispatch.
   const large = (needsX ? tiles(N) : 0) + (needsW ? tiles(OUT) : 0) >= 256;
   return long || large ? "products" : "slabs";

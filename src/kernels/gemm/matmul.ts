@@ -79,9 +79,9 @@ export function hasQuads({ subgroupSize }: KernelEnv): boolean {
   return subgroupSize >= 4 && subgroupSize % 4 === 0;
 }
 
-/** True where code is compiled for each of many lanes: what differs in sizes only then shares a pipeline, if it is small. */
-export function slowToCompile({ software, subgroupSize, variant }: KernelEnv): boolean {
-  return software && subgroupSize > 4 && variant === undefined;
+/** Where compiling is slow, small products of different sizes share one pipeline. Forced variants stand alone. */
+export function slowToCompile({ compileCost, variant }: KernelEnv): boolean {
+  return compileCost === "high" && variant === undefined;
 }
 
 /** How workgroups cover y: tiles, and at edges that would leave most of a tile empty blocks of 4 x 4. */
@@ -125,16 +125,16 @@ function tiling(M: number, N: number, depth: number, family: Family, asked: bool
 
 /** The kernel family for a product. */
 function familyOf(M: number, N: number, batch: number, env: KernelEnv): Family {
-  const { software, subgroupSize, variant } = env;
+  const { barrierCost, parallelism, subgroupSize, variant } = env;
   const vectors = Math.min(M, N) <= 4 && (variant === undefined || variant === "split");
   if (vectors || variant === "narrow") {
-    const LANES = software ? 8 : 64;
+    const LANES = parallelism === "low" ? 8 : 64;
     return { ...REGISTERS, entry: "narrow", rows: 4, columns: 4 * LANES, LANES };
   }
   if (variant === "slabs") return SLABS;
   if (variant === "smallSlabs") return SMALL_SLABS;
-  if (variant === "registers" || (software && !hasQuads(env))) return REGISTERS;
-  if (software || (variant === "quad" && hasQuads(env))) {
+  if (variant === "registers" || (barrierCost === "high" && !hasQuads(env))) return REGISTERS;
+  if (barrierCost === "high" || (variant === "quad" && hasQuads(env))) {
     const LANES = subgroupSize;
     return { shader: quadShader, entry: "quad", rows: 16, columns: 4 * LANES, step: 2, LANES };
   }
@@ -258,11 +258,11 @@ function turn({ M, N, K, a, b, transposeA, transposeB }: Product) {
 function splitsOf(
   K: number,
   groups: number,
-  { software, variant }: KernelEnv,
+  { parallelism, variant }: KernelEnv,
 ): { SPLITS: number; CHUNK: number } {
-  const busy = software ? 16 : 256;
+  const busy = parallelism === "low" ? 16 : 256;
   // A shorter part is done before a second dispatch would have begun.
-  const least = software ? 512 : 256;
+  const least = parallelism === "low" ? 512 : 256;
   const wanted = Math.min(Math.ceil(busy / groups), Math.floor(K / least));
   const parts = variant === "split" ? Math.max(2, wanted) : Math.max(1, wanted);
   // Parts begin at multiples of 32, the longest step of any kernel.

@@ -8,6 +8,7 @@ import { copy } from "../../ops/elementwise/copy.ts";
 import { ImageBuilder, kernelSource } from "../../plan/image.ts";
 import { type Choose, makePlan, type Plan } from "../../plan/plan.ts";
 import { COMPILE, type CompileOptions, TUNE } from "../backend.ts";
+import { adapterProfile } from "./adapter-profile.ts";
 import { GpuDevice } from "./device.ts";
 import { PipelineCache } from "./pipelines.ts";
 import type { GpuProgram } from "./program.ts";
@@ -37,7 +38,7 @@ export class GpuBackend extends GpuRuntime {
 
   /** The plan with kernels that `compile` makes a program of, where nothing is tuned. */
   plan(spec: GraphSpec, options: Pick<CompileOptions, "variants" | "fuse"> = {}): Plan {
-    return planForGpu(spec, kernelEnv(this.device), options);
+    return planForGpu(spec, adapterProfile(this.device), options);
   }
 
   override async compile(spec: GraphSpec, options: CompileOptions = {}): Promise<GpuProgram> {
@@ -45,7 +46,7 @@ export class GpuBackend extends GpuRuntime {
     this.device.check();
     const { variants = {}, fuse = true, seed = 0, tune = false, onProgress } = given;
     if (typeof tune !== "boolean") checkOptions("compile: tune", tune, TUNE);
-    const env = kernelEnv(this.device);
+    const env = adapterProfile(this.device);
     const plan = (choose?: Choose) => planForGpu(spec, env, { variants, fuse, choose });
     const program = async (made: Plan) => {
       const builder = new ImageBuilder();
@@ -69,25 +70,6 @@ export class GpuBackend extends GpuRuntime {
       this.memory.reader.trim();
     }
   }
-}
-
-/** What kernel choice depends on. */
-export interface AdapterTraits {
-  readonly software: boolean;
-  readonly subgroupSize: number;
-  readonly limits: Pick<
-    GPUSupportedLimits,
-    "maxComputeInvocationsPerWorkgroup" | "maxComputeWorkgroupStorageSize"
-  >;
-}
-
-export function kernelEnv({ software, subgroupSize, limits }: AdapterTraits): Env {
-  return {
-    software,
-    subgroupSize,
-    maxWorkgroupSize: limits.maxComputeInvocationsPerWorkgroup,
-    maxWorkgroupMemory: limits.maxComputeWorkgroupStorageSize,
-  };
 }
 
 /** The fused plan of a graph for adapters like `env`. */
