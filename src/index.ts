@@ -31,7 +31,7 @@ export {
   recordTraining,
   targetOf,
 } from "./replay/compile.ts";
-export type { AheadOfTimeProgram } from "./replay/program.ts";
+export type { AheadOfTimeProgram } from "./replay/format.ts";
 export * as report from "./report/index.ts";
 export type {
   Backend,
@@ -71,10 +71,10 @@ export type { Monitor } from "./train/loop/monitor.ts";
 export type { CheckpointOptions, FitOptions, TrainerOptions } from "./train/loop/options.ts";
 export { type Predictions, predict } from "./train/loop/predict.ts";
 export { Trainer } from "./train/loop/trainer.ts";
+export { DivergedError } from "./train/metrics/accumulator.ts";
 export { AnomalyError } from "./train/metrics/anomaly.ts";
 export * as metrics from "./train/metrics/metrics.ts";
-export { DivergedError } from "./train/metrics/totals.ts";
-export { resumeFrom } from "./train/state/checkpointer.ts";
-export type { FitState } from "./train/state/run-state.ts";
+export { resumeFrom } from "./train/state/checkpoint-folder.ts";
+export type { FitState } from "./train/state/fit-record.ts";
 export { loadStateDict, type StateDict, stateDict } from "./train/state/state-dict.ts";
 export * as transforms from "./transforms/index.ts";

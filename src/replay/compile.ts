@@ -13,12 +13,12 @@ import { firstValues, initialData } from "../plan/initial.ts";
 import { type AdapterTraits, adapterProfile } from "../runtime/gpu/adapter-profile.ts";
 import { planForGpu } from "../runtime/gpu/backend.ts";
 import type { GpuDevice } from "../runtime/gpu/device.ts";
-import { ResidentData } from "../train/input/resident.ts";
+import { ResidentData } from "../train/input/device-dataset.ts";
 import { checkTrainerOptions, evaluationBatch, type TrainerOptions } from "../train/loop/options.ts";
 import { predictionOf } from "../train/loop/predict.ts";
 import { statesOf } from "../train/loop/trainer.ts";
 import { KEY, LEARNING_RATE } from "../train/state/run-states.ts";
-import { evaluationStep, type StepGraph, trainingStep } from "../train/step/graph.ts";
+import { evaluationStep, type StepGraph, trainingStep } from "../train/step/step-graph.ts";
 import {
   type AheadOfTimeProgram,
   checksumOf,
@@ -30,7 +30,7 @@ import {
   type StoredProgram,
   type StoredSteps,
   storedValue,
-} from "./program.ts";
+} from "./format.ts";
 
 /** The adapters that kernels are chosen for. */
 export interface CompileTarget extends AdapterTraits {

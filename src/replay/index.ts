@@ -3,7 +3,7 @@ import { openProgram } from "./trainer.ts";
 
 export { ProgramError } from "../common/errors.ts";
 export { adapterKind, adapterName } from "../runtime/gpu/adapter-kind.ts";
-export type { AheadOfTimeProgram } from "./program.ts";
+export type { AheadOfTimeProgram } from "./format.ts";
 export { type ReadProgramOptions, readProgram } from "./read-program.ts";
 export { type AheadOfTimeTrainer, type OpenProgramOptions, openProgram } from "./trainer.ts";
 /** @deprecated `openProgram`. */

@@ -16,7 +16,7 @@ import type {
 } from "../plan/image.ts";
 import { paddedWords } from "../plan/storage.ts";
 import type { Checker, Fields } from "./checker.ts";
-import { dataOf, type StoredImage, type StoredLeaf, type StoredValue } from "./program.ts";
+import { dataOf, type StoredImage, type StoredLeaf, type StoredValue } from "./format.ts";
 
 /** Most of everything. Far above what networks need, and little enough to be checked at once. */
 export const MOST = {

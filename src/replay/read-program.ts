@@ -20,7 +20,7 @@ import {
   type StoredLeaf,
   type StoredProgram,
   type StoredSteps,
-} from "./program.ts";
+} from "./format.ts";
 import { ImageReader, MOST } from "./read-image.ts";
 
 export interface ReadProgramOptions {

@@ -17,8 +17,8 @@ import type { Predictions } from "../train/loop/predict.ts";
 import { KEY, LEARNING_RATE, type RunStates } from "../train/state/run-states.ts";
 import { StateValues } from "../train/state/state-values.ts";
 import type { RunSettings } from "../train/step/runner.ts";
-import { type AheadOfTimeProgram, type NamedLeaf, PREDICT, tensorOf } from "./program.ts";
-import { AheadOfTimePrograms, warm } from "./programs.ts";
+import { type AheadOfTimeProgram, type NamedLeaf, PREDICT, tensorOf } from "./format.ts";
+import { AheadOfTimePrograms, warm } from "./loaded-programs.ts";
 import { type ReadProgramOptions, readProgram } from "./read-program.ts";
 
 export interface OpenProgramOptions extends Omit<RunSettings, "batchSize">, ReadProgramOptions {

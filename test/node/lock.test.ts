@@ -20,7 +20,7 @@ import { LOCK_NAME, lockFolder } from "../../src/node/lock.ts";
 import * as optim from "../../src/optim/index.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
-import { resumeFrom } from "../../src/train/state/checkpointer.ts";
+import { resumeFrom } from "../../src/train/state/checkpoint-folder.ts";
 import { bundle } from "../support/child.ts";
 
 let built: Awaited<ReturnType<typeof bundle>>;

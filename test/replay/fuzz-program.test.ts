@@ -11,7 +11,7 @@ import * as nn from "../../src/nn/index.ts";
 import * as optim from "../../src/optim/index.ts";
 import type { BufferImage } from "../../src/plan/image.ts";
 import { compileAheadOfTime } from "../../src/replay/compile.ts";
-import { type AheadOfTimeProgram, checksumOf, type StoredImage } from "../../src/replay/program.ts";
+import { type AheadOfTimeProgram, checksumOf, type StoredImage } from "../../src/replay/format.ts";
 import { readProgram } from "../../src/replay/read-program.ts";
 import { openProgram } from "../../src/replay/trainer.ts";
 import { ascii } from "../support/archives.ts";

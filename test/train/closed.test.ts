@@ -9,7 +9,7 @@ import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { GpuBackend } from "../../src/runtime/gpu/backend.ts";
 import { predict } from "../../src/train/loop/predict.ts";
-import { resumeFrom } from "../../src/train/state/checkpointer.ts";
+import { resumeFrom } from "../../src/train/state/checkpoint-folder.ts";
 import { loadStateDict, stateDict } from "../../src/train/state/state-dict.ts";
 import { testGpu } from "../support/device.ts";
 import { MemoryFiles } from "../support/memory-files.ts";

@@ -8,7 +8,7 @@ import type { TrainEvent } from "../../src/train/loop/events.ts";
 import type { FitOptions } from "../../src/train/loop/options.ts";
 import { predict } from "../../src/train/loop/predict.ts";
 import type { Trainer } from "../../src/train/loop/trainer.ts";
-import { resumeFrom } from "../../src/train/state/checkpointer.ts";
+import { resumeFrom } from "../../src/train/state/checkpoint-folder.ts";
 import { loadStateDict, stateDict } from "../../src/train/state/state-dict.ts";
 import { MemoryFiles } from "../support/memory-files.ts";
 import { ownBackends, points, smallTrainer, stepOnDevice } from "../support/small-run.ts";

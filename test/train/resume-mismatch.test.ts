@@ -7,7 +7,7 @@ import * as nn from "../../src/nn/index.ts";
 import { adam, adamw, cosine, sgd } from "../../src/optim/index.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import type { FitOptions, TrainerOptions } from "../../src/train/loop/options.ts";
-import { resumeFrom } from "../../src/train/state/checkpointer.ts";
+import { resumeFrom } from "../../src/train/state/checkpoint-folder.ts";
 import { seal, UNSEALED } from "../../src/train/state/seal.ts";
 import { MemoryFiles } from "../support/memory-files.ts";
 import { points, smallTrainer } from "../support/small-run.ts";

@@ -10,7 +10,7 @@ import type { History } from "../../src/train/loop/events.ts";
 import type { FitOptions } from "../../src/train/loop/options.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
 import * as metrics from "../../src/train/metrics/metrics.ts";
-import { resumeFrom } from "../../src/train/state/checkpointer.ts";
+import { resumeFrom } from "../../src/train/state/checkpoint-folder.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { MemoryFiles } from "../support/memory-files.ts";
 

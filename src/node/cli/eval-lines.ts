@@ -1,7 +1,7 @@
 /** What an evaluation measured, in words: per class and in a confusion matrix, or the errors of a regression. */
 import type { Dataset } from "../../data/dataset.ts";
 import type { Metrics } from "../../train/loop/events.ts";
-import type { MetricValue } from "../../train/metrics/metric.ts";
+import type { MetricValue } from "../../train/metrics/definition.ts";
 import { count, percent } from "./words.ts";
 
 /** More classes than this make no table that a terminal holds; those it does worst on are shown. */

@@ -1,7 +1,7 @@
 /** A run from its first step to its last: its events passed on and summed up. */
 import type { History } from "../../train/loop/events.ts";
 import type { Trainer } from "../../train/loop/trainer.ts";
-import type { FitState } from "../../train/state/run-state.ts";
+import type { FitState } from "../../train/state/fit-record.ts";
 import type { Job } from "./job.ts";
 import { checkpoints } from "./resuming.ts";
 import type { Settings } from "./settings.ts";

@@ -2,7 +2,7 @@
 import type { CompileProgress } from "../../runtime/backend.ts";
 import type { Best, EpochRecord, EvaluationRecord, TrainEvent } from "../../train/loop/events.ts";
 import { numbersOf } from "../../train/loop/history.ts";
-import type { FitState } from "../../train/state/run-state.ts";
+import type { FitState } from "../../train/state/fit-record.ts";
 import { writeFileAtomic } from "../files.ts";
 import { aside, say, sayJson } from "./terminal.ts";
 import { TrainingBar } from "./training-bar.ts";

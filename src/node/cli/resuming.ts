@@ -2,8 +2,8 @@
 
 import type { FitOptions } from "../../train/loop/options.ts";
 import type { Trainer } from "../../train/loop/trainer.ts";
-import { resumeFrom } from "../../train/state/checkpointer.ts";
-import type { FitState } from "../../train/state/run-state.ts";
+import { resumeFrom } from "../../train/state/checkpoint-folder.ts";
+import type { FitState } from "../../train/state/fit-record.ts";
 import type { Job } from "./job.ts";
 import { checkpointFolder, expectSameData, writeRun } from "./run-folder.ts";
 import type { Settings } from "./settings.ts";

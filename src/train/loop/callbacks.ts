@@ -1,7 +1,7 @@
 /** Ready listeners on a run, for `fit(…, { callbacks: […] })`. */
 
 import { checkOptions } from "../../common/options.ts";
-import { checkFinite } from "../metrics/finite.ts";
+import { checkFinite } from "../metrics/divergence.ts";
 import type { AnyTrainer } from "./any-trainer.ts";
 import type { Callback } from "./events.ts";
 import { type Monitor, type MonitorMode, modeOf, monitored } from "./monitor.ts";
@@ -40,7 +40,7 @@ export function bestCheckpoint(
       epoch: String(event.epoch),
       [monitor]: String(value),
     });
-    const { loadStates } = await import("../state/checkpoint.ts");
+    const { loadStates } = await import("../state/state-file.ts");
     checkFinite(trainer, loadStates(bytes, trainer.states, path), trainer.steps);
     await trainer.files().write(path, bytes);
     best = value;

@@ -3,8 +3,8 @@
  * point that is not too old.
  */
 import type { TrainingData } from "../../data/sharded.ts";
-import { checkFinite } from "../metrics/finite.ts";
-import type { Totals } from "../metrics/totals.ts";
+import type { Totals } from "../metrics/accumulator.ts";
+import { checkFinite } from "../metrics/divergence.ts";
 import { RunControl } from "./control.ts";
 import type { EpochRecord, TrainEvent, TrainMetrics } from "./events.ts";
 import type { FitOptions } from "./options.ts";

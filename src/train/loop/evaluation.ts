@@ -1,7 +1,7 @@
 /** One pass over a data set without training: every sample counts once. */
 import type { Backend } from "../../runtime/backend.ts";
-import { Totals } from "../metrics/totals.ts";
-import type { EvaluationProgram } from "../step/run-programs.ts";
+import { Totals } from "../metrics/accumulator.ts";
+import type { EvaluationProgram } from "../step/program-source.ts";
 import { type Pace, type Row, ringOf, StepRunner } from "../step/runner.ts";
 import type { Metrics } from "./events.ts";
 

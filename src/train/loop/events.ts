@@ -1,5 +1,5 @@
 /** What a training run tells its listeners, and what is left of it afterwards. */
-import type { MetricValue } from "../metrics/metric.ts";
+import type { MetricValue } from "../metrics/definition.ts";
 
 /** The best record so far. */
 export interface Best {

@@ -1,7 +1,7 @@
 /** A run of training as its caller holds it. */
 import { BusyError } from "../../common/errors.ts";
 import type { Callback, History, TrainEvent } from "./events.ts";
-import type { Turns } from "./turns.ts";
+import type { Turns } from "./state-lock.ts";
 
 /** What a run has come to, for who leaves it early. */
 export interface Progress {

@@ -1,6 +1,6 @@
 /** Which figure of a record a run is judged by, and which way is better. */
 import { ValueError } from "../../common/errors.ts";
-import type { MetricValue } from "../metrics/metric.ts";
+import type { MetricValue } from "../metrics/definition.ts";
 import type { Metrics } from "./events.ts";
 
 /**

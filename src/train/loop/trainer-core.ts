@@ -10,17 +10,17 @@ import { checkTrainingData, type TrainingData } from "../../data/sharded.ts";
 import type { Data } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import type { Backend, FileStore, KernelTime } from "../../runtime/backend.ts";
-import type { LoadedRun } from "../state/run-file.ts";
-import type { FitRecord, FitState } from "../state/run-state.ts";
+import type { LoadedRun } from "../state/checkpoint.ts";
+import type { FitRecord, FitState } from "../state/fit-record.ts";
 import { allStates, LEARNING_RATE, newRun, type RunStates } from "../state/run-states.ts";
 import { withAveraged } from "../step/averages.ts";
 import { OnDevice } from "../step/on-device.ts";
-import { medianTimes, type TrainerParts, type TrainProgram } from "../step/run-programs.ts";
+import { medianTimes, type TrainerParts, type TrainProgram } from "../step/program-source.ts";
 import { paceOf, type RunSettings, ringOf, StepRunner } from "../step/runner.ts";
 import type { Weights } from "./early-stopping.ts";
 import { runEvaluation } from "./evaluation.ts";
 import type { Metrics } from "./events.ts";
-import { Turns } from "./turns.ts";
+import { Turns } from "./state-lock.ts";
 
 /** A run at one moment, in host memory. */
 export interface Snapshot {
@@ -229,7 +229,7 @@ export abstract class TrainerCore extends OnDevice {
     best: Weights | undefined,
     metadata: Readonly<Record<string, string>>,
   ): Promise<Uint8Array> {
-    const { saveRun } = await import("../state/run-file.ts");
+    const { saveRun } = await import("../state/checkpoint.ts");
     return saveRun(this.runId, snapshot.values, this.states, record, best, metadata);
   }
 
@@ -239,7 +239,7 @@ export abstract class TrainerCore extends OnDevice {
    * batch size, with a BusyError while a fit is under way, and then changes nothing.
    */
   async restore(bytes: Uint8Array, file = "checkpoint"): Promise<FitState> {
-    const { loadRun } = await import("../state/run-file.ts");
+    const { loadRun } = await import("../state/checkpoint.ts");
     return this.turns.run(async () => this.#restore(loadRun(bytes, this.states, this.options, file), file));
   }
 
@@ -359,4 +359,4 @@ export abstract class TrainerCore extends OnDevice {
 }
 
 /** Fetched when first needed: a page that only trains does without. */
-const checkpoints = () => import("../state/checkpoint.ts");
+const checkpoints = () => import("../state/state-file.ts");

@@ -8,9 +8,9 @@ import { allParameters, namedBuffers, namedParameters } from "../../nn/module.ts
 import { type Backend, checkDevice } from "../../runtime/backend.ts";
 import { KEY, LEARNING_RATE, type RunStates } from "../state/run-states.ts";
 import { StateValues } from "../state/state-values.ts";
-import type { TrainStates } from "../step/graph.ts";
-import { Programs } from "../step/programs.ts";
-import type { TrainerParts } from "../step/run-programs.ts";
+import type { TrainerParts } from "../step/program-source.ts";
+import type { TrainStates } from "../step/step-graph.ts";
+import { Programs } from "../step/traced-programs.ts";
 import { AnyTrainer } from "./any-trainer.ts";
 import { checkTrainerOptions, type TrainerOptions } from "./options.ts";
 

@@ -6,19 +6,19 @@
 
 import { DeviceLostError, GraphError, ValueError } from "../../common/errors.ts";
 import type { TrainingData } from "../../data/sharded.ts";
-import { checkFinite } from "../metrics/finite.ts";
-import { Totals } from "../metrics/totals.ts";
-import type { Checkpointer } from "../state/checkpointer.ts";
+import { Totals } from "../metrics/accumulator.ts";
+import { checkFinite } from "../metrics/divergence.ts";
+import type { Checkpointer } from "../state/checkpoint-folder.ts";
+import type { RunIdentity } from "../state/fit-record.ts";
+import { type FitState, MOST_STEPS } from "../state/fit-record.ts";
 import { MOST_LOSSES, type Recovered } from "../state/recovery.ts";
-import type { RunIdentity } from "../state/run-state.ts";
-import { type FitState, MOST_STEPS } from "../state/run-state.ts";
-import type { TrainProgram } from "../step/run-programs.ts";
+import type { TrainProgram } from "../step/program-source.ts";
 import type { EarlyStopping, Weights } from "./early-stopping.ts";
 import { type EpochPlan, EpochRun, type SavePoint } from "./epoch.ts";
 import type { EpochRecord, EvaluationRecord, History, Metrics, TrainEvent } from "./events.ts";
 import type { Progress } from "./fit.ts";
 import type { FitOptions } from "./options.ts";
-import { checkPosition } from "./position.ts";
+import { checkPosition } from "./run-plan.ts";
 import type { Snapshot, TrainerCore } from "./trainer-core.ts";
 
 /** Trains `trainer` on `train`, and keeps `progress` up to date; yields what happens, returns what is left of it. */
@@ -59,7 +59,7 @@ async function* fitHearing(
     run.early = new EarlyStopping(earlyStopping, resume?.early, resume?.bestWeights);
   }
   if (options.checkpoints !== undefined) {
-    const { Checkpointer } = await import("../state/checkpointer.ts");
+    const { Checkpointer } = await import("../state/checkpoint-folder.ts");
     run.checkpointer = await Checkpointer.open(trainer, options.checkpoints);
   }
   try {

@@ -17,9 +17,9 @@ import { concat } from "../../ops/shape/concat.ts";
 import { expandDims, reshape } from "../../ops/shape/reshape.ts";
 import { transpose } from "../../ops/shape/transpose.ts";
 import { labelMeans } from "../input/label-means.ts";
-import { METRIC, type Metric, type MetricBatch, type MetricOptions, overSamples } from "./metric.ts";
+import { METRIC, type Metric, type MetricBatch, type MetricOptions, overSamples } from "./definition.ts";
 
-export { custom, type Metric, type MetricBatch, type MetricOptions, type MetricValue } from "./metric.ts";
+export { custom, type Metric, type MetricBatch, type MetricOptions, type MetricValue } from "./definition.ts";
 
 export interface ClassMetricOptions extends MetricOptions {
   /** With one output: above this it says 1. Default 0, right for logits; 0.5 for probabilities. */

@@ -1,6 +1,6 @@
 /** Records of a run as files have them, checked before they are believed: those of checkpoints, of logs and of reports. */
 import { Fields } from "../../common/json-fields.ts";
-import { type FitRecord, MOST_STEPS } from "./run-state.ts";
+import { type FitRecord, MOST_STEPS } from "./fit-record.ts";
 
 const NUMBERS = ["accuracy", "valLoss", "valAccuracy", "learningRate", "gradientNorm"];
 

@@ -1,146 +1,105 @@
 /**
- * States of a run as one safetensors file and back: parameters and buffers under their PyTorch names, packed optimizer
- * states cut into `optimizer.<state>.<parameter>`, the step counter. Refuses files whose names or shapes don't fit.
- * Loaded when first saved or read.
+ * A checkpoint of a running fit as one sealed safetensors file: what a saved run has, and the generator's key, the
+ * learning rate, the records so far and the best weights. Refuses damaged files. Loaded when first written or read.
  */
-import { FormatError, GraphError, MismatchError } from "../../common/errors.ts";
-import { laterFormat } from "../../common/json-fields.ts";
-import { packLayout } from "../../graph/pack-layout.ts";
-import { type Data, formatShape, type Shape, sameShape } from "../../graph/spec.ts";
+import { FormatError } from "../../common/errors.ts";
+import type { Data } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
-import { toData } from "../../graph/values.ts";
-import {
-  readSafetensors,
-  type StoredTensor,
-  type TensorToStore,
-  writeSafetensors,
-} from "../../io/safetensors.ts";
-import { differentStates } from "./identity.ts";
-import { MOST_STEPS } from "./run-state.ts";
-import type { RunStates } from "./run-states.ts";
+import { readSafetensors, type TensorToStore } from "../../io/safetensors.ts";
+import type { Weights } from "../loop/early-stopping.ts";
+import type { RunSettings } from "../step/runner.ts";
+import { parseRecord } from "./check-record.ts";
+import type { FitRecord, FitState } from "./fit-record.ts";
+import { compareIdentities, differentStates, identityOf, refuse } from "./identity.ts";
+import { LEARNING_RATE, type RunStates } from "./run-states.ts";
+import { checkSeal, seal, UNSEALED } from "./seal.ts";
+import { loadStates, saveStates, valuesFor } from "./state-file.ts";
 
-const STEP = "trainer.step";
-/** Of saved files and checkpoints. */
-const FORMAT = 1;
+const BEST = "trainer.best.";
+/** Follows the checksum, so that it is found without parsing the header. */
+const RUN = /"weftRun":"([0-9a-f]{1,64})"/;
+/** How much of a file `runOf` needs. */
+export const RUN_WITHIN = 4096;
 
-/** What a file holds besides the states, and how. */
-interface SaveOptions {
-  readonly more?: Iterable<readonly [string, TensorToStore]>;
-  /** Keep 64-bit floats, which the CPU reference may have, and not make 32-bit ones of them. Default false. */
-  readonly wide?: boolean;
+/** The run that a checkpoint says it is of, however damaged the rest may be; undefined where it says none. */
+export function runOf(bytes: Uint8Array): string | undefined {
+  return RUN.exec(new TextDecoder("latin1").decode(bytes.subarray(8, RUN_WITHIN)))?.[1];
 }
 
-/** The bytes of a file with `values` for every state. Equal values give equal bytes. */
-export function saveStates(
+/** The bytes of a checkpoint of `run`: `values` for every state, those of the running fit included. */
+export function saveRun(
+  run: string,
   values: ReadonlyMap<Tensor, Data>,
   states: RunStates,
+  record: FitRecord,
+  best: Weights | undefined,
   metadata: Readonly<Record<string, string>>,
-  { more = [], wide = false }: SaveOptions = {},
 ): Uint8Array {
-  const stored = (shape: Shape, data: Data): TensorToStore => ({
-    shape,
-    data: data instanceof Float64Array && !wide ? Float32Array.from(data) : data,
-  });
-  const valueFor = (tensor: Tensor): Data => {
-    const data = values.get(tensor);
-    if (data === undefined) throw new GraphError(`checkpoint: no value for ${tensor.label}`);
-    return data;
-  };
-  const tensors: [string, TensorToStore][] = [];
-  for (const [name, tensor] of [...states.parameters, ...states.buffers]) {
-    tensors.push([name, stored(tensor.shape, valueFor(tensor))]);
+  const shapes = new Map([...states.parameters, ...states.buffers]);
+  const more: [string, TensorToStore][] = [];
+  for (const [name, tensor] of states.live)
+    more.push([name, { shape: tensor.shape, data: values.get(tensor) as Data }]);
+  for (const [name, data] of best ?? []) {
+    more.push([BEST + name, { shape: (shapes.get(name) as Tensor).shape, data }]);
   }
-  const shapes = [...states.parameters.values()];
-  const { offsets } = packLayout(shapes.map((t) => t.size));
-  for (const [state, pack] of states.packed) {
-    const data = valueFor(pack);
-    [...states.parameters.keys()].forEach((name, i) => {
-      const { size, shape } = shapes[i] as Tensor;
-      const at = offsets[i] as number;
-      tensors.push([`optimizer.${state}.${name}`, stored(shape, data.slice(at, at + size))]);
-    });
-  }
-  tensors.push([STEP, stored([1], valueFor(states.step))]);
-  const named = { ...metadata, format: "weft", weftFormat: String(FORMAT) };
-  return writeSafetensors([...tensors, ...more], named);
+  // First and last: first in the file, and not to be replaced by the caller's.
+  const own = { ...UNSEALED, weftRun: run };
+  const named = { ...own, ...metadata, ...own, fit: JSON.stringify({ format: 1, ...record }) };
+  return seal(saveStates(values, states, named, { more, wide: true }));
 }
 
-/** The values of a stored tensor as `like` takes them. Throws FormatError on another shape, and on numbers it can't hold. */
-export function valuesFor(like: Tensor, found: StoredTensor, file: string, name: string): Data {
-  if (!sameShape(found.shape, like.shape)) {
-    throw new MismatchError(
-      `${file}: ${name} has shape ${formatShape(found.shape)}, the model expects ${formatShape(like.shape)}`,
-    );
-  }
-  try {
-    return toData(`${file}: ${name}`, like.dtype, found.data);
-  } catch (cause) {
-    throw new FormatError((cause as Error).message, { cause });
-  }
-}
-
-/** What `load` takes out of a file, what it leaves there, and what the steps of its run went over, where it says so. */
-export function loadFile(bytes: Uint8Array, states: RunStates, file: string) {
-  const { tensors, metadata } = readSafetensors(bytes, { name: file });
-  const values = loadStates(bytes, states, file);
-  const found = differentStates(tensors.keys(), states.packed);
-  // Files of weights alone, as PyTorch writes them, have no such states and are expected to have none.
-  const notes = tensors.has(STEP)
-    ? found.map(
-        (what) =>
-          `${file}: another ${what}; those of the file that are not here are left out, the others stay`,
-      )
-    : [];
-  return { values, notes, trained: metadata.trained };
+export interface LoadedRun {
+  readonly values: ReadonlyMap<Tensor, Data>;
+  readonly state: FitState;
+  /** What is another than before, but goes on well. */
+  readonly notes: readonly string[];
 }
 
 /**
- * Values for every state out of `bytes`. Parameters and buffers must all be there with their shapes; optimizer states
- * and the step may be missing (a file of PyTorch's), and then keep their values. Unknown tensors are refused.
+ * Values for every state out of a checkpoint, and where the fit stood, for a trainer with `options`. Throws FormatError on a
+ * damaged file, MismatchError on one of a run that such a trainer can't go on with.
  */
-export function loadStates(bytes: Uint8Array, states: RunStates, file: string): Map<Tensor, Data> {
+export function loadRun(bytes: Uint8Array, states: RunStates, options: RunSettings, file: string): LoadedRun {
+  checkSeal(bytes, file);
   const { tensors, metadata } = readSafetensors(bytes, { name: file });
-  const { weftFormat = "1" } = metadata;
-  if (!/^[1-9]\d{0,8}$/.test(weftFormat) || Number(weftFormat) > FORMAT)
-    throw laterFormat(file, Number(weftFormat), FORMAT);
-  const byName = new Map(tensors);
-  const values = new Map<Tensor, Data>();
-  const take = (name: string, like: Tensor): Data | undefined => {
-    const found = byName.get(name);
-    byName.delete(name);
-    return found === undefined ? undefined : valuesFor(like, found, file, name);
-  };
-  const missing: string[] = [];
-  for (const [name, tensor] of [...states.parameters, ...states.buffers]) {
-    const data = take(name, tensor);
-    if (data === undefined) missing.push(name);
-    else values.set(tensor, data);
+  refuse(file, differentStates(tensors.keys(), states.packed));
+  const values = loadStates(bytes, states, file);
+  const step = values.get(states.step)?.[0];
+  if (metadata.fit === undefined || step === undefined) {
+    throw new FormatError(`${file}: is no checkpoint of a running fit`);
   }
-  if (missing.length > 0) {
-    const there = [...tensors.keys()].join(", ");
-    throw new MismatchError(`${file}: lacks ${missing.join(", ")}; it holds ${there || "nothing"}`);
+  for (const [name, tensor] of states.live) {
+    const found = tensors.get(name);
+    if (found === undefined) throw new FormatError(`${file}: lacks ${name}`);
+    values.set(tensor, valuesFor(tensor, found, file, name));
   }
-  const shapes = [...states.parameters];
-  const { offsets } = packLayout(shapes.map(([, t]) => t.size));
-  for (const [state, pack] of states.packed) {
-    const parts = shapes.map(([name, t]) => take(`optimizer.${state}.${name}`, t));
-    const wide = parts.some((part) => part instanceof Float64Array);
-    const data = wide ? new Float64Array(pack.size) : new Float32Array(pack.size);
-    if (parts.every((p) => p === undefined)) continue;
-    parts.forEach((part, i) => {
-      if (part === undefined) throw new FormatError(`${file}: lacks optimizer.${state}.${shapes[i]?.[0]}`);
-      data.set(part, offsets[i] as number);
-    });
-    values.set(pack, data);
+  const weights = new Map([...states.parameters, ...states.buffers]);
+  const best = new Map<string, Data>();
+  for (const [key, found] of tensors) {
+    if (!key.startsWith(BEST)) continue;
+    const like = weights.get(key.slice(BEST.length));
+    if (like === undefined) throw new FormatError(`${file}: holds ${key}, which the model does not have`);
+    best.set(key.slice(BEST.length), valuesFor(like, found, file, key));
   }
-  const step = take(STEP, states.step);
-  if (step !== undefined) {
-    if ((step[0] as number) > MOST_STEPS)
-      throw new FormatError(`${file}: ${STEP} is ${step[0]}, the limit is ${MOST_STEPS}`);
-    values.set(states.step, step);
+  if (best.size > 0 && best.size < weights.size)
+    throw new FormatError(`${file}: holds ${best.size} of ${weights.size} best weights`);
+  const record = parseRecord(metadata.fit, step, file);
+  const run = runOf(bytes);
+  const more = { ...(run === undefined ? {} : { run }), ...(best.size > 0 ? { bestWeights: best } : {}) };
+  const here = identityOf(options);
+  const notes = record.identity === undefined ? [] : compareIdentities(file, record.identity, here);
+  const rate = states.live.get(LEARNING_RATE);
+  const [before, now] = [record.identity?.learningRate, here.learningRate];
+  if (rate !== undefined && before !== undefined && now !== undefined && before !== now) {
+    const stored = values.get(rate)?.[0];
+    // A rate that was set while the run went on stays.
+    const kept = stored !== before && stored !== Math.fround(before);
+    if (!kept) values.set(rate, Float32Array.of(now));
+    notes.push(
+      kept
+        ? `${file}: the learning rate ${stored} that was set during the run goes on, not this optimizer's ${now}`
+        : `${file}: the learning rate is ${now} from here on, ${before} in the checkpoint`,
+    );
   }
-  const unknown = [...byName.keys()].filter((name) => !/^(optimizer|trainer)\./.test(name));
-  if (unknown.length > 0)
-    throw new MismatchError(`${file}: holds ${unknown.join(", ")}, which the model does not have`);
-  return values;
+  return { values, state: { ...record, step, ...more }, notes };
 }

@@ -10,7 +10,7 @@ import { isSharded, type TrainingData } from "../../data/sharded.ts";
 import { crc32 } from "../../data/zip.ts";
 import type { TrainerOptions } from "../loop/options.ts";
 import type { RunSettings } from "../step/runner.ts";
-import type { DataIdentity, RunIdentity } from "./run-state.ts";
+import type { DataIdentity, RunIdentity } from "./fit-record.ts";
 import type { RunStates } from "./run-states.ts";
 
 /** Bytes that are looked at of inputs and of labels: so many pieces of so many. */

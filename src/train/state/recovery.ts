@@ -6,7 +6,7 @@ import { DeviceLostError } from "../../common/errors.ts";
 import { warn } from "../../common/printable.ts";
 import type { Data } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
-import type { RunPrograms } from "../step/run-programs.ts";
+import type { RunPrograms } from "../step/program-source.ts";
 import type { StateValues } from "./state-values.ts";
 
 /** A device that is lost this often without getting further is not worth another try. */

@@ -6,7 +6,7 @@ import type { Tensor } from "../../graph/tensor.ts";
 import type { Program } from "../../runtime/backend.ts";
 import { type Recovered, Recovery } from "../state/recovery.ts";
 import type { StateValues } from "../state/state-values.ts";
-import type { RunPrograms } from "./run-programs.ts";
+import type { RunPrograms } from "./program-source.ts";
 
 export abstract class OnDevice {
   protected readonly recovery: Recovery;

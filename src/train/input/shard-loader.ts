@@ -16,7 +16,7 @@ import { input, type Tensor } from "../../graph/tensor.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import type { Batch } from "../../transforms/transform.ts";
 import { gatherBatch } from "./gather-batch.ts";
-import { type ShardLayout, samplesOf, shardLayout, turnOf } from "./shard-order.ts";
+import { type ShardLayout, samplesOf, shardLayout, turnOf } from "./shard-schedule.ts";
 
 /** Most bytes that a data set which is not wholly there takes on the device. */
 export const RESIDENT_BYTES = 128 * 2 ** 20;

@@ -10,7 +10,7 @@ import type { BufferImage, KernelImage, ProgramImage } from "../plan/image.ts";
 import { paddedWords } from "../plan/storage.ts";
 import type { GpuProgram } from "../runtime/gpu/program.ts";
 import type { GpuRuntime } from "../runtime/gpu/runtime.ts";
-import { DataLeaves } from "../train/input/data-leaves.ts";
+import { DataLeaves } from "../train/input/dataset-tensors.ts";
 import { countConstants, stepsPerEpoch } from "../train/input/gather-counts.ts";
 import type { StateValues } from "../train/state/state-values.ts";
 import type {
@@ -18,8 +18,8 @@ import type {
   RunPrograms,
   StepProgram,
   TrainProgram,
-} from "../train/step/run-programs.ts";
-import type { AheadOfTimeProgram, StoredData, StoredSteps } from "./program.ts";
+} from "../train/step/program-source.ts";
+import type { AheadOfTimeProgram, StoredData, StoredSteps } from "./format.ts";
 
 /** A program for one data set. */
 interface Loaded extends StepProgram {

@@ -4,8 +4,8 @@ import type { TrainingData } from "../../data/sharded.ts";
 import type { GraphSpec } from "../../graph/graph.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import type { KernelTime, Program } from "../../runtime/backend.ts";
-import type { ShardFeed } from "../input/streamed.ts";
-import type { RowLayout } from "../metrics/totals.ts";
+import type { ShardFeed } from "../input/shard-loader.ts";
+import type { RowLayout } from "../metrics/accumulator.ts";
 import type { RunStates } from "../state/run-states.ts";
 import type { StateValues } from "../state/state-values.ts";
 

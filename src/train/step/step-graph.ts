@@ -15,9 +15,9 @@ import { sum } from "../../ops/reduce/sum.ts";
 import { reshape } from "../../ops/shape/reshape.ts";
 import type { OptimizerStates } from "../../optim/optimizer.ts";
 import type { TrainerOptions } from "../loop/options.ts";
-import type { MetricBatch } from "../metrics/metric.ts";
+import { type RowLayout, SAMPLES, WEIGHT } from "../metrics/accumulator.ts";
+import type { MetricBatch } from "../metrics/definition.ts";
 import { MAX_RECORDED, record } from "../metrics/record.ts";
-import { type RowLayout, SAMPLES, WEIGHT } from "../metrics/totals.ts";
 import { ringRows } from "./runner.ts";
 import { parametersOf, refuseUnnamed } from "./unnamed.ts";
 

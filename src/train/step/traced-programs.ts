@@ -6,12 +6,12 @@ import { isSharded, sampleBytes, shardsOf, type TrainingData } from "../../data/
 import { Graph, type GraphSpec } from "../../graph/graph.ts";
 import { state, type Tensor } from "../../graph/tensor.ts";
 import type { Backend, Program, TuneOptions } from "../../runtime/backend.ts";
-import { ResidentData } from "../input/resident.ts";
-import type { StreamedData } from "../input/streamed.ts";
+import { ResidentData } from "../input/device-dataset.ts";
+import type { StreamedData } from "../input/shard-loader.ts";
 import { evaluationBatch, type TrainerOptions } from "../loop/options.ts";
 import type { StateValues } from "../state/state-values.ts";
-import { evaluationStep, type StepGraph, type TrainStates, trainingStep } from "./graph.ts";
-import type { EvaluationProgram, RunPrograms, StepProgram, TrainProgram } from "./run-programs.ts";
+import type { EvaluationProgram, RunPrograms, StepProgram, TrainProgram } from "./program-source.ts";
+import { evaluationStep, type StepGraph, type TrainStates, trainingStep } from "./step-graph.ts";
 
 /** A data set's part in a program. */
 interface DeviceData extends Pick<StreamedData, "stepsPerEpoch" | "batch"> {
@@ -162,7 +162,7 @@ export class Programs implements RunPrograms {
     const { maxResidentBytes = Number.POSITIVE_INFINITY } = this.options;
     const fits = bytes.every((b) => b <= maxTensorBytes) && bytes.reduce((a, b) => a + b) <= maxResidentBytes;
     if (fits && !isSharded(dataset)) return this.#residentData(dataset).batches(batchSize);
-    const { RESIDENT_BYTES, StreamedData } = await import("../input/streamed.ts");
+    const { RESIDENT_BYTES, StreamedData } = await import("../input/shard-loader.ts");
     const most = Math.min(maxResidentBytes, RESIDENT_BYTES);
     return new StreamedData(
       isSharded(dataset) ? dataset : shardsOf(dataset),

@@ -4,7 +4,7 @@ import type { Dataset } from "../../data/dataset.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import type { Batch } from "../../transforms/transform.ts";
-import { DataLeaves } from "./data-leaves.ts";
+import { DataLeaves } from "./dataset-tensors.ts";
 import { gatherBatch } from "./gather-batch.ts";
 
 export class ResidentData {

@@ -2,7 +2,7 @@
 import { ValueError, WeftError } from "../../common/errors.ts";
 import type { TrainMetrics } from "../loop/events.ts";
 import type { Row } from "../step/runner.ts";
-import type { Metric, MetricValue } from "./metric.ts";
+import type { Metric, MetricValue } from "./definition.ts";
 
 /** Training met a loss that is NaN or infinite. */
 export class DivergedError extends WeftError {

@@ -9,8 +9,8 @@ import type { FileStore, FolderLock } from "../../runtime/backend.ts";
 import type { Weights } from "../loop/early-stopping.ts";
 import { type CheckpointOptions, checkTrainer } from "../loop/options.ts";
 import type { Snapshot, TrainerCore } from "../loop/trainer-core.ts";
-import { RUN_WITHIN, runOf } from "./run-file.ts";
-import type { FitRecord, FitState } from "./run-state.ts";
+import { RUN_WITHIN, runOf } from "./checkpoint.ts";
+import type { FitRecord, FitState } from "./fit-record.ts";
 import { checkSeal } from "./seal.ts";
 
 /** Steps fill up with zeros, so that names sort as steps do. */

@@ -2,7 +2,7 @@
 import type { Data } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import type { RunStates } from "../state/run-states.ts";
-import { DivergedError } from "./totals.ts";
+import { DivergedError } from "./accumulator.ts";
 
 /** Names that a message lists. */
 const NAMED = 5;

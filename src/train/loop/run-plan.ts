@@ -1,6 +1,6 @@
 /** Where a fit begins within the data: checked before a run goes on, and said where it is not what one would expect. */
 import { MismatchError, ValueError } from "../../common/errors.ts";
-import { type FitState, MOST_STEPS } from "../state/run-state.ts";
+import { type FitState, MOST_STEPS } from "../state/fit-record.ts";
 
 interface Position {
   /** Where the trainer stands. */

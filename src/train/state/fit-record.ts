@@ -1,7 +1,7 @@
 /** What a run of `fit` has come to besides the states on the device: enough to go on as if it had never stopped. */
 import type { EarlyStoppingState, Weights } from "../loop/early-stopping.ts";
 import type { EpochRecord, EvaluationRecord } from "../loop/events.ts";
-import type { TotalsState } from "../metrics/totals.ts";
+import type { TotalsState } from "../metrics/accumulator.ts";
 
 /** As JSON in files; older ones lack it, or parts of it. */
 export interface RunIdentity {
