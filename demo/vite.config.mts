@@ -8,7 +8,7 @@ import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { defineConfig, type Plugin, runnerImport } from "vite";
 import { pageMirrors } from "../src/browser/datasets.ts";
-import { fashionMnistSource, mnistSource } from "../src/data/mnist.ts";
+import { fashionMnistSource, mnistSource } from "../src/data/published/mnist.ts";
 import { dataDirectory } from "../src/node/data-dir.ts";
 
 const sources = [mnistSource, fashionMnistSource];

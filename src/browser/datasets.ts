@@ -5,8 +5,8 @@
 
 import { DataError } from "../common/errors.ts";
 import { checkOptions } from "../common/options.ts";
-import { fashionMnistSource, mnistSource } from "../data/mnist.ts";
-import type { DatasetSource } from "../data/source.ts";
+import type { DatasetSource } from "../data/published/dataset-source.ts";
+import { fashionMnistSource, mnistSource } from "../data/published/mnist.ts";
 import { fetchFile } from "./fetch-file.ts";
 
 export interface DownloadProgress {

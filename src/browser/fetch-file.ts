@@ -4,7 +4,7 @@
  */
 
 import { DataError } from "../common/errors.ts";
-import { type SourceFile, verifyFile } from "../data/source.ts";
+import { type SourceFile, verifyFile } from "../data/published/dataset-source.ts";
 
 export interface FetchOptions {
   readonly signal?: AbortSignal | undefined;

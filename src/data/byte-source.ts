@@ -1,6 +1,6 @@
 /** Bytes that can be read from any place: a file on disk (`weft/node`'s fileBytes), a File or Blob of a page, memory. */
 import { FormatError, ValueError } from "../common/errors.ts";
-import { isGzip } from "./gzip.ts";
+import { isGzip } from "./archives/gzip.ts";
 
 export interface ByteSource {
   /** For errors. */

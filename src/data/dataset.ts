@@ -6,7 +6,7 @@
 import { DataError, ValueError } from "../common/errors.ts";
 import { isPromise, shown } from "../common/options.ts";
 import { Random } from "../common/random.ts";
-import { firstOf, readable, type SampleArray } from "./on-demand.ts";
+import { firstOf, readable, type SampleArray } from "./lazy-inputs.ts";
 
 export interface Dataset {
   readonly name: string;

@@ -1,17 +1,10 @@
 /** Data sets in memory, their formats, and digits made without a download: `import { data } from "weft"`. */
 
-export { alignTo, type Form } from "./align.ts";
-export {
-  type ArraysOptions,
-  datasetFromArrays,
-  datasetFromNpz,
-  type NpzOptions,
-  parseNpz,
-} from "./arrays.ts";
-export { bostonColumns, parseBoston } from "./boston.ts";
+export { gunzip, gunzipIfPacked, isGzip } from "./archives/gzip.ts";
+export { parseTar } from "./archives/tar.ts";
+export { unzip, type ZipOptions } from "./archives/zip.ts";
 export { type ByteSource, blobBytes } from "./byte-source.ts";
-export { type CifarBatch, parseCifarBatch, parseCifarNames } from "./cifar10.ts";
-export { type CsvOptions, parseCsv } from "./csv.ts";
+export { type CsvOptions, parseCsv } from "./csv/parse-csv.ts";
 export {
   type Dataset,
   labelSize,
@@ -22,20 +15,15 @@ export {
   take,
   validateDataset,
 } from "./dataset.ts";
-export { parseDigits } from "./digits.ts";
-export { gunzip, gunzipIfPacked, isGzip } from "./gzip.ts";
-export { parseIdx } from "./idx.ts";
-export { type DecodedImage, type ImageSize, imageToSample } from "./image.ts";
-export { type NpyArray, parseNpy } from "./npy.ts";
-export type { SampleArray } from "./on-demand.ts";
-export { jpegOrientation, upright } from "./orientation.ts";
 export {
-  loadSharded,
-  type Samples,
-  type ShardedDataset,
-  shardsOf,
-  type TrainingData,
-} from "./sharded.ts";
+  type ArraysOptions,
+  datasetFromArrays,
+  datasetFromNpz,
+  type NpzOptions,
+  parseNpz,
+} from "./formats/arrays.ts";
+export { parseIdx } from "./formats/idx.ts";
+export { type NpyArray, parseNpy } from "./formats/npy.ts";
 export {
   type ClassOptions,
   type RawFile,
@@ -44,9 +32,12 @@ export {
   shardedIdx,
   shardedNpy,
   shardedRaw,
-} from "./sharded-files.ts";
-export { datasetSources } from "./sources.ts";
-export { type Fold, kFold, type SplitOptions, shuffle, split } from "./split.ts";
+} from "./formats/sharded-files.ts";
+export { jpegOrientation, upright } from "./images/orientation.ts";
+export { type DecodedImage, type ImageSize, imageToSample } from "./images/resize.ts";
+export type { SampleArray } from "./lazy-inputs.ts";
+export { alignTo, type Form } from "./prepare/align.ts";
+export { type Fold, kFold, type SplitOptions, shuffle, split } from "./prepare/split.ts";
 export {
   type ColumnStatistics,
   columnStatistics,
@@ -54,9 +45,18 @@ export {
   meanAndStd,
   normalize,
   type Standardizer,
-} from "./standardize.ts";
-export { type SyntheticOptions, syntheticDigits } from "./synthetic.ts";
-export { type NoiseOptions, noise, type SpiralOptions, spirals } from "./synthetic-points.ts";
-export { parseTar } from "./tar.ts";
-export { parseUsps } from "./usps.ts";
-export { unzip, type ZipOptions } from "./zip.ts";
+} from "./prepare/standardize.ts";
+export { bostonColumns, parseBoston } from "./published/boston.ts";
+export { type CifarBatch, parseCifarBatch, parseCifarNames } from "./published/cifar10.ts";
+export { parseDigits } from "./published/digits.ts";
+export { datasetSources } from "./published/index.ts";
+export { parseUsps } from "./published/usps.ts";
+export {
+  loadSharded,
+  type Samples,
+  type ShardedDataset,
+  shardsOf,
+  type TrainingData,
+} from "./sharded.ts";
+export { type SyntheticOptions, syntheticDigits } from "./synthetic/digits.ts";
+export { type NoiseOptions, noise, type SpiralOptions, spirals } from "./synthetic/toy-sets.ts";

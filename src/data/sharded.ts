@@ -5,7 +5,7 @@
 import { DataError, ValueError } from "../common/errors.ts";
 import { isPromise } from "../common/options.ts";
 import { checkForm, type Dataset, labelSize, sampleSize, validateDataset } from "./dataset.ts";
-import { holdsBytes, readable } from "./on-demand.ts";
+import { holdsBytes, readable } from "./lazy-inputs.ts";
 
 /** Some samples one after the other, as in a Dataset. */
 export interface Samples {

@@ -8,6 +8,9 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError, ValueError } from "../common/errors.ts";
 import { checkOptions, type OptionKinds, shown } from "../common/options.ts";
+import { gunzipIfPacked } from "../data/archives/gzip.ts";
+import { CSV, type CsvOptions, parseCsv } from "../data/csv/parse-csv.ts";
+import type { Dataset } from "../data/dataset.ts";
 import {
   ARRAYS,
   type ArraysOptions,
@@ -16,14 +19,11 @@ import {
   NPZ,
   type NpzOptions,
   parseNpz,
-} from "../data/arrays.ts";
-import { CSV, type CsvOptions, parseCsv } from "../data/csv.ts";
-import type { Dataset } from "../data/dataset.ts";
-import { gunzipIfPacked } from "../data/gzip.ts";
-import { parseNpy } from "../data/npy.ts";
-import type { DatasetSource, SourceFile, TrainTest } from "../data/source.ts";
-import { expectHash, expectSize, verifyFile } from "../data/source.ts";
-import { datasetSources } from "../data/sources.ts";
+} from "../data/formats/arrays.ts";
+import { parseNpy } from "../data/formats/npy.ts";
+import type { DatasetSource, SourceFile, TrainTest } from "../data/published/dataset-source.ts";
+import { expectHash, expectSize, verifyFile } from "../data/published/dataset-source.ts";
+import { datasetSources } from "../data/published/index.ts";
 import { dataDirectory } from "./data-dir.ts";
 import { downloadFile, MirrorsError } from "./download.ts";
 import { fileBytes, piecesOf, readError, readPlainFile } from "./file-bytes.ts";

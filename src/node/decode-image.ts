@@ -6,9 +6,9 @@
 import { constants, crc32, inflateSync } from "node:zlib";
 import { PNG } from "pngjs";
 import { FormatError } from "../common/errors.ts";
-import { fileKind } from "../data/file-kind.ts";
-import type { DecodedImage, ImageSize } from "../data/image.ts";
-import { exifOrientation, jpegOrientation, upright } from "../data/orientation.ts";
+import { fileKind } from "../data/formats/file-kind.ts";
+import { exifOrientation, jpegOrientation, upright } from "../data/images/orientation.ts";
+import type { DecodedImage, ImageSize } from "../data/images/resize.ts";
 import { decodeJpeg } from "./decode-jpeg.ts";
 
 const PNG_START = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];

@@ -6,8 +6,8 @@
  */
 import jpeg from "jpeg-js";
 import { FormatError } from "../common/errors.ts";
-import type { DecodedImage, ImageSize } from "../data/image.ts";
-import { jpegSegments, type Segment } from "../data/orientation.ts";
+import { jpegSegments, type Segment } from "../data/images/orientation.ts";
+import type { DecodedImage, ImageSize } from "../data/images/resize.ts";
 
 /** A block of 64 values takes at least one bit of a JPEG, and a sample at most one block per 8x8 pixels. */
 const MOST_PIXELS_PER_BYTE = 8 * 64;

@@ -7,7 +7,7 @@
 import type { IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { DataError } from "../common/errors.ts";
-import { type SourceFile, verifyFile } from "../data/source.ts";
+import { type SourceFile, verifyFile } from "../data/published/dataset-source.ts";
 import { httpGet, portOf, proxyFor } from "./http-get.ts";
 import { PartFile } from "./part-file.ts";
 

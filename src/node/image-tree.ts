@@ -8,7 +8,7 @@ import type { Dirent } from "node:fs";
 import { readdir, readlink, realpath, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { DataError } from "../common/errors.ts";
-import { fileKind } from "../data/file-kind.ts";
+import { fileKind } from "../data/formats/file-kind.ts";
 import { fileBytes, nameOfKind } from "./file-bytes.ts";
 
 export type PartKind = "train" | "validation" | "test";

@@ -3,7 +3,7 @@
  * 1. What a line can reach at best is known: least squares.
  */
 import { readSample } from "../data/dataset.ts";
-import type { TrainTest } from "../data/source.ts";
+import type { TrainTest } from "../data/published/dataset-source.ts";
 import * as nn from "../nn/index.ts";
 import { scatterPlot } from "../report/svg.ts";
 import { predict } from "../train/loop/predict.ts";

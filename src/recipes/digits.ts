@@ -1,7 +1,7 @@
 /** UCI's 8x8 digits by a perceptron with squared error or cross-entropy, and by 16 filters; one sample at a time. */
 import type { Dataset } from "../data/dataset.ts";
-import type { TrainTest } from "../data/source.ts";
-import { split } from "../data/split.ts";
+import { split } from "../data/prepare/split.ts";
+import type { TrainTest } from "../data/published/dataset-source.ts";
 import * as nn from "../nn/index.ts";
 import { classLoss } from "./lenet5.ts";
 import { squaredErrorOfClasses } from "./losses.ts";

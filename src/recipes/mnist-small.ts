@@ -1,6 +1,6 @@
 /** A small convolutional network on 42,000 images of MNIST, 38,000 to train and 4,000 to test, with its best weights kept. */
 import { subset } from "../data/dataset.ts";
-import { split } from "../data/split.ts";
+import { split } from "../data/prepare/split.ts";
 import * as nn from "../nn/index.ts";
 import { classLoss } from "./lenet5.ts";
 import { activation, type RecipeOptions } from "./options.ts";

@@ -7,7 +7,7 @@
 import { FormatError, ValueError } from "../common/errors.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { sampleSize } from "../data/dataset.ts";
-import { columnStatistics } from "../data/standardize.ts";
+import { columnStatistics } from "../data/prepare/standardize.ts";
 import { state, type Tensor } from "../graph/tensor.ts";
 import * as nn from "../nn/index.ts";
 import { crossEntropy, type Loss, mse } from "../nn/loss.ts";

@@ -2,9 +2,9 @@
 
 import { ValueError } from "../common/errors.ts";
 import { type Dataset, subset, take } from "../data/dataset.ts";
-import type { TrainTest } from "../data/source.ts";
-import { split } from "../data/split.ts";
-import { fitStandardizer, normalize } from "../data/standardize.ts";
+import { split } from "../data/prepare/split.ts";
+import { fitStandardizer, normalize } from "../data/prepare/standardize.ts";
+import type { TrainTest } from "../data/published/dataset-source.ts";
 
 /** Training and test set as they are; a set in one piece divided, classes in proportion. */
 export function divided(data: Dataset | TrainTest, seed: number, share = 0.8): TrainTest {

@@ -3,7 +3,7 @@
  * no files, no host. What it must reach is part of it, in words and as numbers that a program can check.
  */
 import type { Dataset } from "../data/dataset.ts";
-import type { TrainTest } from "../data/source.ts";
+import type { TrainTest } from "../data/published/dataset-source.ts";
 import type { Shape } from "../graph/spec.ts";
 import type { Loss } from "../nn/loss.ts";
 import type { Layer } from "../nn/module.ts";

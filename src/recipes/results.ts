@@ -1,6 +1,6 @@
 /** What comes out of a recipe beside the saved weights: pictures of what was learned, and guided tours. */
 
-import type { TrainTest } from "../data/source.ts";
+import type { TrainTest } from "../data/published/dataset-source.ts";
 import type { Backend } from "../runtime/backend.ts";
 import type { EpochRecord } from "../train/loop/events.ts";
 import type { Trainer } from "../train/loop/trainer.ts";

@@ -3,7 +3,7 @@
 import { ValueError } from "../common/errors.ts";
 import { checkOptions, type OptionKinds } from "../common/options.ts";
 import type { Dataset } from "../data/dataset.ts";
-import type { TrainTest } from "../data/source.ts";
+import type { TrainTest } from "../data/published/dataset-source.ts";
 import type { FitOptions, TrainerOptions } from "../train/loop/options.ts";
 import { type RecipeOptions, recipeOptions } from "./options.ts";
 import { divided } from "./prepare.ts";

@@ -4,7 +4,7 @@
  */
 
 import { type Distribution, draw } from "../common/random.ts";
-import { crc32 } from "../data/zip.ts";
+import { crc32 } from "../data/archives/zip.ts";
 import { type Data, type DType, type Shape, sizeOf } from "../graph/spec.ts";
 import { constant, type Initial, input, state, type Tensor } from "../graph/tensor.ts";
 import type { ImageTables, LeafImage, ProgramImage, ShaderModule } from "../plan/image.ts";

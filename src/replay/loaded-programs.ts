@@ -2,7 +2,7 @@
 
 import { DataError, GraphError } from "../common/errors.ts";
 import { type Dataset, titleOf } from "../data/dataset.ts";
-import { holdsBytes } from "../data/on-demand.ts";
+import { holdsBytes } from "../data/lazy-inputs.ts";
 import { isSharded, type TrainingData } from "../data/sharded.ts";
 import { formatShape, sameShape } from "../graph/spec.ts";
 import { input, type Tensor } from "../graph/tensor.ts";

@@ -10,7 +10,7 @@ import {
   take,
   validateDataset,
 } from "../../src/data/dataset.ts";
-import { split } from "../../src/data/split.ts";
+import { split } from "../../src/data/prepare/split.ts";
 
 const bytes = (count: number): Dataset => ({
   name: "toy",

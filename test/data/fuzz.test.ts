@@ -4,17 +4,17 @@
  */
 import { describe, expect, test } from "vitest";
 import { FormatError } from "../../src/common/errors.ts";
-import { datasetFromArrays, parseNpz } from "../../src/data/arrays.ts";
-import { parseBoston } from "../../src/data/boston.ts";
-import { parseCifarBatch } from "../../src/data/cifar10.ts";
-import { parseCsv } from "../../src/data/csv.ts";
+import { gunzip } from "../../src/data/archives/gzip.ts";
+import { parseTar } from "../../src/data/archives/tar.ts";
+import { parseCsv } from "../../src/data/csv/parse-csv.ts";
 import { type Dataset, validateDataset } from "../../src/data/dataset.ts";
-import { parseDigits } from "../../src/data/digits.ts";
-import { gunzip } from "../../src/data/gzip.ts";
-import { parseIdx } from "../../src/data/idx.ts";
-import { parseNpy } from "../../src/data/npy.ts";
-import { parseTar } from "../../src/data/tar.ts";
-import { parseUsps } from "../../src/data/usps.ts";
+import { datasetFromArrays, parseNpz } from "../../src/data/formats/arrays.ts";
+import { parseIdx } from "../../src/data/formats/idx.ts";
+import { parseNpy } from "../../src/data/formats/npy.ts";
+import { parseBoston } from "../../src/data/published/boston.ts";
+import { parseCifarBatch } from "../../src/data/published/cifar10.ts";
+import { parseDigits } from "../../src/data/published/digits.ts";
+import { parseUsps } from "../../src/data/published/usps.ts";
 import { readSafetensors, writeSafetensors } from "../../src/io/safetensors.ts";
 import { ascii, gzip, join, npy, tar, zip } from "../support/archives.ts";
 import { type FuzzFormat, fuzz } from "../support/fuzz.ts";

@@ -1,9 +1,9 @@
 /** NumPy's files: every type and order, archives stored and deflated, and what is refused. */
 import { describe, expect, test } from "vitest";
 import { FormatError, ValueError } from "../../src/common/errors.ts";
-import { datasetFromArrays, datasetFromNpz, parseNpz } from "../../src/data/arrays.ts";
-import { parseNpy } from "../../src/data/npy.ts";
-import { crc32, unzip } from "../../src/data/zip.ts";
+import { crc32, unzip } from "../../src/data/archives/zip.ts";
+import { datasetFromArrays, datasetFromNpz, parseNpz } from "../../src/data/formats/arrays.ts";
+import { parseNpy } from "../../src/data/formats/npy.ts";
 import { npy, zip } from "../support/archives.ts";
 
 describe("parseNpy", () => {

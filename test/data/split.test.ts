@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { ValueError } from "../../src/common/errors.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
-import { kFold, shuffle, split } from "../../src/data/split.ts";
+import { kFold, shuffle, split } from "../../src/data/prepare/split.ts";
 
 /** Sample i is the number i; `sizes[c]` samples of class c, mixed. */
 function classes(...sizes: number[]): Dataset {

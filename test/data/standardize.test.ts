@@ -2,7 +2,12 @@
 import { describe, expect, test } from "vitest";
 import { ShapeError, ValueError } from "../../src/common/errors.ts";
 import { type Dataset, readSample } from "../../src/data/dataset.ts";
-import { columnStatistics, fitStandardizer, meanAndStd, normalize } from "../../src/data/standardize.ts";
+import {
+  columnStatistics,
+  fitStandardizer,
+  meanAndStd,
+  normalize,
+} from "../../src/data/prepare/standardize.ts";
 
 const table = (...rows: number[][]): Dataset => ({
   name: "table",

@@ -2,9 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { ValueError } from "../../src/common/errors.ts";
 import { readSample } from "../../src/data/dataset.ts";
-import { DigitPainter, syntheticDigits } from "../../src/data/synthetic.ts";
-import { PenCanvas } from "../../src/data/synthetic-render.ts";
-import { readWritingStyles } from "../../src/data/synthetic-strokes.ts";
+import { DigitPainter, syntheticDigits } from "../../src/data/synthetic/digits.ts";
+import { PenCanvas } from "../../src/data/synthetic/pen-canvas.ts";
+import { readWritingStyles } from "../../src/data/synthetic/writing-styles.ts";
 
 /** FNV-1a: one number that all hosts must agree on. */
 function hashOf(bytes: Uint8Array): string {

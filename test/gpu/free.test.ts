@@ -1,7 +1,7 @@
 /** What is destroyed, freed or let go of leaves nothing on the device; what is still in use stays. Both backends alike. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ClosedError, GraphError } from "../../src/common/errors.ts";
-import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { constant, input, state } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
 import { add, mul } from "../../src/ops/index.ts";

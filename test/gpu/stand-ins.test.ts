@@ -4,7 +4,7 @@
  */
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Random } from "../../src/common/random.ts";
-import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { type Shape, sizeOf } from "../../src/graph/spec.ts";
 import { input, type Tensor } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
 import { subset } from "../../src/data/dataset.ts";
-import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { input, state, type Tensor } from "../../src/graph/tensor.ts";
 import { readSafetensors, writeSafetensors } from "../../src/io/safetensors.ts";
 import * as nn from "../../src/nn/index.ts";

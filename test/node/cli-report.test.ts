@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { PNG } from "pngjs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readSample } from "../../src/data/dataset.ts";
-import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { readReport } from "../../src/report/run-report.ts";
 import { buildCli, type Cli, jsonLines } from "../support/cli.ts";
 

@@ -1,7 +1,7 @@
 /** What PNG and JPEG files may hold beyond the usual: colour spaces, orientation, depths, and files of other formats. */
 import { describe, expect, test } from "vitest";
 import { FormatError } from "../../src/common/errors.ts";
-import { crc32 } from "../../src/data/zip.ts";
+import { crc32 } from "../../src/data/archives/zip.ts";
 import { decodeImage } from "../../src/node/decode-image.ts";
 import { adobe, exif, jfif, type RawJpeg, rawJpeg, segment, tiff } from "../support/raw-jpeg.ts";
 import { rawPng } from "../support/raw-png.ts";

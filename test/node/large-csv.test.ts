@@ -1,6 +1,6 @@
 /** A table longer than the longest string that JavaScript allows. */
 import { expect, test } from "vitest";
-import { parseCsv } from "../../src/data/csv.ts";
+import { parseCsv } from "../../src/data/csv/parse-csv.ts";
 
 test("a table of more than 512 MiB is read", () => {
   // Long cells, so that there are few.

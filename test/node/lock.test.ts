@@ -13,7 +13,7 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { FormatError, LockedError, ValueError } from "../../src/common/errors.ts";
-import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import * as nn from "../../src/nn/index.ts";
 import { nodeFiles } from "../../src/node/device.ts";
 import { LOCK_NAME, lockFolder } from "../../src/node/lock.ts";

@@ -2,7 +2,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { constant, input, parameter } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
 import { openDevice } from "../../src/node/device.ts";

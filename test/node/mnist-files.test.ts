@@ -7,10 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { readable } from "../../src/data/on-demand.ts";
+import { readable } from "../../src/data/lazy-inputs.ts";
+import type { DatasetSource } from "../../src/data/published/dataset-source.ts";
+import { datasetSources } from "../../src/data/published/index.ts";
 import { shardsOf } from "../../src/data/sharded.ts";
-import type { DatasetSource } from "../../src/data/source.ts";
-import { datasetSources } from "../../src/data/sources.ts";
 import { loadDataset } from "../../src/node/datasets.ts";
 
 let dataDir = "";

@@ -1,7 +1,7 @@
 /** The README's examples run as they are printed; only the data is smaller and the package is this checkout. */
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { type History, nn, optim, Trainer } from "../../src/index.ts";
 import { compile } from "../../src/node/cli/compile.ts";
 import { openDawn, openDevice } from "../../src/node/index.ts";

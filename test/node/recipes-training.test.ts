@@ -5,7 +5,7 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../../src/common/random.ts";
 import { type Dataset, readSample, sampleSize, subset } from "../../src/data/dataset.ts";
-import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import {
   leastSquares,
   type RecipeSettings,

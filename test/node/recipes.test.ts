@@ -4,8 +4,8 @@
  */
 import { afterAll, beforeAll, describe, expect } from "vitest";
 import { type Dataset, readSample, subset } from "../../src/data/dataset.ts";
-import type { DatasetSource, TrainTest } from "../../src/data/source.ts";
-import { datasetSources } from "../../src/data/sources.ts";
+import type { DatasetSource, TrainTest } from "../../src/data/published/dataset-source.ts";
+import { datasetSources } from "../../src/data/published/index.ts";
 import { loadDataset, openDevice } from "../../src/node/index.ts";
 import { leastSquares, type RecipeSettings, recipe, recipeData, recipeRun } from "../../src/recipes/index.ts";
 import type { Backend } from "../../src/runtime/backend.ts";

@@ -1,7 +1,7 @@
 /** LeNet-5 on the CPU reference, which is the same on every host and slow: golden trajectory, agreement with the GPU. */
 import { describe, expect, it } from "vitest";
 import { subset } from "../../src/data/dataset.ts";
-import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { crossEntropy } from "../../src/nn/loss.ts";
 import { adam } from "../../src/optim/index.ts";
 import { lenet5 } from "../../src/recipes/index.ts";

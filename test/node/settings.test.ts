@@ -1,6 +1,6 @@
 /** Flags of `weft train` that go with each other or don't, and what the recipe's loss and data allow. No process. */
 import { expect, it } from "vitest";
-import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { settingsOf } from "../../src/node/cli/settings.ts";
 import { type TrainFlags, trainCommand } from "../../src/node/cli/train-command.ts";
 import { recipe } from "../../src/recipes/index.ts";

@@ -2,10 +2,10 @@
 import { describe, expect, test } from "vitest";
 import { DataError, FormatError, ValueError } from "../../src/common/errors.ts";
 import { Random } from "../../src/common/random.ts";
-import { alignTo } from "../../src/data/align.ts";
 import { type Dataset, take } from "../../src/data/dataset.ts";
-import { split } from "../../src/data/split.ts";
-import { spirals } from "../../src/data/synthetic-points.ts";
+import { alignTo } from "../../src/data/prepare/align.ts";
+import { split } from "../../src/data/prepare/split.ts";
+import { spirals } from "../../src/data/synthetic/toy-sets.ts";
 import { adam } from "../../src/optim/index.ts";
 import {
   type OwnModel,

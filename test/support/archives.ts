@@ -1,5 +1,5 @@
 /** Makes small files of other people's formats for tests: gzip, zip, tar, `.npy`. Host-neutral. */
-import { crc32 } from "../../src/data/zip.ts";
+import { crc32 } from "../../src/data/archives/zip.ts";
 
 async function compress(bytes: Uint8Array, format: CompressionFormat): Promise<Uint8Array> {
   const stream = new Blob([bytes as Uint8Array<ArrayBuffer>])

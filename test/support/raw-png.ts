@@ -1,6 +1,6 @@
 /** PNG files from filtered rows of bytes, also of kinds that encoders don't write: interlaced, with a palette. Node only. */
 import { deflateSync } from "node:zlib";
-import { crc32 } from "../../src/data/zip.ts";
+import { crc32 } from "../../src/data/archives/zip.ts";
 
 function chunk(type: string, content: Uint8Array): Buffer {
   const body = Buffer.concat([Buffer.from(type), content]);

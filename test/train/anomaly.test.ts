@@ -1,6 +1,6 @@
 /** detectAnomaly: names the op, label and step where a number stopped being one; changes nothing of a healthy run. */
 import { describe, expect, it } from "vitest";
-import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { constant, parameter, type Tensor } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
 import { forward } from "../../src/nn/module.ts";

@@ -1,6 +1,6 @@
 /** bestCheckpoint keeps the file of the best epoch, judged by the metric asked for. */
 import { expect, it } from "vitest";
-import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { readSafetensors } from "../../src/io/safetensors.ts";
 import * as nn from "../../src/nn/index.ts";
 import { sgd } from "../../src/optim/index.ts";

@@ -1,7 +1,7 @@
 /** Runs that are paused, resumed and stepped end as if nobody had touched them; other graphs look in on the way. */
 import { expect, it } from "vitest";
 import { ValueError } from "../../src/common/errors.ts";
-import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { constant } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
 import { adam } from "../../src/optim/index.ts";

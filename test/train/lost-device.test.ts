@@ -1,7 +1,7 @@
 /** A device that goes away at whatever moment is replaced, and the result is the same to the bit; or its loss is said. */
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { DeviceError, DeviceLostError } from "../../src/common/errors.ts";
-import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import type { Tensor } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
 import { add } from "../../src/ops/index.ts";

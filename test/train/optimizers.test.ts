@@ -1,6 +1,6 @@
 /** Trainers with schedules, groups, accumulation and averaged weights: saved, resumed with the same bits, evaluated. */
 import { describe, expect, it } from "vitest";
-import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { readSafetensors } from "../../src/io/safetensors.ts";
 import * as nn from "../../src/nn/index.ts";
 import * as optim from "../../src/optim/index.ts";

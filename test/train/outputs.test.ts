@@ -1,9 +1,9 @@
 /** Outputs, labels and weights that don't go together are refused with both shapes when a step is traced. */
 import { describe, expect, it } from "vitest";
 import { DataError, ShapeError, ValueError, WeftError } from "../../src/common/errors.ts";
-import { alignTo } from "../../src/data/align.ts";
-import { parseCsv } from "../../src/data/csv.ts";
+import { parseCsv } from "../../src/data/csv/parse-csv.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
+import { alignTo } from "../../src/data/prepare/align.ts";
 import { type Shape, sizeOf } from "../../src/graph/spec.ts";
 import { parameter, type Tensor } from "../../src/graph/tensor.ts";
 import { DivergedError } from "../../src/index.ts";

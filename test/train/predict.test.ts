@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { ValueError } from "../../src/common/errors.ts";
 import { subset } from "../../src/data/dataset.ts";
-import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import * as nn from "../../src/nn/index.ts";
 import { mul } from "../../src/ops/elementwise/arithmetic.ts";
 import { adam } from "../../src/optim/index.ts";

@@ -1,6 +1,6 @@
 /** A training step is a replay: counted on the WebGPU prototypes, LeNet-5 with Adam at batch 64. */
 import { expect, it } from "vitest";
-import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import * as nn from "../../src/nn/index.ts";
 import { adam } from "../../src/optim/index.ts";
 import { lenet5 } from "../../src/recipes/index.ts";

@@ -1,7 +1,7 @@
 /** A fit that is stopped anywhere and taken up again from its checkpoints ends as if it had never stopped, to the bit. */
 import { describe, expect, it } from "vitest";
 import { FormatError } from "../../src/common/errors.ts";
-import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import * as nn from "../../src/nn/index.ts";
 import * as optim from "../../src/optim/index.ts";
 import type { Backend } from "../../src/runtime/backend.ts";

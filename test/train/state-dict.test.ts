@@ -1,6 +1,6 @@
 /** A model's values by name go from one trainer to another, buffers too, and misfits are refused. */
 import { expect, it } from "vitest";
-import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import * as nn from "../../src/nn/index.ts";
 import { adam } from "../../src/optim/index.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";

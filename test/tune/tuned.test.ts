@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { Random } from "../../src/common/random.ts";
-import { syntheticDigits } from "../../src/data/synthetic.ts";
+import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { constant, state, type Tensor } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
 import { conv2d } from "../../src/ops/conv/conv2d.ts";

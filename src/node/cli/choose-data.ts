@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { DataError, ValueError } from "../../common/errors.ts";
 import type { Dataset } from "../../data/dataset.ts";
 import { subset } from "../../data/dataset.ts";
-import type { TrainTest } from "../../data/source.ts";
-import { datasetSources } from "../../data/sources.ts";
-import { split } from "../../data/split.ts";
-import { syntheticDigits } from "../../data/synthetic.ts";
+import { split } from "../../data/prepare/split.ts";
+import type { TrainTest } from "../../data/published/dataset-source.ts";
+import { datasetSources } from "../../data/published/index.ts";
+import { syntheticDigits } from "../../data/synthetic/digits.ts";
 import { dataDirectory } from "../data-dir.ts";
 import { type DownloadProgress, type LoadOptions, loadDataset } from "../datasets.ts";
 

@@ -2,7 +2,7 @@
 import { arch, cpus, platform, release } from "node:os";
 import { version } from "../../common/version.ts";
 import { type Dataset, readSample } from "../../data/dataset.ts";
-import type { TrainTest } from "../../data/source.ts";
+import type { TrainTest } from "../../data/published/dataset-source.ts";
 import { judge, shares } from "../../report/answers.ts";
 import type { Pixels } from "../../report/bitmap.ts";
 import type { ReportPicture, RunReport } from "../../report/run-report.ts";

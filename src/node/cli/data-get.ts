@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { DataError } from "../../common/errors.ts";
 import type { Dataset } from "../../data/dataset.ts";
-import type { TrainTest } from "../../data/source.ts";
+import type { TrainTest } from "../../data/published/dataset-source.ts";
 import { dataDirectory } from "../data-dir.ts";
 import { loadDataset } from "../datasets.ts";
 import { forCommandLine, SYNTHETIC, sourceOf } from "./choose-data.ts";

@@ -4,9 +4,9 @@
  */
 
 import { DataError, FormatError, ValueError } from "../../common/errors.ts";
-import { alignTo } from "../../data/align.ts";
 import { type Dataset, subset } from "../../data/dataset.ts";
-import type { TrainTest } from "../../data/source.ts";
+import { alignTo } from "../../data/prepare/align.ts";
+import type { TrainTest } from "../../data/published/dataset-source.ts";
 import {
   lenet5Side,
   type OwnModel,

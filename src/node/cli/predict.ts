@@ -1,8 +1,8 @@
 /** `weft predict FILE image…`: what a saved model takes images for. */
 
 import { DataError, ValueError } from "../../common/errors.ts";
-import { imageToSample, toGrey } from "../../data/image.ts";
-import type { SampleArray } from "../../data/on-demand.ts";
+import { imageToSample, toGrey } from "../../data/images/resize.ts";
+import type { SampleArray } from "../../data/lazy-inputs.ts";
 import { formatShape } from "../../graph/spec.ts";
 import { sgd } from "../../optim/index.ts";
 import { shares } from "../../report/answers.ts";

@@ -1,5 +1,5 @@
 /** Data for commands that need them only for what they look like: numbers of samples, shapes, types. */
-import type { TrainTest } from "../../data/source.ts";
+import type { TrainTest } from "../../data/published/dataset-source.ts";
 import type { Recipe } from "../../recipes/recipe.ts";
 import { recipeData } from "../../recipes/run.ts";
 import { chooseData } from "./choose-data.ts";

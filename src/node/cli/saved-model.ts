@@ -1,7 +1,7 @@
 /** A saved file's model rebuilt, and what the file says of the samples that it takes. */
 
 import { FormatError, ValueError } from "../../common/errors.ts";
-import type { SampleArray } from "../../data/on-demand.ts";
+import type { SampleArray } from "../../data/lazy-inputs.ts";
 import { readSafetensors } from "../../io/safetensors.ts";
 import { recipe as recipeOf } from "../../recipes/index.ts";
 import { parseRecipeOptions, type RecipeOptions } from "../../recipes/options.ts";

@@ -1,5 +1,5 @@
 /** `--report`: the page of a run, with its history as .csv and .json beside it. */
-import type { TrainTest } from "../../data/source.ts";
+import type { TrainTest } from "../../data/published/dataset-source.ts";
 import type { CurveRun } from "../../recipes/curves.ts";
 import type { Recipe } from "../../recipes/recipe.ts";
 import { reportHtml } from "../../report/run-report.ts";

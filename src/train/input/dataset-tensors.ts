@@ -1,7 +1,7 @@
 /** The leaves that hold a data set on a device: brought there once, bytes as bytes. */
 
 import { type Dataset, packBytes, sampleSize, validateDataset } from "../../data/dataset.ts";
-import { holdsBytes, readable } from "../../data/on-demand.ts";
+import { holdsBytes, readable } from "../../data/lazy-inputs.ts";
 import { input, type Tensor } from "../../graph/tensor.ts";
 import type { Backend } from "../../runtime/backend.ts";
 

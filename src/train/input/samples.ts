@@ -3,7 +3,7 @@
 import { ShapeError, ValueError } from "../../common/errors.ts";
 import { shown } from "../../common/options.ts";
 import { sampleSize } from "../../data/dataset.ts";
-import { readable, type SampleArray } from "../../data/on-demand.ts";
+import { readable, type SampleArray } from "../../data/lazy-inputs.ts";
 import { formatShape } from "../../graph/spec.ts";
 import { toData } from "../../graph/values.ts";
 

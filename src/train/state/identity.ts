@@ -4,10 +4,10 @@
  */
 
 import { MismatchError } from "../../common/errors.ts";
+import { crc32 } from "../../data/archives/zip.ts";
 import { type Dataset, labelSize } from "../../data/dataset.ts";
-import { readable } from "../../data/on-demand.ts";
+import { readable } from "../../data/lazy-inputs.ts";
 import { isSharded, type TrainingData } from "../../data/sharded.ts";
-import { crc32 } from "../../data/zip.ts";
 import type { TrainerOptions } from "../loop/options.ts";
 import type { RunSettings } from "../step/runner.ts";
 import type { DataIdentity, RunIdentity } from "./fit-record.ts";

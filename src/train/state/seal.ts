@@ -4,7 +4,7 @@
  */
 
 import { FormatError, GraphError } from "../../common/errors.ts";
-import { crc32 } from "../../data/zip.ts";
+import { crc32 } from "../../data/archives/zip.ts";
 
 /** Metadata that `seal` needs in the file. */
 export const UNSEALED = { crc32: "00000000" } as const;

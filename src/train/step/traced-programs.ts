@@ -1,7 +1,7 @@
 /** The programs of a trainer, traced from its model: one to train and one to evaluate per data set, when first used. */
 
-import { expectAligned } from "../../data/align.ts";
 import type { Dataset } from "../../data/dataset.ts";
+import { expectAligned } from "../../data/prepare/align.ts";
 import { isSharded, sampleBytes, shardsOf, type TrainingData } from "../../data/sharded.ts";
 import { Graph, type GraphSpec } from "../../graph/graph.ts";
 import { state, type Tensor } from "../../graph/tensor.ts";

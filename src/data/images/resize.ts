@@ -1,0 +1,115 @@
+/**
+ * Decoded images as samples: resized to one size, with one or three channels, channels first, bytes.
+ * Resizing stretches; it averages with a triangle as wide as an output pixel, so shrinking does not alias. Transparent
+ * pixels are laid on white. Refuses pixel arrays of the wrong length and sizes that are not whole numbers.
+ */
+import { ShapeError, ValueError } from "../../common/errors.ts";
+
+/** As `ImageData` in a page has it. */
+export interface DecodedImage {
+  readonly width: number;
+  readonly height: number;
+  /** Red, green, blue, alpha of each pixel, row by row. */
+  readonly data: Uint8Array | Uint8ClampedArray;
+}
+
+export interface ImageSize {
+  readonly height: number;
+  readonly width: number;
+}
+
+/** The image as bytes [3, height, width]. */
+export function imageToSample(image: DecodedImage, size: ImageSize): Uint8Array {
+  const { width, height, data } = image;
+  for (const extent of [width, height, size.width, size.height]) {
+    if (!Number.isInteger(extent) || extent < 1) {
+      throw new ValueError(`image: sizes must be whole numbers of at least 1, got ${extent}`);
+    }
+  }
+  if (data.length !== 4 * width * height) {
+    throw new ShapeError(
+      `image: ${width}x${height} pixels take ${4 * width * height} bytes, got ${data.length}`,
+    );
+  }
+  const sample = new Uint8Array(3 * size.height * size.width);
+  for (let channel = 0; channel < 3; channel++) {
+    const plane = new Float32Array(width * height);
+    for (let i = 0; i < plane.length; i++) {
+      const alpha = (data[4 * i + 3] as number) / 255;
+      plane[i] = (data[4 * i + channel] as number) * alpha + 255 * (1 - alpha);
+    }
+    const resized = resizePlane(plane, { width, height }, size);
+    const start = channel * resized.length;
+    for (let i = 0; i < resized.length; i++) sample[start + i] = Math.round(resized[i] as number);
+  }
+  return sample;
+}
+
+/** One channel of numbers [height, width] in another size. */
+export function resizePlane(plane: Float32Array, from: ImageSize, to: ImageSize): Float32Array {
+  const wide = resizeRows(plane, from.height, from.width, to.width);
+  const turned = transpose(wide, from.height, to.width);
+  const high = resizeRows(turned, to.width, from.height, to.height);
+  return transpose(high, to.width, to.height);
+}
+
+/** Each row from `length` to `next` numbers. */
+function resizeRows(rows: Float32Array, count: number, length: number, next: number): Float32Array {
+  if (length === next) return rows;
+  const out = new Float32Array(count * next);
+  const scale = length / next;
+  const reach = Math.max(1, scale);
+  for (let i = 0; i < next; i++) {
+    const centre = (i + 0.5) * scale;
+    const first = Math.max(0, Math.ceil(centre - reach - 0.5));
+    const last = Math.min(length - 1, Math.floor(centre + reach - 0.5));
+    const weights = Array.from({ length: last - first + 1 }, (_, k) =>
+      Math.max(0, 1 - Math.abs(first + k + 0.5 - centre) / reach),
+    );
+    const total = weights.reduce((sum, weight) => sum + weight, 0);
+    for (let row = 0; row < count; row++) {
+      let sum = 0;
+      weights.forEach((weight, k) => {
+        sum += weight * (rows[row * length + first + k] as number);
+      });
+      out[row * next + i] = sum / total;
+    }
+  }
+  return out;
+}
+
+function transpose(values: Float32Array, rows: number, columns: number): Float32Array {
+  const out = new Float32Array(values.length);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      out[column * rows + row] = values[row * columns + column] as number;
+    }
+  }
+  return out;
+}
+
+/** Whether the three channels of every sample are the same. */
+export function isGrey(samples: Uint8Array, pixels: number): boolean {
+  for (let start = 0; start < samples.length; start += 3 * pixels) {
+    for (let i = start; i < start + pixels; i++) {
+      if (samples[i] !== samples[i + pixels] || samples[i] !== samples[i + 2 * pixels]) return false;
+    }
+  }
+  return true;
+}
+
+/** Samples [3, ...] as [1, ...], by brightness (ITU-R BT.601). */
+export function toGrey(samples: Uint8Array, pixels: number): Uint8Array {
+  const count = samples.length / (3 * pixels);
+  const grey = new Uint8Array(count * pixels);
+  for (let sample = 0; sample < count; sample++) {
+    const start = sample * 3 * pixels;
+    for (let i = 0; i < pixels; i++) {
+      const [red, green, blue] = [0, 1, 2].map(
+        (channel) => samples[start + channel * pixels + i] as number,
+      ) as [number, number, number];
+      grey[sample * pixels + i] = Math.round(0.299 * red + 0.587 * green + 0.114 * blue);
+    }
+  }
+  return grey;
+}

@@ -1,0 +1,111 @@
+/**
+ * Data made by rule to try networks on: spirals, which no line can part, and noise, in which there is nothing to learn.
+ * The same seed gives the same samples on every host. Refuses counts and sizes that are not whole numbers of at least 1.
+ */
+import { ValueError } from "../../common/errors.ts";
+import { cosSin2Pi } from "../../common/math-exact.ts";
+import { checkOptions } from "../../common/options.ts";
+import { Random } from "../../common/random.ts";
+import { type Dataset, sampleSize, validateDataset } from "../dataset.ts";
+
+export interface SpiralOptions {
+  /** Default 600. */
+  readonly count?: number;
+  /** Arms, each a class; default 2. */
+  readonly classes?: number;
+  /** Turns of each arm; default 1.5. */
+  readonly turns?: number;
+  /** Standard deviation of the points around their arm, whose outer end is at radius 1; default 0.02. */
+  readonly noise?: number;
+  /** Default 1. */
+  readonly seed?: number;
+  /** Default "all". */
+  readonly split?: string;
+}
+
+/** Points [2] on arms that wind out from the middle; classes take turns, so any stretch of samples has all of them. */
+export function spirals(options: SpiralOptions = {}): Dataset {
+  const {
+    count = 600,
+    classes = 2,
+    turns = 1.5,
+    noise = 0.02,
+    seed = 1,
+    split = "all",
+  } = checkOptions("spirals", options, {
+    count: "any",
+    classes: "any",
+    turns: "any",
+    noise: "any",
+    seed: "number",
+    split: "string",
+  });
+  expectWhole("spirals", { count, classes });
+  if (!(Number.isFinite(turns) && Number.isFinite(noise) && noise >= 0)) {
+    throw new ValueError(
+      `spirals: turns and noise must be finite, noise at least 0, got ${turns} and ${noise}`,
+    );
+  }
+  const random = new Random(seed);
+  const data = new Float32Array(2 * count);
+  const labels = Int32Array.from({ length: count }, (_, i) => i % classes);
+  labels.forEach((label, i) => {
+    const radius = random.uniform(0.05, 1);
+    const angle = radius * turns + label / classes;
+    const [cos, sin] = cosSin2Pi(angle - Math.floor(angle));
+    data[2 * i] = radius * cos + random.normal(0, noise);
+    data[2 * i + 1] = radius * sin + random.normal(0, noise);
+  });
+  return validateDataset({ name: "spirals", split, count, inputs: { data, shape: [2] }, labels, classes });
+}
+
+export interface NoiseOptions {
+  /** Default 1000. */
+  readonly count?: number;
+  /** Of one sample; default [1, 28, 28]. */
+  readonly shape?: readonly number[];
+  /** Default 10. */
+  readonly classes?: number;
+  /** Default 1. */
+  readonly seed?: number;
+  /** Default "all". */
+  readonly split?: string;
+}
+
+/** Random bytes with random labels: what a network gets right of unseen ones is chance. */
+export function noise(options: NoiseOptions = {}): Dataset {
+  const {
+    count = 1000,
+    shape = [1, 28, 28],
+    classes = 10,
+    seed = 1,
+    split = "all",
+  } = checkOptions("noise", options, {
+    count: "any",
+    shape: "array",
+    classes: "any",
+    seed: "number",
+    split: "string",
+  });
+  const size = sampleSize(shape);
+  expectWhole("noise", { count, classes, size });
+  const pixels = new Random(seed);
+  const words = Uint32Array.from({ length: Math.ceil((count * size) / 4) }, () => pixels.u32());
+  const answers = new Random(seed, 1);
+  return validateDataset({
+    name: "noise",
+    split,
+    count,
+    inputs: { data: new Uint8Array(words.buffer, 0, count * size), shape, scale: 1 / 255 },
+    labels: Int32Array.from({ length: count }, () => answers.below(classes)),
+    classes,
+  });
+}
+
+function expectWhole(who: string, values: Readonly<Record<string, number>>): void {
+  for (const [key, value] of Object.entries(values)) {
+    if (!Number.isInteger(value) || value < 1) {
+      throw new ValueError(`${who}: ${key} must be a whole number of at least 1, got ${value}`);
+    }
+  }
+}
