@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { defineConfig, type Plugin, runnerImport } from "vite";
 import { pageMirrors } from "../src/browser/datasets.ts";
 import { fashionMnistSource, mnistSource } from "../src/data/published/mnist.ts";
-import { dataDirectory } from "../src/node/data-dir.ts";
+import { dataDirectory } from "../src/node/files/cache-folder.ts";
 
 const sources = [mnistSource, fashionMnistSource];
 const mirrorHosts = [...new Set(sources.flatMap(pageMirrors).map((address) => new URL(address).origin))];

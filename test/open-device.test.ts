@@ -59,7 +59,9 @@ it.each([
 ])("refuses %o", async (choice, words) => {
   // Each host has one of its own, with the same options.
   const page = typeof document !== "undefined";
-  const { openDevice } = await (page ? import("../src/browser/index.ts") : import("../src/node/device.ts"));
+  const { openDevice } = await (page
+    ? import("../src/browser/index.ts")
+    : import("../src/node/device/open-device.ts"));
   const opening = openDevice(choice as DeviceChoice);
   await expect(opening).rejects.toThrow(ValueError);
   await expect(openDevice(choice as DeviceChoice)).rejects.toThrow(words);

@@ -5,7 +5,7 @@
 import { readFile } from "node:fs/promises";
 import type { Page } from "playwright";
 import { data, GpuBackend, nn, optim, recipes, Trainer } from "../../src/index.ts";
-import { openDawn } from "../../src/node/dawn.ts";
+import { openDawn } from "../../src/node/device/dawn.ts";
 import { buildSite, openBrowser, openPage, phaseOf } from "./open-page.ts";
 import { serveSite } from "./static-server.ts";
 

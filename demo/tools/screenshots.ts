@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Browser, BrowserContextOptions, Page } from "playwright";
-import { dataDirectory } from "../../src/node/data-dir.ts";
+import { dataDirectory } from "../../src/node/files/cache-folder.ts";
 import { buildSite, drawStrokes, openBrowser, openPage, phaseOf } from "./open-page.ts";
 import { serveSite } from "./static-server.ts";
 

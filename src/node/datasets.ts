@@ -24,12 +24,12 @@ import { parseNpy } from "../data/formats/npy.ts";
 import type { DatasetSource, SourceFile, TrainTest } from "../data/published/dataset-source.ts";
 import { expectHash, expectSize, verifyFile } from "../data/published/dataset-source.ts";
 import { datasetSources } from "../data/published/index.ts";
-import { dataDirectory } from "./data-dir.ts";
-import { downloadFile, MirrorsError } from "./download.ts";
-import { fileBytes, piecesOf, readError, readPlainFile } from "./file-bytes.ts";
-import { writeFileAtomic } from "./files.ts";
-import { gunzippedFile } from "./gunzip-file.ts";
-import type { ImageFolderOptions, ImageParts } from "./image-folder.ts";
+import { downloadFile, MirrorsError } from "./download/download-file.ts";
+import { writeFileAtomic } from "./files/atomic-write.ts";
+import { dataDirectory } from "./files/cache-folder.ts";
+import { gunzippedFile } from "./files/gunzip-file.ts";
+import { fileBytes, piecesOf, readError, readPlainFile } from "./files/plain-file.ts";
+import type { ImageFolderOptions, ImageParts } from "./images/image-folder.ts";
 
 export interface DownloadProgress {
   /** Name of the data set. */
@@ -219,5 +219,5 @@ export const datasets = {
   },
   /** A folder with a folder of PNG and JPEG files per class, or with `train`, `test` and `validation` above those. */
   imageFolder: async (path: string, options?: ImageFolderOptions): Promise<Dataset | ImageParts> =>
-    (await import("./image-folder.ts")).imageFolder(path, options),
+    (await import("./images/image-folder.ts")).imageFolder(path, options),
 };

@@ -1,10 +1,10 @@
 /** What Weft adds in Node: devices through Dawn, data sets from disk and mirrors. */
 
-export { progressBar } from "./cli/training-bar.ts";
+export { progressBar } from "./cli/output/progress-bars.ts";
 export { datasets, loadDataset } from "./datasets.ts";
-export { openDawn } from "./dawn.ts";
-export { type OpenOptions, openDevice } from "./device.ts";
-export { MirrorsError } from "./download.ts";
-export { fileBytes } from "./file-bytes.ts";
-export { FileExistsError } from "./files.ts";
-export { fileTuneStore } from "./tune-store.ts";
+export { openDawn } from "./device/dawn.ts";
+export { type OpenOptions, openDevice } from "./device/open-device.ts";
+export { fileTuneStore } from "./device/tune-store.ts";
+export { MirrorsError } from "./download/download-file.ts";
+export { FileExistsError } from "./files/atomic-write.ts";
+export { fileBytes } from "./files/plain-file.ts";

@@ -177,7 +177,7 @@ describe("with --json, stdout has nothing but JSON", () => {
   });
 
   test("a device that a program opened for itself tells its errors on stderr", async () => {
-    const { file, remove } = await bundle("src/node/dawn.ts");
+    const { file, remove } = await bundle("src/node/device/dawn.ts");
     try {
       const { stdout, stderr } = await runScript(
         `import { openDawn } from ${JSON.stringify(file)};

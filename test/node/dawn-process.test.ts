@@ -8,7 +8,7 @@ import { bundle, runScript } from "../support/child.ts";
 let dawn: Awaited<ReturnType<typeof bundle>>;
 let job: Awaited<ReturnType<typeof bundle>>;
 beforeAll(async () => {
-  dawn = await bundle("src/node/dawn.ts");
+  dawn = await bundle("src/node/device/dawn.ts");
   job = await bundle("test/support/long-job.ts");
 });
 afterAll(() => {

@@ -3,7 +3,7 @@ import { performance } from "node:perf_hooks";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DeviceError } from "../../src/common/errors.ts";
-import { type Dawn, openDawn } from "../../src/node/dawn.ts";
+import { type Dawn, openDawn } from "../../src/node/device/dawn.ts";
 import { adapterKind } from "../../src/runtime/gpu/adapter-kind.ts";
 import { submitLongJob } from "../support/long-job.ts";
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { FormatError } from "../../src/common/errors.ts";
 import { crc32 } from "../../src/data/archives/zip.ts";
-import { decodeImage } from "../../src/node/decode-image.ts";
+import { decodeImage } from "../../src/node/images/decode-image.ts";
 import { adobe, exif, jfif, type RawJpeg, rawJpeg, segment, tiff } from "../support/raw-jpeg.ts";
 import { rawPng } from "../support/raw-png.ts";
 

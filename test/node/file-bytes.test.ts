@@ -10,7 +10,7 @@ import { shardedRaw } from "../../src/data/formats/sharded-files.ts";
 import { loadSharded } from "../../src/data/sharded.ts";
 import type { Tensor } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
-import { fileBytes } from "../../src/node/file-bytes.ts";
+import { fileBytes } from "../../src/node/files/plain-file.ts";
 import { slice } from "../../src/ops/shape/slice.ts";
 import { sgd } from "../../src/optim/index.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { WeftError } from "../../src/common/errors.ts";
-import { cacheDirectory, dataDirectory } from "../../src/node/data-dir.ts";
-import { writeFileAtomic } from "../../src/node/files.ts";
+import { writeFileAtomic } from "../../src/node/files/atomic-write.ts";
+import { cacheDirectory, dataDirectory } from "../../src/node/files/cache-folder.ts";
 
 let folder = "";
 beforeEach(async () => {

@@ -3,7 +3,7 @@ import jpeg from "jpeg-js";
 import { PNG, type PNGOptions } from "pngjs";
 import { expect, test } from "vitest";
 import { crc32 } from "../../src/data/archives/zip.ts";
-import { decodeImage } from "../../src/node/decode-image.ts";
+import { decodeImage } from "../../src/node/images/decode-image.ts";
 import { type FuzzFormat, fuzz } from "../support/fuzz.ts";
 import { rawJpeg } from "../support/raw-jpeg.ts";
 import { rawPng } from "../support/raw-png.ts";

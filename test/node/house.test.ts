@@ -162,7 +162,7 @@ describe("layers", () => {
 
 test("text leaves the process in two places only, which let no controls through", () => {
   const writes = /\bprocess\.std(out|err)\.write\b|\bconsole\.\w/;
-  const places = ["src/common/printable.ts", "src/node/cli/terminal.ts"];
+  const places = ["src/common/printable.ts", "src/node/cli/output/terminal.ts"];
   const others = sources.filter((file) => writes.test(withoutStrings(withoutComments(textOf(file)))));
   expect(others).toEqual(places);
 });

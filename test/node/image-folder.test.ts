@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DataError } from "../../src/common/errors.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { datasets } from "../../src/node/datasets.ts";
-import type { ImageParts } from "../../src/node/image-folder.ts";
+import type { ImageParts } from "../../src/node/images/image-folder.ts";
 import { rawPng } from "../support/raw-png.ts";
 
 let root = "";

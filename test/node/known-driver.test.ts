@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { knownDriver, rememberDriver } from "../../src/node/known-driver.ts";
+import { knownDriver, rememberDriver } from "../../src/node/device/known-driver.ts";
 import { bundle, runScript } from "../support/child.ts";
 
 let folder: string;
@@ -43,7 +43,7 @@ test("is remembered, forgotten, and believed only while drivers are the same and
 });
 
 test("a second process has the same adapter, and Dawn has nothing to refuse", async () => {
-  const built = await bundle("src/node/dawn.ts");
+  const built = await bundle("src/node/device/dawn.ts");
   const script = `
     import { openDawn } from ${JSON.stringify(built.file)};
     const dawn = await openDawn();

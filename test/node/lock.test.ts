@@ -15,8 +15,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { FormatError, LockedError, ValueError } from "../../src/common/errors.ts";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import * as nn from "../../src/nn/index.ts";
-import { nodeFiles } from "../../src/node/device.ts";
-import { LOCK_NAME, lockFolder } from "../../src/node/lock.ts";
+import { nodeFiles } from "../../src/node/device/open-device.ts";
+import { LOCK_NAME, lockFolder } from "../../src/node/files/folder-lock.ts";
 import * as optim from "../../src/optim/index.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
@@ -25,7 +25,7 @@ import { bundle } from "../support/child.ts";
 
 let built: Awaited<ReturnType<typeof bundle>>;
 beforeAll(async () => {
-  built = await bundle("src/node/lock.ts");
+  built = await bundle("src/node/files/folder-lock.ts");
 });
 afterAll(() => built.remove());
 

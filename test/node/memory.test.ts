@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { constant, input, parameter } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
-import { openDevice } from "../../src/node/device.ts";
+import { openDevice } from "../../src/node/device/open-device.ts";
 import { add, matmul } from "../../src/ops/index.ts";
 import { adam } from "../../src/optim/index.ts";
 import type { GpuBackend } from "../../src/runtime/gpu/backend.ts";

@@ -6,7 +6,7 @@ import { buildCli, type Cli } from "../support/cli.ts";
 let built: Awaited<ReturnType<typeof bundle>>;
 let cli: Cli;
 beforeAll(async () => {
-  [built, cli] = await Promise.all([bundle("src/node/device.ts"), buildCli()]);
+  [built, cli] = await Promise.all([bundle("src/node/device/open-device.ts"), buildCli()]);
 });
 afterAll(() => {
   built.remove();

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { PNG } from "pngjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Random } from "../../src/common/random.ts";
-import { describeFailure, exitCodeOf } from "../../src/node/cli/failure.ts";
+import { describeFailure, exitCodeOf } from "../../src/node/cli/exit-codes.ts";
 import { runCommand } from "../../src/node/cli/program.ts";
 import { buildCli, type Cli, jsonLines } from "../support/cli.ts";
 import { exampleFolder, loadExample, readmeBlocks } from "../support/readme.ts";

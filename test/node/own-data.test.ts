@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DataError, FormatError, ValueError } from "../../src/common/errors.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { datasets } from "../../src/node/datasets.ts";
-import { decodeImage } from "../../src/node/decode-image.ts";
+import { decodeImage } from "../../src/node/images/decode-image.ts";
 import { npy, zip } from "../support/archives.ts";
 import { rawPng } from "../support/raw-png.ts";
 

@@ -3,7 +3,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { type History, nn, optim, Trainer } from "../../src/index.ts";
-import { compile } from "../../src/node/cli/compile.ts";
+import { compile } from "../../src/node/cli/commands/compile.ts";
 import { openDawn, openDevice } from "../../src/node/index.ts";
 import type { AheadOfTimeTrainer } from "../../src/replay/index.ts";
 import { exampleFolder, loadExample, readmeBlocks } from "../support/readme.ts";

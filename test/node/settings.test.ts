@@ -1,8 +1,8 @@
 /** Flags of `weft train` that go with each other or don't, and what the recipe's loss and data allow. No process. */
 import { expect, it } from "vitest";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
-import { settingsOf } from "../../src/node/cli/settings.ts";
-import { type TrainFlags, trainCommand } from "../../src/node/cli/train-command.ts";
+import { type TrainFlags, trainCommand } from "../../src/node/cli/options/train-options.ts";
+import { settingsOf } from "../../src/node/cli/training/settings.ts";
 import { recipe } from "../../src/recipes/index.ts";
 import { optimizerNames, scheduleNames } from "../../src/recipes/update-names.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";

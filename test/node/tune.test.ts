@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { version } from "../../src/common/version.ts";
 import { runCommand } from "../../src/node/cli/program.ts";
-import { swiftShader } from "../../src/node/swiftshader.ts";
-import { fileTuneStore } from "../../src/node/tune-store.ts";
+import { swiftShader } from "../../src/node/device/swiftshader.ts";
+import { fileTuneStore } from "../../src/node/device/tune-store.ts";
 import { jsonLines } from "../support/cli.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "weft-tune-"));

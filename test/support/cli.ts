@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { build } from "vite";
-import { swiftShader } from "../../src/node/swiftshader.ts";
+import { swiftShader } from "../../src/node/device/swiftshader.ts";
 import type { Ended } from "./child.ts";
 import { HANG_LIMIT_MS } from "./hang-limit.ts";
 

@@ -21,7 +21,7 @@ async function pageGpu(): Promise<GPU> {
 
 /** SwiftShader, so that every machine tests the same; VK_ICD_FILENAMES or WEFT_TEST_ADAPTER=hardware says otherwise. */
 async function nodeGpu(): Promise<GPU> {
-  const { openDawn } = await import("../../src/node/dawn.ts");
+  const { openDawn } = await import("../../src/node/device/dawn.ts");
   const named = process.env.VK_ICD_FILENAMES || process.env.VK_DRIVER_FILES;
   const hardware = process.env.WEFT_TEST_ADAPTER === "hardware";
   const { gpu, driver } = await openDawn(hardware ? { software: false } : named ? {} : { software: true });

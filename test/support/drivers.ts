@@ -9,7 +9,7 @@ import {
   unpackDirectory,
   unpackFile,
   unpackTar,
-} from "../../src/node/swiftshader.ts";
+} from "../../src/node/device/swiftshader.ts";
 import { HANG_LIMIT_MS } from "./hang-limit.ts";
 
 /** Flags that make WebGPU run on SwiftShader without a display, and keep the browser from calling home. */

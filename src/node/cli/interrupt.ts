@@ -1,5 +1,5 @@
 /** Ctrl-C and other wishes to stop: the first asks for a clean stop, a second one ends the process at once. */
-import { Interrupted, type StopSignal } from "./failure.ts";
+import { Interrupted, type StopSignal } from "./exit-codes.ts";
 
 /** npm and npx pass signals on to a child that the terminal has told already: one key press, two signals. */
 const ONE_KEY_PRESS_MS = 250;

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /** The command `weft`: takes the words of the command line, ends with an exit code (see `failure.ts`). */
-import { describeFailure, exitCodeOf } from "./failure.ts";
+import { describeFailure, exitCodeOf } from "./exit-codes.ts";
+import { aside } from "./output/terminal.ts";
 import { runCommand } from "./program.ts";
-import { aside } from "./terminal.ts";
 
 // A reader that goes away (`weft train | head`) must not cost the training.
 process.stdout.on("error", () => undefined);

@@ -2,11 +2,14 @@
 import { Command, Option } from "commander";
 import { version } from "../../common/version.ts";
 import { optimizerNames } from "../../recipes/update-names.ts";
-import { backendOption, dataDirOption, jsonOption } from "./common-options.ts";
-import type { CompileFlags } from "./compile.ts";
-import type { EvalFlags } from "./evaluate.ts";
+import type { CompileFlags } from "./commands/compile.ts";
+import type { EvalFlags } from "./commands/eval.ts";
+import type { PredictFlags } from "./commands/predict.ts";
+import type { SummaryFlags } from "./commands/summary.ts";
+import type { TuneFlags } from "./commands/tune.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { positive, whole } from "./option-values.ts";
+import { backendOption, dataDirOption, jsonOption } from "./options/device-options.ts";
+import { positive, whole } from "./options/option-values.ts";
 import {
   csvOption,
   decimalOption,
@@ -14,11 +17,8 @@ import {
   ignoreOption,
   imagesOption,
   labelOption,
-} from "./own-data-options.ts";
-import type { PredictFlags } from "./predict.ts";
-import type { SummaryFlags } from "./summary.ts";
-import { type TrainFlags, trainCommand } from "./train-command.ts";
-import type { TuneFlags } from "./tune.ts";
+} from "./options/own-data-options.ts";
+import { type TrainFlags, trainCommand } from "./options/train-options.ts";
 
 /** Runs the command that `words` ask for and answers its exit code. Throws CommanderError on words it can't make sense of. */
 export async function runCommand(words: readonly string[]): Promise<number> {
@@ -42,7 +42,11 @@ export async function runCommand(words: readonly string[]): Promise<number> {
         interruptSignal();
         const named = command.args.length > 0;
         const given = Object.keys(flags).filter((name) => command.getOptionValueSource(name) === "cli");
-        code = await (await import("./train.ts")).train(recipe, flags, named ? ["recipe", ...given] : given);
+        code = await (await import("./commands/train.ts")).train(
+          recipe,
+          flags,
+          named ? ["recipe", ...given] : given,
+        );
       }),
   );
 
@@ -51,7 +55,7 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     .description("list the recipes: what each one trains, what it must reach, how long it takes")
     .addOption(jsonOption())
     .action(async (flags: { json?: true }) => {
-      code = (await import("./recipes.ts")).listRecipes(flags);
+      code = (await import("./commands/recipes.ts")).listRecipes(flags);
     });
 
   program
@@ -71,7 +75,7 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     .addOption(backendOption())
     .addOption(jsonOption())
     .action(async (file: string, flags: EvalFlags) => {
-      code = await (await import("./evaluate.ts")).evaluate(file, flags);
+      code = await (await import("./commands/eval.ts")).evaluate(file, flags);
     });
 
   program
@@ -85,7 +89,7 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     .addOption(backendOption())
     .addOption(jsonOption())
     .action(async (file: string, images: string[], flags: PredictFlags) => {
-      code = await (await import("./predict.ts")).predict(file, images, flags);
+      code = await (await import("./commands/predict.ts")).predict(file, images, flags);
     });
 
   program
@@ -96,7 +100,7 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     .addOption(backendOption())
     .addOption(jsonOption())
     .action(async (model: string, flags: SummaryFlags) => {
-      code = await (await import("./summary.ts")).summary(model, flags);
+      code = await (await import("./commands/summary.ts")).summary(model, flags);
     });
 
   program
@@ -104,7 +108,7 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     .description("show the adapters of this machine, their limits and features")
     .addOption(jsonOption())
     .action(async (flags: { json?: true }) => {
-      code = await (await import("./info.ts")).info(flags);
+      code = await (await import("./commands/info.ts")).info(flags);
     });
 
   program
@@ -114,7 +118,7 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     .option("--software", "check a software adapter even where there is a GPU")
     .addOption(jsonOption())
     .action(async (op: string | undefined, flags: { software?: true; json?: true }) => {
-      code = await (await import("./doctor.ts")).doctor(op, flags);
+      code = await (await import("./commands/doctor.ts")).doctor(op, flags);
     });
 
   program
@@ -128,7 +132,7 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     .option("--clear", "forget what is stored for this adapter first")
     .addOption(jsonOption())
     .action(async (recipe: string, flags: TuneFlags) => {
-      code = await (await import("./tune.ts")).tune(recipe, flags);
+      code = await (await import("./commands/tune.ts")).tune(recipe, flags);
     });
 
   program
@@ -149,7 +153,7 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     .option("--this-adapter", "kernels for this machine's adapter (default: for every adapter)")
     .addOption(jsonOption())
     .action(async (recipe: string, flags: CompileFlags) => {
-      code = await (await import("./compile.ts")).compile(recipe, flags);
+      code = await (await import("./commands/compile.ts")).compile(recipe, flags);
     });
 
   const data = program.command("data").description("fetch published data sets");
@@ -159,7 +163,7 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     .argument("<name>", "mnist, fashion-mnist, cifar10, usps, digits or boston")
     .addOption(dataDirOption())
     .action(async (name: string, flags: { dataDir?: string }) => {
-      code = await (await import("./data-get.ts")).dataGet(name, flags);
+      code = await (await import("./commands/data-get.ts")).dataGet(name, flags);
     });
 
   if (words.length === 0) program.outputHelp();

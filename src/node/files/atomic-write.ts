@@ -1,0 +1,134 @@
+/**
+ * Writing files so that a reader sees the old content or the new, never half of it: a temporary file beside the
+ * target, flushed to disk and renamed. On failure or abort the temporary file goes away and the target stays as it was.
+ */
+import { randomBytes } from "node:crypto";
+import { link, mkdir, open, readlink, realpath, rename, rm } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { WeftError } from "../../common/errors.ts";
+import { readPlainFile } from "./plain-file.ts";
+
+export interface WriteFileOptions {
+  /** Rejects with a FileExistsError where there is such a file already; of several writers exactly one succeeds. */
+  readonly exclusive?: boolean;
+  /** Permissions of the file; default what the system gives new files. */
+  readonly mode?: number;
+  /** Aborting before the rename leaves the target as it was and rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The longest file that is read as a whole text. */
+const MOST_TEXT_BYTES = 2 ** 28;
+
+/** A whole file as text. Throws DataError as `readPlainFile` does, and on files of more than 256 MiB. */
+export async function readTextFile(path: string): Promise<string> {
+  return Buffer.from((await readPlainFile(path, MOST_TEXT_BYTES)).buffer).toString("utf8");
+}
+
+/** An exclusive write found a file of that name. */
+export class FileExistsError extends WeftError {
+  override readonly name = "FileExistsError";
+}
+
+/** Writes the whole file at once, making its folder if need be. */
+export async function writeFileAtomic(
+  path: string,
+  content: Uint8Array | string,
+  { signal, exclusive = false, mode = 0o666 }: WriteFileOptions = {},
+): Promise<void> {
+  signal?.throwIfAborted();
+  const folder = dirname(path);
+  const temporary = join(folder, `.${basename(path)}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`);
+  try {
+    await makeFolder(folder);
+    const file = await open(temporary, "wx", mode);
+    try {
+      await file.writeFile(content, { signal });
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    signal?.throwIfAborted();
+    if (exclusive) await linkExclusive(temporary, path, content, mode);
+    else await rename(temporary, path);
+  } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => {});
+    if (signal?.aborted) throw signal.reason;
+    if ((cause as NodeJS.ErrnoException).code === "EEXIST" && exclusive)
+      throw new FileExistsError(`${path}: exists already`, { cause });
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new WeftError(`can't write ${path}: ${reason}`, { cause });
+  }
+  await syncFolder(folder);
+}
+
+/** A hard link is made only where there is no such name, and the file is whole from its first moment. */
+async function linkExclusive(
+  temporary: string,
+  path: string,
+  content: Uint8Array | string,
+  mode: number,
+): Promise<void> {
+  try {
+    await link(temporary, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") throw error;
+    // A file system without hard links, such as FAT: whole a moment after it appears.
+    const file = await open(path, "wx", mode);
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+  await rm(temporary, { force: true });
+}
+
+/** Where `path` really leads: links are followed in as much of it as there is. */
+export async function realTarget(path: string): Promise<string> {
+  const whole = resolve(path);
+  try {
+    return await realpath(whole);
+  } catch (error) {
+    // A link into the void leads wherever it says.
+    const link = await readlink(whole).catch(() => undefined);
+    if (link !== undefined) return realTarget(resolve(dirname(whole), link));
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT" || dirname(whole) === whole) return whole;
+    return join(await realTarget(dirname(whole)), basename(whole));
+  }
+}
+
+/** Makes a folder and those above it. Node's own recursive mkdir never returns where a file system denies folders. */
+export async function makeFolder(folder: string): Promise<void> {
+  const make = (missing: () => Promise<void>) =>
+    mkdir(folder).then(
+      () => undefined,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === "EEXIST") return undefined;
+        if (error.code === "ENOENT" && dirname(folder) !== folder) return missing();
+        throw error;
+      },
+    );
+  await make(async () => {
+    await makeFolder(dirname(folder));
+    await make(async () => {
+      throw new WeftError(`the folder ${folder} can't be made`);
+    });
+  });
+}
+
+/** Makes the rename itself durable where the system lets a folder be flushed; elsewhere nothing is lost by not doing so. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === "win32") return;
+  try {
+    const handle = await open(folder, "r");
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    // Some file systems refuse to flush folders.
+  }
+}
