@@ -139,7 +139,7 @@ describe("random graphs", () => {
       const plan = planOf({ outputs: sample(seed).outputs });
       return plan.graph.nodes.map((n) => [
         n.label,
-        ...n.outputs.map((t) => plan.storage.homes.get(t)?.root.slot),
+        ...n.outputs.map((t) => plan.storage.placements.get(t)?.allocation.slot),
       ]);
     };
     for (let seed = 0; seed < 20; seed++) expect(places(seed)).toEqual(places(seed));

@@ -88,20 +88,23 @@ describe("slots", () => {
     const x = input([10]);
     const first = add(x, 1);
     const plan = planOf({ outputs: [first, add(add(first, 1), 1)] });
-    expect(plan.outputs.map((t) => plan.storage.homes.get(t)?.root.kind)).toEqual(["kept", "kept"]);
+    expect(plan.outputs.map((t) => plan.storage.placements.get(t)?.allocation.kind)).toEqual([
+      "output",
+      "output",
+    ]);
     checkPlan(plan);
   });
 });
 
-// ---- packs ----
+// ---- flattened buffers ----
 
-describe("packs", () => {
-  it("hold their parts at multiples of 64 words, in order, without overlap", () => {
+describe("flattened buffers", () => {
+  it("hold their members at multiples of 64 words, in order, without overlap", () => {
     const parts = [[3], [64], [65], [2, 2]].map((shape) => mul(input(shape), 2));
     const plan = planOf({ outputs: [pack(parts)] });
-    const homes = parts.map((_, i) => plan.storage.homes.get(plan.outputs[0]!.node.inputs[i]!)!);
-    expect(homes.map((h) => h.offset)).toEqual([0, 64, 128, 256]);
-    expect(new Set(homes.map((h) => h.root)).size).toBe(1);
+    const placements = parts.map((_, i) => plan.storage.placements.get(plan.outputs[0]!.node.inputs[i]!)!);
+    expect(placements.map((p) => p.offset)).toEqual([0, 64, 128, 256]);
+    expect(new Set(placements.map((p) => p.allocation)).size).toBe(1);
     expect(plan.outputs[0]?.shape).toEqual([320]);
     expect(plan.graph.nodes.filter((n) => n.op.name === "copy")).toEqual([]);
   });
@@ -109,15 +112,15 @@ describe("packs", () => {
   it("of states are those states' memory", () => {
     const states = [parameter([3]), parameter([5])];
     const plan = planOf({ outputs: [], updates: [bump(pack(states), input([]), "step")] });
-    const roots = states.map((t) => plan.storage.homes.get(t)?.root);
-    expect(roots[0]).toBe(roots[1]);
-    expect(roots[0]?.kind).toBe("state");
+    const allocations = states.map((t) => plan.storage.placements.get(t)?.allocation);
+    expect(allocations[0]).toBe(allocations[1]);
+    expect(allocations[0]?.kind).toBe("state");
   });
 
   it("refuse a state in two of them", () => {
     const [a, b] = [parameter([3]), parameter([5])];
     const updates = [bump(pack([a, b]), input([]), "one"), bump(pack([b, a]), input([]), "two")];
-    expect(() => planOf({ outputs: [], updates })).toThrow(/is packed twice/);
+    expect(() => planOf({ outputs: [], updates })).toThrow(/already belongs to another flattened buffer/);
   });
 });
 

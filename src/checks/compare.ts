@@ -8,9 +8,9 @@ import { checkOptions } from "../common/options.ts";
 import { Graph, type GraphSpec } from "../graph/graph.ts";
 import { type Data, formatSpec } from "../graph/spec.ts";
 import type { Node, Tensor } from "../graph/tensor.ts";
-import { firstValues } from "../plan/initial.ts";
 import { type Backend, checkDevice } from "../runtime/backend.ts";
 import { CpuBackend } from "../runtime/cpu/backend.ts";
+import { firstValues } from "../runtime/initial-values.ts";
 
 export interface CompareOptions {
   /** What is tolerated of a node's result: atol + rtol · |reference|. Default 1e-5 and 1e-4: errors add up on the way. */

@@ -1,6 +1,6 @@
 /**
- * A program image: a planned graph as plain data, which can be stored and which `GpuProgram` runs. Modules, kernels, leaves
- * and buffers are referred to by their index. The images of one set share modules, kernels and leaves.
+ * The program image: a planned graph as plain data, which `GpuProgram` runs and which a file can hold. It refers to modules,
+ * kernels, leaves and buffers by index. Images made by one `ImageBuilder` share the tables of modules, kernels and leaves.
  */
 import { GraphError } from "../common/errors.ts";
 import type { Kernel, KernelUse } from "../graph/kernel.ts";
@@ -8,7 +8,7 @@ import { argName } from "../graph/op.ts";
 import type { Shape, Spec } from "../graph/spec.ts";
 import { isLeaf, type Node, type Tensor } from "../graph/tensor.ts";
 import type { Plan } from "./plan.ts";
-import { baseOf, type Home, paddedWords, type Root } from "./storage.ts";
+import { type Allocation, baseOf, type Placement, paddedWords } from "./storage.ts";
 
 export interface ShaderModule {
   /** Shown in errors: `conv2d.wgsl`. */
@@ -20,25 +20,25 @@ export interface ShaderModule {
 export interface KernelImage {
   readonly module: number;
   readonly entry: string;
-  /** Binding numbers in the order of a dispatch's bindings: `"0r 1w 2u"` for read, read and write, uniform. */
+  /** Binding number and access in the order of a dispatch's bindings: `"0r 1w 2u"`, r read, w read and write, u uniform. */
   readonly layout: string;
   /** Values of the module's overrides. */
   readonly constants: Readonly<Record<string, number>>;
 }
 
-/** A `KernelImage` with the module that it refers to. */
+/** A kernel to compile, with its WGSL in place of the index of its module. */
 export type KernelSource = ShaderModule & Omit<KernelImage, "module">;
 
-/** An input, state or constant. Its memory belongs to the device's `LeafMemory` and is shared by all programs. */
+/** An input, state or constant. All programs of a device share its memory, which `LeafMemory` owns. */
 export interface LeafImage extends Spec {
   readonly kind: "input" | "state" | "constant";
   readonly label: string;
 }
 
 /**
- * `leaf`: memory of one leaf. `flattened`: several leaves in one buffer, laid out by `packLayout`. `output`: kept until the
- * next run. `workspace`: undefined content at the start of a run. `zeros`: bound where an optional input is missing.
- * `sizes`: u32 values that kernels read as uniforms.
+ * `leaf`: memory of one leaf. `flattened`: several leaves in one buffer, laid out by `packLayout`. `output`: keeps its content
+ * until the next run. `workspace`: holds intermediate results, undefined when a run starts. `zeros`: bound where an optional
+ * input is missing. `sizes`: u32 values that kernels read as uniforms.
  */
 export type BufferImage = { readonly label: string; readonly bytes: number } & (
   | { readonly role: "leaf"; readonly leaf: number }
@@ -47,7 +47,7 @@ export type BufferImage = { readonly label: string; readonly bytes: number } & (
   | { readonly role: "sizes"; readonly words: readonly number[] }
 );
 
-/** Part of a buffer that a kernel binds; offset and size in bytes. */
+/** The part of a buffer that a kernel binds; offset and size in bytes. */
 export type BindingImage = readonly [buffer: number, offset: number, size: number];
 
 export interface DispatchImage {
@@ -82,7 +82,7 @@ export interface ProgramImage extends ImageTables {
 /** WebGPU's strictest alignment of bindings, in 4-byte words. */
 const ALIGN_WORDS = 64;
 
-/** Makes the images of one set. */
+/** Makes images that share one set of modules, kernels and leaves. */
 export class ImageBuilder implements ImageTables {
   readonly modules: ShaderModule[] = [];
   readonly kernels: KernelImage[] = [];
@@ -91,7 +91,7 @@ export class ImageBuilder implements ImageTables {
   readonly leaves: LeafImage[] = [];
   readonly #indexes = new Map<string, number>();
 
-  /** The image of `plan`, which must have kernels. Throws ShaderError where a kernel and its WGSL do not fit each other. */
+  /** The image of `plan`, which must have kernels. Throws ShaderError where a kernel and its WGSL contradict each other. */
   async add(plan: Plan): Promise<ProgramImage> {
     const nodes = plan.graph.nodes.map((node) => [node, plan.kernels.get(node)?.kernels ?? []] as const);
     await Promise.all(nodes.flatMap(([, kernels]) => kernels.map(({ shader }) => shader.load())));
@@ -155,7 +155,7 @@ export class ImageBuilder implements ImageTables {
   }
 }
 
-/** What a kernel is compiled from. Throws ShaderError on bindings or constants that its WGSL does not declare so. */
+/** What a kernel is compiled from. Throws ShaderError on bindings and constants that its WGSL does not declare. */
 export async function kernelSource({ kernel, constants }: KernelUse): Promise<KernelSource> {
   const text = await kernel.shader.load();
   const { file, code } = text;
@@ -170,16 +170,16 @@ export function sourceOf({ modules, kernels }: ImageTables, index: number): Kern
   return { ...(modules[module] as ShaderModule), ...rest };
 }
 
-/** Indexes of the leaves in a buffer; of memory that belongs to the program alone none. */
+/** Indexes of the leaves in a buffer; empty for memory that belongs to one program alone. */
 export function leavesOf(buffer: BufferImage): readonly number[] {
   if (buffer.role === "leaf") return [buffer.leaf];
   return buffer.role === "flattened" ? buffer.leaves : [];
 }
 
-/** The buffers of one image. Shared slots come first. */
+/** The buffers of one image: shared slots first, so that their index is the slot's number. */
 class Buffers {
   readonly #images: BufferImage[];
-  readonly #roots = new Map<Root, number>();
+  readonly #indexes = new Map<Allocation, number>();
   #zeros: number | undefined;
   #sizes: number | undefined;
 
@@ -187,14 +187,14 @@ class Buffers {
     readonly plan: Plan,
     leafIndex: (leaf: Tensor) => number,
   ) {
-    const { roots, slots } = plan.storage;
+    const { allocations, slots } = plan.storage;
     this.#images = slots.map((words, i) => ({ role: "workspace", label: `slot ${i}`, bytes: words * 4 }));
-    for (const root of roots) {
-      if (root.kind === "slot") continue;
-      const { label, words, tensor } = root;
+    for (const allocation of allocations) {
+      const { kind, label, words, tensor } = allocation;
+      if (kind === "slot") continue;
       const common = { label, bytes: words * 4 };
       const image: BufferImage =
-        root.kind === "kept" || tensor === undefined
+        kind === "output" || tensor === undefined
           ? { ...common, role: "output" }
           : isLeaf(tensor)
             ? { ...common, role: "leaf", leaf: leafIndex(tensor) }
@@ -203,7 +203,7 @@ class Buffers {
                 role: "flattened",
                 leaves: tensor.node.inputs.map((t) => leafIndex(baseOf(t))),
               };
-      this.#roots.set(root, this.#images.push(image) - 1);
+      this.#indexes.set(allocation, this.#images.push(image) - 1);
     }
   }
 
@@ -219,28 +219,30 @@ class Buffers {
     );
   }
 
+  /** Buffer and byte offset of `tensor`. */
   placed(tensor: Tensor): readonly [buffer: number, offset: number] {
-    return this.#at(this.plan.storage.homes.get(baseOf(tensor)) as Home);
+    return this.#at(this.plan.storage.placements.get(baseOf(tensor)) as Placement);
   }
 
-  /** The memory behind an arg, result or scratch name of a node. */
+  /** What a kernel of `node` binds for an arg, a result or scratch memory called `name`. */
   bound(node: Node, name: string): BindingImage {
     const scratch = this.plan.storage.scratch.get(node)?.get(name);
-    if (scratch !== undefined) return [...this.#at(scratch), scratch.root.words * 4];
+    if (scratch !== undefined) return [...this.#at(scratch), scratch.allocation.words * 4];
     const input = node.inputs.findIndex((_, i) => argName(node.op, i) === name);
     const tensor = node.inputs[input] ?? node.outputs[node.op.results.indexOf(name)];
     if (tensor !== undefined) return [...this.placed(tensor), paddedWords(tensor.size) * 4];
     if (!node.op.args.includes(name)) {
       throw new GraphError(
-        `${node.op.name}: a kernel binds ${name}, which is no arg, result or scratch of the op`,
+        `${node.op.name}: a kernel binds ${name}, which is neither an arg nor a result nor scratch memory of the op`,
       );
     }
     this.#zeros ??= this.#images.push({ role: "zeros", label: "missing input", bytes: 16 }) - 1;
     return [this.#zeros, 0, 16];
   }
 
-  #at({ root, offset }: Home): readonly [buffer: number, offset: number] {
-    return [root.kind === "slot" ? root.slot : (this.#roots.get(root) as number), offset * 4];
+  #at({ allocation, offset }: Placement): readonly [buffer: number, offset: number] {
+    const { kind, slot } = allocation;
+    return [kind === "slot" ? slot : (this.#indexes.get(allocation) as number), offset * 4];
   }
 }
 

@@ -1,12 +1,11 @@
 /**
- * From a graph spec to an ordered list of nodes with kernels and homes: rewrites, packs made possible, kernels
- * chosen, storage assigned. Knows no WebGPU and no op by name.
+ * Plans a graph: applies the fusions, inserts the copies that flattened buffers need, chooses the kernels of each node and
+ * assigns memory. Knows neither WebGPU nor any op by name.
  */
 import { GraphError } from "../common/errors.ts";
 import { Graph, type GraphSpec, type Rewrite } from "../graph/graph.ts";
 import type { KernelEnv, KernelPlan } from "../graph/kernel.ts";
-import type { Op } from "../graph/tensor.ts";
-import { isLeaf, type Node, type Tensor } from "../graph/tensor.ts";
+import { isLeaf, Node, type Op, type Tensor } from "../graph/tensor.ts";
 import { assignStorage, baseOf, type Storage } from "./storage.ts";
 
 export interface PlanOptions {
@@ -14,11 +13,11 @@ export interface PlanOptions {
   readonly rewrites?: readonly Rewrite[];
   /** Forces a kernel variant by op name. */
   readonly variants?: Readonly<Record<string, string>>;
-  /** Kernel variants by node, where none is forced; undefined leaves it to the op. */
+  /** Chooses the variant of each node for which none is forced; undefined leaves the choice to the op. */
   readonly choose?: Choose | undefined;
-  /** Makes the copy that a pack needs where a tensor can't be computed in place. */
+  /** Makes the copy that a flattened buffer needs of a tensor that can't be computed in place. */
   readonly copy: (tensor: Tensor) => Tensor;
-  /** Adapter facts for kernel choice; without them no kernels are planned. */
+  /** What is known of the adapter. Without it no kernels are chosen, as on the CPU reference. */
   readonly env?: Omit<KernelEnv, "variant">;
 }
 
@@ -29,7 +28,7 @@ export interface Plan {
   readonly storage: Storage;
   /** Kernel plan of every node that computes. */
   readonly kernels: ReadonlyMap<Node, KernelPlan>;
-  /** Where the caller's output tensors went, in the order of the spec. */
+  /** The tensors of `graph` that stand for the outputs of the spec, in its order. */
   readonly outputs: readonly Tensor[];
 }
 
@@ -41,12 +40,12 @@ export function makePlan(spec: GraphSpec, options: PlanOptions): Plan {
       "tensors" in replaced ? replaced : { tensors: replaced, updates: new Map<Node, Node>() };
     if (tensors.size + updates.size > 0) graph = graph.rebuild(tensors, updates).graph;
   }
-  graph = graph.rebuild(copiesForPacks(graph, options.copy)).graph;
+  graph = graph.rebuild(insertCopies(graph, options.copy)).graph;
   const kernels = options.env === undefined ? new Map() : planKernels(graph, options.env, options);
   return { graph, kernels, storage: assignStorage(graph, kernels), outputs: graph.outputs };
 }
 
-/** The variant of `op` that `variants` forces, checked. */
+/** The variant that `variants` forces on `op`; undefined for none. Throws GraphError where `op` has no such variant. */
 export function forcedVariant(op: Op, variants: Readonly<Record<string, string>>): string | undefined {
   const variant = variants[op.name];
   if (variant !== undefined && !op.variants.includes(variant)) {
@@ -76,39 +75,33 @@ function planKernels(
 }
 
 /**
- * A computed tensor is written straight into its slice of a pack. Where that can't be (a leaf among computed
- * tensors, a tensor packed twice, a producer that reads another slice of the same pack, which WebGPU forbids to
- * bind beside the slice it writes) a copy goes between.
+ * Copies of tensors that can't be computed straight into their slice of a flattened buffer: leaves beside computed tensors,
+ * tensors with two slices, and tensors whose node reads another slice of the same buffer, because WebGPU forbids a dispatch
+ * to read and write one buffer. Answers what replaces the nodes that flatten.
  */
-function copiesForPacks(graph: Graph, copy: (tensor: Tensor) => Tensor): Map<Tensor, Tensor> {
+function insertCopies(graph: Graph, copy: (tensor: Tensor) => Tensor): Map<Tensor, Tensor> {
   const replaced = new Map<Tensor, Tensor>();
-  const taken = new Set<Tensor>();
+  const computedInPlace = new Set<Tensor>();
   for (const node of graph.nodes) {
     if (node.op.view !== "pack") continue;
     const bases = node.inputs.map(baseOf);
-    const ofLeaves = bases.filter(isLeaf).length;
-    if (ofLeaves === bases.length && new Set(bases).size === bases.length) continue;
-    const members = new Set(bases.filter((t) => !isLeaf(t)));
+    if (bases.every(isLeaf) && new Set(bases).size === bases.length) continue;
+    const computed = new Set(bases.filter((t) => !isLeaf(t)));
     const inputs = node.inputs.map((t, i) => {
       const base = bases[i] as Tensor;
-      const readsSibling = base.node.inputs.some((x) => members.has(baseOf(x)));
-      const once = bases.filter((t) => t === base).length === 1;
-      const computed = !isLeaf(base) && base.node.op.view === undefined;
-      const inPlace = computed && once && !taken.has(base) && !readsSibling;
-      if (inPlace) {
-        taken.add(base);
-        return t;
-      }
-      return copy(t);
+      const inPlace =
+        computed.has(base) &&
+        base.node.op.view === undefined &&
+        bases.filter((other) => other === base).length === 1 &&
+        !computedInPlace.has(base) &&
+        !base.node.inputs.some((x) => computed.has(baseOf(x)));
+      if (!inPlace) return copy(t);
+      computedInPlace.add(base);
+      return t;
     });
     if (inputs.every((t, i) => t === node.inputs[i])) continue;
-    const packed = node.op.plan(inputs, node.attrs);
-    replaced.set(node.outputs[0] as Tensor, remake(node, inputs, packed));
+    const flattened = new Node(node.op, inputs, node.attrs, node.op.plan(inputs, node.attrs), node.label);
+    replaced.set(node.outputs[0] as Tensor, flattened.outputs[0] as Tensor);
   }
   return replaced;
-}
-
-function remake(node: Node, inputs: readonly Tensor[], plan: Node["plan"]): Tensor {
-  const Made = node.constructor as typeof Node;
-  return new Made(node.op, inputs, node.attrs, plan, node.label).outputs[0] as Tensor;
 }

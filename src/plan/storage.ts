@@ -1,36 +1,36 @@
 /**
- * Who lives where. Views share their input's storage, packed tensors are slices of the pack, everything computed
- * gets a whole-buffer slot for as long as somebody still reads it. No node writes into a slot that it reads.
+ * Assigns memory to every tensor of a graph. A reshape shares the memory of its input, the members of a flattened buffer are
+ * slices of it, and every computed tensor gets a slot that is reused once the last node that reads it has run. A node never
+ * writes into a slot that it reads.
  */
 import { GraphError } from "../common/errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { KernelPlan } from "../graph/kernel.ts";
 import { packLayout } from "../graph/pack-layout.ts";
-import type { DType } from "../graph/spec.ts";
 import type { Node, Tensor } from "../graph/tensor.ts";
 
-/** One piece of memory. `slot` memory is shared over time; all else belongs to one tensor for good. */
-export interface Root {
-  readonly kind: "state" | "input" | "constant" | "slot" | "kept";
+/** One piece of memory. A `slot` is reused by other tensors during a run; all other kinds belong to one tensor. */
+export interface Allocation {
+  readonly kind: "state" | "input" | "constant" | "slot" | "output";
   readonly words: number;
   readonly label: string;
-  /** The leaf, the pack's output or the producing tensor that this memory stands for. */
+  /** The leaf, the flattened buffer or the output that this memory holds; undefined for scratch memory. */
   readonly tensor: Tensor | undefined;
   /** Number of the shared slot, for kind `slot`. */
   slot: number;
 }
 
-/** Where a tensor's elements are: `offset` words into `root`. */
-export interface Home {
-  readonly root: Root;
+/** Where a tensor's elements are: `offset` words into `allocation`. */
+export interface Placement {
+  readonly allocation: Allocation;
   readonly offset: number;
 }
 
 export interface Storage {
-  readonly homes: ReadonlyMap<Tensor, Home>;
-  /** Scratch of each node by name. */
-  readonly scratch: ReadonlyMap<Node, ReadonlyMap<string, Home>>;
-  readonly roots: readonly Root[];
+  readonly placements: ReadonlyMap<Tensor, Placement>;
+  /** Scratch memory of each node by name. */
+  readonly scratch: ReadonlyMap<Node, ReadonlyMap<string, Placement>>;
+  readonly allocations: readonly Allocation[];
   /** Words of each shared slot. */
   readonly slots: readonly number[];
 }
@@ -40,114 +40,105 @@ export function paddedWords(size: number): number {
   return Math.ceil(size / 4) * 4;
 }
 
-/** Follows reshapes to the tensor that owns the storage. */
+/** The tensor that `tensor` is a reshape of, or `tensor` itself. */
 export function baseOf(tensor: Tensor): Tensor {
   return tensor.node.op.view === "reshape" ? baseOf(tensor.node.inputs[0] as Tensor) : tensor;
 }
 
 /**
- * Gives every tensor of `graph` a home. `kernels` holds the kernel plan of each computing node (for its scratch);
- * a backend without scratch passes an empty map.
+ * Places every tensor of `graph`. `kernels` gives each computing node's scratch memory; a backend without scratch passes an
+ * empty map. Throws GraphError where a tensor is a member of two flattened buffers.
  */
 export function assignStorage(graph: Graph, kernels: ReadonlyMap<Node, KernelPlan>): Storage {
-  const packOf = findPacks(graph);
-  const homes = new Map<Tensor, Home>();
-  const roots: Root[] = [];
-  const lastUse = lastUses(graph, packOf);
-  const kept = new Set(graph.outputs.map((t) => ownerOf(t, packOf)));
+  const slices = slicesOf(graph);
+  const ownerOf = (t: Tensor) => slices.get(baseOf(t))?.buffer ?? baseOf(t);
+  const outputs = new Set(graph.outputs.map(ownerOf));
+  const lastUse = new Map<Tensor, number>();
+  graph.nodes.forEach((node, at) => {
+    for (const t of node.inputs) lastUse.set(ownerOf(t), at);
+  });
 
-  const makeRoot = (kind: Root["kind"], words: number, label: string, tensor: Tensor | undefined): Root => {
-    const root: Root = { kind, words, label, tensor, slot: -1 };
-    roots.push(root);
-    return root;
+  const placements = new Map<Tensor, Placement>();
+  const allocations: Allocation[] = [];
+  const allocate = (kind: Allocation["kind"], words: number, label: string, tensor?: Tensor): Placement => {
+    const allocation: Allocation = { kind, words, label, tensor, slot: -1 };
+    allocations.push(allocation);
+    return { allocation, offset: 0 };
   };
-  const home = (t: Tensor): Home => {
-    const known = homes.get(t);
+  const place = (t: Tensor): Placement => {
+    const known = placements.get(t);
     if (known !== undefined) return known;
-    const result = find(t);
-    homes.set(t, result);
-    return result;
+    const made = makePlacement(t);
+    placements.set(t, made);
+    return made;
   };
-  const find = (t: Tensor): Home => {
-    if (t.node.op.view === "reshape") return home(t.node.inputs[0] as Tensor);
-    const pack = packOf.get(t);
-    if (pack !== undefined) {
-      const outer = home(pack.pack);
-      return { root: outer.root, offset: outer.offset + pack.offset };
+  const makePlacement = (t: Tensor): Placement => {
+    if (t.node.op.view === "reshape") return place(t.node.inputs[0] as Tensor);
+    const slice = slices.get(t);
+    if (slice !== undefined) {
+      const whole = place(slice.buffer);
+      return { allocation: whole.allocation, offset: whole.offset + slice.offset };
     }
-    const leaf = t.leaf;
-    if (leaf !== undefined) return { root: makeRoot(leaf.kind, paddedWords(t.size), t.label, t), offset: 0 };
     if (t.node.op.view === "pack") {
       const ofStates = baseOf(t.node.inputs[0] as Tensor).leaf !== undefined;
-      return { root: makeRoot(ofStates ? "state" : "kept", t.size, t.label, t), offset: 0 };
+      return allocate(ofStates ? "state" : "output", t.size, t.label, t);
     }
-    return { root: makeRoot(kept.has(t) ? "kept" : "slot", paddedWords(t.size), t.label, t), offset: 0 };
+    const kind = t.leaf?.kind ?? (outputs.has(t) ? "output" : "slot");
+    return allocate(kind, paddedWords(t.size), t.label, t);
   };
 
   const slots = new SlotPool();
-  const scratch = new Map<Node, ReadonlyMap<string, Home>>();
-  const dying = new Map<number, Root[]>();
-  for (const t of graph.leaves()) home(t);
+  const scratch = new Map<Node, ReadonlyMap<string, Placement>>();
+  /** Slots by the node after which they are free. */
+  const releases = new Map<number, number[]>();
+  const takeSlot = (allocation: Allocation, until: number) => {
+    allocation.slot = slots.take(allocation.words);
+    releases.set(until, [...(releases.get(until) ?? []), allocation.slot]);
+  };
+  for (const t of graph.leaves()) place(t);
   graph.nodes.forEach((node, at) => {
     for (const t of node.outputs) {
-      const { root } = home(t);
-      if (root.kind !== "slot" || root.slot >= 0) continue;
-      root.slot = slots.take(root.words);
-      const until = Math.max(at, lastUse.get(ownerOf(t, packOf)) ?? at);
-      dying.set(until, [...(dying.get(until) ?? []), root]);
-    }
-    const wanted = Object.entries(kernels.get(node)?.scratch ?? {});
-    if (wanted.length > 0) {
-      const own = new Map<string, Home>();
-      for (const [name, words] of wanted) {
-        const root = makeRoot("slot", paddedWords(words), `${node.label}.${name}`, undefined);
-        root.slot = slots.take(root.words);
-        dying.set(at, [...(dying.get(at) ?? []), root]);
-        own.set(name, { root, offset: 0 });
+      const { allocation } = place(t);
+      if (allocation.kind === "slot" && allocation.slot < 0) {
+        takeSlot(allocation, Math.max(at, lastUse.get(ownerOf(t)) ?? at));
       }
-      scratch.set(node, own);
     }
-    for (const root of dying.get(at) ?? []) slots.give(root.slot);
+    const own = new Map<string, Placement>();
+    for (const [name, words] of Object.entries(kernels.get(node)?.scratch ?? {})) {
+      const placement = allocate("slot", paddedWords(words), `${node.label}.${name}`);
+      takeSlot(placement.allocation, at);
+      own.set(name, placement);
+    }
+    if (own.size > 0) scratch.set(node, own);
+    for (const slot of releases.get(at) ?? []) slots.release(slot);
   });
-  return { homes, scratch, roots, slots: slots.words };
+  return { placements, scratch, allocations, slots: slots.words };
 }
 
-interface Packed {
-  readonly pack: Tensor;
+interface Slice {
+  /** The output of the `pack` node. */
+  readonly buffer: Tensor;
   readonly offset: number;
 }
 
-function findPacks(graph: Graph): Map<Tensor, Packed> {
-  const packOf = new Map<Tensor, Packed>();
+/** The members of all flattened buffers with their offsets. */
+function slicesOf(graph: Graph): Map<Tensor, Slice> {
+  const slices = new Map<Tensor, Slice>();
   for (const node of graph.nodes) {
     if (node.op.view !== "pack") continue;
     const { offsets } = packLayout(node.inputs.map((t) => t.size));
     node.inputs.forEach((t, i) => {
       const base = baseOf(t);
-      if (packOf.has(base)) {
+      if (slices.has(base)) {
         throw new GraphError(
-          `${node.label}: ${base.label} is packed twice; a graph can update a parameter with one optimizer only, so give ` +
-            "each optimizer parameters of its own, or compile a graph for each",
+          `${node.label}: ${base.label} already belongs to another flattened buffer of this graph; a graph can update a ` +
+            "parameter with one optimizer only, so give each optimizer parameters of its own, or compile a graph for each",
         );
       }
-      packOf.set(base, { pack: node.outputs[0] as Tensor, offset: offsets[i] as number });
+      slices.set(base, { buffer: node.outputs[0] as Tensor, offset: offsets[i] as number });
     });
   }
-  return packOf;
-}
-
-/** The tensor whose storage `t` lives in: through reshapes, then into the pack if there is one. */
-function ownerOf(t: Tensor, packOf: ReadonlyMap<Tensor, Packed>): Tensor {
-  const base = baseOf(t);
-  return packOf.get(base)?.pack ?? base;
-}
-
-function lastUses(graph: Graph, packOf: ReadonlyMap<Tensor, Packed>): Map<Tensor, number> {
-  const last = new Map<Tensor, number>();
-  graph.nodes.forEach((node, at) => {
-    for (const t of node.inputs) last.set(ownerOf(t, packOf), at);
-  });
-  return last;
+  return slices;
 }
 
 /** Slots in use and free; a request takes the smallest free slot that fits, else the largest, which then grows. */
@@ -164,12 +155,7 @@ class SlotPool {
     return slot;
   }
 
-  give(slot: number): void {
+  release(slot: number): void {
     this.#free.add(slot);
   }
-}
-
-/** Bytes of one element of `dtype` on a backend whose floats have `floatBytes`. */
-export function bytesOf(dtype: DType, floatBytes: 4 | 8): number {
-  return dtype === "f32" ? floatBytes : 4;
 }

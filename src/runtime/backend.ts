@@ -1,5 +1,6 @@
 /**
- * What a device can do, whichever it is: hold states, compile graphs, run them. The trainer knows only this.
+ * The interface of a device, WebGPU or CPU reference: it holds the values of leaves, compiles graphs to programs and runs
+ * them. The Trainer uses nothing else of a device. Also the options of compiling and tuning, and what they report.
  */
 import { ClosedError, ValueError } from "../common/errors.ts";
 import { isPromise, type OptionKinds, shown } from "../common/options.ts";
@@ -7,22 +8,22 @@ import type { GraphSpec } from "../graph/graph.ts";
 import type { Data } from "../graph/spec.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Values } from "../graph/values.ts";
-import type { StartValues } from "../plan/initial.ts";
+import type { StartValues } from "./initial-values.ts";
 
 export interface CompileOptions {
-  /** Forces kernel variants by op name, e.g. `{ conv2d: "im2col" }`. Without effect on the CPU reference. */
+  /** Forces kernel variants by op name, such as `{ conv2d: "im2col" }`. Ignored by the CPU reference. */
   readonly variants?: Readonly<Record<string, string>>;
-  /** Seed of states whose initial value is drawn; default 0. */
+  /** Seed of states with random initial values. Default 0. */
   readonly seed?: number;
-  /** Set to false to run op by op as written. Default true. */
+  /** Whether ops are fused; false runs them one by one as written. Default true. */
   readonly fuse?: boolean;
   /**
-   * Times the kernel variants of every op at this graph's shapes, takes those that are faster on this adapter, and stores
-   * which these are; what is stored already is taken and not timed again. States are put back as they were; nobody else may
-   * write them meanwhile. Without effect on the CPU reference. Default false.
+   * Times the kernel variants of every op at the shapes of this graph, uses the fastest on this adapter, and stores the
+   * choices; stored choices are used and not timed again. States keep their values; nothing else may write them meanwhile.
+   * Ignored by the CPU reference. Default false.
    */
   readonly tune?: boolean | TuneOptions;
-  /** Hears how compiling goes. Not on the CPU reference, where there is nothing to compile. */
+  /** Called for each pipeline that is compiled. The CPU reference compiles none. */
   readonly onProgress?: ((progress: CompileProgress) => void) | undefined;
 }
 
@@ -34,28 +35,28 @@ export const COMPILE = {
   onProgress: "function",
 } as const satisfies OptionKinds<CompileOptions>;
 
-/** Pipelines that have been compiled, of those that have to be. */
+/** How many pipelines are compiled, and how many there are in all. */
 export interface CompileProgress {
   readonly compiled: number;
   readonly total: number;
 }
 
-/** Milliseconds that `times` runs of `program` take, one after another. */
+/** Measures the milliseconds that `times` consecutive runs of `program` take. */
 export type Stopwatch = (program: Program, times: number) => Promise<number>;
 
 export interface TuneOptions {
-  /** Where choices are kept; default the host's place, null for none. */
+  /** Where choices are stored. Default: the host's store; null: nowhere. */
   readonly store?: TuneStore | null;
-  /** Forgets all that is stored for this adapter. Default false. */
+  /** Whether all stored choices for this adapter are discarded first. Default false. */
   readonly renew?: boolean;
   readonly onEvent?: (event: TuneEvent) => void;
   readonly signal?: AbortSignal | undefined;
   /**
-   * Called before anything is timed, when inputs and states have their places: what is written to them here is what the
-   * kernels are timed and checked with. Inputs that hold nothing yet are measured with random numbers.
+   * Called before anything is timed, when inputs and states are on the device: the values that it writes are those that
+   * kernels are timed and checked with. An input that it does not write is all zeros and gets random numbers instead.
    */
   readonly prepare?: () => void | Promise<void>;
-  /** Default: the adapter's clock, or where it has none the time until the work is done. */
+  /** Default: the adapter's clock; where it has none, the time until the work is done. */
   readonly stopwatch?: Stopwatch;
 }
 
@@ -68,34 +69,35 @@ export const TUNE = {
   stopwatch: "function",
 } as const satisfies OptionKinds<TuneOptions>;
 
-/** Where a host keeps what was measured: one text per adapter. */
+/** Where a host stores tuned choices: one text per adapter. */
 export interface TuneStore {
-  /** For people. */
+  /** Shown to users, such as the path of a folder. */
   readonly place: string;
-  /** What `save` was given last, by any process; undefined if nothing. */
+  /** The text that `save` was last given for this adapter, by any process; undefined for none. */
   load(adapter: string): Promise<string | undefined>;
   save(adapter: string, text: string): Promise<void>;
 }
 
-/** What was chosen for an op at one set of shapes. */
+/** The kernel variant chosen for an op at one set of shapes. */
 export interface TuneChoice {
-  /** Label of the first node of this kind, and how many more there are. */
+  /** Label of the first node that it applies to. */
   readonly node: string;
+  /** How many nodes it applies to. */
   readonly nodes: number;
   readonly op: string;
   /** Types and shapes: `f32[64, 6, 14, 14]`. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  /** The variant that the op takes by itself. */
+  /** The default: what the op chooses when nothing is tuned. */
   readonly usual: string;
   /** The variant in use now. */
   readonly chosen: string;
-  /** Time of `chosen` over the time of `usual`. */
+  /** Time of `chosen` divided by the time of `usual`. */
   readonly ratio: number;
-  /** Of `usual`, one run of the node by itself. Only when measured. */
+  /** Milliseconds of one run of the node with `usual`. Only when measured. */
   readonly milliseconds?: number | undefined;
   readonly source: "measured" | "stored";
-  /** Every other variant: its time over that of `usual`, or why it can't be chosen. Only when measured. */
+  /** For every other variant its time divided by that of `usual`, or why it can't be chosen. Only when measured. */
   readonly variants: Readonly<Record<string, number | string>>;
 }
 
@@ -106,37 +108,37 @@ export type TuneEvent =
   | {
       readonly event: "tuned";
       readonly adapter: string;
-      /** Choices that were timed now, and those that were stored. */
+      /** How many choices were measured now, and how many came from the store. */
       readonly measured: number;
       readonly stored: number;
-      /** Milliseconds of one run with the ops' own choices and with these; undefined if nothing was changed now. */
+      /** Milliseconds of one run of the whole program with the defaults and with the choices; undefined if none is new. */
       readonly run?: { readonly usual: number; readonly chosen: number; readonly kept: boolean } | undefined;
       readonly seconds: number;
-      /** Where the choices are kept. */
+      /** Where the choices are stored. */
       readonly place: string | undefined;
     };
 
-/** A compiled graph: a fixed list of work, replayed by `run`. */
+/** A compiled graph: a fixed list of dispatches that `run` replays. */
 export interface Program {
-  /** Carries the graph out `times` times, one after another. Returns at once on a GPU; nothing is waited for. */
+  /** Runs the graph `times` times in sequence. On a GPU it returns at once, before the work is done. */
   run(times?: number): void;
-  /** Resolves when all that was started has been done. */
+  /** Resolves when all runs started so far are done. */
   finished(): Promise<void>;
-  /** The value of one of the graph's outputs after the latest run. Float data comes as Float32Array (or 64-bit). */
+  /** The value of one of the graph's outputs after the latest run; floats as Float32Array, or 64-bit on such a reference. */
   read(tensor: Tensor): Promise<Data>;
   describe(): ProgramDescription;
-  /** Runs once with the adapter's clock around every dispatch. Only where the backend says `timestamps`. */
+  /** Runs once and measures every dispatch with the adapter's clock. Only where the backend has `timestamps`. */
   profile?(): Promise<readonly KernelTime[]>;
   /**
-   * Resolves when all kernels are there. So that a first run need not wait, others with the same results may stand in for
-   * some of them until then: no time to measure anything.
+   * Resolves when all kernels are compiled. Until then, fallbacks with the same results may run in place of some of them, so
+   * that the first run starts early; measurements should wait for this.
    */
   ready?(): Promise<void>;
-  /** Runs `times` times and answers the milliseconds that took: by the adapter's clock if it has one. */
+  /** Runs `times` times and returns the milliseconds that took, by the adapter's clock if it has one. */
   time?(times: number): Promise<number>;
   /**
-   * Frees what belongs to this program alone, and constants that no other program uses; it can't be used afterwards: it then
-   * throws ClosedError. Inputs and states stay on the device until `device.free`, or until nothing refers to them.
+   * Frees what belongs to this program alone, and constants that no other program uses; any later use throws ClosedError.
+   * Inputs and states stay on the device until `device.free`, or until nothing refers to them.
    */
   destroy(): void;
   /** `destroy`, for `using`. */
@@ -154,24 +156,24 @@ export interface ProgramDescription {
   readonly pipelines: number;
   /** Bytes of states, inputs, constants and outputs that this program uses. */
   readonly stateBytes: number;
-  /** Bytes of shared slots for everything in between. */
+  /** Bytes of the slots that intermediate results share. */
   readonly slotBytes: number;
   /** Label of each dispatch in order. */
   readonly steps: readonly string[];
 }
 
-/** Where a host keeps files. Writes are whole or not at all. */
+/** The files of a host. A write either completes or leaves the old file. */
 export interface FileStore {
-  /** The whole file, or at least its first `most` bytes, if it has as many. */
+  /** The whole file; with `most` at least its first `most` bytes. */
   read(path: string, most?: number): Promise<Uint8Array>;
   write(path: string, bytes: Uint8Array): Promise<void>;
-  /** Names of the files in a folder; none where there is no such folder. */
+  /** Names of the files in a folder; none if there is no such folder. */
   list(directory: string): Promise<string[]>;
-  /** Removes a file, if it is there. */
+  /** Removes a file if it exists. */
   remove(path: string): Promise<void>;
   /**
-   * Makes the folder if need be and keeps every other process out of it until `release`. Rejects with a LockedError naming
-   * the holder. `onNotice` hears of a lock that a dead process left and that was taken over.
+   * Creates the folder if necessary and keeps all other processes out of it until `release`. Rejects with a LockedError that
+   * names the holder. `onNotice` is told of a lock that was taken over from a process that no longer runs.
    */
   lock?(directory: string, onNotice?: (line: string) => void): Promise<FolderLock>;
 }
@@ -184,59 +186,59 @@ export interface FolderLock {
 
 export interface Backend {
   readonly kind: "webgpu" | "cpu";
-  /** `SwiftShader Device (LLVM 10.0.0)`, `CPU reference (float32)` … */
+  /** Name of the adapter: `SwiftShader Device (LLVM 10.0.0)`, `CPU reference (float32)` … */
   readonly adapter: string;
   /** True for adapters that run on the CPU. */
   readonly software: boolean;
   /** Whether programs can be profiled. */
   readonly timestamps: boolean;
   compile(spec: GraphSpec, options?: CompileOptions): Promise<Program>;
-  /** How long one submit may keep the device busy: about a frame in a page, longer headless. */
+  /** How long one submit should keep the device busy: about a frame in a page, longer without a display. */
   readonly submitMilliseconds: number;
-  /** The host's files, if it has any. */
+  /** The host's files, where it has a file system. */
   readonly files?: FileStore | undefined;
-  /** Whether the device is gone; nothing works on it any more. */
+  /** Whether the device was lost; nothing works on it any more. */
   readonly isLost: boolean;
   /** Whether `close` was called. */
   readonly closed: boolean;
-  /** Opens another device in place of this one, after it was lost: the same one for all who ask. Closed with this one. */
+  /** Opens a device to replace this one after it was lost, the same for all callers. Closing this one closes it too. */
   readonly reopen?: (() => Promise<Backend>) | undefined;
-  /** True when some compiled graph has put `leaf` here. */
+  /** Whether `leaf` is on this device, because a compiled graph uses it. */
   holds(leaf: Tensor): boolean;
-  /** Values that states begin with when a compiled graph puts them here, in place of their own initial ones. */
+  /** Values for states that are not on the device yet, which they get instead of their initial ones. */
   readonly starts: StartValues;
   /** Bytes of the largest tensor that fits. */
   readonly maxTensorBytes: number;
   /**
-   * Writes an input or state after all runs started so far. `data` must be of the tensor's size, or with `at` fit in from
-   * that element on. Other kinds of numbers than the tensor's are converted: for i32 and u32 they must be whole and in
-   * range, for f32 in range. Throws ShapeError on another length, ValueError on what does not convert.
+   * Writes an input or state, after all runs started so far. `data` must have the tensor's size; with `at` it is written from
+   * that element on and must fit. Numbers of another type are converted: for i32 and u32 they must be whole and in range, for
+   * f32 in range. Throws ShapeError on another length, ValueError on numbers that can't be converted.
    */
   write(leaf: Tensor, data: Values, at?: number): void;
   /** Reads an input or state after all runs started so far. */
   read(leaf: Tensor): Promise<Data>;
-  /** As `read` for many leaves at once, which costs one wait. */
+  /** As `read` for many leaves at once, with a single wait. */
   readAll(leaves: readonly Tensor[]): Promise<Data[]>;
-  /** Resolves when all writes and runs started so far are done, and what they needed on their way is free again. */
+  /** Resolves when all writes and runs started so far are done and their temporary memory is free. */
   finished?(): Promise<void>;
   /**
-   * Gives the memory of an input, state or constant back and forgets its value; a graph that is compiled later begins with
-   * its first one. Programs that use it throw GraphError when they are run. What nothing refers to any more is freed by
-   * itself, when the host collects garbage.
+   * Frees the memory of an input, state or constant; its value is lost, and a graph compiled later starts with the initial
+   * one. Programs that use the leaf throw GraphError when they are run. Leaves that nothing refers to are freed when the host
+   * collects garbage.
    */
   free(leaf: Tensor): void;
-  /** As `free`, those of `leaves` that no program uses. */
+  /** Frees those of `leaves` that no program uses. */
   freeUnused(leaves: Iterable<Tensor>): void;
   /**
-   * Frees everything; in Node the process can then end. Whatever is done afterwards with this backend, its programs and
-   * trainers, or is under way, ends with a ClosedError. Closing again does nothing.
+   * Frees everything; in Node the process can then end. Pending and later calls of this backend, its programs and trainers
+   * fail with a ClosedError. Closing again does nothing.
    */
   close(): Promise<void>;
   /** `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Refuses what is no device, such as a promise of one. */
+/** Throws ValueError for anything but a device, such as a promise of one, and ClosedError for a closed device. */
 export function checkDevice(who: string, device: unknown): asserts device is Backend {
   if (typeof device === "object" && device !== null && "compile" in device && !isPromise(device)) {
     if ((device as Backend).closed) throw new ClosedError();

@@ -1,4 +1,4 @@
-/** What opening a device has in common in Node and in a page: WebGPU, or the CPU reference in its place, never unsaid. */
+/** Opens a device in Node and in a page: WebGPU, or with a notice the CPU reference where there is no WebGPU. */
 
 import { ValueError } from "../common/errors.ts";
 import { warn } from "../common/printable.ts";
@@ -6,15 +6,15 @@ import type { Backend } from "./backend.ts";
 
 export interface DeviceChoice {
   /**
-   * `"cpu"` asks for the CPU reference; `"auto"` (default) falls back to it when WebGPU can't be used, and says so;
-   * `"webgpu"` is `require: "webgpu"`.
+   * `"cpu"`: the CPU reference. `"auto"` (default): WebGPU, or with a notice the CPU reference. `"webgpu"`: the same as
+   * `require: "webgpu"`.
    */
   readonly backend?: "auto" | "webgpu" | "cpu";
-  /** Throws a DeviceError where there is no WebGPU, in place of falling back to the CPU reference. */
+  /** Makes opening fail with a DeviceError where there is no WebGPU. */
   readonly require?: "webgpu";
   /**
-   * Hears in one line what was found, and why it is not better; also when a lost device is replaced. Default: `console.warn`
-   * for the CPU reference in place of WebGPU, once per process; nothing for the rest.
+   * Told in one line which device was opened and why not a better one; also when a lost device is replaced. Default:
+   * `console.warn`, once per process, when the CPU reference takes the place of WebGPU.
    */
   readonly onNotice?: (line: string) => void;
 }
@@ -25,15 +25,15 @@ export const choiceKinds = {
   onNotice: "function",
 } as const;
 
-/** How a host opens devices. */
+/** How a host opens each kind of device. */
 export interface Openers {
   readonly gpu: () => Promise<Backend>;
   readonly cpu: () => Backend | Promise<Backend>;
 }
 
 /**
- * The device that `choice` asks for. `lost`: whether it replaces a lost one. Throws ValueError where it contradicts itself,
- * and what `openers.gpu` rejects with where WebGPU is required.
+ * The device that `choice` asks for. `lost`: whether it replaces a lost one. Throws ValueError on contradictory options, and
+ * the error of `openers.gpu` where WebGPU is required.
  */
 export async function openChosen(choice: DeviceChoice, openers: Openers, lost = false): Promise<Backend> {
   const { backend = "auto", require, onNotice = warnOnce } = choice;

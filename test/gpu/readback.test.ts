@@ -48,7 +48,7 @@ it("reads and writes what is larger than a piece, of every type, in any position
     // Counts twice: staging buffers are taken anew and reused.
     for (let round = 0; round < 2; round++) {
       const wanted = leaves.map((leaf) => ({
-        place: memory.place(leaf),
+        location: memory.locate(leaf),
         dtype: leaf.dtype,
         length: leaf.size,
       }));
@@ -56,8 +56,8 @@ it("reads and writes what is larger than a piece, of every type, in any position
       expect(read).toEqual([given[0], given[1], given[2], Float32Array.from(given[3] as Data)]);
     }
     memory.write(leaves[2] as (typeof leaves)[0], Int32Array.of(5, 6, 7, 8), 4);
-    const place = memory.place(leaves[2] as (typeof leaves)[0]);
-    expect([...(await memory.reader.read(place, "i32", 10))]).toEqual([0, -1, -2, -3, 5, 6, 7, 8, -8, -9]);
+    const location = memory.locate(leaves[2] as (typeof leaves)[0]);
+    expect([...(await memory.reader.read(location, "i32", 10))]).toEqual([0, -1, -2, -3, 5, 6, 7, 8, -8, -9]);
     memory.destroy();
   }
 });
@@ -74,7 +74,7 @@ it("states larger together than the largest buffer are read, all as they were at
     for (const leaf of leaves) for (const at of marks) memory.write(leaf, Float32Array.of(value), at);
   };
   mark(1);
-  const wanted = leaves.map((leaf) => ({ place: memory.place(leaf), dtype: leaf.dtype, length: size }));
+  const wanted = leaves.map((leaf) => ({ location: memory.locate(leaf), dtype: leaf.dtype, length: size }));
   const sizes = createdBuffers(gpu);
   const reading = memory.reader.readAll(wanted);
   mark(2);

@@ -17,8 +17,8 @@ it("weft/replay bundles the executor without ops and planner", async () => {
   const loaded = modules
     .filter(([, { renderedLength }]) => renderedLength > 0)
     .map(([path]) => path.replace(`${src}/`, ""));
-  expect(loaded).toContain("gpu/program.ts");
-  const known = new Set(["ops/gather-counts.ts", "plan/image.ts", "plan/initial.ts"]);
+  expect(loaded).toContain("runtime/gpu/program.ts");
+  const known = new Set(["plan/image.ts"]);
   const other = /^(ops|nn|optim|fusion|autograd)|^plan\/(graph|plan)\.ts$|\.wgsl/;
   expect(loaded.filter((path) => other.test(path) && !known.has(path))).toEqual([]);
 });

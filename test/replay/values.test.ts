@@ -1,7 +1,7 @@
 /** First values survive JSON with every bit, in whatever form is shortest. */
 import { expect, test } from "vitest";
-import { initialData } from "../../src/plan/initial.ts";
 import { storedValue, tensorOf } from "../../src/replay/format.ts";
+import { initialData } from "../../src/runtime/initial-values.ts";
 
 test.each([
   ["number", Float32Array.of(0.1, 0.1, 0.1)],

@@ -5,7 +5,7 @@ import { argName } from "../../src/graph/op.ts";
 import { isLeaf, type Tensor } from "../../src/graph/tensor.ts";
 import { copy } from "../../src/ops/elementwise/copy.ts";
 import { makePlan, type Plan } from "../../src/plan/plan.ts";
-import { baseOf, type Root } from "../../src/plan/storage.ts";
+import { type Allocation, baseOf } from "../../src/plan/storage.ts";
 import { PORTABLE } from "../../src/replay/compile.ts";
 import { adapterProfile } from "../../src/runtime/gpu/adapter-profile.ts";
 
@@ -18,23 +18,26 @@ export function planOf(spec: GraphSpec, variants: Readonly<Record<string, string
 /** Where tensors lie while a plan runs; writing takes the place from whatever overlaps. */
 class Memory {
   readonly #held = new Map<string, { owner: Tensor; from: number; to: number }[]>();
-  readonly #names = new Map<Root, string>();
+  readonly #names = new Map<Allocation, string>();
 
   constructor(readonly plan: Plan) {}
 
-  buffer(root: Root): string {
-    if (root.kind === "slot") return `slot ${root.slot}`;
-    const known = this.#names.get(root) ?? `${root.kind} ${this.#names.size}`;
-    this.#names.set(root, known);
+  buffer(allocation: Allocation): string {
+    const { kind, slot } = allocation;
+    if (kind === "slot") return `slot ${slot}`;
+    const known = this.#names.get(allocation) ?? `${kind} ${this.#names.size}`;
+    this.#names.set(allocation, known);
     return known;
   }
 
   place(t: Tensor): { buffer: string; from: number; to: number } {
-    const home = this.plan.storage.homes.get(t);
-    if (home === undefined) throw new Error(`${t.label} has no home`);
-    const words = home.root.kind === "slot" ? this.plan.storage.slots[home.root.slot]! : home.root.words;
-    expect(home.offset + t.size, `${t.label} fits its home`).toBeLessThanOrEqual(words);
-    return { buffer: this.buffer(home.root), from: home.offset, to: home.offset + t.size };
+    const { placements, slots } = this.plan.storage;
+    const placement = placements.get(t);
+    if (placement === undefined) throw new Error(`${t.label} has no memory`);
+    const { allocation, offset } = placement;
+    const words = allocation.kind === "slot" ? slots[allocation.slot]! : allocation.words;
+    expect(offset + t.size, `${t.label} fits its memory`).toBeLessThanOrEqual(words);
+    return { buffer: this.buffer(allocation), from: offset, to: offset + t.size };
   }
 
   write(t: Tensor): void {
@@ -71,7 +74,9 @@ export function checkPlan(plan: Plan): void {
       else read.add(buffer);
     });
     for (const t of node.outputs) written.set(memory.place(t).buffer, t.label);
-    const scratch = [...(plan.storage.scratch.get(node)?.values() ?? [])].map((h) => memory.buffer(h.root));
+    const scratch = [...(plan.storage.scratch.get(node)?.values() ?? [])].map((p) =>
+      memory.buffer(p.allocation),
+    );
     expect(new Set(scratch).size, `${node.label}: scratches apart`).toBe(scratch.length);
     for (const buffer of scratch) {
       expect(written.has(buffer), `${node.label}: scratch apart from results`).toBe(false);

@@ -1,6 +1,6 @@
 /**
- * The CPU reference: runs the same graph, unfused, node by node in JavaScript, in 32 or 64 bits. Slow, plain and
- * the truth that every kernel is checked against.
+ * The CPU reference: runs a graph unfused, node by node in JavaScript, with 32-bit or 64-bit floats. It is slow and simple;
+ * every kernel is checked against it.
  */
 
 import { ClosedError, GraphError, ValueError } from "../../common/errors.ts";
@@ -11,10 +11,8 @@ import type { Data, DType } from "../../graph/spec.ts";
 import { type Node, type Tensor, valuesFor } from "../../graph/tensor.ts";
 import type { Values } from "../../graph/values.ts";
 import { copy } from "../../ops/elementwise/copy.ts";
-import { firstValues, StartValues } from "../../plan/initial.ts";
-import { LeafUsers } from "../../plan/leaf-users.ts";
 import { makePlan, type Plan } from "../../plan/plan.ts";
-import { bytesOf, type Home, type Root } from "../../plan/storage.ts";
+import type { Allocation, Placement } from "../../plan/storage.ts";
 import {
   type Backend,
   COMPILE,
@@ -23,9 +21,14 @@ import {
   type Program,
   type ProgramDescription,
 } from "../backend.ts";
+import { firstValues, StartValues } from "../initial-values.ts";
+import { LeafUsers } from "../leaf-users.ts";
 
-/** Longest time without a breath: half a frame. */
-const BREATH_MILLISECONDS = 8;
+/** Longest time without giving the host a turn: half a frame. */
+const TURN_MILLISECONDS = 8;
+
+/** Bytes of a float; memory is counted in units of this size, so that 64-bit slices are aligned. */
+type FloatBytes = 4 | 8;
 
 export interface CpuOptions {
   readonly files?: FileStore;
@@ -43,28 +46,31 @@ export class CpuBackend implements Backend {
   readonly starts = new StartValues();
   readonly files: FileStore | undefined;
   readonly adapter: string;
-  closed = false;
-  readonly #floatBytes: 4 | 8;
-  readonly #memory = new CpuMemory();
+  readonly #memory: LeafArrays;
 
   constructor(options: CpuOptions = {}) {
     const { bits = 32 } = checkOptions("CpuBackend", options, { files: "object", bits: "number" });
     if (bits !== 32 && bits !== 64) throw new ValueError(`CpuBackend: bits must be 32 or 64, got ${bits}`);
     this.files = options.files;
-    this.#floatBytes = bits === 64 ? 8 : 4;
+    this.#memory = new LeafArrays(bits === 64 ? 8 : 4);
     this.adapter = `CPU reference (float${bits})`;
+  }
+
+  get closed(): boolean {
+    return this.#memory.closed;
   }
 
   async compile(spec: GraphSpec, options: CompileOptions = {}): Promise<Program> {
     const { seed = 0 } = checkOptions("compile", options, COMPILE);
-    this.#check();
+    const memory = this.#memory;
+    memory.check();
     const plan = makePlan(spec, { copy });
-    this.#placeLeaves(plan, seed);
-    return new CpuProgram(spec, plan, this.#floatBytes, this.#memory);
-  }
-
-  #check(): void {
-    this.#memory.check();
+    const leaves = plan.graph.leaves();
+    const firstValue = firstValues(leaves, seed);
+    for (const leaf of leaves) {
+      if (!memory.leaves.has(leaf)) memory.add(leaf, this.starts.take(leaf) ?? firstValue(leaf));
+    }
+    return new CpuProgram(spec, plan, memory);
   }
 
   holds(leaf: Tensor): boolean {
@@ -84,7 +90,6 @@ export class CpuBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    this.closed = true;
     this.#memory.closed = true;
     this.#memory.leaves = new WeakMap();
   }
@@ -95,48 +100,31 @@ export class CpuBackend implements Backend {
 
   free(leaf: Tensor): void {
     this.starts.take(leaf);
-    if (this.#memory.leaves.delete(leaf)) this.#memory.generation++;
+    this.#memory.leaves.delete(leaf);
   }
 
   freeUnused(leaves: Iterable<Tensor>): void {
     for (const leaf of leaves) if (!this.#memory.users.inUse(leaf)) this.free(leaf);
   }
-
-  #make(leaf: Tensor, from: Data): Data {
-    const data = typedView(
-      new ArrayBuffer(leaf.size * bytesOf(leaf.dtype, this.#floatBytes)),
-      leaf.dtype,
-      this.#floatBytes,
-      0,
-      leaf.size,
-    );
-    data.set(from);
-    return data;
-  }
-
-  /** Makes leaves that are new here; leaves of a pack are moved into one array, keeping their values. */
-  #placeLeaves(plan: Plan, seed: number): void {
-    const leaves = plan.graph.leaves();
-    const firstValue = firstValues(leaves, seed);
-    for (const leaf of leaves) {
-      if (!this.#memory.leaves.has(leaf)) {
-        this.#memory.leaves.set(leaf, this.#make(leaf, this.starts.take(leaf) ?? firstValue(leaf)));
-      }
-    }
-  }
 }
 
-/** The leaves of a CPU reference. What nothing refers to any more goes by itself. */
-class CpuMemory {
+/** The arrays of one CPU reference's leaves. The garbage collector frees those of unreachable leaves. */
+class LeafArrays {
   leaves = new WeakMap<Tensor, Data>();
   readonly users = new LeafUsers((leaf) => this.leaves.delete(leaf));
-  /** Grows when leaves are freed. */
-  generation = 0;
-
   closed = false;
+
+  constructor(readonly floatBytes: FloatBytes) {}
 
   check(): void {
     if (this.closed) throw new ClosedError();
+  }
+
+  add(leaf: Tensor, values: Data): void {
+    const buffer = new ArrayBuffer(leaf.size * (leaf.dtype === "f32" ? this.floatBytes : 4));
+    const data = typedView(buffer, leaf.dtype, this.floatBytes, 0, leaf.size);
+    data.set(values);
+    this.leaves.set(leaf, data);
   }
 
   at(leaf: Tensor): Data {
@@ -151,103 +139,44 @@ class CpuMemory {
   }
 }
 
+/** What a program reads and writes. Made again when a leaf got another array because it was freed in between. */
+interface Bound {
+  readonly leaves: readonly Data[];
+  readonly steps: readonly { readonly node: Node; readonly tensors: Record<string, Data> }[];
+  /** Members of flattened buffers: every leaf has an array of its own, so values are copied before and after a run. */
+  readonly flattened: readonly { readonly leaf: Data; readonly slice: Data }[];
+  readonly outputs: readonly Data[];
+}
+
 class CpuProgram implements Program {
-  #steps: { readonly node: Node; readonly tensors: Record<string, Data> }[] = [];
-  /** Packs of states: gathered before a run and scattered after it, since leaves own their arrays here. */
-  #gather: { readonly leaf: Data; readonly slice: Data }[] = [];
-  #views = new Map<Tensor, Data>();
-  #generation = -1;
-  /** The arrays of the graph's leaves that the others are views of. */
-  #bound: readonly Data[] = [];
-  readonly #outputs: ReadonlyMap<Tensor, Tensor>;
-  readonly #bytes: { state: number; slot: number };
-  #breath = 0;
+  readonly #leaves: readonly Tensor[];
+  #bound: Bound;
+  #lastTurn = 0;
 
   constructor(
-    spec: GraphSpec,
+    readonly spec: GraphSpec,
     readonly plan: Plan,
-    readonly floatBytes: 4 | 8,
-    readonly memory: CpuMemory,
+    readonly memory: LeafArrays,
   ) {
-    const { graph, storage } = plan;
-    this.#outputs = new Map(spec.outputs.map((t, i) => [t, plan.outputs[i] as Tensor]));
-    this.#bytes = {
-      state: [...storage.roots]
-        .filter((r) => r.kind !== "slot")
-        .reduce((sum, r) => sum + r.words * floatBytes, 0),
-      slot: storage.slots.reduce((sum, words) => sum + words * floatBytes, 0),
-    };
-    this.#bind();
-    memory.users.enter(this, graph.leaves(), () => undefined);
-  }
-
-  /** Makes the arrays of all tensors, those of leaves as they are in memory now. */
-  #bind(): void {
-    const { plan, floatBytes, memory } = this;
-    const { graph, storage } = plan;
-    const leafData = (leaf: Tensor) => memory.at(leaf);
-    this.#generation = memory.generation;
-    this.#bound = graph.leaves().map(leafData);
-    this.#steps = [];
-    this.#gather = [];
-    this.#views = new Map();
-    const slots = storage.slots.map((words) => new ArrayBuffer(words * floatBytes));
-    const buffers = new Map<Root, ArrayBuffer>();
-    const bufferOf = (root: Root): ArrayBuffer => {
-      const known = buffers.get(root);
-      if (known !== undefined) return known;
-      const made =
-        root.kind === "slot" ? (slots[root.slot] as ArrayBuffer) : new ArrayBuffer(root.words * floatBytes);
-      buffers.set(root, made);
-      return made;
-    };
-    const view = (t: Tensor): Data => {
-      const known = this.#views.get(t);
-      if (known !== undefined) return known;
-      const { root, offset } = storage.homes.get(t) as Home;
-      const ownArray = root.tensor?.leaf !== undefined && root.tensor.dtype === t.dtype;
-      const made = ownArray
-        ? leafData(root.tensor as Tensor)
-        : typedView(bufferOf(root), t.dtype, floatBytes, offset, t.size);
-      this.#views.set(t, made);
-      return made;
-    };
-    for (const leaf of graph.leaves()) {
-      const { root } = storage.homes.get(leaf) as Home;
-      if (root.tensor !== leaf) this.#gather.push({ leaf: leafData(leaf), slice: view(leaf) });
-    }
-    for (const node of graph.nodes) {
-      if (node.op.view !== undefined) continue;
-      const tensors: Record<string, Data> = {};
-      for (const name of node.op.args) if (!name.startsWith("...")) tensors[name] = new Float32Array(0);
-      node.inputs.forEach((t, i) => {
-        tensors[argName(node.op, i)] = view(t);
-      });
-      node.op.results.forEach((name, i) => {
-        tensors[name] = view(node.outputs[i] as Tensor);
-      });
-      this.#steps.push({ node, tensors });
-    }
-    for (const t of plan.outputs) view(t);
+    this.#leaves = plan.graph.leaves();
+    this.#bound = bind(plan, memory);
+    memory.users.enter(this, this.#leaves, () => undefined);
   }
 
   /** Throws ClosedError where the program was destroyed, GraphError where one of its leaves was freed. */
-  #settle(): void {
+  #settle(): Bound {
     this.memory.check();
     if (!this.memory.users.has(this)) {
       throw new ClosedError("program: was destroyed; compile its graph again to run or read it");
     }
-    if (this.#generation === this.memory.generation) return;
-    const moved = this.plan.graph.leaves().some((leaf, i) => this.memory.at(leaf) !== this.#bound[i]);
-    if (moved) this.#bind();
-    this.#generation = this.memory.generation;
+    const moved = this.#leaves.some((leaf, i) => this.memory.at(leaf) !== this.#bound.leaves[i]);
+    if (moved) this.#bound = bind(this.plan, this.memory);
+    return this.#bound;
   }
 
   destroy(): void {
     this.memory.users.leave(this);
-    this.#steps = [];
-    this.#gather = [];
-    this.#views = new Map();
+    this.#bound = { leaves: [], steps: [], flattened: [], outputs: [] };
   }
 
   [Symbol.dispose](): void {
@@ -255,53 +184,99 @@ class CpuProgram implements Program {
   }
 
   run(times = 1): void {
-    this.#settle();
-    for (const { leaf, slice } of this.#gather) slice.set(leaf);
+    const { steps, flattened } = this.#settle();
+    for (const { leaf, slice } of flattened) slice.set(leaf);
     for (let i = 0; i < times; i++) {
-      for (const { node, tensors } of this.#steps) node.op.cpu(tensors, node.plan.constants);
+      for (const { node, tensors } of steps) node.op.cpu(tensors, node.plan.constants);
     }
-    for (const { leaf, slice } of this.#gather) leaf.set(slice);
+    for (const { leaf, slice } of flattened) leaf.set(slice);
   }
 
   /**
-   * Lets the host breathe between runs: signals, timers and painting would else wait for the whole training. Not after
-   * each of many tiny runs, since a timer takes a hundred times longer than they do.
+   * Gives the host a turn between runs, because signals, timers and painting would otherwise wait for the whole training;
+   * not after every one of many tiny runs, because a timer takes a hundred times as long as they do.
    */
   async finished(): Promise<void> {
     this.memory.check();
-    const now = performance.now();
-    if (now - this.#breath < BREATH_MILLISECONDS) return;
-    await new Promise<void>((resolve) =>
-      setTimeout(() => {
-        this.#breath = performance.now();
-        resolve();
-      }),
-    );
+    if (performance.now() - this.#lastTurn < TURN_MILLISECONDS) return;
+    await new Promise<void>((resolve) => setTimeout(resolve));
+    this.#lastTurn = performance.now();
   }
 
   async read(tensor: Tensor): Promise<Data> {
-    this.#settle();
-    const own = this.#outputs.get(tensor);
-    if (own === undefined) throw new GraphError(`${tensor.label}: is not an output of this program`);
-    return (this.#views.get(own) as Data).slice();
+    const { outputs } = this.#settle();
+    const data = outputs[this.spec.outputs.indexOf(tensor)];
+    if (data === undefined) throw new GraphError(`${tensor.label}: is not an output of this program`);
+    return data.slice();
   }
 
   describe(): ProgramDescription {
+    const { allocations, slots } = this.plan.storage;
+    const lasting = allocations.filter(({ kind }) => kind !== "slot").map(({ words }) => words);
+    const bytes = (words: readonly number[]) =>
+      words.reduce((sum, count) => sum + count * this.memory.floatBytes, 0);
+    const { steps } = this.#bound;
     return {
-      dispatches: this.#steps.length,
+      dispatches: steps.length,
       pipelines: 0,
-      stateBytes: this.#bytes.state,
-      slotBytes: this.#bytes.slot,
-      steps: this.#steps.map(({ node }) => node.label),
+      stateBytes: bytes(lasting),
+      slotBytes: bytes(slots),
+      steps: steps.map(({ node }) => node.label),
     };
   }
 }
 
-/** Elements `offset` words in; a word of the CPU reference is as wide as its floats, so 64-bit slices line up. */
+/** Makes the arrays of all tensors; those of leaves are the ones in memory. */
+function bind({ graph, storage, outputs }: Plan, memory: LeafArrays): Bound {
+  const { floatBytes } = memory;
+  const slots = storage.slots.map((words) => new ArrayBuffer(words * floatBytes));
+  const buffers = new Map<Allocation, ArrayBuffer>();
+  const bufferOf = (allocation: Allocation): ArrayBuffer => {
+    if (allocation.kind === "slot") return slots[allocation.slot] as ArrayBuffer;
+    const buffer = buffers.get(allocation) ?? new ArrayBuffer(allocation.words * floatBytes);
+    buffers.set(allocation, buffer);
+    return buffer;
+  };
+  const views = new Map<Tensor, Data>();
+  const view = (t: Tensor): Data => {
+    const known = views.get(t);
+    if (known !== undefined) return known;
+    const { allocation, offset } = storage.placements.get(t) as Placement;
+    const { tensor } = allocation;
+    const made =
+      tensor?.leaf !== undefined && tensor.dtype === t.dtype
+        ? memory.at(tensor)
+        : typedView(bufferOf(allocation), t.dtype, floatBytes, offset, t.size);
+    views.set(t, made);
+    return made;
+  };
+  const leaves = graph.leaves();
+  return {
+    leaves: leaves.map((leaf) => memory.at(leaf)),
+    steps: graph.nodes
+      .filter(({ op }) => op.view === undefined)
+      .map((node) => {
+        const { op, inputs } = node;
+        const missing = op.args.filter((name) => !name.startsWith("..."));
+        const entries = [
+          ...missing.map((name) => [name, new Float32Array(0)] as const),
+          ...inputs.map((t, i) => [argName(op, i), view(t)] as const),
+          ...op.results.map((name, i) => [name, view(node.outputs[i] as Tensor)] as const),
+        ];
+        return { node, tensors: Object.fromEntries(entries) };
+      }),
+    flattened: leaves
+      .filter((leaf) => storage.placements.get(leaf)?.allocation.tensor !== leaf)
+      .map((leaf) => ({ leaf: memory.at(leaf), slice: view(leaf) })),
+    outputs: outputs.map(view),
+  };
+}
+
+/** The `length` elements that begin `offset` units of `floatBytes` into `buffer`. */
 function typedView(
   buffer: ArrayBuffer,
   dtype: DType,
-  floatBytes: 4 | 8,
+  floatBytes: FloatBytes,
   offset: number,
   length: number,
 ): Data {

@@ -1,13 +1,13 @@
-/** Names adapters, and tells software ones from hardware: kernel choice, notices and the search for a device go by it. */
+/** The name of an adapter, and whether it is hardware or software, on which kernel choice and notices depend. */
 
-/** Whether an adapter computes on the CPU: what it says of itself, or a name known to be software. */
+/** `software` for adapters that compute on the CPU: fallback adapters, and those whose name is known to be one. */
 export function adapterKind(info: GPUAdapterInfo): "hardware" | "software" {
   const name = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`;
   const known = /swiftshader|llvmpipe|lavapipe|softpipe|basic render|\bwarp\b|\bsoftware\b/i.test(name);
   return info.isFallbackAdapter || known ? "software" : "hardware";
 }
 
-/** What an adapter is called, as well as it says so. */
+/** The most specific name that an adapter reports. */
 export function adapterName({ description, device, architecture, vendor }: GPUAdapterInfo): string {
   return [description, device, architecture, vendor].find((word) => word !== "") ?? "unnamed adapter";
 }

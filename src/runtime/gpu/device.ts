@@ -1,6 +1,6 @@
 /**
- * A WebGPU device with everything that can go wrong on it turned into typed errors: limits, compile errors,
- * out-of-memory, uncaptured errors, loss. The one place that asks an adapter for features and limits.
+ * A WebGPU device whose failures become typed errors: limits, out-of-memory, uncaptured errors, loss. Only this file requests
+ * features and limits of an adapter.
  */
 import { ClosedError, DeviceError, DeviceLostError } from "../../common/errors.ts";
 import { adapterKind, adapterName } from "./adapter-kind.ts";
@@ -10,8 +10,8 @@ export interface DeviceOptions {
   readonly limits?: "best" | "default";
 }
 
-/** Limits that larger models may need; the rest stays at WebGPU's defaults. */
-const WANTED = [
+/** Limits that large models need. All others stay at WebGPU's defaults. */
+const RAISED_LIMITS = [
   "maxBufferSize",
   "maxStorageBufferBindingSize",
   "maxStorageBuffersPerShaderStage",
@@ -21,17 +21,17 @@ const WANTED = [
   "maxComputeWorkgroupSizeY",
 ] as const;
 
-/** Features that are made use of where they exist. */
+/** Features that are used where the adapter has them. */
 const FEATURES: readonly GPUFeatureName[] = ["timestamp-query", "subgroups"];
 
 /** The label of every device that Weft opens for itself. */
 export const DEVICE_LABEL = "weft";
 
 export class GpuDevice {
-  /** Rejections of this device land here first; later calls throw it. */
+  /** The first error that no call reported, or the loss; every later call throws it. */
   #failure: DeviceError | undefined;
   readonly name: string;
-  /** All that the adapter says of itself: tells it from others. */
+  /** All that the adapter reports about itself, to distinguish it from others. */
   readonly identity: string;
   readonly software: boolean;
   readonly timestamps: boolean;
@@ -44,16 +44,16 @@ export class GpuDevice {
     readonly raw: GPUDevice,
     info: GPUAdapterInfo,
   ) {
-    const words = [info.description, info.device, info.architecture, info.vendor].filter((w) => w !== "");
+    const parts = [info.description, info.device, info.architecture, info.vendor].filter((p) => p !== "");
     this.name = adapterName(info);
-    this.identity = [...new Set(words)].join(", ") || this.name;
+    this.identity = [...new Set(parts)].join(", ") || this.name;
     this.software = adapterKind(info) === "software";
     this.timestamps = raw.features.has("timestamp-query");
     const oneSize = raw.features.has("subgroups") && info.subgroupMinSize === info.subgroupMaxSize;
     this.subgroupSize = oneSize ? info.subgroupMinSize : 0;
     raw.addEventListener("uncapturederror", (event) => {
       this.#failure ??= new DeviceError(`device: ${event.error.message}`);
-      // Whoever uses the device next is told. By default Dawn prints to stdout, where `--json` has its lines.
+      // The next use of the device throws it. By default Dawn prints to stdout, where it would mix with the lines of `--json`.
       event.preventDefault();
     });
     this.lost = raw.lost.then(({ reason, message }) => {
@@ -65,13 +65,14 @@ export class GpuDevice {
 
   static async open(adapter: GPUAdapter, options: DeviceOptions = {}): Promise<GpuDevice> {
     const requiredLimits: Record<string, number> = {};
-    if (options.limits !== "default") for (const name of WANTED) requiredLimits[name] = adapter.limits[name];
+    if (options.limits !== "default")
+      for (const name of RAISED_LIMITS) requiredLimits[name] = adapter.limits[name];
     const requiredFeatures = FEATURES.filter((name) => adapter.features.has(name));
     try {
       const raw = await adapter.requestDevice({ label: DEVICE_LABEL, requiredLimits, requiredFeatures });
       return new GpuDevice(raw, adapter.info);
     } catch (cause) {
-      throw new DeviceError(`device: the adapter gave no device: ${String(cause)}`, { cause });
+      throw new DeviceError(`device: the adapter refused to open a device: ${String(cause)}`, { cause });
     }
   }
 
@@ -90,31 +91,31 @@ export class GpuDevice {
     return this.#failure instanceof DeviceLostError;
   }
 
-  /** From now on every use is one of a closed device, whatever else went wrong. */
+  /** Makes every later use throw ClosedError, whatever else went wrong. */
   markClosed(): void {
     this.#failure = new ClosedError();
   }
 
-  /** Throws what went wrong on this device since it was opened. */
+  /** Throws the error that the device is in, if any. */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** Resolves when all that was started has been done. */
+  /** Resolves when all submitted work is done. */
   async finished(): Promise<void> {
     await this.raw.queue.onSubmittedWorkDone().catch((cause: unknown) => this.explain(cause));
     this.check();
   }
 
-  /** Throws what lies behind a rejected promise of this device: that it was lost, as a rule, else `cause` itself. */
+  /** Throws the reason why a promise of this device was rejected: usually that it was lost, else `cause` itself. */
   async explain(cause: unknown): Promise<never> {
-    // The device's own promise may resolve a little after the one that was rejected because of it.
+    // `lost` may resolve a little later than the promise that was rejected because of it.
     await Promise.race([this.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
     this.check();
     throw cause;
   }
 
-  /** Runs `make` and throws a DeviceError naming `what` if WebGPU found fault with it or memory ran out. */
+  /** Runs `make`; throws a DeviceError naming `what` on a validation error and where GPU memory runs out. */
   async guard<T>(what: string, make: () => T | Promise<T>): Promise<T> {
     this.check();
     this.raw.pushErrorScope("out-of-memory");
@@ -134,8 +135,8 @@ export class GpuDevice {
     return result;
   }
 
-  /** A storage and uniform buffer of at least `bytes`, zeroed; refuses more than the device's limits, naming the limit. */
-  createBuffer(label: string, bytes: number, extra: number = 0): GPUBuffer {
+  /** A zeroed storage and uniform buffer of at least `bytes`. Throws DeviceError, naming the limit, above the device's limits. */
+  createBuffer(label: string, bytes: number, extraUsage = 0): GPUBuffer {
     const size = Math.max(16, Math.ceil(bytes / 16) * 16);
     for (const limit of ["maxBufferSize", "maxStorageBufferBindingSize"] as const) {
       if (size > this.limits[limit]) {
@@ -145,7 +146,7 @@ export class GpuDevice {
       }
     }
     const { STORAGE, UNIFORM, COPY_SRC, COPY_DST } = GPUBufferUsage;
-    const usage = STORAGE | UNIFORM | COPY_SRC | COPY_DST | extra;
+    const usage = STORAGE | UNIFORM | COPY_SRC | COPY_DST | extraUsage;
     return this.raw.createBuffer({ label, size, usage });
   }
 

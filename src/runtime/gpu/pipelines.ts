@@ -1,6 +1,6 @@
 /**
- * Compute pipelines, cached by what is compiled: source, entry point, layout, constants. Compiled all at once; a compile
- * error is reported with file, line, column, message and source line.
+ * The compute pipelines of a device, cached by WGSL code, entry point, bind group layout and constants. Those of a program
+ * are compiled concurrently; a compile error is reported with file, line, column, message and source line.
  */
 
 import { DeviceError, ShaderError } from "../../common/errors.ts";
@@ -25,13 +25,13 @@ export interface CompiledKernel {
   readonly layout: Layout;
 }
 
-/** A kernel, and the one that may run in its place until it is compiled. */
+/** A kernel, and the fallback that may run until it is compiled. */
 export interface KernelChoice {
   readonly own: KernelSource;
   readonly fallback?: KernelSource | undefined;
 }
 
-/** A kernel to compile first, and its workgroups. */
+/** A kernel to compile before the first run, and its workgroups. */
 export interface FirstKernel {
   readonly source: KernelSource;
   readonly groups: readonly number[];
@@ -61,23 +61,23 @@ export class PipelineCache {
     return compiled;
   }
 
-  /** All of them at once; `tell` hears of each pipeline that is there. */
+  /** Compiles `sources` concurrently; `onProgress` is called for each pipeline that is ready. */
   async compileAll(
     sources: readonly KernelSource[],
-    tell?: (progress: CompileProgress) => void,
+    onProgress?: (progress: CompileProgress) => void,
   ): Promise<CompiledKernel[]> {
     const total = new Set(sources.map(keyOf)).size;
-    const there = new Set<CompiledKernel>();
+    const ready = new Set<CompiledKernel>();
     return Promise.all(
       sources.map(async (source) => {
         const compiled = await this.compile(source);
-        if (!there.has(compiled)) tell?.({ compiled: there.add(compiled).size, total });
+        if (!ready.has(compiled)) onProgress?.({ compiled: ready.add(compiled).size, total });
         return compiled;
       }),
     );
   }
 
-  /** For each of `choices` whether to start with its fallback: where that leaves fewer pipelines to compile. */
+  /** For each of `choices` whether to start with its fallback: true where that leaves fewer pipelines to compile. */
   useFallbacks(choices: readonly KernelChoice[]): boolean[] {
     const keyed = choices.map(({ own, fallback }) => ({
       own: keyOf(own),
@@ -110,7 +110,7 @@ export class PipelineCache {
     });
   }
 
-  /** Resolves when nothing is being compiled any more, or the device is lost. */
+  /** Resolves when no compilation is in progress, or the device is lost. */
   async idle(): Promise<void> {
     await Promise.race([Promise.allSettled(this.#pipelines.values()), this.device.lost]);
   }
@@ -139,7 +139,7 @@ export class PipelineCache {
   #module({ file, code }: ShaderModule): GPUShaderModule {
     let module = this.#modules.get(code);
     if (module === undefined) {
-      // A faulty module reports itself through the pipelines made of it; its own error must not be uncaptured.
+      // An invalid module is reported by the pipelines made of it; its own error must not reach `uncapturederror`.
       this.device.raw.pushErrorScope("validation");
       module = this.device.raw.createShaderModule({ label: file, code });
       void this.device.raw.popErrorScope();
@@ -191,11 +191,11 @@ async function compileMessages(
   module: GPUShaderModule,
   { file, code }: ShaderModule,
 ): Promise<string> {
-  const asked = module.getCompilationInfo();
-  // Chromium sends the question off only with others.
+  const info = module.getCompilationInfo();
+  // Chromium delays the request until another command is sent.
   device.pushErrorScope("validation");
   void device.popErrorScope();
-  const { messages } = await asked;
+  const { messages } = await info;
   const lines = code.split("\n");
   return messages
     .filter((m) => m.type === "error")

@@ -1,6 +1,6 @@
 /**
- * Runs a program image: makes its buffers, pipelines and bind groups once; `run` then only replays the dispatches: one
- * compute pass, one submit, nothing created but the command buffer.
+ * The executor of program images. It makes buffers, pipelines and bind groups once; `run` only replays the dispatches in one
+ * compute pass and one submit, and creates nothing but the command buffer.
  */
 
 import { ClosedError, DeviceError, GraphError } from "../../common/errors.ts";
@@ -13,21 +13,22 @@ import {
   type ProgramImage,
   sourceOf,
 } from "../../plan/image.ts";
-import { firstValues } from "../../plan/initial.ts";
 import type { CompileOptions, KernelTime, Program, ProgramDescription } from "../backend.ts";
+import { firstValues } from "../initial-values.ts";
 import type { GpuDevice } from "./device.ts";
 import type { LeafMemory } from "./memory.ts";
 import type { CompiledKernel, PipelineCache } from "./pipelines.ts";
-import type { Place } from "./readback.ts";
+import type { BufferLocation } from "./readback.ts";
+import { timePasses } from "./timestamps.ts";
 
-/** What all programs of one device share. */
+/** What all programs of a device share. */
 export interface GpuResources {
   readonly device: GpuDevice;
   readonly memory: LeafMemory;
   readonly pipelines: PipelineCache;
 }
 
-/** Tensors by which callers refer to an image's leaves and outputs, in its order. */
+/** The tensors that callers name the leaves and outputs of an image by, in its order. */
 export interface ImageTensors {
   readonly leaves: readonly Tensor[];
   readonly outputs: readonly Tensor[];
@@ -37,13 +38,13 @@ export interface GpuProgramOptions {
   /** Seed of states whose first value is drawn; default 0. */
   readonly seed?: number;
   readonly onProgress?: CompileOptions["onProgress"];
-  /** Called when the program runs for the second time and the runs so far are done. `ready` waits for it. */
+  /** Called once: when the program has run twice and those runs are done. `ready` calls it too and waits for it. */
   readonly afterFirstRuns?: (() => Promise<void>) | undefined;
 }
 
 interface Dispatch {
   readonly image: DispatchImage;
-  /** The kernel, or its fallback until the kernel is compiled. */
+  /** The pipeline of the kernel, or of its fallback until the kernel is compiled. */
   compiled: CompiledKernel;
   /** Workgroups of `compiled`. */
   groups: readonly number[];
@@ -53,13 +54,12 @@ interface Dispatch {
 export class GpuProgram implements Program {
   #dispatches: Dispatch[] = [];
   #generation = -1;
-  /** By index in the image; memory of leaves is not among them. */
+  /** The program's own buffers by their index in the image; `LeafMemory` has those of leaves. */
   readonly #buffers = new Map<number, GPUBuffer>();
-  /** What is left to do once the program has run; undefined once it has been called. */
-  #finish: (() => Promise<void>) | undefined;
-  #finished: Promise<void> = Promise.resolve();
-  /** Why that failed. */
-  #failure: unknown;
+  /** The work that waits until the program has run; undefined once it has started. */
+  #startDeferred: (() => Promise<void>) | undefined;
+  #deferred: Promise<void> = Promise.resolve();
+  #deferredFailure: unknown;
   #runs = 0;
 
   private constructor(
@@ -76,7 +76,7 @@ export class GpuProgram implements Program {
   ): Promise<GpuProgram> {
     const { device, memory, pipelines } = resources;
     const program = new GpuProgram(resources, image, tensors);
-    // Compilation starts first: it takes longest, and buffers are made meanwhile.
+    // Compilation takes longest, so it starts first and buffers are made meanwhile.
     const compiling = program.#compile(onProgress);
     compiling.catch(() => undefined);
     let first: Awaited<typeof compiling>;
@@ -84,14 +84,14 @@ export class GpuProgram implements Program {
       await device.guard("compile: buffers", () => {
         program.#placeLeaves(seed);
         program.#makeBuffers();
-        // At once: while pipelines compile, the last other user of a constant may be collected and its memory given back.
-        const destroy = destroying(device, [...program.#buffers.values()]);
-        memory.users.enter(program, program.#leaves(), destroy);
+        // Before the first wait: the last other user of a constant may be collected while pipelines compile.
+        const free = destroyAll(device, [...program.#buffers.values()]);
+        memory.users.enter(program, program.#leaves(), free);
       });
       first = await compiling;
       await device.guard("compile: bind groups", () => {
-        // Another program that was compiled meanwhile may have moved the states.
-        program.#placeFlattened(firstValues([], 0));
+        // A program that was compiled meanwhile may have moved the states.
+        program.#flattenLeaves();
         program.#dispatches = first.map((d) => ({ ...d, group: program.#bind(d.image, d.compiled) }));
         program.#generation = memory.generation;
       });
@@ -102,7 +102,7 @@ export class GpuProgram implements Program {
     }
     const fallbacks = first.some(({ image: { groups }, groups: now }) => groups !== now);
     if (fallbacks || afterFirstRuns !== undefined) {
-      program.#finish = async () => {
+      program.#startDeferred = async () => {
         await program.finished();
         if (fallbacks) await program.#replaceFallbacks(pipelines);
         await afterFirstRuns?.();
@@ -113,7 +113,7 @@ export class GpuProgram implements Program {
 
   run(times = 1): void {
     this.#prepare();
-    // A program that runs but once has no use for more.
+    // The deferred work is not worth its time for a program that runs once.
     this.#runs += times;
     if (this.#runs > 1) void this.ready();
     const { raw } = this.resources.device;
@@ -123,15 +123,15 @@ export class GpuProgram implements Program {
   }
 
   ready(): Promise<void> {
-    const finish = this.#finish;
-    this.#finish = undefined;
-    if (finish !== undefined) {
-      this.#finished = finish();
-      this.#finished.catch((reason: unknown) => {
-        this.#failure = reason;
+    const start = this.#startDeferred;
+    this.#startDeferred = undefined;
+    if (start !== undefined) {
+      this.#deferred = start();
+      this.#deferred.catch((reason: unknown) => {
+        this.#deferredFailure = reason;
       });
     }
-    return this.#finished;
+    return this.#deferred;
   }
 
   finished(): Promise<void> {
@@ -140,23 +140,22 @@ export class GpuProgram implements Program {
 
   async read(tensor: Tensor): Promise<Data> {
     this.resources.device.check();
-    this.#checkThere();
+    this.#checkNotDestroyed();
     const output = this.image.outputs[this.tensors.outputs.indexOf(tensor)];
     if (output === undefined) throw new GraphError(`${tensor.label}: is not an output of this program`);
-    this.#settle();
-    const { buffer, offset } = this.#place(output.buffer);
-    const place = { buffer, offset: offset + output.offset };
-    return this.resources.memory.reader.read(place, output.dtype, tensor.size);
+    this.#bindAgain();
+    const { buffer, offset } = this.#locate(output.buffer);
+    const location = { buffer, offset: offset + output.offset };
+    return this.resources.memory.reader.read(location, output.dtype, tensor.size);
   }
 
-  /** Runs the graph once with a timestamp around every dispatch. Needs the feature timestamp-query. */
+  /** Runs the program once with a timestamp around every dispatch. Needs the feature timestamp-query. */
   async profile(): Promise<KernelTime[]> {
     const { device, memory } = this.resources;
     if (!device.timestamps) throw new DeviceError(`profile: ${device.name} has no timestamp-query`);
     await this.ready();
     this.#prepare();
-    const { timed } = await import("./timestamps.ts");
-    const times = await timed(device, memory.reader, this.#dispatches.length, (encoder, writes) => {
+    const times = await timePasses(device, memory.reader, this.#dispatches.length, (encoder, writes) => {
       this.#dispatches.forEach((dispatch, i) => {
         const pass = encoder.beginComputePass({ timestampWrites: writes(i) });
         encode(pass, dispatch);
@@ -170,13 +169,12 @@ export class GpuProgram implements Program {
     const { device, memory } = this.resources;
     await this.ready();
     this.#prepare();
-    const { timed } = await import("./timestamps.ts");
     const begun = performance.now();
     if (device.timestamps) {
-      const [clock = 0] = await timed(device, memory.reader, 1, (encoder, writes) =>
+      const [clock = 0] = await timePasses(device, memory.reader, 1, (encoder, writes) =>
         this.#encode(encoder, times, { timestampWrites: writes(0) }),
       );
-      // Some drivers have the feature and no clock behind it.
+      // Some drivers offer the feature and always report 0.
       if (clock > 0) return clock;
     } else {
       this.run(times);
@@ -201,7 +199,7 @@ export class GpuProgram implements Program {
   destroy(): void {
     this.resources.memory.users.leave(this);
     this.#dispatches = [];
-    this.#finish = undefined;
+    this.#startDeferred = undefined;
   }
 
   [Symbol.dispose](): void {
@@ -212,7 +210,7 @@ export class GpuProgram implements Program {
     return this.image.buffers.flatMap(leavesOf).map((i) => this.#leaf(i));
   }
 
-  #checkThere(): void {
+  #checkNotDestroyed(): void {
     if (!this.resources.memory.users.has(this)) {
       throw new ClosedError("program: was destroyed; compile its graph again to run or read it");
     }
@@ -248,19 +246,19 @@ export class GpuProgram implements Program {
   }
 
   #prepare(): void {
-    this.#checkThere();
+    this.#checkNotDestroyed();
     this.resources.device.check();
-    if (this.#failure !== undefined) throw this.#failure;
-    this.#settle();
+    if (this.#deferredFailure !== undefined) throw this.#deferredFailure;
+    this.#bindAgain();
   }
 
-  /** Brings states back into this program's buffers, and binds anew, where another program has moved some. */
-  #settle(): void {
+  /** Where another program has moved states: flattens them as this program needs them, and makes its bind groups again. */
+  #bindAgain(): void {
     const { memory } = this.resources;
     if (this.#generation === memory.generation) return;
-    // What has been freed must not come back with its first value.
-    for (const leaf of this.#leaves()) memory.place(leaf);
-    this.#placeFlattened(firstValues([], 0));
+    // Throws for freed leaves, which must not come back with their first values.
+    for (const leaf of this.#leaves()) memory.locate(leaf);
+    this.#flattenLeaves();
     for (const d of this.#dispatches) d.group = this.#bind(d.image, d.compiled);
     this.#generation = memory.generation;
   }
@@ -274,18 +272,18 @@ export class GpuProgram implements Program {
   #placeLeaves(seed: number): void {
     const { buffers } = this.image;
     const firstValue = firstValues(this.#leaves(), seed);
-    this.#placeFlattened(firstValue);
+    this.#flattenLeaves(firstValue);
     for (const b of buffers) {
       if (b.role === "leaf") this.resources.memory.ensure(this.#leaf(b.leaf), firstValue);
     }
   }
 
-  /** Moves states into the flattened buffers of this program, where they are not there. */
-  #placeFlattened(firstValue: (leaf: Tensor) => Data): void {
+  /** Makes the states that this program wants flattened slices of one buffer each. */
+  #flattenLeaves(firstValue = firstValues([], 0)): void {
     for (const b of this.image.buffers) {
       if (b.role !== "flattened") continue;
       const leaves = b.leaves.map((i) => this.#leaf(i));
-      this.resources.memory.ensurePack(b.label, leaves, firstValue);
+      this.resources.memory.ensureFlattened(b.label, leaves, firstValue);
     }
   }
 
@@ -304,26 +302,25 @@ export class GpuProgram implements Program {
   }
 
   /** Where buffer `index` of the image begins. Leaves move when another program wants them flattened. */
-  #place(index: number): Place {
+  #locate(index: number): BufferLocation {
     const [leaf] = leavesOf(this.image.buffers[index] as BufferImage);
     return leaf === undefined
       ? { buffer: this.#buffers.get(index) as GPUBuffer, offset: 0 }
-      : this.resources.memory.place(this.#leaf(leaf));
+      : this.resources.memory.locate(this.#leaf(leaf));
   }
 
   #bind({ label, bindings }: DispatchImage, { layout }: CompiledKernel): GPUBindGroup {
     const accesses = new Map<GPUBuffer, string>();
     const entries = layout.slots.map(({ binding, access }, i): GPUBindGroupEntry => {
       const [index, offset, size] = bindings[i] as DispatchImage["bindings"][number];
-      const place = this.#place(index);
-      const { buffer } = place;
+      const { buffer, offset: start } = this.#locate(index);
       if ((accesses.get(buffer) ?? access) !== access) {
         throw new GraphError(
           `${label}: reads and writes ${buffer.label} in one dispatch, which WebGPU forbids`,
         );
       }
       accesses.set(buffer, access);
-      return { binding, resource: { buffer, offset: place.offset + offset, size } };
+      return { binding, resource: { buffer, offset: start + offset, size } };
     });
     return this.resources.device.raw.createBindGroup({ label, layout: layout.group, entries });
   }
@@ -335,8 +332,11 @@ function encode(pass: GPUComputePassEncoder, { compiled, group, groups }: Dispat
   pass.dispatchWorkgroups(...(groups as [number]));
 }
 
-/** Destroys `buffers`. Refers to the device, without which Dawn can't destroy them. */
-function destroying(device: GpuDevice, buffers: readonly GPUBuffer[]): () => void {
+/**
+ * Makes a function that destroys `buffers`. It is made here because a function made in `create` would keep the program alive.
+ * It refers to the device because Dawn can't destroy buffers of a device that was collected.
+ */
+function destroyAll(device: GpuDevice, buffers: readonly GPUBuffer[]): () => void {
   return () => {
     if (!device.isLost) for (const buffer of buffers) buffer.destroy();
   };

@@ -1,37 +1,37 @@
 /**
- * From the device to the host: one submit for any number of places, through staging buffers of at most `PIECE_BYTES`, so
- * that what is read may be larger in all than the device's largest buffer. Some staging buffers are kept and reused.
+ * Reads device memory: one submit for any number of ranges, through staging buffers of at most `PIECE_BYTES`, so that the
+ * total may exceed the device's largest buffer. Staging buffers are kept for the next read, up to a limit.
  */
 import type { Data, DType } from "../../graph/spec.ts";
 import type { GpuDevice } from "./device.ts";
 
-export interface Place {
+export interface BufferLocation {
   readonly buffer: GPUBuffer;
   /** Bytes into the buffer. */
   readonly offset: number;
 }
 
-/** Part of the device's memory to read: `length` elements from a place on. */
-export interface Wanted {
-  readonly place: Place;
+/** Device memory to read: `length` elements from `location` on. */
+export interface ReadRange {
+  readonly location: BufferLocation;
   readonly dtype: DType;
   readonly length: number;
 }
 
-/** Most bytes of a staging buffer, and of one write. */
+/** Most bytes of a staging buffer and of one write. */
 export const PIECE_BYTES = 64 * 2 ** 20;
-/** Staging buffers kept for the next read: most in number, and most bytes in all. */
-const KEPT = 16;
-const KEPT_BYTES = PIECE_BYTES;
+/** Staging buffers kept for the next read: their number and their bytes in all. */
+const MAX_KEPT = 16;
+const MAX_KEPT_BYTES = PIECE_BYTES;
 
-/** Bytes of a place that lie in a staging buffer, and where they go. */
+/** A part of a range that goes through one staging buffer, and the host memory that it is copied to. */
 interface Part {
-  readonly place: Place;
+  readonly source: BufferLocation;
   readonly target: Uint8Array;
 }
 
 export class Readback {
-  /** Unused staging buffers, the one that was used last at the end. */
+  /** Staging buffers that are not in use, the most recently used last. */
   #idle: GPUBuffer[] = [];
 
   constructor(
@@ -39,33 +39,33 @@ export class Readback {
     readonly pieceBytes = PIECE_BYTES,
   ) {}
 
-  /** The elements of one place once all submitted work is done. */
-  async read(place: Place, dtype: DType, length: number): Promise<Data> {
-    const [data] = await this.readAll([{ place, dtype, length }]);
+  /** The `length` elements from `location` on, after all submitted work. */
+  async read(location: BufferLocation, dtype: DType, length: number): Promise<Data> {
+    const [data] = await this.readAll([{ location, dtype, length }]);
     return data as Data;
   }
 
   /**
-   * As `read`, for many places, all as they are at the same moment. Throws DeviceError where the device has no memory for
-   * the staging buffers; the device stays usable.
+   * As `read` for many ranges, all at the same moment. Throws DeviceError where the device has no memory for staging buffers;
+   * the device stays usable.
    */
-  async readAll(wanted: readonly Wanted[]): Promise<Data[]> {
+  async readAll(ranges: readonly ReadRange[]): Promise<Data[]> {
     this.device.check();
-    const values = wanted.map(({ dtype, length }) =>
+    const values = ranges.map(({ dtype, length }) =>
       dtype === "f32"
         ? new Float32Array(length)
         : dtype === "i32"
           ? new Int32Array(length)
           : new Uint32Array(length),
     );
-    const pieces = cut(wanted, values, this.pieceBytes);
+    const pieces = cut(ranges, values, this.pieceBytes);
     const staging: GPUBuffer[] = [];
     try {
       const copy = () => this.#copy(pieces, staging);
-      // Only what creates a buffer can run out of memory. Checking for it costs another wait.
-      if (pieces.every((piece) => this.#kept(piece) >= 0) && pieces.length === 1) copy();
+      // Only making a buffer can run out of memory, and checking for that costs another wait.
+      if (pieces.length === 1 && this.#kept(pieces[0] as readonly Part[]) >= 0) copy();
       else await this.device.guard("read", copy);
-      await Promise.all(staging.map((buffer, i) => take(buffer, pieces[i] as readonly Part[])));
+      await Promise.all(staging.map((buffer, i) => copyOut(buffer, pieces[i] as readonly Part[])));
     } catch (cause) {
       for (const buffer of staging) buffer.destroy();
       return this.device.explain(cause);
@@ -75,34 +75,33 @@ export class Readback {
     return values;
   }
 
-  /** Gives back what reading keeps for the next time. */
+  /** Destroys the staging buffers kept for the next read. */
   trim(): void {
     for (const buffer of this.#idle) buffer.destroy();
     this.#idle = [];
   }
 
-  /** Submits the copies of all pieces, each to a staging buffer that it adds to `staging`. */
+  /** Submits the copy of each piece to a staging buffer, which is added to `staging`. */
   #copy(pieces: readonly (readonly Part[])[], staging: GPUBuffer[]): void {
     const { raw } = this.device;
     const encoder = raw.createCommandEncoder({ label: "read" });
+    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
     for (const piece of pieces) {
-      const kept = this.#kept(piece);
+      const index = this.#kept(piece);
+      const [kept] = index >= 0 ? this.#idle.splice(index, 1) : [];
       const size = bytesOf(piece);
-      const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-      const buffer =
-        kept >= 0
-          ? (this.#idle.splice(kept, 1)[0] as GPUBuffer)
-          : raw.createBuffer({ label: `read ${size}`, size, usage });
+      const buffer = kept ?? raw.createBuffer({ label: `read ${size}`, size, usage });
       staging.push(buffer);
       let at = 0;
-      for (const { place, target } of piece) {
-        encoder.copyBufferToBuffer(place.buffer, place.offset, buffer, at, target.length);
+      for (const { source, target } of piece) {
+        encoder.copyBufferToBuffer(source.buffer, source.offset, buffer, at, target.length);
         at += target.length;
       }
     }
     raw.queue.submit([encoder.finish()]);
   }
 
+  /** Index in `#idle` of a buffer for `piece`, -1 for none. */
   #kept(piece: readonly Part[]): number {
     const size = bytesOf(piece);
     return this.#idle.findIndex((buffer) => buffer.size === size);
@@ -110,17 +109,17 @@ export class Readback {
 
   #keep(buffer: GPUBuffer): void {
     this.#idle.push(buffer);
-    while (this.#idle.length > KEPT || sum(this.#idle.map(({ size }) => size)) > KEPT_BYTES) {
+    while (this.#idle.length > MAX_KEPT || sum(this.#idle.map(({ size }) => size)) > MAX_KEPT_BYTES) {
       this.#idle.shift()?.destroy();
     }
   }
 }
 
-/** Cuts what is wanted into pieces of at most `most` bytes. */
-function cut(wanted: readonly Wanted[], values: readonly Data[], most: number): Part[][] {
+/** Distributes `ranges` over pieces of at most `most` bytes. */
+function cut(ranges: readonly ReadRange[], values: readonly Data[], most: number): Part[][] {
   const pieces: Part[][] = [];
   let room = 0;
-  wanted.forEach(({ place }, i) => {
+  ranges.forEach(({ location }, i) => {
     const { buffer, byteLength } = values[i] as Data;
     for (let at = 0; at < byteLength; ) {
       if (room === 0) {
@@ -129,7 +128,7 @@ function cut(wanted: readonly Wanted[], values: readonly Data[], most: number): 
       }
       const length = Math.min(room, byteLength - at);
       const target = new Uint8Array(buffer, at, length);
-      pieces.at(-1)?.push({ place: { buffer: place.buffer, offset: place.offset + at }, target });
+      pieces.at(-1)?.push({ source: { buffer: location.buffer, offset: location.offset + at }, target });
       at += length;
       room -= length;
     }
@@ -137,8 +136,8 @@ function cut(wanted: readonly Wanted[], values: readonly Data[], most: number): 
   return pieces;
 }
 
-/** Waits for a staging buffer and copies it out. */
-async function take(buffer: GPUBuffer, piece: readonly Part[]): Promise<void> {
+/** Waits for a staging buffer and copies it to the host. */
+async function copyOut(buffer: GPUBuffer, piece: readonly Part[]): Promise<void> {
   await buffer.mapAsync(GPUMapMode.READ);
   const bytes = new Uint8Array(buffer.getMappedRange());
   let at = 0;

@@ -1,6 +1,6 @@
 /**
- * A WebGPU device with what its programs share: leaves and pipelines. It runs program images; `GpuBackend` is this and
- * compiles graphs too.
+ * The WebGPU backend without a compiler: a device with the memory and pipelines that its programs share, which runs program
+ * images. `GpuBackend` extends it by compiling graphs; a page with an ahead-of-time program loads only this.
  */
 
 import { GraphError } from "../../common/errors.ts";
@@ -10,23 +10,22 @@ import type { Data } from "../../graph/spec.ts";
 import { type Tensor, valuesFor } from "../../graph/tensor.ts";
 import type { Values } from "../../graph/values.ts";
 import type { ProgramImage } from "../../plan/image.ts";
-import type { StartValues } from "../../plan/initial.ts";
 import type { Backend, CompileOptions, FileStore, Program, TuneStore } from "../backend.ts";
+import type { StartValues } from "../initial-values.ts";
 import { type DeviceOptions, GpuDevice } from "./device.ts";
 import { LeafMemory } from "./memory.ts";
 import { PipelineCache } from "./pipelines.ts";
 import { GpuProgram, type GpuProgramOptions, type ImageTensors } from "./program.ts";
-import { Replacement } from "./replacement.ts";
 
 export interface GpuOptions extends DeviceOptions {
   /** Default 16, about a frame. */
   readonly submitMilliseconds?: number;
   readonly files?: FileStore | undefined;
-  /** Where kernel choices are kept; asked for when something is tuned. Default: nowhere. */
+  /** Opens the store of tuned kernel choices when something is tuned. Default: none. */
   readonly tuneStore?: (() => Promise<TuneStore>) | undefined;
-  /** Whether kernels that others can stand in for are compiled only after a program's first run; default true. */
+  /** Whether kernels with a fallback are compiled only after a program's first run. Default true. */
   readonly standIns?: boolean;
-  /** How to get another device when this one is lost. */
+  /** Opens another device when this one was lost. */
   readonly reopen?: () => Promise<Backend>;
   /** Called by `close` once the device is destroyed. */
   readonly onClose?: () => Promise<void>;
@@ -47,13 +46,14 @@ export class GpuRuntime implements Backend {
   readonly submitMilliseconds: number;
   readonly files: FileStore | undefined;
   closed = false;
-  readonly #replacement: Replacement;
+  readonly #open: (() => Promise<Backend>) | undefined;
+  /** The device that took the place of this one after it was lost. */
+  #replacement: Promise<Backend> | undefined;
   readonly memory: LeafMemory;
   readonly #onClose: () => Promise<void>;
   readonly #ownsDevice: boolean;
   #closing: Promise<void> | undefined;
 
-  /** `open` makes one. */
   protected constructor(
     readonly device: GpuDevice,
     options: GpuOptions,
@@ -70,7 +70,7 @@ export class GpuRuntime implements Backend {
         device.destroy();
         await options.onClose?.();
       });
-    this.#replacement = new Replacement(options.reopen, this.#onClose);
+    this.#open = options.reopen;
   }
 
   static async open(adapter: GPUAdapter, options: GpuOptions = {}): Promise<GpuRuntime> {
@@ -79,7 +79,21 @@ export class GpuRuntime implements Backend {
   }
 
   get reopen(): (() => Promise<Backend>) | undefined {
-    return this.closed ? undefined : this.#replacement.open;
+    const open = this.#open;
+    return this.closed || open === undefined ? undefined : () => this.#replace(open);
+  }
+
+  /** Opens one device for all who ask, and lets go of this one. A failed attempt may be repeated. */
+  #replace(open: () => Promise<Backend>): Promise<Backend> {
+    this.#replacement ??= Promise.resolve().then(async () => {
+      const backend = await open();
+      await this.#onClose();
+      return backend;
+    });
+    this.#replacement.catch(() => {
+      this.#replacement = undefined;
+    });
+    return this.#replacement;
   }
 
   get isLost(): boolean {
@@ -100,11 +114,13 @@ export class GpuRuntime implements Backend {
 
   compile(_spec: GraphSpec, _options?: CompileOptions): Promise<Program> {
     return Promise.reject(
-      new GraphError("compile: programs compiled ahead of time run without a compiler for graphs"),
+      new GraphError(
+        "compile: this device only runs ahead-of-time programs; open one with openDevice to compile graphs",
+      ),
     );
   }
 
-  /** Makes a program of `image`. */
+  /** Makes `image` ready to run: compiles its pipelines and allocates its buffers. */
   async load(image: ProgramImage, tensors: ImageTensors, options?: GpuProgramOptions): Promise<GpuProgram> {
     this.device.check();
     return GpuProgram.create(this, image, tensors, options);
@@ -124,19 +140,18 @@ export class GpuRuntime implements Backend {
 
   write(leaf: Tensor, data: Values, at?: number): void {
     this.device.check();
-    const values = valuesFor(leaf, data, at);
-    this.memory.write(leaf, values, at);
+    this.memory.write(leaf, valuesFor(leaf, data, at), at);
   }
 
   async read(leaf: Tensor): Promise<Data> {
     this.device.check();
-    return this.memory.reader.read(this.memory.place(leaf), leaf.dtype, leaf.size);
+    return this.memory.reader.read(this.memory.locate(leaf), leaf.dtype, leaf.size);
   }
 
   async readAll(leaves: readonly Tensor[]): Promise<Data[]> {
     this.device.check();
     return this.memory.reader.readAll(
-      leaves.map((t) => ({ place: this.memory.place(t), dtype: t.dtype, length: t.size })),
+      leaves.map((t) => ({ location: this.memory.locate(t), dtype: t.dtype, length: t.size })),
     );
   }
 
@@ -163,7 +178,8 @@ export class GpuRuntime implements Backend {
     await this.pipelines.idle();
     this.memory.destroy();
     await this.#onClose();
-    await this.#replacement.close();
+    const replacement = await this.#replacement?.catch(() => undefined);
+    await replacement?.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

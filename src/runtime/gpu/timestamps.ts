@@ -1,9 +1,9 @@
-/** The device's own clock around passes. Needs the feature timestamp-query. */
+/** Measures passes with the adapter's clock. Needs the feature timestamp-query. */
 import type { GpuDevice } from "./device.ts";
 import type { Readback } from "./readback.ts";
 
-/** Milliseconds of each of `count` passes that `encode` makes, with the timestamps of `writes(i)`. */
-export async function timed(
+/** Milliseconds of each of `count` passes. `encode` makes them; pass i has the timestamps `writes(i)`. */
+export async function timePasses(
   device: GpuDevice,
   reader: Readback,
   count: number,

@@ -6,8 +6,8 @@
 import { ClosedError, DeviceLostError } from "../../common/errors.ts";
 import type { Data } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
-import { initialData } from "../../plan/initial.ts";
 import type { Backend } from "../../runtime/backend.ts";
+import { initialData } from "../../runtime/initial-values.ts";
 
 /** Copies by device and state, shared by all who train on a device, and handed on to the device that replaces it. */
 const copiesOn = new WeakMap<Backend, WeakMap<Tensor, Data>>();

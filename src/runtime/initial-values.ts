@@ -1,15 +1,15 @@
-/** The first values of leaves: the same numbers on every backend. */
+/** The values that leaves start with; the same numbers on every backend. */
 import { Random } from "../common/random.ts";
 import type { Data, DType } from "../graph/spec.ts";
 import { type Tensor, valuesFor } from "../graph/tensor.ts";
 
-/** A zeroed array for values of `dtype`. Floats are wide: what is narrower rounds them itself. */
-function makeData(dtype: DType, length: number): Data {
-  if (dtype === "f32") return new Float64Array(length);
-  return dtype === "i32" ? new Int32Array(length) : new Uint32Array(length);
+/** `length` times `value`. Floats have 64 bits; a backend with narrower ones rounds them. */
+function filled(dtype: DType, length: number, value: number): Data {
+  if (dtype === "f32") return new Float64Array(length).fill(value);
+  return (dtype === "i32" ? new Int32Array(length) : new Uint32Array(length)).fill(value);
 }
 
-/** Values that states have been given on a backend before a compiled graph puts them there. */
+/** Values given to states before a compiled graph puts them on the device. */
 export class StartValues {
   readonly #given = new WeakMap<Tensor, Data>();
 
@@ -17,12 +17,12 @@ export class StartValues {
     return this.#given.get(leaf);
   }
 
-  /** Throws as `valuesFor`. */
+  /** Throws ShapeError and ValueError as `valuesFor` does. */
   set(leaf: Tensor, data: Data): void {
     this.#given.set(leaf, valuesFor(leaf, data));
   }
 
-  /** The value given to `leaf`, which the backend now holds. */
+  /** Removes and returns the value given to `leaf`. */
   take(leaf: Tensor): Data | undefined {
     const data = this.#given.get(leaf);
     this.#given.delete(leaf);
@@ -31,8 +31,8 @@ export class StartValues {
 }
 
 /**
- * What each of a program's leaves starts with. Those that are drawn have a stream each, numbered in the order in which
- * they were made: the same on every backend, with and without fusion, whatever was compiled before.
+ * The initial value of each of a program's leaves. Random ones have a stream each, numbered in the order in which the leaves
+ * were created: the same on every backend, with and without fusion, whatever was compiled before.
  */
 export function firstValues(leaves: readonly Tensor[], seed: number): (leaf: Tensor) => Data {
   const drawn = leaves.filter(({ leaf }) => leaf?.kind === "state" && typeof leaf.initial === "function");
@@ -40,11 +40,11 @@ export function firstValues(leaves: readonly Tensor[], seed: number): (leaf: Ten
   return (leaf) => initialData(leaf, seed, streams.get(leaf) ?? 0);
 }
 
-/** The value that `leaf` starts with, drawn from stream `stream` of `seed` if it is drawn. */
+/** The initial value of `leaf`; random ones are drawn from stream `stream` of `seed`. */
 export function initialData(leaf: Tensor, seed: number, stream: number): Data {
   const kind = leaf.leaf;
   if (kind?.kind === "constant") return kind.data;
   const initial = kind?.kind === "state" ? kind.initial : 0;
-  if (typeof initial === "number") return makeData(leaf.dtype, leaf.size).fill(initial);
+  if (typeof initial === "number") return filled(leaf.dtype, leaf.size, initial);
   return typeof initial === "function" ? valuesFor(leaf, initial(new Random(seed, stream))) : initial;
 }
