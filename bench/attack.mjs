@@ -1,9 +1,10 @@
 /**
- * Attacks on runs: `weft train` killed with SIGKILL at random moments and resumed, devices lost at random moments in and
- * outside the steps, two processes on one run folder. Each must end with the bits of an undisturbed run, or with a clear
- * refusal. Prints its counts; exit code 1 where something else happened.
+ * Attacks on training runs: kills `weft train` with SIGKILL at random moments and resumes it, destroys devices at random
+ * moments during and between steps, and starts two processes on one run folder. Every attacked run must end with the bits
+ * of an undisturbed run or with a refusal that says why. Exits with 1 if a run ended otherwise, or if the time limit cut
+ * the attacks short.
  *
- * node bench/attack.mjs [--short] [--seed N] [--dist FOLDER]   after `npm run build`
+ * node bench/attack.mjs [--short] [--seed N] [--limit SECONDS] [--dist FOLDER]   after `npm run build`
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -12,13 +13,18 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 const { values: flags } = parseArgs({
-  options: { short: { type: "boolean" }, seed: { type: "string" }, dist: { type: "string" } },
+  options: {
+    short: { type: "boolean" },
+    seed: { type: "string" },
+    limit: { type: "string" },
+    dist: { type: "string" },
+  },
 });
 const dist = resolve(flags.dist ?? join(import.meta.dirname, "../dist/node"));
 const seed = Number(flags.seed ?? Date.now() % 100_000);
 const [KILLS, LOSSES, PAIRS] = flags.short ? [4, 8, 3] : [30, 30, 20];
-/** After that no further attack is begun, and what was left out is said. The short form, a test, does them all. */
-const LIMIT_MS = flags.short ? Number.POSITIVE_INFINITY : 440_000;
+/** No attack starts after this time: with the last ones it keeps the whole run within 8 minutes. `--short` has no limit. */
+const LIMIT_MS = 1000 * Number(flags.limit ?? (flags.short ? Number.POSITIVE_INFINITY : 440));
 
 const weft = await import(join(dist, "index.js"));
 const { openDevice } = await import(join(dist, "node.js"));
@@ -28,6 +34,8 @@ const folder = mkdtempSync(join(tmpdir(), "weft-attack-"));
 const began = performance.now();
 const late = () => performance.now() - began > LIMIT_MS;
 const wrong = [];
+/** Kinds of attack that the time limit cut short: `12 of 20 done (two processes)`. */
+const cut = [];
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 /** `weft …`, killed after `killAfter` ms if that is given. */
@@ -67,7 +75,13 @@ async function undisturbed() {
   return { bytes: bytes("whole"), milliseconds: performance.now() - begun };
 }
 
-/** Kills runs at random moments; each is resumed until it has been killed up to three times, then to its end. */
+/** Prints what came of one kind of attack. */
+function report(kind, done, wanted, outcome) {
+  console.log(`${kind}: ${done} of ${wanted} done, ${outcome}`);
+  if (done < wanted) cut.push(`${done} of ${wanted} done (${kind})`);
+}
+
+/** Kills each run up to three times, resumes it after each kill, and then lets it end. */
 async function kills(whole) {
   let [killed, same] = [0, 0];
   for (let run = 0; killed < KILLS && !late(); run++) {
@@ -87,10 +101,10 @@ async function kills(whole) {
     if (code === 0 && bytes(name).equals(whole.bytes)) same++;
     else wrong.push(`kill -9, run ${run}: ${code === 0 ? "other bits" : stderr}`);
   }
-  console.log(`kill -9: ${killed} of ${KILLS}, in runs of which ${same} ended with the same bits`);
+  report("kill -9", killed, KILLS, `${same} runs ended with the same bits`);
 }
 
-/** Two processes begin or resume one run at once. */
+/** Lets two processes start or resume the same run at about the same time. */
 async function pairs(whole) {
   let [same, refused, tried] = [0, 0, 0];
   for (; tried < PAIRS && !late(); tried++) {
@@ -111,9 +125,7 @@ async function pairs(whole) {
     if (existsSync(join(folder, `${name}.safetensors`)) && bytes(name).equals(whole.bytes)) same++;
     else wrong.push(`two processes, run ${tried}: other bits, or none`);
   }
-  console.log(
-    `two processes: ${tried} of ${PAIRS} folders, ${refused} clear refusals, ${same} with the same bits`,
-  );
+  report("two processes", tried, PAIRS, `${refused} clear refusals, ${same} runs ended with the same bits`);
 }
 
 const { train, test } = weft.data.syntheticDigits({ seed: 3, train: 400, test: 100 });
@@ -130,7 +142,7 @@ function work(device) {
   });
 }
 
-/** What is done, one after another; `at` is told before each. */
+/** Uses every method that talks to the device, one after another, and calls `at` before each. */
 async function course(trainer, at) {
   await at("before the first fit");
   for await (const { event } of trainer.fit(train, { epochs: 2, validation: test }))
@@ -147,7 +159,7 @@ async function course(trainer, at) {
   return JSON.stringify([metrics, [...values], [...bias], [...(await trainer.toSafetensors())]]);
 }
 
-/** Devices destroyed at random moments: half after a random time, half at one of the places between the steps. */
+/** Destroys a device per run: every other one after a random time, the rest at a random call of `at`. */
 async function losses() {
   const places = [];
   const device = await openDevice({ require: "webgpu", onNotice: () => undefined });
@@ -178,9 +190,7 @@ async function losses() {
     if (first.isLost) lost++;
     await first.close();
   }
-  console.log(
-    `device lost: ${lost} of ${LOSSES}, in ${tried} runs of which ${same} ended with the same results`,
-  );
+  report("device lost", lost, LOSSES, `${same} of ${tried} runs ended with the same results`);
 }
 
 try {
@@ -193,5 +203,6 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 for (const line of wrong) console.log(`WRONG ${line}`);
+if (cut.length > 0) console.log(`Cut short by the limit of ${LIMIT_MS / 1000} s: ${cut.join(", ")}`);
 console.log(`${wrong.length} wrong, ${((performance.now() - began) / 1000).toFixed(0)} s`);
-process.exitCode = wrong.length > 0 ? 1 : 0;
+process.exitCode = wrong.length + cut.length > 0 ? 1 : 0;
