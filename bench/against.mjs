@@ -1,5 +1,5 @@
-// Two builds of Weft side by side, pair by pair: each row is timed in both, one right after the other, the order changing
-// from pair to pair. A row counts as different when the sign test says so.
+// Compares two builds of Weft: each row is timed in pairs, once per build, one directly after the other, in alternating
+// order. A row counts as different if the sign test gives p <= 0.05.
 
 import { isHardware } from "./choose-driver.mjs";
 import { median, number, textTable } from "./format.mjs";

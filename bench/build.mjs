@@ -1,4 +1,4 @@
-// Builds the library of a checkout into a folder of its own, so that timing never meets a half-written or stale dist.
+// Builds the library of a checkout into a folder of its own, so that no benchmark uses a stale or half-written dist.
 import { execFile } from "node:child_process";
 import { mkdtemp, rm, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -10,11 +10,11 @@ const run = promisify(execFile);
 export const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const CACHE = join(ROOT, "bench/.cache");
 
-/** This checkout's library, built now; `WEFT_BUILD` names a build to use instead. */
+/** Builds this checkout's library for Node; `WEFT_BUILD` names an existing build to use instead. */
 export const libraryBuild = async () =>
   process.env.WEFT_BUILD ?? (await buildLibrary(ROOT, join(CACHE, "weft")));
 
-/** The folder of this checkout's library as pages get it, built now; or that of `WEFT_BUILD`. */
+/** As `libraryBuild`, for pages; gives the folder. */
 export const pageBuild = async () =>
   dirname(process.env.WEFT_BUILD ?? (await buildLibrary(ROOT, join(CACHE, "weft-page"), "page")));
 
@@ -26,7 +26,7 @@ export async function buildLibrary(checkout, outDir, mode = "node") {
   return join(outDir, "index.js");
 }
 
-/** The library as it was at `revision`, by way of a work tree that is there only meanwhile. */
+/** Builds the library of `revision` in a temporary work tree. */
 export async function buildRevision(revision) {
   await run("mkdir", ["-p", CACHE]);
   const folder = await mkdtemp(join(CACHE, "revision-"));

@@ -1,5 +1,5 @@
-// The Vulkan driver that a benchmark takes when nobody names one: what the environment names, else hardware, else
-// SwiftShader. And whether an adapter is hardware.
+// Chooses the Vulkan driver of a benchmark: the one that the environment names, else hardware, else SwiftShader. Also tells
+// whether an adapter is hardware.
 import { startContender } from "./peers/contender.mjs";
 import { driverEnvironment } from "./peers/driver.mjs";
 

@@ -1,4 +1,4 @@
-// The headless Chromium of the tests, with its software driver, for what has to be measured in a page.
+// Starts the headless Chromium of the tests, with its software driver, for measurements in a page.
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright";
 import { createServer } from "vite";

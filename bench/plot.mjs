@@ -1,12 +1,12 @@
-// Cost against batch size and against width as one SVG picture, and as sentences: where cost per image rises with the
-// batch, that is said.
+// Draws cost against batch size and against width as one SVG picture, and finds batch sizes at which an image costs more than at
+// the next smaller one.
 import { number } from "./format.mjs";
 import { widthOf } from "./networks/networks.mjs";
 
 const WIDTH = 460;
 const HEIGHT = 320;
 const MARGIN = { left: 70, right: 20, top: 40, bottom: 50 };
-/** Beyond this, per-image time falls or stays by luck of the machine. */
+/** For larger batches, differences in time per image are mostly noise. */
 const LAST_BATCH = 256;
 
 const done = ({ problem }) => problem === undefined;
@@ -19,7 +19,7 @@ const widths = (items) =>
     .filter((item) => item.kind === "network" && widthOf(item.network) > 0 && done(item))
     .sort((a, b) => widthOf(a.network) - widthOf(b.network));
 
-/** Steps up to batch 256 at which an image costs more than in the next smaller batch. */
+/** Sentences for the batch sizes up to 256 at which an image costs more than at the next smaller one. */
 export function perImageRises(items) {
   const rows = batches(items).filter(({ batch }) => batch <= LAST_BATCH);
   return rows.slice(1).flatMap((row, i) => {

@@ -1,8 +1,8 @@
-// The benchmark's tables for people, as text. A wrong result has no time; no row is left out.
+// Prints the benchmark's results as text tables. A wrong result has no time; no row is left out.
 import { number, textTable } from "./format.mjs";
 
 const MiB = 2 ** 20;
-/** Kernels on hardware that reach less of their measured bound are listed by themselves. */
+/** Kernels on hardware that reach less than this share of their measured bound are listed separately. */
 const LOW_SHARE = 0.5;
 const RATES = ["GFLOP/s", "GB/s", "of measured", "bound"];
 
@@ -35,7 +35,7 @@ export function suiteText({ adapter, limits, firstStep, memory, items }, size) {
   ].join("\n");
 }
 
-/** What a process holds in the end, and what of it before it has any data. */
+/** Peak memory of a process, and the parts of it that do not depend on the data. */
 function memoryText({ problem, peakMiB, residentMiB }) {
   const what = "Peak memory of a LeNet-5 run on 60,000 images";
   if (problem) return `${what}: ${problem}`;
@@ -50,7 +50,7 @@ function memoryText({ problem, peakMiB, residentMiB }) {
   return `${what}: ${mebibytes(peakMiB)} (${parts.join(", ")})`;
 }
 
-/** The kernels that stay below half of what they are bound by, one line each. */
+/** A line for each kernel below LOW_SHARE. */
 export function lowShares({ items }) {
   return items
     .filter(({ kind, share }) => kind === "kernel" && share < LOW_SHARE)
@@ -74,10 +74,10 @@ function firstStepText({ problem, starts }) {
   return `Process start to the end of the first LeNet-5 step: ${number(stepped)} ms (${phases.join(", ")})`;
 }
 
-function sizeText({ problem, software, gpu, recorded }) {
+function sizeText({ problem, software, gpu, aheadOfTime }) {
   if (problem !== undefined) return `Minimal LeNet-5 training program: ${problem.split("\n")[0]}`;
   const kB = (files) => `${number(Object.values(files).reduce((sum, bytes) => sum + bytes, 0) / 1000)} kB`;
-  return `Minimal LeNet-5 training program, minified and gzipped: ${kB(recorded)} compiled ahead of time; traced in the page ${kB(gpu)} on a GPU, ${kB(software)} on a software adapter`;
+  return `Minimal LeNet-5 training program, minified and gzipped: ${kB(aheadOfTime)} compiled ahead of time; traced in the page ${kB(gpu)} on a GPU, ${kB(software)} on a software adapter`;
 }
 
 function table(title, rows, columns) {

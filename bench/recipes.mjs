@@ -1,4 +1,4 @@
-// Runs recipes and compares what they reach with what they must: `npm run recipes -- [names] [--seeds 1-5] [--out FILE]`.
+// Runs recipes and compares the results with their goals: `npm run recipes -- [names] [--seeds 1-5] [--out FILE]`.
 import { fileURLToPath } from "node:url";
 import { createServer } from "vite";
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// `npm run bench`: how fast Weft is on this machine, every result checked before a time is shown. Builds the library first.
+// `npm run bench`: builds the library and measures Weft on this machine. Every result is checked before a time is shown.
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { compareBuilds } from "./against.mjs";
@@ -15,10 +15,10 @@ import { runSuite } from "./suite.mjs";
 const HELP = `npm run bench -- [options]
   --driver swiftshader|env   Vulkan driver: SwiftShader, or what VK_ICD_FILENAMES or the system says (default: hardware
                              if there is any, else what VK_ICD_FILENAMES says, else SwiftShader)
-  --only a,b                 only rows whose name holds one of these texts, e.g. "lenet5,matmul 512,first step"
-  --json FILE                figures as JSON, and cost against batch size and width as FILE.svg
-  --against REV              this tree against another revision, pair by pair, of the rows of --only
-  --pairs N                  pairs of rounds for --against (15)`;
+  --only a,b                 only rows whose name contains one of these texts, e.g. "lenet5,matmul 512,first step"
+  --json FILE                write all figures as JSON, and cost against batch size and width as FILE.svg
+  --against REV              compare this tree with another revision in paired runs, for the rows of --only
+  --pairs N                  number of pairs for --against (15)`;
 
 const { values: options } = parseArgs({
   options: {
@@ -45,7 +45,7 @@ async function measure() {
   const result = await runSuite({ environment, only: options.only, log });
   const measuresSize = options.only?.includes("size") ?? true;
   log("size of the minimal program");
-  // Needs a Chromium, which not every system can run; the other figures stand without it.
+  // Needs Chromium, which not every system can run. The other figures do not depend on it.
   const size = measuresSize
     ? await pageBuild()
         .then(measureSize)

@@ -1,5 +1,5 @@
-// Whether two sets of paired times differ: the median ratio with a confidence interval from order statistics, and a sign
-// test. Both hold for any distribution of the noise, as long as pairs are independent.
+// Decides whether two sets of paired times differ: the median ratio with a confidence interval from order statistics, and a sign
+// test. Both hold for any distribution of the noise, provided that pairs are independent.
 import { median } from "./format.mjs";
 
 const CONFIDENCE = 0.95;
@@ -8,12 +8,12 @@ const CONFIDENCE = 0.95;
  * @param {number[]} a times of the first of each pair
  * @param {number[]} b times of the second
  * @returns {{ ratio: number, low: number, high: number, pValue: number }} median of a / b, its interval at 95 % (wider
- *   where there are too few pairs for that: the whole range), and the chance of so one-sided a result without difference
+ *   where there are too few pairs for that: the whole range), and the probability of a result at least as one-sided by chance
  */
 export function comparePairs(a, b) {
   const ratios = a.map((value, i) => value / b[i]).sort((x, y) => x - y);
   const n = ratios.length;
-  // The interval from the k-th smallest to the k-th largest misses the median with twice the chance of under k heads.
+  // The interval from the k-th smallest to the k-th largest misses the median with twice the probability of fewer than k heads.
   let k = 0;
   while (k + 1 <= n / 2 && 2 * headsAtMost(k, n) <= 1 - CONFIDENCE) k++;
   const from = Math.max(0, k - 1);
@@ -23,7 +23,7 @@ export function comparePairs(a, b) {
   return { ratio: median(ratios), low: ratios[from], high: ratios[n - 1 - from], pValue };
 }
 
-/** The chance of at most k heads in n throws of a fair coin. */
+/** Probability of at most k heads in n throws of a fair coin. */
 function headsAtMost(k, n) {
   let chance = 0.5 ** n;
   let sum = 0;

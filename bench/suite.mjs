@@ -1,5 +1,5 @@
-// `npm run bench`: everything is made ready and checked first, then timed in rounds that take turns through all of it, so
-// that a busy spell of the machine meets every row alike. Gives plain data; print.mjs shows it.
+// `npm run bench`: prepares and checks all rows first, then times them in interleaved rounds, so that other load affects every
+// row alike. Gives plain data, which print.mjs prints.
 
 import { isHardware } from "./choose-driver.mjs";
 import { median } from "./format.mjs";
@@ -10,14 +10,14 @@ import { networks } from "./networks/networks.mjs";
 import { peakCases } from "./peaks/peaks.mjs";
 import { startContender } from "./peers/contender.mjs";
 
-/** Rounds, milliseconds of each, and runs in one at most. */
+/** Number of rounds, milliseconds per round, and most runs in a round. */
 const PACE = { software: { rounds: 5, ms: 80, most: 500 }, hardware: { rounds: 11, ms: 60, most: 2000 } };
-/** A run longer than this gets fewer rounds. */
+/** A row whose run takes longer gets fewer rounds. */
 const SLOW_MS = 400;
 const FEW_ROUNDS = 3;
 const COUNTED_STEPS = 2;
 const PROFILES = 7;
-/** What needs processes of its own: name, key in the result, work. */
+/** Measurements that need processes of their own: name, key in the result, function. */
 const FRESH = [
   ["first step", "firstStep", firstSteps],
   ["memory", "memory", trainingRun],
@@ -26,7 +26,7 @@ const FRESH = [
 /**
  * @param {object} settings
  * @param {object} settings.environment of the processes that it starts
- * @param {string} [settings.only] comma-separated texts: rows whose name holds one of them, and what measures the adapter
+ * @param {string} [settings.only] comma-separated texts: rows whose name contains one of them, and the adapter's limits
  * @param {{ rounds: number, ms: number, most: number }} [settings.pace] default by the adapter
  * @param {(text: string) => void} settings.log
  */
@@ -103,7 +103,7 @@ const lastLine = (error) =>
     .filter((l) => /Error|WRONG/.test(l))
     .at(-1);
 
-/** Compiles and checks; leaves on the item what was found. */
+/** Compiles and checks a row; stores the results on `item`. */
 async function prepare(item, ask) {
   const id = item.name;
   if (item.kind === "peak") return ask("peak", { id, peakCase: item.peakCase });
@@ -128,7 +128,7 @@ async function settle(item, ask, { rounds, ms: roundMs, most }) {
   item.rounds = ms / 2 > SLOW_MS ? Math.min(FEW_ROUNDS, rounds) : rounds;
 }
 
-/** What the adapter reached: FLOP/s, and bytes/s of a small and a large copy. The best way of writing each counts. */
+/** Limits of the adapter: FLOP/s, and bytes/s of a small and a large copy; the best variant of each counts. */
 function measuredLimits(items) {
   const best = (limit) =>
     Math.max(
@@ -165,8 +165,8 @@ function result({ kind, name, problem, times, worst, runs, ...item }, limits) {
 
 /**
  * The roofline: no run can be shorter than its arithmetic at the measured peak, nor than its least traffic at the rate of
- * a copy (the small copy's where all arrays together are no larger). Shares compare best times with best times, so that a
- * busy machine doesn't move one side alone.
+ * a copy (the small copy's where all arrays together are no larger). Shares compare best times with best times, so that
+ * other load does not shift only one side.
  */
 function bound({ flops, bytes }, { ms, min }, limits) {
   const rate = bytes <= 8 * 2 ** 20 ? Math.max(limits.small, limits.large) : limits.large;

@@ -1,6 +1,5 @@
-// A process of its own that does what a program does at its start: opens the device, builds LeNet-5 with Adam, batch 64,
-// compiles and takes one step. Prints milliseconds since the process began and its processor time as JSON. WEFT_BUILD names
-// the library.
+// Run in a process of its own: opens the device, builds LeNet-5 with Adam at batch 64, compiles and takes one step. Prints
+// milliseconds since process start and processor time as JSON. WEFT_BUILD names the library.
 import { dirname, join } from "node:path";
 import { batchOf, networks, trainingGraph } from "../networks/networks.mjs";
 

@@ -1,4 +1,4 @@
-// What only a fresh process shows: the time to the first step, and the peak memory of a training run.
+// Measures what needs a new process: the time to the first step, and the peak memory of a training run.
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -19,7 +19,7 @@ export async function firstSteps(environment) {
   return { medianMs: median(starts.map(({ stepped }) => stepped)), starts };
 }
 
-/** Peak resident memory, in MiB, of a process that trains LeNet-5 on 60,000 images, and what it held before that. */
+/** Peak resident memory, in MiB, of a process that trains LeNet-5 on 60,000 images, and its memory at earlier points. */
 export const trainingRun = (environment) => runScript("training-run.mjs", environment);
 
 async function runScript(name, env) {

@@ -1,7 +1,6 @@
-// A process of its own that trains LeNet-5 with the trainer on a data set of MNIST's size, for its peak memory. What the
-// images show plays no part; they come in parts on their way to the device, as MNIST's do from their file. Before that it
-// takes a few steps on hardly any data: what it holds then belongs to Node, Dawn, the driver with its compiled kernels and the
-// library, however large the data. Prints JSON, memory in MiB.
+// Run in a process of its own: trains LeNet-5 on noise of MNIST's size, to measure peak memory. Images are read in pieces and
+// uploaded, as MNIST is from its file. A short run on 64 samples comes first: the memory after it is that of Node, Dawn, the
+// driver with compiled kernels and the library, independent of the data. Prints JSON, memory in MiB.
 import { dirname, join } from "node:path";
 
 const STEPS = 300;

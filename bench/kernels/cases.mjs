@@ -1,11 +1,11 @@
-// The kernels that are timed one by one, as plain data: what each library builds from, with the same inputs for all.
+// The kernels that are timed separately, as plain data from which each library builds its own, with the same inputs for all.
 // Rows marked `hardware` are too large for software adapters; their results are checked on a sample of rows.
 
 /**
  * @typedef {object} Case
  * @property {string} name row of the table
  * @property {"matmul" | "conv2d" | "pool" | "softmax" | "batchNorm" | "adam"} kind
- * @property {"forward" | "input" | "weight" | "both"} pass `both` is forward and backward in one go
+ * @property {"forward" | "input" | "weight" | "both"} pass `both` is forward and backward together
  * @property {number} [flops] floating-point operations of one run
  * @property {number} [bytes] least bytes that one run has to read and write
  * @property {number[][]} [outputs] shapes of the results, where `bytes` is not given
@@ -179,7 +179,7 @@ export const cases = [
   adam(10_000_000),
 ];
 
-/** The cases to run: those whose name holds one of the comma-separated texts, hardware rows only where they belong. */
+/** The cases to run: those whose name contains one of the comma-separated texts; hardware rows only on hardware, or by name. */
 export function chooseCases(only, onHardware) {
   const texts = only?.split(",").map((text) => text.trim());
   return cases.filter((c) => {

@@ -1,5 +1,5 @@
-// What every library's kernel must compute: plain loops in 64-bit numbers, independent of all of them. Results of the
-// large hardware cases are checked on a sample, marked by NaN elsewhere. Layouts are NCHW and OIHW.
+// Reference results for every kernel case: plain loops in float64 that share no code with any library. Of the large hardware
+// cases a sample of elements is computed; the others are NaN, and are not compared. Layouts are NCHW and OIHW.
 import { inputsOf } from "./cases.mjs";
 
 /** Updates after which Adam's parameters are compared. */
@@ -51,7 +51,7 @@ function matmul({ m, k, n, transposeA, transposeB, hardware }, [a, b]) {
 function conv2d({ pass, n, c, h, w, out, kernel, padding, oh, ow, hardware }, [first, second]) {
   const sizes = { forward: n * out * oh * ow, input: n * c * h * w, weight: out * c * kernel ** 2 };
   const result = new Float64Array(sizes[pass]);
-  // The last image or the last output channel speaks for all where there are too many.
+  // Where there are too many elements, only the last image or output channel is computed.
   const firstImage = hardware && pass !== "weight" ? n - 1 : 0;
   const firstOut = hardware && pass === "weight" ? out - 1 : 0;
   for (let image = firstImage; image < n; image++) {

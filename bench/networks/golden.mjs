@@ -1,5 +1,5 @@
-// Makes golden.json: the losses of the first steps of every network by Weft's CPU reference in 64-bit numbers, from the
-// start weights of seed 0. `node bench/networks/golden.mjs [NAME…]`, minutes; needed when networks or initialisers change.
+// Writes golden.json: losses of the first steps of every network, computed by Weft's CPU reference in float64 from the start
+// weights of seed 0. `node bench/networks/golden.mjs [NAME…]` takes minutes; run it when networks or initialisers change.
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { libraryBuild } from "../build.mjs";

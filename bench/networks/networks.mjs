@@ -1,7 +1,7 @@
-// The networks whose training steps are timed: how each is made of Weft's layers, on what batches, and the data it gets.
-// Losses of the first steps are held against golden.json, which the 64-bit CPU reference made (golden.mjs).
+// The networks whose training steps are timed: their layers, batch sizes and data. Losses of the first steps are compared with
+// golden.json, which golden.mjs computes with the 64-bit CPU reference.
 
-/** Distinct samples; larger batches repeat them, which leaves mean loss, gradients and batch statistics as they were. */
+/** Number of distinct samples. Larger batches repeat them, which does not change mean loss, gradients and batch statistics. */
 export const DISTINCT = 16;
 export const CHECKED_STEPS = 3;
 const IMAGE = [1, 28, 28];
@@ -12,8 +12,8 @@ const COLOUR = [3, 32, 32];
  * @property {number[]} input shape of a sample
  * @property {number[]} batches on software adapters
  * @property {number[]} hardware batches on hardware adapters
- * @property {[number, number]} tolerance largest relative difference of the first loss, and of the later ones: Adam's first
- *   updates divide each gradient by its own size, so that gradients which are but rounding decide by their sign
+ * @property {[number, number]} tolerance largest relative difference of the first loss, and of the later ones, which is larger:
+ *   Adam's first updates divide each gradient by its own size, so the sign of a gradient that is only rounding error matters
  * @property {(weft: object) => object} model a layer of Weft's
  */
 
@@ -138,7 +138,7 @@ export function trainingGraph(weft, { model, input: shape, batch }) {
   const step = state([1], 0, "u32", "step");
   const adam = optim.adam({ learningRate: 1e-3 });
   const ofAdam = adam.updates(parameters, gradients(loss, parameters), adam.states(parameters), step);
-  // The record of the loss is also what counts the step on.
+  // `record` also increments the step counter.
   const updates = [...ofLayers, ...ofAdam, ops.record(state([1, 1]), step, [loss])];
   return { x, labels, loss, spec: { outputs: [loss], updates } };
 }

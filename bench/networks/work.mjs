@@ -1,5 +1,5 @@
-// The least work of each dispatch of a compiled program: floating-point operations of products and convolutions, and bytes
-// of the tensors that it reads and writes, each once. Read off a plan.
+// Lower bound of the work of each dispatch, from a plan: floating-point operations of products and convolutions, and the bytes
+// of the tensors that it reads and writes, each counted once.
 
 /** Multiply-adds of the ops that are made of them, from their constants. */
 const MULTIPLY_ADDS = {
@@ -10,7 +10,7 @@ const MULTIPLY_ADDS = {
   conv2dBackwardInput: convolution,
   conv2dBackwardWeight: convolution,
   convBlock: convolution,
-  // Behind a max-pool one place of each window has a gradient.
+  // After a max-pool only one output position per window has a gradient.
   convBlockBackward: (c) => (convolution(c) / (c.PKH * c.PKW)) * (Number(c.needsX) + Number(c.needsW)),
 };
 

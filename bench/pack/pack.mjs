@@ -1,5 +1,5 @@
-// `npm run bench:pack`: one archive with which a machine that has a GPU but no registry runs the whole benchmark: this Node,
-// Dawn, a Vulkan loader, the library, the other libraries as bundles, the golden data. For the platform it is made on.
+// `npm run bench:pack`: writes an archive that runs the whole benchmark on a machine with a GPU and no access to packages: Node,
+// Dawn, a Vulkan loader, the library, the other libraries as bundles, the golden data. For the platform that packs it.
 import { execFileSync } from "node:child_process";
 import { chmodSync, cpSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -14,7 +14,7 @@ const NAME = "weft-bench";
 const CACHE = join(ROOT, "bench/.cache");
 const folder = join(CACHE, NAME);
 const archive = join(CACHE, `${NAME}.tar.gz`);
-/** Parts of the tree that go in as they are; scripts keep their places, so that their imports hold. */
+/** Parts of the tree that are copied unchanged; scripts keep their relative paths, so that imports work. */
 const COPIED = [
   "bench/choose-driver.mjs",
   "bench/format.mjs",
@@ -84,7 +84,7 @@ const { size } = statSync(archive);
 if (size > MOST_BYTES) throw new Error(`bench:pack: ${archive} has ${size} bytes, more than ${MOST_BYTES}`);
 console.log(`${archive}: ${(size / 1e6).toFixed(1)} MB. There: tar -xzf ${NAME}.tar.gz && ${NAME}/run.sh`);
 
-/** Modules and all that they import, but for Node's own and Dawn. */
+/** Bundles modules with everything they import, except Node's own modules and Dawn. */
 async function bundle(entry, outDir, ending = "js") {
   await build({
     root: ROOT,

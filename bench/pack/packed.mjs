@@ -1,5 +1,5 @@
-// What run.sh of the archive runs: Weft's own benchmark, the peers beside it, and PyTorch, all on the machine's Vulkan
-// driver; writes the tables as Markdown and everything as JSON. Options: --parts a,b of suite, kernels, steps, torch; --out DIR.
+// Started by run.sh of the archive: runs Weft's benchmark, the other libraries and PyTorch on the machine's Vulkan driver;
+// writes tables as Markdown and all figures as JSON. Options: --parts a,b of suite, kernels, steps, torch; --out DIR.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

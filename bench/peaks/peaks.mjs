@@ -1,5 +1,5 @@
-// Kernels that measure what this adapter can reach, on a device of their own: multiply-adds, and copies of a small array
-// (caches help) and a large one. Their results are checked like everybody's.
+// Kernels that measure the limits of this adapter, on a device of their own: multiply-adds per second, and copies of a small
+// array (which fits into caches) and a large one. Their results are checked too.
 import { readFileSync } from "node:fs";
 
 const MiB = 2 ** 20;
@@ -9,7 +9,7 @@ const PER_TRIP = 32;
 const COPIES = { copyOne: 16, copyFour: 64, copyRun: 128 };
 const WORKGROUP = { arithmetic: 64, copy: 256 };
 
-/** Each with the work of one run; `kind` and `size` tell which limit it measures. */
+/** Each with the work of one run; `kind` and `size` name the limit that it measures. */
 export function peakCases(onHardware) {
   const groups = onHardware ? 16384 : 256;
   const sizes = { small: 4 * MiB, large: onHardware ? 256 * MiB : 64 * MiB };

@@ -1,12 +1,12 @@
-// What an adapter can reach: long chains of independent multiply-adds, and plain copies. Each entry point is one way to
-// write it; the fastest counts. COUNT: vec4s of the copy. ROUNDS: trips of the arithmetic's loop.
+// Limits of an adapter: long chains of independent multiply-adds, and plain copies. Each entry point is one way to write the
+// same work; the fastest one counts. COUNT: vec4s of the copy. ROUNDS: iterations of the arithmetic loop.
 override ROUNDS: u32;
 override COUNT: u32;
 
 @group(0) @binding(0) var<storage, read> src: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> dst: array<vec4f>;
 
-// 32 multiply-adds per trip, in 8 chains.
+// 32 multiply-adds per iteration, in 8 chains.
 @compute @workgroup_size(64)
 fn scalars(@builtin(global_invocation_id) id: vec3u) {
   let a = src[0].x;
@@ -42,7 +42,7 @@ fn scalarsFma(@builtin(global_invocation_id) id: vec3u) {
   dst[id.x] = vec4f(s0 + s4, s1 + s5, s2 + s6, s3 + s7);
 }
 
-// 32 multiply-adds per trip, in 2 chains of four lanes.
+// 32 multiply-adds per iteration, in 2 chains of vec4s.
 @compute @workgroup_size(64)
 fn vectors(@builtin(global_invocation_id) id: vec3u) {
   let a = vec4f(src[0].x);
@@ -64,7 +64,7 @@ fn copyOne(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: v
   if (i < COUNT) { dst[i] = src[i]; }
 }
 
-// Four quarters at once.
+// Copies one vec4 in each quarter of the array.
 @compute @workgroup_size(256)
 fn copyFour(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = (group.y * grid.x + group.x) * 256 + local;
@@ -81,7 +81,7 @@ fn copyFour(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: 
   }
 }
 
-// Eight neighbours.
+// Copies eight neighbouring vec4s.
 @compute @workgroup_size(256)
 fn copyRun(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = 8 * ((group.y * grid.x + group.x) * 256 + local);

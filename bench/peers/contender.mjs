@@ -1,4 +1,4 @@
-// A library under test as the parent sees it: a child process that answers requests. JavaScript libraries live in
+// A library under test from the parent's side: a child process that answers requests. JavaScript libraries live in
 // worker.mjs and talk over Node's IPC, or in a page of a Chromium of their own (browser.mjs); Python ones live in
 // torch_step.py and talk in lines of JSON.
 import { fork, spawn, spawnSync } from "node:child_process";

@@ -1,5 +1,5 @@
-// The per-kernel comparison: every case in every library, each library in its own process, rounds in turns, results
-// checked before times. One row per case, whoever wins; a library without the kernel says so in its cell.
+// Compares single kernels: every case in every library, each library in its own process, in interleaved rounds, results
+// checked before times. Every case has a row; the cell of a library without the kernel says so.
 
 import { isHardware } from "../choose-driver.mjs";
 import { median, number, textTable } from "../format.mjs";
@@ -101,7 +101,7 @@ function kernelCells({ name, flops, bytes, results }, [first, ...others]) {
   return [name, mine, rate, ...cells];
 }
 
-/** Round by round, so that a busy spell counts for both; a library with fewer rounds is held against the same ones. */
+/** Pairs rounds, so that other load affects both libraries alike. A library with fewer rounds is compared over those rounds. */
 const pairRatios = (times, own) => times.map((t, i) => t / own[Math.min(i, own.length - 1)]);
 
 const firstLine = (error) =>

@@ -1,6 +1,6 @@
 // Dawn in Node asks for its finished work through setImmediate in a tight loop while any promise is pending, which takes
 // a core away from a software adapter. This puts a short sleep before each of those polls: 20 microseconds at first,
-// longer the longer one wait has lasted, half a millisecond at most. Every library gets the same.
+// longer the longer one wait has lasted, half a millisecond at most. All libraries get the same.
 
 const FIRST_SLEEP_MS = 0.02;
 const LONGEST_SLEEP_MS = 0.5;

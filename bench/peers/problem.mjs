@@ -1,4 +1,4 @@
-// The one training problem that every library is given: LeNet-5's initial weights, a batch of images with labels, the
+// The training problem of all libraries: LeNet-5's initial weights, a batch of images with labels, the
 // optimizer's settings, and the losses that a correct run must show. All of it comes from the golden fixtures.
 import { readFileSync } from "node:fs";
 

@@ -1,4 +1,4 @@
-// What a run of the peers prints and stores: one table row per library, and all figures as JSON.
+// Prints one table row per library, and stores all figures as JSON.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus, loadavg } from "node:os";
@@ -86,7 +86,7 @@ function cells(row, weft) {
   ];
 }
 
-/** Pages know neither their processor time nor their memory. */
+/** A page cannot measure its processor time and memory. */
 const known = (value, text) => (Number.isFinite(value) ? text(value) : "-");
 
 function versionFrom(require, name) {

@@ -1,5 +1,5 @@
-// What the parent can ask a child about single kernels and whole networks: open a library, make sessions ready, time
-// them in any order. A session is a compiled piece of work under a name.
+// Requests of the parent about single kernels and whole networks: open a library, prepare sessions, time them in any order. A
+// session is a compiled kernel or network with a name.
 import { inputsOf } from "../kernels/cases.mjs";
 import { openPeak } from "../peaks/peaks.mjs";
 
@@ -18,21 +18,21 @@ export const sessionRequests = {
     return {};
   },
 
-  /** A kernel, compilation included; gives its results. */
+  /** Prepares a kernel and gives its results. */
   async build({ testCase }) {
     const session = await library.build(testCase, inputsOf(testCase));
     sessions.set(testCase.name, session);
     return { outputs: await session.outputs() };
   },
 
-  /** A network's training step; gives its first losses and what it consists of. */
+  /** Prepares a network's training step; gives its first losses and its dispatches. */
   async network({ id, name, batch }) {
     const session = await library.network(name, batch);
     sessions.set(id, session);
     return session.about;
   },
 
-  /** One of the kernels that measure the adapter. */
+  /** Prepares a kernel that measures a limit of the adapter. */
   async peak({ id, peakCase }, { gpu }) {
     sessions.set(id, await openPeak(gpu, peakCase));
     return {};

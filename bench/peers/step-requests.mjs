@@ -1,4 +1,4 @@
-// What the parent can ask a child about training steps: build the network, step, give losses.
+// Requests of the parent about training steps: build the network, take steps, give losses.
 
 const MODULES = {
   weft: () => import("./libraries/weft.mjs"),

@@ -1,5 +1,5 @@
 // The training-step comparison: one LeNet-5 step in every library, each in a process of its own, in interleaved rounds.
-// Losses are compared with the expected ones first; a wrong library leaves the race with its reason.
+// Losses are compared with the expected ones first; a library with wrong losses gets no times, and the reason as its row.
 import { PYTHON_LIBRARIES } from "./contender.mjs";
 
 const TOLERANCE = 1e-4;
@@ -71,7 +71,7 @@ async function timeRound(row) {
   row.lastLoss = loss;
 }
 
-/** A library that fails leaves the race with its reason as its row; the others go on. */
+/** A library that fails gets the reason as its row; the others continue. */
 async function attempt(row, work) {
   try {
     await work();

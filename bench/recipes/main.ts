@@ -1,5 +1,5 @@
 /**
- * `npm run recipes`: trains recipes with several seeds and prints, per recipe, what was reached beside what must be.
+ * `npm run recipes`: trains recipes with several seeds and prints results and goals of each recipe.
  * Options: names of recipes (default all), --seeds 1-5 or 1,3 (default 1-5), --backend cpu|webgpu, --data-dir FOLDER;
  * --epochs N, --steps N, --optimizer NAME, --lr X, --momentum X, --limit N with a --label TEXT, under which such runs are
  * listed without a verdict; --out FILE adds a JSON line per run, --read FILE prints the table of such lines.

@@ -1,4 +1,4 @@
-/** One run of one recipe: trains, measures training and test set with the weights it ends with, and judges by the goals. */
+/** One run of one recipe: trains, evaluates training and test set with the final weights, and compares with the goals. */
 import { data as datasets, recipes, Trainer } from "../../src/index.ts";
 import { loadDataset, openDevice } from "../../src/node/index.ts";
 
@@ -16,7 +16,7 @@ export interface RunOptions {
   readonly dataDir?: string;
 }
 
-/** A goal and what became of it in one run. */
+/** A goal and its result in one run. */
 export interface Judged {
   readonly goal: string;
   readonly over: "each" | "mean" | "median";

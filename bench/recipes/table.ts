@@ -1,4 +1,4 @@
-/** Runs as a table in Markdown: per recipe and goal the limit, what every seed reached, and whether that is enough. */
+/** Prints runs as a Markdown table: for each recipe and goal the limit, the result of every seed, and whether it is reached. */
 import type { Judged, RunRecord } from "./run.ts";
 
 const VERDICTS = new Map([

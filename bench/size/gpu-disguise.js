@@ -1,4 +1,4 @@
-// Run before a page or worker of software WebGPU: the library takes its adapter for hardware and fetches its kernels for GPUs.
+// Run before a page or worker on a software adapter: hides that fact, so that the library fetches its kernels for GPUs.
 {
   const real = Object.getOwnPropertyDescriptor(GPUAdapter.prototype, "info").get;
   Object.defineProperty(GPUAdapter.prototype, "info", {

@@ -1,5 +1,5 @@
-// What a page loads to train LeNet-5, minified and gzipped: bundles lenet5.ts, and recorded/lenet5.ts, which was compiled
-// ahead of time, against the built library, trains with them in headless Chromium and adds up all that is fetched, kernels
+// Measures what a page loads to train LeNet-5, minified and gzipped: bundles lenet5.ts, and ahead-of-time/lenet5.ts, which is compiled
+// ahead of time, against the built library, trains with them in headless Chromium and adds up everything that is fetched, kernels
 // included. `npm run build && npm run size [-- --json]`.
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -16,28 +16,28 @@ import { startChromium } from "../chromium.mjs";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".json": "application/json" };
 const DISGUISE = fileURLToPath(new URL("gpu-disguise.js", import.meta.url));
-const RECORD = fileURLToPath(new URL("record.mjs", import.meta.url));
+const COMPILE = fileURLToPath(new URL("compile.mjs", import.meta.url));
 
 /**
- * Gzipped bytes by file of what is fetched: traced in the page on a software adapter and on a GPU, and recorded for any
- * adapter. Throws Error where `library` is not built.
+ * Gzipped bytes of every file that is fetched: traced in the page on a software adapter and on a GPU, and compiled ahead of
+ * time for any adapter. Throws Error if `library` is not built.
  */
 export async function measureSize(library = join(ROOT, "dist")) {
   if (!existsSync(join(library, "index.js")))
     throw new Error(`size: there is no ${library}; npm run build makes dist`);
   const folder = await mkdtemp(join(tmpdir(), "weft-size-"));
   try {
-    const [traced, recorded] = [join(folder, "traced"), join(folder, "recorded")];
+    const [traced, compiled] = [join(folder, "traced"), join(folder, "ahead-of-time")];
     await bundle(library, ".", traced);
-    await bundle(library, "recorded", recorded);
-    const recording = join(recorded, "lenet5.program.json");
-    await promisify(execFile)(process.execPath, [RECORD, library, recording]);
+    await bundle(library, "ahead-of-time", compiled);
+    const program = join(compiled, "lenet5.program.json");
+    await promisify(execFile)(process.execPath, [COMPILE, library, program]);
     const browser = await startChromium();
     try {
       return {
         software: await visit(browser, traced),
         gpu: await visit(browser, traced, DISGUISE),
-        recorded: await visit(browser, recorded),
+        aheadOfTime: await visit(browser, compiled),
       };
     } finally {
       await browser.close();
@@ -63,7 +63,7 @@ async function bundle(library, program, outDir) {
   });
 }
 
-/** Serves `folder` to one page until that has trained; answers the gzipped size of each script and program it asked for. */
+/** Serves `folder` to one page until it has trained; gives the gzipped size of each script and program that was requested. */
 async function visit(browser, folder, script) {
   const sizes = {};
   const server = createServer(async (request, response) => {
@@ -102,7 +102,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const titles = {
       software: "Traced in the page, software adapter",
       gpu: "Traced in the page, GPU",
-      recorded: "Compiled ahead of time",
+      aheadOfTime: "Compiled ahead of time",
     };
     for (const [program, files] of Object.entries(sizes)) {
       const kb = (bytes) => `${(bytes / 1000).toFixed(1)} KB`.padStart(8);

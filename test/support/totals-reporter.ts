@@ -1,13 +1,19 @@
 /**
- * A vitest reporter that says how many cases of ops were checked, and writes `passed failed` of all projects to the file
- * named by WEFT_TEST_TOTALS. A file that does not load, a suite whose hook throws, a test left unfinished and an error
- * outside of any test count as failed.
+ * A vitest reporter that ends with the line counts of the library (told by house.test.ts) and with how many cases of ops were
+ * checked, and writes `passed failed` of all projects to the file named by WEFT_TEST_TOTALS. A file that does not load, a suite
+ * whose hook throws, a test left unfinished and an error outside of any test count as failed.
  */
 import { writeFileSync } from "node:fs";
 import type { Reporter, TestModule } from "vitest/node";
 import { NUMERIC_CHECK } from "./check-names.ts";
 
 export default class TotalsReporter implements Reporter {
+  #lines: string | undefined;
+
+  onUserConsoleLog: NonNullable<Reporter["onUserConsoleLog"]> = ({ content }) => {
+    if (content.startsWith("Lines: ")) this.#lines = content.trimEnd();
+  };
+
   onTestRunEnd: NonNullable<Reporter["onTestRunEnd"]> = (modules, unhandledErrors) => {
     let passed = 0;
     let failed = unhandledErrors.length;
@@ -21,6 +27,7 @@ export default class TotalsReporter implements Reporter {
       }
     }
     for (const line of opChecks(modules)) console.log(line);
+    if (this.#lines !== undefined) console.log(this.#lines);
     const file = process.env.WEFT_TEST_TOTALS;
     if (file) writeFileSync(file, `${passed} ${failed}\n`);
   };

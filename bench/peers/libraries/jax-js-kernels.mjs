@@ -37,7 +37,7 @@ export async function open() {
   };
 }
 
-/** Hands arrays to the device without waiting for it, and lets go of them. */
+/** Submits the work of arrays without waiting for it, and frees them. */
 async function start(arrays) {
   for (const array of arrays) await array.gpuBuffer();
 }
@@ -56,7 +56,7 @@ function functionOf(testCase) {
     ];
     const convolve = (x, weight) => lax.convGeneralDilated(x, weight, [1, 1], pads);
     if (pass === "forward") return convolve;
-    // A convolution is linear in each operand: where the gradient is taken plays no part.
+    // A convolution is linear in each operand, so the point at which its gradient is taken does not matter.
     if (pass === "input")
       return (dy, weight) => pull((x) => convolve(x, weight), [np.zeros([n, c, h, w])], dy)[0];
     return (x, dy) => pull((weight) => convolve(x, weight), [np.zeros([out, c, kernel, kernel])], dy)[0];
@@ -92,7 +92,7 @@ function pull(f, inputs, dy) {
   return gradients;
 }
 
-/** Parameters and moments go through one jitted update; what it replaces is let go of. */
+/** One jitted update of parameters and moments; the arrays that it replaces are freed. */
 function buildAdam({ size, learningRate, beta1, beta2, epsilon }, [start0, g]) {
   const update = jit((p, m, v, power1, power2, gradient) => {
     const next1 = power1.mul(beta1);

@@ -7,7 +7,7 @@ import { importWeft } from "./weft-build.mjs";
 
 const GOLDEN = new URL("../../networks/golden.json", import.meta.url);
 const MOST_RUNS_PER_SUBMIT = 64;
-/** A submit holds no more steps than this takes to be done, for adapters that give up on long ones. */
+/** Longest time of one submit: some adapters abort long submits. */
 const SUBMIT_MS = 200;
 
 /**
@@ -66,7 +66,7 @@ export async function open({ gpu }) {
           pipelines,
           stateBytes,
           slotBytes,
-          // Builds of before program images hold the plan in the program.
+          // Builds from before program images have the plan in the program.
           work: workOf(program.plan ?? backend.plan(graph.spec)),
         },
       };
@@ -104,7 +104,7 @@ function graphOf(testCase, weft) {
   if (kind === "conv2d") {
     const convolve = (x, weight) => ops.conv2d(x, weight, undefined, { padding: testCase.padding });
     if (pass === "forward") return result(convolve(a, b));
-    // The operand that the gradient is of is never read: a convolution is linear in it.
+    // A convolution is linear in the operand that is differentiated, so its values are never read.
     const { n, c: channels, h, w, out, kernel } = testCase;
     if (pass === "input") {
       const x = input([n, channels, h, w]);
@@ -130,7 +130,7 @@ function graphOf(testCase, weft) {
   const { learningRate, beta1, beta2, epsilon: eps } = testCase;
   const adam = optim.adam({ learningRate, betas: [beta1, beta2], eps });
   const updates = adam.updates([p], [b], adam.states([p]), step);
-  // record() is what counts the step on.
+  // `record` also increments the step counter.
   return {
     inputs: [p, b],
     outputs: [],

@@ -1,4 +1,4 @@
-// The run of lenet5.ts compiled ahead of time, by a built library: `node record.mjs LIBRARY FILE`.
+// Compiles the run of lenet5.ts ahead of time with a built library: `node compile.mjs LIBRARY FILE`.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";

@@ -1,4 +1,4 @@
-/** The same training run as ../lenet5.ts, compiled ahead of time: what a page loads then. */
+/** The training run of ../lenet5.ts, opened from a program compiled ahead of time. */
 import { openProgram } from "weft/replay";
 
 const random = (length: number, below: number) =>
