@@ -7,8 +7,9 @@ import { pointwiseChains } from "./pointwise-chain.ts";
 import { fuseRunningStats } from "./running-stats.ts";
 
 const fusions: readonly { readonly rewrite: Rewrite; readonly hides?: readonly string[] }[] = [
-  { rewrite: fuseRunningStats },
+  // Looks for moments that fuseRunningStats would replace.
   { rewrite: fuseChainSums },
+  { rewrite: fuseRunningStats },
   {
     rewrite: convBlocks,
     hides: ["conv2d", "conv2dBackwardInput", "conv2dBackwardWeight", "maxPool2dBackward"],
