@@ -1,22 +1,22 @@
-// The batch that belongs to a step, out of a data set on the device. With s(b) the sample of row b:
+// The batch of a step, gathered from a data set on the device. With s(b) the sample of row b:
 //   x[b, :] = inputs[s(b), :] * scale + offset    y[b, :] = targets[s(b), :]    weights[b] = 1
-// Rows past the end of the data begin again at its start, with weights[b] = 0. Needs permuteIndex and lowbias32 of order-functions.wgsl.
-// A data set in shards is there in parts: inputs and targets hold SLOTS of them, and turn t reads slot t % SLOTS.
-// inputs: COUNT (or SLOTS x SHARD) x SIZE bytes, four to a word, or as many floats   targets: as many x TARGET words   x: B x SIZE
-// LANES invocations share a row, so that the permutation is worked out LANES times per row and not SIZE times.
+// Rows past the end of the data start again at its first sample, with weights[b] = 0. Needs order-functions.wgsl.
+// Of a data set in shards, inputs and targets hold SLOTS shards at a time; shard visit t, counted over all epochs, reads slot
+// t % SLOTS. inputs: SLOTS x SHARD x SIZE bytes, four to a word, or floats   targets: SLOTS x SHARD x TARGET words   x [B, SIZE]
+// LANES invocations share a row, so that the permutation is computed LANES times per row instead of SIZE times.
 
 override COUNT: u32;
 override SIZE: u32;
 override TARGET: u32;
 override B: u32;
 override STEPS: u32;     // per epoch
-override SHARD: u32;     // samples of each shard but the last; COUNT if all are there
+override SHARD: u32;     // samples of each shard but the last; COUNT without shards
 override SHARDS: u32;
 override PER: u32;       // steps per full shard
-override SLOTS: u32;     // shards that are there
+override SLOTS: u32;     // shards that are resident
 override FLOATS: bool;
 override shuffle: bool;
-override CHANNELS: u32;  // 1: scale and offset hold for all; else they are per channel, in `channels`
+override CHANNELS: u32;  // 1: one scale and offset; else `channels` holds them per channel
 override PLANE: u32;     // SIZE / CHANNELS
 override scale: f32;
 override offset: f32;
@@ -38,19 +38,19 @@ struct Row {
   sample: u32,
 }
 
-// What invocation i works on; its first lane also writes the weight, all its lanes the targets.
+// The row, lane and sample of invocation i. The first lane of a row also writes its weight, all its lanes the targets.
 fn begin(i: u32) -> Row {
   let row = i / LANES;
   let lane = i % LANES;
   let within = step[0] % STEPS;
   let shard = within / PER;
-  let turn = step[0] / STEPS * SHARDS + shard;
-  let held = select(SHARD, COUNT - shard * SHARD, shard == SHARDS - 1u);
-  let place = within % PER * B + row;
-  var sample = place % held;
-  if (shuffle) { sample = permuteIndex(sample, held, key[0], key[1] ^ lowbias32(turn)); }
-  sample += turn % SLOTS * SHARD;
-  if (lane == 0u) { weights[row] = select(0.0, 1.0, place < held); }
+  let visit = step[0] / STEPS * SHARDS + shard;
+  let size = select(SHARD, COUNT - shard * SHARD, shard == SHARDS - 1u);
+  let position = within % PER * B + row;
+  var sample = position % size;
+  if (shuffle) { sample = permuteIndex(sample, size, key[0], key[1] ^ lowbias32(visit)); }
+  sample += visit % SLOTS * SHARD;
+  if (lane == 0u) { weights[row] = select(0.0, 1.0, position < size); }
   for (var j = lane; j < TARGET; j += LANES) { y[row * TARGET + j] = targets[sample * TARGET + j]; }
   return Row(row, lane, sample);
 }
@@ -80,9 +80,8 @@ fn load4(at4: u32) -> vec4<f32> {
 
 // SIZE a multiple of four.
 @compute @workgroup_size(64)
-fn vector(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-          @builtin(local_invocation_index) index: u32) {
-  let i = (wg.y * n.x + wg.x) * 64u + index;
+fn vector(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let i = id.y * n.x * 64u + id.x;
   if (i >= B * LANES) { return; }
   let r = begin(i);
   for (var j = r.lane; j < SIZE / 4u; j += LANES) {
@@ -91,9 +90,8 @@ fn vector(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3
 }
 
 @compute @workgroup_size(64)
-fn scalar(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-          @builtin(local_invocation_index) index: u32) {
-  let i = (wg.y * n.x + wg.x) * 64u + index;
+fn scalar(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let i = id.y * n.x * 64u + id.x;
   if (i >= B * LANES) { return; }
   let r = begin(i);
   for (var j = r.lane; j < SIZE; j += LANES) {

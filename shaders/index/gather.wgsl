@@ -1,31 +1,29 @@
-// Elements of x [OUTER, V, INNER] chosen along the middle axis by index, and the sum of elements back to where they
-// were chosen from. The index of (outer, k, inner) is index[outer * IO + k * IK + inner * II]; one that is not in
-// 0 … V-1 gathers NaN and adds nothing.
-//   gather:  y[outer, k, inner] = x[outer, index, inner]     scatter: y[outer, index, inner] += x[outer, k, inner]
-// Additions go by ascending k. `scatterLines`: one invocation per line (outer, inner). `clear`, `link`, `walk`: the k
-// of equal index are linked first (LINES lines of indices: OUTER * INNER, or 1 that all share), one invocation per sum.
+// Gathering and scattering along the middle axis of [OUTER, V, INNER] by indices:
+//   gather:  y[outer, k, inner] = x[outer, i, inner]     scatter: y[outer, i, inner] = sum of x[outer, k, inner]
+// where i = index[outer * IO + k * IK + inner * II]. An index outside 0 … V - 1 gathers NaN and adds nothing.
+// Sums are added by ascending k. `scatterRows`: one invocation per row (outer, inner). `clear`, `link`, `addLists`: the k of equal
+// index are linked into lists, then one invocation per sum follows its list.
 
 override OUTER: u32;
-override V: u32;
+override V: u32;           // length of the axis that indices refer to
 override INNER: u32;
-override K: u32;
-override IO: u32;
+override K: u32;           // number of indices along the axis
+override IO: u32;          // strides of the indices
 override IK: u32;
 override II: u32;
-override LINES: u32;
+override INDEX_ROWS: u32;  // rows of indices: OUTER * INNER, or 1 that all rows share
 
 const NONE = 0xffffffffu;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> index: array<i32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-@group(0) @binding(3) var<storage, read_write> first: array<u32>;  // LINES x V: the first k of an index
-@group(0) @binding(4) var<storage, read_write> next: array<u32>;   // LINES x K: the next k of the same index
+@group(0) @binding(3) var<storage, read_write> first: array<u32>;  // INDEX_ROWS x V: the first k of an index
+@group(0) @binding(4) var<storage, read_write> next: array<u32>;   // INDEX_ROWS x K: the next k of the same index
 
 @compute @workgroup_size(64)
-fn gather(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-          @builtin(local_invocation_index) lane: u32) {
-  let e = (wg.y * n.x + wg.x) * 64u + lane;
+fn gather(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let e = id.y * n.x * 64u + id.x;
   if (e >= OUTER * K * INNER) { return; }
   let inner = e % INNER;
   let outer = e / (K * INNER);
@@ -37,12 +35,11 @@ fn gather(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3
 }
 
 @compute @workgroup_size(64)
-fn scatterLines(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-                @builtin(local_invocation_index) lane: u32) {
-  let line = (wg.y * n.x + wg.x) * 64u + lane;
-  if (line >= OUTER * INNER) { return; }
-  let inner = line % INNER;
-  let outer = line / INNER;
+fn scatterRows(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let row = id.y * n.x * 64u + id.x;
+  if (row >= OUTER * INNER) { return; }
+  let inner = row % INNER;
+  let outer = row / INNER;
   for (var v = 0u; v < V; v++) { y[(outer * V + v) * INNER + inner] = 0.0; }
   for (var k = 0u; k < K; k++) {
     let v = index[outer * IO + k * IK + inner * II];
@@ -51,42 +48,39 @@ fn scatterLines(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n
 }
 
 @compute @workgroup_size(64)
-fn clear(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-         @builtin(local_invocation_index) lane: u32) {
-  let i = (wg.y * n.x + wg.x) * 64u + lane;
-  if (i < LINES * V) { first[i] = NONE; }
+fn clear(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let i = id.y * n.x * 64u + id.x;
+  if (i < INDEX_ROWS * V) { first[i] = NONE; }
 }
 
 @compute @workgroup_size(64)
-fn link(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
-  let i = (wg.y * n.x + wg.x) * 64u + lane;
-  if (i >= LINES * K) { return; }
-  let line = i / K;
+fn link(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let i = id.y * n.x * 64u + id.x;
+  if (i >= INDEX_ROWS * K) { return; }
+  let row = i / K;
   let k = i % K;
-  let start = line / INNER * IO + line % INNER * II;
+  let start = row / INNER * IO + row % INNER * II;
   let v = index[start + k * IK];
   var later = k + 1u;
   while (later < K && index[start + later * IK] != v) { later++; }
   next[i] = select(NONE, later, later < K);
   var earlier = 0u;
   while (earlier < k && index[start + earlier * IK] != v) { earlier++; }
-  if (earlier == k && v >= 0 && u32(v) < V) { first[line * V + u32(v)] = k; }
+  if (earlier == k && v >= 0 && u32(v) < V) { first[row * V + u32(v)] = k; }
 }
 
 @compute @workgroup_size(64)
-fn walk(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
-  let e = (wg.y * n.x + wg.x) * 64u + lane;
+fn addLists(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let e = id.y * n.x * 64u + id.x;
   if (e >= OUTER * V * INNER) { return; }
   let inner = e % INNER;
   let outer = e / (V * INNER);
-  let line = select(outer * INNER + inner, 0u, LINES == 1u);
+  let row = select(outer * INNER + inner, 0u, INDEX_ROWS == 1u);
   var sum = 0.0;
-  var k = first[line * V + (e / INNER) % V];
+  var k = first[row * V + (e / INNER) % V];
   while (k != NONE) {
     sum += x[(outer * K + k) * INNER + inner];
-    k = next[line * K + k];
+    k = next[row * K + k];
   }
   y[e] = sum;
 }

@@ -1,8 +1,8 @@
-// What each row of a class loss aims at: one invocation per row.
-// logits [N, C]   labels [N]  or  shares [N, C]   weights [N]   classWeights [C]
-// targets [N, C]: classWeights[c] ((1 - smoothing) share + smoothing / C), share being 1 at the label; 0 in ignored rows
-// counts [N]: weights[n], 0 in ignored rows   norms [N]: counts times the label's class weight (of shares: counts)
-// hits [N]: counts where the largest logit is at the label (of shares: at the largest share), else 0
+// The targets of each row of a class loss, with weights and correctness; one invocation per row. Needs special-functions.wgsl.
+// logits [N, C]   labels [N], or shares [N, C]: probabilities of the classes   weights [N]   classWeights [C]
+// targets [N, C]: classWeights[c] ((1 - smoothing) share + smoothing / C), where the share of a label is 1; 0 in ignored rows
+// counts [N]: weights[n], 0 in ignored rows   norms [N]: counts times the class weight of the label; for shares, counts
+// hits [N]: counts where the largest logit is at the label (for shares: at the largest share), else 0
 
 override N: u32;
 override C: u32;
@@ -26,7 +26,7 @@ fn beats(v: f32, best: f32) -> bool {
   return !isNan(best) && (isNan(v) || v > best);
 }
 
-fn winnerOfLogits(first: u32) -> u32 {
+fn largestLogit(first: u32) -> u32 {
   var winner = 0u;
   for (var c = 1u; c < C; c++) {
     if (beats(logits[first + c], logits[first + winner])) { winner = c; }
@@ -51,9 +51,8 @@ fn write(n: u32, count: f32, norm: f32, hit: bool) {
 }
 
 @compute @workgroup_size(64)
-fn fromLabels(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) g: vec3<u32>,
-              @builtin(local_invocation_index) lane: u32) {
-  let n = (wg.y * g.x + wg.x) * 64u + lane;
+fn fromLabels(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g: vec3<u32>) {
+  let n = id.y * g.x * 64u + id.x;
   if (n >= N) { return; }
   let label = labels[n];
   let w = weightOf(n);
@@ -63,19 +62,18 @@ fn fromLabels(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) g: 
     return;
   }
   let known = label >= 0 && label < i32(C);
-  let strange = nan();
+  let invalid = nan();
   for (var c = 0u; c < C; c++) {
     let share = even + select(0.0, rest, i32(c) == label);
-    targets[n * C + c] = select(strange, classWeight(c) * share, known);
+    targets[n * C + c] = select(invalid, classWeight(c) * share, known);
   }
   let own = classWeight(select(0u, u32(label), known));
-  write(n, w, select(strange, w * own, known), i32(winnerOfLogits(n * C)) == label);
+  write(n, w, select(invalid, w * own, known), i32(largestLogit(n * C)) == label);
 }
 
 @compute @workgroup_size(64)
-fn fromShares(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) g: vec3<u32>,
-              @builtin(local_invocation_index) lane: u32) {
-  let n = (wg.y * g.x + wg.x) * 64u + lane;
+fn fromShares(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g: vec3<u32>) {
+  let n = id.y * g.x * 64u + id.x;
   if (n >= N) { return; }
   let w = weightOf(n);
   var best = 0u;
@@ -84,5 +82,5 @@ fn fromShares(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) g: 
     if (beats(share, shares[n * C + best])) { best = c; }
     targets[n * C + c] = select(classWeight(c) * (even + rest * share), 0.0, w == 0.0);
   }
-  write(n, w, w, winnerOfLogits(n * C) == best);
+  write(n, w, w, largestLogit(n * C) == best);
 }

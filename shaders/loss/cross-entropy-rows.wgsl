@@ -1,6 +1,6 @@
-// Cross-entropy of many rows or classes, beside cross-entropy.wgsl, in three dispatches: `countRows`, then `rows` (one
-// invocation each) or `wideRows` (one workgroup each), then `total`.
-// rowSums [N] of (w * l, w where correct)
+// Cross-entropy of many rows or classes in three dispatches: `countRows`, then `rows` (one invocation per row) or `wideRows` (one
+// workgroup per row), then `total`. Needs cross-entropy.wgsl and special-functions.wgsl.
+// rowSums [N]: (w l, w where the row is correct)
 
 @group(0) @binding(4) var<storage, read_write> rowSums: array<vec2<f32>>;
 @group(0) @binding(0) var<storage, read> sums: array<vec2<f32>>;
@@ -17,10 +17,9 @@ fn countRows(@builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocati
 }
 
 @compute @workgroup_size(64)
-fn rows(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
+fn rows(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   one = groups.z;
-  let n = (wg.y * groups.x + wg.x) * 64u + lane;
+  let n = id.y * groups.x * 64u + id.x;
   if (n >= N) { return; }
   rowSums[n] = row(n, counted[0]);
 }

@@ -1,10 +1,11 @@
 // Weighted mean of -log softmax(logits)[label] over N rows of C classes, with its gradient in the same pass.
-// logits, dlogits [N, C]   labels, weights [N]   loss, correct, count []
-//   l = log(sum exp(logits - m)) + m - logits[label],  m the row's maximum
-//   loss = sum w l / count,  count = sum w,  dlogits = (softmax(logits) - one(label)) w / count
-// A row that weighs 0 or has the label ignoreIndex counts for nothing, whatever it holds. Any other label outside 0..C-1,
-// or logits that are not finite, make the row NaN.
-// `single` does all in one workgroup; cross-entropy-rows.wgsl is for more. Every sum is over lanes or rows in order.
+//   l = log(sum of exp(logits - m)) + m - logits[label],  m the row's maximum
+//   loss = sum of w l / count,  count = sum of w,  dlogits = (softmax(logits) - one(label)) w / count
+// Needs special-functions.wgsl. logits, dlogits [N, C]   labels, weights [N]   loss, correct, count []
+// A row of weight 0 or with the label ignoreIndex does not count, whatever it holds. Any other label outside 0 … C - 1, or logits
+// that are not finite, make the row NaN.
+// `single` does everything in one workgroup; cross-entropy-rows.wgsl, which appends this file, is for more rows or classes. Sums
+// are added over invocations or rows in order.
 
 override N: u32;
 override C: u32;
@@ -24,8 +25,8 @@ override logProbs: bool;  // the rows are log-probabilities already
 var<workgroup> laneCounts: array<f32, LANES>;
 var<workgroup> laneSums: array<vec2<f32>, LANES>;
 
-// num_workgroups.z, which is 1, but compilers do not know it: loops whose bounds depend on it are not unrolled, which
-// would take CPU adapters long. Set by entry points.
+// num_workgroups.z, which is 1, but compilers do not know that: they don't unroll loops whose bounds depend on it. Unrolling would
+// make software adapters compile for long. Entry points set it.
 var<private> one: u32;
 
 fn weight(n: u32) -> f32 {
@@ -34,20 +35,20 @@ fn weight(n: u32) -> f32 {
   return weights[n];
 }
 
-// Said outright: what exp makes of NaN differs between drivers.
-fn isBad(label: i32, m: f32) -> bool {
+// Drivers differ in what exp makes of NaN, so NaN is selected explicitly.
+fn isInvalid(label: i32, m: f32) -> bool {
   return label < 0 || label >= i32(C) || !(isFinite(m) || logProbs);
 }
 
-// w / count, NaN for a bad label or logits that are not finite, 0 when nothing counts.
+// w / count; NaN for an invalid label or logits that are not finite, 0 when no row counts.
 fn rowScale(w: f32, label: i32, m: f32, total: f32) -> f32 {
-  return select(select(w / total, 0.0, total == 0.0), nan(), isBad(label, m));
+  return select(select(w / total, 0.0, total == 0.0), nan(), isInvalid(label, m));
 }
 
-// Weighted loss and correctness of a row from its maximum, where that was, and its sum of exponentials.
+// Weighted loss and correctness of a row from its maximum m at `winner`, its sum of exponentials s and the logit x at the label.
 fn rowResult(w: f32, label: i32, x: f32, m: f32, winner: u32, s: f32) -> vec2<f32> {
   let l = select(log(s) + (m - x), -x, logProbs);
-  return vec2(w * select(l, nan(), isBad(label, m)), select(0.0, w, i32(winner) == label));
+  return vec2(w * select(l, nan(), isInvalid(label, m)), select(0.0, w, i32(winner) == label));
 }
 
 fn gradient(x: f32, m: f32, s: f32, hit: bool) -> f32 {
@@ -77,7 +78,7 @@ fn row(n: u32, total: f32) -> vec2<f32> {
   return select(rowResult(w, label, logits[at], m, winner, s), vec2(0.0), w == 0.0);
 }
 
-// Sum of all weights, the same in every lane.
+// Sum of all weights, returned to every invocation.
 fn countAll(lane: u32) -> f32 {
   var own = 0.0;
   for (var n = lane; n < N; n += LANES) { own += weight(n); }
@@ -88,7 +89,7 @@ fn countAll(lane: u32) -> f32 {
   return total;
 }
 
-// Adds up what the lanes found and writes the mean.
+// Adds up the sums of all invocations and writes the mean.
 fn finish(lane: u32, own: vec2<f32>, total: f32) {
   laneSums[lane] = own;
   workgroupBarrier();

@@ -1,8 +1,8 @@
-// The two sums that the gradient of a normalisation needs, per kept position k of x and dy [KEPT, REDUCED]:
-//   sumDy[k] = sum of dy, sumDyXhat[k] = sum of dy (x - mean[k]) rstd[k]
-// Needs line-functions.wgsl, reduction-functions.wgsl and two functions that the host writes: gradientAt(e), the unit of dy
-// at element e, with zeros beside a single element, and statsOf(k), mean and rstd. Parts are added in order, by `combine`
-// or by the first lane of `sumsShared`, which gives a line to a workgroup of PARTS lanes.
+// The two sums that the gradient of a normalisation needs, for each row of x and dy, a row being the REDUCED elements of one kept
+// position k:  sumDy[k] = sum of dy,  sumDyXhat[k] = sum of dy (x - mean[k]) rstd[k]
+// Needs row-functions.wgsl, reduction-functions.wgsl and two functions that src/kernels/norm/norm-sums.ts generates: gradientAt(e),
+// the unit of dy at element e, and statsOf(k), mean and rstd. Parts of a row are added in order, by `combineSums` or by the first
+// invocation of `sumsShared`, which gives a row to a workgroup of PARTS invocations.
 
 @group(0) @binding(1) var<storage, read_write> sumDy: array<f32>;
 @group(0) @binding(2) var<storage, read_write> sumDyXhat: array<f32>;
@@ -12,23 +12,23 @@
 var<workgroup> lanes: array<vec2<f32>, PARTS>;
 
 fn sumsOf(k: u32, part: u32) -> vec2<f32> {
-  let at = keptPlace(k);
-  let ofLine = statsOf(k);
+  let at = keptIndex(k);
+  let stats = statsOf(k);
   var plain = vec4<f32>();
   var weighted = vec4<f32>();
   for (var r = part; r < REDUCED / UNIT;) {
     let first = r % (R2 / UNIT);
-    let row = at + reducedPlace((r - first) * UNIT);
+    let run = at + reducedIndex((r - first) * UNIT);
     var i = first;
     for (; i < R2 / UNIT; i += PARTS) {
-      let e = row + i * UNIT * SR2;
+      let e = run + i * UNIT * SR2;
       let d = gradientAt(e);
       plain += d;
-      weighted += d * (valuesAt(e) - ofLine.x);
+      weighted += d * (valuesAt(e) - stats.x);
     }
     r += i - first;
   }
-  return vec2(dot(plain, vec4(1.0)), dot(weighted, vec4(1.0)) * ofLine.y);
+  return vec2(dot(plain, vec4(1.0)), dot(weighted, vec4(1.0)) * stats.y);
 }
 
 fn store(k: u32, s: vec2<f32>) {
@@ -37,23 +37,20 @@ fn store(k: u32, s: vec2<f32>) {
 }
 
 @compute @workgroup_size(64)
-fn sums(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
-  let k = (wg.y * n.x + wg.x) * 64u + lane;
+fn sums(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let k = id.y * n.x * 64u + id.x;
   if (k < KEPT) { store(k, sumsOf(k, 0u)); }
 }
 
 @compute @workgroup_size(64)
-fn sumsPart(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-            @builtin(local_invocation_index) lane: u32) {
-  let i = (wg.y * n.x + wg.x) * 64u + lane;
+fn sumsPart(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let i = id.y * n.x * 64u + id.x;
   if (i < KEPT * PARTS) { partial[i] = sumsOf(i / PARTS, i % PARTS); }
 }
 
 @compute @workgroup_size(64)
-fn combineSums(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-               @builtin(local_invocation_index) lane: u32) {
-  let k = (wg.y * n.x + wg.x) * 64u + lane;
+fn combineSums(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let k = id.y * n.x * 64u + id.x;
   if (k >= KEPT) { return; }
   var s = vec2<f32>();
   for (var p = 0u; p < PARTS; p++) { s += parts[k * PARTS + p]; }
@@ -67,7 +64,7 @@ fn sumsShared(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: 
   if (k >= KEPT) { return; }
   lanes[lane] = sumsOf(k, lane);
   workgroupBarrier();
-  // Many lanes: a few of them add sixteen each, so that none waits for all.
+  // Of many, a few invocations add sixteen each, so that no invocation adds all of them alone.
   if (PARTS > 16u) {
     if (lane < PARTS / 16u) { lanes[lane * 16u] = added(lane * 16u, 16u, 1u); }
     workgroupBarrier();

@@ -1,6 +1,6 @@
-// running = (1 - f) running + f new for the mean and the unbiased variance of C channels; count = count + 1.
-// f is the momentum, or 1 / (count + 1) where the average is CUMULATIVE. One workgroup, so that all have read count
-// before it changes.
+// running = (1 - f) running + f new for the mean and the unbiased variance of C channels, and count = count + 1.
+// f is the momentum, or 1 / (count + 1) for a CUMULATIVE average. One workgroup, so that every invocation reads count before it
+// changes.
 
 override C: u32;
 override momentum: f32;

@@ -1,6 +1,6 @@
-// Draws one affine map per sample: the product of STEPS random ones, in whole numbers only (16.16 fixed point; angles in
-// 2^-32 turns), so that every adapter draws the same bits. Needs threefry2x32 of random-functions.wgsl.
-// ranges: STEPS x 12, see src/ops/draw-affine.ts   theta: N x 2 x 3
+// Draws one affine map per sample: the product of STEPS random maps, in integer arithmetic (16.16 fixed point; angles in 2^-32 turns),
+// so that every adapter draws the same bits. Needs random-functions.wgsl.
+// ranges [STEPS, 12]: see rowOf in src/ops/random/draw-affine.ts   theta [N, 2, 3]
 
 override N: u32;
 override STEPS: u32;
@@ -11,14 +11,14 @@ override STREAM: u32;
 @group(0) @binding(2) var<storage, read> key: array<u32>;
 @group(0) @binding(3) var<storage, read_write> theta: array<i32>;
 
-// floor(a b / 2^16), by halves.
+// floor(a b / 2^16), from products of 16-bit halves.
 fn fixedMul(a: i32, b: i32) -> i32 {
   let al = a & 0xffff;
   let bl = b & 0xffff;
   return (a >> 16u) * b + al * (b >> 16u) + i32((u32(al) * u32(bl)) >> 16u);
 }
 
-// a 2^16 / b towards 0, for b > 0: long division.
+// a 2^16 / b, rounded towards 0, for b > 0: long division.
 fn fixedDiv(a: i32, b: i32) -> i32 {
   let divisor = u32(b);
   var quotient = u32(abs(a)) / divisor;
@@ -34,7 +34,7 @@ fn fixedDiv(a: i32, b: i32) -> i32 {
   return select(i32(quotient), -i32(quotient), a < 0);
 }
 
-// Cosine and sine in units of 2^-28: turned to within an eighth, then by CORDIC.
+// Cosine and sine in units of 2^-28: a quarter turn is taken off, then CORDIC rotates by the rest, an eighth at most.
 fn cosSin(angle: u32) -> vec2<i32> {
   var arcs = array<i32, 24>(536870912, 316933406, 167458907, 85004756, 42667331, 21354465, 10679838, 5340245, 2670163,
     1335087, 667544, 333772, 166886, 83443, 41722, 20861, 10430, 5215, 2608, 1304, 652, 326, 163, 81);
@@ -55,9 +55,8 @@ fn cosSin(angle: u32) -> vec2<i32> {
 }
 
 @compute @workgroup_size(64)
-fn draw(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
-  let n = (wg.y * groups.x + wg.x) * 64u + lane;
+fn draw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let n = id.y * groups.x * 64u + id.x;
   if (n >= N) { return; }
   var m = vec4<i32>(65536, 0, 0, 65536);
   var t = vec2<i32>();
@@ -77,14 +76,14 @@ fn draw(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) groups: v
     let shift = vec2(
       ranges[r + 8u] + i32(((words[5] >> 16u) * u32(ranges[r + 9u])) & 0xffff0000u),
       ranges[r + 10u] + i32(((words[6] >> 16u) * u32(ranges[r + 11u])) & 0xffff0000u));
-    // The inverse of turning, after shearing, after scaling; then the flips.
+    // The inverse of scaling, then shearing, then rotating; then the flips.
     let turned = (cosSin(angle) + vec2(0x800)) >> vec2(12u);
-    let slope = fixedDiv(shear.y, shear.x);
+    let tangent = fixedDiv(shear.y, shear.x);
     let cosine = turned.x;
     let sine = turned.y;
     let a = vec4(
-      flipX * fixedDiv(cosine - fixedMul(sine, slope), scale),
-      flipX * fixedDiv(sine + fixedMul(cosine, slope), scale),
+      flipX * fixedDiv(cosine - fixedMul(sine, tangent), scale),
+      flipX * fixedDiv(sine + fixedMul(cosine, tangent), scale),
       flipY * fixedDiv(-sine, scale),
       flipY * fixedDiv(cosine, scale));
     let moved = -vec2(fixedMul(a.x, shift.x) + fixedMul(a.y, shift.y), fixedMul(a.z, shift.x) + fixedMul(a.w, shift.y));

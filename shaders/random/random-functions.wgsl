@@ -1,4 +1,4 @@
-// Random words, the same as in src/random.ts. Functions only: they are appended to the kernels that use them.
+// Fragment: random words by counter, the same as in src/common/random.ts. Provides `threefry2x32`.
 
 fn rotateLeft(x: u32, by: u32) -> u32 {
   return (x << by) | (x >> (32u - by));

@@ -1,10 +1,8 @@
-// Where the largest element (or, if `smallest`, the smallest) of each line of x [OUTER, SIZE, INNER] is, a line being the SIZE elements INNER apart.
-// y [OUTER, INNER] of 0..SIZE-1. The first of equals; NaN beats all, the first NaN of several.
+// y[row] = index along the row of the largest (or, if `smallest`, of the smallest) element of x.
+// Of equal elements the first wins; NaN beats every number, the first of several NaN.
+// Needs axis-functions.wgsl and special-functions.wgsl. x [OUTER, SIZE, INNER]   y [OUTER, INNER] of 0 … SIZE - 1
 
-override OUTER: u32;
-override SIZE: u32;
-override INNER: u32;
-override LANES: u32;
+override LANES: u32;  // of sharedRows: invocations per row, a power of 2
 override smallest: bool;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -17,17 +15,12 @@ fn beats(v: f32, best: f32) -> bool {
   return !isNan(best) && (isNan(v) || select(v > best, v < best, smallest));
 }
 
-fn start(line: u32) -> u32 {
-  return line / INNER * (SIZE * INNER) + line % INNER;
-}
-
-// One invocation per line.
+// One invocation per row.
 @compute @workgroup_size(64)
-fn lines(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-         @builtin(local_invocation_index) lane: u32) {
-  let line = (wg.y * n.x + wg.x) * 64u + lane;
-  if (line >= OUTER * INNER) { return; }
-  let first = start(line);
+fn rows(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let row = id.y * n.x * 64u + id.x;
+  if (row >= OUTER * INNER) { return; }
+  let first = rowStart(row);
   var best = x[first];
   var winner = 0u;
   for (var k = 1u; k < SIZE; k++) {
@@ -36,16 +29,16 @@ fn lines(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<
     best = select(best, v, wins);
     winner = select(winner, k, wins);
   }
-  y[line] = i32(winner);
+  y[row] = i32(winner);
 }
 
-// One workgroup of LANES (a power of 2) per line.
+// One workgroup per row.
 @compute @workgroup_size(LANES)
-fn sharedLines(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-          @builtin(local_invocation_index) lane: u32) {
-  let line = wg.y * n.x + wg.x;
-  if (line >= OUTER * INNER) { return; }
-  let first = start(line);
+fn sharedRows(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
+              @builtin(local_invocation_index) lane: u32) {
+  let row = wg.y * n.x + wg.x;
+  if (row >= OUTER * INNER) { return; }
+  let first = rowStart(row);
   var winner = min(lane, SIZE - 1u);
   var best = x[first + winner * INNER];
   for (var k = lane + LANES; k < SIZE; k += LANES) {
@@ -60,13 +53,13 @@ fn sharedLines(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n:
     workgroupBarrier();
     if (lane < half) {
       let v = laneBest[lane + half];
-      let at = laneWinner[lane + half];
-      let earlier = at < laneWinner[lane] && !beats(laneBest[lane], v);
+      let k = laneWinner[lane + half];
+      let earlier = k < laneWinner[lane] && !beats(laneBest[lane], v);
       if (beats(v, laneBest[lane]) || earlier) {
         laneBest[lane] = v;
-        laneWinner[lane] = at;
+        laneWinner[lane] = k;
       }
     }
   }
-  if (lane == 0u) { y[line] = i32(laneWinner[0]); }
+  if (lane == 0u) { y[row] = i32(laneWinner[0]); }
 }

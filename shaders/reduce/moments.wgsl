@@ -1,13 +1,13 @@
-// Statistics of x [KEPT, REDUCED] per kept position k:
-//   mean[k], variance[k] = mean of (x - mean)², rstd[k] = 1 / sqrt(variance + eps); with CENTRED false the mean is 0
-//   `…Tracked` also moves running statistics towards them, as running-stats.wgsl does
-// Every element is read once: units and parts are joined in order (Chan, Golub, LeVeque, 1983), parts by `combine…` where
-// there are several, or by the first lane of `…Shared`, which give a line to a workgroup of PARTS lanes.
-// Needs line-functions.wgsl and reduction-functions.wgsl.
+// Statistics of each row of x, a row being the REDUCED elements of one kept position k:
+//   mean[k], variance[k] = mean of (x - mean)², rstd[k] = 1 / sqrt(variance + eps); without CENTRED the mean is 0
+// Entry points named `…Tracked…` also update running statistics, as running-stats.wgsl does.
+// Needs row-functions.wgsl and reduction-functions.wgsl. Every element is read once: moments of units and of parts are joined in
+// order (Chan, Golub, LeVeque, 1983). Parts are joined by `combine…`, or by the first invocation of `…Shared`, which gives a row to
+// a workgroup of PARTS invocations.
 
 override eps: f32;
 override CENTRED: bool;
-override momentum: f32;
+override momentum: f32;  // of the running statistics
 override unbias: f32;  // n / (n - 1)
 
 @group(0) @binding(1) var<storage, read_write> mean: array<f32>;
@@ -21,23 +21,23 @@ override unbias: f32;  // n / (n - 1)
 
 var<workgroup> lanes: array<vec3<f32>, PARTS>;
 
-// Mean, squares and number of elements of two pieces together.
+// Mean, sum of squared distances and number of elements of two sets together.
 fn join(all: vec3<f32>, piece: vec2<f32>, size: f32) -> vec3<f32> {
-  let apart = piece.x - all.x;
-  let share = size / max(all.z + size, 1.0);  // two parts beyond the line are 0, too
-  return vec3(all.x + apart * share, all.y + piece.y + apart * apart * all.z * share, all.z + size);
+  let distance = piece.x - all.x;
+  let share = size / max(all.z + size, 1.0);  // two parts that the row does not reach have no elements
+  return vec3(all.x + distance * share, all.y + piece.y + distance * distance * all.z * share, all.z + size);
 }
 
-// Mean of a part, and the sum of its squared distances from that.
+// Mean of a part of a row, and the sum of squared distances from it.
 fn momentsOf(k: u32, part: u32) -> vec2<f32> {
-  let at = keptPlace(k);
+  let at = keptIndex(k);
   var all = vec3<f32>();
   for (var r = part; r < REDUCED / UNIT;) {
     let first = r % (R2 / UNIT);
-    let row = at + reducedPlace((r - first) * UNIT);
+    let run = at + reducedIndex((r - first) * UNIT);
     var i = first;
     for (; i < R2 / UNIT; i += PARTS) {
-      let v = valuesAt(row + i * UNIT * SR2);
+      let v = valuesAt(run + i * UNIT * SR2);
       if (CENTRED) {
         let middle = dot(v, vec4(1.0)) / f32(UNIT);
         let d = select(vec4(0.0), v - middle, UNIT == 4u);
@@ -55,11 +55,11 @@ fn combined(k: u32) -> vec2<f32> {
   return all.xy;
 }
 
-// What the first lane returns is right.
-fn together(k: u32, lane: u32) -> vec2<f32> {
+// Moments of a row by a whole workgroup; only the first invocation returns them.
+fn sharedMoments(k: u32, lane: u32) -> vec2<f32> {
   lanes[lane] = vec3(momentsOf(k, lane), f32(sizeOfPart(lane)));
   workgroupBarrier();
-  // Many lanes: a few of them join sixteen each, so that none waits for all.
+  // Of many, a few invocations join sixteen each, so that no invocation joins all of them alone.
   if (PARTS > 16u) {
     if (lane < PARTS / 16u) { lanes[lane * 16u] = joined(lane * 16u, 16u, 1u); }
     workgroupBarrier();
@@ -93,37 +93,32 @@ fn track(k: u32, m: vec2<f32>) {
 }
 
 @compute @workgroup_size(64)
-fn moments(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-           @builtin(local_invocation_index) lane: u32) {
-  let k = (wg.y * n.x + wg.x) * 64u + lane;
+fn moments(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let k = id.y * n.x * 64u + id.x;
   if (k < KEPT) { store(k, momentsOf(k, 0u)); }
 }
 
 @compute @workgroup_size(64)
-fn momentsTracked(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-                  @builtin(local_invocation_index) lane: u32) {
-  let k = (wg.y * n.x + wg.x) * 64u + lane;
+fn momentsTracked(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let k = id.y * n.x * 64u + id.x;
   if (k < KEPT) { track(k, momentsOf(k, 0u)); }
 }
 
 @compute @workgroup_size(64)
-fn momentsPart(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-               @builtin(local_invocation_index) lane: u32) {
-  let i = (wg.y * n.x + wg.x) * 64u + lane;
+fn momentsPart(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let i = id.y * n.x * 64u + id.x;
   if (i < KEPT * PARTS) { partial[i] = momentsOf(i / PARTS, i % PARTS); }
 }
 
 @compute @workgroup_size(64)
-fn combineMoments(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-                  @builtin(local_invocation_index) lane: u32) {
-  let k = (wg.y * n.x + wg.x) * 64u + lane;
+fn combineMoments(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let k = id.y * n.x * 64u + id.x;
   if (k < KEPT) { store(k, combined(k)); }
 }
 
 @compute @workgroup_size(64)
-fn combineMomentsTracked(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-                         @builtin(local_invocation_index) lane: u32) {
-  let k = (wg.y * n.x + wg.x) * 64u + lane;
+fn combineMomentsTracked(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let k = id.y * n.x * 64u + id.x;
   if (k < KEPT) { track(k, combined(k)); }
 }
 
@@ -132,7 +127,7 @@ fn momentsShared(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) 
                  @builtin(local_invocation_index) lane: u32) {
   let k = wg.y * n.x + wg.x;
   if (k >= KEPT) { return; }
-  let m = together(k, lane);
+  let m = sharedMoments(k, lane);
   if (lane == 0u) { store(k, m); }
 }
 
@@ -141,6 +136,6 @@ fn momentsTrackedShared(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workg
                         @builtin(local_invocation_index) lane: u32) {
   let k = wg.y * n.x + wg.x;
   if (k >= KEPT) { return; }
-  let m = together(k, lane);
+  let m = sharedMoments(k, lane);
   if (lane == 0u) { track(k, m); }
 }

@@ -1,5 +1,5 @@
-// y = sqrt(sum of x[i]^2) over COUNT values, in two stages with a fixed order: `squares` leaves PARTS sums, each of
-// CHUNK vec4s that lie PARTS apart, `root` adds them with one workgroup.
+// y = sqrt(sum of x[i]²) over COUNT values, added in a fixed order in two dispatches: `squares` leaves PARTS sums, each of vec4s
+// that lie PARTS apart; `root` adds them in one workgroup.
 
 override COUNT: u32;
 override PARTS: u32;
@@ -9,7 +9,7 @@ override PARTS: u32;
 @group(0) @binding(0) var<storage, read> partial: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 
-// One invocation per part. Elements past COUNT don't count.
+// One invocation per part. Storage is padded to whole vec4s; elements past COUNT are left out.
 @compute @workgroup_size(64)
 fn squares(@builtin(global_invocation_id) id: vec3<u32>) {
   if (id.x >= PARTS) { return; }

@@ -1,8 +1,8 @@
-// y[k] = the largest (KIND 0), the smallest (KIND 1) or the product (KIND 2) of x[k, r] over r. NaN beats all.
-// Needs keptPlace, reducedPlace and their constants of reduction-functions.wgsl.
-// Long lines go in two stages: `reduce` takes CHUNK elements per invocation, `combine` the PARTS partial results.
+// y[k] = the largest, the smallest or the product of x[k, r] over r. NaN beats every number.
+// Needs reduction-functions.wgsl and special-functions.wgsl. y: KEPT values, or KEPT x PARTS partial results
+// Long rows are reduced in two dispatches: `reduce` takes CHUNK elements per invocation, `combine` the PARTS partial results.
 
-override KIND: u32;
+override KIND: u32;  // 0: largest, 1: smallest, 2: product
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -13,25 +13,23 @@ fn merge(a: f32, v: f32) -> f32 {
   return select(larger(a, v), smaller(a, v), KIND == 1u);
 }
 
-// One invocation per (kept position, part): y holds KEPT x PARTS partial results; with PARTS = 1 it is the result.
+// One invocation per kept position and part. With PARTS = 1, y is the result.
 @compute @workgroup_size(64)
-fn reduce(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-          @builtin(local_invocation_index) lane: u32) {
-  let i = (wg.y * n.x + wg.x) * 64u + lane;
+fn reduce(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let i = id.y * n.x * 64u + id.x;
   if (i >= KEPT * PARTS) { return; }
-  let at = keptPlace(i / PARTS);
+  let at = keptIndex(i / PARTS);
   let first = (i % PARTS) * CHUNK;
   let last = min(first + CHUNK, REDUCED);
-  // An extreme may count an element twice, so a part without elements takes the last one.
-  var result = select(x[at + reducedPlace(min(first, REDUCED - 1u))], 1.0, KIND == 2u);
-  for (var r = first; r < last; r++) { result = merge(result, x[at + reducedPlace(r)]); }
+  // An extremum does not change if an element counts twice, so a part without elements takes the last one.
+  var result = select(x[at + reducedIndex(min(first, REDUCED - 1u))], 1.0, KIND == 2u);
+  for (var r = first; r < last; r++) { result = merge(result, x[at + reducedIndex(r)]); }
   y[i] = result;
 }
 
 @compute @workgroup_size(64)
-fn combine(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-           @builtin(local_invocation_index) lane: u32) {
-  let k = (wg.y * n.x + wg.x) * 64u + lane;
+fn combine(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let k = id.y * n.x * 64u + id.x;
   if (k >= KEPT) { return; }
   var result = partial[k * PARTS];
   for (var p = 1u; p < PARTS; p++) { result = merge(result, partial[k * PARTS + p]); }

@@ -1,13 +1,11 @@
-// softmax and logSoftmax along one axis of [OUTER, SIZE, INNER], a line being the SIZE elements INNER apart.
-//   y = exp(x - m) / s  or  y = x - m - log(s),   m the line's maximum, s = sum exp(x - m)
-//   dx = y (dy - sum dy y)  or  dx = dy - exp(y) sum dy
-// A line of NaN has a gradient of NaN, said outright too: see `norm`.
-// Each comes as `…Lines`, one invocation per line, as `…Vectors`, the same four elements at a time, and as `…Shared`, one workgroup of LANES (a power of 2) per line.
+// softmax and logSoftmax of each row, and their gradients.
+//   y = exp(x - m) / s  or  y = x - m - log(s),   m the row's maximum, s = sum of exp(x - m)
+//   dx = y (dy - sum of dy y)  or  dx = dy - exp(y) sum of dy
+// Needs axis-functions.wgsl and special-functions.wgsl. All tensors are [OUTER, SIZE, INNER].
+// Entry points `…Rows`: one invocation per row; `…Vectors`: the same with four elements at a time, for INNER = 1 and SIZE a
+// multiple of 4; `…Shared`: one workgroup per row.
 
-override OUTER: u32;
-override SIZE: u32;
-override INNER: u32;
-override LANES: u32;
+override LANES: u32;  // invocations per workgroup of Vectors and Shared; a power of 2
 override isLog: bool;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -24,12 +22,8 @@ override isLog: bool;
 
 var<workgroup> lanes: array<f32, LANES>;
 
-fn start(line: u32) -> u32 {
-  return line / INNER * (SIZE * INNER) + line % INNER;
-}
-
-// What a line is divided by, or its log; NaN where the maximum is not finite, said outright since drivers differ in what
-// exp and log make of NaN.
+// What a row is divided by, or the logarithm of that. NaN where the maximum is not finite: drivers differ in what exp and log make
+// of NaN and infinities, so it is not left to them.
 fn norm(s: f32, m: f32) -> f32 {
   return select(nan(), select(s, log(s), isLog), isFinite(m));
 }
@@ -44,17 +38,17 @@ fn term(at: u32) -> f32 {
   return dy[at] * out[at];
 }
 
-fn slope(at: u32, sum: f32) -> f32 {
+// A row of NaN has a gradient of NaN, selected explicitly for the same reason.
+fn gradient(at: u32, sum: f32) -> f32 {
   if (isLog) { return select(dy[at] - exp(out[at]) * sum, out[at], isNan(out[at])); }
   return out[at] * (dy[at] - sum);
 }
 
 @compute @workgroup_size(64)
-fn forwardLines(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-                @builtin(local_invocation_index) lane: u32) {
-  let line = (wg.y * n.x + wg.x) * 64u + lane;
-  if (line >= OUTER * INNER) { return; }
-  let first = start(line);
+fn forwardRows(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let row = id.y * n.x * 64u + id.x;
+  if (row >= OUTER * INNER) { return; }
+  let first = rowStart(row);
   let end = first + SIZE * INNER;
   var m = x[first];
   for (var at = first + INNER; at < end; at += INNER) { m = larger(m, x[at]); }
@@ -65,23 +59,22 @@ fn forwardLines(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n
 }
 
 @compute @workgroup_size(64)
-fn backwardLines(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-                 @builtin(local_invocation_index) lane: u32) {
-  let line = (wg.y * n.x + wg.x) * 64u + lane;
-  if (line >= OUTER * INNER) { return; }
-  let first = start(line);
+fn backwardRows(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let row = id.y * n.x * 64u + id.x;
+  if (row >= OUTER * INNER) { return; }
+  let first = rowStart(row);
   let end = first + SIZE * INNER;
   var sum = 0.0;
   for (var at = first; at < end; at += INNER) { sum += term(at); }
-  for (var at = first; at < end; at += INNER) { dx[at] = slope(at, sum); }
+  for (var at = first; at < end; at += INNER) { dx[at] = gradient(at, sum); }
 }
 
 @compute @workgroup_size(LANES)
 fn forwardVectors(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
                   @builtin(local_invocation_index) lane: u32) {
-  let line = (wg.y * n.x + wg.x) * LANES + lane;
-  if (line >= OUTER) { return; }
-  let first = line * (SIZE / 4u);
+  let row = (wg.y * n.x + wg.x) * LANES + lane;
+  if (row >= OUTER) { return; }
+  let first = row * (SIZE / 4u);
   let end = first + SIZE / 4u;
   var most = x4[first];
   for (var at = first + 1u; at < end; at++) {
@@ -101,9 +94,9 @@ fn forwardVectors(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups)
 @compute @workgroup_size(LANES)
 fn backwardVectors(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
                    @builtin(local_invocation_index) lane: u32) {
-  let line = (wg.y * n.x + wg.x) * LANES + lane;
-  if (line >= OUTER) { return; }
-  let first = line * (SIZE / 4u);
+  let row = (wg.y * n.x + wg.x) * LANES + lane;
+  if (row >= OUTER) { return; }
+  let first = row * (SIZE / 4u);
   let end = first + SIZE / 4u;
   var sums = vec4<f32>();
   for (var at = first; at < end; at++) {
@@ -123,10 +116,7 @@ fn maxOfLanes(lane: u32, own: f32) -> f32 {
     workgroupBarrier();
     if (lane < half) { lanes[lane] = larger(lanes[lane], lanes[lane + half]); }
   }
-  workgroupBarrier();
-  let all = lanes[0];
-  workgroupBarrier();
-  return all;
+  return broadcastFirst();
 }
 
 fn sumOfLanes(lane: u32, own: f32) -> f32 {
@@ -135,18 +125,23 @@ fn sumOfLanes(lane: u32, own: f32) -> f32 {
     workgroupBarrier();
     if (lane < half) { lanes[lane] += lanes[lane + half]; }
   }
+  return broadcastFirst();
+}
+
+// lanes[0], after which `lanes` may be written again.
+fn broadcastFirst() -> f32 {
   workgroupBarrier();
-  let all = lanes[0];
+  let first = lanes[0];
   workgroupBarrier();
-  return all;
+  return first;
 }
 
 @compute @workgroup_size(LANES)
 fn forwardShared(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
                  @builtin(local_invocation_index) lane: u32) {
-  let line = wg.y * n.x + wg.x;
-  if (line >= OUTER * INNER) { return; }
-  let first = start(line);
+  let row = wg.y * n.x + wg.x;
+  if (row >= OUTER * INNER) { return; }
+  let first = rowStart(row);
   let own = first + lane * INNER;
   let end = first + SIZE * INNER;
   var m = x[first];
@@ -161,13 +156,13 @@ fn forwardShared(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) 
 @compute @workgroup_size(LANES)
 fn backwardShared(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
                   @builtin(local_invocation_index) lane: u32) {
-  let line = wg.y * n.x + wg.x;
-  if (line >= OUTER * INNER) { return; }
-  let first = start(line);
+  let row = wg.y * n.x + wg.x;
+  if (row >= OUTER * INNER) { return; }
+  let first = rowStart(row);
   let own = first + lane * INNER;
   let end = first + SIZE * INNER;
   var sum = 0.0;
   for (var at = own; at < end; at += LANES * INNER) { sum += term(at); }
   sum = sumOfLanes(lane, sum);
-  for (var at = own; at < end; at += LANES * INNER) { dx[at] = slope(at, sum); }
+  for (var at = own; at < end; at += LANES * INNER) { dx[at] = gradient(at, sum); }
 }

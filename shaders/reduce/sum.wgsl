@@ -1,7 +1,7 @@
-// y[k] = scale * sum over r of x[k, r], for kept positions k and reduced positions r of up to three axes each.
-// Needs keptPlace, reducedPlace and their constants of reduction-functions.wgsl.
-// Long sums go in two stages: `partial` sums CHUNK terms per invocation, `combine` adds the PARTS partial sums in order;
-// both in blocks, so that no chain of roundings is long.
+// y[k] = scale * sum over r of x[k, r].
+// Needs reduction-functions.wgsl. x: the tensor as it lies   y: KEPT values, or KEPT x PARTS partial sums
+// Long rows are added in two dispatches: `sum` adds CHUNK elements per invocation, `combine` the PARTS partial sums of a row in
+// order. Both add in blocks, since one long chain of additions would lose precision.
 
 override scale: f32;
 
@@ -10,21 +10,20 @@ override scale: f32;
 @group(0) @binding(0) var<storage, read> partial: array<f32>;
 
 fn total(k: u32, first: u32, last: u32) -> f32 {
-  let at = keptPlace(k);
+  let at = keptIndex(k);
   var sum = 0.0;
   for (var begin = first; begin < last; begin += 128u) {
     var block = 0.0;
-    for (var r = begin; r < min(begin + 128u, last); r++) { block += x[at + reducedPlace(r)]; }
+    for (var r = begin; r < min(begin + 128u, last); r++) { block += x[at + reducedIndex(r)]; }
     sum += block;
   }
   return sum;
 }
 
-// One invocation per (kept position, part): y holds KEPT x PARTS partial sums; with PARTS = 1 it is the result.
+// One invocation per kept position and part. With PARTS = 1, y is the result.
 @compute @workgroup_size(64)
-fn sum(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-       @builtin(local_invocation_index) lane: u32) {
-  let i = (wg.y * n.x + wg.x) * 64u + lane;
+fn sum(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let i = id.y * n.x * 64u + id.x;
   if (i >= KEPT * PARTS) { return; }
   let first = (i % PARTS) * CHUNK;
   let s = total(i / PARTS, first, min(first + CHUNK, REDUCED));
@@ -32,9 +31,8 @@ fn sum(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u3
 }
 
 @compute @workgroup_size(64)
-fn combine(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>,
-           @builtin(local_invocation_index) lane: u32) {
-  let k = (wg.y * n.x + wg.x) * 64u + lane;
+fn combine(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let k = id.y * n.x * 64u + id.x;
   if (k >= KEPT) { return; }
   var sum = 0.0;
   for (var begin = 0u; begin < PARTS; begin += 32u) {

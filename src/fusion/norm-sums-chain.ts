@@ -8,7 +8,7 @@ import {
   type ReductionGeometry,
   reducedSpec,
   reductionGeometry,
-  reductionPlace,
+  reductionIndex,
 } from "../geometry/reduction.ts";
 import { type DefinedOp, defineOp } from "../graph/op.ts";
 import { packLayout } from "../graph/pack-layout.ts";
@@ -16,7 +16,7 @@ import { type Data, sameShape } from "../graph/spec.ts";
 import type { GraphView, Node, Replaced, Tensor } from "../graph/tensor.ts";
 import { loopOf, type Step, shapesText } from "../kernels/elementwise/chain.ts";
 import { normSumsKernels } from "../kernels/norm/norm-sums.ts";
-import { lineVariants } from "../kernels/reduce/lines.ts";
+import { ROW_VARIANTS } from "../kernels/reduce/rows.ts";
 import { runChain } from "../ops/elementwise/pointwise-cpu.ts";
 import { normSumsOp, type SumsAttrs } from "../ops/norm/norm-sums.ts";
 import { momentsOp } from "../ops/reduce/moments.ts";
@@ -37,7 +37,7 @@ export function chainSumsOp(steps: readonly Step[]): DefinedOp<SumsAttrs> {
     name: "normSums",
     args: ["...xs"],
     results: ["sumDy", "sumDyXhat", "dy"],
-    variants: lineVariants,
+    variants: ROW_VARIANTS,
     plan([x, , ...inputs], { axes }: SumsAttrs) {
       const one = reducedSpec(x!, axes);
       const shapes = shapesText(inputs);
@@ -56,7 +56,7 @@ export function chainSumsOp(steps: readonly Step[]): DefinedOp<SumsAttrs> {
       for (let k = 0; k < g.KEPT; k++) {
         let [s, t] = [0, 0];
         for (let r = 0; r < g.REDUCED; r++) {
-          const at = reductionPlace(g, k, r);
+          const at = reductionIndex(g, k, r);
           s += dy![at]!;
           t += dy![at]! * (x![at]! - stats![k]!) * stats![second + k]!;
         }

@@ -1,28 +1,29 @@
 /**
- * The fusion of batchNorm's running statistics with the moments of a batch: one kernel takes the moments and moves the
- * running statistics, where no other node reads or changes them.
+ * The fusion of batch norm's running statistics with the moments of a batch: one kernel computes the moments and updates the
+ * running statistics, where no other node reads or changes these.
  */
 import type { ReductionGeometry } from "../geometry/reduction.ts";
 import { type DefinedOp, defineOp } from "../graph/op.ts";
 import { sizeOf } from "../graph/spec.ts";
 import { type GraphView, isLeaf, type Node, type Replaced, type Tensor } from "../graph/tensor.ts";
-import { lineVariants } from "../kernels/reduce/lines.ts";
+import { trackedMomentsKernels } from "../kernels/reduce/moments.ts";
+import { ROW_VARIANTS } from "../kernels/reduce/rows.ts";
 import { type RunningStatsAttrs, runningStatsOp } from "../ops/norm/running-stats.ts";
-import { type MomentsAttrs, momentsKernels, momentsOp, momentsPlan } from "../ops/reduce/moments.ts";
+import { type MomentsAttrs, momentsOp, momentsPlan } from "../ops/reduce/moments.ts";
 
 interface TrackedAttrs extends MomentsAttrs {
   readonly momentum: number;
   readonly samples: number;
 }
 
-/** Both in one: moments of x, and running statistics that move towards them by `momentum`. */
+/** Moments of x, and the update of running statistics by them: running = (1 - momentum) running + momentum new. */
 export const trackedMomentsOp: DefinedOp<TrackedAttrs> = defineOp({
   name: "moments",
   args: ["x", "runningMean", "runningVar", "count"],
   results: ["mean", "variance", "rstd"],
   mutates: ["runningMean", "runningVar", "count"],
   follows: true,
-  variants: lineVariants,
+  variants: ROW_VARIANTS,
   plan([x, runningMean, runningVar, count], attrs: TrackedAttrs) {
     const { outputs, constants } = momentsPlan("moments", x, attrs);
     const of = { momentum: attrs.momentum, samples: attrs.samples };
@@ -36,16 +37,10 @@ export const trackedMomentsOp: DefinedOp<TrackedAttrs> = defineOp({
     const g = { ...constants, C: constants.KEPT!, CUMULATIVE: false };
     runningStatsOp.cpu({ runningMean, runningVar, count, mean, variance }, g);
   },
-  kernels: (g, env) =>
-    momentsKernels(g as unknown as ReductionGeometry, env, "Tracked", [
-      "x",
-      "runningMean",
-      "runningVar",
-      "count",
-    ]),
+  kernels: (g, env) => trackedMomentsKernels(g as unknown as ReductionGeometry, env),
 });
 
-/** Finds moments whose only use by a running average is one that has its states for itself. */
+/** Replaces moments and the update of running statistics by `trackedMomentsOp` where nothing else uses the statistics. */
 export function fuseRunningStats(graph: GraphView): Replaced {
   const tensors = new Map<Tensor, Tensor>();
   const updates = new Map<Node, Node>();
@@ -57,7 +52,7 @@ export function fuseRunningStats(graph: GraphView): Replaced {
     const moments = mean.node;
     const own = states.every((t) => isLeaf(t) && graph.users(t).length === 1);
     const belongs = moments.op === momentsOp && moments.outputs[1] === variance && mean.index === 0;
-    // The average of all batches needs their number in every workgroup, one of which would change it.
+    // With a cumulative average every workgroup needs `count`, which one of them would change meanwhile.
     if (momentum === null || !own || !belongs || tensors.has(mean)) continue;
     const attrs = { ...(moments.attrs as MomentsAttrs), momentum, samples };
     const made = trackedMomentsOp.node([moments.inputs[0]!, ...states], attrs, moments.label);

@@ -1,4 +1,4 @@
-/** Where the windows of a pooling op lie: PyTorch's rules for size, padding and the last window of ceilMode. */
+/** The windows of a pooling op, by PyTorch's rules for size, padding and the last window of ceilMode. */
 import { expectSpec, shapeError } from "../graph/op.ts";
 import { formatShape, type Shape, type Spec } from "../graph/spec.ts";
 import type { Sides } from "./conv.ts";
@@ -32,7 +32,7 @@ export interface PoolConstants {
   readonly dilationX: number;
 }
 
-/** Constants of pooling `x`; refuses what PyTorch refuses. */
+/** Constants of pooling `x`; throws ShapeError where PyTorch refuses. */
 export function poolGeometry(op: string, x: Spec | undefined, attrs: PoolAttrs): PoolConstants {
   const spec = expectSpec(op, "x", x, 4);
   const [N, C, H, W] = spec.shape as [number, number, number, number];
@@ -60,9 +60,9 @@ export function poolGeometry(op: string, x: Spec | undefined, attrs: PoolAttrs):
   return { N, C, H, W, OH, OW, KH, KW, strideY, strideX, ...pads, dilationY, dilationX };
 }
 
-/** Pixels from the first tap to the last. */
-export function spanOf(taps: number, dilation: number): number {
-  return (taps - 1) * dilation + 1;
+/** Pixels from the first kernel element to the last. */
+export function spanOf(kernelSize: number, dilation: number): number {
+  return (kernelSize - 1) * dilation + 1;
 }
 
 export function inputShape({ N, C, H, W }: PoolConstants): Shape {
@@ -73,8 +73,8 @@ export function outputShape({ N, C, OH, OW }: PoolConstants): Shape {
   return [N, C, OH, OW];
 }
 
-/** True when no tap of any window falls on padding or beyond the end. */
-export function tapsInside(g: PoolConstants): boolean {
+/** True when no window reaches padding or beyond the end. */
+export function windowsInside(g: PoolConstants): boolean {
   return (
     g.padTop === 0 &&
     g.padLeft === 0 &&
@@ -85,20 +85,20 @@ export function tapsInside(g: PoolConstants): boolean {
 
 function windows(
   size: number,
-  taps: number,
+  kernelSize: number,
   stride: number,
   before: number,
   after: number,
   dilation: number,
   ceil: boolean,
 ) {
-  const room = size + before + after - spanOf(taps, dilation);
-  const count = Math.floor((room + (ceil ? stride - 1 : 0)) / stride) + 1;
-  // In ceilMode the last window must start in the input or in the padding before it, not in that after it.
+  const steps = size + before + after - spanOf(kernelSize, dilation);
+  const count = Math.floor((steps + (ceil ? stride - 1 : 0)) / stride) + 1;
+  // In ceilMode the last window must start in the input or in the padding before it, not in the padding after it.
   return ceil && (count - 1) * stride >= size + before ? count - 1 : count;
 }
 
-/** Padding "same" of Keras: ceil(size / stride) windows, the last side one more where that is uneven. */
+/** Padding "same" of Keras: ceil(size / stride) windows; of an odd number of pixels, one more goes to the bottom or right. */
 export function samePadding(
   [, , H, W]: Shape,
   kernel: readonly [number, number],

@@ -5,7 +5,7 @@
 import { ShapeError } from "../common/errors.ts";
 import { checkOptions, given, type OptionKinds, shown } from "../common/options.ts";
 import type { Constants, KernelEnv, KernelPlan, Pointwise } from "./kernel.ts";
-import { type Data, formatSpec, type Spec } from "./spec.ts";
+import { type Data, formatSpec, type Spec, sizeOf } from "./spec.ts";
 import { type BackwardContext, Node, type Op, type OpPlan, scopedLabel, Tensor } from "./tensor.ts";
 
 /** `Record` of the tensors of a CPU body. A missing optional arg is an empty array. */
@@ -26,7 +26,7 @@ export interface OpDefinition<Args extends string, Results extends string, A, C 
   plan(inputs: readonly Spec[], attrs: A): OpPlan<C>;
   /** Naive loops that accumulate in float64. Index arithmetic stays inside by construction, hence `!` in bodies. */
   cpu(tensors: Tensors<Args | Results>, constants: C): void;
-  kernels?(constants: C, env: KernelEnv): KernelPlan;
+  kernels?(constants: NoInfer<C>, env: KernelEnv): KernelPlan;
   /** Gradient nodes, one per input, undefined where there is none or it is not needed. */
   backward?(context: BackwardContext<A>): readonly (Tensor | undefined)[];
 }
@@ -141,4 +141,11 @@ export function expectWhole(op: string, name: string, value: number, least: numb
     );
   }
   return value;
+}
+
+/** Refuses anything but a single number in a tensor of rank 1. */
+export function expectOne(op: string, name: string, spec: Spec | undefined, dtype: "f32" | "u32"): void {
+  if (sizeOf(expectSpec(op, name, spec, 1, dtype).shape) !== 1) {
+    throw shapeError(op, `${name} must hold one number`, spec ? [spec] : []);
+  }
 }

@@ -22,7 +22,7 @@ import {
   smoothL1 as smoothL1Of,
 } from "../ops/loss/element-losses.ts";
 import { perSample } from "../ops/loss/loss-reduction.ts";
-import { bce as bceOf, bceWithLogits as bceWithLogitsOf, mse as mseOf } from "../ops/loss/losses.ts";
+import { bce as bceOf, bceWithLogits as bceWithLogitsOf, mse as mseOf } from "../ops/loss/mean-losses.ts";
 import { sum } from "../ops/reduce/sum.ts";
 
 /** What a loss says of a batch. Every tensor is a scalar of shape []. */

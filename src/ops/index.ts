@@ -73,7 +73,7 @@ export {
   smoothL1,
 } from "./loss/element-losses.ts";
 export type { LossOptions, Reduction } from "./loss/loss-reduction.ts";
-export { type BceWithLogitsOptions, bce, bceWithLogits, mse } from "./loss/losses.ts";
+export { type BceWithLogitsOptions, bce, bceWithLogits, mse } from "./loss/mean-losses.ts";
 export {
   type BatchNormResult,
   batchNorm,

@@ -4,7 +4,7 @@ import type { Tensor } from "../graph/tensor.ts";
 import type { Loss } from "../nn/loss.ts";
 import { mul } from "../ops/elementwise/arithmetic.ts";
 import { classTargets } from "../ops/loss/class-targets.ts";
-import { mse } from "../ops/loss/losses.ts";
+import { mse } from "../ops/loss/mean-losses.ts";
 import { sum } from "../ops/reduce/sum.ts";
 
 /** Of outputs [N, K] and target values [N, K]; the slope by an output is 2 (output - target). */

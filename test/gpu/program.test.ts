@@ -7,7 +7,7 @@ import { constant, input, parameter, scope, state, type Tensor } from "../../src
 import { sigmoid } from "../../src/ops/elementwise/activation.ts";
 import { add, mul, sub } from "../../src/ops/elementwise/arithmetic.ts";
 import { linear } from "../../src/ops/linalg/linear.ts";
-import { mse } from "../../src/ops/loss/losses.ts";
+import { mse } from "../../src/ops/loss/mean-losses.ts";
 import { sum } from "../../src/ops/reduce/sum.ts";
 import { pack } from "../../src/ops/shape/pack.ts";
 import { sgdUpdate } from "../../src/optim/updates/sgd.ts";

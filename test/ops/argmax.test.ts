@@ -27,7 +27,7 @@ const shapes: readonly (readonly [Shape, number])[] = [
   [[2, 5000, 3], 1],
 ];
 
-const variants = [{ argmax: "lines" }, { argmax: "shared" }];
+const variants = [{ argmax: "rows" }, { argmax: "shared" }];
 
 checkOp(
   "argmax",
@@ -53,7 +53,7 @@ checkOp(
 
 const backends = [
   ["cpu", async (): Promise<Backend> => new CpuBackend(), undefined],
-  ["webgpu lines", gpuBackend, "lines"],
+  ["webgpu rows", gpuBackend, "rows"],
   ["webgpu shared", gpuBackend, "shared"],
 ] as const;
 

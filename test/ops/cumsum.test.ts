@@ -33,7 +33,7 @@ checkOp(
     build: (x) => cumsum(x!, axis),
   })),
   // Sums of hundreds of terms of either sign, rounded after each.
-  { variants: [{ cumsum: "lines" }, { cumsum: "shared" }, {}], atol: 1e-5 },
+  { variants: [{ cumsum: "rows" }, { cumsum: "shared" }, {}], atol: 1e-5 },
 );
 
 checkOp("cumsum differentiated twice", [
@@ -44,7 +44,7 @@ checkOp("cumsum differentiated twice", [
   },
 ]);
 
-it.each(["lines", "shared"])("stays right along a line of many equal terms, %s", async (variant) => {
+it.each(["rows", "shared"])("stays right along a line of many equal terms, %s", async (variant) => {
   const size = 100_000;
   const y = cumsum(constant(new Float32Array(size).fill(0.1)), 0);
   const program = await (await gpuBackend()).compile({ outputs: [y] }, { variants: { cumsum: variant } });

@@ -5,7 +5,7 @@ import type { Shape } from "../../src/graph/spec.ts";
 import { constant, input, type Tensor } from "../../src/graph/tensor.ts";
 import { hinge, huber, klDiv, l1, smoothL1 } from "../../src/ops/loss/element-losses.ts";
 import type { Reduction } from "../../src/ops/loss/loss-reduction.ts";
-import { bce, bceWithLogits, mse } from "../../src/ops/loss/losses.ts";
+import { bce, bceWithLogits, mse } from "../../src/ops/loss/mean-losses.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";

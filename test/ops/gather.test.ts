@@ -10,7 +10,7 @@ import { sum } from "../../src/ops/reduce/sum.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 
-const variants = [{ scatter: "lines" }, { scatter: "chains" }, {}];
+const variants = [{ scatter: "rows" }, { scatter: "lists" }, {}];
 
 function indices(shape: Shape, below: number): { shape: Shape; dtype: "i32"; data: number[] } {
   const random = new Random(6, sizeOf(shape));
@@ -116,7 +116,7 @@ checkOp(
   { variants, numeric: false },
 );
 
-describe.each(["lines", "chains"])("sums by %s", (scatter) => {
+describe.each(["rows", "lists"])("sums by %s", (scatter) => {
   it("give the same bits every time", async () => {
     const gpu = await gpuBackend();
     const random = new Random(9);

@@ -7,7 +7,7 @@ import { checkOp } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";
 import { lineGrid } from "../support/line-grid.ts";
 
-const variants = ["parts", "shared", "narrow"].map((kind) => ({ moments: kind }));
+const variants = ["parts", "shared", "shared8"].map((kind) => ({ moments: kind }));
 
 for (const centred of [true, false]) {
   checkOp(

@@ -22,7 +22,7 @@ import { checkOp } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";
 import { lineGrid } from "../support/line-grid.ts";
 
-const variants = ["parts", "shared", "narrow"].map((kind) => ({ normSums: kind }));
+const variants = ["parts", "shared", "shared8"].map((kind) => ({ normSums: kind }));
 
 checkOp(
   "normSums",

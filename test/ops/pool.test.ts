@@ -25,7 +25,7 @@ import { checkGoldens } from "../support/golden.ts";
 const variants = [
   {},
   { maxPool2d: "windows", maxPool2dBackward: "cells" },
-  { maxPool2d: "quads", maxPool2dBackward: "gather" },
+  { maxPool2d: "2x2", maxPool2dBackward: "gather" },
 ];
 const windows: readonly (readonly [Shape, Pair, MaxPool2dOptions])[] = [
   [[1, 1, 1, 1], 1, {}],
@@ -93,7 +93,7 @@ const means: readonly (readonly [Shape, Pair, AvgPool2dOptions])[] = [
 ];
 const meanVariants = [
   {},
-  { avgPool2d: "quads", avgPool2dBackward: "quads" },
+  { avgPool2d: "2x2", avgPool2dBackward: "2x2" },
   { avgPool2d: "windows", avgPool2dBackward: "gather" },
 ];
 

@@ -74,7 +74,7 @@ describe("by the kernel that takes the statistics", () => {
     async (shape) => {
       const truth = await train(new CpuBackend({ bits: 64 }), shape);
       const gpu = await gpuBackend();
-      const forced = ["parts", "shared", "narrow"].map((moments) => ({ variants: { moments } }));
+      const forced = ["parts", "shared", "shared8"].map((moments) => ({ variants: { moments } }));
       for (const options of [{}, { fuse: false }, ...forced]) {
         const { values, steps } = await train(gpu, shape, options);
         truth.values.forEach((expected, i) => {

@@ -88,8 +88,8 @@ it("refuses empty parts and places that make no sense", () => {
   const x = input([2, 3]);
   expect(slice(x, [0], [2])).toBe(x);
   expect(() => slice(x, [1], [1])).toThrow(/slice: nothing lies from \[1, 0\] to \[1, 3\], got f32\[2, 3\]/);
-  expect(() => slice(x, [0, 0, 0], [1])).toThrow(/slice: has more places than axes/);
-  expect(() => slice(x, [0], [2], [-1])).toThrow(/slice: places must be whole numbers, steps at least 1/);
-  expect(() => slice(x, [0.5], [2])).toThrow(/slice: places must be whole numbers/);
+  expect(() => slice(x, [0, 0, 0], [1])).toThrow(/slice: has more positions than axes/);
+  expect(() => slice(x, [0], [2], [-1])).toThrow(/slice: positions must be whole numbers, steps at least 1/);
+  expect(() => slice(x, [0.5], [2])).toThrow(/slice: positions must be whole numbers/);
   expect(() => flip(x, 2)).toThrow(/flip: axis 2 does not exist/);
 });

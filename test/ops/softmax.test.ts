@@ -35,7 +35,7 @@ const ops = [
   ["logSoftmax", logSoftmax],
 ] as const;
 const force = (name: string) =>
-  ["lines", "vectors", "shared"].map((variant) => ({ [name]: variant, [`${name}Backward`]: variant }));
+  ["rows", "vectors", "shared"].map((variant) => ({ [name]: variant, [`${name}Backward`]: variant }));
 
 for (const [name, op] of ops) {
   checkOp(
@@ -83,7 +83,7 @@ checkGoldens("softmax", {
 
 const backends = [
   ["cpu", async (): Promise<Backend> => new CpuBackend({ bits: 64 }), undefined],
-  ["webgpu lines", gpuBackend, "lines"],
+  ["webgpu rows", gpuBackend, "rows"],
   ["webgpu vectors", gpuBackend, "vectors"],
   ["webgpu shared", gpuBackend, "shared"],
 ] as const;

@@ -2,9 +2,10 @@
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
 import { Random } from "../../src/common/random.ts";
+import { normalizeAxes } from "../../src/geometry/axis.ts";
 import { type Shape, sizeOf } from "../../src/graph/spec.ts";
 import { constant, input } from "../../src/graph/tensor.ts";
-import { mean, normalizeAxes, sum, sumTo } from "../../src/ops/reduce/sum.ts";
+import { mean, sum, sumTo } from "../../src/ops/reduce/sum.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";

@@ -78,12 +78,12 @@ const compile = async (tune: TuneOptions, variants: Readonly<Record<string, stri
   (await gpuBackend()).compile({ outputs: [graph()] }, { tune, variants });
 
 const choicesOf = ({ events }: Watched) => events.flatMap((e) => (e.event === "choice" ? [e] : []));
-const CHOSEN = { usual: "lines", chosen: "shared", ratio: 0.4 };
+const CHOSEN = { usual: "rows", chosen: "shared", ratio: 0.4 };
 const endOf = ({ events }: Watched) => events.find((e) => e.event === "tuned");
 
-const USUAL = ["cumsum.wgsl:lines", "cumsum.wgsl:lines"];
-const SHARED = ["cumsum.wgsl:sharedLines", "cumsum.wgsl:sharedLines"];
-const SHARED_FAST = { "cumsum.wgsl:sharedLines": 0.4 };
+const USUAL = ["cumsum.wgsl:rows", "cumsum.wgsl:rows"];
+const SHARED = ["cumsum.wgsl:sharedRows", "cumsum.wgsl:sharedRows"];
+const SHARED_FAST = { "cumsum.wgsl:sharedRows": 0.4 };
 
 describe("a graph", () => {
   it("gets the kernels that are faster on the clock, and computes the same", async () => {
@@ -105,7 +105,7 @@ describe("a graph", () => {
   });
 
   it("keeps its own kernels where those are the fastest", async () => {
-    const clock = byClock({ "cumsum.wgsl:sharedLines": 0.95 });
+    const clock = byClock({ "cumsum.wgsl:sharedRows": 0.95 });
     expect(entriesOf(await compile(clock.options))).toEqual(USUAL);
     expect(endOf(clock)).toMatchObject({ measured: 2, run: undefined });
   });
@@ -123,7 +123,7 @@ describe("a graph", () => {
   });
 
   it("lets the user's variants be", async () => {
-    const clock = byClock({ "cumsum.wgsl:lines": 0.1 });
+    const clock = byClock({ "cumsum.wgsl:rows": 0.1 });
     expect(entriesOf(await compile(clock.options, { cumsum: "shared" }))).toEqual(SHARED);
     expect(clock.timed).toBe(0);
   });
@@ -165,7 +165,7 @@ describe("a graph", () => {
 
   it("does not try a variant again and again that was many times slower in all contests before", async () => {
     const outputs = [5, 6, 7, 8, 9].map((n) => cumsum(drawn(n, [n, 3]), 0));
-    const clock = byClock({ "cumsum.wgsl:sharedLines": 12 });
+    const clock = byClock({ "cumsum.wgsl:sharedRows": 12 });
     await (await gpuBackend()).compile({ outputs }, { tune: clock.options });
     const shared = choicesOf(clock).map(({ variants }) => variants.shared);
     const untried = expect.stringMatching(/^not tried/);

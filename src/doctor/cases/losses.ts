@@ -4,7 +4,7 @@ import { constant, type Tensor } from "../../graph/tensor.ts";
 import { type ClassLoss, multiMargin } from "../../ops/loss/class-loss.ts";
 import { crossEntropy, nll } from "../../ops/loss/cross-entropy.ts";
 import { hinge, huber, klDiv, l1, smoothL1 } from "../../ops/loss/element-losses.ts";
-import { bce, bceWithLogits, mse } from "../../ops/loss/losses.ts";
+import { bce, bceWithLogits, mse } from "../../ops/loss/mean-losses.ts";
 import { logSoftmax, softmax } from "../../ops/reduce/softmax.ts";
 import type { Case, Check } from "../check.ts";
 import { alongLines } from "./reductions.ts";

@@ -1,30 +1,28 @@
-/** How the sums of a normalisation's gradient are dispatched, with a chain of pointwise ops in front or without. */
+/** Kernels of the two sums in a normalisation's gradient, with or without the element-wise ops that compute the incoming gradient. */
 
 import type { ReductionGeometry } from "../../geometry/reduction.ts";
 import type { Kernel, KernelEnv, KernelPlan } from "../../graph/kernel.ts";
 import { Shader } from "../../graph/shader.ts";
 import { chainFunction, type Step } from "../elementwise/chain.ts";
-import { lineKernels, unitOf } from "../reduce/lines.ts";
+import { rowFunctions, rowKernels, unitOf } from "../reduce/rows.ts";
 
 const code = () => import("../../../shaders/norm/norm-sums.wgsl?raw");
-const lines = () => import("../../../shaders/reduce/line-functions.wgsl?raw");
-const functions = () => import("../../../shaders/reduce/reduction-functions.wgsl?raw");
 
-/** What norm-sums.wgsl leaves to the host. */
+/** What is generated for norm-sums.wgsl. */
 export interface SumsOf {
-  /** Buffers of statistics, two at most, and WGSL of mean and rstd of line k from them. */
+  /** Buffers of statistics, two at most, and WGSL of mean and rstd of row k from them. */
   readonly stats: readonly string[];
   readonly mean: string;
   readonly rstd: string;
-  /** The incoming gradient: what the steps make of the inputs, and the buffer to store it in. */
+  /** The incoming gradient: the steps that compute it from the inputs `names`, and the buffer to store it in. */
   readonly steps: readonly Step[];
   readonly names: readonly string[];
   readonly result?: string;
-  /** Bindings of all of these, and of x. */
+  /** Bindings of all these buffers, and of x. */
   readonly from: Kernel["bind"];
 }
 
-/** Where generated declarations begin, behind those of norm-sums.wgsl. */
+/** The first binding number of generated declarations, after those of norm-sums.wgsl. */
 const BINDING = 5;
 
 export function normSumsKernels(
@@ -42,12 +40,11 @@ export function normSumsKernels(
     ...(result === undefined ? {} : { result }),
   });
   const called = steps.flatMap((s) => s.functions ?? []);
-  return lineKernels(g, env, {
+  return rowKernels(g, env, {
     shader: new Shader(
       "norm-sums.wgsl",
       code,
-      lines,
-      functions,
+      ...rowFunctions,
       buffers.join("") + statsOf + gradient,
       ...called,
     ),

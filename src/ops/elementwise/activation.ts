@@ -1,12 +1,12 @@
 /**
- * Activations whose slope follows from their output: relu, sigmoid, tanh. Each has a `…Backward` op of (dy, y), and
- * a code by which fused kernels (linear, convolution blocks) apply them.
+ * Activations whose derivative follows from their output: relu, sigmoid, tanh. Each has a `…Backward` op of (dy, y), and a
+ * number by which the kernels of linear layers and convolution blocks apply them to their results.
  */
 
 import type { DefinedOp } from "../../graph/op.ts";
 import type { BackwardContext, Tensor } from "../../graph/tensor.ts";
 import { ACTIVATION, sigmoidOf } from "../../kernels/activation-codes.ts";
-import { specialFunctions } from "../../kernels/special-functions.ts";
+import { specialFunctions } from "../../kernels/elementwise/functions.ts";
 import { mul, sub } from "./arithmetic.ts";
 import { definePointwise } from "./pointwise.ts";
 
@@ -76,7 +76,7 @@ export const tanhOp = definePointwise<None>({
   backward: throughOutput(tanhBackwardOp),
 });
 
-/** max(x, 0), element by element; the slope at 0 is 0, as in PyTorch. */
+/** max(x, 0), element by element; the derivative at 0 is 0, as in PyTorch. */
 export function relu(x: Tensor): Tensor {
   return reluOp.one([x], {});
 }
@@ -91,7 +91,7 @@ export function tanh(x: Tensor): Tensor {
   return tanhOp.one([x], {});
 }
 
-/** The activations that can be fused, by op. */
+/** The activations that can be fused, with their ops. */
 export const ACTIVATED = [
   { code: ACTIVATION.relu, forward: reluOp, backward: reluBackwardOp },
   { code: ACTIVATION.sigmoid, forward: sigmoidOp, backward: sigmoidBackwardOp },

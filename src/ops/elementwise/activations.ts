@@ -1,13 +1,13 @@
 /**
- * Activations made of other ops; chains of pointwise ops fuse, so each is one kernel all the same. Formulas and
- * defaults as in PyTorch. relu, sigmoid and tanh, which fused kernels know, are in activation.ts.
+ * Activations composed of other ops; element-wise ops fuse, so each is one kernel all the same. Formulas and defaults as in
+ * PyTorch. relu, sigmoid and tanh, which other kernels can apply to their results, are in activation.ts.
  */
 import { ShapeError, ValueError } from "../../common/errors.ts";
 import { checkOptions, type OptionKinds } from "../../common/options.ts";
 import { expectTensor } from "../../graph/op.ts";
 import { formatShape } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
-import { specialFunctions } from "../../kernels/special-functions.ts";
+import { mathFunctions, specialFunctions } from "../../kernels/elementwise/functions.ts";
 import { reshape } from "../shape/reshape.ts";
 import { sigmoid, tanh } from "./activation.ts";
 import { add, mul } from "./arithmetic.ts";
@@ -15,13 +15,11 @@ import { ge, gt, le, where } from "./compare.ts";
 import { erf, expm1 } from "./math.ts";
 import { definePointwise } from "./pointwise.ts";
 
-const functions = () => import("../../../shaders/elementwise/math-functions.wgsl?raw");
-
-/** log(1 + eˣ): an op of its own, since by |x| and relu its slope at 0 would be lost. */
+/** log(1 + eˣ): an op of its own, since composed of |x| and relu it would have the wrong derivative at 0. */
 export const softplusOp = definePointwise<Record<string, never>>({
   name: "softplus",
   args: ["x"],
-  functions: [specialFunctions, functions],
+  functions: [specialFunctions, mathFunctions],
   wgsl: ([x]) => `reluOf(${x}) + log1pOf(expOf(-abs(${x})))`,
   scalar: ([x]) => Math.max(x!, 0) + Math.log1p(Math.exp(-Math.abs(x!))),
   backward: ({ inputs: [x], grads: [dy] }) => [mul(dy!, sigmoid(x!))],
@@ -50,17 +48,17 @@ export function prelu(x: Tensor, weight: Tensor): Tensor {
 /** x, or alpha (eˣ - 1) below 0 (Clevert, Unterthiner, Hochreiter, 2015). */
 export function elu(x: Tensor, alpha = 1): Tensor {
   const positive = gt(x, 0);
-  // The other branch must stay finite, or its slope of 0 · Infinity would be NaN.
+  // The branch not taken must stay finite, or its gradient of 0 · Infinity would be NaN.
   return where(positive, x, mul(expm1(where(positive, 0, x)), alpha));
 }
 
-/** elu scaled so that means and variances settle (Klambauer et al., 2017). */
+/** elu scaled so that activations keep mean 0 and variance 1 through the layers (Klambauer et al., 2017). */
 export function selu(x: Tensor): Tensor {
   return mul(elu(x, 1.6732632423543772), 1.0507009873554805);
 }
 
 export interface GeluOptions {
-  /** `"none"` (default): by the error function. `"tanh"`: its common approximation. */
+  /** `"none"` (default): with the error function. `"tanh"`: the common approximation. */
   readonly approximate?: "none" | "tanh";
 }
 
@@ -84,7 +82,7 @@ export function silu(x: Tensor): Tensor {
 export interface SoftplusOptions {
   /** Default 1. */
   readonly beta?: number;
-  /** Where beta · x is above it, the result is x. Default 20. */
+  /** The result is x where beta · x is above it. Default 20. */
   readonly threshold?: number;
 }
 

@@ -1,10 +1,10 @@
 /**
- * Comparisons and choices, element by element with broadcasting. There is no boolean dtype: true is 1, false is 0,
- * in float32. A comparison has gradient 0. NaN is unequal to everything, itself included: `ne` gives 1 and every other
- * comparison 0. NaN as a condition counts as true. minimum and maximum give NaN where one of the two is NaN.
+ * Comparisons, `where`, minimum and maximum, element by element with broadcasting. True is 1 and false is 0, in float32.
+ * Comparisons have no gradient. NaN is unequal to everything, itself included: `ne` gives 1 and every other comparison 0. NaN
+ * as a condition counts as true. minimum and maximum give NaN where one of the two is NaN.
  */
 import type { Tensor } from "../../graph/tensor.ts";
-import { specialFunctions } from "../../kernels/special-functions.ts";
+import { specialFunctions } from "../../kernels/elementwise/functions.ts";
 import { sumTo } from "../reduce/sum.ts";
 import { mul } from "./arithmetic.ts";
 import { fill } from "./fill.ts";
@@ -68,7 +68,7 @@ export const whereOp = definePointwise<None>({
   ],
 });
 
-/** Of two equal values each gets half the gradient; where one is NaN both get all of it, as in PyTorch. */
+/** Two equal values get half the gradient each; where one is NaN, both get all of it, as in PyTorch. */
 // @__NO_SIDE_EFFECTS__
 function extremum(
   name: string,

@@ -1,4 +1,4 @@
-/** The same values in storage of their own; the planner puts copies where they are needed. */
+/** The same values in other storage. The planner inserts copies where an allocation can have only one owner. */
 import type { DefinedOp } from "../../graph/op.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { definePointwise } from "./pointwise.ts";

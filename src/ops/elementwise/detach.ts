@@ -1,4 +1,4 @@
-/** The same values, through which no gradient flows. Fuses like any pointwise op. */
+/** The same values as a constant to gradients. Fuses like any element-wise op. */
 import type { Tensor } from "../../graph/tensor.ts";
 import { definePointwise } from "./pointwise.ts";
 
@@ -10,7 +10,7 @@ export const detachOp = definePointwise<Record<string, never>>({
   backward: () => [undefined],
 });
 
-/** `x` as gradients see a constant: PyTorch's Tensor.detach. f32. */
+/** `x`, f32, without a gradient: PyTorch's Tensor.detach. */
 export function detach(x: Tensor): Tensor {
   return detachOp.one([x], {});
 }

@@ -1,4 +1,4 @@
-/** A tensor of one value, fixed when the graph is built. */
+/** Constants that hold one number everywhere. */
 import { checkShape, type Shape, sizeOf } from "../../graph/spec.ts";
 import { constant, type Tensor } from "../../graph/tensor.ts";
 
@@ -16,7 +16,7 @@ export function ones(shape: Shape): Tensor {
   return fill(shape, 1);
 }
 
-/** True for a constant that holds a single 1: the gradient of a loss by itself, with which nothing need be multiplied. */
+/** True for a constant that holds a single 1, which is the gradient of a loss with respect to itself. */
 export function isOne({ leaf, size }: Tensor): boolean {
   return leaf?.kind === "constant" && size === 1 && leaf.data[0] === 1;
 }

@@ -1,4 +1,4 @@
-/** Functions on numbers that JavaScript lacks, to full double precision: the truth that kernels are checked against. */
+/** Functions of numbers that JavaScript lacks, in double precision: the reference that kernels are checked against. */
 
 /** 2/√π ∫₀ˣ exp(-t²) dt. */
 export function erfOf(x: number): number {

@@ -1,26 +1,26 @@
 /**
- * Element-wise functions of mathematics, float32, as in PyTorch: values outside a function's domain give NaN, poles
- * give infinities. Their derivatives are built of ops again, so they can be differentiated twice.
+ * Element-wise mathematical functions, float32, as in PyTorch: values outside a function's domain give NaN, poles give
+ * infinities. Their gradients are composed of ops, so they can be differentiated again.
  */
 import { ValueError } from "../../common/errors.ts";
 import type { DefinedOp } from "../../graph/op.ts";
 import type { BackwardContext, Tensor } from "../../graph/tensor.ts";
 import { literal } from "../../kernels/elementwise/chain.ts";
-import { specialFunctions } from "../../kernels/special-functions.ts";
+import { mathFunctions, specialFunctions } from "../../kernels/elementwise/functions.ts";
 import { sumTo } from "../reduce/sum.ts";
 import { add, div, mul, neg } from "./arithmetic.ts";
 import { eq, ge, le, where } from "./compare.ts";
 import { erfOf, powOf, roundOf } from "./math-scalar.ts";
 import { definePointwise } from "./pointwise.ts";
 
-const functions = [specialFunctions, () => import("../../../shaders/elementwise/math-functions.wgsl?raw")];
+const functions = [specialFunctions, mathFunctions];
 
 type None = Record<string, never>;
-type Slope = (context: { x: Tensor; y: Tensor; dy: Tensor }) => Tensor | undefined;
+type Gradient = (context: { x: Tensor; y: Tensor; dy: Tensor }) => Tensor | undefined;
 
 /** A function of one variable: WGSL expression, function on numbers, and dx from x, y and dy. */
 // @__NO_SIDE_EFFECTS__
-function unary(name: string, wgsl: (x: string) => string, scalar: (x: number) => number, slope: Slope) {
+function unary(name: string, wgsl: (x: string) => string, scalar: (x: number) => number, gradient: Gradient) {
   return definePointwise<None>({
     name,
     args: ["x"],
@@ -28,12 +28,13 @@ function unary(name: string, wgsl: (x: string) => string, scalar: (x: number) =>
     wgsl: ([x]) => wgsl(x as string),
     scalar: ([x]) => scalar(x as number),
     backward: ({ inputs: [x], outputs: [y], grads: [dy] }: BackwardContext<None>) => [
-      slope({ x: x!, y: y!, dy: dy! }),
+      gradient({ x: x!, y: y!, dy: dy! }),
     ],
   });
 }
 
-const flat: Slope = () => undefined;
+/** Of functions that are constant between their steps. */
+const noGradient: Gradient = () => undefined;
 
 export const absOp = unary(
   "abs",
@@ -41,7 +42,7 @@ export const absOp = unary(
   Math.abs,
   ({ x, dy }) => mul(dy, sign(x)),
 );
-export const signOp = unary("sign", (x) => `signOf(${x})`, Math.sign, flat);
+export const signOp = unary("sign", (x) => `signOf(${x})`, Math.sign, noGradient);
 export const expOp = unary(
   "exp",
   (x) => `expOf(${x})`,
@@ -52,7 +53,7 @@ export const expm1Op = unary(
   "expm1",
   (x) => `expm1Of(${x})`,
   Math.expm1,
-  // Not y + 1, of which far below 0 nothing is left.
+  // Not y + 1, which is 0 far below 0.
   ({ x, dy }) => mul(dy, exp(x)),
 );
 export const logOp = unary(
@@ -97,9 +98,9 @@ export const erfOp = unary(
   erfOf,
   ({ x, dy }) => mul(dy, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI))),
 );
-export const floorOp = unary("floor", (x) => `roundedOf(floor(${x}), ${x})`, Math.floor, flat);
-export const ceilOp = unary("ceil", (x) => `roundedOf(ceil(${x}), ${x})`, Math.ceil, flat);
-export const roundOp = unary("round", (x) => `roundedOf(round(${x}), ${x})`, roundOf, flat);
+export const floorOp = unary("floor", (x) => `roundedOf(floor(${x}), ${x})`, Math.floor, noGradient);
+export const ceilOp = unary("ceil", (x) => `roundedOf(ceil(${x}), ${x})`, Math.ceil, noGradient);
+export const roundOp = unary("round", (x) => `roundedOf(round(${x}), ${x})`, roundOf, noGradient);
 
 export const powOp: DefinedOp<None> = definePointwise<None>({
   name: "pow",
@@ -108,7 +109,7 @@ export const powOp: DefinedOp<None> = definePointwise<None>({
   wgsl: ([a, b]) => `powOf(${a}, ${b})`,
   scalar: ([a, b]) => powOf(a!, b!),
   backward: ({ inputs: [a, b], outputs: [y], grads: [dy], needs }) => [
-    // With an exponent of 0 the power is flat in the base: 0 · 0⁻¹ would be NaN.
+    // With an exponent of 0 the power is constant in the base: 0 · 0⁻¹ would be NaN.
     needs[0]
       ? sumTo(where(eq(b!, 0), 0, mul(dy!, mul(b!, powOp.one([a!, add(b!, -1)], {})))), a!.shape)
       : undefined,
@@ -116,10 +117,10 @@ export const powOp: DefinedOp<None> = definePointwise<None>({
   ],
 });
 
-/** dy y log a. At a base of 0 the power is flat in the exponent, unless that is negative: 0 · log 0 would be NaN. */
+/** dy y log a. At a base of 0 the power is constant in the exponent unless that is negative: 0 · log 0 would be NaN. */
 function exponentGradient(a: Tensor, b: Tensor, y: Tensor, dy: Tensor): Tensor {
-  const flatThere = mul(eq(a, 0), ge(b, 0));
-  return where(flatThere, 0, mul(dy, mul(y, log(where(flatThere, 1, a)))));
+  const isConstant = mul(eq(a, 0), ge(b, 0));
+  return where(isConstant, 0, mul(dy, mul(y, log(where(isConstant, 1, a)))));
 }
 
 export const powScalarOp = definePointwise<{ exponent: number }>({
@@ -148,7 +149,7 @@ export const clampOp = definePointwise<{ low: number; high: number }>({
   },
 });
 
-/** |x|; the slope at 0 is 0. */
+/** |x|; the derivative at 0 is 0. */
 export const abs = (x: Tensor): Tensor => absOp.one([x], {});
 /** -1, 0 or 1; NaN of NaN (PyTorch: 0). The gradient is 0. */
 export const sign = (x: Tensor): Tensor => signOp.one([x], {});
@@ -170,11 +171,11 @@ export const sin = (x: Tensor): Tensor => sinOp.one([x], {});
 export const cos = (x: Tensor): Tensor => cosOp.one([x], {});
 /** The error function 2/√π ∫₀ˣ exp(-t²) dt; on a GPU to an absolute error of 2e-7. */
 export const erf = (x: Tensor): Tensor => erfOp.one([x], {});
-/** The next whole number below or at x. No slope. */
+/** The largest whole number up to x. The gradient is 0. */
 export const floor = (x: Tensor): Tensor => floorOp.one([x], {});
-/** The next whole number above or at x. No slope. */
+/** The smallest whole number from x on. The gradient is 0. */
 export const ceil = (x: Tensor): Tensor => ceilOp.one([x], {});
-/** The nearest whole number, halves to the even one. No slope. */
+/** The nearest whole number, halves to the even one. The gradient is 0. */
 export const round = (x: Tensor): Tensor => roundOp.one([x], {});
 
 /**

@@ -1,11 +1,10 @@
 /**
- * Images seen through an affine map per sample: crops, flips, shifts, rotations, scalings and shears, all in one
- * dispatch. Places are 16.16 fixed point, so every backend reads the same pixels with the same weights. For data: it
+ * Images resampled by one affine map per sample: crops, flips, shifts, rotations, scalings and shears in one dispatch.
+ * Positions are 16.16 fixed point, so that every backend reads the same pixels with the same weights. For data augmentation: it
  * has no gradient. Refuses images of more than 2048 pixels along an axis.
  */
 import { ValueError } from "../../common/errors.ts";
 import { checkOptions } from "../../common/options.ts";
-import { spread } from "../../graph/kernel.ts";
 import {
   type DefinedOp,
   defineOp,
@@ -14,15 +13,14 @@ import {
   expectWhole,
   shapeError,
 } from "../../graph/op.ts";
-import { Shader } from "../../graph/shader.ts";
 import type { Tensor } from "../../graph/tensor.ts";
+import { affineSampleKernels } from "../../kernels/index/affine-sample.ts";
 
-const code = () => import("../../../shaders/index/affine-sample.wgsl?raw");
-
-const shader = new Shader("affine-sample.wgsl", code);
-const LARGEST = 2048;
+/** Most pixels along an axis. */
+const MAX_PIXELS = 2048;
 /** 1 in 16.16 fixed point. */
 const ONE = 65536;
+/** Limits of the entries of theta: larger ones reach no image, and sums of them would overflow. */
 const LINEAR_BOUND = 8 * ONE - 1;
 const SHIFT_BOUND = 2 ** 29;
 
@@ -46,8 +44,8 @@ export const affineSampleOp: DefinedOp<Attrs> = defineOp({
     }
     const [OH, OW] = size;
     for (const axis of size) expectWhole("affineSample", "size", axis, 1);
-    if (Math.max(H, W, OH, OW) > LARGEST) {
-      throw shapeError("affineSample", `takes and gives at most ${LARGEST} pixels along an axis`, [x!]);
+    if (Math.max(H, W, OH, OW) > MAX_PIXELS) {
+      throw shapeError("affineSample", `takes and gives at most ${MAX_PIXELS} pixels along an axis`, [x!]);
     }
     if (!Number.isFinite(fill)) throw new ValueError(`affineSample: fill must be finite, got ${fill}`);
     return {
@@ -74,23 +72,20 @@ export const affineSampleOp: DefinedOp<Attrs> = defineOp({
           const sx = (Math.floor(xx * X + xy * Y) + x0) / ONE + (W - 1) / 2;
           const sy = (Math.floor(yx * X + yy * Y) + y0) / ONE + (H - 1) / 2;
           for (let c = 0; c < C; c++) {
-            const tap = (iy: number, ix: number) =>
+            const pixel = (iy: number, ix: number) =>
               iy >= 0 && iy < H && ix >= 0 && ix < W ? x[((n * C + c) * H + iy) * W + ix]! : fillValue;
             const [ix, iy] = [Math.floor(sx), Math.floor(sy)];
             const [fx, fy] = [sx - ix, sy - iy];
             y[((n * C + c) * OH + oy) * OW + ox] = NEAREST
-              ? tap(Math.floor(sy + 0.5), Math.floor(sx + 0.5))
-              : (tap(iy, ix) * (1 - fx) + tap(iy, ix + 1) * fx) * (1 - fy) +
-                (tap(iy + 1, ix) * (1 - fx) + tap(iy + 1, ix + 1) * fx) * fy;
+              ? pixel(Math.floor(sy + 0.5), Math.floor(sx + 0.5))
+              : (pixel(iy, ix) * (1 - fx) + pixel(iy, ix + 1) * fx) * (1 - fy) +
+                (pixel(iy + 1, ix) * (1 - fx) + pixel(iy + 1, ix + 1) * fx) * fy;
           }
         }
       }
     }
   },
-  kernels({ N, OH, OW }) {
-    const groups = spread(Math.ceil((N * OH * OW) / 64));
-    return { kernels: [{ shader, entry: "forward", bind: ["x", "theta", "y"], groups }] };
-  },
+  kernels: affineSampleKernels,
 });
 
 export interface AffineSampleOptions {
@@ -98,13 +93,13 @@ export interface AffineSampleOptions {
   readonly size?: readonly [height: number, width: number];
   /** Between pixels (default) or the nearest one. */
   readonly interpolation?: "bilinear" | "nearest";
-  /** What lies around the image; default 0. Between pixels it is mixed in at the edge. */
+  /** Value of pixels outside the image; default 0. Bilinear interpolation mixes it in at the edge. */
   readonly fill?: number;
 }
 
 /**
- * y[n, c, oy, ox] = x[n, c] at `theta[n] (ox, oy, 1)`: x [N, C, H, W] -> [N, C, …size]. `theta` [N, 2, 3] maps places
- * in the result to places in the image, x before y, in pixels and both counted from their centre; as f32, or as i32
+ * y[n, c, oy, ox] = x[n, c] at `theta[n] (ox, oy, 1)`: x [N, C, H, W] -> [N, C, …size]. `theta` [N, 2, 3] maps
+ * positions in the result to positions in the image, x before y, in pixels from the centre of each; as f32, or as i32
  * in 16.16 fixed point (as `drawAffine` gives it). Its first two columns must lie within 8. Like
  * torch.nn.functional.grid_sample with zero padding, but for the units. Throws ShapeError and ValueError.
  */

@@ -1,10 +1,10 @@
 /**
- * Elements by index and sums by index, float32 with i32 indices: gather, scatterAdd, embedding, oneHot. Sums go in a
- * fixed order, without atomics: same input, same bits. An index that does not exist can't be thrown from a GPU: it
+ * Elements by index and sums by index, float32 with i32 indices: gather, scatterAdd, embedding, oneHot. Sums are added in a
+ * fixed order, without atomics: same input, same bits. A GPU can't throw on an index that does not exist: such an index
  * gathers NaN and adds nothing.
  */
 
-import { spread } from "../../graph/kernel.ts";
+import { axisGeometry, normalizeAxis } from "../../geometry/axis.ts";
 import {
   type DefinedOp,
   defineOp,
@@ -13,36 +13,31 @@ import {
   expectWhole,
   shapeError,
 } from "../../graph/op.ts";
-import { Shader } from "../../graph/shader.ts";
 import { type Shape, type Spec, sameShape, sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
+import { gatherKernels, scatterKernels } from "../../kernels/index/gather.ts";
 import { add } from "../elementwise/arithmetic.ts";
 import { ones } from "../elementwise/fill.ts";
-import { normalizeAxes } from "../reduce/sum.ts";
 import { reshape } from "../shape/reshape.ts";
 import { slice } from "../shape/slice.ts";
 
-const code = () => import("../../../shaders/index/gather.wgsl?raw");
-
-const shader = new Shader("gather.wgsl", code);
-
 interface Attrs {
   readonly axis: number;
-  /** True: one index of any shape for all lines. False: every line along the axis has indices of its own. */
+  /** True: one index of any shape for all rows along the axis. False: every row has indices of its own. */
   readonly shared: boolean;
 }
 
 interface ScatterAttrs extends Attrs {
-  /** Length of the axis that is added to. */
+  /** Length of the axis of the result. */
   readonly size: number;
 }
 
+/** `whole`: the shape that is gathered from or scattered to. IO, IK, II: strides of the indices. */
 function geometry(whole: Shape, index: Spec, { axis, shared }: Attrs) {
-  const INNER = sizeOf(whole.slice(axis + 1));
-  const OUTER = sizeOf(whole.slice(0, axis));
+  const { OUTER, SIZE: V, INNER } = axisGeometry(whole, axis);
   const K = shared ? sizeOf(index.shape) : index.shape[axis]!;
-  const steps = shared ? { IO: 0, IK: 1, II: 0 } : { IO: K * INNER, IK: INNER, II: 1 };
-  return { OUTER, V: whole[axis]!, INNER, K, ...steps, LINES: shared ? 1 : OUTER * INNER };
+  const strides = shared ? { IO: 0, IK: 1, II: 0 } : { IO: K * INNER, IK: INNER, II: 1 };
+  return { OUTER, V, INNER, K, ...strides, INDEX_ROWS: shared ? 1 : OUTER * INNER };
 }
 
 /** (x, index) -> y: x with the axis replaced by the index's own, or, if not shared, of the index's shape. */
@@ -67,22 +62,19 @@ export const gatherOp: DefinedOp<Attrs> = defineOp({
       }
     }
   },
-  kernels({ OUTER, K, INNER }) {
-    const groups = spread(Math.ceil((OUTER * K * INNER) / 64));
-    return { kernels: [{ shader, entry: "gather", bind: ["x", "index", "y"], groups }] };
-  },
+  kernels: gatherKernels,
   backward: ({ inputs: [x, index], grads: [dy], attrs }) => [
     scatterOp.one([dy!, index!], { ...attrs, size: x!.shape[attrs.axis]! }, "gatherBackward"),
     undefined,
   ],
 });
 
-/** (x, index) -> y: the elements of x added up where gather took them from, 0 elsewhere. */
+/** (x, index) -> y: the elements of x added at the positions that gather reads, 0 elsewhere. */
 export const scatterOp: DefinedOp<ScatterAttrs> = defineOp({
   name: "scatter",
   args: ["x", "index"],
   results: ["y"],
-  variants: ["lines", "chains"],
+  variants: ["rows", "lists"],
   plan([x, index], attrs: ScatterAttrs) {
     const { axis, shared, size } = attrs;
     expectWhole("scatter", "size", size, 1);
@@ -108,23 +100,7 @@ export const scatterOp: DefinedOp<ScatterAttrs> = defineOp({
       }
     }
   },
-  kernels({ OUTER, V, INNER, K, LINES }, env) {
-    // Linking costs K² comparisons; going by lines leaves a chip idle where there are few of them.
-    const byLines = env.software || OUTER * INNER >= 4096 || K > 65536;
-    const bind = ["x", "index", "y"];
-    const groups = (count: number) => spread(Math.ceil(count / 64));
-    if ((env.variant ?? (byLines ? "lines" : "chains")) === "lines") {
-      return { kernels: [{ shader, entry: "scatterLines", bind, groups: groups(OUTER * INNER) }] };
-    }
-    return {
-      scratch: { first: LINES * V, next: LINES * K },
-      kernels: [
-        { shader, entry: "clear", bind: ["first"], groups: groups(LINES * V) },
-        { shader, entry: "link", bind: ["index", "first", "next"], groups: groups(LINES * K) },
-        { shader, entry: "walk", bind: ["x", "y", "first", "next"], groups: groups(OUTER * V * INNER) },
-      ],
-    };
-  },
+  kernels: scatterKernels,
   backward: ({ inputs: [, index], grads: [d], attrs: { axis, shared } }) => [
     gatherOp.one([d!, index!], { axis, shared }, "scatterBackward"),
     undefined,
@@ -138,11 +114,11 @@ export const scatterOp: DefinedOp<ScatterAttrs> = defineOp({
 export function gather(x: Tensor, index: Tensor, axis: number): Tensor {
   expectTensor("gather", "x", x);
   expectTensor("gather", "index", index);
-  const [along] = normalizeAxes("gather", x.rank, axis) as [number];
+  const along = normalizeAxis("gather", x.rank, axis);
   return gatherOp.one([cutTo("gather", x, index, along), index], { axis: along, shared: false });
 }
 
-/** The part of x that an index of its rank speaks of. */
+/** x, along the other axes only as long as the index. */
 function cutTo(op: string, x: Tensor, index: Tensor, axis: number): Tensor {
   const fits = index.rank === x.rank && index.shape.every((d, i) => i === axis || d <= x.shape[i]!);
   if (!fits) throw shapeError(op, `index must be no larger than x beside axis ${axis}`, [x, index]);
@@ -158,27 +134,27 @@ export function scatterAdd(x: Tensor, index: Tensor, values: Tensor, axis: numbe
   expectTensor("scatterAdd", "x", x);
   expectTensor("scatterAdd", "index", index);
   expectTensor("scatterAdd", "values", values);
-  const [along] = normalizeAxes("scatterAdd", x.rank, axis) as [number];
+  const along = normalizeAxis("scatterAdd", x.rank, axis);
   const fits = values.rank === x.rank && values.shape.every((d, i) => i === along || d === x.shape[i]);
   if (!fits) throw shapeError("scatterAdd", `values must be as x beside axis ${along}`, [x, values]);
   const attrs = { axis: along, shared: false, size: x.shape[along]! };
   return add(x, scatterOp.one([values, index], attrs, "scatterAdd"));
 }
 
-/** Whole slices of x along `axis` by an i32 index of any shape, whose axes take that one's place. */
+/** Slices of x along `axis` by an i32 index of any shape; the axes of the index replace `axis`. */
 export function take(x: Tensor, index: Tensor, axis = 0): Tensor {
   expectTensor("take", "x", x);
   expectTensor("take", "index", index);
-  return gatherOp.one([x, index], { axis: normalizeAxes("take", x.rank, axis)[0]!, shared: true }, "take");
+  return gatherOp.one([x, index], { axis: normalizeAxis("take", x.rank, axis), shared: true }, "take");
 }
 
-/** Rows of `weight` [V, D] by i32 `indices` […]: […, D]. Rows taken several times get the sum of the gradients. */
+/** Rows of `weight` [V, D] by i32 `indices` […]: […, D]. A row that is taken several times gets the sum of the gradients. */
 export function embedding(indices: Tensor, weight: Tensor): Tensor {
   expectSpec("embedding", "weight", weight, 2);
   return gatherOp.one([weight, indices], { axis: 0, shared: true }, "embedding");
 }
 
-/** f32 […, classes] of i32 labels […]: 1 at the label, else 0; nothing but 0 for a label that is no class. */
+/** f32 […, classes] of i32 labels […]: 1 at the label, else 0; only zeros for a label outside 0 … classes - 1. */
 export function oneHot(labels: Tensor, classes: number): Tensor {
   expectTensor("oneHot", "labels", labels);
   expectSpec("oneHot", "labels", labels, labels.rank, "i32");

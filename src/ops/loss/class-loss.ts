@@ -1,7 +1,7 @@
 /**
- * Losses of classes with all options of PyTorch's: class weights, label smoothing, probabilities as targets, an ignored
- * label, more axes than two, other reductions; and the multi-class margin. Composed of ops; the plain mean over
- * labelled rows is one dispatch in cross-entropy.ts.
+ * Losses over classes with all of PyTorch's options: class weights, label smoothing, probabilities as targets, an ignored
+ * label, more than two axes, other reductions; and the multi-class margin. Composed of ops; the plain mean over labelled
+ * rows is one dispatch in cross-entropy.ts.
  */
 import { ValueError } from "../../common/errors.ts";
 import { checkOptions, type OptionKinds } from "../../common/options.ts";
@@ -21,12 +21,12 @@ import { checkReduction, LOSS, type LossOptions, weightedMean } from "./loss-red
 export interface NllOptions extends LossOptions {
   /** f32 [C]: weight of each class; the mean divides by the weights of the labels. Default all 1. */
   readonly classWeights?: Tensor;
-  /** Rows of this label count for nothing. Default -100. */
+  /** Rows with this label do not count. Default -100. */
   readonly ignoreIndex?: number;
 }
 
 export interface CrossEntropyOptions extends NllOptions {
-  /** Share of the target that is spread evenly over all classes, 0 to 1. Default 0. */
+  /** Share of the target that is spread evenly over all classes, from 0 to 1. Default 0. */
   readonly labelSmoothing?: number;
 }
 
@@ -45,11 +45,11 @@ export const CROSS_ENTROPY = {
 export interface ClassLoss {
   /** Weighted mean over the rows; 0 when all weights are 0. */
   readonly loss: Tensor;
-  /** Sum of the weights of the rows whose largest entry (the first of several) is the label. */
+  /** Sum of the weights of the rows whose largest entry (the first of equal ones) is at the label. */
   readonly correct: Tensor;
-  /** Sum of the weights of the rows that count. Class weights don't enter. */
+  /** Sum of the weights of the rows that count, without class weights. */
   readonly count: Tensor;
-  /** With class weights: what the weighted mean is divided by, the sum of the rows' weights times their classes'. */
+  /** With class weights: what the weighted mean is divided by, the sum of each row's weight times the weight of its class. */
   readonly weight?: Tensor;
 }
 
@@ -87,10 +87,10 @@ export function generalClassLoss(
     ...others,
     ...flat.weights,
   });
-  // A row that does not count is 0 before anything is computed, whatever it holds.
+  // Rows that do not count are replaced by 0 before anything is computed, so that NaN in them does not spread.
   const used = where(ne(reshape(counts, [flat.rows, 1]), 0), flat.logits, 0);
   const logs = logProbs ? used : logSoftmax(used);
-  // A class that is impossible, of which nothing is wanted, costs nothing: 0 · ∞ would be NaN.
+  // A target of 0 contributes nothing even where the log-probability is -Infinity: 0 · ∞ would be NaN.
   const terms = where(ne(targets, 0), mul(targets, logs), 0);
   const losses = mul(neg(sum(terms, { axes: 1 })), counts);
   const weight = sum(norms);
@@ -124,7 +124,7 @@ export function multiMargin(x: Tensor, labels: Tensor, options: MultiMarginOptio
   const { targets, counts, norms, hits } = classTargets(x, labels, weights === undefined ? {} : { weights });
   const [N] = x.shape as [number];
   const used = where(ne(reshape(counts, [N, 1]), 0), x, 0);
-  // Chosen, not multiplied by 0: an infinite score of another class would become NaN.
+  // `where`, not a product with 0: 0 times an infinite score of another class is NaN.
   const own = sum(where(ne(targets, 0), mul(used, targets), 0), { axes: 1, keepDims: true });
   const gap = relu(add(sub(used, own), margin));
   const items = where(eq(targets, 1), 0, mul(p === 2 ? mul(gap, gap) : gap, sub(1, targets)));

@@ -1,21 +1,15 @@
 /**
- * What each row of a class loss aims at: labels or probabilities made into smoothed, class-weighted targets, with the
- * rows' weights and the right answers. Has no gradient. A label outside 0…C-1 that is not the ignored one gives NaN.
+ * The targets of each row of a class loss: labels or probabilities made into smoothed, class-weighted targets, with the weights
+ * of the rows and whether the largest logit is right. Has no gradient. A label outside 0…C-1 that is not ignored gives NaN.
  */
 import { GraphError } from "../../common/errors.ts";
-import { spread } from "../../graph/kernel.ts";
 import { type DefinedOp, defineOp, expectSpec, shapeError } from "../../graph/op.ts";
-import { Shader } from "../../graph/shader.ts";
 import { sameShape } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
-import { specialFunctions } from "../../kernels/special-functions.ts";
+import { classTargetsKernels } from "../../kernels/loss/cross-entropy.ts";
 import { fill } from "../elementwise/fill.ts";
 
-const code = () => import("../../../shaders/loss/class-targets.wgsl?raw");
-
-const shader = new Shader("class-targets.wgsl", code, specialFunctions);
-
-/** PyTorch's label of rows that count for nothing. */
+/** The label that PyTorch ignores by default. */
 export const IGNORED = -100;
 
 export interface ClassTargetsAttrs {
@@ -49,12 +43,7 @@ export const classTargetsOp: DefinedOp<ClassTargetsAttrs> = defineOp({
     }
     const { weighted, classWeighted, ignoreIndex, labelSmoothing } = attrs;
     return {
-      outputs: [
-        { shape, dtype: "f32" },
-        { shape: [N], dtype: "f32" },
-        { shape: [N], dtype: "f32" },
-        { shape: [N], dtype: "f32" },
-      ],
+      outputs: [{ shape, dtype: "f32" }, ...[1, 2, 3].map(() => ({ shape: [N], dtype: "f32" }) as const)],
       constants: {
         N,
         C,
@@ -90,19 +79,7 @@ export const classTargetsOp: DefinedOp<ClassTargetsAttrs> = defineOp({
       hits[n] = used && hit ? w : 0;
     }
   },
-  kernels({ N, soft }) {
-    const labels = soft ? (["shares", "labels"] as const) : "labels";
-    return {
-      kernels: [
-        {
-          shader,
-          entry: soft ? "fromShares" : "fromLabels",
-          bind: ["logits", labels, "weights", "classWeights", "targets", "counts", "norms", "hits"],
-          groups: spread(Math.ceil(N / 64)),
-        },
-      ],
-    };
-  },
+  kernels: classTargetsKernels,
   backward({ needs }) {
     if (needs.slice(1).some(Boolean)) {
       throw new GraphError("class losses: targets, weights and class weights have no gradient");
@@ -114,15 +91,15 @@ export const classTargetsOp: DefinedOp<ClassTargetsAttrs> = defineOp({
 export interface ClassTargets {
   /** [N, C]. */
   readonly targets: Tensor;
-  /** [N]: weight of each row, 0 for ignored ones. */
+  /** [N]: weight of each row, 0 for ignored rows. */
   readonly counts: Tensor;
-  /** [N]: the same times the label's class weight. */
+  /** [N]: `counts` times the class weight of the label. */
   readonly norms: Tensor;
-  /** [N]: weights of the rows whose answer is right. */
+  /** [N]: weight of each row whose largest logit is at the label, else 0. */
   readonly hits: Tensor;
 }
 
-/** Uses the op; absent weights are bound to a single 1, which the kernel does not read. */
+/** Applies the op. A single 1 is bound for absent weights, which the kernel does not read. */
 export function classTargets(
   logits: Tensor,
   target: Tensor,

@@ -1,14 +1,12 @@
 /**
- * Cross-entropy of softmax(logits) with class numbers, weighted per sample, together with its gradient, the number of
- * correct answers and the number of samples that count: what a training step needs of a batch, in one dispatch.
- * A label outside 0…C-1 that is not the ignored one can't be thrown from a GPU: it makes loss and its row of the gradient NaN.
+ * Cross-entropy of softmax(logits) with labels, weighted per sample, together with its gradient, the number of correct
+ * answers and the number of samples that count: what a training step needs of a batch, in one dispatch.
+ * A GPU can't throw on a label outside 0…C-1 that is not ignored: such a label makes the loss and its row of the gradient NaN.
  */
 import { GraphError } from "../../common/errors.ts";
-import { type KernelPlan, spread } from "../../graph/kernel.ts";
 import { type DefinedOp, defineOp, expectSpec, expectTensor, shapeError } from "../../graph/op.ts";
-import { Shader } from "../../graph/shader.ts";
 import type { Tensor } from "../../graph/tensor.ts";
-import { specialFunctions } from "../../kernels/special-functions.ts";
+import { crossEntropyKernels } from "../../kernels/loss/cross-entropy.ts";
 import { add, div, mul } from "../elementwise/arithmetic.ts";
 import { isOne } from "../elementwise/fill.ts";
 import { softmax, softmaxBackwardOp } from "../reduce/softmax.ts";
@@ -24,12 +22,6 @@ import {
 } from "./class-loss.ts";
 import { classTargets, IGNORED } from "./class-targets.ts";
 import { lossOptions } from "./loss-reduction.ts";
-
-const code = () => import("../../../shaders/loss/cross-entropy.wgsl?raw");
-const rows = () => import("../../../shaders/loss/cross-entropy-rows.wgsl?raw");
-
-const shader = new Shader("cross-entropy.wgsl", code, specialFunctions);
-const manyRows = new Shader("cross-entropy-rows.wgsl", code, rows, specialFunctions);
 
 interface Attrs {
   /** Default IGNORED. */
@@ -96,45 +88,21 @@ function define(name: string, rowsName: string, logProbs: boolean): DefinedOp<At
       correct[0] = correctSum;
       count[0] = total;
     },
-    kernels({ N, C }, env): KernelPlan {
-      // Rows are shared out over lanes where there are too few of them to keep the lanes busy.
-      const wide = env.software ? C > 64 * N : C > 256;
-      const small = N * C <= (env.software ? 32768 : 65536);
-      const variant = env.variant ?? (wide ? "wide" : small ? "single" : "rows");
-      const few = variant === "wide" ? 16 : 64;
-      const many = variant === "wide" && C < 2048 ? 64 : Math.min(256, env.maxWorkgroupSize);
-      const constants = { LANES: env.software ? few : many };
-      const given = ["logits", "labels", "weights", "dlogits"];
-      if (variant === "single") {
-        const bind = [...given, "loss", "correct", "count"];
-        return { kernels: [{ shader, constants, entry: "single", bind, groups: [1] }] };
-      }
-      const one = { shader: manyRows, constants, groups: [1] } as const;
-      const bind = [...given, "rowSums", ["counted", "count"] as const];
-      return {
-        scratch: { rowSums: 2 * N },
-        kernels: [
-          { ...one, entry: "countRows", bind: ["labels", "weights", "count"] },
-          variant === "rows"
-            ? { ...one, entry: "rows", bind, groups: spread(Math.ceil(N / 64)) }
-            : { ...one, entry: "wideRows", bind, groups: spread(N) },
-          { ...one, entry: "total", bind: [["sums", "rowSums"], ["counted", "count"], "loss", "correct"] },
-        ],
-      };
-    },
+    kernels: crossEntropyKernels,
     backward({ inputs, outputs, grads, needs, attrs }) {
       if (needs[2]) throw new GraphError(`${name}: weights have no gradient`);
       const [dlogits, dloss, second] = [outputs[3]!, grads[0], grads[3]];
       const first = dloss === undefined ? [] : [isOne(dloss) ? dlogits : mul(dlogits, dloss)];
-      const curved = second === undefined || logProbs ? [] : [curvature(inputs, attrs, outputs[2]!, second)];
-      const parts = [...first, ...curved];
+      const throughDlogits =
+        second === undefined || logProbs ? [] : [secondDerivative(inputs, attrs, outputs[2]!, second)];
+      const parts = [...first, ...throughDlogits];
       return [parts.length === 2 ? add(parts[0]!, parts[1]!) : parts[0]];
     },
   });
 }
 
-/** d dlogits / d logits applied to `d`: per row w / count times softmax's own gradient. NaN when all weights are 0. */
-function curvature(
+/** d dlogits / d logits times `d`: per row w / count times the gradient of softmax. NaN when all weights are 0. */
+function secondDerivative(
   [logits, labels, weights]: readonly Tensor[],
   { ignoreIndex }: Attrs,
   count: Tensor,
@@ -148,9 +116,9 @@ function curvature(
 
 /**
  * Mean of -log softmax(logits)[label]: logits f32 [N, C] or [N, C, …], target labels i32 [N] or [N, …], or probabilities
- * of the logits' shape. `options` (or weights f32 [N] alone): sample weights, whose rows of 0 count for nothing, whatever
- * they hold; class weights, the ignored label (-100 unless given), label smoothing, other reductions. The mean is sum(w l) / sum(w), with
- * labels w including their class weights; where nothing counts it is 0 (PyTorch: NaN). Another label outside 0…C-1 makes
+ * of the logits' shape. `options` (or weights f32 [N] alone): sample weights, of which rows with 0 count for nothing, whatever
+ * they hold; class weights, the ignored label (-100 unless given), label smoothing, other reductions. The mean is sum(w l) / sum(w), where w
+ * includes the class weight of the label; it is 0 where nothing counts (PyTorch: NaN). Another label outside 0…C-1 makes
  * the loss NaN. No gradient for targets and weights. Throws ShapeError, ValueError.
  */
 export function crossEntropy(

@@ -1,6 +1,6 @@
 /**
- * Losses composed of pointwise ops, which fuse: absolute difference, Huber's two forms, Kullback-Leibler divergence,
- * hinge; and the single elements of those that losses.ts has as one dispatch, for other reductions than the mean.
+ * Losses composed of element-wise ops, which fuse: absolute difference, Huber's two forms, Kullback-Leibler divergence,
+ * hinge; and single elements of the losses in mean-losses.ts, for other reductions than the mean.
  */
 import { ValueError } from "../../common/errors.ts";
 import { checkOptions } from "../../common/options.ts";
@@ -8,7 +8,7 @@ import type { DefinedOp } from "../../graph/op.ts";
 import { sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { literal } from "../../kernels/elementwise/chain.ts";
-import { specialFunctions } from "../../kernels/special-functions.ts";
+import { specialFunctions } from "../../kernels/elementwise/functions.ts";
 import { relu } from "../elementwise/activation.ts";
 import { softplusOp } from "../elementwise/activations.ts";
 import { add, mul, neg, sub } from "../elementwise/arithmetic.ts";
@@ -44,7 +44,7 @@ export function bceOf(x: number, t: number): number {
   return -(t * Math.max(Math.log(x), -100) + (1 - t) * Math.max(Math.log(1 - x), -100));
 }
 
-export function bceSlopeOf(x: number, t: number): number {
+export function bceDerivativeOf(x: number, t: number): number {
   return x >= 0 && x <= 1 ? (x - t) / Math.max(x * (1 - x), 1e-12) : Number.NaN;
 }
 
@@ -57,16 +57,16 @@ export const bceItemOp = definePointwise<Record<string, never>>({
   scalar: ([x, t]) => bceOf(x!, t!),
   backward: ({ inputs: [x, t], grads: [dy], needs }) => {
     if (needs[1]) throw new ValueError("bce: the target has no gradient");
-    return [mul(dy!, bceSlopeOp.one([x!, t!], {})), undefined];
+    return [mul(dy!, bceDerivativeOp.one([x!, t!], {})), undefined];
   },
 });
 
-const bceSlopeOp: DefinedOp<Record<string, never>> = definePointwise<Record<string, never>>({
-  name: "bceSlope",
+const bceDerivativeOp: DefinedOp<Record<string, never>> = definePointwise<Record<string, never>>({
+  name: "bceDerivative",
   args: ["x", "t"],
   functions: [specialFunctions],
   wgsl: ([x, t]) => `select(nan(), (${x} - ${t}) / max(${x} * (1.0 - ${x}), 1e-12), isProbability(${x}))`,
-  scalar: ([x, t]) => bceSlopeOf(x!, t!),
+  scalar: ([x, t]) => bceDerivativeOf(x!, t!),
 });
 
 /** posWeight t softplus(-x) + (1 - t) softplus(x): nothing cancels. */
@@ -77,7 +77,7 @@ export function bceWithLogitsItem(x: Tensor, t: Tensor, posWeight?: Tensor): Ten
 }
 
 /**
- * |x - target|, reduced as `options` say: f32 tensors of one shape [N, …]. The slope at 0 is 0.
+ * |x - target|, reduced as `options` say: f32 tensors of one shape [N, …]. The derivative at 0 is 0.
  * Throws ShapeError on other shapes, ValueError on another reduction. torch.nn.functional.l1_loss.
  */
 export function l1(x: Tensor, target: Tensor, options?: LossOptionsOrWeights): Tensor {
@@ -102,7 +102,7 @@ export interface SmoothL1Options extends LossOptions {
   readonly beta?: number;
 }
 
-/** `huber` divided by its threshold `beta`, so that the slope is ±1 beyond it. torch.nn.functional.smooth_l1_loss. */
+/** `huber` divided by its threshold `beta`, so that the derivative is ±1 beyond it. torch.nn.functional.smooth_l1_loss. */
 export function smoothL1(x: Tensor, target: Tensor, options: SmoothL1Options = {}): Tensor {
   const { beta = 1, ...others } = checkOptions("smoothL1", options, { ...LOSS, beta: "number" });
   if (!(beta >= 0 && Number.isFinite(beta)))

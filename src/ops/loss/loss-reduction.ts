@@ -1,6 +1,6 @@
 /**
- * From losses of single elements to what a user asked for: their mean, their sum or themselves, samples weighted. A
- * sample that weighs 0 counts for nothing, whatever it holds: its elements are replaced before anything is computed.
+ * Reductions of losses of single elements: mean, sum or none, with samples weighted. A sample of weight 0 counts for nothing,
+ * whatever it holds: its elements are replaced before anything is computed.
  */
 import { ValueError } from "../../common/errors.ts";
 import { checkOptions, type OptionKinds } from "../../common/options.ts";
@@ -15,10 +15,10 @@ import { reshape } from "../shape/reshape.ts";
 export type Reduction = "mean" | "sum" | "none";
 
 export interface LossOptions {
-  /** f32 [N]: weight of each sample, which the first axis counts. Default all 1. No gradient. */
+  /** f32 [N]: weight of each sample, the first axis being samples. Default all 1. No gradient. */
   readonly weights?: Tensor;
   /**
-   * `mean` (default): over the elements of samples that weigh something, sum(w l) / sum(w); 0 if none does. `sum`: of
+   * `mean` (default): sum(w l) / sum(w), over the elements of samples whose weight is not 0; 0 if there is none. `sum`: of
    * w l. `none`: w l, element by element.
    */
   readonly reduction?: Reduction;
@@ -26,10 +26,10 @@ export interface LossOptions {
 
 export const LOSS = { weights: "tensor", reduction: "string" } as const satisfies OptionKinds<LossOptions>;
 
-/** Options as losses take them: weights alone, or all. */
+/** What losses take as options: weights alone, or options. */
 export type LossOptionsOrWeights = Tensor | LossOptions | undefined;
 
-/** Checks options of a loss and makes them of weights alone. */
+/** Checks the options of a loss; weights alone become options. */
 export function lossOptions<O extends LossOptions>(
   who: string,
   given: Tensor | O | undefined,
@@ -48,8 +48,8 @@ export function checkReduction(who: string, reduction: string, known: readonly s
 const KNOWN: readonly Reduction[] = ["mean", "sum", "none"];
 
 /**
- * Loss of x and target of one shape [N, …] by `item`, which computes each element's. Throws ShapeError where shapes,
- * dtypes or weights do not go together.
+ * Loss of x and target of one shape [N, …]; `item` computes the loss of each element. Throws ShapeError where shapes, dtypes or
+ * weights do not match.
  */
 export function elementLoss(
   who: string,

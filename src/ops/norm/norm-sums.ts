@@ -1,11 +1,11 @@
 /** The two sums that the gradient of a normalisation needs. float32. */
 
-import { reducedSpec, reductionGeometry, reductionPlace } from "../../geometry/reduction.ts";
+import { reducedSpec, reductionGeometry, reductionIndex } from "../../geometry/reduction.ts";
 import { type DefinedOp, defineOp, shapeError } from "../../graph/op.ts";
 import { sameShape } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { normSumsKernels } from "../../kernels/norm/norm-sums.ts";
-import { lineVariants } from "../../kernels/reduce/lines.ts";
+import { ROW_VARIANTS } from "../../kernels/reduce/rows.ts";
 import { mul, sub } from "../elementwise/arithmetic.ts";
 import { both } from "../reduce/moments.ts";
 import { expand, sum, sumTo } from "../reduce/sum.ts";
@@ -19,7 +19,7 @@ export const normSumsOp: DefinedOp<SumsAttrs> = defineOp({
   name: "normSums",
   args: ["dy", "x", "mean", "rstd"],
   results: ["sumDy", "sumDyXhat"],
-  variants: lineVariants,
+  variants: ROW_VARIANTS,
   plan(inputs, { axes }: SumsAttrs) {
     const [dy, x, mean, rstd = mean] = inputs;
     const one = reducedSpec(dy!, axes);
@@ -36,7 +36,7 @@ export const normSumsOp: DefinedOp<SumsAttrs> = defineOp({
       const [m, scale] = g.STATS === 1 ? [mean[k]!, rstd[k]!] : [0, 1];
       let [s, t] = [0, 0];
       for (let r = 0; r < g.REDUCED; r++) {
-        const at = reductionPlace(g, k, r);
+        const at = reductionIndex(g, k, r);
         s += dy[at]!;
         t += dy[at]! * (x[at]! - m) * scale;
       }

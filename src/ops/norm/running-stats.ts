@@ -1,18 +1,14 @@
-/** The update that carries a batch's statistics over into running ones, as torch.nn.BatchNorm has it. */
+/** The update of running statistics by those of a batch, as torch.nn.BatchNorm has it. */
 
 import { type DefinedOp, defineOp, expectSpec, shapeError } from "../../graph/op.ts";
-import { Shader } from "../../graph/shader.ts";
 import { sizeOf } from "../../graph/spec.ts";
 import type { Node, Tensor } from "../../graph/tensor.ts";
-
-const code = () => import("../../../shaders/norm/running-stats.wgsl?raw");
-
-const shader = new Shader("running-stats.wgsl", code);
+import { runningStatsKernels } from "../../kernels/norm/running-stats.ts";
 
 export interface RunningStatsAttrs {
-  /** Share of the new batch; null for the average of all batches so far. */
+  /** Weight of the new batch; null for the average of all batches so far. */
   readonly momentum: number | null;
-  /** Values that the batch's statistics were taken of. */
+  /** Number of values per channel in the batch. */
   readonly samples: number;
 }
 
@@ -53,21 +49,12 @@ export const runningStatsOp: DefinedOp<RunningStatsAttrs> = defineOp({
     }
     count[0]! += 1;
   },
-  kernels: () => ({
-    kernels: [
-      {
-        shader,
-        entry: "update",
-        bind: ["runningMean", "runningVar", "count", "mean", "variance"],
-        groups: [1],
-      },
-    ],
-  }),
+  kernels: runningStatsKernels,
 });
 
 /**
- * An update: moves `runningMean` and `runningVar` (f32 [C]) towards a batch's `mean` and biased `variance` of `samples`
- * values each, and `count` (one i32) on by 1. Throws ShapeError.
+ * An update: running = (1 - momentum) running + momentum new for the mean and the unbiased variance (f32 [C]), and `count` (one
+ * i32) grows by 1. `batch` has the mean and biased variance of `samples` values per channel. Throws ShapeError.
  */
 export function updateRunningStats(
   running: { readonly mean: Tensor; readonly variance: Tensor; readonly count: Tensor },

@@ -1,7 +1,7 @@
 /**
- * Max and average pooling in two dimensions over overlapping, padded windows, after PyTorch's rules. In max pooling
- * padding never wins: it counts as -Infinity. Among equals the first in row-major order wins; NaN beats everything (the
- * last NaN of several). A dilated window without a single pixel of the input gives -Infinity and the index -1.
+ * Max and average pooling in two dimensions over overlapping, padded windows, by PyTorch's rules. In max pooling
+ * padding counts as -Infinity. Among equal pixels the first in row-major order wins; NaN beats every number, the last of several
+ * NaN the others. A dilated window without a pixel of the input gives -Infinity and the index -1.
  */
 import { ShapeError } from "../../common/errors.ts";
 import { checkOptions, type OptionKinds } from "../../common/options.ts";
@@ -13,28 +13,29 @@ import {
   type PoolConstants,
   poolGeometry,
   samePadding,
-  spanOf,
-  tapsInside,
 } from "../../geometry/pool.ts";
-import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../../graph/kernel.ts";
 import { type DefinedOp, defineOp, expectSpec, shapeError } from "../../graph/op.ts";
-import { Shader } from "../../graph/shader.ts";
 import { type Spec, sameShape } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
-import { specialFunctions } from "../../kernels/special-functions.ts";
-
-const code = () => import("../../../shaders/pool/pool.wgsl?raw");
+import {
+  AVG_BACKWARD_VARIANTS,
+  avgBackwardKernels,
+  avgForwardKernels,
+  MAX_BACKWARD_VARIANTS,
+  maxBackwardKernels,
+  maxForwardKernels,
+  maxPickKernels,
+  POOL_VARIANTS,
+} from "../../kernels/pool/pool.ts";
 
 export type { Pair };
-
-const shader = new Shader("pool.wgsl", code, specialFunctions);
 
 /** (x [N, C, H, W]) -> (y f32, indices i32), both [N, C, OH, OW]; indices are row * W + col within the plane of x. */
 export const maxPool2dOp: DefinedOp<PoolAttrs> = defineOp({
   name: "maxPool2d",
   args: ["x"],
   results: ["y", "indices"],
-  variants: ["pairs", "quads", "windows"],
+  variants: POOL_VARIANTS,
   plan([x], attrs: PoolAttrs) {
     const constants = poolGeometry("maxPool2d", x, attrs);
     const shape = outputShape(constants);
@@ -69,37 +70,23 @@ export const maxPool2dOp: DefinedOp<PoolAttrs> = defineOp({
       indices[i] = winner;
     }
   },
-  kernels(g, env) {
-    const constants = { inside: tapsInside(g) };
-    const groups = spread(Math.ceil((g.N * g.C * g.OH * g.OW) / 64));
-    if (env.variant !== "windows" && isQuads(g)) {
-      return quads(g, env, "maxForward", {
-        quads: [["x2", "x"], "y", "indices"],
-        pairs: [
-          ["x4", "x"],
-          ["y2", "y"],
-          ["indices2", "indices"],
-        ],
-      });
-    }
-    return { kernels: [{ shader, entry: "maxForward", bind: ["x", "y", "indices"], constants, groups }] };
-  },
+  kernels: maxForwardKernels,
   backward: ({ inputs: [x], outputs: [, indices], grads: [dy], attrs }) => [
     dy === undefined ? undefined : maxPool2dBackwardOp.one([dy, indices!], { ...attrs, input: x! }),
   ],
 });
 
-/** Attributes of pooling, and what was pooled. */
+/** Attributes of pooling, and the spec of its input. */
 export interface PoolBackwardAttrs extends PoolAttrs {
   readonly input: Spec;
 }
 
-/** (dy, indices) -> dx [N, C, H, W]: each dy goes to the pixel that won its window. */
+/** (dy, indices) -> dx [N, C, H, W]: each dy is added to the pixel that won its window. */
 export const maxPool2dBackwardOp: DefinedOp<PoolBackwardAttrs> = defineOp({
   name: "maxPool2dBackward",
   args: ["dy", "indices"],
   results: ["dx"],
-  variants: ["quads", "cells", "gather"],
+  variants: MAX_BACKWARD_VARIANTS,
   plan([dy, indices], attrs: PoolBackwardAttrs) {
     const constants = poolGeometry("maxPool2dBackward", attrs.input, attrs);
     expectWindows("maxPool2dBackward", "dy", dy, "f32", constants);
@@ -113,30 +100,14 @@ export const maxPool2dBackwardOp: DefinedOp<PoolBackwardAttrs> = defineOp({
     }
     dx.set(sums);
   },
-  kernels(g, env) {
-    if ((env.variant ?? "quads") === "quads" && isQuads(g)) {
-      const bind = ["dy", ["winners", "indices"], ["dx2", "dx"]] as const;
-      const groups = spread(Math.ceil((g.N * g.C * g.OH * g.OW) / 64));
-      return { kernels: [{ shader, entry: "maxBackwardQuads", bind, groups }] };
-    }
-    const apart = g.strideY >= spanOf(g.KH, g.dilationY) && g.strideX >= spanOf(g.KW, g.dilationX);
-    const bind = ["dy", ["winners", "indices"], "dx"] as const;
-    if (!apart || env.variant === "gather") {
-      const groups = spread(Math.ceil((g.N * g.C * g.H * g.W) / 64));
-      return { kernels: [{ shader, entry: "maxBackward", bind, groups }] };
-    }
-    const CH = Math.ceil((g.H + g.padTop) / g.strideY);
-    const CW = Math.ceil((g.W + g.padLeft) / g.strideX);
-    const groups = spread(Math.ceil((g.N * g.C * CH * CW) / 64));
-    return { kernels: [{ shader, entry: "maxBackwardCells", bind, constants: { CH, CW }, groups }] };
-  },
+  kernels: maxBackwardKernels,
   backward: ({ inputs: [, indices], grads: [d], needs, attrs }) => [
     needs[0] ? maxPool2dPickOp.one([d!, indices!], attrs) : undefined,
     undefined,
   ],
 });
 
-/** (x [N, C, H, W], indices) -> y: the element of x at each window's winner. */
+/** (x [N, C, H, W], indices) -> y: the element of x at the winner of each window. */
 export const maxPool2dPickOp: DefinedOp<PoolBackwardAttrs> = defineOp({
   name: "maxPool2dPick",
   args: ["x", "indices"],
@@ -152,36 +123,12 @@ export const maxPool2dPickOp: DefinedOp<PoolBackwardAttrs> = defineOp({
       y[i] = winner < 0 ? 0 : x[Math.floor(i / (OH * OW)) * H * W + winner]!;
     }
   },
-  kernels({ N, C, OH, OW }) {
-    const groups = spread(Math.ceil((N * C * OH * OW) / 64));
-    return { kernels: [{ shader, entry: "maxPick", bind: ["x", ["winners", "indices"], "y"], groups }] };
-  },
+  kernels: maxPickKernels,
   backward: ({ inputs: [, indices], grads: [dy], attrs }) => [
     maxPool2dBackwardOp.one([dy!, indices!], attrs),
     undefined,
   ],
 });
-
-/** One window per invocation, or two where rows are whole vec4 and nobody asks for `quads`. */
-function quads(
-  g: PoolConstants,
-  { variant }: KernelEnv,
-  entry: string,
-  bind: { readonly quads: Kernel["bind"]; readonly pairs: Kernel["bind"] },
-): KernelPlan {
-  const by = variant !== "quads" && g.W % 4 === 0 ? "pairs" : "quads";
-  const windows = g.N * g.C * g.OH * g.OW;
-  const groups = spread(Math.ceil(windows / (by === "pairs" ? 128 : 64)));
-  return {
-    kernels: [{ shader, entry: `${entry}${by === "pairs" ? "Pairs" : "Quads"}`, bind: bind[by], groups }],
-  };
-}
-
-/** Windows of 2 x 2 that tile planes of even sides: the common case, with kernels of its own. */
-function isQuads(g: PoolConstants): boolean {
-  const two = [g.KH, g.KW, g.strideY, g.strideX].every((n) => n === 2);
-  return two && g.dilationY * g.dilationX === 1 && g.H % 2 === 0 && g.W % 2 === 0 && tapsInside(g);
-}
 
 function expectWindows(op: string, name: string, t: Spec | undefined, dtype: string, g: PoolConstants): void {
   const spec = expectSpec(op, name, t, 4, dtype);
@@ -192,7 +139,7 @@ function expectWindows(op: string, name: string, t: Spec | undefined, dtype: str
 
 interface AvgAttrs extends PoolAttrs {
   readonly includePad: boolean;
-  /** 0 for none. */
+  /** Replaces the size of the window; 0 for none. */
   readonly divisor: number;
 }
 
@@ -205,7 +152,7 @@ export const avgPool2dOp: DefinedOp<AvgAttrs> = defineOp({
   name: "avgPool2d",
   args: ["x"],
   results: ["y"],
-  variants: ["pairs", "quads", "windows"],
+  variants: POOL_VARIANTS,
   plan([x], attrs: AvgAttrs) {
     const constants = avgGeometry("avgPool2d", x, attrs);
     return { outputs: [{ shape: outputShape(constants), dtype: "f32" }], constants };
@@ -215,26 +162,18 @@ export const avgPool2dOp: DefinedOp<AvgAttrs> = defineOp({
       y[i] = pixels.reduce((sum, at) => sum + x[at]!, 0) / size;
     });
   },
-  kernels(g, env) {
-    if (env.variant !== "windows" && isQuads(g)) {
-      const pairs = [["x4", "x"] as const, ["y2", "y"] as const];
-      return quads(g, env, "avgForward", { quads: [["x2", "x"], "y"], pairs });
-    }
-    const constants = { inside: tapsInside(g) };
-    const groups = spread(Math.ceil((g.N * g.C * g.OH * g.OW) / 64));
-    return { kernels: [{ shader, entry: "avgForward", bind: ["x", "y"], constants, groups }] };
-  },
+  kernels: avgForwardKernels,
   backward: ({ inputs: [x], grads: [dy], attrs }) => [
     avgPool2dBackwardOp.one([dy!], { ...attrs, input: x! }),
   ],
 });
 
-/** (dy) -> dx [N, C, H, W]: each dy shared out evenly over its window. */
+/** (dy) -> dx [N, C, H, W]: each dy is divided evenly among the pixels of its window. */
 export const avgPool2dBackwardOp: DefinedOp<AvgBackwardAttrs> = defineOp({
   name: "avgPool2dBackward",
   args: ["dy"],
   results: ["dx"],
-  variants: ["pairs", "quads", "gather"],
+  variants: AVG_BACKWARD_VARIANTS,
   plan([dy], attrs: AvgBackwardAttrs) {
     const constants = avgGeometry("avgPool2dBackward", attrs.input, attrs);
     expectWindows("avgPool2dBackward", "dy", dy, "f32", constants);
@@ -247,15 +186,7 @@ export const avgPool2dBackwardOp: DefinedOp<AvgBackwardAttrs> = defineOp({
     });
     dx.set(sums);
   },
-  kernels(g, env) {
-    if (env.variant !== "gather" && isQuads(g)) {
-      const pairs = [["dy2", "dy"] as const, ["dx4", "dx"] as const];
-      return quads(g, env, "avgBackward", { quads: ["dy", ["dx2", "dx"]], pairs });
-    }
-    const constants = { inside: tapsInside(g) };
-    const groups = spread(Math.ceil((g.N * g.C * g.H * g.W) / 64));
-    return { kernels: [{ shader, entry: "avgBackward", bind: ["dy", "dx"], constants, groups }] };
-  },
+  kernels: avgBackwardKernels,
   backward: ({ grads: [d], attrs }) => [avgPool2dOp.one([d!], attrs)],
 });
 
@@ -268,7 +199,7 @@ function avgGeometry(op: string, x: Spec | undefined, attrs: AvgAttrs): AvgConst
   return { ...poolGeometry(op, x, attrs), includePad: attrs.includePad ? 1 : 0, divisor: attrs.divisor };
 }
 
-/** Calls `visit` with each window's number, the pixels of x in it, and what their sum is divided by. */
+/** Calls `visit` with the index of each window, the indices of its pixels in x, and what their sum is divided by. */
 function eachAvgWindow(g: AvgConstants, visit: (i: number, pixels: number[], size: number) => void): void {
   for (let i = 0; i < g.N * g.C * g.OH * g.OW; i++) {
     const top = (Math.floor(i / g.OW) % g.OH) * g.strideY - g.padTop;
@@ -294,7 +225,7 @@ export interface MaxPool2dOptions {
    * as Keras has it: ceil(H / stride) windows. Default 0.
    */
   readonly padding?: Padding | "same";
-  /** Step from tap to tap in a window; default 1. */
+  /** Step from one element of a window to the next; default 1. */
   readonly dilation?: Pair;
   /** Round the number of windows up instead of down; the last ones then reach beyond the input. Default false. */
   readonly ceilMode?: boolean;
@@ -313,7 +244,7 @@ function poolAttrs(op: string, x: Tensor, kernelSize: Pair, options: MaxPool2dOp
   const dilation = pair(op, "dilation", options.dilation ?? 1, 1);
   const { padding = 0, ceilMode = false } = options;
   const same = padding === "same";
-  if (same && ceilMode) throw new ShapeError(`${op}: padding "same" settles the size; leave ceilMode out`);
+  if (same && ceilMode) throw new ShapeError(`${op}: padding "same" determines the size; leave ceilMode out`);
   const { shape } = expectSpec(op, "x", x, 4);
   const around = same ? samePadding(shape, kernel, stride, dilation) : sides(op, padding, FORMS);
   return { kernel, stride, padding: around, dilation, ceilMode };
@@ -342,16 +273,16 @@ export function maxPool2dWithIndices(
 export interface AvgPool2dOptions {
   /** Step from window to window; default the kernel size. */
   readonly stride?: Pair;
-  /** Zeros, at most half the kernel on each side; forms as `maxPool2d` has them. Default 0. */
+  /** Zeros, at most half the kernel on each side, in the forms that `maxPool2d` takes. Default 0. */
   readonly padding?: Padding | "same";
   /** Round the number of windows up instead of down; the last ones then reach beyond the input. Default false. */
   readonly ceilMode?: boolean;
   /**
-   * Padding counts as zeros in the mean; else the mean is over pixels of the input only. Default true, as in PyTorch;
-   * false with padding "same", as in Keras.
+   * Whether padding counts, as zeros; else the mean is over pixels of the input only. Default true, as in PyTorch; false with
+   * padding "same", as in Keras.
    */
   readonly countIncludePad?: boolean;
-  /** What each sum is divided by instead; not 0. */
+  /** What each sum is divided by instead of the size of its window; not 0. */
   readonly divisorOverride?: number;
 }
 
@@ -364,8 +295,8 @@ export const AVG_POOL = {
 } as const satisfies OptionKinds<AvgPool2dOptions>;
 
 /**
- * The mean of each window: x f32 [N, C, H, W] -> f32 [N, C, OH, OW], with the sizes and refusals of `maxPool2d`. Pixels
- * that a window of ceilMode reaches beyond the padding never count.
+ * The mean of each window: x f32 [N, C, H, W] -> f32 [N, C, OH, OW], with the sizes and refusals of `maxPool2d`. Positions
+ * beyond the padding, which windows reach with ceilMode, never count.
  */
 export function avgPool2d(x: Tensor, kernelSize: Pair, options: AvgPool2dOptions = {}): Tensor {
   const given = checkOptions("avgPool2d", options, AVG_POOL);

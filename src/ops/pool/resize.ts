@@ -1,6 +1,6 @@
 /**
- * Pools to a given size and interpolation between pixels, composed: along an axis each result is a weighted sum of a few
- * places of the input, which are gathered. Whole multiples go by pools and by broadcasting.
+ * Pooling to a given size and interpolation between pixels, composed of other ops: along an axis each result is a weighted sum of
+ * a few gathered input positions. Where the sizes are multiples of each other, ordinary pooling or broadcasting does it.
  */
 import { ShapeError, ValueError } from "../../common/errors.ts";
 import { checkOptions, type OptionKinds, shown } from "../../common/options.ts";
@@ -26,7 +26,7 @@ export function globalAvgPool2d(x: Tensor): Tensor {
   return mean(x, { axes: [2, 3], keepDims: true });
 }
 
-/** Maximum of each plane: x [N, C, H, W] -> [N, C, 1, 1]; the gradient goes to the first of equals. */
+/** Maximum of each plane: x [N, C, H, W] -> [N, C, 1, 1]; the gradient goes to the first of equal pixels. */
 export function globalMaxPool2d(x: Tensor): Tensor {
   const [, , H, W] = planes("globalMaxPool2d", x);
   return maxPool2d(x, [H, W]);
@@ -42,7 +42,7 @@ function sizes(who: string, outputSize: Pair): readonly [number, number] {
 }
 
 /**
- * Means of x [N, C, H, W] over OH x OW windows that cover it as evenly as can be: [N, C, OH, OW].
+ * Means of x [N, C, H, W] over OH x OW windows that cover it as evenly as possible: [N, C, OH, OW].
  * torch.nn.functional.adaptive_avg_pool2d. Throws ShapeError.
  */
 export function adaptiveAvgPool2d(x: Tensor, outputSize: Pair): Tensor {
@@ -57,14 +57,14 @@ export function adaptiveAvgPool2d(x: Tensor, outputSize: Pair): Tensor {
 }
 
 /**
- * Maxima of x [N, C, H, W] over OH x OW windows that cover it as evenly as can be: [N, C, OH, OW]; the gradient goes to
- * the first of equals. torch.nn.functional.adaptive_max_pool2d. Throws ShapeError.
+ * Maxima of x [N, C, H, W] over OH x OW windows that cover it as evenly as possible: [N, C, OH, OW]; the gradient goes to
+ * the first of equal pixels. torch.nn.functional.adaptive_max_pool2d. Throws ShapeError.
  */
 export function adaptiveMaxPool2d(x: Tensor, outputSize: Pair): Tensor {
   const [, , H, W] = planes("adaptiveMaxPool2d", x);
   const [OH, OW] = sizes("adaptiveMaxPool2d", outputSize);
   if (H % OH === 0 && W % OW === 0) return maxPool2d(x, [H / OH, W / OW]);
-  // The largest of each row's largest, the first row winning: the first in reading order.
+  // Along rows first, then along columns: of equal pixels the first in row-major order wins.
   return maxAlong(maxAlong(x, 3, OW), 2, OH);
 }
 
@@ -84,13 +84,13 @@ function maxAlong(x: Tensor, axis: 2 | 3, to: number): Tensor {
 }
 
 export interface UpsampleOptions {
-  /** The result's height and width; else `scale`. */
+  /** Height and width of the result; give this or `scale`. */
   readonly size?: Pair;
-  /** How many times as high and wide, rounded down. */
+  /** Factor of height and width; the size is rounded down. */
   readonly scale?: Pair;
   /** Default nearest. */
   readonly mode?: "nearest" | "bilinear";
-  /** bilinear only: corner pixels lie on corner pixels, not corners on corners. Default false. */
+  /** bilinear only: the centres of the corner pixels are aligned, not their corners. Default false. */
   readonly alignCorners?: boolean;
 }
 
@@ -146,7 +146,7 @@ export function upsample(x: Tensor, options: UpsampleOptions): Tensor {
   return separable(x, out, weights(H, rows), weights(W, columns));
 }
 
-/** y[i, j] = sum over k, l of rows(i, k) columns(j, l) x[k, l], plane by plane. Weights of 0 read nothing. */
+/** y[i, j] = sum over k, l of rows(i, k) columns(j, l) x[k, l] in each plane. Positions of weight 0 are not read. */
 function separable(
   x: Tensor,
   [OH, OW]: readonly [number, number],
@@ -156,16 +156,18 @@ function separable(
   return weightedAlong(weightedAlong(x, 3, OW, columns), 2, OH, rows);
 }
 
-/** Along one axis: the places that weigh something, each times its weight, added up. */
+/** Along one axis: the sum of the positions whose weight is not 0, each times its weight. */
 function weightedAlong(x: Tensor, axis: 2 | 3, to: number, weight: (i: number, k: number) => number): Tensor {
   const from = x.shape[axis] as number;
-  const taps = Array.from({ length: to }, (_, i) =>
+  const terms = Array.from({ length: to }, (_, i) =>
     Array.from({ length: from }, (_, k) => ({ k, w: weight(i, k) })).filter(({ w }) => w !== 0),
   );
-  const most = Math.max(...taps.map((t) => t.length));
+  const most = Math.max(...terms.map((t) => t.length));
   const shape = [to, most, ...(axis === 2 ? [1] : [])];
-  // Where there are fewer, the first is read again and left out: times 0, NaN and infinities would spread.
-  const list = taps.flatMap((t) => Array.from({ length: most }, (_, i) => t[i] ?? { k: t[0]?.k ?? 0, w: 0 }));
+  // Results of fewer terms read their first position again and then drop it: times 0, NaN and infinities would spread.
+  const list = terms.flatMap((t) =>
+    Array.from({ length: most }, (_, i) => t[i] ?? { k: t[0]?.k ?? 0, w: 0 }),
+  );
   const read = take(
     x,
     constant(

@@ -1,21 +1,15 @@
 /**
- * Random affine maps, one per sample, for `affineSample`: any number of random flips, turns, scalings, shears and shifts
- * in a row, multiplied together in one dispatch. Whole numbers only (16.16 fixed point, CORDIC for the angles), drawn by
- * counter like every random op here: the same bits on every backend, and again when a run is resumed.
+ * Random affine maps, one per sample, for `affineSample`: any number of random flips, rotations, scalings, shears and shifts in
+ * sequence, multiplied in one dispatch. Integer arithmetic only (16.16 fixed point, CORDIC for the angles), drawn by counter like
+ * every random op here: the same bits on every backend, and again when a run is resumed.
  */
 import { ShapeError, ValueError } from "../../common/errors.ts";
 import { checkOptions, type OptionKinds } from "../../common/options.ts";
 import { threefry2x32 } from "../../common/random.ts";
-import { spread } from "../../graph/kernel.ts";
 import { type DefinedOp, defineOp, expectSpec, expectWhole } from "../../graph/op.ts";
-import { Shader } from "../../graph/shader.ts";
 import { constant, type Tensor } from "../../graph/tensor.ts";
+import { drawAffineKernels } from "../../kernels/random/random.ts";
 import { checkSource, DRAW, type DrawOptions, type RandomSource, streamOf } from "./random.ts";
-
-const code = () => import("../../../shaders/random/draw-affine.wgsl?raw");
-const functions = () => import("../../../shaders/random/random-functions.wgsl?raw");
-
-const shader = new Shader("draw-affine.wgsl", code, functions);
 
 /** 1 in fixed point. */
 const ONE = 65536;
@@ -60,13 +54,10 @@ export const drawAffineOp: DefinedOp<Attrs> = defineOp({
       theta.set([m[0], m[1], t[0], m[2], m[3], t[1]], 6 * n);
     }
   },
-  kernels({ N }) {
-    const groups = spread(Math.ceil(N / 64));
-    return { kernels: [{ shader, entry: "draw", bind: ["ranges", "step", "key", "theta"], groups }] };
-  },
+  kernels: drawAffineKernels,
 });
 
-/** One step's map from places in its result to places in what it is applied to. */
+/** The map of one step, from positions in its result to positions in its input. */
 function drawStep(range: Int32Array, words: readonly number[]): readonly [Matrix, Pair] {
   const part = (i: number) => words[i]! >>> 16;
   const flip = (i: number) => (words[i]! >>> 8 < range[i]! ? -1 : 1);
@@ -76,11 +67,11 @@ function drawStep(range: Int32Array, words: readonly number[]): readonly [Matrix
   const whole = (i: number, at: number) => range[at]! + Math.floor((part(i) * range[at + 1]!) / ONE) * ONE;
   const shift = [whole(5, 8), whole(6, 10)] as const;
   const [cos, sin] = cosSin(angle).map((v) => (v + 0x800) >> 12) as [number, number];
-  const slope = fixedDiv(shearSin, shearCos);
-  // The inverse of turning, after shearing, after scaling; then the flips.
+  const shear = fixedDiv(shearSin, shearCos);
+  // The inverse of scaling, then shearing, then rotating; then the flips.
   const a: Matrix = [
-    flip(0) * fixedDiv(cos - fixedMul(sin, slope), scale),
-    flip(0) * fixedDiv(sin + fixedMul(cos, slope), scale),
+    flip(0) * fixedDiv(cos - fixedMul(sin, shear), scale),
+    flip(0) * fixedDiv(sin + fixedMul(cos, shear), scale),
     flip(1) * fixedDiv(-sin, scale),
     flip(1) * fixedDiv(cos, scale),
   ];
@@ -98,7 +89,7 @@ const fixedDiv = (a: number, b: number) => Math.trunc((a * ONE) / b);
 
 /** arctan(2^-i) in 2^-32 turns. */
 const ARCS = Array.from({ length: 24 }, (_, i) => Math.round((Math.atan(2 ** -i) / (2 * Math.PI)) * 2 ** 32));
-/** What CORDIC's turns leave of 2^28. */
+/** 2^28 divided by the factor by which the rotations of CORDIC lengthen a vector. */
 const LENGTH = 163008218;
 
 /** [cos, sin] of an angle in 2^-32 turns, in units of 2^-28: CORDIC within an eighth of the nearest quarter turn. */
@@ -114,21 +105,21 @@ function cosSin(angle: number): [cos: number, sin: number] {
   return quarter === 0 ? [x, y] : quarter === 1 ? [-y, x] : quarter === 2 ? [-x, -y] : [y, -x];
 }
 
-/** One random map of an image, each part uniform in its range; what is not given does nothing. */
+/** One random map of an image, each part uniform in its range; parts not given have no effect. */
 export interface AffineRange {
-  /** Chance of left and right changing places. */
+  /** Probability of swapping left and right. */
   readonly flipX?: number;
-  /** Chance of top and bottom changing places. */
+  /** Probability of swapping top and bottom. */
   readonly flipY?: number;
   /** Clockwise, about the centre. */
   readonly degrees?: Pair;
-  /** How many times as large, about the centre; from 1/8 to 8. */
+  /** Factor, about the centre; from 1/8 to 8. */
   readonly scale?: Pair;
   /** Along x, in degrees between -90 and 90. */
   readonly shear?: Pair;
-  /** To the right in pixels, the least and the most, in steps of 1 from the least. */
+  /** Shift to the right in pixels, least and most, in steps of 1 from the least. */
   readonly x?: Pair;
-  /** Down, likewise. */
+  /** Shift down, likewise. */
   readonly y?: Pair;
 }
 
@@ -142,7 +133,7 @@ const RANGE = {
   y: "array",
 } as const satisfies OptionKinds<AffineRange>;
 
-/** Words of the shader's `ranges`; each range as its least value and its width. */
+/** A row of `ranges` as draw-affine.wgsl reads it; each range as its least value and its width. */
 function rowOf(range: AffineRange): number[] {
   const {
     flipX = 0,
@@ -181,8 +172,8 @@ function rowOf(range: AffineRange): number[] {
 }
 
 /**
- * Maps for `count` samples, i32 [count, 2, 3] as `affineSample` wants them: the images seem to have gone through
- * `ranges` in order, each drawn anew for every sample at every step. Throws ValueError on a range that can't be.
+ * Maps for `count` samples, i32 [count, 2, 3] as `affineSample` takes them, that apply `ranges` in order, each drawn anew for
+ * every sample at every step. Throws ValueError on an invalid range.
  */
 export function drawAffine(
   count: number,

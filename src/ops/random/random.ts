@@ -1,7 +1,7 @@
 /**
- * Random tensors and dropout, drawn on the device by counter: the words follow from a key, the step, the number of
- * the use (its stream) and the place in the tensor, and from nothing else. So every backend draws the same, every
- * step draws anew, the backward pass draws the forward pass's mask again, and nothing is stored.
+ * Random tensors and dropout, drawn on the device by counter: random words depend on a key, the step, the number of the use
+ * (its stream) and the position in the tensor only. So every backend draws the same numbers, every step draws new ones, and
+ * the backward pass of dropout draws the same mask again, which needs no storage.
  */
 
 import { ValueError } from "../../common/errors.ts";
@@ -9,32 +9,27 @@ import { cosSin2Pi, logOfFraction } from "../../common/math-exact.ts";
 import { checkOptions, type OptionKinds, shown } from "../../common/options.ts";
 import { lowbias32 } from "../../common/permutation.ts";
 import { threefry2x32Into, uniformFromU32 } from "../../common/random.ts";
-import type { KernelEnv, KernelPlan } from "../../graph/kernel.ts";
 import {
   type DefinedOp,
   defineOp,
+  expectOne,
   expectSpec,
   expectTensor,
   expectWhole,
   shapeError,
 } from "../../graph/op.ts";
-import { Shader } from "../../graph/shader.ts";
 import { checkShape, type Data, type Shape, type Spec, sizeOf } from "../../graph/spec.ts";
 import { constant, type Tensor } from "../../graph/tensor.ts";
+import { GRID_VARIANTS } from "../../kernels/elementwise/grid.ts";
+import { drawKernels, dropoutKernels } from "../../kernels/random/random.ts";
 import { mul } from "../elementwise/arithmetic.ts";
 import { ones } from "../elementwise/fill.ts";
-import { expectOne, UPDATE_VARIANTS, updateGrid } from "../state/packed-update.ts";
 
-const code = () => import("../../../shaders/random/random.wgsl?raw");
-const functions = () => import("../../../shaders/random/random-functions.wgsl?raw");
-
-const shader = /* @__PURE__ */ new Shader("random.wgsl", code, functions);
-
-/** What random ops draw from. Every use has a number of its own, so that no two draw alike. */
+/** What random ops draw from. Every use has a number of its own, so that no two uses draw the same numbers. */
 export class RandomSource {
   #uses = 0;
 
-  /** `step`: u32 `[1]`, a state that an update moves on. `key`: u32 `[2]`, the seed. */
+  /** `step`: u32 `[1]`, a state that an update increments. `key`: u32 `[2]`, the seed. */
   constructor(
     readonly step: Tensor,
     readonly key: Tensor,
@@ -46,7 +41,7 @@ export class RandomSource {
   }
 }
 
-/** Refuses what is no RandomSource. */
+/** Throws ValueError on anything but a RandomSource. */
 export function checkSource(who: string, source: unknown): void {
   if (source instanceof RandomSource) return;
   throw new ValueError(`${who}: needs a RandomSource to draw from, got ${shown(source)}`);
@@ -54,16 +49,16 @@ export function checkSource(who: string, source: unknown): void {
 
 type Kind = "uniform" | "normal" | "bernoulli" | "choice";
 
-/** So that a word's upper half times this stays below 2^32. */
+/** The upper half of a word times this must stay below 2^32. */
 const MOST_CHOICES = 65536;
 
 interface DrawAttrs {
   readonly kind: Kind;
   readonly shape: Shape;
   readonly stream: number;
-  /** Least value, mean or, with bernoulli, unused. */
+  /** uniform: least value; normal: mean. */
   readonly low: number;
-  /** Width of the range, standard deviation or chance. */
+  /** uniform: width of the range; normal: standard deviation; bernoulli: probability of 1. */
   readonly width: number;
 }
 
@@ -71,7 +66,7 @@ export const drawOp: DefinedOp<DrawAttrs> = defineOp({
   name: "draw",
   args: ["step", "key", "values"],
   results: ["y"],
-  variants: UPDATE_VARIANTS,
+  variants: GRID_VARIANTS,
   plan([step, key, values], { kind, shape, stream, low, width }: DrawAttrs) {
     checkShape(kind, shape);
     const CHANCE = kind === "bernoulli" ? chanceOf(width) : 0;
@@ -95,11 +90,7 @@ export const drawOp: DefinedOp<DrawAttrs> = defineOp({
       }
     }
   },
-  kernels({ kind, COUNT }, env) {
-    const entry = kind === "uniform" ? "uniform_" : kind;
-    const bind = kind === "choice" ? ["step", "key", "values", "y"] : ["step", "key", "y"];
-    return drawKernels(entry, bind, COUNT, env);
-  },
+  kernels: drawKernels,
 });
 
 interface DropoutAttrs {
@@ -111,7 +102,7 @@ export const dropoutOp: DefinedOp<DropoutAttrs> = defineOp({
   name: "dropout",
   args: ["x", "step", "key"],
   results: ["y"],
-  variants: UPDATE_VARIANTS,
+  variants: GRID_VARIANTS,
   plan([x, step, key], { p, stream }: DropoutAttrs) {
     const { shape } = expectSpec("dropout", "x", x, x?.shape.length ?? 0);
     return {
@@ -132,28 +123,23 @@ export const dropoutOp: DefinedOp<DropoutAttrs> = defineOp({
       }
     }
   },
-  kernels: ({ COUNT }, env) => drawKernels("dropout", ["x", "step", "key", "y"], COUNT, env),
-  // Dropout is linear in x, and the same words come again: the gradient is dropout of dy.
+  kernels: dropoutKernels,
+  // Dropout is linear in x, and the same words are drawn again: the gradient is dropout of dy.
   backward: ({ inputs: [, step, key], grads: [dy], attrs }) => [
     dropoutOp.one([dy!, step!, key!], attrs, "dropoutBackward"),
   ],
 });
-
-function drawKernels(entry: string, bind: readonly string[], count: number, env: KernelEnv): KernelPlan {
-  const { PER, groups } = updateGrid(count, env);
-  return { kernels: [{ shader, entry, bind, constants: { PER }, groups }] };
-}
 
 /** A chance in 2^-24, rounded. */
 function chanceOf(p: number): number {
   return Math.round(p * 2 ** 24);
 }
 
-/** Checks what a random op draws from; `STREAM` tells its words from other uses'. */
+/** Checks what a random op draws from; the constant STREAM makes its words differ from those of other uses. */
 export function streamOf(op: string, step: Spec | undefined, key: Spec | undefined, stream: number) {
   expectOne(op, "step", step, "u32");
   expectSpec(op, "key", key, 1, "u32");
-  // Hashed, so that no stream is another seed's, and none is that of first values (the key as it is).
+  // Hashed, so that no stream equals a stream of another seed or that of initial values, which use the key unchanged.
   return { STREAM: lowbias32(expectWhole(op, "stream", stream, 0) + 1) };
 }
 
@@ -165,7 +151,7 @@ function wordsOf(key: Data, stream: number, step: Data, i: number): [number, num
   return [words[0]!, words[1]!];
 }
 
-/** Box and Muller: two normal numbers of two words. */
+/** Two normal numbers from two words, by the method of Box and Muller. */
 function normalPair([a, b]: readonly [number, number]): number[] {
   const radius = Math.sqrt(-2 * logOfFraction((a >>> 8) + 1));
   return cosSin2Pi(uniformFromU32(b)).map((v) => radius * v);
@@ -210,7 +196,7 @@ export function uniform(shape: Shape, source: RandomSource, options: UniformOpti
 
 /**
  * f32 numbers from the normal distribution, new at every step; at most 5.8 standard deviations from the mean. Box and
- * Muller's method with a logarithm and a cosine of our own, so that adapters agree to about 1e-6 standard deviations.
+ * Muller's method with Weft's own logarithm and cosine, so that adapters agree to about 1e-6 standard deviations.
  */
 export function normal(shape: Shape, source: RandomSource, options: NormalOptions = {}): Tensor {
   checkSource("normal", source);
@@ -230,8 +216,8 @@ export function bernoulli(shape: Shape, p: number, source: RandomSource, options
 }
 
 /**
- * `values` picked at random, f32 of `shape`, each equally likely (to 2^-16) and any number of times; new at every step and
- * the same on every backend. NumPy's random.choice. Throws ValueError on none or more than 65536 values.
+ * `values` picked at random with replacement, f32 of `shape`, each equally likely (to 2^-16); new at every step and the same
+ * on every backend. NumPy's random.choice. Throws ValueError on none or more than 65536 values.
  */
 export function choice(
   shape: Shape,
@@ -262,7 +248,7 @@ function draw(
 }
 
 /**
- * Zeroes each element of f32 `x` with chance `p` and scales the others by 1 / (1 - p), another choice at every step.
+ * Zeroes each element of f32 `x` with chance `p` and scales the others by 1 / (1 - p); which ones is drawn anew at every step.
  * PyTorch's torch.nn.functional.dropout in training. Throws ValueError on a p outside [0, 1].
  */
 export function dropout(x: Tensor, p: number, source: RandomSource, options: DrawOptions = {}): Tensor {

@@ -1,62 +1,38 @@
-/** Where the largest or the smallest element along an axis is. No gradient. */
-
-import { spread } from "../../graph/kernel.ts";
+/** Indices of the largest or smallest elements along an axis. No gradient. */
+import { axisGeometry, eachRow, normalizeAxis } from "../../geometry/axis.ts";
 import { type DefinedOp, defineOp, expectTensor, shapeError } from "../../graph/op.ts";
-import { Shader } from "../../graph/shader.ts";
-import { sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
-import { specialFunctions } from "../../kernels/special-functions.ts";
-import { normalizeAxes } from "./sum.ts";
-
-const code = () => import("../../../shaders/reduce/argmax.wgsl?raw");
-
-const shader = new Shader("argmax.wgsl", code, specialFunctions);
+import { argmaxKernels } from "../../kernels/reduce/axis.ts";
 
 interface Attrs {
+  /** From 0. */
   readonly axis: number;
   readonly smallest: boolean;
 }
 
-/** (x) -> y i32 without `axis`, which counts from 0. */
+/** (x) -> y i32, x's shape without `axis`. */
 export const argmaxOp: DefinedOp<Attrs> = defineOp({
   name: "argmax",
   args: ["x"],
   results: ["y"],
-  variants: ["lines", "shared"],
+  variants: ["rows", "shared"],
   plan([x], { axis, smallest }: Attrs) {
     if (x?.dtype !== "f32")
       throw shapeError(smallest ? "argmin" : "argmax", "input must be f32", x ? [x] : []);
-    const [before, after] = [x.shape.slice(0, axis), x.shape.slice(axis + 1)];
     return {
-      outputs: [{ shape: [...before, ...after], dtype: "i32" }],
-      constants: { OUTER: sizeOf(before), SIZE: x.shape[axis] ?? 1, INNER: sizeOf(after), smallest },
+      outputs: [{ shape: x.shape.toSpliced(axis, 1), dtype: "i32" }],
+      constants: { ...axisGeometry(x.shape, axis), smallest },
     };
   },
-  cpu({ x, y }, { OUTER, SIZE, INNER, smallest }) {
-    const wins = (v: number, best: number) => (smallest ? v < best : v > best);
-    for (let outer = 0; outer < OUTER; outer++) {
-      for (let inner = 0; inner < INNER; inner++) {
-        const line = Array.from({ length: SIZE }, (_, k) => x[(outer * SIZE + k) * INNER + inner]!);
-        const nan = line.findIndex(Number.isNaN);
-        const winner = line.reduce((best, v, k) => (wins(v, line[best]!) ? k : best), 0);
-        y[outer * INNER + inner] = nan < 0 ? winner : nan;
-      }
-    }
+  cpu({ x, y }, g) {
+    const wins = (v: number, best: number) => (g.smallest ? v < best : v > best);
+    eachRow(g, (positions, row) => {
+      const nan = positions.findIndex((at) => Number.isNaN(x[at]));
+      const winner = positions.reduce((best, at, k) => (wins(x[at]!, x[positions[best]!]!) ? k : best), 0);
+      y[row] = nan < 0 ? winner : nan;
+    });
   },
-  kernels({ OUTER, SIZE, INNER }, env) {
-    // Lines are shared out over lanes where they are long, or where that lets a GPU read them in order.
-    const long = SIZE >= 1024 || (!env.software && INNER === 1 && SIZE >= 64);
-    const lines = OUTER * INNER;
-    if ((env.variant ?? (long ? "shared" : "lines")) === "lines") {
-      return {
-        kernels: [{ shader, entry: "lines", bind: ["x", "y"], groups: spread(Math.ceil(lines / 64)) }],
-      };
-    }
-    const constants = { LANES: env.software ? 16 : SIZE < 2048 ? 64 : 256 };
-    return {
-      kernels: [{ shader, entry: "sharedLines", bind: ["x", "y"], constants, groups: spread(lines) }],
-    };
-  },
+  kernels: argmaxKernels,
 });
 
 /**
@@ -65,15 +41,11 @@ export const argmaxOp: DefinedOp<Attrs> = defineOp({
  */
 export function argmax(x: Tensor, axis = -1): Tensor {
   expectTensor("argmax", "x", x);
-  return argmaxOp.one([x], { axis: axisOf("argmax", x, axis), smallest: false });
+  return argmaxOp.one([x], { axis: normalizeAxis("argmax", x.rank, axis), smallest: false });
 }
 
 /** As `argmax`, the smallest element's index. NaN is the smallest of all, as in PyTorch. */
 export function argmin(x: Tensor, axis = -1): Tensor {
   expectTensor("argmin", "x", x);
-  return argmaxOp.one([x], { axis: axisOf("argmin", x, axis), smallest: true }, "argmin");
-}
-
-function axisOf(op: string, x: Tensor, axis: number): number {
-  return normalizeAxes(op, x.rank, axis)[0] as number;
+  return argmaxOp.one([x], { axis: normalizeAxis("argmin", x.rank, axis), smallest: true }, "argmin");
 }

@@ -1,22 +1,18 @@
 /**
- * Norms, float32: the Euclidean one of a whole tensor in a kernel of its own (gradient clipping, monitoring), others
- * made of reductions. Squares above 3.4e38 overflow.
+ * Norms, float32: the Euclidean norm of a whole tensor as an op of its own (for gradient clipping), others composed of
+ * reductions. Squares above 3.4e38 overflow.
  */
 import { ValueError } from "../../common/errors.ts";
 import { checkOptions } from "../../common/options.ts";
 import { type DefinedOp, defineOp, expectSpec } from "../../graph/op.ts";
-import { Shader } from "../../graph/shader.ts";
 import { sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
+import { normKernels } from "../../kernels/reduce/reduce.ts";
 import { div, mul, square } from "../elementwise/arithmetic.ts";
 import { eq, where } from "../elementwise/compare.ts";
 import { abs } from "../elementwise/math.ts";
 import { max, rootOrZero } from "./reduce.ts";
 import { REDUCE, type ReduceOptions, sum } from "./sum.ts";
-
-const code = () => import("../../../shaders/reduce/norm.wgsl?raw");
-
-const shader = new Shader("norm.wgsl", code);
 
 export const normOp: DefinedOp<Record<string, never>> = defineOp({
   name: "norm",
@@ -31,35 +27,18 @@ export const normOp: DefinedOp<Record<string, never>> = defineOp({
     for (let i = 0; i < COUNT; i++) sum += x[i]! * x[i]!;
     y[0] = Math.sqrt(sum);
   },
-  kernels({ COUNT }) {
-    // Sums of at least 16 vec4s each, and no more of them than the last workgroup adds quickly.
-    const PARTS = Math.max(1, Math.min(Math.ceil(COUNT / 64), 8192));
-    const constants = { PARTS };
-    return {
-      scratch: { partial: PARTS },
-      kernels: [
-        {
-          shader,
-          entry: "squares",
-          constants,
-          bind: ["x", ["sums", "partial"]],
-          groups: [Math.ceil(PARTS / 64)],
-        },
-        { shader, entry: "root", constants, bind: ["partial", "y"], groups: [1] },
-      ],
-    };
-  },
+  kernels: normKernels,
   // dx = dy x / y, and 0 at x = 0.
   backward: ({ inputs: [x], outputs: [y], grads: [dy] }) => [mul(x!, div(dy!, where(eq(y!, 0), 1, y!)))],
 });
 
-/** The root of the sum of all squares, shape []: of packed gradients, as clipping takes it. The gradient at 0 is 0. */
+/** The root of the sum of all squares, shape []; gradient clipping uses it. The gradient at 0 is 0. */
 export function globalNorm(x: Tensor): Tensor {
   return normOp.one([x], {});
 }
 
 export interface NormOptions extends ReduceOptions {
-  /** 2 (default): root of the sum of squares. 1: sum of magnitudes. Infinity: the largest magnitude. */
+  /** 2 (default): root of the sum of squares. 1: sum of absolute values. Infinity: the largest absolute value. */
   readonly p?: 1 | 2 | typeof Number.POSITIVE_INFINITY;
 }
 

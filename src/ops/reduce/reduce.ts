@@ -1,28 +1,21 @@
 /**
- * Reductions over any axes beside sums, float32: max, min and prod by a kernel; variance, std and logSumExp made of
- * other ops. Names, defaults and corners as in PyTorch (amax, amin, prod, var, std, logsumexp).
+ * Reductions over any axes beside sums, float32: max, min and prod as ops; variance, std and logSumExp composed of other
+ * ops. Defaults and special cases as in PyTorch (amax, amin, prod, var, std, logsumexp).
  */
 import { ValueError } from "../../common/errors.ts";
 import { checkOptions } from "../../common/options.ts";
-import { reducedSpec, reductionGeometry, reductionParts, reductionPlace } from "../../geometry/reduction.ts";
-import { spread } from "../../graph/kernel.ts";
+import { normalizeAxes } from "../../geometry/axis.ts";
+import { reducedSpec, reductionGeometry, reductionIndex } from "../../geometry/reduction.ts";
 import { type DefinedOp, defineOp, expectTensor, shapeError } from "../../graph/op.ts";
-import { Shader } from "../../graph/shader.ts";
 import { sizeOf } from "../../graph/spec.ts";
 import type { BackwardContext, Tensor } from "../../graph/tensor.ts";
-import { specialFunctions } from "../../kernels/special-functions.ts";
+import { reduceKernels } from "../../kernels/reduce/reduce.ts";
 import { add, div, mul, square, sub } from "../elementwise/arithmetic.ts";
 import { eq, le, ne, where } from "../elementwise/compare.ts";
 import { detach } from "../elementwise/detach.ts";
 import { fill } from "../elementwise/fill.ts";
 import { abs, exp, log, sqrt } from "../elementwise/math.ts";
-import { reshape } from "../shape/reshape.ts";
-import { mean, normalizeAxes, REDUCE, type ReduceOptions, sum } from "./sum.ts";
-
-const code = () => import("../../../shaders/reduce/reduce.wgsl?raw");
-const functions = () => import("../../../shaders/reduce/reduction-functions.wgsl?raw");
-
-const shader = new Shader("reduce.wgsl", code, functions, specialFunctions);
+import { dropAxes, mean, REDUCE, type ReduceOptions, sum } from "./sum.ts";
 
 interface Attrs {
   /** Axes that are reduced, ascending. */
@@ -31,7 +24,7 @@ interface Attrs {
 
 type Backward = (context: BackwardContext<Attrs>) => readonly (Tensor | undefined)[];
 
-/** The result keeps reduced axes as 1. */
+/** An op whose result keeps reduced axes as 1. KIND tells the kernel what `merge` does. */
 function define(
   name: string,
   KIND: number,
@@ -51,30 +44,17 @@ function define(
     },
     cpu({ x, y }, g) {
       for (let k = 0; k < g.KEPT; k++) {
-        let result = x[reductionPlace(g, k, 0)]!;
-        for (let r = 1; r < g.REDUCED; r++) result = merge(result, x[reductionPlace(g, k, r)]!);
+        let result = x[reductionIndex(g, k, 0)]!;
+        for (let r = 1; r < g.REDUCED; r++) result = merge(result, x[reductionIndex(g, k, r)]!);
         y[k] = result;
       }
     },
-    kernels(g) {
-      const { PARTS, CHUNK, groups } = reductionParts(g);
-      const constants = { PARTS, CHUNK };
-      const first = { shader, entry: "reduce", constants, groups };
-      if (PARTS === 1) return { kernels: [{ ...first, bind: ["x", "y"] }] };
-      const last = { shader, entry: "combine", constants, groups: spread(Math.ceil(g.KEPT / 64)) };
-      return {
-        scratch: { partial: g.KEPT * PARTS },
-        kernels: [
-          { ...first, bind: ["x", ["y", "partial"]] },
-          { ...last, bind: ["partial", "y"] },
-        ],
-      };
-    },
+    kernels: reduceKernels,
     backward,
   });
 }
 
-/** Equals share the gradient. */
+/** Equal winners share the gradient. */
 const toWinners: Backward = ({ inputs: [x], outputs: [y], grads: [dy], attrs: { axes } }) => {
   const wins = eq(x!, y!);
   return [mul(wins, div(dy!, sum(wins, { axes, keepDims: true })))];
@@ -88,7 +68,7 @@ export const prodOp: DefinedOp<Attrs> = define(
   2,
   (a, v) => a * v,
   ({ inputs: [x], grads: [dy], attrs: { axes } }) => {
-    // The product of the others. Zeros, infinities and NaN can't be divided out: what they amount to comes apart.
+    // The product of the other elements. Zeros, infinities and NaN can't be divided out, so they are multiplied separately.
     const ordinary = mul(ne(x!, 0), le(abs(x!), 3.4028234663852886e38));
     const others = where(ordinary, x!, 1);
     const product = mul(prodOp.one([others], { axes }), dy!);
@@ -102,15 +82,12 @@ function apply(name: string, op: DefinedOp<Attrs>, x: Tensor, given: ReduceOptio
   expectTensor(name, "x", x);
   const options = checkOptions(name, given, REDUCE);
   const axes = normalizeAxes(name, x.rank, options.axes);
-  return dropAxes(op.one([x], { axes }), axes, options.keepDims);
+  return kept(op.one([x], { axes }), axes, options.keepDims);
 }
 
-function dropAxes(y: Tensor, axes: readonly number[], keepDims = false): Tensor {
-  if (keepDims) return y;
-  return reshape(
-    y,
-    y.shape.filter((_, axis) => !axes.includes(axis)),
-  );
+/** `y`, whose reduced axes are 1, with or without these. */
+function kept(y: Tensor, axes: readonly number[], keepDims = false): Tensor {
+  return keepDims ? y : dropAxes(y, axes);
 }
 
 /** The largest element over `axes` (default all). NaN wins. Equals share the gradient (torch.amax). */
@@ -124,15 +101,15 @@ export function min(x: Tensor, options: ReduceOptions = {}): Tensor {
 }
 
 /**
- * The product over `axes` (default all). The gradient is right where elements are 0, NaN or infinite, but NaN for those of a
- * line with both 0 and infinity; differentiated twice it is right only where none is.
+ * The product over `axes` (default all). The gradient is right also where elements are 0, NaN or infinite, but NaN where both 0
+ * and infinity are multiplied; the second derivative is right only where no element is any of these.
  */
 export function prod(x: Tensor, options: ReduceOptions = {}): Tensor {
   return apply("prod", prodOp, x, options);
 }
 
 export interface VarianceOptions extends ReduceOptions {
-  /** Degrees of freedom that the mean takes: 1 (default) for the unbiased variance, 0 for the mean of the squares. */
+  /** Subtracted from the number of elements: 1 (default) for the unbiased variance, 0 for the mean of the squares. */
   readonly correction?: number;
 }
 
@@ -154,7 +131,7 @@ function varianceOf(who: string, x: Tensor, options: VarianceOptions): Tensor {
   const axes = normalizeAxes(who, x.rank, given.axes);
   const free = Math.max(0, sizeOf(axes.map((axis) => x.shape[axis] as number)) - correction);
   const squares = sum(square(sub(x, mean(x, { axes, keepDims: true }))), { axes, keepDims: true });
-  return dropAxes(free === 0 ? div(squares, fill([], 0)) : div(squares, free), axes, keepDims);
+  return kept(free === 0 ? div(squares, fill([], 0)) : div(squares, free), axes, keepDims);
 }
 
 /** The root of the variance: torch.std. Where that is 0, the gradient is 0. */
@@ -162,7 +139,7 @@ export function std(x: Tensor, options: VarianceOptions = {}): Tensor {
   return rootOrZero(varianceOf("std", x, options));
 }
 
-/** √x, whose slope at 0 is taken for 0 where PyTorch does so (std, norm). */
+/** √x with a derivative of 0 at 0, as PyTorch has it in std and norm. */
 export function rootOrZero(x: Tensor): Tensor {
   const zero = eq(x, 0);
   return where(zero, 0, sqrt(where(zero, 1, x)));
@@ -176,11 +153,11 @@ export function logSumExp(x: Tensor, options: ReduceOptions = {}): Tensor {
   expectTensor("logSumExp", "x", x);
   const { axes: given, keepDims } = checkOptions("logSumExp", options, REDUCE);
   const axes = normalizeAxes("logSumExp", x.rank, given);
-  // The result does not depend on what is subtracted, so nothing flows back through it.
+  // The result does not depend on what is subtracted, so no gradient flows through it.
   const m = detach(max(x, { axes, keepDims: true }));
   const infinite = eq(abs(m), Number.POSITIVE_INFINITY);
-  // An infinite line is left out before anything is computed, or its gradient would be 0 · Infinity.
-  const apart = where(infinite, 0, sub(x, where(infinite, 0, m)));
-  const s = sum(exp(apart), { axes, keepDims: true });
-  return dropAxes(where(infinite, m, add(log(s), m)), axes, keepDims);
+  // Infinite elements are replaced before anything is computed, or the gradient would be 0 · Infinity.
+  const shifted = where(infinite, 0, sub(x, where(infinite, 0, m)));
+  const s = sum(exp(shifted), { axes, keepDims: true });
+  return kept(where(infinite, m, add(log(s), m)), axes, keepDims);
 }

@@ -1,23 +1,17 @@
 /**
- * Sums and means over any axes, and their gradient, stretching by broadcasting: float32. Long sums are split in parts added
- * in a fixed order.
+ * Sums and means over any axes, and their gradient, stretching by broadcasting: float32. Long sums are split into parts that
+ * are added in a fixed order.
  */
-import { ShapeError, ValueError } from "../../common/errors.ts";
-import { checkOptions, type OptionKinds, type OtherNames, shown } from "../../common/options.ts";
-import { reducedSpec, reductionGeometry, reductionParts, reductionPlace } from "../../geometry/reduction.ts";
-import { spread } from "../../graph/kernel.ts";
+import { checkOptions, type OptionKinds, type OtherNames } from "../../common/options.ts";
+import { type Axes, normalizeAxes } from "../../geometry/axis.ts";
+import { reducedSpec, reductionGeometry, reductionIndex } from "../../geometry/reduction.ts";
 import { type DefinedOp, defineOp, expectTensor, shapeError } from "../../graph/op.ts";
-import { Shader } from "../../graph/shader.ts";
 import { checkShape, formatShape, type Shape, sameShape } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { literal, parseShapes } from "../../kernels/elementwise/chain.ts";
+import { sumKernels } from "../../kernels/reduce/reduce.ts";
 import { definePointwise } from "../elementwise/pointwise.ts";
 import { reshape } from "../shape/reshape.ts";
-
-const functions = () => import("../../../shaders/reduce/reduction-functions.wgsl?raw");
-const code = () => import("../../../shaders/reduce/sum.wgsl?raw");
-
-const shader = /* @__PURE__ */ new Shader("sum.wgsl", code, functions);
 
 interface Attrs {
   /** Axes that are summed over, ascending. */
@@ -33,35 +27,17 @@ export const sumOp: DefinedOp<Attrs> = defineOp({
   results: ["y"],
   plan([x], attrs: Attrs) {
     if (x === undefined || x.dtype !== "f32") throw shapeError("sum", "input must be f32", x ? [x] : []);
-    const geometry = reductionGeometry("sum", x, attrs.axes);
-    return { outputs: [reducedSpec(x, attrs.axes)], constants: { ...geometry, scale: attrs.scale } };
+    const constants = { ...reductionGeometry("sum", x, attrs.axes), scale: attrs.scale };
+    return { outputs: [reducedSpec(x, attrs.axes)], constants };
   },
   cpu({ x, y }, g) {
     for (let k = 0; k < g.KEPT; k++) {
       let sum = 0;
-      for (let r = 0; r < g.REDUCED; r++) sum += x[reductionPlace(g, k, r)]!;
+      for (let r = 0; r < g.REDUCED; r++) sum += x[reductionIndex(g, k, r)]!;
       y[k] = sum * g.scale;
     }
   },
-  kernels(g) {
-    const { PARTS, ...parts } = reductionParts(g);
-    const constants = { PARTS, CHUNK: parts.CHUNK };
-    const first = { shader, entry: "sum", constants, groups: parts.groups };
-    if (PARTS === 1) return { kernels: [{ ...first, bind: ["x", "y"] }] };
-    return {
-      scratch: { partial: g.KEPT * PARTS },
-      kernels: [
-        { ...first, bind: ["x", ["y", "partial"]] },
-        {
-          shader,
-          entry: "combine",
-          constants,
-          bind: ["partial", "y"],
-          groups: spread(Math.ceil(g.KEPT / 64)),
-        },
-      ],
-    };
-  },
+  kernels: sumKernels,
   backward: ({ inputs: [x], grads: [dy], attrs: { scale } }) => [
     expandOp.one([dy!], { to: x!.shape.join(","), scale }),
   ],
@@ -82,31 +58,12 @@ export const expandOp: DefinedOp<{ to: string; scale: number }> = definePointwis
 /** `axis` and PyTorch's `dim` and `keepdim` are accepted too. */
 export interface ReduceOptions extends OtherNames {
   /** Axes to reduce over, negative ones counted from the end; default all. */
-  readonly axes?: number | readonly number[];
+  readonly axes?: Axes;
   /** Keep reduced axes as 1; default false. */
   readonly keepDims?: boolean;
 }
 
 export const REDUCE = { axes: "numbers", keepDims: "boolean" } as const satisfies OptionKinds<ReduceOptions>;
-
-/** Axes as ascending numbers from 0; throws ShapeError on one that does not exist or comes twice. */
-export function normalizeAxes(op: string, rank: number, axes: ReduceOptions["axes"]): number[] {
-  if (axes !== undefined && typeof axes !== "number" && !Array.isArray(axes)) {
-    throw new ValueError(
-      `${op}: an axis must be a whole number, such as -1 for the last one, got ${shown(axes)}`,
-    );
-  }
-  if (axes === undefined) return Array.from({ length: rank }, (_, i) => i);
-  const list = (typeof axes === "number" ? [axes] : [...axes]).map((axis) => {
-    if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
-      throw new ShapeError(`${op}: axis ${axis} does not exist in a tensor of rank ${rank}`);
-    }
-    return axis < 0 ? axis + rank : axis;
-  });
-  if (new Set(list).size !== list.length)
-    throw new ShapeError(`${op}: axes ${formatShape(list)} name one twice`);
-  return list.sort((a, b) => a - b);
-}
 
 /** Sum over `axes` (default all, giving a scalar of shape []). */
 export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
@@ -125,12 +82,15 @@ function reduce(x: Tensor, given: ReduceOptions, isMean: boolean): Tensor {
   const axes = normalizeAxes(name, x.rank, options.axes);
   const scale = isMean ? 1 / axes.reduce((n, axis) => n * (x.shape[axis] as number), 1) : 1;
   const y = sumOp.one([x], { axes, scale }, name);
-  return options.keepDims === true
-    ? y
-    : reshape(
-        y,
-        x.shape.filter((_, axis) => !axes.includes(axis)),
-      );
+  return options.keepDims === true ? y : dropAxes(y, axes);
+}
+
+/** `y` without `axes`, which are 1. */
+export function dropAxes(y: Tensor, axes: readonly number[]): Tensor {
+  return reshape(
+    y,
+    y.shape.filter((_, axis) => !axes.includes(axis)),
+  );
 }
 
 /** Sums `x` down to `shape`, from which it could be broadcast, times `scale`: the gradient of broadcasting. */

@@ -1,5 +1,6 @@
-/** Tensors one after another along an axis, and taken apart again: concat, stack, split. Any dtype. */
+/** Joining tensors along an axis and splitting them again: concat, stack, split. Any dtype. */
 import { ShapeError } from "../../common/errors.ts";
+import { axisGeometry, normalizeAxis } from "../../geometry/axis.ts";
 import {
   type DefinedOp,
   defineOp,
@@ -8,17 +9,17 @@ import {
   expectWhole,
   shapeError,
 } from "../../graph/op.ts";
-import { type Data, sizeOf } from "../../graph/spec.ts";
+import type { Data } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
-import { normalizeAxes } from "../reduce/sum.ts";
+import { concatKernels } from "../../kernels/shape/strided-copy.ts";
 import { expandDims } from "./reshape.ts";
-import { copyKernel, slice } from "./slice.ts";
+import { slice } from "./slice.ts";
 
 interface Attrs {
   readonly axis: number;
 }
 
-/** Every input goes as [OUTER, size, INNER] into y [OUTER, TOTAL, INNER], one dispatch each. */
+/** Inputs [OUTER, size, INNER] one after another -> y [OUTER, TOTAL, INNER]. */
 export const concatOp: DefinedOp<Attrs> = defineOp({
   name: "concat",
   args: ["...xs"],
@@ -37,8 +38,7 @@ export const concatOp: DefinedOp<Attrs> = defineOp({
     return {
       outputs: [{ shape: first!.shape.map((d, i) => (i === axis ? TOTAL : d)), dtype: first!.dtype }],
       constants: {
-        OUTER: sizeOf(first!.shape.slice(0, axis)),
-        INNER: sizeOf(first!.shape.slice(axis + 1)),
+        ...axisGeometry(first!.shape, axis),
         TOTAL,
         sizes,
       },
@@ -56,17 +56,7 @@ export const concatOp: DefinedOp<Attrs> = defineOp({
       start += size;
     });
   },
-  kernels({ OUTER, INNER, TOTAL, sizes }) {
-    let start = 0;
-    const kernels = sizes.map((size, i) => {
-      const BASE = start * INNER;
-      start += size;
-      const one = { D1: 1, D2: 1, D3: 1, S0: 0, S1: 0, S2: 0, S3: 0 };
-      const loops = { ...one, D4: OUTER, S4: TOTAL * INNER, D5: size * INNER, S5: 1 };
-      return copyKernel("writeRegion", `xs${i}`, { ...loops, BASE, COUNT: OUTER * size * INNER });
-    });
-    return { kernels };
-  },
+  kernels: concatKernels,
   backward: ({ inputs, grads: [dy], needs, attrs: { axis } }) => {
     let start = 0;
     return inputs.map((x, i) => {
@@ -87,13 +77,13 @@ function part(x: Tensor, axis: number, from: number, to: number): Tensor {
   );
 }
 
-/** The tensors one after another along `axis`, where alone they may differ in size. Throws ShapeError. */
+/** The tensors one after another along `axis`; their other axes must be alike. Throws ShapeError. */
 export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   expectArray("concat", "its first argument", tensors);
   for (const t of tensors) expectTensor("concat", "each of its tensors", t);
   const [first] = tensors;
   if (first === undefined) throw new ShapeError("concat: needs at least one tensor");
-  const [along] = normalizeAxes("concat", first.rank, axis) as [number];
+  const along = normalizeAxis("concat", first.rank, axis);
   return tensors.length === 1 ? first : concatOp.one(tensors, { axis: along });
 }
 
@@ -108,12 +98,12 @@ export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
 }
 
 /**
- * `x` cut along `axis` into parts of `sizes`, or of that size each where it is a number, the last part then maybe
- * smaller: torch.split. Throws ShapeError where sizes do not add up to the axis.
+ * `x` split along `axis` into parts of `sizes`; a number is the size of every part, the last of which may be smaller:
+ * torch.split. Throws ShapeError where sizes do not add up to the axis.
  */
 export function split(x: Tensor, sizes: number | readonly number[], axis = 0): Tensor[] {
   expectTensor("split", "x", x);
-  const [along] = normalizeAxes("split", x.rank, axis) as [number];
+  const along = normalizeAxis("split", x.rank, axis);
   const whole = x.shape[along]!;
   if (typeof sizes === "number") expectWhole("split", "size", sizes, 1);
   else expectArray("split", "sizes", sizes);

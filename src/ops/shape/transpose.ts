@@ -1,18 +1,12 @@
-/**
- * Axes in another order, the elements moved accordingly: permute and transpose, any 4-byte dtype, gradients for
- * float32. Refuses permutations that move more than six groups of axes.
- */
+/** Permuting axes: permute and transpose. Any dtype, gradients for float32. Refuses permutations of more than six groups of axes. */
 import { ShapeError } from "../../common/errors.ts";
-import { spread } from "../../graph/kernel.ts";
+import { type Loop, mergeLoops } from "../../geometry/axis.ts";
+import { eachStrided, MAX_LOOPS, stridedConstants } from "../../geometry/strided.ts";
 import { type DefinedOp, defineOp, expectArray, expectTensor, shapeError } from "../../graph/op.ts";
-import { Shader } from "../../graph/shader.ts";
 import { formatShape, type Shape, sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
+import { readKernels } from "../../kernels/shape/strided-copy.ts";
 import { reshape } from "./reshape.ts";
-
-const code = () => import("../../../shaders/shape/transpose.wgsl?raw");
-
-const shader = new Shader("transpose.wgsl", code);
 
 interface Attrs {
   /** Axis of x that becomes axis i of y. */
@@ -24,33 +18,17 @@ export const permuteOp: DefinedOp<Attrs> = defineOp({
   args: ["x"],
   results: ["y"],
   plan([x], { axes }: Attrs) {
-    const groups = mergeAxes(x!.shape, axes);
-    if (groups.length > 6) throw shapeError("permute", "moves more than six groups of axes", [x!]);
-    const filled = [...Array.from({ length: 6 - groups.length }, () => ({ size: 1, step: 0 })), ...groups];
-    const constants: Record<string, number> = { SIZE: sizeOf(x!.shape) };
-    filled.forEach(({ size, step }, i) => {
-      constants[`D${i}`] = size;
-      constants[`S${i}`] = step;
-    });
-    return {
-      outputs: [{ shape: axes.map((axis) => x!.shape[axis]!), dtype: x!.dtype }],
-      constants,
-    };
+    const loops = loopsOver(x!.shape, axes);
+    if (loops.length > MAX_LOOPS) throw shapeError("permute", "moves more than six groups of axes", [x!]);
+    const shape = axes.map((axis) => x!.shape[axis]!);
+    return { outputs: [{ shape, dtype: x!.dtype }], constants: stridedConstants(loops, 0) };
   },
   cpu({ x, y }, constants) {
-    for (let e = 0; e < y.length; e++) {
-      let rest = e;
-      let at = 0;
-      for (let i = 5; i >= 0; i--) {
-        at += (rest % constants[`D${i}`]!) * constants[`S${i}`]!;
-        rest = Math.floor(rest / constants[`D${i}`]!);
-      }
-      y[e] = x[at]!;
-    }
+    eachStrided(constants, (e, index) => {
+      y[e] = x[index]!;
+    });
   },
-  kernels: ({ SIZE }) => ({
-    kernels: [{ shader, entry: "permute", bind: ["x", "y"], groups: spread(Math.ceil(SIZE! / 256)) }],
-  }),
+  kernels: readKernels,
   backward: ({ grads: [dy], attrs: { axes } }) => [
     permute(
       dy!,
@@ -59,20 +37,9 @@ export const permuteOp: DefinedOp<Attrs> = defineOp({
   ],
 });
 
-/** The loop over the output: axes that lie together in x merged, axes of 1 left out, with their steps in x. */
-function mergeAxes(shape: Shape, axes: readonly number[]): { size: number; step: number }[] {
-  const groups: { size: number; step: number }[] = [];
-  for (const axis of axes) {
-    const size = shape[axis]!;
-    const step = sizeOf(shape.slice(axis + 1));
-    const last = groups.at(-1);
-    if (size === 1) continue;
-    if (last !== undefined && last.step === step * size) {
-      last.size *= size;
-      last.step = step;
-    } else groups.push({ size, step });
-  }
-  return groups;
+/** The loops over the result, with strides in x. */
+function loopsOver(shape: Shape, axes: readonly number[]): Loop[] {
+  return mergeLoops(axes.map((axis) => ({ size: shape[axis]!, stride: sizeOf(shape.slice(axis + 1)) })));
 }
 
 /**
@@ -89,7 +56,7 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
       `permute: axes must name each of the ${x.rank} axes of ${formatShape(x.shape)} once, got ${formatShape(axes)}`,
     );
   }
-  if (mergeAxes(x.shape, order).length <= 1) {
+  if (loopsOver(x.shape, order).length <= 1) {
     return reshape(
       x,
       order.map((axis) => x.shape[axis]!),

@@ -9,7 +9,6 @@
 import { ShapeError } from "../../common/errors.ts";
 import { checkOptions } from "../../common/options.ts";
 import { sampleOrder } from "../../common/permutation.ts";
-import { spread } from "../../graph/kernel.ts";
 import {
   type DefinedOp,
   defineOp,
@@ -19,15 +18,10 @@ import {
   expectWhole,
   shapeError,
 } from "../../graph/op.ts";
-import { Shader } from "../../graph/shader.ts";
 import { checkShape, type Shape, type Spec, sizeOf } from "../../graph/spec.ts";
 import { constant, type Tensor } from "../../graph/tensor.ts";
+import { GATHER_BATCH_VARIANTS, gatherBatchKernels } from "../../kernels/data/gather-batch.ts";
 import { countConstants, stepsPerEpoch } from "./gather-counts.ts";
-
-const code = () => import("../../../shaders/data/gather-batch.wgsl?raw");
-const functions = () => import("../../../shaders/reduce/order-functions.wgsl?raw");
-
-const shader = /* @__PURE__ */ new Shader("gather-batch.wgsl", code, functions);
 
 interface Attrs {
   readonly count: number;
@@ -52,7 +46,7 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
   name: "gatherBatch",
   args: ["inputs", "targets", "step", "key", "channels"],
   results: ["x", "y", "weights"],
-  variants: ["long", "short"],
+  variants: GATHER_BATCH_VARIANTS,
   plan([inputs, targets, step, key, channels], attrs: Attrs) {
     const { count, shape, targetShape, batchSize, shuffle, scale, offset } = attrs;
     expectWhole("gatherBatch", "count", count, 1);
@@ -137,23 +131,7 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
       }
     }
   },
-  kernels({ SIZE, B }, { software, variant = software ? "long" : "short" }) {
-    const vector = SIZE % 4 === 0;
-    const parts = vector ? SIZE / 4 : SIZE;
-    // A software adapter pays for every permutation; a chip would rather have all its lanes busy.
-    const LANES = Math.ceil(parts / (variant === "long" ? 32 : 2));
-    return {
-      kernels: [
-        {
-          shader,
-          entry: vector ? "vector" : "scalar",
-          bind: ["inputs", "targets", "step", "key", "channels", vector ? ["x4", "x"] : "x", "y", "weights"],
-          constants: { LANES },
-          groups: spread(Math.ceil((B * LANES) / 64)),
-        },
-      ],
-    };
-  },
+  kernels: gatherBatchKernels,
 });
 
 function expectData(name: string, spec: Spec | undefined, dtype: string, size: number): void {

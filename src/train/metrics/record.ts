@@ -3,18 +3,13 @@
  * The host reads the ring when it likes; nothing waits. Values are stored as they are, so that a loss that is NaN
  * or infinite shows in the row of its step.
  */
-import { type DefinedOp, defineOp, expectArray, expectSpec, shapeError } from "../../graph/op.ts";
-import { Shader } from "../../graph/shader.ts";
+import { type DefinedOp, defineOp, expectArray, expectOne, expectSpec, shapeError } from "../../graph/op.ts";
 import { type Data, type Spec, sizeOf } from "../../graph/spec.ts";
 import type { Node, Tensor } from "../../graph/tensor.ts";
-import { expectOne } from "../../ops/state/packed-update.ts";
-
-const code = () => import("../../../shaders/data/record.wgsl?raw");
-
-const shader = new Shader("record.wgsl", code);
+import { logMetricsKernels, MAX_LOGGED } from "../../kernels/data/log-metrics.ts";
 
 /** Tensors that one record takes at most: with ring and step, as many bindings as every WebGPU device has. */
-export const MAX_RECORDED = 6;
+export const MAX_RECORDED = MAX_LOGGED;
 /** Marks count steps modulo this, the largest range of whole numbers that float32 holds exactly. */
 const MARKS = 2 ** 24;
 
@@ -27,11 +22,7 @@ export const recordOp: DefinedOp<None> = defineOp({
   mutates: ["ring", "step"],
   plan: ([ring, step, ...values], _attrs: None) => planned(ring, step, values, false),
   cpu: write,
-  kernels: ({ TOTAL }) => {
-    const bind = ["ring", "step", "v0", "v1", "v2", "v3", "v4", "v5"];
-    const entry = TOTAL > MAX_RECORDED ? "recordMany" : "record";
-    return { kernels: [{ shader, entry, bind, groups: [1] }] };
-  },
+  kernels: logMetricsKernels,
 });
 
 /** With an alarm, which takes the place of one value among the bindings. */
@@ -47,11 +38,7 @@ export const recordAlarmedOp: DefinedOp<None> = defineOp({
     return planned(ring, step, values, true);
   },
   cpu: write,
-  kernels: ({ TOTAL }) => {
-    const bind = ["ring", "step", "alarm", "v0", "v1", "v2", "v3", "v4"];
-    const entry = TOTAL > MAX_RECORDED ? "recordManyAlarmed" : "recordAlarmed";
-    return { kernels: [{ shader, entry, bind, groups: [1] }] };
-  },
+  kernels: logMetricsKernels,
 });
 
 function planned(ring: Spec | undefined, step: Spec | undefined, values: readonly Spec[], ALARMED: boolean) {

@@ -4,7 +4,7 @@ import { gradients } from "../../src/autograd.ts";
 import type { Shape } from "../../src/graph/spec.ts";
 import { input, type Tensor } from "../../src/graph/tensor.ts";
 import { mul, square } from "../../src/ops/elementwise/arithmetic.ts";
-import { bce, bceOp, bceWithLogits, bceWithLogitsOp, mse, mseOp } from "../../src/ops/loss/losses.ts";
+import { bce, bceOp, bceWithLogits, bceWithLogitsOp, mse, mseOp } from "../../src/ops/loss/mean-losses.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";

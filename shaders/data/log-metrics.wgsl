@@ -1,6 +1,6 @@
-// ring[step % R, :] = (v0…, v1…, …, alarm, mark), then step += 1. One invocation, or one workgroup where values are many.
-// v0 … v5: S0 … S5 words, TOTAL together. ring: R x W words. The mark, there where W > TOTAL, is 1 + step % 2^24 as a float: exact, and 0 in rows never
-// written. Values are copied as words, so that NaN and infinities arrive as they are.
+// Logs a step: ring[step % R, :] = (v0 …, v1 …, …, alarm, mark), then step += 1. One invocation, or one workgroup for many values.
+// ring [R, W]   v0 … v5: S0 … S5 words, TOTAL together. All are copied as words, so that NaN and infinities stay as they are.
+// The mark, which is there where W has room for it, is 1 + step % 2^24 as a float: exact, and 0 in rows that were never written.
 
 override R: u32;
 override W: u32;
@@ -11,7 +11,7 @@ override S2: u32;
 override S3: u32;
 override S4: u32;
 override S5: u32;
-override ALARMED: bool;  // the column after the values is the alarm, 0 or 1 as a float, which is reset
+override ALARMED: bool;  // the column after the values is the alarm, 0 or 1 as a float; it is reset
 
 @group(0) @binding(0) var<storage, read_write> ring: array<u32>;
 @group(0) @binding(1) var<storage, read_write> step: array<u32>;
@@ -22,8 +22,8 @@ override ALARMED: bool;  // the column after the values is the alarm, 0 or 1 as 
 @group(0) @binding(6) var<storage, read> v4: array<u32>;
 @group(0) @binding(7) var<storage, read> v5: array<u32>;
 
-// Lanes from `lane` on write every `lanes`-th word each; the answer is where what follows goes.
-fn write(now: u32, lane: u32, lanes: u32) -> u32 {
+// Writes v0 … v4, every `lanes`-th word from `lane` on; returns the index of the next column.
+fn writeFirst(now: u32, lane: u32, lanes: u32) -> u32 {
   var at = (now % R) * W;
   for (var i = lane; i < S0; i += lanes) { ring[at + i] = v0[i]; }
   at += S0;
@@ -44,7 +44,7 @@ fn writeLast(at: u32, lane: u32, lanes: u32) -> u32 {
 
 @group(0) @binding(8) var<storage, read_write> alarm: array<u32>;
 
-fn tell(at: u32) {
+fn writeAlarm(at: u32) {
   ring[at] = bitcast<u32>(f32(alarm[0]));
   alarm[0] = 0u;
 }
@@ -56,36 +56,35 @@ fn finish(now: u32, values: u32) {
 }
 
 @compute @workgroup_size(1)
-fn record() {
+fn logFew() {
   let now = step[0];
-  finish(now, writeLast(write(now, 0u, 1u), 0u, 1u));
+  finish(now, writeLast(writeFirst(now, 0u, 1u), 0u, 1u));
 }
 
 @compute @workgroup_size(64)
-fn recordMany(@builtin(local_invocation_index) lane: u32) {
+fn logMany(@builtin(local_invocation_index) lane: u32) {
   let now = step[0];
-  let at = writeLast(write(now, lane, 64u), lane, 64u);
-  // Everybody has read the counter before it moves on.
+  let at = writeLast(writeFirst(now, lane, 64u), lane, 64u);
+  // Every invocation must read the counter before it grows.
   storageBarrier();
   if (lane == 0u) { finish(now, at); }
 }
 
-// The same with an alarm.
 @compute @workgroup_size(1)
-fn recordAlarmed() {
+fn logFewAlarmed() {
   let now = step[0];
-  let at = write(now, 0u, 1u);
-  tell(at);
+  let at = writeFirst(now, 0u, 1u);
+  writeAlarm(at);
   finish(now, at);
 }
 
 @compute @workgroup_size(64)
-fn recordManyAlarmed(@builtin(local_invocation_index) lane: u32) {
+fn logManyAlarmed(@builtin(local_invocation_index) lane: u32) {
   let now = step[0];
-  let at = write(now, lane, 64u);
+  let at = writeFirst(now, lane, 64u);
   storageBarrier();
   if (lane == 0u) {
-    tell(at);
+    writeAlarm(at);
     finish(now, at);
   }
 }

@@ -1,14 +1,14 @@
 // Weighted mean over N samples of ROW elements each of a loss per element, with its gradient in the same pass.
-// x, target, dx [N, ROW]   weights [N]   loss, count []   partial [PARTS]
-//   loss = sum w l / (ROW count),  count = sum w,  dx = w dl/dx / (ROW count)
-// `single` does all in one workgroup. Otherwise `countRows`, `parts` (each invocation takes every PARTS-th element) and
-// `total`. A sample that weighs 0 counts for nothing, whatever it holds.
+//   loss = sum of w l / (ROW count),  count = sum of w,  dx = w dl/dx / (ROW count)
+// Needs special-functions.wgsl and math-functions.wgsl. x, goal, dx [N, ROW]   weights [N]   loss, count []   partial [PARTS]
+// `single` does everything in one workgroup. For more elements: `countRows`, `parts` (each invocation takes every PARTS-th element)
+// and `total`. A sample of weight 0 does not count, whatever it holds.
 
 override N: u32;
 override ROW: u32;
 override LANES: u32;
 override PARTS: u32;
-override KIND: u32;  // 0 squared difference, 1 binary cross-entropy of probabilities, 2 of logits
+override KIND: u32;  // 0: squared difference, 1: binary cross-entropy of probabilities, 2: of logits
 override weighted: bool;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -25,12 +25,12 @@ override weighted: bool;
 var<workgroup> lanes: array<f32, LANES>;
 var<workgroup> laneCounts: array<f32, LANES>;
 
-// log, but no less than -100, so that a sure and wrong probability costs a lot and not everything.
+// log, at least -100 as in PyTorch: a wrong probability of 0 or 1 then has a finite loss.
 fn clampedLog(v: f32) -> f32 {
   return select(max(log(v), -100.0), -100.0, v <= 0.0);
 }
 
-// Loss of one element and its slope. A probability outside [0, 1] has none: NaN.
+// Loss of one element and its derivative. Both are NaN for a probability outside [0, 1].
 fn item(v: f32, t: f32) -> vec2<f32> {
   if (KIND == 0u) {
     let d = v - t;
@@ -54,7 +54,7 @@ fn element(i: u32, total: f32) -> f32 {
   return select(both.x * w, 0.0, w == 0.0);
 }
 
-// Sum of all weights, the same in every lane.
+// Sum of all weights, returned to every invocation.
 fn countAll(lane: u32) -> f32 {
   if (!weighted) { return f32(N); }
   var own = 0.0;
@@ -66,7 +66,7 @@ fn countAll(lane: u32) -> f32 {
   return sum;
 }
 
-// Adds up what the lanes found and writes the mean.
+// Adds up the sums of all invocations and writes the mean.
 fn finish(lane: u32, own: f32, total: f32) {
   lanes[lane] = own;
   workgroupBarrier();

@@ -1,4 +1,4 @@
-// Random orders, the same as in src/permutation.ts. Functions only: they are appended to the kernels that use them.
+// Fragment: random orders by key, the same as in src/common/permutation.ts. Provides `lowbias32` and `permuteIndex`.
 
 // A 32-bit bijection that mixes well: https://nullprogram.com/blog/2018/07/31/ .
 fn lowbias32(word: u32) -> u32 {
@@ -7,8 +7,8 @@ fn lowbias32(word: u32) -> u32 {
   return x ^ (x >> 16u);
 }
 
-// Where i stands in the order of 0 .. n - 1 that belongs to the key: a Feistel network on the smallest domain of
-// 4^h >= n values, walked until it lands inside.
+// Element i of the order of 0 … n - 1 that belongs to the key: a Feistel network on the smallest domain of 4^h >= n values, applied
+// until the value is below n.
 fn permuteIndex(i: u32, n: u32, k0: u32, k1: u32) -> u32 {
   const golden = 0x9e3779b9u;
   let halfBits = max(1u, (33u - countLeadingZeros(n - 1u)) >> 1u);

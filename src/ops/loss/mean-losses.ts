@@ -1,20 +1,18 @@
 /**
- * Losses that are a mean over elements, each with its gradient in the same dispatch: squared difference, binary
- * cross-entropy of probabilities or of logits. Samples may be weighted; classes: cross-entropy.ts, more: element-losses.ts.
+ * Losses that are a weighted mean over elements, each with its gradient in the same dispatch: squared difference, binary
+ * cross-entropy of probabilities or of logits. Losses over classes are in cross-entropy.ts, composed ones in element-losses.ts.
  */
 import { GraphError } from "../../common/errors.ts";
 import { broadcastShape } from "../../geometry/broadcast.ts";
-import type { KernelPlan } from "../../graph/kernel.ts";
 import { type DefinedOp, defineOp, shapeError } from "../../graph/op.ts";
-import { Shader } from "../../graph/shader.ts";
 import { sameShape, sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
-import { specialFunctions } from "../../kernels/special-functions.ts";
+import { meanLossKernels } from "../../kernels/loss/mean-losses.ts";
 import { sigmoid, sigmoidBackwardOp } from "../elementwise/activation.ts";
 import { add, div, mul, neg, square, sub } from "../elementwise/arithmetic.ts";
 import { isOne } from "../elementwise/fill.ts";
 import { reshape } from "../shape/reshape.ts";
-import { bceItemOp, bceOf, bceSlopeOf, bceWithLogitsItem } from "./element-losses.ts";
+import { bceDerivativeOf, bceItemOp, bceOf, bceWithLogitsItem } from "./element-losses.ts";
 import {
   elementLoss,
   LOSS,
@@ -23,23 +21,17 @@ import {
   lossOptions,
 } from "./loss-reduction.ts";
 
-const code = () => import("../../../shaders/loss/losses.wgsl?raw");
-
-const functions = () => import("../../../shaders/elementwise/math-functions.wgsl?raw");
-
-const shader = new Shader("losses.wgsl", code, specialFunctions, functions);
-
 type None = Record<string, never>;
 
-interface ElementLoss {
+interface MeanLoss {
   readonly name: string;
-  /** Number of the formula in the shader. */
+  /** Number of the formula in mean-losses.wgsl. */
   readonly kind: number;
-  /** Loss of one element and its slope by x. */
-  item(x: number, t: number): readonly [loss: number, slope: number];
-  /** d slope / dx, element by element, times `d`. */
-  curvature?(x: Tensor, d: Tensor): Tensor;
-  /** True where the slope by the target is minus that by x. */
+  /** Loss of one element, and its derivative with respect to x. */
+  item(x: number, t: number): readonly [loss: number, derivative: number];
+  /** The second derivative with respect to x, element by element, times `d`. */
+  secondDerivative?(x: Tensor, d: Tensor): Tensor;
+  /** True where the derivative with respect to the target is minus that with respect to x. */
   readonly odd: boolean;
 }
 
@@ -48,14 +40,14 @@ export const mseOp = define({
   name: "mse",
   kind: 0,
   item: (x, t) => [(x - t) ** 2, 2 * (x - t)],
-  curvature: (_, d) => mul(d, 2),
+  secondDerivative: (_, d) => mul(d, 2),
   odd: true,
 });
 
 export const bceOp = define({
   name: "bce",
   kind: 1,
-  item: (x, t) => [bceOf(x, t), bceSlopeOf(x, t)],
+  item: (x, t) => [bceOf(x, t), bceDerivativeOf(x, t)],
   odd: false,
 });
 
@@ -63,12 +55,12 @@ export const bceWithLogitsOp = define({
   name: "bceWithLogits",
   kind: 2,
   item: (x, t) => [Math.max(x, 0) - x * t + Math.log1p(Math.exp(-Math.abs(x))), 1 / (1 + Math.exp(-x)) - t],
-  curvature: (x, d) => sigmoidBackwardOp.one([d, sigmoid(x)], {}),
+  secondDerivative: (x, d) => sigmoidBackwardOp.one([d, sigmoid(x)], {}),
   odd: false,
 });
 
 // @__NO_SIDE_EFFECTS__
-function define({ name, kind, item, curvature, odd }: ElementLoss): DefinedOp<None> {
+function define({ name, kind, item, secondDerivative, odd }: MeanLoss): DefinedOp<None> {
   return defineOp({
     name,
     args: ["x", "target", "weights"],
@@ -105,36 +97,17 @@ function define({ name, kind, item, curvature, odd }: ElementLoss): DefinedOp<No
       loss[0] = total === 0 ? 0 : sum / (total * ROW);
       count[0] = total;
     },
-    kernels({ N, ROW }, env): KernelPlan {
-      const size = N * ROW;
-      const constants = {
-        LANES: env.software ? 64 : Math.min(256, env.maxWorkgroupSize),
-        PARTS: Math.min(Math.ceil(size / 16), 16384),
-      };
-      const one = { shader, constants, groups: [1] } as const;
-      const given = ["x", ["goal", "target"], "weights", "dx"] as const;
-      if ((env.variant ?? (size <= 16384 ? "single" : "parts")) === "single") {
-        return { kernels: [{ ...one, entry: "single", bind: [...given, "loss", "count"] }] };
-      }
-      const groups = [Math.ceil(constants.PARTS / 64)] as const;
-      return {
-        scratch: { partial: constants.PARTS },
-        kernels: [
-          { ...one, entry: "countRows", bind: ["weights", "count"] },
-          { ...one, entry: "parts", bind: [...given, "partial", ["counted", "count"]], groups },
-          { ...one, entry: "total", bind: [["partials", "partial"], ["counted", "count"], "loss"] },
-        ],
-      };
-    },
+    kernels: meanLossKernels,
     backward({ inputs, outputs, grads, needs }) {
       const [dx, dloss, second] = [outputs[2]!, grads[0], grads[2]];
       if (needs[2]) throw new GraphError(`${name}: weights have no gradient`);
       if (needs[1] && !odd) throw new GraphError(`${name}: the target has no gradient`);
-      if (second !== undefined && curvature === undefined)
+      if (second !== undefined && secondDerivative === undefined)
         throw new GraphError(`${name}: has no second derivative`);
       const parts: Tensor[] = [];
       if (dloss !== undefined) parts.push(isOne(dloss) ? dx : mul(dx, dloss));
-      if (second !== undefined) parts.push(curvature!(inputs[0]!, scaled(inputs, outputs[1]!, second)));
+      if (second !== undefined)
+        parts.push(secondDerivative!(inputs[0]!, scaled(inputs, outputs[1]!, second)));
       const gradient = parts.length === 2 ? add(parts[0]!, parts[1]!) : parts[0];
       return [gradient, needs[1] && gradient !== undefined ? neg(gradient) : undefined];
     },
@@ -149,7 +122,7 @@ function scaled([x, , weights]: readonly Tensor[], count: Tensor, d: Tensor): Te
   return mul(d, share);
 }
 
-/** The mean in one dispatch; other reductions from single elements. */
+/** The mean as one op; other reductions composed from the losses of single elements. */
 function loss(
   op: DefinedOp<None>,
   x: Tensor,
