@@ -1,5 +1,5 @@
 /**
- * The README's walk-throughs on files made here: a user's own table and own folder of images, from the printed commands to
+ * The walk-throughs of docs/data.md on files made here: a user's own table and own folder of images, from the printed commands to
  * measured models; and what the command line answers to data that don't fit. Only the epochs are fewer.
  */
 import { mkdir, rm, writeFile } from "node:fs/promises";
@@ -10,7 +10,7 @@ import { Random } from "../../src/common/random.ts";
 import { describeFailure, exitCodeOf } from "../../src/node/cli/exit-codes.ts";
 import { runCommand } from "../../src/node/cli/program.ts";
 import { buildCli, type Cli, jsonLines } from "../support/cli.ts";
-import { exampleFolder, loadExample, readmeBlocks } from "../support/readme.ts";
+import { documentedBlock, exampleFolder, loadExample } from "../support/documents.ts";
 
 let cli: Cli;
 beforeAll(async () => {
@@ -73,9 +73,9 @@ async function drawShapes(folder: string): Promise<void> {
   }
 }
 
-describe("the README's walk-throughs", () => {
+describe("the documented walk-throughs", () => {
   test("the printed commands train, save and measure", async () => {
-    const block = (await readmeBlocks("sh")).find((text) => text.includes("--csv")) as string;
+    const block = await documentedBlock("sh", "--csv");
     const lines = block.split("\n").flatMap((line) => /^npx weft (.*?)\s*(#.*)?$/.exec(line)?.[1] ?? []);
     expect(lines).toHaveLength(5);
     const accuracies: number[] = [];
@@ -97,7 +97,7 @@ describe("the README's walk-throughs", () => {
   });
 
   test("the printed code trains", async () => {
-    const code = (await readmeBlocks("ts")).find((text) => text.includes("datasets.csv")) as string;
+    const code = await documentedBlock("ts", "datasets.csv");
     const here = code
       .replace('"flowers.csv"', JSON.stringify(join(cli.folder, "flowers.csv")))
       .replace(

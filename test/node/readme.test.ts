@@ -1,23 +1,18 @@
-/** The README's examples run as they are printed; only the data is smaller and the package is this checkout. */
+/** The examples of README and docs/ run as they are printed; only the data is smaller and the package is this checkout. */
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, expect, it } from "vitest";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { type History, nn, optim, Trainer } from "../../src/index.ts";
 import { compile } from "../../src/node/cli/commands/compile.ts";
 import { openDawn, openDevice } from "../../src/node/index.ts";
 import type { AheadOfTimeTrainer } from "../../src/replay/index.ts";
-import { exampleFolder, loadExample, readmeBlocks } from "../support/readme.ts";
+import { documentedBlock, exampleFolder, loadExample } from "../support/documents.ts";
 
 const folder = exampleFolder;
-let blocks: string[];
-
-beforeAll(async () => {
-  blocks = await readmeBlocks("ts");
-});
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 it("the twenty lines train and save", async () => {
-  const code = blocks.find((b) => b.includes("datasets.mnist()")) as string;
+  const code = await documentedBlock("ts", "datasets.mnist()");
   const file = `${folder}lenet5.safetensors`;
   const small = code
     .replace("import { nn,", "import { data, nn,")
@@ -30,7 +25,7 @@ it("the twenty lines train and save", async () => {
 });
 
 it("the reader's own layer trains", async () => {
-  const code = blocks.find((b) => b.includes("class ResidualBlock")) as string;
+  const code = await documentedBlock("ts", "class ResidualBlock");
   const { ResidualBlock } = (await loadExample("residual", `${code}\nexport { ResidualBlock };`)) as {
     ResidualBlock: new () => nn.Module;
   };
@@ -55,8 +50,17 @@ it("the reader's own layer trains", async () => {
   await device.close();
 });
 
+it("the loop without a trainer learns XOR", async () => {
+  const code = (await documentedBlock("ts", "program.run(500)")).replace(
+    "const [last]",
+    "export const [last]",
+  );
+  const { last } = (await loadExample("own-loop", code)) as { last: number };
+  expect(last).toBeLessThan(0.01);
+});
+
 it("training from files with augmentation runs", async () => {
-  const code = blocks.find((b) => b.includes("data.shardedIdx")) as string;
+  const code = await documentedBlock("ts", "data.shardedIdx");
   const { train } = syntheticDigits({ train: 300, test: 1 });
   const idx = (shape: readonly number[], values: Uint8Array) => {
     const header = new DataView(new ArrayBuffer(4 + 4 * shape.length));
@@ -80,7 +84,7 @@ it("training from files with augmentation runs", async () => {
 });
 
 it("the long run trains, and goes on from its checkpoints", async () => {
-  const code = blocks.find((b) => b.includes("resumeFrom")) as string;
+  const code = await documentedBlock("ts", "resumeFrom");
   const small = code
     .replace("import { metrics,", "import { data, metrics,")
     .replace("import { datasets, openDevice }", "import { openDevice }")
@@ -101,7 +105,7 @@ it("the long run trains, and goes on from its checkpoints", async () => {
 });
 
 it("a run compiled ahead of time trains in a page's few lines", async () => {
-  const code = blocks.find((b) => b.includes("openProgram")) as string;
+  const code = await documentedBlock("ts", "openProgram");
   const file = `${folder}lenet5.program.json`;
   const { train, test } = syntheticDigits({ train: 400, test: 80, seed: 0 });
   await mkdir(folder, { recursive: true });
