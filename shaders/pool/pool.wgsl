@@ -2,7 +2,7 @@
 // Needs special-functions.wgsl.
 // x, dx [N, C, H, W]   y, dy, indices [N, C, OH, OW]   indices: row * W + column of the winner in its plane, -1 for none
 // A gradient is gathered from the windows that can hold a pixel, so the order of additions is fixed.
-// Entry points `…2x2`: windows of 2 x 2 that tile planes of even sides; `…2x2Pairs`: two such windows per invocation.
+// Entry points `…2x2`: windows of 2 x 2 that tile planes of even sides; two windows per invocation, but one in maxBackward2x2.
 
 override N: u32;
 override C: u32;
@@ -27,7 +27,6 @@ override CH: u32;           // cells of strideY x strideX pixels that cover the 
 override CW: u32;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(0) var<storage, read> x2: array<vec2<f32>>;
 @group(0) @binding(0) var<storage, read> x4: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y2: array<vec2<f32>>;
@@ -115,16 +114,6 @@ fn winner2x2(top: vec2<f32>, low: vec2<f32>, first: u32) -> Winner {
 
 @compute @workgroup_size(64)
 fn maxForward2x2(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
-  let i = id.y * n.x * 64u + id.x;
-  if (i >= N * C * OH * OW) { return; }
-  let pair = upperPair(i);
-  let winner = winner2x2(x2[pair], x2[pair + OW], 2u * (pair % (H * OW)));
-  y[i] = winner.value;
-  indices[i] = i32(winner.index);
-}
-
-@compute @workgroup_size(64)
-fn maxForward2x2Pairs(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
   let i = id.y * n.x * 64u + id.x;
   if (i >= N * C * OH * (OW / 2u)) { return; }
   let four = upperFour(i);
@@ -268,14 +257,6 @@ fn divisor2x2() -> f32 {
 @compute @workgroup_size(64)
 fn avgForward2x2(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
   let i = id.y * n.x * 64u + id.x;
-  if (i >= N * C * OH * OW) { return; }
-  let pair = upperPair(i);
-  y[i] = mean2x2(x2[pair], x2[pair + OW]);
-}
-
-@compute @workgroup_size(64)
-fn avgForward2x2Pairs(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
-  let i = id.y * n.x * 64u + id.x;
   if (i >= N * C * OH * (OW / 2u)) { return; }
   let four = upperFour(i);
   let top = x4[four];
@@ -285,16 +266,6 @@ fn avgForward2x2Pairs(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num
 
 @compute @workgroup_size(64)
 fn avgBackward2x2(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
-  let i = id.y * n.x * 64u + id.x;
-  if (i >= N * C * OH * OW) { return; }
-  let pair = upperPair(i);
-  let share = vec2(dy[i] / divisor2x2());
-  dx2[pair] = share;
-  dx2[pair + OW] = share;
-}
-
-@compute @workgroup_size(64)
-fn avgBackward2x2Pairs(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
   let i = id.y * n.x * 64u + id.x;
   if (i >= N * C * OH * (OW / 2u)) { return; }
   let four = upperFour(i);

@@ -2,9 +2,8 @@
 
 import type { ReductionGeometry } from "../../geometry/reduction.ts";
 import type { Kernel, KernelEnv, KernelPlan } from "../../graph/kernel.ts";
-import { Shader } from "../../graph/shader.ts";
 import { chainFunction, type Step } from "../elementwise/chain.ts";
-import { rowFunctions, rowKernels, unitOf } from "../reduce/rows.ts";
+import { rowKernels, rowShader, unitOf } from "../reduce/rows.ts";
 
 const code = () => import("../../../shaders/norm/norm-sums.wgsl?raw");
 
@@ -22,8 +21,8 @@ export interface SumsOf {
   readonly from: Kernel["bind"];
 }
 
-/** The first binding number of generated declarations, after those of norm-sums.wgsl. */
-const BINDING = 5;
+/** The first binding number of generated declarations, after those of row-kernels.wgsl. */
+const BINDING = 6;
 
 export function normSumsKernels(
   g: ReductionGeometry,
@@ -39,20 +38,7 @@ export function normSumsKernels(
     binding: BINDING + 2,
     ...(result === undefined ? {} : { result }),
   });
-  const called = steps.flatMap((s) => s.functions ?? []);
-  return rowKernels(g, env, {
-    shader: new Shader(
-      "norm-sums.wgsl",
-      code,
-      ...rowFunctions,
-      buffers.join("") + statsOf + gradient,
-      ...called,
-    ),
-    whole: "sums",
-    part: "sumsPart",
-    combine: "combineSums",
-    shared: "sumsShared",
-    from,
-    to: ["sumDy", "sumDyXhat"],
-  });
+  const generated = buffers.join("") + statsOf + gradient;
+  const shader = rowShader("norm-sums.wgsl", code, generated, ...steps.flatMap((s) => s.functions ?? []));
+  return rowKernels(shader, g, env, from, ["sumDy", "sumDyXhat"]);
 }

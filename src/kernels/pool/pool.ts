@@ -1,9 +1,9 @@
 /**
- * Kernels of max and average pooling. `windows` and `gather` do any windows. `2x2`: kernels of their own for windows of 2 x 2 that tile
- * planes of even sides, the common case; `2x2-pairs` does two windows per invocation where rows are whole vec4s.
+ * Kernels of max and average pooling. `windows` and `gather` do any windows. `2x2`: kernels of their own for the common case, windows
+ * of 2 x 2 that tile planes whose rows are whole vec4s: two windows per invocation.
  */
 import { type PoolConstants, spanOf, windowsInside } from "../../geometry/pool.ts";
-import type { Kernel, KernelEnv, KernelPlan } from "../../graph/kernel.ts";
+import type { KernelEnv, KernelPlan } from "../../graph/kernel.ts";
 import { Shader } from "../../graph/shader.ts";
 import { specialFunctions } from "../elementwise/functions.ts";
 import { oneDispatch } from "../one-dispatch.ts";
@@ -12,17 +12,17 @@ const code = () => import("../../../shaders/pool/pool.wgsl?raw");
 
 const shader = new Shader("pool.wgsl", code, specialFunctions);
 
-export const POOL_VARIANTS = ["2x2-pairs", "2x2", "windows"];
+export const POOL_VARIANTS = ["2x2", "windows"];
 export const MAX_BACKWARD_VARIANTS = ["2x2", "cells", "gather"];
-export const AVG_BACKWARD_VARIANTS = ["2x2-pairs", "2x2", "gather"];
+export const AVG_BACKWARD_VARIANTS = ["2x2", "gather"];
 
 const windowCount = ({ N, C, OH, OW }: PoolConstants) => N * C * OH * OW;
 const pixelCount = ({ N, C, H, W }: PoolConstants) => N * C * H * W;
 
 export function maxForwardKernels(g: PoolConstants, env: KernelEnv): KernelPlan {
-  if (env.variant !== "windows" && is2x2(g)) {
-    const pairs = [["x4", "x"] as const, ["y2", "y"] as const, ["indices2", "indices"] as const];
-    return kernels2x2(g, env, "maxForward", [["x2", "x"], "y", "indices"], pairs);
+  if (env.variant !== "windows" && is2x2(g, 4)) {
+    const bind = [["x4", "x"] as const, ["y2", "y"] as const, ["indices2", "indices"] as const];
+    return oneDispatch(shader, "maxForward2x2", bind, windowCount(g) / 2);
   }
   const constants = { inside: windowsInside(g) };
   return oneDispatch(shader, "maxForward", ["x", "y", "indices"], windowCount(g), constants);
@@ -30,7 +30,7 @@ export function maxForwardKernels(g: PoolConstants, env: KernelEnv): KernelPlan 
 
 export function maxBackwardKernels(g: PoolConstants, env: KernelEnv): KernelPlan {
   const winners = ["winners", "indices"] as const;
-  if ((env.variant ?? "2x2") === "2x2" && is2x2(g)) {
+  if ((env.variant ?? "2x2") === "2x2" && is2x2(g, 2)) {
     return oneDispatch(shader, "maxBackward2x2", ["dy", winners, ["dx2", "dx"]], windowCount(g));
   }
   const bind = ["dy", winners, "dx"];
@@ -46,37 +46,38 @@ export function maxPickKernels(g: PoolConstants): KernelPlan {
 }
 
 export function avgForwardKernels(g: PoolConstants, env: KernelEnv): KernelPlan {
-  if (env.variant !== "windows" && is2x2(g)) {
-    const pairs = [["x4", "x"] as const, ["y2", "y"] as const];
-    return kernels2x2(g, env, "avgForward", [["x2", "x"], "y"], pairs);
+  if (env.variant !== "windows" && is2x2(g, 4)) {
+    return oneDispatch(
+      shader,
+      "avgForward2x2",
+      [
+        ["x4", "x"],
+        ["y2", "y"],
+      ],
+      windowCount(g) / 2,
+    );
   }
   return oneDispatch(shader, "avgForward", ["x", "y"], windowCount(g), { inside: windowsInside(g) });
 }
 
 export function avgBackwardKernels(g: PoolConstants, env: KernelEnv): KernelPlan {
-  if (env.variant !== "gather" && is2x2(g)) {
-    const pairs = [["dy2", "dy"] as const, ["dx4", "dx"] as const];
-    return kernels2x2(g, env, "avgBackward", ["dy", ["dx2", "dx"]], pairs);
+  if (env.variant !== "gather" && is2x2(g, 4)) {
+    return oneDispatch(
+      shader,
+      "avgBackward2x2",
+      [
+        ["dy2", "dy"],
+        ["dx4", "dx"],
+      ],
+      windowCount(g) / 2,
+    );
   }
   return oneDispatch(shader, "avgBackward", ["dy", "dx"], pixelCount(g), { inside: windowsInside(g) });
 }
 
-/** One window per invocation, or two where rows are whole vec4s and `2x2` is not forced. */
-function kernels2x2(
-  g: PoolConstants,
-  { variant }: KernelEnv,
-  entry: string,
-  bind: Kernel["bind"],
-  pairs: Kernel["bind"],
-): KernelPlan {
-  if (variant !== "2x2" && g.W % 4 === 0) {
-    return oneDispatch(shader, `${entry}2x2Pairs`, pairs, windowCount(g) / 2);
-  }
-  return oneDispatch(shader, `${entry}2x2`, bind, windowCount(g));
-}
-
-/** Windows of 2 x 2 that tile planes of even sides. */
-function is2x2(g: PoolConstants): boolean {
+/** Windows of 2 x 2 that tile planes of even height, whose rows are vectors of `width`. */
+function is2x2(g: PoolConstants, width: 2 | 4): boolean {
   const two = [g.KH, g.KW, g.strideY, g.strideX].every((n) => n === 2);
-  return two && g.dilationY * g.dilationX === 1 && g.H % 2 === 0 && g.W % 2 === 0 && windowsInside(g);
+  const dense = g.dilationY * g.dilationX === 1 && windowsInside(g);
+  return two && dense && g.H % 2 === 0 && g.W % width === 0;
 }

@@ -1,31 +1,23 @@
 /** Kernels of mean, variance and reciprocal standard deviation, with or without the update of running statistics. */
 import type { ReductionGeometry } from "../../geometry/reduction.ts";
 import type { KernelEnv, KernelPlan } from "../../graph/kernel.ts";
-import { Shader } from "../../graph/shader.ts";
-import { rowFunctions, rowKernels } from "./rows.ts";
+import { rowKernels, rowShader } from "./rows.ts";
 
-const code = () => import("../../../shaders/reduce/moments.wgsl?raw");
+const moments = () => import("../../../shaders/reduce/moments.wgsl?raw");
+const tracked = () => import("../../../shaders/reduce/tracked-moments.wgsl?raw");
 
-const shader = new Shader("moments.wgsl", code, ...rowFunctions);
+const store = "fn store(k: u32, m: vec2<f32>) { storeMoments(k, m); }";
+const shader = rowShader("moments.wgsl", moments, store);
+const trackedShader = rowShader("tracked-moments.wgsl", moments, tracked);
+
+const results = ["mean", "variance", "rstd"];
 
 /** (x) -> mean, variance, rstd. */
 export function momentsKernels(g: ReductionGeometry, env: KernelEnv): KernelPlan {
-  return plan(g, env, "", []);
+  return rowKernels(shader, g, env, ["x"], results);
 }
 
 /** The same, and runningMean, runningVar and count are updated. */
 export function trackedMomentsKernels(g: ReductionGeometry, env: KernelEnv): KernelPlan {
-  return plan(g, env, "Tracked", ["runningMean", "runningVar", "count"]);
-}
-
-function plan(g: ReductionGeometry, env: KernelEnv, tracked: string, states: readonly string[]): KernelPlan {
-  return rowKernels(g, env, {
-    shader,
-    whole: `moments${tracked}`,
-    part: "momentsPart",
-    combine: `combineMoments${tracked}`,
-    shared: `moments${tracked}Shared`,
-    from: ["x"],
-    to: ["mean", "variance", "rstd", ...states],
-  });
+  return rowKernels(trackedShader, g, env, ["x"], [...results, "runningMean", "runningVar", "count"]);
 }

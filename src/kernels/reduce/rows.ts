@@ -1,18 +1,20 @@
 /**
- * How the kernels that walk rows through row-functions.wgsl are dispatched: moments, and the sums of a normalisation's gradient.
+ * How the kernels that reduce rows through row-kernels.wgsl are dispatched: moments, and the sums of a normalisation's gradient.
  * A row is the REDUCED elements of one kept position.
  */
 
 import { type ReductionGeometry, reductionParts } from "../../geometry/reduction.ts";
 import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../../graph/kernel.ts";
-import type { Shader } from "../../graph/shader.ts";
+import { Shader, type ShaderSource } from "../../graph/shader.ts";
 import { oneDispatch } from "../one-dispatch.ts";
 
-const rows = () => import("../../../shaders/reduce/row-functions.wgsl?raw");
+const rows = () => import("../../../shaders/reduce/row-kernels.wgsl?raw");
 const functions = () => import("../../../shaders/reduce/reduction-functions.wgsl?raw");
 
-/** What the code of such kernels is appended with. */
-export const rowFunctions = [rows, functions] as const;
+/** The shader of a reduction of rows: row-kernels.wgsl, and `sources`, which define what a row is reduced to. */
+export function rowShader(file: string, ...sources: readonly ShaderSource[]): Shader {
+  return new Shader(file, ...sources, rows, functions);
+}
 
 /** Elements that a kernel reads at a time: 4 where all contiguous runs begin at multiples of 4 and are made of such, else 1. */
 export function unitOf(g: ReductionGeometry): 1 | 4 {
@@ -26,33 +28,19 @@ export function unitOf(g: ReductionGeometry): 1 | 4 {
   return g.SR2 === 1 && g.R2 % 4 === 0 && strides.every((stride) => stride % 4 === 0) ? 4 : 1;
 }
 
-/** The entry points of a reduction of rows, and what they bind. */
-export interface RowEntries {
-  readonly shader: Shader;
-  /** One invocation per row. */
-  readonly whole: string;
-  /** One invocation per part of a row, and then one per row that combines the parts. */
-  readonly part: string;
-  readonly combine: string;
-  /** One workgroup per row. */
-  readonly shared: string;
-  /** What the first stage reads, and results that it writes on the way. */
-  readonly from: Kernel["bind"];
-  /** What the last stage reads and writes beside the parts. */
-  readonly to: Kernel["bind"];
-}
-
 export const ROW_VARIANTS = ["parts", "shared", "shared8"];
 
 /**
  * `shared`: one workgroup per row, with as many invocations as the row is long; `shared8`: with 8. `parts`: one invocation per row, or
- * one per part of a row and then a dispatch that combines the parts, vec2 each, bound as `partial` by the first and as `parts`
- * by the second.
+ * one per part of a row and then a dispatch that combines the parts. `from`: what the first dispatch reads, and results that it
+ * writes on the way; `to`: what the last one reads and writes.
  */
 export function rowKernels(
+  shader: Shader,
   g: ReductionGeometry,
   env: KernelEnv,
-  { shader, whole, part, combine, shared, from, to }: RowEntries,
+  from: Kernel["bind"],
+  to: Kernel["bind"],
 ): KernelPlan {
   const UNIT = unitOf(g);
   const bind = [...from, ...to];
@@ -60,16 +48,16 @@ export function rowKernels(
   const variant = env.variant ?? defaultVariant(g, env, PARTS);
   if (variant !== "parts") {
     const constants = { PARTS: variant === "shared8" ? 8 : lanesFor(g.REDUCED / UNIT, env), UNIT };
-    return { kernels: [{ shader, entry: shared, constants, bind, groups: spread(g.KEPT) }] };
+    return { kernels: [{ shader, entry: "sharedRows", constants, bind, groups: spread(g.KEPT) }] };
   }
   const constants = { PARTS, UNIT };
-  if (PARTS === 1) return oneDispatch(shader, whole, bind, g.KEPT, constants);
+  if (PARTS === 1) return oneDispatch(shader, "rows", bind, g.KEPT, constants);
   const all = spread(Math.ceil(g.KEPT / 64));
   return {
     scratch: { partial: 2 * g.KEPT * PARTS },
     kernels: [
-      { shader, entry: part, constants, bind: [...from, "partial"], groups },
-      { shader, entry: combine, constants, bind: [["parts", "partial"], ...to], groups: all },
+      { shader, entry: "parts", constants, bind: [...from, "partial"], groups },
+      { shader, entry: "combine", constants, bind: [["partials", "partial"], ...to], groups: all },
     ],
   };
 }
