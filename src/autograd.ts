@@ -1,6 +1,6 @@
 /**
- * Reverse-mode differentiation, graph to graph: gradients are ordinary nodes, so they are planned, fused and
- * checked like the rest and can be differentiated again.
+ * Reverse-mode differentiation from graph to graph: gradients are ordinary nodes, so they are planned, fused and checked like
+ * all others and can be differentiated again.
  */
 import { GraphError, ShapeError } from "./common/errors.ts";
 import { formatShape, sameShape } from "./graph/spec.ts";
@@ -12,9 +12,9 @@ import { fill } from "./ops/elementwise/fill.ts";
  * d loss / d wrt[i], one tensor per entry, each with the shape of its `wrt`.
  *
  * `loss` must hold one value unless `seed` (d something / d loss, of loss's shape) is given. A tensor used several
- * times gets the sum over its uses; one that loss does not depend on gets zeros. Throws GraphError when an op on
- * the way has no gradient, and for gradients of parameters where dropout or batchNorm was applied without `nn.build`, which
- * says whether for training or evaluation.
+ * times gets the sum over its uses; one that the loss does not depend on gets zeros. Throws GraphError when an op between
+ * them has no gradient, and for parameters where dropout or batchNorm was applied without `nn.build`, which says whether for
+ * training or evaluation.
  */
 export function gradients(loss: Tensor, wrt: readonly Tensor[], seed?: Tensor): Tensor[] {
   if (seed === undefined && loss.size !== 1) {
@@ -29,16 +29,16 @@ export function gradients(loss: Tensor, wrt: readonly Tensor[], seed?: Tensor): 
   }
   const order = ancestors(loss.node);
   const wanted = new Set(wrt);
-  if (wrt.some(({ leaf }) => leaf?.kind === "state" && leaf.trainable)) refuseUnsaid(order);
-  // A node is on the way when some tensor of `wrt` flows into it.
-  const onTheWay = new Set<Node>();
-  const flows = (t: Tensor) => wanted.has(t) || onTheWay.has(t.node);
-  for (const node of order) if (node.inputs.some(flows)) onTheWay.add(node);
+  if (wrt.some(({ leaf }) => leaf?.kind === "state" && leaf.trainable)) refuseUnknownMode(order);
+  // Nodes that depend on a tensor of `wrt`.
+  const dependent = new Set<Node>();
+  const flows = (t: Tensor) => wanted.has(t) || dependent.has(t.node);
+  for (const node of order) if (node.inputs.some(flows)) dependent.add(node);
 
   const grads = new Map<Tensor, Tensor>();
   grads.set(loss, seed ?? fill(loss.shape, 1));
   for (const node of [...order].reverse()) {
-    if (!onTheWay.has(node)) continue;
+    if (!dependent.has(node)) continue;
     const incoming = node.outputs.map((t) => grads.get(t));
     if (incoming.every((g) => g === undefined)) continue;
     if (node.op.backward === undefined) {
@@ -62,15 +62,15 @@ export function gradients(loss: Tensor, wrt: readonly Tensor[], seed?: Tensor): 
           `${node.op.name}: gradient of input ${i} has shape ${formatShape(g.shape)}, expected ${formatShape(t.shape)}`,
         );
       }
-      const sofar = grads.get(t);
-      grads.set(t, sofar === undefined ? g : add(sofar, g));
+      const sum = grads.get(t);
+      grads.set(t, sum === undefined ? g : add(sum, g));
     });
   }
   return wrt.map((t) => grads.get(t) ?? fill(t.shape, 0));
 }
 
-/** Refuses layers that differ in training and were built without saying for which. */
-function refuseUnsaid(nodes: readonly Node[]): void {
+/** Throws GraphError on layers that differ between training and evaluation and were built without saying for which. */
+function refuseUnknownMode(nodes: readonly Node[]): void {
   for (const t of nodes.flatMap((node) => node.outputs)) {
     const who = evaluatedBy(t);
     if (who === undefined) continue;
@@ -82,7 +82,7 @@ function refuseUnsaid(nodes: readonly Node[]): void {
   }
 }
 
-/** `root` and all nodes before it, inputs first. */
+/** `root` and all nodes that it depends on, in topological order. */
 function ancestors(root: Node): Node[] {
   const order: Node[] = [];
   const seen = new Set<Node>([root]);

@@ -245,7 +245,7 @@ describe("updates", () => {
     expect(new Graph({ outputs: [twice], updates: [y.node] }).nodes).toEqual([y.node, twice.node]);
     for (const other of [mul(y.node.inputs[0]!, 3), pack([y.node.inputs[0]!])]) {
       expect(() => new Graph({ outputs: [twice, add(other, 1)], updates: [y.node] })).toThrow(
-        /loose.step: changes a state that (mulScalar|pack) takes, too/,
+        /loose.step: changes a state that (mulScalar|pack) uses, too/,
       );
     }
   });

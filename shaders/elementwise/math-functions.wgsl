@@ -1,7 +1,7 @@
-// Functions that WGSL lacks or leaves inexact. Functions only: they are appended to the kernels that use them, with
-// special-functions.wgsl.
+// Fragment: mathematical functions that WGSL lacks or leaves inexact. Needs special-functions.wgsl. Provides functions of one
+// name each with the suffix Of: logOf, expOf, sqrtOf, rsqrtOf, signOf, roundedOf, log1pOf, expm1Of, erfOf, powOf, sinOf, cosOf.
 
-// log as in IEEE 754: drivers make numbers of log(-1), log(0), log(NaN) and log(Infinity), and flush denormal numbers.
+// log as in IEEE 754: drivers return finite numbers for log(-1), log(0), log(NaN) and log(Infinity), and flush denormal numbers.
 fn logOf(x: f32) -> f32 {
   let bits = bitcast<u32>(x);
   let magnitude = bits & 0x7fffffffu;
@@ -89,7 +89,7 @@ fn multiplyWide(a: u32, b: u32) -> vec2<u32> {
   return vec2((a >> 16u) * (b >> 16u) + (middle >> 16u) + (other >> 16u), a * b);
 }
 
-// x less the nearest multiple of pi/2, and which multiple it was, modulo 4. The built-in sine may be off by 2^-11.
+// x minus the nearest multiple of pi/2, and that multiple, modulo 4. The built-in sine may be off by 2^-11.
 struct Angle { rest: f32, quarter: i32 }
 
 fn reduce(x: f32) -> Angle {
@@ -100,9 +100,9 @@ fn reduce(x: f32) -> Angle {
   return Angle(rest, i32(k));
 }
 
-// x times as many binary digits of 2/pi as its exponent asks for, in whole numbers (M. Payne, R. Hanek, 1983).
+// The same for large x, in integers: x times as many binary digits of 2/pi as its exponent needs (M. Payne, R. Hanek, 1983).
 fn reduceLarge(x: f32) -> Angle {
-  // 2/pi shifted right by two, so that two bits before the point remain of a product.
+  // 2/pi shifted right by two bits, so that a product keeps two bits before the point.
   var digits = array<u32, 7>(0x28be60dbu, 0x9391054au, 0x7f09d5f4u, 0x7d4d3770u, 0x36d8a566u, 0x4f10e410u, 0u);
   let bits = bitcast<u32>(x);
   let mantissa = (bits << 8u) | 0x80000000u;
@@ -110,7 +110,7 @@ fn reduceLarge(x: f32) -> Angle {
   let first = exponent / 32u;
   let shift = exponent % 32u;
   let before = select(0u, digits[max(first, 1u) - 1u], first > 0u);
-  // Shifting by 32 is undefined, so one goes before.
+  // Shifting by 32 is undefined, so one bit is shifted separately.
   let down = 31u - shift;
   let high = (before << shift) | ((digits[first] >> 1u) >> down);
   let middle = (digits[first] << shift) | ((digits[first + 1u] >> 1u) >> down);

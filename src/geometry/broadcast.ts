@@ -1,18 +1,18 @@
 /**
- * Broadcasting after NumPy's rules: shapes are aligned at the right, axes of 1 stretch. Also the merged loop
- * (fewest axes, strides per input) that pointwise kernels and their CPU bodies walk.
+ * Broadcasting by NumPy's rules: shapes are aligned at the right, axes of 1 stretch. Also the loop over the result, with as few
+ * axes as possible and strides per input, that element-wise kernels and their CPU bodies run.
  */
 import { shapeError } from "../graph/op.ts";
 import type { Shape, Spec } from "../graph/spec.ts";
 
 export interface BroadcastLoop {
-  /** Loop lengths, outermost first; neighbours that every input walks alike are merged. */
+  /** Sizes of the loops, outermost first; neighbours that one stride walks in every input are merged. */
   readonly dims: readonly number[];
-  /** Per input, the step per axis of `dims`; 0 where it stretches. */
+  /** Strides of each input, one per loop; 0 where it stretches. */
   readonly strides: readonly (readonly number[])[];
 }
 
-/** The shape that all inputs stretch to; throws ShapeError naming `op` where they can't. */
+/** The shape that all inputs stretch to; throws ShapeError, naming `op`, if there is none. */
 export function broadcastShape(op: string, inputs: readonly Spec[]): number[] {
   const rank = Math.max(...inputs.map((s) => s.shape.length));
   return Array.from({ length: rank }, (_, axis) => {
@@ -30,7 +30,7 @@ export function broadcastLoop(out: Shape, inputs: readonly Shape[]): BroadcastLo
   out.forEach((size, axis) => {
     if (size === 1) return;
     const last = dims.length - 1;
-    // Mergeable: for every input, stepping the previous axis equals walking this one through.
+    // Mergeable: in every input, one step of the previous axis equals all steps of this one.
     const merges = last >= 0 && full.every((s, i) => strides[i]?.[last] === (s[axis] as number) * size);
     if (merges) {
       dims[last] = (dims[last] as number) * size;

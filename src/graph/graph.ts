@@ -1,25 +1,25 @@
 /**
- * Graph surgery that knows no op by name: collecting the nodes that matter in a deterministic order, finding who
- * reads a tensor, and rebuilding a graph with some nodes replaced.
+ * A graph as the planner and fusions see it, without knowing any op by name: the needed nodes in a deterministic order, the
+ * users of a tensor, and the graph rebuilt with some nodes replaced.
  */
 import { GraphError } from "../common/errors.ts";
 import { checkOptions, shown } from "../common/options.ts";
 import type { GraphView, Replaced } from "./tensor.ts";
 import { isLeaf, Node, Tensor } from "./tensor.ts";
 
-/** What is wanted of a graph: tensors to read, and updates (nodes that change states) to carry out. */
+/** What a program computes: tensors to read, and updates, which are nodes that change states. */
 export interface GraphSpec {
   readonly outputs: readonly Tensor[];
   readonly updates?: readonly Node[];
 }
 
-/** A fusion: looks at a whole graph. Where no update is replaced, the tensors are enough. */
+/** A fusion: what to replace in a graph. A fusion that replaces no update may return the tensors alone. */
 export type Rewrite = (graph: Graph) => Replaced | Replaced["tensors"];
 
 export class Graph implements GraphView {
   /**
-   * Every node that the spec needs, leaves left out, inputs before users; updates last, in their right order. An update
-   * that has results goes where they are needed: nobody else may read or change its states.
+   * The nodes that the spec needs, without leaves, in topological order. Updates come last, except those whose outputs are
+   * used; such an update must be the only user of its states.
    */
   readonly nodes: readonly Node[];
   readonly #users = new Map<Tensor, Node[]>();
@@ -33,7 +33,7 @@ export class Graph implements GraphView {
       throw new GraphError(`compile: outputs must be an array of tensors, got ${shown(wrong)}`);
     }
     this.outputs = spec.outputs;
-    this.updates = orderUpdates(withoutYielding([...new Set(spec.updates)]));
+    this.updates = orderUpdates(dropYielding([...new Set(spec.updates)]));
     const updates = new Set(this.updates);
     const early = this.updates.filter((u) => u.outputs.length > 0);
     const last = this.updates.filter((u) => u.outputs.length === 0);
@@ -52,7 +52,7 @@ export class Graph implements GraphView {
           }
           seen.add(node);
         }
-        // Of what is packed together, gradients as a rule, the last first: its inputs came last and are done with soonest.
+        // Visit packed gradients in reverse: gradients of late layers are ready first, which frees their activations sooner.
         const child = node.inputs[node.op.view === "pack" ? node.inputs.length - 1 - next : next]?.node;
         if (child !== undefined) {
           top[1]++;
@@ -82,12 +82,12 @@ export class Graph implements GraphView {
         (n) => n !== update && n.inputs.some((t) => leavesOf(t).some((leaf) => own.includes(leaf))),
       );
       if (other !== undefined) {
-        throw new GraphError(`${update.label}: changes a state that ${other.label} takes, too`);
+        throw new GraphError(`${update.label}: changes a state that ${other.label} uses, too`);
       }
     }
   }
 
-  /** The nodes that read `tensor`. Being an output of the graph does not count; see `isOutput`. */
+  /** The nodes that read `tensor`; outputs of the graph are not among them, see `isOutput`. */
   users(tensor: Tensor): readonly Node[] {
     return this.#users.get(tensor) ?? [];
   }
@@ -105,8 +105,8 @@ export class Graph implements GraphView {
   }
 
   /**
-   * The graph with `replaced` tensors and `instead` of updates swapped. Nodes downstream are made anew with the same
-   * attributes and label. Also returns where each old tensor went, for those that moved.
+   * The graph with tensors replaced by those in `replaced`, and updates by those in `instead`. Nodes downstream are made anew
+   * with the same attributes and labels. `moved` maps the tensors of this graph to those of the new one.
    */
   rebuild(
     replaced: ReadonlyMap<Tensor, Tensor>,
@@ -137,7 +137,7 @@ export class Graph implements GraphView {
   }
 }
 
-/** The states that an update changes, looking through `pack` and `reshape`. */
+/** The states that an update changes, also through `pack` and `reshape`. */
 export function mutatedLeaves(node: Node): Tensor[] {
   const found: Tensor[] = [];
   const visit = (t: Tensor): void => {
@@ -156,8 +156,8 @@ export function mutatedLeaves(node: Node): Tensor[] {
   return found;
 }
 
-/** Without updates that yield to others of the same state; of several such the first stays. */
-function withoutYielding(updates: readonly Node[]): readonly Node[] {
+/** Leaves out updates that yield to another update of the same state. Of several that yield, the first stays. */
+function dropYielding(updates: readonly Node[]): readonly Node[] {
   if (!updates.some((u) => u.op.yields)) return updates;
   const changes = new Map(updates.map((u) => [u, new Set(mutatedLeaves(u))]));
   return updates.filter((u, at) => {

@@ -1,6 +1,6 @@
 /**
  * The contract of an op: one definition with a shape rule, a naive CPU body, WGSL kernels and a backward pass.
- * The CPU body and the kernels are independent of each other but read the same names. Nothing here knows WebGPU.
+ * The CPU body and the kernels are independent of each other but read the same names. Nothing here depends on WebGPU.
  */
 import { ShapeError } from "../common/errors.ts";
 import { checkOptions, given, type OptionKinds, shown } from "../common/options.ts";
@@ -8,14 +8,14 @@ import type { Constants, KernelEnv, KernelPlan, Pointwise } from "./kernel.ts";
 import { type Data, formatSpec, type Spec, sizeOf } from "./spec.ts";
 import { type BackwardContext, Node, type Op, type OpPlan, scopedLabel, Tensor } from "./tensor.ts";
 
-/** `Record` of the tensors of a CPU body. A missing optional arg is an empty array. */
+/** The data that a CPU body reads and writes, by name. A missing optional arg is an empty array. */
 export type Tensors<Names extends string> = Readonly<Record<Names, Data>>;
 
 export interface OpDefinition<Args extends string, Results extends string, A, C extends Constants> {
   readonly name: string;
   readonly args: readonly Args[];
   readonly results: readonly Results[];
-  /** Kernel families that can be forced and that tests go through; the first is no default, `kernels` chooses. */
+  /** Names of kernel variants that users and tests can force. Without a forced one `kernels` chooses; the first is not a default. */
   readonly variants?: readonly string[];
   readonly mutates?: readonly Args[];
   readonly follows?: boolean;
@@ -24,7 +24,7 @@ export interface OpDefinition<Args extends string, Results extends string, A, C 
   readonly pointwise?: Pointwise;
   /** Checks shapes, dtypes and attributes (throws ShapeError) and computes output specs and constants. */
   plan(inputs: readonly Spec[], attrs: A): OpPlan<C>;
-  /** Naive loops that accumulate in float64. Index arithmetic stays inside by construction, hence `!` in bodies. */
+  /** Naive loops that accumulate in float64. Indices are in range by construction, hence the `!` in bodies. */
   cpu(tensors: Tensors<Args | Results>, constants: C): void;
   kernels?(constants: NoInfer<C>, env: KernelEnv): KernelPlan;
   /** Gradient nodes, one per input, undefined where there is none or it is not needed. */
@@ -105,19 +105,19 @@ export function shapeError(op: string, rule: string, inputs: readonly Spec[]): S
   return new ShapeError(`${op}: ${rule}, got ${inputs.map(formatSpec).join(", ")}`);
 }
 
-/** Refuses what is no tensor, such as an array of numbers, before anything of it is read. */
+/** Throws ShapeError on anything but a tensor, such as an array of numbers, before a property of it is read. */
 export function expectTensor(op: string, name: string, x: unknown): asserts x is Tensor {
   if (x instanceof Tensor) return;
   throw new ShapeError(`${op}: ${name} must be a tensor, as input() or constant() give it, got ${shown(x)}`);
 }
 
-/** Refuses what is no array, such as the first of numbers that were not put into one. */
+/** Throws ShapeError on anything but an array, such as the first of numbers that were passed one by one. */
 export function expectArray(op: string, name: string, list: unknown): void {
   if (Array.isArray(list) || ArrayBuffer.isView(list)) return;
   throw new ShapeError(`${op}: ${name} must be an array, got ${shown(list)}`);
 }
 
-/** Refuses an input whose rank or dtype is not the expected one. */
+/** Throws ShapeError unless an input has the expected rank and dtype. */
 export function expectSpec(
   op: string,
   name: string,
@@ -133,7 +133,7 @@ export function expectSpec(
   return spec;
 }
 
-/** Refuses an attribute that is not a whole number of at least `least`. */
+/** Throws ShapeError unless an attribute is a whole number of at least `least`. */
 export function expectWhole(op: string, name: string, value: number, least: number): number {
   if (!Number.isInteger(value) || value < least) {
     throw new ShapeError(
@@ -143,7 +143,7 @@ export function expectWhole(op: string, name: string, value: number, least: numb
   return value;
 }
 
-/** Refuses anything but a single number in a tensor of rank 1. */
+/** Throws ShapeError unless a tensor of rank 1 holds a single number. */
 export function expectOne(op: string, name: string, spec: Spec | undefined, dtype: "f32" | "u32"): void {
   if (sizeOf(expectSpec(op, name, spec, 1, dtype).shape) !== 1) {
     throw shapeError(op, `${name} must hold one number`, spec ? [spec] : []);

@@ -1,9 +1,9 @@
-/** How tensors lie in a pack: slices of one buffer, each where WebGPU can bind it. */
+/** The layout of a flattened buffer: the tensors that `pack` puts into it, each where WebGPU can bind it. */
 
-/** Slices of a pack start at multiples of 64 words: 256 bytes, WebGPU's strictest binding alignment. */
+/** Tensors in a flattened buffer start at multiples of 64 words: 256 bytes, WebGPU's strictest binding alignment. */
 export const ALIGN_WORDS = 64;
 
-/** Offsets in words of `sizes` laid one after another in a pack, and the pack's length. */
+/** Offsets, in 4-byte words, of tensors of `sizes` elements in a flattened buffer, and the length of the buffer. */
 export function packLayout(sizes: readonly number[]): { offsets: number[]; words: number } {
   const offsets: number[] = [];
   let words = 0;

@@ -1,7 +1,7 @@
 /**
- * WGSL files as text, with what the runtime must know of it: storage variables (binding number, access) and override
- * constants. The text is fetched when a kernel in it is first compiled, so that a page loads only the kernels it runs.
- * Reads declarations only; the files stay valid WGSL as they stand.
+ * WGSL modules as text, with what the runtime must know of them: storage variables (binding number, access) and override
+ * constants. The text is fetched when a kernel of the module is first compiled, so that a page loads only kernels that it runs.
+ * Only declarations are parsed; the text itself is never changed.
  */
 import { ShaderError } from "../common/errors.ts";
 
@@ -13,12 +13,12 @@ export interface ShaderBinding {
 /** Text, or a file to fetch: `() => import("….wgsl?raw")`. */
 export type ShaderSource = string | (() => Promise<{ readonly default: string }>);
 
-/** One WGSL module made of the texts of `sources`; what comes twice is taken once. */
+/** One WGSL module: the texts of `sources` one after another. A text that comes twice is taken once. */
 export class Shader {
   readonly sources: readonly ShaderSource[];
   #text: Promise<ShaderText> | undefined;
 
-  /** `file`: name shown in errors, `conv2d.wgsl`. */
+  /** `file`: name that errors show, such as `conv2d.wgsl`. */
   constructor(
     readonly file: string,
     ...sources: readonly ShaderSource[]
@@ -26,7 +26,7 @@ export class Shader {
     this.sources = sources;
   }
 
-  /** Throws ShaderError on a variable that is declared twice, and whatever fetching throws; it may be tried again. */
+  /** Throws ShaderError on a variable that is declared twice, and what fetching throws; after that it can be called again. */
   load(): Promise<ShaderText> {
     this.#text ??= this.#fetch().catch((error: unknown) => {
       this.#text = undefined;
@@ -47,7 +47,7 @@ export class ShaderText {
   readonly bindings: ReadonlyMap<string, ShaderBinding>;
   /** Name and type of each `override`. */
   readonly overrides: ReadonlyMap<string, string>;
-  /** Members, all u32, of the uniform variable `sizes`, where the file has one: constants that no pipeline knows. */
+  /** Members, all u32, of the uniform variable `sizes`, if there is one: constants that are not compiled into pipelines. */
   readonly sizes: readonly string[];
 
   constructor(
@@ -72,8 +72,8 @@ export class ShaderText {
   }
 
   /**
-   * How `variables` are bound, in their order: `"0r 1w 2u"` for read, read and write, uniform. Throws ShaderError, naming
-   * `entry`, on a variable that the file does not declare and on a number that comes twice.
+   * Binding numbers and access of `variables`, in their order: `"0r 1w 2u"` for read, read and write, uniform. Throws ShaderError,
+   * naming `entry`, on a variable that the module does not declare and on a binding number that comes twice.
    */
   layoutOf(entry: string, variables: readonly string[]): string {
     const letters = { read: "r", read_write: "w", uniform: "u" };
@@ -90,8 +90,8 @@ export class ShaderText {
   }
 
   /**
-   * The overrides of this file out of `constants`, checked: whole numbers for u32 and i32, not negative for u32.
-   * A fraction given to a u32 override would pass WebGPU silently.
+   * The constants that this module declares as overrides. Throws ShaderError on fractions for u32 and i32, and on negative numbers for
+   * u32: WebGPU would silently accept a fraction.
    */
   pick(constants: Readonly<Record<string, unknown>>): Record<string, number> {
     const picked: Record<string, number> = {};
@@ -102,7 +102,7 @@ export class ShaderText {
     return picked;
   }
 
-  /** The content of `sizes` out of `constants`, checked likewise; every member has to be there. */
+  /** The content of the uniform variable `sizes`, checked likewise; every member must be among `constants`. */
   sizesOf(constants: Readonly<Record<string, unknown>>): number[] {
     return this.sizes.map((name) => this.#checked(`sizes.${name}`, "u32", constants[name]));
   }

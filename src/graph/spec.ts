@@ -1,16 +1,17 @@
-/** What tensors look like from outside, and host-side data of them: shapes, dtypes, sizes, and how they are written in messages. */
+/** Shapes, dtypes and host-side data of tensors, and how messages show them. */
 import { ShapeError } from "../common/errors.ts";
 import { shown } from "../common/options.ts";
 
 export type DType = "f32" | "i32" | "u32";
 export type Shape = readonly number[];
-/** What a tensor looks like from outside. */
+/** Shape and dtype of a tensor. */
 export interface Spec {
   readonly shape: Shape;
   readonly dtype: DType;
 }
-/** Host-side data of any tensor. Float tensors are Float32Array, or Float64Array on a 64-bit CPU reference. */
+/** Host-side data of a tensor. f32 is a Float32Array, or a Float64Array on the float64 CPU reference. */
 export type Data = Float32Array | Float64Array | Int32Array | Uint32Array;
+
 export function sizeOf(shape: Shape): number {
   return shape.reduce((product, d) => product * d, 1);
 }
@@ -27,7 +28,7 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((d, i) => d === b[i]);
 }
 
-/** Refuses shapes with an axis that is not a whole number of at least 1. */
+/** Throws ShapeError on shapes with an axis that is not a whole number of at least 1. */
 export function checkShape(who: string, shape: Shape): void {
   if (!Array.isArray(shape)) {
     throw new ShapeError(

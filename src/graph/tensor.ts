@@ -1,7 +1,7 @@
 /**
- * The graph: tensors are symbols with a shape and a dtype, never data. A node is one use of an op; its outputs
- * are tensors. Leaves are what a graph starts from: inputs (written by the host before a run), states (live on
- * the device from run to run: parameters, moments, counters) and constants.
+ * Tensors and nodes. A tensor is a symbol with a shape and a dtype, never data. A node is one use of an op; its outputs are
+ * tensors. A graph starts from leaves: inputs (written by the host before a run), states (kept on the device from run to run:
+ * parameters, moments, counters) and constants.
  */
 import { GraphError, ShapeError } from "../common/errors.ts";
 import type { Distribution, Random } from "../common/random.ts";
@@ -19,9 +19,9 @@ import {
 } from "./spec.ts";
 import { shapeOf, toData, type Values } from "./values.ts";
 
-/** How a state starts: one number everywhere, given values, or values drawn from a seeded stream. */
+/** Initial value of a state: one number everywhere, given values, or values drawn from a seeded stream. */
 export type Initial = number | Data | Draw;
-/** Draws values. With `distribution`, each by itself from that, so that a program compiled ahead of time can do the same. */
+/** Draws values. `distribution`: each value is drawn independently from it, so that an ahead-of-time program can draw them, too. */
 export type Draw = ((random: Random) => Data) & { readonly distribution?: Distribution };
 
 export type Leaf =
@@ -34,7 +34,7 @@ export interface OpPlan<C extends Constants = Constants> {
   readonly constants: C;
 }
 
-/** What `backward` is given: `grads[i]` belongs to `outputs[i]`, `needs[i]` says whether input i wants a gradient. */
+/** What `backward` is given: `grads[i]` is the gradient of `outputs[i]`; `needs[i]` says whether input i needs one. */
 export interface BackwardContext<A = unknown> {
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
@@ -46,14 +46,14 @@ export interface BackwardContext<A = unknown> {
 /** The CPU body of an op: fills the arrays named by its results from those named by its args. */
 export type CpuBody = (tensors: Readonly<Record<string, Data>>, constants: Constants) => void;
 
-/** What a fusion sees of a graph: see Graph in plan/graph.ts. */
+/** What a fusion reads of a graph: see Graph in graph.ts. */
 export interface GraphView {
   readonly nodes: readonly Node[];
   users(tensor: Tensor): readonly Node[];
   isOutput(tensor: Tensor): boolean;
 }
 
-/** What a fusion says: which tensors are better had from others, and which updates another node carries out. */
+/** What a fusion returns: tensors that others replace, and updates that other nodes replace. */
 export interface Replaced {
   readonly tensors: ReadonlyMap<Tensor, Tensor>;
   readonly updates: ReadonlyMap<Node, Node>;
@@ -66,15 +66,15 @@ export interface Op {
   readonly args: readonly string[];
   readonly results: readonly string[];
   readonly variants: readonly string[];
-  /** Args whose storage the op changes: an update, which runs after everything that reads the old value. */
+  /** Args whose storage the op changes. An op with any is an update: it runs after everything that reads the old values. */
   readonly mutates: readonly string[];
-  /** An update that may come after another one of the same state, whose result it takes; others of one state are refused. */
+  /** This update may run after another update of the same state and reads its result. Otherwise two updates of one state are refused. */
   readonly follows?: boolean;
-  /** An update that is left out where another one changes the same state. */
+  /** This update is left out where another one changes the same state. */
   readonly yields?: boolean;
-  /** The output shares storage with its inputs and nothing is computed: `reshape` of one, `pack` of many. */
+  /** Nothing is computed, since the output shares storage with its inputs: `reshape` of one input, `pack` of many. */
   readonly view?: "reshape" | "pack";
-  /** A scalar function per element: chains of these fuse into one generated kernel. */
+  /** The op is this function of each element; such ops fuse into one generated kernel. */
   readonly pointwise?: Pointwise;
   plan(inputs: readonly Spec[], attrs: unknown): OpPlan;
   readonly cpu: CpuBody;
@@ -85,7 +85,7 @@ export interface Op {
 let created = 0;
 const scopes: string[] = [];
 
-/** One use of an op. Nodes never change; a rewrite makes new ones. */
+/** One use of an op. Nodes are immutable; a fusion makes new ones. */
 export class Node {
   /** Order of creation: makes every traversal deterministic. */
   readonly id = created++;
@@ -102,7 +102,7 @@ export class Node {
   }
 }
 
-/** One output of a node: `{op, inputs}` through `node`, and a shape and dtype. */
+/** One output of a node. */
 export class Tensor implements Spec {
   constructor(
     readonly node: Node,
@@ -124,12 +124,12 @@ export class Tensor implements Spec {
     return this.index === 0 ? this.node.label : `${this.node.label}:${this.index}`;
   }
 
-  /** The leaf that this tensor is, if it is one. */
+  /** How this tensor was made, if it is a leaf. */
   get leaf(): Leaf | undefined {
     return leaves.get(this);
   }
 
-  /** A tensor in a graph has no value yet, so using it as a number is a mistake. */
+  /** Using a tensor as a number is a mistake: it has no value while the graph is built. */
   valueOf(): never {
     throw new GraphError(
       `${this.label}: a tensor has no value while the graph is built; compile the graph, run it and read the result`,
@@ -163,14 +163,14 @@ function makeLeaf(leaf: Leaf, shape: Shape, dtype: DType, label: string): Tensor
   return tensor;
 }
 
-/** A tensor that the host writes before a run. */
+/** A leaf that the host writes before a run. */
 export function input(shape: Shape, dtype: DType = "f32", label = "input"): Tensor {
   return makeLeaf({ kind: "input" }, shape, dtype, label);
 }
 
 /**
- * A tensor that stays on the device from run to run and that updates may change: a counter, a moment. `initial` is converted
- * as by `device.write`. Throws ShapeError on another number of values, ValueError on values that `dtype` can't hold.
+ * A leaf whose values stay on the device from run to run and that updates may change: a counter, a moment. `initial` is
+ * converted as by `device.write`. Throws ShapeError on another number of values, ValueError on values that `dtype` can't hold.
  */
 export function state(
   shape: Shape,
@@ -204,9 +204,9 @@ function makeState(
 }
 
 /**
- * Data fixed when the graph is built, copied: i32 of an Int32Array or BigInt64Array, u32 of a Uint32Array or BigUint64Array, f32
- * of any other numbers. Throws ShapeError where their number is not the product of `shape`, ValueError on what is no array
- * of numbers.
+ * A leaf with a copy of `data`, fixed when the graph is built: i32 from an Int32Array or BigInt64Array, u32 from a Uint32Array or
+ * BigUint64Array, f32 from any other numbers. Throws ShapeError unless there are as many as `shape` holds, ValueError on anything
+ * but an array of numbers.
  */
 export function constant(data: Values, shape: Shape = shapeOf(data), label = "constant"): Tensor {
   const i32 = data instanceof Int32Array || data instanceof BigInt64Array;
@@ -221,7 +221,7 @@ export function constant(data: Values, shape: Shape = shapeOf(data), label = "co
   return makeLeaf({ kind: "constant", data: values.slice() }, shape, dtype, label);
 }
 
-/** `given` as data for all of `tensor`, or with `at` for what begins there. Throws ShapeError and, see `toData`, ValueError. */
+/** `given` as data of all of `tensor`, or of its elements from `at` on. Throws ShapeError and ValueError, see `toData`. */
 export function valuesFor(tensor: Tensor, given: Values, at?: number): Data {
   const data = toData(tensor.toString(), tensor.dtype, given);
   if (at === undefined) expectValues(tensor.label, tensor.shape, tensor.dtype, given, data);
@@ -254,7 +254,7 @@ export function isLeaf(tensor: Tensor): boolean {
 
 const evaluating = new WeakMap<Tensor, string>();
 
-/** Records that layer `who` made `tensor` in evaluation mode outside `nn.build`: see `gradients`. */
+/** Notes that layer `who` made `tensor` in evaluation mode outside `nn.build`: see `gradients`. */
 export function markEvaluation(tensor: Tensor, who: string): Tensor {
   evaluating.set(tensor, who);
   return tensor;
@@ -265,7 +265,7 @@ export function evaluatedBy(tensor: Tensor): string | undefined {
   return evaluating.get(tensor);
 }
 
-/** Everything built inside `build` carries `name.` before its label. */
+/** Puts `name.` before the labels of everything that `build` makes. */
 export function scope<T>(name: string, build: () => T): T {
   scopes.push(name);
   try {

@@ -1,11 +1,11 @@
 /**
- * Numbers from the host as values of a tensor: one rule for every backend, for constants and for first values. The exact
- * kind of array is taken as it is; other numbers are converted where that changes none of them but by rounding to float32.
+ * Numbers from the host as data of a tensor: one rule for every backend, for constants and for initial values. An array of
+ * the matching kind is taken as it is; other numbers are converted if that changes none of them except by rounding to float32.
  */
 import { ShapeError, ValueError } from "../common/errors.ts";
 import type { Data, DType } from "./spec.ts";
 
-/** Numbers as a user may have them: any array of numbers, big integers or booleans, nested or not. */
+/** Numbers as users have them: any array of numbers, big integers or booleans, nested or not. */
 export type Values =
   | Data
   | ArrayLike<number>
@@ -16,12 +16,12 @@ export type NestedValues = number | bigint | boolean | readonly NestedValues[];
 
 const KINDS = { f32: "Float32Array", i32: "Int32Array", u32: "Uint32Array" } as const;
 const RANGES = { i32: [-(2 ** 31), 2 ** 31 - 1], u32: [0, 2 ** 32 - 1] } as const;
-/** Half a step above the largest float32: from here on numbers round to infinity. */
+/** Halfway from the largest float32 to 2^128: from here on numbers round to infinity. */
 const F32_LIMIT = 2 ** 128 - 2 ** 103;
 
 /**
  * `given` as data of `dtype`: itself where it is a Float32Array or Float64Array for f32, an Int32Array for i32, a Uint32Array for
- * u32; otherwise converted. Throws ValueError, naming `who`, on what is no array of numbers (ArrayBuffer, DataView, text), on
+ * u32; otherwise converted. Throws ValueError, naming `who`, on anything but an array of numbers (ArrayBuffer, DataView, text), on
  * fractions, NaN and numbers out of range for integers, and on finite numbers that float32 can't hold.
  */
 export function toData(who: string, dtype: DType, given: Values): Data {
@@ -66,7 +66,7 @@ function numbersOf(who: string, dtype: DType, given: unknown): ArrayLike<unknown
   throw new ValueError(`${who}: needs ${KINDS[dtype]} or an array of numbers, got ${describe(given)}`);
 }
 
-/** Nested arrays row by row. Throws ShapeError where rows of one level differ in length. */
+/** Nested arrays as one array, in row-major order. Throws ShapeError where arrays of one level differ in length. */
 function flat(who: string, rows: readonly unknown[]): unknown[] {
   const [first] = rows;
   const ragged = rows.some(
@@ -84,7 +84,7 @@ function describe(value: unknown): string {
   return (value as { constructor?: { name?: string } }).constructor?.name ?? "an object";
 }
 
-/** The shape of nested arrays as their first elements have it; of anything else [length]. */
+/** The shape of nested arrays, by their first elements; [length] for other arrays. */
 export function shapeOf(given: Values): number[] {
   const shape: number[] = [];
   for (let level: unknown = given; Array.isArray(level); level = level[0]) shape.push(level.length);

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
 import type { Shape } from "../../src/graph/spec.ts";
 import { constant, input, type Tensor } from "../../src/graph/tensor.ts";
-import { ACTIVATION, activate, slope } from "../../src/kernels/activation-codes.ts";
+import { ACTIVATION, activate, derivative } from "../../src/kernels/activation-codes.ts";
 import { relu, sigmoid, tanh } from "../../src/ops/elementwise/activation.ts";
 import { mul, square } from "../../src/ops/elementwise/arithmetic.ts";
 import { sum } from "../../src/ops/reduce/sum.ts";
@@ -65,7 +65,7 @@ describe.each(backends)("activations on %s", (_, open) => {
   const [inf, nan] = [Number.POSITIVE_INFINITY, Number.NaN];
   const large = [1e4, -1e4, 3e38, -3e38, inf, -inf];
 
-  it("relu keeps large numbers, drops negative ones, slope 0 at 0 and -0", async () => {
+  it("relu keeps large numbers, drops negative ones, derivative 0 at 0 and -0", async () => {
     const { y, dx } = await evaluate(relu, [...large, 0, -0]);
     expect(y.map(Math.abs)).toEqual([1e4, 0, 3e38, 0, inf, 0, 0, 0].map(Math.fround));
     expect(dx).toEqual([1, 0, 1, 0, 1, 0, 0, 0]);
@@ -134,11 +134,11 @@ it("applies by code what the ops compute, for fused kernels' CPU bodies", async 
     const code = ACTIVATION[name as keyof typeof activations];
     expect([...(await program.read(y))], name).toEqual(values.map((v) => activate(code, v)));
     expect([...(await program.read(dx))].slice(0, -1), name).toEqual(
-      values.slice(0, -1).map((v) => slope(code, activate(code, v))),
+      values.slice(0, -1).map((v) => derivative(code, activate(code, v))),
     );
   }
   expect(values.map((v) => activate(ACTIVATION.none, v))).toEqual(values);
-  expect(slope(ACTIVATION.none, 7)).toBe(1);
+  expect(derivative(ACTIVATION.none, 7)).toBe(1);
 });
 
 it("refuses whole numbers", () => {

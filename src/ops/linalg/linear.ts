@@ -5,7 +5,7 @@
 import { type DefinedOp, defineOp, expectSpec, expectTensor, shapeError } from "../../graph/op.ts";
 import { type Shape, type Spec, sameShape, sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
-import { ACTIVATION, activate, slope } from "../../kernels/activation-codes.ts";
+import { ACTIVATION, activate, derivative } from "../../kernels/activation-codes.ts";
 import { LINEAR_BACKWARD_VARIANTS, linearBackwardKernels } from "../../kernels/gemm/linear-backward.ts";
 import { PRODUCT_VARIANTS, productKernels } from "../../kernels/gemm/matmul.ts";
 import { ACTIVATED } from "../elementwise/activation.ts";
@@ -138,7 +138,7 @@ export const linearBackwardOp: DefinedOp<LinearBackwardAttrs> = defineOp({
 /** What the activation's own gradient op makes of dy; 0, not NaN, where relu is off and dy is infinite. */
 function sloped(activation: number, dy: number, y: number): number {
   if (activation === ACTIVATION.relu) return y === 0 ? 0 : dy;
-  return activation === ACTIVATION.none ? dy : dy * slope(activation, y);
+  return activation === ACTIVATION.none ? dy : dy * derivative(activation, y);
 }
 
 function sizes(op: string, [x, w]: readonly Spec[]): { N: number; IN: number; OUT: number } {

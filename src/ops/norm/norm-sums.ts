@@ -58,7 +58,7 @@ export const normSumsOp: DefinedOp<SumsAttrs> = defineOp({
   backward: ({ inputs: [dy, x, mean, rstd], grads: [d, dXhat], needs, attrs: { axes } }) => {
     const centred = mean === undefined ? x! : sub(x!, mean);
     const scaled = (t: Tensor) => (rstd === undefined ? t : mul(t, rstd));
-    // What reaches (x - mean) and rstd: dXhat dy, times the other.
+    // The gradients of (x - mean) and rstd are dXhat dy times the other of the two.
     const product = dXhat && mul(dXhat, dy!);
     const stats = (t: Tensor) => sum(t, { axes, keepDims: true });
     return [

@@ -1,7 +1,7 @@
 /**
- * Normalisations: batchNorm, layerNorm, groupNorm, rmsNorm. Statistics come from one op, the rest is pointwise and
- * fuses with what follows; the gradient goes through the statistics in closed form. float32, PyTorch's formulas and
- * defaults. Backward of backward holds for inputs and weights.
+ * Normalisations: batchNorm, layerNorm, groupNorm, rmsNorm. One op computes statistics; the rest is element-wise and fuses with
+ * what follows. The input gradient includes that of the statistics in closed form. float32, PyTorch's formulas and
+ * defaults. Second derivatives are right for inputs and weights.
  */
 import { ShapeError } from "../../common/errors.ts";
 import { checkOptions, type OptionKinds } from "../../common/options.ts";
@@ -25,8 +25,8 @@ interface NormalizeAttrs {
 }
 
 /**
- * (x - mean) rstd w + b, where mean and rstd are the statistics of x itself: the gradient of x holds what flows
- * through them, so none is passed to them. With xhat = (x - mean) rstd and g = dy w over n elements per statistic:
+ * (x - mean) rstd w + b, where mean and rstd are the statistics of x itself: the gradient of x includes that through the
+ * statistics, which get none. With xhat = (x - mean) rstd and g = dy w over n elements per statistic:
  * dx = rstd (g - Σ g / n - xhat Σ g xhat / n).
  */
 export const normalizeOp: DefinedOp<NormalizeAttrs> = definePointwise<NormalizeAttrs>({
@@ -41,14 +41,14 @@ export const normalizeOp: DefinedOp<NormalizeAttrs> = definePointwise<NormalizeA
     const xhat = () => mul(sub(x, mean), rstd);
     const perStatistic = axes.every((axis) => w.shape[axis] === 1 && b.shape[axis] === 1);
     const overStatistics = (t: Tensor) => normSumsOp.apply([t, x, mean, rstd], { axes }) as [Tensor, Tensor];
-    const closed = (g: Tensor, [s, t]: readonly [Tensor, Tensor]) => {
-      const even = centred ? sub(mul(g, n), s) : mul(g, n);
-      return mul(mul(sub(even, mul(xhat(), t)), rstd), 1 / n);
+    const inputGradient = (g: Tensor, [s, t]: readonly [Tensor, Tensor]) => {
+      const centredGradient = centred ? sub(mul(g, n), s) : mul(g, n);
+      return mul(mul(sub(centredGradient, mul(xhat(), t)), rstd), 1 / n);
     };
     if (perStatistic) {
       const sums = overStatistics(dy);
       return [
-        needs[0] ? mul(closed(dy, sums), w) : undefined,
+        needs[0] ? mul(inputGradient(dy, sums), w) : undefined,
         undefined,
         undefined,
         needs[3] ? sumTo(sums[1], w.shape) : undefined,
@@ -59,7 +59,7 @@ export const normalizeOp: DefinedOp<NormalizeAttrs> = definePointwise<NormalizeA
     const others = x.shape.flatMap((d, axis) => (w.shape[axis] === 1 && d > 1 ? [axis] : []));
     const wanted = needs[3] || needs[4];
     const [db, dw] = wanted ? normSumsOp.apply([dy, xhat()], { axes: others }) : [];
-    return [needs[0] ? closed(g, overStatistics(g)) : undefined, undefined, undefined, dw, db];
+    return [needs[0] ? inputGradient(g, overStatistics(g)) : undefined, undefined, undefined, dw, db];
   },
 });
 
@@ -68,7 +68,7 @@ export interface NormalizeOptions {
   readonly weight?: Tensor | undefined;
   /** Added to each channel or element; default 0. */
   readonly bias?: Tensor | undefined;
-  /** Added to the variance under the root. Default 1e-5. */
+  /** Added to the variance before the root is taken. Default 1e-5. */
   readonly eps?: number;
 }
 
@@ -78,7 +78,7 @@ const NORMALIZE = {
   eps: "number",
 } as const satisfies OptionKinds<NormalizeOptions>;
 
-/** `t` under `shape`, or ones or zeros that stretch to it. */
+/** `t` with `shape` as its last axes, or `value` where there is no `t`. */
 function factor(op: string, t: Tensor | undefined, shape: Shape, rank: number, value: number): Tensor {
   if (t !== undefined) expectTensor(op, "each of weight, bias and statistics", t);
   if (t === undefined) return fill(new Array<number>(rank).fill(1), value);
@@ -100,7 +100,7 @@ function normalize(
   if (!(eps >= 0 && Number.isFinite(eps))) throw new ShapeError(`${op}: eps must be at least 0, got ${eps}`);
   const [mean, variance, rstd] = momentsOp.apply([x], { axes, eps, centred }, `${op}Moments`);
   const w = factor(op, weight, shape, x.rank, 1);
-  // A bias that is not there has the weight's shape, so that both belong to the same elements.
+  // An absent bias gets the weight's shape, so that both belong to the same elements.
   const b = bias === undefined ? fill(w.shape, 0) : factor(op, bias, shape, x.rank, 0);
   const scale = weight === undefined ? fill(b.shape, 1) : w;
   const y = normalizeOp.one([x, mean!, rstd!, scale, b], { axes, centred }, op);
@@ -116,8 +116,8 @@ export interface BatchNormResult {
 }
 
 /**
- * x [N, C, …] with each channel's mean made 0 and its biased variance 1 over the batch, then scaled by `weight` [C] and
- * moved by `bias` [C]: torch.nn.functional.batch_norm in training. Throws ShapeError, also on one value per channel.
+ * x [N, C, …] normalised per channel to mean 0 and biased variance 1 over the batch, times `weight` [C], plus `bias` [C]:
+ * torch.nn.functional.batch_norm in training. Throws ShapeError, also for one value per channel.
  */
 export function batchNorm(x: Tensor, options: NormalizeOptions = {}): BatchNormResult {
   const C = channelsOf("batchNorm", x);
@@ -128,7 +128,7 @@ export function batchNorm(x: Tensor, options: NormalizeOptions = {}): BatchNormR
   return { y, mean: reshape(mean, [C]), variance: reshape(variance, [C]) };
 }
 
-/** As `batchNorm` with given statistics [C], the running ones: evaluation. */
+/** As `batchNorm` with given statistics [C], such as running statistics in evaluation. */
 export function batchNormWith(
   x: Tensor,
   mean: Tensor,
@@ -150,8 +150,8 @@ function channelsOf(op: string, x: Tensor): number {
 }
 
 /**
- * x with mean 0 and biased variance 1 over its last axes, which are `normalizedShape`, as weight and bias have it:
- * torch.nn.functional.layer_norm. Throws ShapeError.
+ * x normalised to mean 0 and biased variance 1 over its last axes, whose sizes are `normalizedShape`, also the shape of weight
+ * and bias: torch.nn.functional.layer_norm. Throws ShapeError.
  */
 export function layerNorm(
   x: Tensor,
@@ -185,8 +185,8 @@ function lastAxes(op: string, x: Tensor, normalizedShape: number | Shape) {
 }
 
 /**
- * x [N, C, …] with mean 0 and biased variance 1 per sample and group of C / groups channels, then scaled by `weight`
- * [C] and moved by `bias` [C]: torch.nn.functional.group_norm. Throws ShapeError.
+ * x [N, C, …] normalised to mean 0 and biased variance 1 per sample and group of C / groups channels, times `weight` [C], plus
+ * `bias` [C]: torch.nn.functional.group_norm. Throws ShapeError.
  */
 export function groupNorm(x: Tensor, groups: number, options: NormalizeOptions = {}): Tensor {
   const C = channelsOf("groupNorm", x);

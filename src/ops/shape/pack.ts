@@ -1,6 +1,6 @@
 /**
- * Many float32 tensors as one flat one, without moving them: the planner lays the inputs out as slices of the pack.
- * Parameters, gradients and moments are packs, so that an optimizer is one dispatch over everything.
+ * Many float32 tensors as one flattened tensor, without moving them: the planner allocates the inputs as slices of one buffer.
+ * Parameters, gradients and moments are flattened like this, so that an optimizer updates all of them in one dispatch.
  */
 import { ShapeError } from "../../common/errors.ts";
 import { defineOp, expectArray, shapeError } from "../../graph/op.ts";
@@ -21,7 +21,7 @@ export const packOp = defineOp({
   cpu() {},
 });
 
-/** `[words]`: the inputs one after another, each starting at a multiple of 64 elements, zeros between. */
+/** The inputs one after another in a tensor of rank 1, each starting at a multiple of 64 elements, with zeros between. */
 export function pack(inputs: readonly Tensor[]): Tensor {
   expectArray("pack", "its argument", inputs);
   if (inputs.length === 0) throw new ShapeError("pack: needs at least one tensor");

@@ -1,4 +1,4 @@
-/** Tensors made larger at their ends: torch.nn.functional.pad. Constant padding of any dtype, the other modes f32. */
+/** Padding, torch.nn.functional.pad: constant padding of any dtype, the other modes f32. */
 import { ValueError } from "../../common/errors.ts";
 import { checkOptions, type OptionKinds, shown } from "../../common/options.ts";
 import { expectTensor, expectWhole, shapeError } from "../../graph/op.ts";
@@ -7,7 +7,7 @@ import { take } from "../index/gather.ts";
 import { embed } from "./slice.ts";
 
 export interface PadOptions {
-  /** What stands in the new places: `value` (default), the mirror image without the edge, or the edge. */
+  /** What the padding holds: `value` (default), the mirror image without the edge, or the edge. */
   readonly mode?: "constant" | "reflect" | "replicate";
   /** Default 0. */
   readonly value?: number;
@@ -16,7 +16,7 @@ export interface PadOptions {
 export const PAD = { mode: "any", value: "number" } as const satisfies OptionKinds<PadOptions>;
 
 /**
- * `x` with places added: `padding` holds [before, after] of the last axis, then of the one before it, and so on, as in
+ * `x` with elements added at the ends: `padding` holds [before, after] of the last axis, then of the one before it, and so on, as in
  * PyTorch. Throws ShapeError on reflection further than the axis is long, ValueError on an unknown mode.
  */
 export function pad(x: Tensor, padding: readonly number[], options: PadOptions = {}): Tensor {
@@ -39,7 +39,7 @@ export function pad(x: Tensor, padding: readonly number[], options: PadOptions =
     const [first, last] = [before[axis]!, after[axis]!];
     if (first === 0 && last === 0) return padded;
     if (mode === "reflect" && Math.max(first, last) >= size) {
-      throw shapeError("pad", `can reflect at most ${size - 1} places of axis ${axis}`, [x]);
+      throw shapeError("pad", `can reflect at most ${size - 1} elements of axis ${axis}`, [x]);
     }
     const sources = Int32Array.from({ length: first + size + last }, (_, i) => {
       const at = i - first;

@@ -1,4 +1,4 @@
-/** The same elements under another shape, without moving them: reshape and flatten. Any dtype. */
+/** The same elements with another shape, without moving them: reshape, flatten, squeeze, expandDims. Any dtype. */
 import { ShapeError } from "../../common/errors.ts";
 import { defineOp, expectArray, expectTensor, shapeError } from "../../graph/op.ts";
 import { checkShape, formatShape, type Shape, sizeOf } from "../../graph/spec.ts";
@@ -20,7 +20,7 @@ export const reshapeOp = defineOp({
   backward: ({ inputs: [x], grads: [dy] }) => [reshape(dy!, x!.shape)],
 });
 
-/** `x` with `shape`; one axis may be -1 and is worked out. Throws ShapeError when the sizes differ. */
+/** `x` with `shape`; one axis may be -1, which is computed from the others. Throws ShapeError when the sizes differ. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   expectTensor("reshape", "x", x);
   expectArray("reshape", "shape", shape);
@@ -31,14 +31,14 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   return reshapeOp.one([x], { shape: shape.map((d) => (d === -1 ? rest : d)) });
 }
 
-/** Axes `startAxis` to the last merged into one; with the default 1, `[N, …] -> [N, rest]`. */
+/** Merges the axes from `startAxis` to the last; with the default 1, `[N, …] -> [N, rest]`. */
 export function flatten(x: Tensor, startAxis = 1): Tensor {
   expectTensor("flatten", "x", x);
   const lead = x.shape.slice(0, startAxis);
   return reshape(x, [...lead, sizeOf(x.shape.slice(startAxis))]);
 }
 
-/** `x` without its axes of 1, or without those of `axes`, which must be 1: torch.squeeze, but that it throws ShapeError. */
+/** `x` without its axes of 1, or without those of `axes`, which must be 1, or ShapeError is thrown: torch.squeeze. */
 export function squeeze(x: Tensor, axes?: number | readonly number[]): Tensor {
   expectTensor("squeeze", "x", x);
   const list = axes === undefined ? undefined : typeof axes === "number" ? [axes] : axes;

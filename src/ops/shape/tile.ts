@@ -4,7 +4,7 @@ import type { Tensor } from "../../graph/tensor.ts";
 import { expand } from "../reduce/sum.ts";
 import { reshape } from "./reshape.ts";
 
-/** `x` repeated `times[axis]` times along each axis; missing ones in front of either are 1. Throws ShapeError. */
+/** `x` repeated `times[axis]` times along each axis; axes and counts missing in front are 1. Throws ShapeError. */
 export function tile(x: Tensor, times: readonly number[]): Tensor {
   expectTensor("tile", "x", x);
   expectArray("tile", "times", times);
@@ -12,7 +12,7 @@ export function tile(x: Tensor, times: readonly number[]): Tensor {
   const rank = Math.max(x.rank, times.length);
   const sizes = [...Array.from({ length: rank - x.rank }, () => 1), ...x.shape];
   const counts = [...Array.from({ length: rank - times.length }, () => 1), ...times];
-  // Every repeated axis gets one in front of it to stretch.
+  // Every repeated axis gets an axis of 1 in front of it, which stretches.
   const pairs = sizes.map((size, axis) => (counts[axis] === 1 ? [size] : [counts[axis]!, size]));
   const stretched = expand(
     reshape(
