@@ -50,11 +50,11 @@ export type {
 } from "./runtime/backend.ts";
 export { CpuBackend, type CpuOptions } from "./runtime/cpu/backend.ts";
 export { GpuBackend, type GpuOptions } from "./runtime/gpu/backend.ts";
-export type { Samples } from "./train/input/samples.ts";
+export type { Predictions, Samples } from "./train/input/samples.ts";
 export type { AnyTrainer } from "./train/loop/any-trainer.ts";
 export { type BestCheckpointOptions, bestCheckpoint } from "./train/loop/callbacks.ts";
 export { RunControl } from "./train/loop/control.ts";
-export type { EarlyStoppingOptions } from "./train/loop/early-stopping.ts";
+export type { EarlyStoppingOptions, Monitor } from "./train/loop/early-stopping.ts";
 export type {
   Best,
   Callback,
@@ -67,12 +67,11 @@ export type {
   TrainMetrics,
 } from "./train/loop/events.ts";
 export { historyCsv, historyJson } from "./train/loop/history.ts";
-export type { Monitor } from "./train/loop/monitor.ts";
 export type { CheckpointOptions, FitOptions, TrainerOptions } from "./train/loop/options.ts";
-export { type Predictions, predict } from "./train/loop/predict.ts";
+export { predict } from "./train/loop/predict.ts";
 export { Trainer } from "./train/loop/trainer.ts";
-export { DivergedError } from "./train/metrics/accumulator.ts";
 export { AnomalyError } from "./train/metrics/anomaly.ts";
+export { DivergedError } from "./train/metrics/divergence.ts";
 export * as metrics from "./train/metrics/metrics.ts";
 export { resumeFrom } from "./train/state/checkpoint-folder.ts";
 export type { FitState } from "./train/state/fit-record.ts";

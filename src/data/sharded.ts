@@ -55,7 +55,10 @@ export function sampleBytes(data: TrainingData): readonly [inputs: number, label
 }
 
 /** Labels in one sample: 1 for classes. */
-export function shardedLabelSize({ classes, labelShape = [1] }: ShardedDataset): number {
+export function shardedLabelSize({
+  classes,
+  labelShape = [1],
+}: Pick<ShardedDataset, "classes" | "labelShape">): number {
   return classes === undefined ? sampleSize(labelShape) : 1;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Compiles a training run ahead of time: traces and plans it as `Trainer` does, for any adapter or a given one, and keeps
- * the program images. No device is needed. Contents of data sets play no part, only what they look like.
+ * Compiles a training run ahead of time: traces and plans it as `Trainer` does, for any adapter or a given one, and returns
+ * the program images as a file. No device is needed. Of data sets only the form matters, not the contents.
  */
 
 import { DeviceError, ValueError } from "../common/errors.ts";
@@ -13,12 +13,12 @@ import { type AdapterTraits, adapterProfile } from "../runtime/gpu/adapter-profi
 import { planForGpu } from "../runtime/gpu/backend.ts";
 import type { GpuDevice } from "../runtime/gpu/device.ts";
 import { firstValues, initialData } from "../runtime/initial-values.ts";
-import { ResidentData } from "../train/input/device-dataset.ts";
+import { ResidentDataset } from "../train/input/device-dataset.ts";
 import { checkTrainerOptions, evaluationBatch, type TrainerOptions } from "../train/loop/options.ts";
-import { predictionOf } from "../train/loop/predict.ts";
 import { statesOf } from "../train/loop/trainer.ts";
+import type { MetricBatch } from "../train/metrics/definition.ts";
 import { KEY, LEARNING_RATE } from "../train/state/run-states.ts";
-import { evaluationStep, type StepGraph, trainingStep } from "../train/step/step-graph.ts";
+import { evaluationStep, predictionOf, type StepGraph, trainingStep } from "../train/step/step-graph.ts";
 import {
   type AheadOfTimeProgram,
   checksumOf,
@@ -38,7 +38,7 @@ export interface CompileTarget extends AdapterTraits {
     Pick<GPUSupportedLimits, "maxStorageBufferBindingSize" | "maxStorageBuffersPerShaderStage">;
 }
 
-/** Any adapter with WebGPU: no more than the limits that the standard guarantees. */
+/** Any adapter with WebGPU: kernels stay within the limits that the standard guarantees. */
 export const PORTABLE: CompileTarget = {
   software: false,
   subgroupSize: 0,
@@ -50,27 +50,27 @@ export const PORTABLE: CompileTarget = {
   },
 };
 
-/** The adapter of an open device: the kernels that a traced run has there. Others may lack what they need. */
+/** The adapter of an open device: kernels as in a traced run there. Other adapters may be unable to run them. */
 export function targetOf({ software, subgroupSize, limits }: GpuDevice): CompileTarget {
   return { software, subgroupSize, limits };
 }
 
-/** A graph over the run's states, its inputs and outputs by name. */
+/** A graph over the run's states, with named inputs and outputs. */
 export interface NamedGraph {
   readonly inputs: Readonly<Record<string, Tensor>>;
   readonly outputs: Readonly<Record<string, Tensor>>;
 }
 
 export interface CompileAheadOptions {
-  /** What it is trained on: shapes, types, scale and classes count, contents and their number don't. Not in shards. */
+  /** A data set of the form to train on: only shapes, types, scale and classes matter, not the samples. Not in shards. */
   readonly train: Dataset;
-  /** Also compiles the evaluation of such a data set. */
+  /** Also compiles an evaluation for data sets of this form. */
   readonly test?: Dataset | undefined;
-  /** Also compiles the model's answers for so many samples at a time. */
+  /** Also compiles predictions, for so many samples at a time. */
   readonly predict?: number | undefined;
-  /** Also compiles these, which `run` of the opened trainer runs. */
+  /** Also compiles these graphs, for `run` of the opened trainer. */
   readonly programs?: Readonly<Record<string, NamedGraph>>;
-  /** What kernels are chosen for. Default: any adapter, within WebGPU's guaranteed limits. */
+  /** Adapter to choose kernels for. Default: any, within WebGPU's guaranteed limits. */
   readonly target?: CompileTarget;
 }
 
@@ -83,9 +83,9 @@ const COMPILE = {
 } as const satisfies OptionKinds<CompileAheadOptions>;
 
 /**
- * The run that `options` describe, as plain data: `JSON.stringify` makes a file of it, `openProgram` a trainer. Throws
- * ValueError on what only the library itself can do while training (`metrics` of its own, `detectAnomaly`, `tune`,
- * `maxResidentBytes`), DeviceError where kernels need more than the target has, and whatever tracing and planning throw.
+ * The run described by `options`, as plain data: `JSON.stringify` makes a file of it, `openProgram` a trainer. Throws
+ * ValueError on options that need the whole library while training (`metrics`, `detectAnomaly`, `tune`, `maxResidentBytes`),
+ * DeviceError where kernels need more than the target has, and whatever tracing and planning throw.
  */
 export async function compileAheadOfTime(
   options: TrainerOptions,
@@ -94,7 +94,7 @@ export async function compileAheadOfTime(
   const given = checkOptions("compileAheadOfTime", what, COMPILE);
   const { train, test, predict, programs = {}, target = PORTABLE } = given;
   for (const name of ["metrics", "detectAnomaly", "tune", "maxResidentBytes"] as const) {
-    if (options[name]) throw new ValueError(`compileAheadOfTime: a program can't have ${name}`);
+    if (options[name]) throw new ValueError(`compileAheadOfTime: a program can't have ${name}; leave it out`);
   }
   checkTrainerOptions(options);
   checkForm("compileAheadOfTime: train", train);
@@ -154,10 +154,10 @@ function predicting(options: TrainerOptions, train: Dataset, predict: number): R
   return { [PREDICT]: { inputs: { samples }, outputs: { prediction: predictionOf(options, samples) } } };
 }
 
-/** The images of one run. */
+/** Builds the images of one run. */
 class ImageSet {
   readonly builder = new ImageBuilder();
-  /** What leaves begin with in the first image that has them. */
+  /** First values of leaves, as in the first image that has them. */
   readonly #first = new Map<Tensor, ReturnType<typeof firstValues>>();
 
   constructor(
@@ -172,15 +172,15 @@ class ImageSet {
     batchSize: number,
     step: Tensor,
     key: Tensor | undefined,
-    build: (batch: Parameters<typeof evaluationStep>[1]) => Promise<StepGraph>,
+    build: (batch: MetricBatch) => StepGraph,
   ): Promise<StoredSteps> {
-    const data = new ResidentData({ ...dataset, name: "data" });
-    const { spec, ring, layout } = await build({ ...data.batches(batchSize).batch(step, key), dataset });
-    const inputs = this.leaf(data.leaves.inputs);
-    const labels = this.leaf(data.leaves.targets);
+    const data = new ResidentDataset({ ...dataset, name: "data" });
+    const { spec, ring, layout } = build({ ...data.batches(batchSize).batch(step, key), dataset });
+    const inputs = this.leaf(data.tensors.inputs);
+    const labels = this.leaf(data.tensors.targets);
     const image = await this.#image(spec, [inputs, labels]);
-    const reads = image.buffers.findIndex((b) => b.role === "leaf" && b.leaf === inputs);
-    const gather = image.dispatches.find(({ bindings }) => bindings.some(([buffer]) => buffer === reads));
+    const inputBuffer = image.buffers.findIndex((b) => b.role === "leaf" && b.leaf === inputs);
+    const gather = image.dispatches.find(({ bindings }) => bindings.some(([b]) => b === inputBuffer));
     const { shape, scale = 1, offset = 0 } = dataset.inputs;
     return {
       ...image,
@@ -211,11 +211,11 @@ class ImageSet {
     };
   }
 
-  /** All leaves with their first values. Those of parameters that are drawn number by number follow from a seed. */
+  /** All leaves with their first values. Parameters drawn from a known distribution are stored as that, without values. */
   leaves(parameters: readonly Tensor[], seed: number, key: Tensor): StoredLeaf[] {
     return this.builder.leaves.map((image, i) => {
       const tensor = this.builder.tensors[i] as Tensor;
-      // The key follows from the seed, and so do weights.
+      // The key is computed from the seed when the program is opened.
       if (image.kind === "input" || tensor === key) return image;
       const initial = tensor.leaf?.kind === "state" ? tensor.leaf.initial : undefined;
       const stream = parameters.indexOf(tensor);
@@ -239,21 +239,21 @@ class ImageSet {
     return { buffers, dispatches, outputs };
   }
 
-  /** Throws DeviceError where a dispatch needs more than the target has; data sets have their own sizes. */
+  /** Throws DeviceError where a dispatch needs more than the target has; sizes of data sets (`ofData`) are not yet known. */
   #check({ kernels, buffers, dispatches }: ProgramImage, ofData: readonly number[]): void {
     const { maxStorageBufferBindingSize: bytes, maxStorageBuffersPerShaderStage: most } = this.target.limits;
     for (const { label, kernel, bindings } of dispatches) {
       const storage = kernels[kernel]?.layout.replace(/\d+u/g, "").trim().split(/\s+/).length ?? 0;
       if (storage > most) {
         throw new DeviceError(
-          `${label}: needs ${storage} storage buffers, but the target's maxStorageBuffersPerShaderStage is ${most}`,
+          `${label}: needs ${storage} storage buffers, but the target's maxStorageBuffersPerShaderStage is ${most}; take another target`,
         );
       }
       for (const [index, , size] of bindings) {
         const buffer = buffers[index];
         if (size <= bytes || (buffer?.role === "leaf" && ofData.includes(buffer.leaf))) continue;
         throw new DeviceError(
-          `${label}: binds ${size} bytes of ${buffer?.label}, but the target's maxStorageBufferBindingSize is ${bytes}`,
+          `${label}: binds ${size} bytes of ${buffer?.label}, but the target's maxStorageBufferBindingSize is ${bytes}; take another target`,
         );
       }
     }

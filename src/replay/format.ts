@@ -1,6 +1,7 @@
 /**
- * A training run compiled ahead of time, as plain data (JSON): the program images of its steps, the first values of its
- * states and what a trainer must know. `compileAheadOfTime` makes it, `readProgram` checks it, `openProgram` runs it.
+ * The file format of a training run that was compiled ahead of time, as plain data (JSON): program images of its steps, first
+ * values of its states, and what a trainer must know. `compileAheadOfTime` makes it, `readProgram` checks it, `openProgram`
+ * runs it.
  */
 
 import { type Distribution, draw } from "../common/random.ts";
@@ -9,7 +10,7 @@ import { type Data, type DType, type Shape, sizeOf } from "../graph/spec.ts";
 import { constant, type Initial, input, state, type Tensor } from "../graph/tensor.ts";
 import type { ImageTables, LeafImage, ProgramImage, ShaderModule } from "../plan/image.ts";
 
-/** Changes when programs of before can't be read any more. */
+/** Changes when earlier programs can no longer be read. */
 export const FORMAT = 2;
 
 export interface AheadOfTimeProgram extends Omit<ImageTables, "leaves"> {
@@ -18,7 +19,7 @@ export interface AheadOfTimeProgram extends Omit<ImageTables, "leaves"> {
   readonly checksum: string;
   /** Invocations of every subgroup that the kernels are written for; 0 where they use none. */
   readonly subgroupSize: number;
-  /** Seed of start weights and shuffling, used unless another is given. */
+  /** Seed of initial weights and shuffling, unless another is given. */
   readonly seed: number;
   /** Samples per training step. */
   readonly batchSize: number;
@@ -26,7 +27,7 @@ export interface AheadOfTimeProgram extends Omit<ImageTables, "leaves"> {
   readonly states: StoredStates;
   readonly train: StoredSteps;
   readonly test?: StoredSteps | undefined;
-  /** Others, by name. */
+  /** Other programs, by name. */
   readonly programs: Readonly<Record<string, StoredProgram>>;
 }
 
@@ -34,13 +35,13 @@ export interface AheadOfTimeProgram extends Omit<ImageTables, "leaves"> {
 export type StoredImage = Pick<ProgramImage, "buffers" | "dispatches" | "outputs">;
 
 export interface StoredLeaf extends LeafImage {
-  /** How a state starts and what a constant is; zero where it is missing. */
+  /** First value of a state, or the value of a constant; zero where it is missing. */
   readonly initial?: StoredValue;
   /** Random stream of the seed that `initial` is drawn from, where it is drawn. */
   readonly stream?: number;
 }
 
-/** The same number everywhere, the bytes of all numbers in base 64 (little-endian), or drawn by the seed. */
+/** One number for all elements, the bytes of all numbers in base 64 (little-endian), or drawn at random from the seed. */
 export type StoredValue = number | string | Distribution;
 
 /** A leaf by its index, under the name that files and callers use. */
@@ -49,7 +50,7 @@ export interface NamedLeaf {
   readonly leaf: number;
 }
 
-/** As a trainer's `states`, by index in `leaves`. */
+/** The states of a trainer, by their index in `leaves`. */
 export interface StoredStates {
   readonly parameters: readonly NamedLeaf[];
   readonly buffers: readonly NamedLeaf[];
@@ -59,13 +60,13 @@ export interface StoredStates {
   readonly learningRate: number;
 }
 
-/** What a data set must look like, and where it goes. */
+/** What a data set must look like, and the leaves it is written to. */
 export interface StoredData {
-  /** Leaf of the inputs, u32 (bytes, four to a word) or f32. It takes the size of the data set in use. */
+  /** Leaf of the inputs, u32 (four bytes to a word) or f32. Its size is that of the data set in use. */
   readonly inputs: number;
-  /** Leaf of the labels, i32 (class numbers) or f32. Likewise. */
+  /** Leaf of the labels, i32 (class numbers) or f32. Its size is that of the data set in use. */
   readonly labels: number;
-  /** Kernel that forms batches: its constants of `countConstants` follow from the number of samples. */
+  /** Kernel that forms batches: its constants depend on the number of samples, see `countConstants`. */
   readonly kernel: number;
   /** Of one sample. */
   readonly shape: Shape;
@@ -82,14 +83,14 @@ export interface StoredSteps extends StoredImage {
   readonly data: StoredData;
   /** Leaf of its step counter, u32 [1]. */
   readonly step: number;
-  /** Leaf of its metrics, f32 [rows, width]: a row per step. */
+  /** Leaf with its metrics, f32 [rows, width]: a row per step. */
   readonly ring: number;
-  /** What a row holds: `loss` and `count` first. */
+  /** Values of a row; `loss` and `count` come first. */
   readonly columns: readonly { readonly name: string; readonly size: number }[];
   readonly sums: readonly string[];
 }
 
-/** A program with inputs and outputs; labels of its outputs are their names. */
+/** A program with named inputs and outputs; the labels of its outputs are their names. */
 export interface StoredProgram extends StoredImage {
   readonly inputs: readonly NamedLeaf[];
 }
@@ -102,7 +103,7 @@ export function checksumOf(modules: readonly ShaderModule[]): string {
   return crc32(new TextEncoder().encode(text)).toString(16).padStart(8, "0");
 }
 
-/** The shortest form of `data`. */
+/** `data` in its shortest form. */
 export function storedValue(data: Data): number | string {
   const words = data instanceof Float64Array ? Float32Array.from(data) : data;
   const [first = 0] = words;
@@ -115,13 +116,13 @@ export function storedValue(data: Data): number | string {
   return btoa(text);
 }
 
-/** The data that base 64 of `storedValue` stands for. Throws SyntaxError or RangeError on what is none. */
+/** The data in a base 64 text of `storedValue`. Throws SyntaxError or RangeError on other texts. */
 export function dataOf(dtype: DType, base64: string): Data {
-  const bytes = Uint8Array.from(atob(base64), (sign) => sign.charCodeAt(0));
+  const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
   return new { f32: Float32Array, i32: Int32Array, u32: Uint32Array }[dtype](bytes.buffer);
 }
 
-/** A tensor to refer to a leaf by, which starts as the leaf does. */
+/** A tensor that stands for a leaf, with the same first value. */
 export function tensorOf({ kind, label, shape, dtype, initial = 0 }: StoredLeaf): Tensor {
   if (kind === "input") return input(shape, dtype, label);
   const size = sizeOf(shape);

@@ -1,47 +1,44 @@
-/** The programs of a trainer that were compiled ahead of time: data sets that fit go to where their images have them. */
+/** The programs of an ahead-of-time file on the device in use, for the data sets that they are run with. */
 
 import { DataError, GraphError } from "../common/errors.ts";
-import { type Dataset, titleOf } from "../data/dataset.ts";
-import { holdsBytes } from "../data/lazy-inputs.ts";
-import { isSharded, type TrainingData } from "../data/sharded.ts";
+import { type Dataset, labelSize, titleOf, validateDataset } from "../data/dataset.ts";
+import { isSharded, shardsOf, type TrainingData } from "../data/sharded.ts";
 import { formatShape, sameShape } from "../graph/spec.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
-import type { BufferImage, KernelImage, ProgramImage } from "../plan/image.ts";
+import type { BufferImage, ProgramImage } from "../plan/image.ts";
 import { paddedWords } from "../plan/storage.ts";
 import type { GpuProgram } from "../runtime/gpu/program.ts";
 import type { GpuRuntime } from "../runtime/gpu/runtime.ts";
-import { DataLeaves } from "../train/input/dataset-tensors.ts";
-import { countConstants, stepsPerEpoch } from "../train/input/gather-counts.ts";
+import { countConstants, DatasetTensors, stepsPerEpoch } from "../train/input/dataset-tensors.ts";
 import type { StateValues } from "../train/state/state-values.ts";
 import type {
   EvaluationProgram,
-  RunPrograms,
+  ProgramSource,
   StepProgram,
   TrainProgram,
 } from "../train/step/program-source.ts";
-import type { AheadOfTimeProgram, StoredData, StoredSteps } from "./format.ts";
+import type { AheadOfTimeProgram, StoredData, StoredImage, StoredSteps } from "./format.ts";
 
-/** A program for one data set. */
-interface Loaded extends StepProgram {
+/** A step program for one data set. */
+interface LoadedSteps extends StepProgram {
   readonly program: GpuProgram;
   readonly dataset: TrainingData;
 }
 
-/** A program with inputs and outputs by name. */
+/** A program with named inputs and outputs. */
 export interface NamedProgram {
   readonly program: GpuProgram;
   readonly inputs: ReadonlyMap<string, Tensor>;
   readonly outputs: ReadonlyMap<string, Tensor>;
 }
 
-export class AheadOfTimePrograms implements RunPrograms {
-  /** On the device in use. */
-  readonly #loaded = new Map<StoredSteps, Loaded>();
+export class LoadedPrograms implements ProgramSource {
+  readonly #steps = new Map<StoredSteps, LoadedSteps>();
   readonly #named = new Map<string, NamedProgram>();
 
-  /** `leaves`: a tensor for every leaf of the program. */
+  /** `leaves`: a tensor for every leaf of the file. */
   constructor(
-    readonly program: AheadOfTimeProgram,
+    readonly file: AheadOfTimeProgram,
     readonly leaves: readonly Tensor[],
     readonly values: StateValues,
   ) {}
@@ -51,27 +48,28 @@ export class AheadOfTimePrograms implements RunPrograms {
   }
 
   training(dataset: TrainingData): Promise<TrainProgram> {
-    return this.#steps("training", this.program.train, dataset);
+    return this.#load("training", this.file.train, dataset);
   }
 
   async evaluation(dataset: TrainingData): Promise<EvaluationProgram> {
-    const { test } = this.program;
+    const { test } = this.file;
     if (test === undefined) throw new GraphError("program: has no evaluation; compile it with a test set");
-    const program = await this.#steps("evaluation", test, dataset);
+    const program = await this.#load("evaluation", test, dataset);
     return { ...program, step: this.leaves[test.step] as Tensor };
   }
 
+  /** Rejects: there is no planner to compile a graph with. */
   compile() {
     return this.#backend.compile({ outputs: [] });
   }
 
   clear(): void {
-    this.#loaded.clear();
+    this.#steps.clear();
     this.#named.clear();
   }
 
   destroy(): void {
-    const loaded = [...this.#loaded.values()];
+    const loaded = [...this.#steps.values()];
     for (const { program } of [...loaded, ...this.#named.values()]) program.destroy();
     this.values.release([...this.leaves, ...loaded.flatMap(({ program }) => program.tensors.leaves)]);
     this.clear();
@@ -81,140 +79,127 @@ export class AheadOfTimePrograms implements RunPrograms {
   async named(name: string): Promise<NamedProgram> {
     const known = this.#named.get(name);
     if (known !== undefined) return known;
-    const { programs } = this.program;
+    const { programs } = this.file;
     const stored = Object.hasOwn(programs, name) ? programs[name] : undefined;
     if (stored === undefined) {
-      const all = Object.keys(programs).join(", ") || "none";
-      throw new GraphError(`program: has no program ${name}; there are ${all}`);
+      const names = Object.keys(programs).join(", ") || "none";
+      throw new GraphError(`program: has no program ${name}; there are ${names}`);
     }
     const outputs = stored.outputs.map(({ label, shape, dtype }) => input(shape, dtype, label));
-    const tensors = { leaves: this.leaves, outputs };
-    const made = {
-      program: await this.#backend.load(imageOf(this.program, stored), tensors),
+    const loaded = {
+      program: await this.#backend.load(imageOf(this.file, stored), { leaves: this.leaves, outputs }),
       inputs: new Map(stored.inputs.map(({ name, leaf }) => [name, this.leaves[leaf] as Tensor])),
       outputs: new Map(outputs.map((tensor) => [tensor.label, tensor])),
     };
-    this.#named.set(name, made);
-    return made;
+    this.#named.set(name, loaded);
+    return loaded;
   }
 
-  /** Compiles what evaluation and the other programs need, as far as that can be had. */
-  async #compileOthers(): Promise<void> {
-    const { test, programs } = this.program;
-    const others = [...(test === undefined ? [] : [test]), ...Object.values(programs)];
-    await Promise.allSettled(others.map((stored) => warm(this.#backend, this.program, stored)));
-  }
-
-  async #steps(part: string, steps: StoredSteps, given: TrainingData): Promise<StepProgram> {
-    const known = this.#loaded.get(steps);
-    if (known?.dataset === given) return known;
-    const dataset = fitting(part, this.program, steps.data, given);
-    const data = new DataLeaves(dataset);
+  async #load(part: string, steps: StoredSteps, dataset: TrainingData): Promise<StepProgram> {
+    const known = this.#steps.get(steps);
+    if (known?.dataset === dataset) return known;
+    expectForm(part, this.file, steps.data, dataset);
+    const { count } = validateDataset(dataset);
+    const tensors = new DatasetTensors(shardsOf(dataset));
     const leaves = [...this.leaves];
-    leaves[steps.data.inputs] = data.inputs;
-    leaves[steps.data.labels] = data.targets;
-    const image = imageFor(this.program, steps, dataset.count, leaves);
+    leaves[steps.data.inputs] = tensors.inputs;
+    leaves[steps.data.labels] = tensors.targets;
+    const image = imageFor(this.file, steps, count, leaves);
     const backend = this.#backend;
-    const program = await backend.load(
-      image,
-      { leaves, outputs: [] },
-      steps === this.program.train ? { afterFirstRuns: () => this.#compileOthers() } : {},
-    );
-    await data.upload(backend);
-    const made = {
-      dataset: given,
+    const options = steps === this.file.train ? { afterFirstRuns: () => this.#compileOthers() } : {};
+    const program = await backend.load(image, { leaves, outputs: [] }, options);
+    await tensors.upload(dataset, backend);
+    const loaded = {
+      dataset,
       program,
       ring: this.leaves[steps.ring] as Tensor,
       layout: { columns: steps.columns, sums: steps.sums, metrics: [] },
-      stepsPerEpoch: stepsPerEpoch(dataset.count, steps.batchSize),
+      stepsPerEpoch: stepsPerEpoch(count, steps.batchSize),
     };
     known?.program.destroy();
-    this.#loaded.set(steps, made);
-    return made;
+    this.#steps.set(steps, loaded);
+    return loaded;
+  }
+
+  /** Compiles the kernels of evaluation and the other programs; failures show when these are used. */
+  async #compileOthers(): Promise<void> {
+    const { test, programs } = this.file;
+    const others = [...(test === undefined ? [] : [test]), ...Object.values(programs)];
+    await Promise.allSettled(others.map((stored) => compileKernels(this.#backend, this.file, stored)));
   }
 }
 
-/** An image with what all images of `program` share. */
-export function imageOf(
-  { modules, kernels, leaves }: AheadOfTimeProgram,
-  { buffers, dispatches, outputs }: Pick<ProgramImage, "buffers" | "dispatches" | "outputs">,
-): ProgramImage {
+/** An image with what all images of `file` share. */
+function imageOf({ modules, kernels, leaves }: AheadOfTimeProgram, stored: StoredImage): ProgramImage {
+  const { buffers, dispatches, outputs } = stored;
   return { modules, kernels, leaves, buffers, dispatches, outputs };
 }
 
-/** Compiles the kernels with which `stored` begins, but those that depend on the number of samples. */
-export async function warm(
+/** Compiles the kernels that `stored` runs first, except those that depend on the number of samples. */
+export async function compileKernels(
   { pipelines }: GpuRuntime,
-  program: AheadOfTimeProgram,
-  stored: StoredSteps | Pick<ProgramImage, "buffers" | "dispatches" | "outputs">,
-  tell?: Parameters<GpuRuntime["pipelines"]["compileAll"]>[1],
+  file: AheadOfTimeProgram,
+  stored: StoredSteps | StoredImage,
+  onProgress?: Parameters<GpuRuntime["pipelines"]["compileAll"]>[1],
 ): Promise<void> {
-  const image = imageOf(program, stored);
+  const image = imageOf(file, stored);
   const gather = "data" in stored ? stored.data.kernel : -1;
   const dispatches = image.dispatches.filter(({ kernel }) => kernel !== gather);
-  await pipelines.compileAll(
-    pipelines.first({ ...image, dispatches }).map(({ source }) => source),
-    tell,
-  );
+  const sources = pipelines.first({ ...image, dispatches }).map(({ source }) => source);
+  await pipelines.compileAll(sources, onProgress);
 }
 
-/** The image of `steps` for a data set of `count` samples, which lies in its own leaves. */
+/** The image of `steps` for a data set of `count` samples, which is in tensors of `leaves`. */
 function imageFor(
-  program: AheadOfTimeProgram,
+  file: AheadOfTimeProgram,
   steps: StoredSteps,
   count: number,
   leaves: readonly Tensor[],
 ): ProgramImage {
-  const image = imageOf(program, steps);
+  const image = imageOf(file, steps);
   const { data, batchSize } = steps;
-  const bytes = (index: number) => 4 * paddedWords((leaves[index] as Tensor).size);
-  const isData = (b: BufferImage | undefined) =>
-    b?.role === "leaf" && (b.leaf === data.inputs || b.leaf === data.labels);
-  const buffers = image.buffers.map((b) =>
-    b.role === "leaf" && isData(b) ? { ...b, bytes: bytes(b.leaf) } : b,
-  );
-  return {
-    ...image,
-    kernels: image.kernels.map((kernel, i): KernelImage => {
-      if (i !== data.kernel) return kernel;
-      return { ...kernel, constants: { ...kernel.constants, ...countConstants(count, batchSize) } };
+  const dataBytes = (buffer: BufferImage | undefined) =>
+    buffer?.role === "leaf" && (buffer.leaf === data.inputs || buffer.leaf === data.labels)
+      ? 4 * paddedWords((leaves[buffer.leaf] as Tensor).size)
+      : undefined;
+  const kernels = image.kernels.map((kernel, i) => {
+    if (i !== data.kernel) return kernel;
+    return { ...kernel, constants: { ...kernel.constants, ...countConstants(count, batchSize) } };
+  });
+  const buffers = image.buffers.map((buffer) => ({ ...buffer, bytes: dataBytes(buffer) ?? buffer.bytes }));
+  const dispatches = image.dispatches.map((dispatch) => ({
+    ...dispatch,
+    bindings: dispatch.bindings.map((binding) => {
+      const bytes = dataBytes(image.buffers[binding[0]]);
+      return bytes === undefined ? binding : ([binding[0], 0, bytes] as const);
     }),
-    buffers,
-    dispatches: image.dispatches.map((dispatch) => ({
-      ...dispatch,
-      bindings: dispatch.bindings.map(([index, offset, size]) =>
-        isData(buffers[index]) ? [index, 0, (buffers[index] as BufferImage).bytes] : [index, offset, size],
-      ),
-    })),
-  };
+  }));
+  return { ...image, kernels, buffers, dispatches };
 }
 
-/** `given`, if it looks like what was compiled for. Throws DataError saying what does not. */
-function fitting(
+/** Throws DataError where a data set differs in form from the one that `data` was compiled for. */
+function expectForm(
   part: string,
   { leaves }: AheadOfTimeProgram,
   data: StoredData,
   given: TrainingData,
-): Dataset {
-  const fail = (expected: string, got: string): never => {
-    throw new DataError(`${titleOf(given)}: the program's ${part} set has ${expected}, this one ${got}`);
+): asserts given is Dataset {
+  const fail = (expected: string, found: string): never => {
+    throw new DataError(
+      `${titleOf(given)}: the program's ${part} set has ${expected}, this one ${found}; compile the program for such data`,
+    );
   };
   if (isSharded(given)) return fail("its samples in memory", "is in shards");
-  const { count, inputs, labels } = given;
-  const { scale = 1, offset = 0 } = inputs;
-  if (!sameShape(inputs.shape, data.shape)) {
-    fail(`samples of ${formatShape(data.shape)}`, formatShape(inputs.shape));
-  }
-  const kinds = [
-    leaves[data.inputs]?.dtype === "u32" ? "bytes" : "floats",
-    leaves[data.labels]?.dtype === "i32" ? "classes" : "values",
-  ];
-  const own = [holdsBytes(inputs) ? "bytes" : "floats", labels instanceof Int32Array ? "classes" : "values"];
-  if (kinds.join() !== own.join()) fail(kinds.join(" and "), own.join(" and "));
-  const each = labels.length / count;
-  if (each !== data.labelSize) fail(`${data.labelSize} values to a label`, `${each}`);
+  const { bytes, shape, scale = 1, offset = 0 } = shardsOf(given).inputs;
+  if (!sameShape(shape, data.shape)) fail(`samples of ${formatShape(data.shape)}`, formatShape(shape));
+  const kinds = (isBytes: boolean, isClasses: boolean) =>
+    `${isBytes ? "bytes" : "floats"} and ${isClasses ? "classes" : "values"}`;
+  const expected = kinds(leaves[data.inputs]?.dtype === "u32", leaves[data.labels]?.dtype === "i32");
+  const found = kinds(bytes, given.labels instanceof Int32Array);
+  if (expected !== found) fail(expected, found);
+  const size = labelSize(given);
+  if (size !== data.labelSize) fail(`${data.labelSize} values to a label`, `${size}`);
   if (scale !== data.scale || offset !== data.offset) {
     fail(`scale ${data.scale} and offset ${data.offset}`, `${scale} and ${offset}`);
   }
-  return given;
 }

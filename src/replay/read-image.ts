@@ -1,8 +1,9 @@
 /**
- * Reads the images of a program that comes from a file: modules, kernels, leaves, buffers and dispatches. Every index, size,
- * offset, name and binding is checked against what the program declares, and totals against limits.
+ * Reads the program images of an ahead-of-time file: modules, kernels, leaves, buffers and dispatches. Every index, size,
+ * offset, name and binding is checked against what the file declares, and totals against limits.
  */
 
+import type { Fields } from "../common/json-fields.ts";
 import { packLayout } from "../graph/pack-layout.ts";
 import { ShaderText } from "../graph/shader.ts";
 import { type DType, type Shape, sizeOf } from "../graph/spec.ts";
@@ -15,11 +16,10 @@ import type {
   ShaderModule,
 } from "../plan/image.ts";
 import { paddedWords } from "../plan/storage.ts";
-import type { Checker, Fields } from "./checker.ts";
 import { dataOf, type StoredImage, type StoredLeaf, type StoredValue } from "./format.ts";
 
-/** Most of everything. Far above what networks need, and little enough to be checked at once. */
-export const MOST = {
+/** Upper limits: far above what networks need, and low enough that a file is checked in milliseconds. */
+export const LIMITS = {
   fileBytes: 2 ** 28,
   modules: 1024,
   moduleLength: 2 ** 17,
@@ -33,6 +33,7 @@ export const MOST = {
   groups: 65535,
   allGroups: 2 ** 26,
   names: 65536,
+  label: 1024,
   programs: 256,
   rank: 8,
   size: 2 ** 29,
@@ -40,13 +41,21 @@ export const MOST = {
   maxBytes: 2 ** 31,
 };
 
-/** WebGPU's strictest alignment of bindings. */
+/** WebGPU's strictest alignment of bindings, in bytes. */
 const ALIGN = 256;
-const OVERRIDES: Readonly<Record<string, readonly [least: number, most: number]>> = {
-  u32: [0, 2 ** 32 - 1],
+const U32_MAX = 2 ** 32 - 1;
+/** Ranges of whole numbers by WGSL type; other types are float32. */
+const RANGES: Readonly<Record<string, readonly [least: number, most: number]>> = {
+  u32: [0, U32_MAX],
   i32: [-(2 ** 31), 2 ** 31 - 1],
   bool: [0, 1],
 };
+
+/** The field as a number of this WGSL type. */
+function numberOf(fields: Fields, name: string, type: string): number {
+  const range = RANGES[type];
+  return range === undefined ? fields.float32(name) : fields.whole(name, ...range);
+}
 
 export class ImageReader {
   modules: readonly ShaderModule[] = [];
@@ -55,235 +64,214 @@ export class ImageReader {
   #texts: readonly ShaderText[] = [];
   #bytes = 0;
 
-  constructor(
-    readonly check: Checker,
-    readonly maxBytes: number,
-  ) {}
+  /** `maxBytes`: most bytes of device memory that the program may take. */
+  constructor(readonly maxBytes: number) {}
 
-  /** Reads what all images share. */
-  tables(fields: Fields): void {
-    const { check } = this;
-    this.modules = fields.list("modules", MOST.modules, 1, (path, value) => {
-      const module = check.fields(path, value);
-      return { file: module.text("file", 256), code: module.text("code", MOST.moduleLength) };
-    });
+  /** Reads what all images of the file share. */
+  readTables(file: Fields): void {
+    this.modules = file.objects(
+      "modules",
+      (module) => ({ file: module.text("file", 256), code: module.text("code", LIMITS.moduleLength) }),
+      LIMITS.modules,
+      1,
+    );
     const length = this.modules.reduce((sum, { code }) => sum + code.length, 0);
-    if (length > MOST.allCode)
-      check.fail("modules", `hold ${length} characters, at most ${MOST.allCode} are read`);
-    this.#texts = this.modules.map(({ file, code }) => new ShaderText(file, code));
-    this.kernels = fields.list("kernels", MOST.kernels, 1, (path, value) => this.#kernel(path, value));
-    this.leaves = fields.list("leaves", MOST.leaves, 0, (path, value) => this.#leaf(path, value));
+    if (length > LIMITS.allCode)
+      file.refuse(`hold ${length} characters, the limit is ${LIMITS.allCode}`, "modules");
+    this.#texts = this.modules.map((module) => new ShaderText(module.file, module.code));
+    this.kernels = file.objects("kernels", (kernel) => this.#kernel(kernel), LIMITS.kernels, 1);
+    this.leaves = file.objects("leaves", (leaf) => this.#leaf(leaf), LIMITS.leaves);
   }
 
-  /** Counts bytes of the device. */
-  take(path: string, bytes: number): void {
+  /** Counts `bytes` of device memory for `fields`, which are refused where the total exceeds the limit. */
+  countBytes(fields: Fields, bytes: number): void {
     this.#bytes += bytes;
-    if (this.#bytes > this.maxBytes) {
-      this.check.fail(path, `the program takes more than ${this.maxBytes} bytes; allow more by maxBytes`);
-    }
+    if (this.#bytes > this.maxBytes)
+      fields.refuse(`the program takes more than ${this.maxBytes} bytes; allow more with maxBytes`);
   }
 
-  #kernel(path: string, value: unknown): KernelImage {
-    const { check } = this;
-    const fields = check.fields(path, value);
+  #kernel(fields: Fields): KernelImage {
     const module = fields.index("module", this.modules.length);
     const { code, bindings, overrides } = this.#texts[module] as ShaderText;
     const entry = fields.text("entry", 128);
-    if (!/^[A-Za-z_]\w*$/.test(entry) || !new RegExp(`\\bfn\\s+${entry}\\s*\\(`).test(code)) {
-      check.fail(`${path}.entry`, `the module has no function ${entry}`);
-    }
+    if (!/^[A-Za-z_]\w*$/.test(entry) || !new RegExp(`\\bfn\\s+${entry}\\s*\\(`).test(code))
+      fields.refuse(`the module has no function ${entry}`, "entry");
     const layout = fields.text("layout", 256);
-    if (!/^(\d{1,3}[rwu]( |$))+$/.test(layout)) check.fail(`${path}.layout`, `is no layout: ${layout}`);
     const slots = layout.split(" ");
     const numbers = slots.map((slot) => Number.parseInt(slot, 10));
-    if (slots.length > MOST.bindings) check.fail(`${path}.layout`, `has more than ${MOST.bindings} bindings`);
-    if (new Set(numbers).size !== slots.length) check.fail(`${path}.layout`, `has a number twice: ${layout}`);
+    if (!/^(\d{1,3}[rwu]( |$))+$/.test(layout) || slots.length > LIMITS.bindings)
+      fields.fail("layout", `at most ${LIMITS.bindings} bindings such as "0r 1w 2u"`);
+    fields.unique("layout", numbers);
     const declared = [...bindings.values()].map(
       ({ binding, access }) => `${binding}${{ read: "r", read_write: "w", uniform: "u" }[access]}`,
     );
-    const stray = slots.find((slot) => !declared.includes(slot));
-    if (stray !== undefined) check.fail(`${path}.layout`, `the module declares no binding ${stray}`);
-    const constants = fields.entries("constants", MOST.constants, (at, constant, name) => {
+    const undeclared = slots.find((slot) => !declared.includes(slot));
+    if (undeclared !== undefined) fields.refuse(`the module declares no binding ${undeclared}`, "layout");
+    const read = (constants: Fields, name: string) => {
       const type = overrides.get(name);
-      if (type === undefined) return check.fail(at, "the module has no such override");
-      const [least, most] = OVERRIDES[type] ?? [];
-      if (least !== undefined && most !== undefined) return check.whole(at, constant, least, most);
-      return check.float(at, constant);
-    });
-    return { module, entry, layout, constants };
+      if (type === undefined) return constants.refuse("the module has no such override", name);
+      return numberOf(constants, name, type);
+    };
+    return { module, entry, layout, constants: fields.record("constants", read, LIMITS.constants) };
   }
 
-  #leaf(path: string, value: unknown): StoredLeaf {
-    const { check } = this;
-    const fields = check.fields(path, value);
+  #leaf(fields: Fields): StoredLeaf {
     const leaf = {
-      kind: fields.one("kind", ["input", "state", "constant"]),
-      label: fields.text("label", 1024),
+      kind: fields.oneOf("kind", ["input", "state", "constant"]),
+      label: fields.text("label", LIMITS.label),
       ...this.#spec(fields),
     };
-    const initial = fields.get("initial");
-    if (initial === undefined) return leaf;
-    if (leaf.kind === "input") check.fail(`${path}.initial`, "an input has none");
-    const stored = this.#value(`${path}.initial`, initial, leaf.dtype, sizeOf(leaf.shape));
-    if (typeof stored !== "object") return { ...leaf, initial: stored };
+    if (!fields.has("initial")) return leaf;
+    if (leaf.kind === "input") fields.refuse("an input has no initial value", "initial");
+    const initial = this.#value(fields, leaf.dtype, sizeOf(leaf.shape));
+    if (typeof initial !== "object") return { ...leaf, initial };
     if (leaf.kind !== "state" || leaf.dtype !== "f32")
-      check.fail(`${path}.initial`, "only f32 states are drawn");
-    return { ...leaf, initial: stored, stream: fields.whole("stream", 0, MOST.leaves) };
+      fields.refuse("only states of f32 are drawn at random", "initial");
+    return { ...leaf, initial, stream: fields.whole("stream", 0, LIMITS.leaves) };
   }
 
-  #value(path: string, value: unknown, dtype: DType, size: number): StoredValue {
-    const { check } = this;
-    if (typeof value === "number") {
-      const [least, most] = OVERRIDES[dtype] ?? [];
-      if (least === undefined || most === undefined) return check.float(path, value);
-      return check.whole(path, value, least, most);
-    }
+  /** The field `initial` for `size` values of `dtype`. */
+  #value(fields: Fields, dtype: DType, size: number): StoredValue {
+    const value = fields.get("initial");
+    if (typeof value === "number") return numberOf(fields, "initial", dtype);
     if (typeof value === "string") {
-      if (value.length !== 4 * Math.ceil((4 * size) / 3)) check.fail(path, `holds no ${size} values`);
-      try {
-        if (dataOf(dtype, value).length === size) return value;
-      } catch {
-        // Said below.
+      // The length is compared first, so that no text is decoded that is too long.
+      if (value.length === 4 * Math.ceil((4 * size) / 3)) {
+        try {
+          if (dataOf(dtype, value).length === size) return value;
+        } catch {
+          // Not base 64: refused below.
+        }
       }
-      check.fail(path, `is no base 64 of ${size} values`);
+      fields.refuse(`is not the base 64 of ${size} values`, "initial");
     }
-    const fields = check.fields(path, value);
-    const kind = fields.get("uniform") === undefined ? "normal" : "uniform";
-    const [a, b] = fields.list(kind, 2, 2, (at, number) => check.float(at, number)) as [number, number];
-    return kind === "uniform" ? { uniform: [a, b] } : { normal: [a, b] };
+    const distribution = fields.fields("initial");
+    const kind = distribution.has("uniform") ? "uniform" : "normal";
+    const pair = distribution.list(kind, (entries, i) => entries.float32(i), 2, 2) as [number, number];
+    return kind === "uniform" ? { uniform: pair } : { normal: pair };
   }
 
   #spec(fields: Fields): { readonly shape: Shape; readonly dtype: DType } {
-    const shape = fields.list("shape", MOST.rank, 0, (at, n) => this.check.whole(at, n, 1, MOST.size));
-    if (sizeOf(shape) > MOST.size)
-      this.check.fail(`${fields.path}.shape`, `holds more than ${MOST.size} values`);
-    return { shape, dtype: fields.one("dtype", ["f32", "i32", "u32"]) };
+    const shape = fields.wholes("shape", 1, LIMITS.size, LIMITS.rank);
+    if (sizeOf(shape) > LIMITS.size) fields.refuse(`holds more than ${LIMITS.size} values`, "shape");
+    return { shape, dtype: fields.oneOf("dtype", ["f32", "i32", "u32"]) };
   }
 
+  /** Reads buffers, dispatches and outputs of one program. */
   image(fields: Fields): StoredImage {
-    const { check } = this;
-    const { path } = fields;
-    const buffers = fields.list("buffers", MOST.buffers, 0, (at, value) => this.#buffer(at, value));
-    const leaves = buffers.flatMap((b) =>
-      b.role === "leaf" ? [b.leaf] : b.role === "flattened" ? b.leaves : [],
+    const buffers = fields.objects("buffers", (buffer) => this.#buffer(buffer), LIMITS.buffers);
+    fields.unique("buffers", buffers.flatMap(leavesOf));
+    const dispatches = fields.objects("dispatches", (d) => this.#dispatch(d, buffers), LIMITS.dispatches);
+    const outputs = fields.objects(
+      "outputs",
+      (output): OutputImage => {
+        const spec = this.#spec(output);
+        const buffer = output.index("buffer", buffers.length);
+        const { bytes } = buffers[buffer] as BufferImage;
+        const offset = output.whole("offset", 0, bytes);
+        const end = offset + 4 * sizeOf(spec.shape);
+        if (offset % 4 !== 0 || end > bytes)
+          output.refuse(`ends at ${end} of the ${bytes} bytes of its buffer`);
+        return { label: output.text("label", LIMITS.label), ...spec, buffer, offset };
+      },
+      LIMITS.names,
     );
-    check.unique(`${path}.buffers`, leaves);
-    const dispatches = fields.list("dispatches", MOST.dispatches, 0, (at, value) =>
-      this.#dispatch(at, value, buffers),
-    );
-    const outputs = fields.list("outputs", MOST.names, 0, (at, value): OutputImage => {
-      const one = check.fields(at, value);
-      const spec = this.#spec(one);
-      const buffer = one.index("buffer", buffers.length);
-      const { bytes } = buffers[buffer] as BufferImage;
-      const offset = one.whole("offset", 0, bytes);
-      const end = offset + 4 * sizeOf(spec.shape);
-      if (offset % 4 !== 0 || end > bytes)
-        check.fail(at, `ends at ${end} of the ${bytes} bytes of its buffer`);
-      return { label: one.text("label", 1024), ...spec, buffer, offset };
-    });
     return { buffers, dispatches, outputs };
   }
 
-  #buffer(path: string, value: unknown): BufferImage {
-    const { check } = this;
-    const fields = check.fields(path, value);
-    const role = fields.one("role", ["leaf", "flattened", "output", "workspace", "zeros", "sizes"]);
-    const common = { label: fields.text("label", 1024), bytes: fields.whole("bytes", 4, this.maxBytes) };
-    const { bytes } = common;
-    const expectBytes = (wanted: number) => {
-      if (bytes !== wanted) check.fail(`${path}.bytes`, `is ${bytes}, but its content takes ${wanted}`);
+  #buffer(fields: Fields): BufferImage {
+    const role = fields.oneOf("role", ["leaf", "flattened", "output", "workspace", "zeros", "sizes"]);
+    const bytes = fields.whole("bytes", 4, this.maxBytes);
+    const common = { label: fields.text("label", LIMITS.label), bytes };
+    const expectBytes = (needed: number) => {
+      if (bytes !== needed) fields.fail("bytes", `${needed}, the size of what the buffer holds`);
     };
-    if (bytes % 4 !== 0) check.fail(`${path}.bytes`, `is ${bytes}, no whole number of words`);
-    const sizeOfLeaf = (index: number) => sizeOf((this.leaves[index] as StoredLeaf).shape);
+    if (bytes % 4 !== 0) fields.fail("bytes", "a multiple of 4");
+    const leafSize = (index: number) => sizeOf((this.leaves[index] as StoredLeaf).shape);
     if (role === "leaf") {
       const leaf = fields.index("leaf", this.leaves.length);
-      expectBytes(4 * paddedWords(sizeOfLeaf(leaf)));
+      expectBytes(4 * paddedWords(leafSize(leaf)));
       return { ...common, role, leaf };
     }
     if (role === "flattened") {
-      const leaves = fields.list("leaves", MOST.leaves, 1, (at, n) =>
-        check.whole(at, n, 0, this.leaves.length - 1),
-      );
-      expectBytes(4 * packLayout(leaves.map(sizeOfLeaf)).words);
+      const leaves = fields.wholes("leaves", 0, this.leaves.length - 1, LIMITS.leaves, 1);
+      expectBytes(4 * packLayout(leaves.map(leafSize)).words);
       return { ...common, role, leaves };
     }
-    this.take(path, bytes);
-    if (role === "sizes") {
-      const words = fields.list("words", MOST.dispatches * 64, 1, (at, n) =>
-        check.whole(at, n, 0, 2 ** 32 - 1),
-      );
-      expectBytes(4 * words.length);
-      return { ...common, role, words };
-    }
-    return { ...common, role };
+    this.countBytes(fields, bytes);
+    if (role !== "sizes") return { ...common, role };
+    const words = fields.wholes("words", 0, U32_MAX, LIMITS.dispatches * 64, 1);
+    expectBytes(4 * words.length);
+    return { ...common, role, words };
   }
 
-  #dispatch(path: string, value: unknown, buffers: readonly BufferImage[]): DispatchImage {
-    const { check } = this;
-    const fields = check.fields(path, value);
+  #dispatch(fields: Fields, buffers: readonly BufferImage[]): DispatchImage {
     const run = (of: Fields) => ({
       kernel: of.index("kernel", this.kernels.length),
-      groups: this.#groups(of),
+      groups: groupsOf(of),
     });
     const own = run(fields);
     const { layout } = this.kernels[own.kernel] as KernelImage;
-    const slots = layout.split(" ");
-    const bindings = fields.list("bindings", slots.length, slots.length, (at, binding) =>
-      this.#binding(at, binding, buffers),
-    );
-    bindings.forEach(([index, offset, size], i) => {
-      const access = slots[i]?.at(-1);
+    const accesses = layout.split(" ").map((slot) => slot.at(-1));
+    const count = accesses.length;
+    const earlier: BindingImage[] = [];
+    const read = (entries: Fields, name: string): BindingImage => {
+      const binding = this.#binding(entries, name, buffers);
+      const [index, offset, size] = binding;
+      const access = accesses[Number(name)];
       const buffer = buffers[index] as BufferImage;
-      if (access === "w" && !this.#isWritable(buffer)) {
-        check.fail(`${path}.bindings[${i}]`, `${buffer.label} (${buffer.role}) is not to be written`);
-      }
-      if (access === "u" && size > MOST.uniformBytes) {
-        check.fail(`${path}.bindings[${i}]`, `is a uniform of more than ${MOST.uniformBytes} bytes`);
-      }
-      bindings.slice(0, i).forEach(([other, from, length], j) => {
+      if (access === "w" && !this.#isWritable(buffer))
+        entries.refuse(`${buffer.label} (${buffer.role}) must not be written`, name);
+      if (access === "u" && size > LIMITS.uniformBytes)
+        entries.refuse(`is a uniform of more than ${LIMITS.uniformBytes} bytes`, name);
+      earlier.forEach(([other, from, length], i) => {
         if (other !== index) return;
         const overlap = from < offset + size && offset < from + length;
-        if (slots[j]?.at(-1) !== access || (access === "w" && overlap)) {
-          check.fail(`${path}.bindings[${i}]`, `${buffer.label} is also written by the same dispatch`);
-        }
+        if (accesses[i] !== access || (access === "w" && overlap))
+          entries.refuse(`${buffer.label} is also written by the same dispatch`, name);
       });
-    });
-    const label = fields.text("label", 1024);
-    const given = fields.get("fallback");
-    if (given === undefined) return { label, ...own, bindings };
-    const fallback = run(check.fields(`${path}.fallback`, given));
-    if (this.kernels[fallback.kernel]?.layout !== layout) {
-      check.fail(`${path}.fallback.kernel`, "has another layout than the kernel");
-    }
+      earlier.push(binding);
+      return binding;
+    };
+    const bindings = fields.list("bindings", read, count, count);
+    const label = fields.text("label", LIMITS.label);
+    if (!fields.has("fallback")) return { label, ...own, bindings };
+    const fallback = run(fields.fields("fallback"));
+    if (this.kernels[fallback.kernel]?.layout !== layout)
+      fields.refuse("its kernel has another layout", "fallback");
     return { label, ...own, bindings, fallback };
   }
 
-  #groups(fields: Fields): number[] {
-    const groups = fields.list("groups", 3, 1, (at, n) => this.check.whole(at, n, 1, MOST.groups));
-    if (sizeOf(groups) > MOST.allGroups) {
-      this.check.fail(`${fields.path}.groups`, `are more than ${MOST.allGroups} workgroups`);
-    }
-    return groups;
-  }
-
-  #binding(path: string, value: unknown, buffers: readonly BufferImage[]): BindingImage {
-    const { check } = this;
-    const [index, offset, size] = check.list(path, value, 3, 3, (at, n) =>
-      check.whole(at, n, 0, this.maxBytes),
-    ) as [number, number, number];
+  #binding(entries: Fields, name: string, buffers: readonly BufferImage[]): BindingImage {
+    const triple = entries.wholes(name, 0, this.maxBytes, 3, 3) as [number, number, number];
+    const [index, offset, size] = triple;
     const buffer = buffers[index];
-    if (buffer === undefined) return check.fail(path, `there is no buffer ${index}`);
-    if (offset % ALIGN !== 0) check.fail(path, `its offset ${offset} is no multiple of ${ALIGN}`);
+    if (buffer === undefined) return entries.refuse(`there is no buffer ${index}`, name);
+    if (offset % ALIGN !== 0) entries.refuse(`its offset ${offset} is no multiple of ${ALIGN}`, name);
     if (size === 0 || size % 4 !== 0 || offset + size > buffer.bytes) {
-      check.fail(path, `${size} bytes from ${offset} on are no part of ${buffer.label} with ${buffer.bytes}`);
+      entries.refuse(
+        `${size} bytes from ${offset} on are no part of ${buffer.label}, which has ${buffer.bytes}`,
+        name,
+      );
     }
-    return [index, offset, size];
+    return triple;
   }
 
   #isWritable(buffer: BufferImage): boolean {
     if (buffer.role === "output" || buffer.role === "workspace") return true;
-    const leaves = buffer.role === "leaf" ? [buffer.leaf] : buffer.role === "flattened" ? buffer.leaves : [];
+    const leaves = leavesOf(buffer);
     return leaves.length > 0 && leaves.every((i) => this.leaves[i]?.kind === "state");
   }
+}
+
+/** Leaves whose memory a buffer is. */
+function leavesOf(buffer: BufferImage): readonly number[] {
+  return buffer.role === "leaf" ? [buffer.leaf] : buffer.role === "flattened" ? buffer.leaves : [];
+}
+
+function groupsOf(fields: Fields): number[] {
+  const groups = fields.wholes("groups", 1, LIMITS.groups, 3, 1);
+  if (sizeOf(groups) > LIMITS.allGroups)
+    fields.refuse(`are more than ${LIMITS.allGroups} workgroups`, "groups");
+  return groups;
 }

@@ -1,17 +1,16 @@
 /**
- * Reads a program that was compiled ahead of time, as what it is: input from a stranger. Every index, size, offset, name and
- * binding is checked against what the program declares, and totals against limits, before anything is made of it. What comes
- * out is a copy that holds nothing but checked fields. WGSL itself is left to WebGPU, which checks it and keeps it within the
- * buffers that it is given, but can't tell how long it runs.
+ * Reads an ahead-of-time program as untrusted input: every index, size, offset, name and binding is checked against what the
+ * file declares, and totals against limits, before anything is created from it. The result is a copy that holds nothing but
+ * checked fields. WGSL itself is checked by WebGPU, which keeps it within its buffers but does not limit how long it runs.
  */
 import { ProgramError } from "../common/errors.ts";
+import { Fields } from "../common/json-fields.ts";
 import { checkOptions } from "../common/options.ts";
 import { packLayout } from "../graph/pack-layout.ts";
-import { type DType, type Shape, sameShape, sizeOf } from "../graph/spec.ts";
+import { type DType, formatShape, type Shape, sameShape, sizeOf } from "../graph/spec.ts";
 import type { KernelImage } from "../plan/image.ts";
 import { paddedWords } from "../plan/storage.ts";
-import { countConstants } from "../train/input/gather-counts.ts";
-import { Checker, type Fields } from "./checker.ts";
+import { countConstants } from "../train/input/dataset-tensors.ts";
 import {
   type AheadOfTimeProgram,
   checksumOf,
@@ -21,7 +20,7 @@ import {
   type StoredProgram,
   type StoredSteps,
 } from "./format.ts";
-import { ImageReader, MOST } from "./read-image.ts";
+import { ImageReader, LIMITS } from "./read-image.ts";
 
 export interface ReadProgramOptions {
   /** Name of the file, for errors; default "program". */
@@ -31,97 +30,92 @@ export interface ReadProgramOptions {
 }
 
 /**
- * `given` (the object, or its JSON as text or bytes) as a program. Throws ProgramError saying where it is wrong: not JSON, of
- * another format, damaged kernels, an index, size, offset, name or binding that does not fit, or more than limits allow.
+ * `given` (the object, or its JSON as text or bytes) as a program. Throws ProgramError that names the field: not JSON, another
+ * format, damaged kernels, an index, size, offset, name or binding that does not fit, or more than the limits allow.
  */
 export function readProgram(given: unknown, options: ReadProgramOptions = {}): AheadOfTimeProgram {
   const kinds = { name: "string", maxBytes: "number" } as const;
-  const { name = "program", maxBytes = MOST.maxBytes } = checkOptions("readProgram", options, kinds);
-  const check = new Checker(name);
+  const { name = "program", maxBytes = LIMITS.maxBytes } = checkOptions("readProgram", options, kinds);
   try {
-    return new ProgramReader(check, maxBytes).program(parsed(check, given));
+    return new ProgramReader(maxBytes).program(parsed(name, given), name);
   } catch (cause) {
     if (cause instanceof ProgramError) throw cause;
-    // Getters and proxies of a stranger's object may throw anything.
+    // Getters and proxies of an untrusted object may throw anything.
     throw new ProgramError(`${name}: can't be read: ${String(cause)}`, { cause });
   }
 }
 
-function parsed(check: Checker, given: unknown): unknown {
+function parsed(name: string, given: unknown): unknown {
   const binary = given instanceof Uint8Array;
   if (!binary && typeof given !== "string") return given;
-  if (given.length > MOST.fileBytes)
-    check.fail("", `has ${given.length} bytes, at most ${MOST.fileBytes} are read`);
+  if (given.length > LIMITS.fileBytes)
+    throw new ProgramError(`${name}: has ${given.length} bytes, the limit is ${LIMITS.fileBytes}`);
   try {
     return JSON.parse(binary ? new TextDecoder("utf-8", { fatal: true }).decode(given) : given);
   } catch (cause) {
-    throw new ProgramError(`${check.name}: not a Weft program: ${(cause as Error).message}`, { cause });
+    throw new ProgramError(`${name}: not a Weft program: ${(cause as Error).message}`, { cause });
   }
+}
+
+/** What a leaf must be. */
+interface Expected {
+  readonly kind: StoredLeaf["kind"];
+  readonly dtype?: DType;
+  readonly shape?: Shape;
+  readonly rank?: number;
 }
 
 class ProgramReader {
   readonly images: ImageReader;
-  /** Leaves of data sets, which have sizes of their own when the program runs. */
+  /** Leaves of data sets, whose sizes are known only when the program runs. */
   readonly #ofData = new Set<number>();
 
-  constructor(
-    readonly check: Checker,
-    maxBytes: number,
-  ) {
-    this.images = new ImageReader(check, maxBytes);
+  constructor(maxBytes: number) {
+    this.images = new ImageReader(maxBytes);
   }
 
-  program(given: unknown): AheadOfTimeProgram {
-    const { check, images } = this;
-    const format = (given as Partial<AheadOfTimeProgram> | null | undefined)?.weftProgram;
-    if (format !== FORMAT) {
-      const old = (given as { weftRecording?: unknown } | null | undefined)?.weftRecording;
-      check.fail(
-        "",
-        format !== undefined || old !== undefined
-          ? `has format ${String(format ?? old)}, this library reads ${FORMAT}; compile it again`
-          : "not a Weft program; make one with `weft compile` or compileAheadOfTime",
+  program(given: unknown, name: string): AheadOfTimeProgram {
+    const { weftProgram, weftRecording } = (given ?? {}) as Record<string, unknown>;
+    const format = weftProgram ?? weftRecording;
+    if (weftProgram !== FORMAT) {
+      throw new ProgramError(
+        format === undefined
+          ? `${name}: not a Weft program; create one with \`weft compile\` or compileAheadOfTime`
+          : `${name}: has format ${String(format)}, this version of Weft reads ${FORMAT}; compile it again`,
       );
     }
-    const fields = check.fields("", given);
-    images.tables(fields);
+    const { images } = this;
+    const file = new Fields(given, name, ProgramError);
+    images.readTables(file);
     const { modules, kernels, leaves } = images;
-    const checksum = fields.text("checksum", 8);
-    const own = checksumOf(modules);
-    if (checksum !== own)
-      check.fail("modules", `damaged: their checksum is ${own}, the program says ${checksum}`);
-    const train = this.#steps("train", fields.get("train"));
-    const test = fields.get("test");
+    const checksum = file.text("checksum", 8);
+    const computed = checksumOf(modules);
+    if (checksum !== computed)
+      file.refuse(`damaged: their checksum is ${computed}, the file says ${checksum}`, "modules");
+    const train = this.#steps(file.fields("train"));
     const program: AheadOfTimeProgram = {
       weftProgram: FORMAT,
       checksum,
-      subgroupSize: fields.whole("subgroupSize", 0, 128),
-      seed: fields.whole("seed", 0, Number.MAX_SAFE_INTEGER),
-      batchSize: fields.whole("batchSize", 1, MOST.size),
+      subgroupSize: file.whole("subgroupSize", 0, 128),
+      seed: file.whole("seed"),
+      batchSize: file.whole("batchSize", 1, LIMITS.size),
       modules,
       kernels,
       leaves,
-      states: this.#states(check.fields("states", fields.get("states"))),
+      states: this.#states(file.fields("states")),
       train,
-      ...(test === undefined ? {} : { test: this.#steps("test", test) }),
-      programs: fields.entries("programs", MOST.programs, (path, value) => this.#program(path, value)),
+      ...file.optional("test", () => ({ test: this.#steps(file.fields("test")) })),
+      programs: file.record("programs", (all, key) => this.#program(all.fields(key)), LIMITS.programs),
     };
-    if (program.batchSize !== train.batchSize) {
-      check.fail("batchSize", `is ${program.batchSize}, but training has ${train.batchSize}`);
-    }
+    if (program.batchSize !== train.batchSize) file.fail("batchSize", `${train.batchSize}, as in train`);
     leaves.forEach((leaf, i) => {
-      if (!this.#ofData.has(i)) images.take(`leaves[${i}]`, 4 * paddedWords(sizeOf(leaf.shape)));
+      if (!this.#ofData.has(i)) images.countBytes(file, 4 * paddedWords(sizeOf(leaf.shape)));
     });
     return program;
   }
 
-  /** The leaf that field `name` refers to, which must be of this kind, type and shape. */
-  #expectLeaf(
-    fields: Fields,
-    name: string,
-    kind: StoredLeaf["kind"],
-    { dtype, shape, rank }: { dtype?: DType; shape?: Shape; rank?: number } = {},
-  ): number {
+  /** The index in field `name` of a leaf, which must be as `expected`. */
+  #leaf(fields: Fields, name: string, { kind, dtype, shape, rank }: Expected): number {
     const index = fields.index(name, this.images.leaves.length);
     const leaf = this.images.leaves[index] as StoredLeaf;
     const fits =
@@ -129,123 +123,104 @@ class ProgramReader {
       (dtype === undefined || leaf.dtype === dtype) &&
       (shape === undefined || sameShape(leaf.shape, shape)) &&
       (rank === undefined || leaf.shape.length === rank);
-    if (!fits) {
-      const wanted = [kind, dtype, shape && `[${shape.join(", ")}]`, rank && `of rank ${rank}`];
-      this.check.fail(
-        `${fields.path}.${name}`,
-        `leaf ${index} is ${leaf.kind} ${leaf.dtype} [${leaf.shape.join(", ")}], expected ${wanted.filter(Boolean).join(" ")}`,
-      );
-    }
-    return index;
+    if (fits) return index;
+    const expected = [kind, dtype, shape && formatShape(shape), rank && `of rank ${rank}`].filter(Boolean);
+    const found = `${leaf.kind} ${leaf.dtype} ${formatShape(leaf.shape)}`;
+    return fields.refuse(`leaf ${index} is ${found}, expected ${expected.join(" ")}`, name);
   }
 
-  #named(fields: Fields, name: string, kind: StoredLeaf["kind"], dtype?: DType): NamedLeaf[] {
-    const all = fields.list(name, MOST.names, 0, (path, value): NamedLeaf => {
-      const one = this.check.fields(path, value);
-      const leaf = this.#expectLeaf(one, "leaf", kind, dtype === undefined ? {} : { dtype });
-      return { name: one.text("name", 1024), leaf };
+  #namedLeaves(fields: Fields, name: string, expected: Expected): NamedLeaf[] {
+    const read = (one: Fields): NamedLeaf => ({
+      name: one.text("name", LIMITS.label),
+      leaf: this.#leaf(one, "leaf", expected),
     });
-    this.check.unique(
-      `${fields.path}.${name}`,
-      all.map((one) => one.name),
-    );
-    this.check.unique(
-      `${fields.path}.${name}`,
-      all.map((one) => one.leaf),
-    );
+    const all = fields.objects(name, read, LIMITS.names);
+    for (const key of ["name", "leaf"] as const) {
+      fields.unique(
+        name,
+        all.map((one) => one[key]),
+      );
+    }
     return all;
   }
 
   #states(fields: Fields): AheadOfTimeProgram["states"] {
-    const parameters = this.#named(fields, "parameters", "state", "f32");
-    const buffers = this.#named(fields, "buffers", "state");
-    const packed = this.#named(fields, "packed", "state", "f32");
-    const sizes = parameters.map(({ leaf }) => sizeOf((this.images.leaves[leaf] as StoredLeaf).shape));
-    const { words } = packLayout(sizes);
-    for (const { name, leaf } of packed) {
-      if (sizeOf((this.images.leaves[leaf] as StoredLeaf).shape) !== words) {
-        this.check.fail("states.packed", `${name} has not the ${words} values of the flattened parameters`);
-      }
-    }
-    const states = {
-      parameters,
-      buffers,
-      packed,
-      step: this.#expectLeaf(fields, "step", "state", { dtype: "u32", shape: [1] }),
-      key: this.#expectLeaf(fields, "key", "state", { dtype: "u32", shape: [2] }),
-      learningRate: this.#expectLeaf(fields, "learningRate", "state", { dtype: "f32", shape: [1] }),
-    };
+    const parameters = this.#namedLeaves(fields, "parameters", { kind: "state", dtype: "f32" });
+    const buffers = this.#namedLeaves(fields, "buffers", { kind: "state" });
+    const packed = this.#namedLeaves(fields, "packed", { kind: "state", dtype: "f32" });
+    const sizeOfLeaf = ({ leaf }: NamedLeaf) => sizeOf((this.images.leaves[leaf] as StoredLeaf).shape);
+    const { words } = packLayout(parameters.map(sizeOfLeaf));
+    const wrong = packed.find((state) => sizeOfLeaf(state) !== words);
+    if (wrong !== undefined)
+      fields.refuse(`${wrong.name} does not have the ${words} values of the flattened parameters`, "packed");
+    const single = (name: string, dtype: DType, size: number) =>
+      this.#leaf(fields, name, { kind: "state", dtype, shape: [size] });
+    const step = single("step", "u32", 1);
+    const key = single("key", "u32", 2);
+    const learningRate = single("learningRate", "f32", 1);
     const named = [...parameters, ...buffers, ...packed].map(({ leaf }) => leaf);
-    this.check.unique("states", [...named, states.step, states.key, states.learningRate]);
-    return states;
+    fields.unique("leaf", [...named, step, key, learningRate]);
+    return { parameters, buffers, packed, step, key, learningRate };
   }
 
-  #steps(path: string, value: unknown): StoredSteps {
-    const { check } = this;
-    const fields = check.fields(path, value);
-    const given = check.fields(`${path}.data`, fields.get("data"));
-    const shape = given.list("shape", MOST.rank, 0, (at, n) => check.whole(at, n, 1, MOST.size));
+  #steps(fields: Fields): StoredSteps {
+    const given = fields.fields("data");
     const data = {
-      inputs: this.#expectLeaf(given, "inputs", "input", { rank: 1 }),
-      labels: this.#expectLeaf(given, "labels", "input", { rank: 1 }),
+      inputs: this.#leaf(given, "inputs", { kind: "input", rank: 1 }),
+      labels: this.#leaf(given, "labels", { kind: "input", rank: 1 }),
       kernel: given.index("kernel", this.images.kernels.length),
-      shape,
-      labelSize: given.whole("labelSize", 1, MOST.size),
-      scale: given.float("scale"),
-      offset: given.float("offset"),
+      shape: given.wholes("shape", 1, LIMITS.size, LIMITS.rank),
+      labelSize: given.whole("labelSize", 1, LIMITS.size),
+      scale: given.float32("scale"),
+      offset: given.float32("offset"),
     };
-    if (data.inputs === data.labels) check.fail(`${path}.data`, "inputs and labels are one leaf");
+    if (data.inputs === data.labels) given.refuse("inputs and labels are one leaf");
     this.#ofData.add(data.inputs).add(data.labels);
     const image = this.images.image(fields);
-    const batchSize = fields.whole("batchSize", 1, MOST.size);
+    const batchSize = fields.whole("batchSize", 1, LIMITS.size);
     const { constants } = this.images.kernels[data.kernel] as KernelImage;
-    const expected = {
+    const expected: Record<string, number | undefined> = {
       ...Object.fromEntries(Object.keys(countConstants(1, 1)).map((name) => [name, undefined])),
       B: batchSize,
-      SIZE: sizeOf(shape),
+      SIZE: sizeOf(data.shape),
       TARGET: data.labelSize,
     };
-    for (const [name, wanted] of Object.entries(expected)) {
+    for (const [name, value] of Object.entries(expected)) {
       const constant = constants[name];
-      if (constant === undefined || (wanted !== undefined && constant !== wanted)) {
-        check.fail(
-          `${path}.data.kernel`,
-          `its constant ${name} is ${constant}, expected ${wanted ?? "a number"}`,
-        );
-      }
+      if (constant === undefined || (value !== undefined && constant !== value))
+        given.refuse(`its constant ${name} is ${constant}, expected ${value ?? "a number"}`, "kernel");
     }
-    if (!image.dispatches.some(({ kernel }) => kernel === data.kernel)) {
-      check.fail(`${path}.data.kernel`, "no dispatch runs it");
-    }
-    const step = this.#expectLeaf(fields, "step", "state", { dtype: "u32", shape: [1] });
-    const ring = this.#expectLeaf(fields, "ring", "state", { dtype: "f32", rank: 2 });
-    const columns = fields.list("columns", MOST.names, 2, (at, column) => {
-      const one = check.fields(at, column);
-      return { name: one.text("name", 1024), size: one.whole("size", 1, MOST.size) };
-    });
+    if (!image.dispatches.some(({ kernel }) => kernel === data.kernel))
+      given.refuse("no dispatch runs it", "kernel");
+    const step = this.#leaf(fields, "step", { kind: "state", dtype: "u32", shape: [1] });
+    const ring = this.#leaf(fields, "ring", { kind: "state", dtype: "f32", rank: 2 });
+    const columns = fields.objects(
+      "columns",
+      (column) => ({ name: column.text("name", LIMITS.label), size: column.whole("size", 1, LIMITS.size) }),
+      LIMITS.names,
+      2,
+    );
     const names = columns.map(({ name }) => name);
-    check.unique(`${path}.columns`, names);
+    fields.unique("columns", names);
     const [, width] = (this.images.leaves[ring] as StoredLeaf).shape;
-    const [loss, count] = columns;
-    const fits = loss?.name === "loss" && loss.size === 1 && count?.name === "count" && count.size === 1;
+    const begins =
+      names[0] === "loss" && names[1] === "count" && columns[0]?.size === 1 && columns[1]?.size === 1;
     const total = columns.reduce((sum, { size }) => sum + size, 0);
-    // One more value where the step watches for numbers that are not finite.
-    if (!fits || (total !== width && total + 1 !== width)) {
-      check.fail(`${path}.columns`, `must be loss, count and others of ${width} values in all`);
-    }
-    const sums = fields.list("sums", MOST.names, 0, (at, sum) => check.text(at, sum, 1024));
+    // One more value where the step detects numbers that are not finite.
+    if (!begins || (total !== width && total + 1 !== width))
+      fields.refuse(`must be loss, count and others of ${width} values in all`, "columns");
+    const sums = fields.list("sums", (entries, i) => entries.text(i, LIMITS.label), LIMITS.names);
     const unknown = sums.find((sum) => !names.includes(sum));
-    if (unknown !== undefined) check.fail(`${path}.sums`, `there is no column ${unknown}`);
+    if (unknown !== undefined) fields.refuse(`there is no column ${unknown}`, "sums");
     return { ...image, batchSize, data, step, ring, columns, sums };
   }
 
-  #program(path: string, value: unknown): StoredProgram {
-    const fields = this.check.fields(path, value);
+  #program(fields: Fields): StoredProgram {
     const image = this.images.image(fields);
-    this.check.unique(
-      `${path}.outputs`,
+    fields.unique(
+      "outputs",
       image.outputs.map(({ label }) => label),
     );
-    return { ...image, inputs: this.#named(fields, "inputs", "input") };
+    return { ...image, inputs: this.#namedLeaves(fields, "inputs", { kind: "input" }) };
   }
 }

@@ -1,32 +1,30 @@
 /**
- * A trainer of a program that was compiled ahead of time: `fit`, `evaluate`, files, checkpoints and lost devices as ever; what
- * a page loads for it knows no op, no model and no planner.
+ * A trainer for a program that was compiled ahead of time: `fit`, `evaluate`, files, checkpoints and lost devices work as in a
+ * traced trainer, but a page loads no ops, no model and no planner for it.
  */
 
-import { DeviceError, GraphError, ProgramError } from "../common/errors.ts";
+import { DeviceError, GraphError, ProgramError, ShapeError } from "../common/errors.ts";
 import { checkOptions, type OptionKinds } from "../common/options.ts";
 import { keyFromSeed } from "../common/random.ts";
-import { readSample, sampleSize } from "../data/dataset.ts";
-import { type Data, type Spec, sizeOf } from "../graph/spec.ts";
+import { type Data, formatShape, type Spec, sizeOf } from "../graph/spec.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Backend, CompileProgress } from "../runtime/backend.ts";
 import { GpuRuntime } from "../runtime/gpu/runtime.ts";
-import { checkedSamples, type Samples } from "../train/input/samples.ts";
+import { checkSamples, type Predictions, predictInBatches, type Samples } from "../train/input/samples.ts";
 import { AnyTrainer } from "../train/loop/any-trainer.ts";
-import type { Predictions } from "../train/loop/predict.ts";
 import { KEY, LEARNING_RATE, type RunStates } from "../train/state/run-states.ts";
 import { StateValues } from "../train/state/state-values.ts";
 import type { RunSettings } from "../train/step/runner.ts";
 import { type AheadOfTimeProgram, type NamedLeaf, PREDICT, tensorOf } from "./format.ts";
-import { AheadOfTimePrograms, warm } from "./loaded-programs.ts";
+import { compileKernels, LoadedPrograms } from "./loaded-programs.ts";
 import { type ReadProgramOptions, readProgram } from "./read-program.ts";
 
 export interface OpenProgramOptions extends Omit<RunSettings, "batchSize">, ReadProgramOptions {
-  /** Of start weights and shuffling; default the program's. */
+  /** Seed of initial weights and shuffling; default the program's. */
   readonly seed?: number;
-  /** Hears how compiling goes; called when a pipeline is there. */
+  /** Called whenever a pipeline has been compiled. */
   readonly onCompile?: (progress: CompileProgress) => void;
-  /** Finds an adapter when the device was lost. Default: a lost device ends the run. */
+  /** Requests another adapter after the device was lost. Default: a lost device ends the run. */
   readonly reopen?: () => Promise<GPUAdapter | null>;
 }
 
@@ -42,10 +40,10 @@ const OPEN = {
 } as const satisfies OptionKinds<OpenProgramOptions>;
 
 /**
- * Opens a program that `compileAheadOfTime` or `weft compile` made (the object, or its JSON as text or bytes) on a device of
- * `adapter`. Nothing is made of a program before all of it is checked, but its kernels are code that runs on the GPU: open
- * programs of people you trust. Throws ProgramError on what is no program or damaged, DeviceError where there is no adapter, or
- * one that offers less than the program needs.
+ * Opens a program made by `compileAheadOfTime` or `weft compile` (the object, or its JSON as text or bytes) on a device of
+ * `adapter`. All of it is checked before anything is created, but its kernels are code that runs on the GPU: open only programs
+ * from people you trust. Throws ProgramError on what is no program or damaged, DeviceError where there is no adapter, or one
+ * that offers less than the program needs.
  */
 export async function openProgram(
   program: unknown,
@@ -66,10 +64,11 @@ export async function openProgram(
       const { subgroupSize, name } = backend.device;
       if (read.subgroupSize > 0 && subgroupSize !== read.subgroupSize) {
         throw new DeviceError(
-          `program: it is for subgroups of ${read.subgroupSize}, but ${name} has ${subgroupSize || "none of one size"}`,
+          `program: it is for subgroups of ${read.subgroupSize}, but ${name} has ${subgroupSize || "none of a fixed size"}; ` +
+            "compile it for another target",
         );
       }
-      await warm(backend, read, read.train, onCompile);
+      await compileKernels(backend, read, read.train, onCompile);
       return backend;
     } catch (error) {
       await backend.close();
@@ -80,7 +79,7 @@ export async function openProgram(
 }
 
 export class AheadOfTimeTrainer extends AnyTrainer {
-  readonly #programs: AheadOfTimePrograms;
+  readonly #programs: LoadedPrograms;
 
   constructor(
     readonly program: AheadOfTimeProgram,
@@ -90,16 +89,16 @@ export class AheadOfTimeTrainer extends AnyTrainer {
     const leaves = program.leaves.map(tensorOf);
     const values = new StateValues(backend, seed);
     const states = statesOf(program, leaves);
-    const programs = new AheadOfTimePrograms(program, leaves, values);
+    const programs = new LoadedPrograms(program, leaves, values);
     super({ ...options, batchSize: program.batchSize }, { states, values, programs });
     this.#programs = programs;
     program.leaves.forEach(({ stream }, i) => {
-      if (stream !== undefined) values.begin(leaves[i] as Tensor, stream);
+      if (stream !== undefined) values.initialise(leaves[i] as Tensor, stream);
     });
     values.write(states.live.get(KEY) as Tensor, Uint32Array.from(keyFromSeed(seed)));
   }
 
-  /** Inputs and outputs of the program that was compiled as `name`; undefined where there is none. */
+  /** Shapes of the inputs and outputs of the program that was compiled as `name`; undefined where there is none. */
   signature(name: string): Readonly<Record<"inputs" | "outputs", ReadonlyMap<string, Spec>>> | undefined {
     const { programs, leaves } = this.program;
     if (!Object.hasOwn(programs, name)) return undefined;
@@ -130,36 +129,30 @@ export class AheadOfTimeTrainer extends AnyTrainer {
     return Object.fromEntries(await Promise.all(read));
   }
 
-  /** The model's answers for every sample, as `predict` of a traced trainer. Throws GraphError on a program without. */
+  /** Predictions for every sample, as `predict` of a traced trainer. Throws GraphError on a program without. */
   async predict(samples: Samples): Promise<Predictions> {
-    const checked = checkedSamples("predict", samples);
-    return this.exclusive(() => this.#predict(checked));
+    const checked = checkSamples("predict", samples);
+    return this.exclusive(async () => {
+      const signature = this.signature(PREDICT);
+      if (signature === undefined) {
+        throw new GraphError("program: predicts nothing; compile it with `predict`");
+      }
+      const [input] = signature.inputs;
+      const [output] = signature.outputs;
+      if (input === undefined || output === undefined)
+        throw new ProgramError(`program: ${PREDICT} has no input or no output; compile it again`);
+      const [batch = 1, ...sample] = input[1].shape;
+      const { shape } = checked.inputs;
+      if (sizeOf(shape) !== sizeOf(sample)) {
+        throw new ShapeError(
+          `predict: the program takes samples of ${formatShape(sample)}, got ${formatShape(shape)}`,
+        );
+      }
+      const run = async (values: Float32Array) =>
+        (await this.survive(() => this.#run(PREDICT, { [input[0]]: values })))[output[0]] as Data;
+      return predictInBatches(checked, batch, output[1].shape.slice(1), run);
+    });
   }
-
-  async #predict({ count, inputs }: Samples): Promise<Predictions> {
-    const signature = this.signature(PREDICT);
-    if (signature === undefined) {
-      throw new GraphError("program: predicts nothing; compile it with `predict`");
-    }
-    const [[x, { shape }] = noTensor()] = signature.inputs;
-    const [[prediction, { shape: answered }] = noTensor()] = signature.outputs;
-    const batch = shape[0] ?? 1;
-    const size = sampleSize(inputs.shape);
-    const each = sizeOf(answered) / batch;
-    const values = new Float32Array(count * each);
-    const given = new Float32Array(sizeOf(shape));
-    for (let first = 0; first < count; first += batch) {
-      const some = Math.min(batch, count - first);
-      for (let i = 0; i < some; i++) given.set(readSample({ inputs }, first + i), i * size);
-      const { [prediction]: answers } = await this.survive(() => this.#run(PREDICT, { [x]: given }));
-      values.set((answers as Float32Array).subarray(0, some * each), first * each);
-    }
-    return { values, shape: answered.slice(1) };
-  }
-}
-
-function noTensor(): never {
-  throw new ProgramError(`program: ${PREDICT} has no input or no output`);
 }
 
 function statesOf({ states }: AheadOfTimeProgram, leaves: readonly Tensor[]): RunStates {

@@ -113,8 +113,7 @@ export function readReport(html: string, file = "report"): RunReport {
   const run = Fields.parse(html.slice(from + DATA.length, to), `${file}: its data can't be read`);
   run.format(FORMAT);
   run.text("title");
-  run.list("epochs").forEach((entry, i) => {
-    const epoch = new Fields(entry, `${run.place}: epoch ${i + 1}`);
+  run.objects("epochs", (epoch) => {
     epoch.whole("epoch");
     epoch.number("loss");
     for (const name of DRAWN) epoch.optional(name, (n) => epoch.number(n));

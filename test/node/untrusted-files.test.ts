@@ -24,7 +24,7 @@ import * as optim from "../../src/optim/index.ts";
 import { readReport } from "../../src/report/index.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
-import { seal } from "../../src/train/state/seal.ts";
+import { addChecksum } from "../../src/train/state/checkpoint.ts";
 import { Choices } from "../../src/tune/choices.ts";
 import { buildCli, type Cli } from "../support/cli.ts";
 import { fuzz } from "../support/fuzz.ts";
@@ -93,7 +93,7 @@ describe("checkpoints", () => {
       { shape: readonly number[]; data: never }
     >;
     tensors(all);
-    return seal(writeSafetensors(all, metadata));
+    return addChecksum(writeSafetensors(all, metadata));
   };
   const set = (path: string, value: unknown) => (record: Record<string, unknown>) => {
     const names = path.split(".");
@@ -215,7 +215,7 @@ describe("checkpoints", () => {
             // The place of the checksum may be gone.
             const at = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf('"crc32":"') + 9;
             bytes.set(Buffer.from("00000000"), at);
-            seal(bytes);
+            addChecksum(bytes);
           } catch {
             // Refused then.
           }

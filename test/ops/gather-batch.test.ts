@@ -5,8 +5,8 @@ import { Random } from "../../src/common/random.ts";
 import { type Data, type Shape, sizeOf } from "../../src/graph/spec.ts";
 import { input, state } from "../../src/graph/tensor.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { stepsPerEpoch } from "../../src/train/input/dataset-tensors.ts";
 import { type GatherOptions, gatherBatch } from "../../src/train/input/gather-batch.ts";
-import { stepsPerEpoch } from "../../src/train/input/gather-counts.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 

@@ -23,8 +23,8 @@ import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import type { TrainerOptions } from "../../src/train/loop/options.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
-import { DivergedError } from "../../src/train/metrics/accumulator.ts";
 import { AnomalyError } from "../../src/train/metrics/anomaly.ts";
+import { DivergedError } from "../../src/train/metrics/divergence.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 const digits = syntheticDigits({ seed: 3, train: 100, test: 50 });

@@ -6,7 +6,7 @@ import * as nn from "../../src/nn/index.ts";
 import { sgd } from "../../src/optim/index.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { bestCheckpoint } from "../../src/train/loop/callbacks.ts";
-import type { Monitor } from "../../src/train/loop/monitor.ts";
+import type { Monitor } from "../../src/train/loop/early-stopping.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
 
 const { train, test } = syntheticDigits({ seed: 6, train: 200, test: 100 });

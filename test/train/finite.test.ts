@@ -8,7 +8,7 @@ import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { bestCheckpoint } from "../../src/train/loop/callbacks.ts";
 import { EarlyStopping } from "../../src/train/loop/early-stopping.ts";
 import type { EpochRecord } from "../../src/train/loop/events.ts";
-import { DivergedError } from "../../src/train/metrics/accumulator.ts";
+import { DivergedError } from "../../src/train/metrics/divergence.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { MemoryFiles } from "../support/memory-files.ts";
 import { smallTrainer } from "../support/small-run.ts";

@@ -7,8 +7,8 @@ import * as nn from "../../src/nn/index.ts";
 import { adam, adamw, cosine, sgd } from "../../src/optim/index.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import type { FitOptions, TrainerOptions } from "../../src/train/loop/options.ts";
+import { addChecksum, NO_CHECKSUM } from "../../src/train/state/checkpoint.ts";
 import { resumeFrom } from "../../src/train/state/checkpoint-folder.ts";
-import { seal, UNSEALED } from "../../src/train/state/seal.ts";
 import { MemoryFiles } from "../support/memory-files.ts";
 import { points, smallTrainer } from "../support/small-run.ts";
 
@@ -48,8 +48,8 @@ function rewrite(files: MemoryFiles, change: (record: Record<string, unknown>) =
     const { tensors, metadata } = readSafetensors(bytes);
     const record = JSON.parse(metadata.fit as string) as Record<string, unknown>;
     change(record);
-    const named = { ...metadata, ...UNSEALED, fit: JSON.stringify(record) };
-    files.files.set(path, seal(writeSafetensors(tensors as never, named)));
+    const named = { ...metadata, ...NO_CHECKSUM, fit: JSON.stringify(record) };
+    files.files.set(path, addChecksum(writeSafetensors(tensors as never, named)));
   }
 }
 

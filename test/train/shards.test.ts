@@ -11,8 +11,8 @@ import { adam } from "../../src/optim/index.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { GpuBackend } from "../../src/runtime/gpu/backend.ts";
-import { StreamedData } from "../../src/train/input/shard-loader.ts";
-import { samplesOf, shardLayout, turnOf } from "../../src/train/input/shard-schedule.ts";
+import { StreamedDataset } from "../../src/train/input/shard-loader.ts";
+import { samplesOf, shardLayout, visitOf } from "../../src/train/input/shard-schedule.ts";
 import type { TrainerOptions } from "../../src/train/loop/options.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
 import * as transforms from "../../src/transforms/index.ts";
@@ -35,13 +35,13 @@ function numbered(count: number, kind: "bytes" | "floats"): Dataset {
 }
 
 /** Steps through `epochs` of a streamed data set; the labels of the samples that counted, per epoch. */
-async function walk(backend: Backend, data: StreamedData, epochs: number, shuffled: boolean, first = 0) {
+async function walk(backend: Backend, data: StreamedDataset, epochs: number, shuffled: boolean, first = 0) {
   const step = state([1], 0, "u32", "step");
   const key = input([2], "u32", "key");
   const { x, target, weights } = data.batch(step, shuffled ? key : undefined);
   const program = await backend.compile({ outputs: [x, target, weights] });
   if (shuffled) backend.write(key, Uint32Array.of(5, 1));
-  const ready = data.feed(backend, shuffled ? async () => [5, 1] : undefined).begin();
+  const ready = data.loader(backend, shuffled ? async () => [5, 1] : undefined).begin();
   const seen: number[][] = [];
   for (let s = first; s < epochs * data.stepsPerEpoch; s++) {
     expect(await ready(s)).toBeGreaterThan(0);
@@ -78,7 +78,7 @@ describe.each(backends)("on the %s", (_, open) => {
   ] as const)(
     "%s: each of %d samples once per epoch, batches of %d in %d bytes",
     async (kind, count, batch, most, shards) => {
-      const data = new StreamedData(shardsOf(numbered(count, kind)), batch, most, 1e6);
+      const data = new StreamedDataset(shardsOf(numbered(count, kind)), batch, most, 1e6);
       expect(data.layout.shards).toBe(shards);
       const seen = await walk(await open(), data, 3, true);
       for (const labels of seen) expect(sorted(labels)).toEqual(upTo(count));
@@ -97,32 +97,32 @@ describe.each(backends)("on the %s", (_, open) => {
     ["bytes", 50, 4, 1e6],
   ] as const)("%s: the same in pieces of four samples", async (kind, count, batch, most) => {
     const { data, reads } = watched(numbered(count, kind));
-    const whole = new StreamedData(shardsOf(numbered(count, kind)), batch, most, 1e6);
-    const pieces = new StreamedData(data, batch, most, 1e6, 1);
+    const whole = new StreamedDataset(shardsOf(numbered(count, kind)), batch, most, 1e6);
+    const pieces = new StreamedDataset(data, batch, most, 1e6, 1);
     const expected = await walk(await open(), whole, 2, true);
     expect(await walk(await open(), pieces, 2, true)).toEqual(expected);
     expect(Math.max(...reads)).toBe(4);
   });
   it("in order where nothing is shuffled", async () => {
-    const data = new StreamedData(shardsOf(numbered(45, "floats")), 4, 220, 1e6);
+    const data = new StreamedDataset(shardsOf(numbered(45, "floats")), 4, 220, 1e6);
     expect(await walk(await open(), data, 2, false)).toEqual([upTo(45), upTo(45)]);
   });
 });
 
-it("a feed that is given another key begins anew in that key's order", async () => {
+it("a loader that is given another key starts again in that key's order", async () => {
   const backend = new CpuBackend();
-  const data = new StreamedData(shardsOf(numbered(45, "floats")), 4, 220, 1e6);
+  const data = new StreamedDataset(shardsOf(numbered(45, "floats")), 4, 220, 1e6);
   const step = state([1], 0, "u32", "step");
   const keyTensor = input([2], "u32", "key");
   const { target } = data.batch(step, keyTensor);
   const program = await backend.compile({ outputs: [target] });
   let key: readonly [number, number] = [1, 0];
-  const feed = data.feed(backend, async () => key);
+  const loader = data.loader(backend, async () => key);
   const firsts: number[] = [];
   for (const seed of [1, 2, 3]) {
     key = [seed, 0];
     backend.write(keyTensor, Uint32Array.from(key));
-    await feed.begin()(0);
+    await loader.begin()(0);
     program.run();
     const [start, count] = samplesOf(0, data.layout, key);
     const there = new Set(upTo(count).map((i) => (start + i) % 45));
@@ -153,15 +153,15 @@ describe("the order", () => {
     expect(new Set(starts.map((s) => Math.min(...s))).size).toBe(3);
     expect(new Set(orders).size).toBe(3);
   });
-  it("knows the turn of every step", () => {
+  it("knows the shard visit of every step", () => {
     const layout = shardLayout("x", 50, 4, [4, 4], 8 * 40, 1e9);
     expect(layout).toMatchObject({ size: 20, shards: 3, slots: 2, stepsPerShard: 5, stepsPerEpoch: 13 });
-    expect([0, 4, 5, 12, 13].map((step) => turnOf(step, layout))).toEqual([
-      { turn: 0, left: 5 },
-      { turn: 0, left: 1 },
-      { turn: 1, left: 5 },
-      { turn: 2, left: 1 },
-      { turn: 3, left: 5 },
+    expect([0, 4, 5, 12, 13].map((step) => visitOf(step, layout))).toEqual([
+      { visit: 0, stepsLeft: 5 },
+      { visit: 0, stepsLeft: 1 },
+      { visit: 1, stepsLeft: 5 },
+      { visit: 2, stepsLeft: 1 },
+      { visit: 3, stepsLeft: 5 },
     ]);
   });
 });

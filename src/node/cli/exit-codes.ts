@@ -6,7 +6,7 @@ import { constants } from "node:os";
 import { CommanderError } from "commander";
 import { DeviceError, WeftError } from "../../common/errors.ts";
 import { printable } from "../../common/printable.ts";
-import { DivergedError } from "../../train/metrics/accumulator.ts";
+import { DivergedError } from "../../train/metrics/divergence.ts";
 
 export type StopSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
 

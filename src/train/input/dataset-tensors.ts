@@ -1,40 +1,41 @@
-/** The leaves that hold a data set on a device: brought there once, bytes as bytes. */
+/**
+ * The tensors that hold a data set on a device, and what follows from its number of samples. Knows no op, so that a program
+ * compiled ahead of time can use it.
+ */
 
-import { type Dataset, packBytes, sampleSize, validateDataset } from "../../data/dataset.ts";
-import { holdsBytes, readable } from "../../data/lazy-inputs.ts";
+import { type Dataset, packBytes, sampleSize } from "../../data/dataset.ts";
+import { readable } from "../../data/lazy-inputs.ts";
+import { type ShardedDataset, shardedLabelSize } from "../../data/sharded.ts";
 import { input, type Tensor } from "../../graph/tensor.ts";
 import type { Backend } from "../../runtime/backend.ts";
 
-/** Bytes that are read at a time where not all are in memory; whole words. */
-const PIECE = 2 ** 21;
+/** Bytes read from a file at a time, in whole words. */
+const CHUNK_BYTES = 2 ** 21;
 
-export class DataLeaves {
-  /** u32, bytes four to a word, or f32. */
+/** A data set without its samples. */
+export type DatasetForm = Omit<ShardedDataset, "read">;
+
+export class DatasetTensors {
+  /** u32 with four bytes to a word, the first one lowest, or f32. */
   readonly inputs: Tensor;
   /** i32 class numbers or f32 values. */
   readonly targets: Tensor;
 
-  /** Throws DataError on a faulty data set; `ignored`: a label that need not be a class. */
+  /** `samples`: how many there is room for. */
   constructor(
-    readonly dataset: Dataset,
-    ignored?: number,
+    readonly form: DatasetForm,
+    samples = form.count,
   ) {
-    validateDataset(dataset, ignored);
-    const { inputs, labels, name, split, count } = dataset;
-    const bytes = holdsBytes(inputs);
-    const values = count * sampleSize(inputs.shape);
-    const words = bytes ? Math.ceil(values / 4) : values;
-    this.inputs = input([words], bytes ? "u32" : "f32", `${name}/${split} inputs`);
-    this.targets = input(
-      [labels.length],
-      labels instanceof Int32Array ? "i32" : "f32",
-      `${name}/${split} labels`,
-    );
+    const { name, split, classes, inputs } = form;
+    const values = samples * sampleSize(inputs.shape);
+    const words = inputs.bytes ? Math.ceil(values / 4) : values;
+    const labels = samples * shardedLabelSize(form);
+    this.inputs = input([words], inputs.bytes ? "u32" : "f32", `${name}/${split} inputs`);
+    this.targets = input([labels], classes === undefined ? "f32" : "i32", `${name}/${split} labels`);
   }
 
-  /** Writes the data; once, after a program that uses it has been compiled. Rejects with what reading rejects with. */
-  async upload(backend: Backend): Promise<void> {
-    const { inputs, labels } = this.dataset;
+  /** Writes all samples, once a program that uses the tensors is compiled. Rejects with what reading rejects with. */
+  async upload({ inputs, labels, count }: Dataset, backend: Backend): Promise<void> {
     backend.write(this.targets, labels);
     const bytes = readable(inputs);
     if (bytes === undefined) {
@@ -42,13 +43,24 @@ export class DataLeaves {
       backend.write(this.inputs, data instanceof Uint8Array ? packBytes(data) : data);
       return;
     }
-    const all = this.dataset.count * sampleSize(inputs.shape);
-    let piece: Uint8Array | undefined;
-    for (let at = 0; at < all; at += PIECE) {
-      piece = await bytes.read(at, Math.min(PIECE, all - at), piece);
-      backend.write(this.inputs, packBytes(piece), at / 4);
-      // What is on its way lies in memory twice.
+    const total = count * sampleSize(inputs.shape);
+    let chunk: Uint8Array | undefined;
+    for (let offset = 0; offset < total; offset += CHUNK_BYTES) {
+      chunk = await bytes.read(offset, Math.min(CHUNK_BYTES, total - offset), chunk);
+      backend.write(this.inputs, packBytes(chunk), offset / 4);
+      // Written data is held twice in host memory until the device has it: wait before more is read.
       await backend.finished?.();
     }
   }
+}
+
+/** Steps of one pass over `count` samples; the last batch may be partial. */
+export function stepsPerEpoch(count: number, batchSize: number): number {
+  return Math.ceil(count / batchSize);
+}
+
+/** Constants of gatherBatch that depend on the number of samples, for a data set that is wholly on the device. */
+export function countConstants(count: number, batchSize: number) {
+  const steps = stepsPerEpoch(count, batchSize);
+  return { COUNT: count, STEPS: steps, SHARD: count, SHARDS: 1, PER: steps, SLOTS: 1 };
 }

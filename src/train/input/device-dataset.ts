@@ -1,44 +1,79 @@
-/** A data set that is on the device whole; batches are formed there. */
+/** Data sets on a device, and the batches that are formed from them there. */
 
-import type { Dataset } from "../../data/dataset.ts";
+import { type Dataset, validateDataset } from "../../data/dataset.ts";
+import { shardsOf } from "../../data/sharded.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import type { Batch } from "../../transforms/transform.ts";
-import { DataLeaves } from "./dataset-tensors.ts";
-import { gatherBatch } from "./gather-batch.ts";
+import { DatasetTensors, stepsPerEpoch } from "./dataset-tensors.ts";
+import { gatherBatch, type Shards } from "./gather-batch.ts";
+import type { Key } from "./shard-schedule.ts";
 
-export class ResidentData {
-  readonly leaves: DataLeaves;
+/** Reads the key of the run's shuffling. */
+export type ReadKey = () => Promise<Key>;
 
-  /** As `DataLeaves`. */
+/** Loads parts of a data set while training goes on. */
+export interface DataLoader {
+  /**
+   * For one run of steps: a function to await before each submit. It resolves when the samples of `step` are on the device,
+   * with the number of steps that can be taken from there on. Rejects with what reading rejects with.
+   */
+  begin(): (step: number) => Promise<number>;
+}
+
+/** A data set in batches of one size. */
+export interface DeviceDataset {
+  readonly stepsPerEpoch: number;
+  /** The batch of step `step[0]`; with `key`, every epoch is shuffled anew. */
+  batch(step: Tensor, key: Tensor | undefined): Batch;
+  /** Writes all samples, where there is room for all of them. */
+  upload?(backend: Backend): Promise<void>;
+  /** Loads shards while training goes on, where there is not. */
+  loader?(backend: Backend, readKey: ReadKey | undefined): DataLoader;
+}
+
+/** Forms the batch of step `step[0]` from the samples in `tensors`. */
+export function batchFrom(
+  { form, inputs, targets }: DatasetTensors,
+  batchSize: number,
+  step: Tensor,
+  key: Tensor | undefined,
+  shards?: Shards,
+): Batch {
+  const { count, classes, labelShape = [1] } = form;
+  const gathered = gatherBatch(inputs, targets, step, {
+    count,
+    batchSize,
+    shape: form.inputs.shape,
+    scale: form.inputs.scale ?? 1,
+    offset: form.inputs.offset ?? 0,
+    ...(classes === undefined ? { targetShape: labelShape } : {}),
+    ...(key === undefined ? {} : { shuffleKey: key }),
+    ...(shards === undefined ? {} : { shards }),
+  });
+  const { x, targets: target, weights } = gathered;
+  return { x, target, weights, ...(classes === undefined ? {} : { classes }) };
+}
+
+/** A data set that is wholly on the device. */
+export class ResidentDataset {
+  readonly tensors: DatasetTensors;
+
+  /** Throws DataError on a faulty data set. `ignored`: a label that need not be a class. */
   constructor(
     readonly dataset: Dataset,
     ignored?: number,
   ) {
-    this.leaves = new DataLeaves(dataset, ignored);
+    validateDataset(dataset, ignored);
+    this.tensors = new DatasetTensors(shardsOf(dataset));
   }
 
-  /** The data in batches of this size. */
-  batches(batchSize: number) {
+  /** Any number of batch sizes share the samples. */
+  batches(batchSize: number): DeviceDataset {
     return {
-      stepsPerEpoch: Math.ceil(this.dataset.count / batchSize),
-      batch: (step: Tensor, key: Tensor | undefined) => this.#batch(batchSize, step, key),
-      upload: (backend: Backend) => this.leaves.upload(backend),
+      stepsPerEpoch: stepsPerEpoch(this.dataset.count, batchSize),
+      batch: (step, key) => batchFrom(this.tensors, batchSize, step, key),
+      upload: (backend) => this.tensors.upload(this.dataset, backend),
     };
-  }
-
-  /** The batch that `step` points at; shuffled anew every epoch if `key` is given. */
-  #batch(batchSize: number, step: Tensor, key: Tensor | undefined): Batch {
-    const { inputs, count, labels, labelShape, classes } = this.dataset;
-    const { x, targets, weights } = gatherBatch(this.leaves.inputs, this.leaves.targets, step, {
-      count,
-      batchSize,
-      shape: inputs.shape,
-      scale: inputs.scale ?? 1,
-      offset: inputs.offset ?? 0,
-      ...(labels instanceof Int32Array ? {} : { targetShape: labelShape ?? [1] }),
-      ...(key === undefined ? {} : { shuffleKey: key }),
-    });
-    return { x, target: targets, weights, ...(classes === undefined ? {} : { classes }) };
   }
 }

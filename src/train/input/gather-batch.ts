@@ -1,10 +1,9 @@
 /**
- * Forms the batch of a step on the device: the data set is uploaded once, and this op picks the samples whose turn
- * it is, in a seeded order that is new in every epoch, and scales them. Reads a step counter that lives on the
- * device, so nothing is uploaded per step. Every sample comes exactly once per epoch; the last, partial batch is
- * filled up with samples of weight 0, so that statistics over a batch (batchNorm's) are of real samples.
- * A data set too large for the device goes through it in shards: some of them are there, each in a slot, and the order
- * is one of samples within the shard whose turn it is.
+ * The op gatherBatch forms the batch of a training step on the device: it picks samples of a data set that was uploaded
+ * before, in an order that is shuffled anew in every epoch, and scales them. It reads the step counter on the device, so
+ * that nothing is uploaded per step. Each epoch has every sample once. The last, partial batch is filled up with samples of
+ * weight 0, so that statistics over a batch (batch norm's) are of real samples. Of a data set that does not fit on the device
+ * some shards are there, each in a slot; samples are then shuffled within a shard.
  */
 import { ShapeError } from "../../common/errors.ts";
 import { checkOptions } from "../../common/options.ts";
@@ -21,7 +20,7 @@ import {
 import { checkShape, type Shape, type Spec, sizeOf } from "../../graph/spec.ts";
 import { constant, type Tensor } from "../../graph/tensor.ts";
 import { GATHER_BATCH_VARIANTS, gatherBatchKernels } from "../../kernels/data/gather-batch.ts";
-import { countConstants, stepsPerEpoch } from "./gather-counts.ts";
+import { countConstants, stepsPerEpoch } from "./dataset-tensors.ts";
 
 interface Attrs {
   readonly count: number;
@@ -34,11 +33,11 @@ interface Attrs {
   readonly shards: Shards | undefined;
 }
 
-/** Parts of a data set that are on the device one after the other. */
+/** How a data set is cut into shards, of which some are on the device at a time. */
 export interface Shards {
-  /** Samples of each but the last, which may have fewer; a multiple of the batch size. */
+  /** Samples per shard, a multiple of the batch size; the last shard may have fewer. */
   readonly size: number;
-  /** How many are there at a time: turn t, counted over all epochs, lies in slot t % slots. */
+  /** Shards on the device: that of visit v, counted over all epochs, is in slot v % slots. */
   readonly slots: number;
 }
 
@@ -64,21 +63,25 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
         `gatherBatch: shards must hold whole batches of ${batchSize}, got shards of ${SHARD} samples`,
       );
     }
-    const there = SLOTS * SHARD;
+    const samples = SLOTS * SHARD;
     expectData(
       "inputs",
       inputs,
       FLOATS ? "f32" : "u32",
-      FLOATS ? there * SIZE : Math.ceil((there * SIZE) / 4),
+      FLOATS ? samples * SIZE : Math.ceil((samples * SIZE) / 4),
     );
     const dtype = targets?.dtype === "f32" ? "f32" : "i32";
-    expectData("targets", targets, dtype, there * sizeOf(targetShape));
+    expectData("targets", targets, dtype, samples * sizeOf(targetShape));
     expectData("step", step, "u32", 1);
     expectData("key", key, "u32", 2);
     const CHANNELS = channels === undefined ? 1 : channels.shape[1]!;
     if (channels !== undefined) expectSpec("gatherBatch", "channels", channels, 2);
     if (channels !== undefined && (channels.shape[0] !== 2 || CHANNELS !== shape[0])) {
-      throw shapeError("gatherBatch", `channels must be [2, ${shape[0]}] as the samples ask`, [channels]);
+      throw shapeError(
+        "gatherBatch",
+        `channels must be [2, ${shape[0]}] one scale and offset per channel of the samples`,
+        [channels],
+      );
     }
     for (const value of [scale, offset]) {
       if (!Number.isFinite(value)) {
@@ -114,13 +117,14 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
     const { SHARD, SHARDS, PER, SLOTS } = constants;
     const within = step[0]! % STEPS;
     const shard = Math.floor(within / PER);
-    const turn = Math.floor(step[0]! / STEPS) * SHARDS + shard;
-    const held = shard === SHARDS - 1 ? COUNT - shard * SHARD : SHARD;
+    const visit = Math.floor(step[0]! / STEPS) * SHARDS + shard;
+    const size = shard === SHARDS - 1 ? COUNT - shard * SHARD : SHARD;
     for (let b = 0; b < B; b++) {
-      const place = (within % PER) * B + b;
-      const ordered = shuffle ? sampleOrder(place % held, held, turn, [key[0]!, key[1]!]) : place % held;
-      const sample = (turn % SLOTS) * SHARD + ordered;
-      weights[b] = place < held ? 1 : 0;
+      const position = (within % PER) * B + b;
+      const inShard = position % size;
+      const ordered = shuffle ? sampleOrder(inShard, size, visit, [key[0]!, key[1]!]) : inShard;
+      const sample = (visit % SLOTS) * SHARD + ordered;
+      weights[b] = position < size ? 1 : 0;
       for (let j = 0; j < TARGET; j++) y[b * TARGET + j] = targets[sample * TARGET + j]!;
       for (let j = 0; j < SIZE; j++) {
         const at = sample * SIZE + j;
@@ -155,25 +159,26 @@ export interface GatherOptions {
   readonly scale?: number | readonly number[];
   /** Default 0. */
   readonly offset?: number | readonly number[];
-  /** Default: the whole data set is there. */
+  /** Default: the whole data set is on the device. */
   readonly shards?: Shards;
 }
 
 export interface GatheredBatch {
-  /** f32 `[batchSize, …shape]`; rows past the end of the data begin again at the epoch's first sample. */
+  /** f32 `[batchSize, …shape]`; rows after the epoch's last sample repeat its first ones. */
   readonly x: Tensor;
   /** `[batchSize, …targetShape]`, i32 or f32 as the targets are, of the samples in x. */
   readonly targets: Tensor;
-  /** f32 `[batchSize]`: 1 for a sample, 0 for a row past the end of the data. */
+  /** f32 `[batchSize]`: 1 for a sample, 0 for a row after the epoch's last. */
   readonly weights: Tensor;
 }
 
 /**
- * The batch of step `step[0]`: places `(step % stepsPerEpoch) * batchSize …` of epoch `floor(step / stepsPerEpoch)`.
+ * The batch of step `step[0]`: the samples from position `(step % stepsPerEpoch) * batchSize` on in the order of epoch
+ * `floor(step / stepsPerEpoch)`.
  *
  * `inputs`: u32 `[ceil(count * size / 4)]`, bytes four to a word with the first one lowest, or f32 `[count * size]`.
- * `targets`: i32 or f32 `[count * targetSize]`. `step`: u32 `[1]`. With `shards` both hold slots * shard size samples, and
- * who fills the slots decides which part of the data a turn is. Throws ShapeError.
+ * `targets`: i32 or f32 `[count * targetSize]`. `step`: u32 `[1]`. With `shards`, both hold `slots * size` samples, and the
+ * caller decides which samples are written to a slot. Throws ShapeError.
  */
 export function gatherBatch(
   inputs: Tensor,

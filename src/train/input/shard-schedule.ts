@@ -1,89 +1,92 @@
 /**
- * Which samples belong to which turn when a data set goes through the device in shards. Shards are runs of neighbouring
- * samples, whole batches each but for the last. Every epoch cuts the data at another place and takes the shards in another
- * order, both by the run's key; the device shuffles within a shard. So every sample comes exactly once per epoch.
+ * Which shard of a data set is trained on at which step, where the data set does not fit on the device. A shard is a run of
+ * neighbouring samples in whole batches; the last one may be shorter. Each epoch visits every shard once. The run's key
+ * decides where an epoch's first shard starts and in which order shards are visited; the device shuffles within a shard.
  */
 import { DeviceError } from "../../common/errors.ts";
 import { permuteIndex } from "../../common/permutation.ts";
 import { threefry2x32 } from "../../common/random.ts";
 
-/** What random words of a key are for, as the second half of Threefry's counter; steps have their own keys. */
-const CUT = 0x73686172;
-const ORDER = 0x73686173;
+/** Second half of Threefry's counter for an epoch's start and order; random numbers of steps have keys of their own. */
+const START_COUNTER = 0x73686172;
+const ORDER_COUNTER = 0x73686173;
+
+export type Key = readonly [number, number];
 
 export interface ShardLayout {
   /** Samples in the data set. */
   readonly count: number;
   /** Samples per shard; the last may have fewer. */
   readonly size: number;
+  /** Shards per epoch. */
   readonly shards: number;
-  /** Shards that are on the device at a time: 2, or 1 for all there is. */
+  /** Shards on the device at a time: 2, or 1 where the whole data set is one shard. */
   readonly slots: number;
   readonly stepsPerShard: number;
   readonly stepsPerEpoch: number;
 }
 
-export interface Turn {
-  /** From 0, over all epochs. */
-  readonly turn: number;
-  /** Steps of this turn from the one asked for on. */
-  readonly left: number;
-}
-
 /**
- * The largest shards of which two fit: `bytes` per sample for inputs and labels, within `most` in all and `mostEach` for
- * each of them. Throws DeviceError where not even batches fit.
+ * The largest shards of which two fit on the device. `bytes`: of one sample. `maxBytes`: for inputs and labels together;
+ * `maxTensorBytes`: for each. Throws DeviceError where two shards of the smallest size do not fit.
  */
 export function shardLayout(
   name: string,
   count: number,
   batchSize: number,
   bytes: readonly [inputs: number, labels: number],
-  most: number,
-  mostEach: number,
+  maxBytes: number,
+  maxTensorBytes: number,
 ): ShardLayout {
-  const samples = Math.min(
-    Math.floor(most / (bytes[0] + bytes[1])),
-    Math.floor(mostEach / Math.max(...bytes)),
+  const bytesPerSample = bytes[0] + bytes[1];
+  const room = Math.min(
+    Math.floor(maxBytes / bytesPerSample),
+    Math.floor(maxTensorBytes / Math.max(...bytes)),
   );
   const stepsPerEpoch = Math.ceil(count / batchSize);
-  if (count <= samples) {
+  if (count <= room)
     return { count, size: count, shards: 1, slots: 1, stepsPerShard: stepsPerEpoch, stepsPerEpoch };
-  }
-  // So that every slot begins at a whole word, and holds whole batches.
-  const words = (batchSize * bytes[0]) % 4 === 0 ? 1 : (batchSize * bytes[0]) % 2 === 0 ? 2 : 4;
-  const unit = batchSize * words;
-  const size = Math.floor(samples / 2 / unit) * unit;
+  // Every slot holds whole batches and begins at a whole word.
+  const batchBytes = batchSize * bytes[0];
+  const unit = batchSize * (batchBytes % 4 === 0 ? 1 : batchBytes % 2 === 0 ? 2 : 4);
+  const size = Math.floor(room / 2 / unit) * unit;
   if (size === 0) {
     throw new DeviceError(
-      `data set ${name}: two shards of ${unit} samples, ${bytes[0] + bytes[1]} bytes each, don't fit into ${Math.min(most, mostEach)} bytes`,
+      `data set ${name}: two shards of ${unit} samples, ${bytesPerSample} bytes each, don't fit into ` +
+        `${Math.min(maxBytes, maxTensorBytes)} bytes; allow more with maxResidentBytes, or take smaller batches`,
     );
   }
   const shards = Math.ceil(count / size);
   return { count, size, shards, slots: 2, stepsPerShard: size / batchSize, stepsPerEpoch };
 }
 
-/** The turn that a step belongs to. */
-export function turnOf(step: number, { shards, stepsPerShard, stepsPerEpoch }: ShardLayout): Turn {
+/** The shard visit that a step belongs to, counted from 0 over all epochs, and its steps from this one on. */
+export function visitOf(
+  step: number,
+  { shards, stepsPerShard, stepsPerEpoch }: ShardLayout,
+): { readonly visit: number; readonly stepsLeft: number } {
   const within = step % stepsPerEpoch;
   const shard = Math.floor(within / stepsPerShard);
   const end = Math.min((shard + 1) * stepsPerShard, stepsPerEpoch);
-  return { turn: Math.floor(step / stepsPerEpoch) * shards + shard, left: end - within };
+  return { visit: Math.floor(step / stepsPerEpoch) * shards + shard, stepsLeft: end - within };
 }
 
-/** First sample and number of samples of a turn; they go on at the data's begin where they pass its end. */
+/**
+ * First sample and number of samples of a shard visit; samples after the data set's last are its first ones. Without a key,
+ * shards are visited in the order of the data.
+ */
 export function samplesOf(
-  turn: number,
+  visit: number,
   { count, size, shards }: ShardLayout,
-  key: readonly [number, number] | undefined,
+  key: Key | undefined,
 ): readonly [start: number, count: number] {
-  const shard = turn % shards;
+  const shard = visit % shards;
   const full = Math.floor(count / size);
   if (key === undefined || shards === 1) return [shard * size, Math.min(size, count - shard * size)];
-  const epoch = Math.floor(turn / shards);
-  const cut = Math.floor((threefry2x32(key[0], key[1], epoch, CUT)[0] / 2 ** 32) * count);
-  const [k0, k1] = threefry2x32(key[0], key[1], epoch, ORDER);
-  // The shorter one is always the last.
-  const place = shard < full ? permuteIndex(shard, full, k0, k1) : shard;
-  return [(cut + place * size) % count, shard < full ? size : count - full * size];
+  const epoch = Math.floor(visit / shards);
+  const start = Math.floor((threefry2x32(key[0], key[1], epoch, START_COUNTER)[0] / 2 ** 32) * count);
+  const [k0, k1] = threefry2x32(key[0], key[1], epoch, ORDER_COUNTER);
+  // A shorter shard stays the last of its epoch.
+  const position = shard < full ? permuteIndex(shard, full, k0, k1) : shard;
+  return [(start + position * size) % count, shard < full ? size : count - full * size];
 }

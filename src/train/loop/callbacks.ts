@@ -1,10 +1,10 @@
-/** Ready listeners on a run, for `fit(…, { callbacks: […] })`. */
+/** Ready-made callbacks, for `fit(…, { callbacks: […] })`. */
 
 import { checkOptions } from "../../common/options.ts";
 import { checkFinite } from "../metrics/divergence.ts";
 import type { AnyTrainer } from "./any-trainer.ts";
+import { improvement, type Monitor, type MonitorMode, modeOf, monitored } from "./early-stopping.ts";
 import type { Callback } from "./events.ts";
-import { type Monitor, type MonitorMode, modeOf, monitored } from "./monitor.ts";
 import { checkTrainer } from "./options.ts";
 
 export interface BestCheckpointOptions {
@@ -17,7 +17,7 @@ export interface BestCheckpointOptions {
 
 /**
  * Saves the run to `path` after every epoch that is better than all before it, so that the file holds the best epoch.
- * An epoch whose metric is NaN is never the best. Throws DivergedError where weights are no longer finite, ValueError when an
+ * An epoch whose metric is NaN is never the best. Throws DivergedError where weights are not finite, ValueError where an
  * epoch has no such metric: validation metrics need `fit`'s `validation`.
  */
 export function bestCheckpoint(
@@ -33,13 +33,10 @@ export function bestCheckpoint(
   return async (event) => {
     if (event.event !== "epoch") return;
     const value = monitored("bestCheckpoint", event, monitor);
-    const better = best === undefined ? !Number.isNaN(value) : mode === "min" ? value < best : value > best;
+    const better = best === undefined ? !Number.isNaN(value) : improvement(value, best, mode) > 0;
     if (!better) return;
-    const bytes = await trainer.toSafetensors({
-      ...metadata,
-      epoch: String(event.epoch),
-      [monitor]: String(value),
-    });
+    const ofEpoch = { epoch: String(event.epoch), [monitor]: String(value) };
+    const bytes = await trainer.toSafetensors({ ...metadata, ...ofEpoch });
     const { loadStates } = await import("../state/state-file.ts");
     checkFinite(trainer, loadStates(bytes, trainer.states, path), trainer.steps);
     await trainer.files().write(path, bytes);

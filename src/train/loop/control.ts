@@ -1,10 +1,10 @@
-/** Holds a run of training and lets it go on: pause, resume, so many single steps. Changes no result, bit for bit. */
+/** Pauses a run of training, resumes it, and takes single steps. Results stay the same, bit for bit. */
 import { ValueError } from "../../common/errors.ts";
 import { shown } from "../../common/options.ts";
 
-/** Give it to `fit` as `control`, keep it, and call it while the run goes on. */
+/** Give it to `fit` as `control`, and call it while the run goes on. */
 export class RunControl {
-  /** Steps that may still be taken; Infinity while running freely. */
+  /** Steps that may be taken until the next pause; Infinity without one. */
   #allowed: number;
   #waiting: (() => void)[] = [];
 
@@ -20,7 +20,7 @@ export class RunControl {
     return this.#allowed === 0;
   }
 
-  /** The run stops after the steps that are under way. Their events still come. */
+  /** The run pauses after the steps that are under way. Their events still come. */
   pause(): void {
     this.#allowed = 0;
   }
@@ -30,8 +30,8 @@ export class RunControl {
   }
 
   /**
-   * Takes `count` steps and pauses again; 0 only looks whether the device is still there. Throws ValueError on a count
-   * that is no whole number.
+   * Takes `count` steps and pauses again; 0 only checks whether the device is lost. Throws ValueError on a count that is no
+   * whole number.
    */
   step(count = 1): void {
     if (!Number.isSafeInteger(count) || count < 0) {
@@ -40,7 +40,7 @@ export class RunControl {
     this.#allow(Number.isFinite(this.#allowed) ? this.#allowed + count : count);
   }
 
-  /** For the run: how many steps it may take now. */
+  /** For the run: number of steps that it may take now. */
   get allowed(): number {
     return this.#allowed;
   }
@@ -50,7 +50,7 @@ export class RunControl {
     this.#allowed = Math.max(0, this.#allowed - steps);
   }
 
-  /** For the run: resolves when somebody calls `resume` or `step`, or when `signal` is aborted. */
+  /** For the run: resolves when `resume` or `step` is called, or when `signal` is aborted. */
   async wait(signal?: AbortSignal): Promise<void> {
     if (this.#allowed > 0 || signal?.aborted) return;
     let wake: () => void = () => undefined;

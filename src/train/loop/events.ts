@@ -1,4 +1,4 @@
-/** What a training run tells its listeners, and what is left of it afterwards. */
+/** What a training run reports: events to its listeners while it goes on, records and a history at its end. */
 import type { MetricValue } from "../metrics/definition.ts";
 
 /** The best record so far. */
@@ -13,15 +13,15 @@ export interface Best {
 /** Means over the samples of an epoch or an evaluation. */
 export interface Metrics {
   readonly loss: number;
-  /** Share of right answers, 0 to 1; only with class labels. */
+  /** Share of samples whose class is predicted, 0 to 1; only with class labels. */
   readonly accuracy?: number;
-  /** The trainer's `metrics` by their names. */
+  /** Values of the trainer's `metrics` by their names. */
   readonly metrics?: Readonly<Record<string, MetricValue>>;
 }
 
-/** What only training has, too. */
+/** Metrics of training. */
 export interface TrainMetrics extends Metrics {
-  /** Of the latest step. */
+  /** That of the latest step. */
   readonly learningRate?: number;
   /** Mean over the steps, with `trackGradientNorm`. */
   readonly gradientNorm?: number;
@@ -72,7 +72,7 @@ export type TrainEvent =
   | (TrainMetrics & {
       readonly event: "progress";
       readonly epoch: number;
-      /** Steps of this epoch that are done and read back. */
+      /** Steps of this epoch whose metrics have been read. */
       readonly step: number;
       readonly stepsPerEpoch: number;
       readonly samplesPerSecond: number;
@@ -81,7 +81,7 @@ export type TrainEvent =
   | ({ readonly event: "epoch" } & EpochRecord)
   | ({ readonly event: "evaluation" } & EvaluationRecord)
   | {
-      /** The device was lost; another one took over from the last snapshot. */
+      /** The device was lost; the run continues on another one from the last snapshot. */
       readonly event: "recovered";
       readonly epoch: number;
       /** Steps of the whole run that were done at the snapshot. */
@@ -91,7 +91,7 @@ export type TrainEvent =
       readonly adapter: string;
     }
   | {
-      /** A RunControl holds the run, which waits; told again whenever it looks up and is still held. */
+      /** A RunControl paused the run. Comes again when the run is woken and still paused. */
       readonly event: "paused";
       readonly epoch: number;
       /** Steps of the whole run that are done. */
@@ -99,8 +99,8 @@ export type TrainEvent =
     }
   | { readonly event: "end"; readonly history: History };
 
-/** A listener on a run. May return a promise, which is waited for. */
+/** Called with every event of a run, which waits for the promise that it may return. */
 export type Callback = (event: TrainEvent) => void | Promise<void>;
 
-/** Hears the metrics of every step, in order, some steps at a time: `first` is the run's step number of `steps[0]`, from 0. */
+/** Called with the metrics of every step, in order, some steps at a time. `first`: number of the first of them in the run, from 0. */
 export type StepListener = (first: number, steps: readonly TrainMetrics[]) => void;

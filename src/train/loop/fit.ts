@@ -1,37 +1,38 @@
-/** A run of training as its caller holds it. */
+/** What `fit` returns: a running training, as a promise of its history and as a stream of its events. */
 import { BusyError } from "../../common/errors.ts";
 import type { Callback, History, TrainEvent } from "./events.ts";
-import type { Turns } from "./state-lock.ts";
+import type { StateLock } from "./state-lock.ts";
 
-/** What a run has come to, for who leaves it early. */
+/** How far a run has come. */
 export interface Progress {
+  /** For a caller who leaves the run early. */
   history: () => History;
 }
 
 type Events = AsyncGenerator<TrainEvent, History>;
 
 /**
- * A run of training: a promise of its History that can be iterated over for its events. It begins by itself; with
- * `for await` it goes on as events are taken, and ends where the loop is left: the History is then of that moment.
- * Callbacks hear every event first. Where one of them throws, the run ends and rejects with that.
+ * A run of training: a promise of its History that can be iterated over for its events. It begins by itself. With
+ * `for await` it goes on as events are taken, and ends where the loop is left, with the History of that moment. Callbacks are
+ * called with every event first; where one throws, the run ends and rejects with that.
  */
 export class Fit implements AsyncIterable<TrainEvent>, Promise<History> {
   readonly [Symbol.toStringTag] = "Fit";
   readonly #callbacks: readonly Callback[];
-  readonly #turns: Turns;
+  readonly #lock: StateLock;
   readonly #events: Events;
   readonly #progress: Progress = { history: () => ({ epochs: [], aborted: true }) };
   readonly #history: Promise<History>;
   #resolve: (history: History) => void = () => undefined;
   #reject: (reason: unknown) => void = () => undefined;
-  /** Events from before the iteration began; of progress events only the latest. */
+  /** Events before the iteration began; of progress events only the latest. */
   readonly #missed: TrainEvent[] = [];
   #drained: Promise<void> = Promise.resolve();
   #iterated = false;
   #over = false;
 
-  constructor(turns: Turns, begin: (progress: Progress) => Events, callbacks: readonly Callback[]) {
-    this.#turns = turns;
+  constructor(lock: StateLock, begin: (progress: Progress) => Events, callbacks: readonly Callback[]) {
+    this.#lock = lock;
     this.#callbacks = callbacks;
     this.#history = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -39,7 +40,7 @@ export class Fit implements AsyncIterable<TrainEvent>, Promise<History> {
     });
     this.#events = begin(this.#progress);
     try {
-      turns.beginFit();
+      lock.beginFit();
     } catch (error) {
       this.#over = true;
       this.#reject(error);
@@ -52,9 +53,9 @@ export class Fit implements AsyncIterable<TrainEvent>, Promise<History> {
   /** The events from the first on. Throws BusyError on a second iteration. */
   async *[Symbol.asyncIterator](): AsyncGenerator<TrainEvent, History> {
     if (this.#iterated)
-      throw new BusyError("fit: its events are given once; use callbacks to hear them twice");
+      throw new BusyError("fit: its events can be iterated over once; use callbacks for a second listener");
     this.#iterated = true;
-    // Who iterates is told of failures there.
+    // The loop gets failures from the iterator.
     this.#history.catch(() => undefined);
     try {
       await this.#drained;
@@ -87,7 +88,7 @@ export class Fit implements AsyncIterable<TrainEvent>, Promise<History> {
 
   async #drain(): Promise<void> {
     while (!this.#iterated && !this.#over) {
-      // The promise of the History tells of a failure.
+      // The promise of the History rejects with a failure.
       const next = await this.#next().catch(() => undefined);
       if (next === undefined || next.done === true) return;
       if (next.value.event === "progress" && this.#missed.at(-1)?.event === "progress") this.#missed.pop();
@@ -95,10 +96,10 @@ export class Fit implements AsyncIterable<TrainEvent>, Promise<History> {
     }
   }
 
-  /** The next event, once callbacks have heard it. */
+  /** The next event, after all callbacks. */
   async #next(): Promise<IteratorResult<TrainEvent, History>> {
     try {
-      const next = await this.#turns.runSteps(() => this.#events.next());
+      const next = await this.#lock.runSteps(() => this.#events.next());
       if (next.done === true) this.#end(() => this.#resolve(next.value));
       else for (const callback of this.#callbacks) await callback(next.value);
       return next;
@@ -108,16 +109,16 @@ export class Fit implements AsyncIterable<TrainEvent>, Promise<History> {
     }
   }
 
-  /** Has the run give back what it holds (the lock of its checkpoints), and ends it. */
+  /** Ends the run early, so that it releases the lock of its checkpoint folder. */
   async #leave(end: () => void): Promise<void> {
-    // What is thrown here follows from why the run is left.
-    await this.#turns.runSteps(() => this.#events.return(undefined as never)).catch(() => undefined);
+    // An error here is a consequence of what ended the run, which is reported already.
+    await this.#lock.runSteps(() => this.#events.return(undefined as never)).catch(() => undefined);
     this.#end(end);
   }
 
   #end(end: () => void): void {
     this.#over = true;
-    this.#turns.endFit();
+    this.#lock.endFit();
     end();
   }
 }

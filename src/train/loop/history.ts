@@ -1,7 +1,7 @@
 /** Records of a run as text for other programs: CSV with a row per epoch, JSON with everything. */
 import type { EpochRecord, EvaluationRecord, Metrics } from "./events.ts";
 
-/** What there is to write; a `History` will do. */
+/** The records to write; a `History` will do. */
 export interface Records {
   readonly epochs: readonly EpochRecord[];
   readonly evaluations?: readonly EvaluationRecord[];
@@ -9,8 +9,7 @@ export interface Records {
 
 /**
  * A header and a line per epoch: epoch, loss, accuracy, metrics, the same of the validation set with `val` before it,
- * learningRate, gradientNorm, seconds, stepsPerSecond; as far as there are any. Metrics that are no single numbers are
- * left out.
+ * learningRate, gradientNorm, seconds, stepsPerSecond; those that there are. Metrics that are not single numbers are left out.
  */
 export function historyCsv({ epochs }: Records): string {
   const rows = epochs.map(rowOf);
@@ -19,33 +18,34 @@ export function historyCsv({ epochs }: Records): string {
   return [columns.map(cell).join(","), ...lines].map((line) => `${line}\n`).join("");
 }
 
-/** A name as RFC 4180 has it. Spreadsheets would take some first characters for a formula; those get an apostrophe. */
+/** A name as in RFC 4180. An apostrophe keeps spreadsheets from taking it for a formula. */
 function cell(name: string): string {
   const safe = /^[=+\-@\t\r]/.test(name) ? `'${name}` : name;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-/** `{ "format": 1, "epochs": […], "evaluations": […] }`, as the records are. */
+/** `{ "format": 1, "epochs": […], "evaluations": […] }` with the records as they are. */
 export function historyJson({ epochs, evaluations }: Records): string {
   return `${JSON.stringify({ format: 1, epochs, evaluations }, null, 2)}\n`;
 }
 
 function rowOf(record: EpochRecord): Map<string, number> {
   const { epoch, learningRate, gradientNorm, seconds, stepsPerSecond, val } = record;
-  const row = new Map<string, number | undefined>([["epoch", epoch]]);
-  for (const [name, value] of numbersOf(record)) row.set(name, value);
-  for (const [name, value] of numbersOf(val))
-    row.set(`val${name.charAt(0).toUpperCase()}${name.slice(1)}`, value);
+  const row = new Map<string, number>([["epoch", epoch], ...numbersOf(record)]);
+  for (const [name, value] of numbersOf(val)) row.set(validationName(name), value);
   for (const [name, value] of Object.entries({ learningRate, gradientNorm, seconds, stepsPerSecond })) {
-    row.set(name, value);
+    if (value !== undefined) row.set(name, value);
   }
-  return new Map([...row].filter((entry): entry is [string, number] => entry[1] !== undefined));
+  return row;
 }
 
 /** Loss, accuracy and those metrics that are single numbers. */
-export function numbersOf(of: Metrics | undefined): [name: string, value: number][] {
-  const { loss, accuracy, metrics } = of ?? {};
-  return Object.entries({ loss, accuracy, ...metrics }).filter(
+export function numbersOf(metrics: Partial<Metrics> = {}): [name: string, value: number][] {
+  const { loss, accuracy, metrics: others } = metrics;
+  return Object.entries({ loss, accuracy, ...others }).filter(
     (entry): entry is [string, number] => typeof entry[1] === "number",
   );
 }
+
+/** The name of a figure of the validation set: `valLoss` for `loss`. */
+export const validationName = (name: string) => `val${name.charAt(0).toUpperCase()}${name.slice(1)}`;

@@ -1,4 +1,4 @@
-/** What a trainer and a run of training are given. Refuses numbers that can't be. */
+/** Options of trainers and of `fit`, and the checks of what users give. */
 
 import { ValueError } from "../../common/errors.ts";
 import { checkOptions, isPromise, type OptionKinds, shown } from "../../common/options.ts";
@@ -12,9 +12,8 @@ import { checkMetric, type Metric } from "../metrics/definition.ts";
 import type { FitState } from "../state/fit-record.ts";
 import { RING_STEPS } from "../step/runner.ts";
 import type { RunControl } from "./control.ts";
-import type { EarlyStoppingOptions } from "./early-stopping.ts";
+import { type EarlyStoppingOptions, isOfValidation } from "./early-stopping.ts";
 import type { Callback, StepListener } from "./events.ts";
-import { isOfValidation } from "./monitor.ts";
 
 export interface TrainerOptions {
   readonly model: Layer;
@@ -22,80 +21,80 @@ export interface TrainerOptions {
   readonly optimizer: Optimizer;
   /** Samples per training step. */
   readonly batchSize: number;
-  /** Seed of start weights and shuffling; default 0. */
+  /** Seed of initial weights and shuffling; default 0. */
   readonly seed?: number;
-  /** Whether every epoch has an order of its own; false takes samples as they lie in the data set. Default true. */
+  /** Whether every epoch shuffles the samples anew; false takes them in the order of the data set. Default true. */
   readonly shuffle?: boolean;
   /** Samples per evaluation step; default 200, or the batch size if that is more. */
   readonly evalBatchSize?: number;
   /** Forces kernel variants by op name, e.g. `{ conv2d: "im2col" }`. */
   readonly variants?: Readonly<Record<string, string>>;
   /**
-   * Times the kernels of a training step on this adapter when it is first compiled, takes the fastest and stores which they
-   * are: see CompileOptions. Measured on the first batch. Default false.
+   * Times the kernels of a training step on this adapter when it is first compiled, on the first batch, and stores the choice of
+   * the fastest ones: see CompileOptions. Default false.
    */
   readonly tune?: boolean | TuneOptions;
-  /** How long one submit should take, in milliseconds; default what suits the host: about a frame in a page. */
+  /** How long one submit should take, in milliseconds; default: about a frame in a page, longer headless. */
   readonly submitMilliseconds?: number;
   /** Fixes the number of steps per submit. Does not change results, bit for bit. */
   readonly stepsPerSubmit?: number;
   /**
-   * Examines everything that a training step computes, before it is taken, and stops with an AnomalyError naming op, label
-   * and step at the first NaN or infinity. Many times slower. Default false.
+   * Checks all results of a training step before it is taken, and stops with an AnomalyError that names op, label and step at
+   * the first NaN or infinity. Many times slower. Default false.
    */
   readonly detectAnomaly?: boolean;
   /**
-   * What batches go through before the model, on the device: random transforms in training only, the others in evaluation
-   * too. See `transforms`.
+   * Applied to batches on the device, before the model: random transforms in training only, others also in evaluation. See
+   * `transforms`.
    */
   readonly transform?: Transform;
   /**
-   * Bytes that a data set may take on the device, in training and in evaluation each; default what fits. A larger one, and
-   * one that is not in memory, goes through in shards of at most half of this and of 64 MiB; samples are then shuffled
-   * within shards of neighbours only.
+   * Bytes that a data set may take on the device, in training and in evaluation each; default: what fits. A larger one, and one
+   * that is not in memory, is loaded in shards of at most half of this and of 64 MiB; samples are then shuffled within
+   * shards of neighbours only.
    */
   readonly maxResidentBytes?: number;
-  /** Measured beside the loss, on the device. Default none; losses with classes count right answers by themselves. */
+  /** Computed beside the loss, on the device. Default none; losses with classes give the accuracy by themselves. */
   readonly metrics?: readonly Metric[];
-  /** Hears how compiling goes, of training and of evaluation; called when a pipeline is there. */
+  /** Called whenever a pipeline of training or evaluation has been compiled. */
   readonly onCompile?: (progress: CompileProgress) => void;
   /**
-   * Hears what is unusual about the run but no error: parameters of the model that the loss does not depend on, which stay
-   * as they are; a lost device that was replaced outside `fit`, which has an event for it. Default console.warn.
+   * Called with what is unusual but no error: parameters on which the loss does not depend, which are not trained; a lost device
+   * that was replaced outside `fit`, which has an event for it. Default console.warn.
    */
   readonly onNotice?: (message: string) => void;
-  /** Records the Euclidean norm of each step's gradients, before clipping. Default false. */
+  /** Logs the Euclidean norm of each step's gradients, before clipping. Default false. */
   readonly trackGradientNorm?: boolean;
 }
 
 export interface FitOptions {
   /** Passes over the training data, default 1. Either this or `steps`. */
   readonly epochs?: number;
-  /** Training steps, in place of `epochs`; the last epoch may then be a part of one. */
+  /** Training steps, in place of `epochs`; the last epoch may then be partial. */
   readonly steps?: number;
   /** Evaluated after every epoch. */
   readonly validation?: TrainingData;
   /** Evaluates the validation set also whenever the run's step is a multiple of this. */
   readonly evaluateEvery?: number;
-  /** Whether the averaged weights are evaluated and not the latest; the optimizer must have an `averageDecay`. */
+  /** Evaluates the averaged weights, not the latest; the optimizer must have an `averageDecay`. */
   readonly evaluateAverages?: boolean;
-  /** Ends the run when it stops getting better, and may bring the best weights back. */
+  /** Ends the run when it no longer improves, and may restore the best weights. */
   readonly earlyStopping?: EarlyStoppingOptions;
-  /** Writes files to go on from, whatever happens. */
+  /** Writes files from which an interrupted run can be resumed. */
   readonly checkpoints?: CheckpointOptions;
-  /** Goes on with a run that was stopped, from what `resumeFrom` gave back; the other options must be the same. */
+  /** Continues an interrupted run: the result of `resumeFrom`. The other options must be the same. */
   readonly resume?: FitState | undefined;
   /** Ends the run cleanly after the steps in flight. */
   readonly signal?: AbortSignal;
   readonly callbacks?: readonly Callback[];
-  /** To pause, resume and step the run while it goes on. */
+  /** Pauses, resumes and steps the run while it goes on. */
   readonly control?: RunControl;
-  /** Hears every step's own metrics; steps that are repeated after a lost device again. */
+  /** Called with the metrics of every step; again for steps that are repeated after a lost device. */
   readonly onSteps?: StepListener;
 }
 
 export interface CheckpointOptions {
-  /** Folder of the files, made if need be. */
+  /** Folder of the files; created if missing. */
   readonly directory: string;
   /** After so many seconds of training since the last one. */
   readonly everySeconds?: number;
@@ -103,11 +102,11 @@ export interface CheckpointOptions {
   readonly everySteps?: number;
   /** Default 1 where neither seconds nor steps are given. One more is written when the run ends or is aborted. */
   readonly everyEpochs?: number;
-  /** How many of the latest stay. Default 3. */
+  /** How many of the latest are kept. Default 3. */
   readonly keep?: number;
-  /** Goes into every file. */
+  /** Stored in every file. */
   readonly metadata?: Readonly<Record<string, string>>;
-  /** Hears of a folder whose lock a killed process had left. Default: a warning on the console. */
+  /** Called where a killed process had left the folder locked. Default: a warning on the console. */
   readonly onNotice?: (line: string) => void;
 }
 
@@ -173,31 +172,33 @@ export function evaluationBatch(
   return Math.min(count, evalBatchSize ?? Math.max(batchSize, 200));
 }
 
-/** Throws ValueError on unknown options, parts that are none, and numbers that are no whole numbers. */
+/** Throws ValueError on unknown options, on a model, loss, optimizer, transform or metric that is none, and on numbers out of range. */
 export function checkTrainerOptions(options: TrainerOptions): void {
   const who = "Trainer.create";
   const { model, loss, optimizer, transform, metrics = [], tune } = checkOptions(who, options, TRAINER);
   checkLayer(`${who}: model`, model);
-  checkPart("loss", loss, "build", "nn.crossEntropy()", "nn.");
-  checkPart("optimizer", optimizer, "states", "optim.adam()", "optim.");
+  checkPart("loss", loss, "build", "nn.crossEntropy()", "nn");
+  checkPart("optimizer", optimizer, "states", "optim.adam()", "optim");
   if (transform !== undefined) checkTransform(`${who}: transform`, transform);
   for (const [i, metric] of metrics.entries()) checkMetric(`${who}: metrics[${i}]`, metric);
   if (tune !== undefined && typeof tune !== "boolean") checkOptions(`${who}: tune`, tune, TUNE);
   if (options.batchSize === undefined) {
     throw new ValueError(`${who}: batchSize is missing; give the samples per step, as in batchSize: 32`);
   }
-  const { batchSize, seed = 0, evalBatchSize = 1, stepsPerSubmit = 1, maxResidentBytes = 1 } = options;
-  whole("batchSize", batchSize, 1);
-  whole("seed", seed, 0);
-  whole("evalBatchSize", evalBatchSize, 1);
-  whole("stepsPerSubmit", stepsPerSubmit, 1);
-  whole("maxResidentBytes", maxResidentBytes, 1);
+  checkWhole(who, options, {
+    batchSize: 1,
+    seed: 0,
+    evalBatchSize: 1,
+    stepsPerSubmit: 1,
+    maxResidentBytes: 1,
+  });
+  const { stepsPerSubmit = 1 } = options;
   if (stepsPerSubmit > RING_STEPS) {
-    throw new ValueError(`trainer: stepsPerSubmit must be at most ${RING_STEPS}, got ${stepsPerSubmit}`);
+    throw new ValueError(`${who}: stepsPerSubmit must be at most ${RING_STEPS}, got ${stepsPerSubmit}`);
   }
 }
 
-/** Refuses a loss or an optimizer without its `method`, and says what to write. */
+/** Throws ValueError on a loss or an optimizer without its `method`, and says what to write. `space`: exports such parts. */
 function checkPart(name: string, part: unknown, method: string, example: string, space: string): void {
   if (typeof part === "object" && part !== null && method in part) return;
   if (part === undefined)
@@ -206,13 +207,13 @@ function checkPart(name: string, part: unknown, method: string, example: string,
     typeof part === "function"
       ? `call it, as in ${example}`
       : typeof part === "string" && /^\w+$/.test(part)
-        ? `write ${space}${part}() or another one of \`${space.slice(0, -1)}\``
+        ? `write ${space}.${part}() or another one of \`${space}\``
         : `give one such as ${example}`;
   throw new ValueError(`Trainer.create: ${name} must be one of Weft's, got ${shown(part)}; ${hint}`);
 }
 
 /**
- * The options of a fit, one epoch where no length is given. Throws ValueError on unknown options, on numbers of epochs or
+ * The options of a fit; one epoch where no length is given. Throws ValueError on unknown options, on numbers of epochs or
  * steps that are no whole numbers, and where both are given.
  */
 export function checkFitOptions(given: FitOptions): FitOptions {
@@ -222,8 +223,7 @@ export function checkFitOptions(given: FitOptions): FitOptions {
     );
   }
   const options = checkOptions("fit", given, FIT);
-  const { epochs = options.steps === undefined ? 1 : undefined, steps, evaluateEvery = 1 } = options;
-  const { validation, checkpoints, earlyStopping, callbacks = [] } = options;
+  const { epochs, steps, validation, checkpoints, earlyStopping, callbacks = [] } = options;
   if (validation !== undefined) checkTrainingData("fit: validation", validation);
   checkOptions("fit: earlyStopping", earlyStopping, EARLY_STOPPING);
   const { monitor = "valLoss" } = earlyStopping ?? {};
@@ -236,28 +236,35 @@ export function checkFitOptions(given: FitOptions): FitOptions {
   if (checkpoints !== undefined && checkpoints.directory === undefined) {
     throw new ValueError('fit: checkpoints need a directory, as in { directory: "checkpoints" }');
   }
-  for (const callback of callbacks) {
-    if (typeof callback === "function") continue;
-    throw new ValueError(`fit: callbacks must be functions of an event, got ${shown(callback)}`);
+  const wrong = callbacks.findIndex((callback) => typeof callback !== "function");
+  if (wrong >= 0) {
+    throw new ValueError(`fit: callbacks must be functions of an event, got ${shown(callbacks[wrong])}`);
   }
-  if (steps === undefined) whole("epochs", epochs, 1);
-  else whole("steps", steps, 1);
+  checkWhole("fit", options, { epochs: 1, steps: 1, evaluateEvery: 1 });
   if (steps !== undefined && epochs !== undefined) {
-    throw new ValueError(`trainer: fit takes epochs or steps, not both, got ${epochs} and ${steps}`);
+    throw new ValueError(`fit: takes epochs or steps, not both, got ${epochs} and ${steps}`);
   }
-  whole("evaluateEvery", evaluateEvery, 1);
-  return epochs === undefined ? options : { ...options, epochs };
+  return steps === undefined && epochs === undefined ? { ...options, epochs: 1 } : options;
 }
 
-/** Refuses what is no trainer, such as a promise of one. */
+/** Throws ValueError on what is no trainer, such as a promise of one. */
 export function checkTrainer(who: string, trainer: unknown): void {
   if (typeof trainer === "object" && trainer !== null && "states" in trainer) return;
   const hint = isPromise(trainer) ? "; write await Trainer.create(…)" : "";
   throw new ValueError(`${who}: the first argument must be a trainer, got ${shown(trainer)}${hint}`);
 }
 
-function whole(name: string, value: number | undefined, least: number): void {
-  if (value === undefined || !Number.isSafeInteger(value) || value < least) {
-    throw new ValueError(`trainer: ${name} must be a whole number of at least ${least}, got ${shown(value)}`);
+/** Throws ValueError where an option is given that is no whole number of at least `least[name]`. */
+export function checkWhole<O extends object>(
+  who: string,
+  options: O,
+  least: { readonly [Name in keyof O]?: number },
+): void {
+  for (const [name, minimum] of Object.entries(least) as [keyof O & string, number][]) {
+    const value = options[name];
+    if (value === undefined || (Number.isSafeInteger(value) && (value as number) >= minimum)) continue;
+    throw new ValueError(
+      `${who}: ${name} must be a whole number of at least ${minimum}, got ${shown(value)}`,
+    );
   }
 }

@@ -1,71 +1,67 @@
 /**
- * Who uses a trainer's states: one after another. A fit has the turn while it takes steps, and leaves it to others whenever
- * it gives an event or is paused, so that `evaluate` or `save` called meanwhile see the weights of one step.
+ * Who may use a trainer's states: one caller at a time, in the order of calls. A fit has the lock while it takes steps, and
+ * passes it on whenever it yields an event or is paused: `evaluate` or `save` called meanwhile see the weights of one step.
  */
 import { BusyError } from "../../common/errors.ts";
 
-export class Turns {
+export class StateLock {
   #last: Promise<void> = Promise.resolve();
-  #pass: () => void = () => undefined;
-  #inner: Turns | undefined;
+  #release: () => void = () => undefined;
+  /** Lock for calls during `replaceWhile`. */
+  #inner: StateLock | undefined;
   readonly #joined = new Set<Promise<unknown>>();
   #fitting = false;
 
-  /** Whether a fit is under way, be it between two of its events. */
-  get fitting(): boolean {
-    return this.#fitting;
-  }
-
-  /** Whether work is under way for the time of which the states are others: see `nest`. */
-  get nested(): boolean {
+  /** Whether other values are in place of the states, by `replaceWhile`. */
+  get replaced(): boolean {
     return this.#inner !== undefined;
   }
 
-  /** Does `work` once all who came before are done; within `nest`, among those who came since. */
+  /** Does `work` once all earlier callers are done; during `replaceWhile`, once all that were called since are done. */
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#inner !== undefined) return this.#inner.run(work);
-    const pass = await this.#wait();
+    const release = await this.#acquire();
     try {
       return await work();
     } finally {
-      pass();
+      release();
     }
   }
 
-  /** As `run`, for steps of a fit: those never come within `nest`. */
+  /** Like `run`, for the steps of a fit: they wait for the end of `replaceWhile`. */
   async runSteps<T>(work: () => Promise<T>): Promise<T> {
-    this.#pass = await this.#wait();
+    this.#release = await this.#acquire();
     try {
       return await work();
     } finally {
-      this.#pass();
+      this.#release();
     }
   }
 
-  /** Within `runSteps`: leaves the turn to others until `work` is done. */
-  async aside<T>(work: () => Promise<T>): Promise<T> {
-    this.#pass();
+  /** Within `runSteps`: passes the lock on until `work` is done. */
+  async releaseWhile<T>(work: () => Promise<T>): Promise<T> {
+    this.#release();
     try {
       return await work();
     } finally {
-      this.#pass = await this.#wait();
+      this.#release = await this.#acquire();
     }
   }
 
-  /** Within `run`: until `work` is done, `run` does only what comes meanwhile, and all of that. */
-  async nest<T>(work: () => Promise<T>): Promise<T> {
-    const inner = new Turns();
+  /** Within `run`, while other values are in place of the states: until `work` is done, `run` serves only calls made since. */
+  async replaceWhile<T>(work: () => Promise<T>): Promise<T> {
+    const inner = new StateLock();
     this.#inner = inner;
     try {
       return await work();
     } finally {
       while (this.#joined.size > 0) await Promise.allSettled(this.#joined);
       this.#inner = undefined;
-      await inner.#wait();
+      await inner.#acquire();
     }
   }
 
-  /** While `nested`: does `work` beside that of `nest`, which then also lasts until this is done. */
+  /** While `replaced`: does `work` beside that of `replaceWhile`, which then lasts until this is done, too. */
   async join<T>(work: () => Promise<T>): Promise<T> {
     const joined = work();
     this.#joined.add(joined);
@@ -76,14 +72,14 @@ export class Turns {
     }
   }
 
-  /** A fit begins. Throws BusyError where another one is under way, or where that would never get a turn. */
+  /** Throws BusyError where another fit is under way, or within `replaceWhile`, which would wait for the fit for ever. */
   beginFit(): void {
     if (this.#fitting) {
       throw new BusyError(
         "fit: another fit of this trainer is under way; await it first, or end it with its signal or by leaving its loop",
       );
     }
-    if (this.nested) throw new BusyError("fit: not within withAverages; await that first");
+    if (this.replaced) throw new BusyError("fit: not within withAverages; await that first");
     this.#fitting = true;
   }
 
@@ -91,10 +87,14 @@ export class Turns {
     this.#fitting = false;
   }
 
-  /** Throws BusyError where states can't be taken from a file of step `to`; `anew`: whether those of a whole other run. */
-  checkMove(file: string, to: number, from: number, anew: boolean): void {
-    if (this.nested) throw new BusyError(`${file}: can't be loaded within withAverages; await its end first`);
-    if (this.#fitting && (anew || to !== from)) {
+  /**
+   * Throws BusyError where states must not be loaded from `file`, which is of step `to`: within `replaceWhile`, and during a fit
+   * that stands at another step. `wholeRun`: the file replaces the whole run, which is never possible during a fit.
+   */
+  checkLoad(file: string, to: number, from: number, wholeRun: boolean): void {
+    if (this.replaced)
+      throw new BusyError(`${file}: can't be loaded within withAverages; await its end first`);
+    if (this.#fitting && (wholeRun || to !== from)) {
       throw new BusyError(
         `${file}: is of step ${to}; a fit is under way at step ${from}, which can't be moved: end it first, or load ` +
           "parameters alone with loadStateDict",
@@ -102,13 +102,14 @@ export class Turns {
     }
   }
 
-  async #wait(): Promise<() => void> {
+  /** Resolves with a function that releases the lock, once all earlier callers have released it. */
+  async #acquire(): Promise<() => void> {
     const before = this.#last;
-    let pass = (): void => undefined;
+    let release = (): void => undefined;
     this.#last = new Promise((resolve) => {
-      pass = resolve;
+      release = resolve;
     });
     await before;
-    return pass;
+    return release;
   }
 }

@@ -1,65 +1,74 @@
 /**
- * The state of a run on any backend, and what may be done with it between two steps: evaluate, profile, save, load, take a
- * snapshot. `fit` in training-run.ts takes the steps.
+ * What a trainer is to its `fit`: a run on a device that may be lost and replaced. It hands out step runners, reads and writes
+ * states, takes snapshots, restores checkpoints and evaluates. AnyTrainer adds what users call.
  */
 
-import { DeviceError, type DeviceLostError, GraphError, ValueError } from "../../common/errors.ts";
-import { checkOptions } from "../../common/options.ts";
+import {
+  ClosedError,
+  DeviceError,
+  type DeviceLostError,
+  GraphError,
+  ValueError,
+} from "../../common/errors.ts";
 import { warn } from "../../common/printable.ts";
-import { checkTrainingData, type TrainingData } from "../../data/sharded.ts";
+import type { TrainingData } from "../../data/sharded.ts";
+import { packLayout } from "../../graph/pack-layout.ts";
 import type { Data } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
-import type { Backend, FileStore, KernelTime } from "../../runtime/backend.ts";
-import type { LoadedRun } from "../state/checkpoint.ts";
-import type { FitRecord, FitState } from "../state/fit-record.ts";
-import { allStates, LEARNING_RATE, newRun, type RunStates } from "../state/run-states.ts";
-import { withAveraged } from "../step/averages.ts";
-import { OnDevice } from "../step/on-device.ts";
-import { medianTimes, type TrainerParts, type TrainProgram } from "../step/program-source.ts";
+import type { Backend, FileStore } from "../../runtime/backend.ts";
+import { MetricAccumulator } from "../metrics/accumulator.ts";
+import type { FitState } from "../state/fit-record.ts";
+import { type Recovered, Recovery, type Snapshot } from "../state/recovery.ts";
+import { AVERAGE, LEARNING_RATE, newRunId, type RunStates, savedStates } from "../state/run-states.ts";
+import type { StateValues } from "../state/state-values.ts";
+import type { ProgramSource, TrainerParts, TrainProgram } from "../step/program-source.ts";
 import { paceOf, type RunSettings, ringOf, StepRunner } from "../step/runner.ts";
 import type { Weights } from "./early-stopping.ts";
-import { runEvaluation } from "./evaluation.ts";
 import type { Metrics } from "./events.ts";
-import { Turns } from "./state-lock.ts";
+import { StateLock } from "./state-lock.ts";
 
-/** A run at one moment, in host memory. */
-export interface Snapshot {
-  readonly position: number;
-  readonly values: ReadonlyMap<Tensor, Data>;
-  /** Tells whether states were written since. */
-  readonly revision: number;
+export type { Snapshot } from "../state/recovery.ts";
+
+export interface EvaluateOptions {
+  readonly signal?: AbortSignal;
+  readonly average?: boolean;
 }
 
-/** A trainer without its `fit`, which is made of what is here. */
-export abstract class TrainerCore extends OnDevice {
+export abstract class TrainerCore {
   /** Every state of the run by its name. */
   readonly states: RunStates;
-  /** Goes into every checkpoint; a run that is resumed has that of the checkpoint. */
-  runId = newRun();
-  /** What the steps so far went over, where that is known: `32 samples in batches of 8`. */
+  /** Stored in every checkpoint; a resumed run has that of its checkpoint. */
+  runId = newRunId();
+  /** What the steps so far were trained on, if known: `32 samples in batches of 8`. */
   trained: string | undefined;
-  /** Who may change the states now. */
-  protected readonly turns = new Turns();
+  /** Who may use the states now. */
+  readonly lock = new StateLock();
+  protected readonly values: StateValues;
+  protected readonly programs: ProgramSource;
+  readonly #recovery: Recovery;
+  #destroyed = false;
   #position = 0;
-  /** While it takes steps. */
+  /** While a fit takes steps. */
   #runner: StepRunner | undefined;
   #submits = 0;
-  /** The first submit of all is one step, to have something to see soon. */
+  /** The very first submit is a single step, so that metrics are there soon. */
   #stepsPerSubmit = 1;
 
-  constructor(
+  protected constructor(
     readonly options: RunSettings,
     { states, values, programs }: TrainerParts,
   ) {
-    super(values, programs, [...allStates(states), ...states.live.values()], options.onNotice);
     this.states = states;
+    this.values = values;
+    this.programs = programs;
+    const moveBack = (step: number) => {
+      this.#position = step;
+    };
+    const all = [...savedStates(states), ...states.live.values()];
+    this.#recovery = new Recovery(values, programs, all, moveBack, options.onNotice);
   }
 
-  protected moveBack(step: number): void {
-    this.#position = step;
-  }
-
-  /** Says what is unusual. */
+  /** Tells the user what is unusual but no error. */
   notice(line: string): void {
     (this.options.onNotice ?? warn)(line);
   }
@@ -68,7 +77,7 @@ export abstract class TrainerCore extends OnDevice {
     return this.states.parameters;
   }
 
-  /** States of the model that are not trained but saved, such as running statistics. */
+  /** States of the model that are saved but not trained, such as running statistics. */
   get buffers(): ReadonlyMap<string, Tensor> {
     return this.states.buffers;
   }
@@ -76,6 +85,14 @@ export abstract class TrainerCore extends OnDevice {
   /** The device in use; another one after a lost device was replaced. */
   get backend(): Backend {
     return this.values.backend;
+  }
+
+  /** The host's files. Throws DeviceError where there are none. */
+  files(): FileStore {
+    if (this.backend.files === undefined) {
+      throw new DeviceError("trainer: there are no files here; use toSafetensors() and fromSafetensors()");
+    }
+    return this.backend.files;
   }
 
   /** Steps taken so far, over all calls of `fit` and including a loaded checkpoint's. */
@@ -95,115 +112,114 @@ export abstract class TrainerCore extends OnDevice {
 
   /** Does `work` while nothing else changes the run's states: at once, or between two steps of a fit that is under way. */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
-    return this.turns.run(work);
-  }
-
-  /** For a fit, between two steps: lets others come until `work` is done. */
-  aside<T>(work: () => Promise<T>): Promise<T> {
-    return this.turns.aside(work);
+    return this.lock.run(work);
   }
 
   /**
-   * Mean loss, and accuracy for class labels, over a whole data set. Every sample counts once. Rejects with the reason
-   * of `signal` when that is aborted, after the steps in flight. With `average`, the averaged weights are evaluated and
-   * not the latest; the optimizer must have an `averageDecay`, else throws GraphError.
+   * Does `work`, and all of it again on another device (`backend`) if this one is lost meanwhile: the run then continues from
+   * its last snapshot. While a fit takes steps, only the fit replaces a lost device, and `work` rejects.
    */
-  async evaluate(
-    dataset: TrainingData,
-    options: { readonly signal?: AbortSignal; readonly average?: boolean } = {},
-  ): Promise<Metrics> {
-    checkTrainingData("evaluate", dataset);
-    const kinds = { signal: "object", average: "boolean" } as const;
-    const given = checkOptions("evaluate", options, kinds);
-    return this.turns.run(() => this.measure(dataset, given));
+  async survive<T>(work: () => Promise<T>): Promise<T> {
+    this.checkUsable();
+    return this.#recovery.survive(work);
   }
 
-  /** As `evaluate`, for a fit. */
-  async measure(
-    dataset: TrainingData,
-    { average = false, signal }: { readonly signal?: AbortSignal; readonly average?: boolean },
-  ): Promise<Metrics> {
-    if (average && !this.turns.nested)
-      return this.#averaged(() => this.measure(dataset, { ...(signal && { signal }) }));
-    return this.survive(async () => {
-      const evaluation = await this.programs.evaluation(dataset);
-      return runEvaluation(this.backend, evaluation, paceOf(this.backend, this.options), signal);
-    });
+  /** Makes `hear` the listener for replaced devices; returns the previous listener. */
+  hearRecoveries(hear: (recovered: Recovered) => void): (recovered: Recovered) => void {
+    const before = this.#recovery.hear;
+    this.#recovery.hear = hear;
+    return before;
   }
 
   /**
-   * Runs `work` with the averaged weights in place of the latest, which come back afterwards; `save` in there writes a
-   * file of them. Training waits meanwhile, and whatever else is called sees the averages. Throws GraphError for an
-   * optimizer without `averageDecay`.
+   * After a lost device: opens another one and goes back to `snapshot`; a learning rate that was set since stays. Programs
+   * are compiled again when next used. Throws DeviceLostError where the host can't open another device.
    */
-  async withAverages<T>(work: () => Promise<T>): Promise<T> {
-    if (this.turns.nested) return this.turns.join(work);
-    return this.turns.run(() => this.#averaged(() => this.turns.nest(work)));
+  async recover(snapshot: Snapshot, lost: DeviceLostError): Promise<void> {
+    const latest = this.learningRate;
+    await this.#recovery.replace(lost, snapshot);
+    if (snapshot.values.get(this.#rate)?.[0] !== latest) this.setLearningRate(latest);
   }
 
-  #averaged<T>(work: () => Promise<T>): Promise<T> {
-    const write = (tensor: Tensor, data: Data) => this.#write(tensor, data);
-    return withAveraged(this.states, { read: (all) => this.#read(all), write }, this.steps, work);
-  }
-
-  /** The program that trains on `dataset`, compiled at the first call; rejects where `validation` does not suit the model. */
+  /** The program that trains on `dataset`, compiled at the first call. Rejects where `validation` does not fit the model. */
   trainProgram(dataset: TrainingData, validation?: TrainingData): Promise<TrainProgram> {
     return this.survive(() => this.programs.training(dataset, validation));
   }
 
-  /**
-   * Milliseconds of each dispatch of a training step by the adapter's own clock, the median of three steps after one to
-   * warm up; undefined where the adapter has no timestamps. The run stays as it was.
-   */
-  async profile(dataset: TrainingData): Promise<readonly KernelTime[] | undefined> {
-    return this.turns.run(() => this.survive(() => this.#profile(dataset)));
-  }
-
-  async #profile(dataset: TrainingData): Promise<readonly KernelTime[] | undefined> {
-    if (!this.backend.timestamps) return undefined;
-    const { program, ring } = await this.programs.training(dataset);
-    const { values } = await this.snapshot(this.steps);
-    // A fit that is under way may not have read all its rows yet.
-    const rows = await this.values.readAll([ring]);
-    try {
-      return await medianTimes(program);
-    } finally {
-      for (const [tensor, data] of [...values, ...rows]) this.#write(tensor, data);
-    }
-  }
-
-  /** A runner that goes on where training stands. */
-  runner({ program, ring, feed, inspect }: TrainProgram): StepRunner {
-    const examined = inspect === undefined ? {} : { inspect, stepsPerSubmit: 1 };
-    const fed = feed === undefined ? {} : { ready: feed.begin() };
-    const pace = { ...paceOf(this.backend, this.options), start: this.#stepsPerSubmit, ...fed, ...examined };
-    this.recovery.stepping = true;
+  /** A runner that continues where training stands; call `finish` with it afterwards. */
+  runner({ program, ring, loader, inspect }: TrainProgram): StepRunner {
+    const pace = {
+      ...paceOf(this.backend, this.options),
+      start: this.#stepsPerSubmit,
+      ...(loader && { prepare: loader.begin() }),
+      ...(inspect && { inspect, stepsPerSubmit: 1 }),
+    };
+    this.#recovery.stepping = true;
     this.#runner = new StepRunner(program, ringOf(this.backend, ring), this.#position, pace);
     return this.#runner;
   }
 
-  /** Takes over how far `runner` came. */
-  settle(runner: StepRunner): void {
-    this.recovery.stepping = false;
+  /** Takes over the step and the pace that `runner` came to. */
+  finish(runner: StepRunner): void {
+    this.#recovery.stepping = false;
     this.#position = runner.position;
     this.#runner = undefined;
     this.#submits += runner.submits;
     this.#stepsPerSubmit = runner.stepsPerSubmit;
   }
 
-  /** Every state of the run as it is after all steps submitted so far; `position` is how many these are. */
-  async snapshot(position: number): Promise<Snapshot> {
-    this.checkThere();
-    const revision = this.values.writes;
-    const values = await this.recovery.readAll(this.recovery.states, position);
-    this.values.keep(values, revision);
-    // A device that was lost with steps that no snapshot had puts the run back.
-    const at = this.recovery.stepping ? position : this.#position;
-    this.recovery.savedAt = at;
-    return { position: at, values, revision };
+  /** Metrics of a data set, for a caller that has the lock; see `AnyTrainer.evaluate`. */
+  async measure(dataset: TrainingData, { average = false, signal }: EvaluateOptions): Promise<Metrics> {
+    if (average && !this.lock.replaced)
+      return this.averaged(() => this.measure(dataset, signal ? { signal } : {}));
+    return this.survive(async () => {
+      const { backend } = this;
+      const { program, ring, loader, layout, step, stepsPerEpoch } = await this.programs.evaluation(dataset);
+      backend.write(step, Uint32Array.of(0));
+      const pace = { ...paceOf(backend, this.options), ...(loader && { prepare: loader.begin() }) };
+      const metrics = new MetricAccumulator(layout, "evaluation");
+      await new StepRunner(program, ringOf(backend, ring), 0, pace).runUntil(stepsPerEpoch, metrics, signal);
+      return metrics.metrics();
+    });
   }
 
-  /** Whether no state was written since `snapshot` but by training. */
+  /** Does `work` with the averaged weights in place of the latest. Throws GraphError where the optimizer keeps none. */
+  protected async averaged<T>(work: () => Promise<T>): Promise<T> {
+    const average = this.states.packed.get(AVERAGE);
+    if (average === undefined) {
+      throw new GraphError("trainer: averages need an optimizer with averageDecay; give it one");
+    }
+    const parameters = [...this.parameters.values()];
+    const latest = await this.read([...parameters, average]);
+    const averages = latest.get(average) as Data;
+    const { offsets } = packLayout(parameters.map((t) => t.size));
+    try {
+      // Before the first step there is no average yet.
+      if (this.steps > 0) {
+        parameters.forEach((t, i) => {
+          const offset = offsets[i] as number;
+          this.write(t, averages.slice(offset, offset + t.size));
+        });
+      }
+      return await work();
+    } finally {
+      for (const t of parameters) this.write(t, latest.get(t) as Data);
+    }
+  }
+
+  /** Every state of the run after all steps submitted so far; `position` is their number. */
+  async snapshot(position: number): Promise<Snapshot> {
+    this.checkUsable();
+    const revision = this.values.writes;
+    const values = await this.#recovery.readAll(this.#recovery.states, position);
+    this.values.keepCopies(values, revision);
+    // If the device was lost meanwhile, the run has moved back.
+    const reached = this.#recovery.stepping ? position : this.#position;
+    this.#recovery.savedAt = reached;
+    return { position: reached, values, revision };
+  }
+
+  /** Whether the host wrote no state since `snapshot`. */
   isCurrent(snapshot: Snapshot): boolean {
     return snapshot.revision === this.values.writes;
   }
@@ -214,87 +230,21 @@ export abstract class TrainerCore extends OnDevice {
     return new Map(weights.map(([name, tensor]) => [name, snapshot.values.get(tensor) as Data]));
   }
 
-  /** Puts parameters and buffers back; moments and step stay. */
+  /** Writes parameters and buffers; optimizer states and step stay. */
   setWeights(weights: Weights): void {
     for (const [name, tensor] of [...this.parameters, ...this.buffers]) {
       const data = weights.get(name);
-      if (data !== undefined) this.#write(tensor, data);
+      if (data !== undefined) this.write(tensor, data);
     }
   }
 
-  /** The bytes of a checkpoint: a run at `snapshot` with what its `fit` had come to. */
-  async checkpoint(
-    snapshot: Snapshot,
-    record: FitRecord,
-    best: Weights | undefined,
-    metadata: Readonly<Record<string, string>>,
-  ): Promise<Uint8Array> {
-    const { saveRun } = await import("../state/checkpoint.ts");
-    return saveRun(this.runId, snapshot.values, this.states, record, best, metadata);
+  get #rate(): Tensor {
+    return this.states.live.get(LEARNING_RATE) as Tensor;
   }
 
-  /**
-   * Takes everything over from the bytes of a checkpoint. Give what comes back to `fit` as `resume`, and it goes on with
-   * the same bits. Rejects with a FormatError on a damaged file, with a MismatchError on one of another model, optimizer or
-   * batch size, with a BusyError while a fit is under way, and then changes nothing.
-   */
-  async restore(bytes: Uint8Array, file = "checkpoint"): Promise<FitState> {
-    const { loadRun } = await import("../state/checkpoint.ts");
-    return this.turns.run(async () => this.#restore(loadRun(bytes, this.states, this.options, file), file));
-  }
-
-  #restore({ values, state, notes }: LoadedRun, file: string): FitState {
-    this.#refuseMove(file, state.step, true);
-    for (const [tensor, data] of values) this.#write(tensor, data);
-    this.#moveTo(state.step);
-    this.runId = state.run ?? this.runId;
-    for (const note of notes) this.notice(note);
-    return state;
-  }
-
-  /**
-   * After a lost device: opens another one and goes back to `snapshot`; a learning rate that was set since stays. Programs
-   * are compiled anew when next used. Throws DeviceLostError where the host can't open another device.
-   */
-  async recover(snapshot: Snapshot, lost: DeviceLostError): Promise<void> {
-    const rate = this.states.live.get(LEARNING_RATE) as Tensor;
-    const latest = this.values.copyOf(rate)[0];
-    await this.recovery.replace(lost, snapshot);
-    // What was set after the snapshot holds from here on.
-    if (latest !== undefined && snapshot.values.get(rate)?.[0] !== latest) this.setLearningRate(latest);
-  }
-
-  /** States as they are now. */
-  async #read(tensors: readonly Tensor[]): Promise<Map<Tensor, Data>> {
-    this.checkThere();
-    return this.recovery.readAll(tensors, this.steps);
-  }
-
-  #write(tensor: Tensor, data: Data): void {
-    this.checkThere();
-    this.values.write(tensor, data);
-  }
-
-  /** Takes over the step of states that were all written. */
-  #moveTo(position: number): void {
-    this.#position = position;
-    this.recovery.savedAt = position;
-  }
-
-  /** The current value of a parameter by its name. */
-  async parameter(name: string): Promise<Data> {
-    const tensor = this.parameters.get(name);
-    if (tensor === undefined) {
-      throw new GraphError(
-        `trainer: has no parameter ${name}; there are ${[...this.parameters.keys()].join(", ")}`,
-      );
-    }
-    return (await this.turns.run(() => this.#read([tensor]))).get(tensor) as Data;
-  }
-
-  /** What the next step goes by, in float32; with a schedule, what that is scaled to: its own rate unless set otherwise. */
+  /** The rate of the next step, in float32; with a schedule, what it is scaled to: its own rate unless set otherwise. */
   get learningRate(): number {
-    return this.values.copyOf(this.states.live.get(LEARNING_RATE) as Tensor)[0] as number;
+    return this.values.copyOf(this.#rate)[0] as number;
   }
 
   /** Changes the learning rate from the next submit on. */
@@ -302,61 +252,75 @@ export abstract class TrainerCore extends OnDevice {
     if (!(Number.isFinite(value) && value >= 0)) {
       throw new ValueError(`trainer: the learning rate must be a number of at least 0, got ${value}`);
     }
-    this.#write(this.states.live.get(LEARNING_RATE) as Tensor, Float64Array.of(value));
+    this.write(this.#rate, Float64Array.of(value));
   }
 
   /**
-   * The run as the bytes of a safetensors file: parameters, optimizer states, step; neither the seed nor a rate set by
-   * `setLearningRate`, which checkpoints of `fit` hold. Equal runs give equal bytes.
+   * Takes everything over from the bytes of a checkpoint. Give the result to `fit` as `resume`, and it continues with the same
+   * bits. Rejects with a FormatError on a damaged file, with a MismatchError on one of another model, optimizer or batch size,
+   * with a BusyError while a fit is under way, and then changes nothing.
    */
-  async toSafetensors(metadata: Readonly<Record<string, string>> = {}): Promise<Uint8Array> {
-    const states = this.states;
-    const { saveStates } = await checkpoints();
-    const values = await this.turns.run(() => this.#read(allStates(states)));
-    return saveStates(values, states, { ...metadata, ...(this.trained && { trained: this.trained }) });
-  }
-
-  /**
-   * Takes parameters, and optimizer states and step where there are any, from the bytes of a safetensors file. Rejects
-   * with a FormatError naming what is missing, unknown or of another shape, with a BusyError where the file's step would
-   * move a fit that is under way, and then changes nothing.
-   */
-  async fromSafetensors(bytes: Uint8Array, file = "safetensors"): Promise<void> {
-    const { loadFile } = await checkpoints();
-    await this.turns.run(async () => {
-      const { values, notes, trained } = loadFile(bytes, this.states, file);
-      const step = values.get(this.states.step)?.[0];
-      this.#refuseMove(file, step ?? this.steps);
-      if (step !== undefined) this.#moveTo(step);
-      if (step !== undefined) this.trained = trained;
-      for (const [tensor, data] of values) this.#write(tensor, data);
+  async restore(bytes: Uint8Array, file = "checkpoint"): Promise<FitState> {
+    return this.lock.run(async () => {
+      const { loadCheckpoint } = await import("../state/checkpoint.ts");
+      const { values, state, notes } = loadCheckpoint(bytes, this.states, this.options, file);
+      this.checkLoad(file, state.step, true);
+      for (const [tensor, data] of values) this.write(tensor, data);
+      this.moveTo(state.step);
+      this.runId = state.run ?? this.runId;
       for (const note of notes) this.notice(note);
+      return state;
     });
   }
 
-  #refuseMove(file: string, step: number, anew = false): void {
-    this.values.check();
-    this.turns.checkMove(file, step, this.steps, anew);
+  /** Throws BusyError where a file of step `step` must not be loaded now, ClosedError where the device is closed. */
+  protected checkLoad(file: string, step: number, wholeRun = false): void {
+    this.values.checkOpen();
+    this.lock.checkLoad(file, step, this.steps, wholeRun);
   }
 
-  /** Writes `toSafetensors` to a file, whole or not at all. Where there are no files (a page), throws DeviceError. */
-  async save(path: string, metadata: Readonly<Record<string, string>> = {}): Promise<void> {
-    await this.files().write(path, await this.toSafetensors(metadata));
+  /** Takes over the step of a file whose states are all loaded. */
+  protected moveTo(position: number): void {
+    this.#position = position;
+    this.#recovery.savedAt = position;
   }
 
-  /** Reads a file that `save` or PyTorch's safetensors wrote. */
-  async load(path: string): Promise<void> {
-    await this.fromSafetensors(await this.files().read(path), path);
+  /** States after all steps so far. */
+  protected async read(tensors: readonly Tensor[]): Promise<Map<Tensor, Data>> {
+    this.checkUsable();
+    return this.#recovery.readAll(tensors, this.steps);
   }
 
-  /** The host's files. Throws DeviceError where there are none. */
-  files(): FileStore {
-    if (this.backend.files === undefined) {
-      throw new DeviceError("trainer: there are no files here; use toSafetensors() and fromSafetensors()");
-    }
-    return this.backend.files;
+  protected write(tensor: Tensor, data: Data): void {
+    this.checkUsable();
+    this.values.write(tensor, data);
+  }
+
+  /**
+   * Frees what this trainer has on the device: its programs, also those of `compile`, optimizer states, data sets, and parameters
+   * that no other program uses. Values as of the last step of `fit`, or written since, stay in host memory for the program that
+   * trains the same model next. Any use afterwards throws ClosedError; a `fit` under way rejects with it.
+   */
+  destroy(): void {
+    if (this.#destroyed) return;
+    this.#destroyed = true;
+    this.programs.destroy();
+    this.values.release(this.#recovery.states);
+  }
+
+  /** `destroy`, for `using`. */
+  [Symbol.dispose](): void {
+    this.destroy();
+  }
+
+  /** `destroy`, once what was started is done. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.backend.isLost && !this.backend.closed) await this.backend.finished?.();
+    this.destroy();
+  }
+
+  /** Throws ClosedError after `destroy`. */
+  protected checkUsable(): void {
+    if (this.#destroyed) throw new ClosedError("trainer: was destroyed; create another one");
   }
 }
-
-/** Fetched when first needed: a page that only trains does without. */
-const checkpoints = () => import("../state/state-file.ts");

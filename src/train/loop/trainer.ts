@@ -10,7 +10,7 @@ import { KEY, LEARNING_RATE, type RunStates } from "../state/run-states.ts";
 import { StateValues } from "../state/state-values.ts";
 import type { TrainerParts } from "../step/program-source.ts";
 import type { TrainStates } from "../step/step-graph.ts";
-import { Programs } from "../step/traced-programs.ts";
+import { TracedPrograms } from "../step/traced-programs.ts";
 import { AnyTrainer } from "./any-trainer.ts";
 import { checkTrainerOptions, type TrainerOptions } from "./options.ts";
 
@@ -19,7 +19,7 @@ export class Trainer extends AnyTrainer {
     backend: Backend,
     override readonly options: TrainerOptions,
   ) {
-    super(options, traced(backend, options));
+    super(options, partsOf(backend, options));
   }
 
   /** Throws ValueError on a batch size or seed that is no whole number, and on a model without parameters. */
@@ -30,45 +30,40 @@ export class Trainer extends AnyTrainer {
   }
 }
 
-function traced(backend: Backend, options: TrainerOptions): TrainerParts {
+function partsOf(backend: Backend, options: TrainerOptions): TrainerParts {
   checkDevice("Trainer.create", backend);
   checkTrainerOptions(options);
   const { states, training, drawn } = statesOf(options);
   const values = new StateValues(backend, options.seed ?? 0);
-  // What has been trained or loaded on this device goes on from there.
+  // Parameters that have been trained or loaded on this device keep their values.
   drawn.forEach((t, i) => {
-    values.begin(t, i);
+    values.initialise(t, i);
   });
-  return { values, states, programs: new Programs(options, values, training) };
+  return { values, states, programs: new TracedPrograms(options, values, training) };
 }
 
 /**
  * The states of a run: all of them by name, and those that its graphs take. Parameter i of `drawn` begins with values of
- * random stream i, so that start weights depend on seed and place in the model only. Throws ValueError on a model without
+ * random stream i, so that initial weights depend only on seed and position in the model. Throws ValueError on a model without
  * parameters.
  */
 export function statesOf({ model, optimizer: rule, seed = 0 }: TrainerOptions) {
-  const named = namedParameters(model);
+  const parameters = namedParameters(model);
   const buffers = namedBuffers(model);
-  if (named.size === 0) {
+  if (parameters.size === 0) {
     throw new ValueError(
       "trainer: the model has no parameters to train; searched are the fields of objects with `forward`, and arrays, plain " +
         "objects, Maps and Sets in them, without what nn.freeze has frozen",
     );
   }
-  const optimizer = rule.states([...named.values()], [...named.keys()]);
-  const { step } = optimizer;
+  const optimizer = rule.states([...parameters.values()], [...parameters.keys()]);
+  const { step, packed, learningRate } = optimizer;
   const key = state([2], Uint32Array.from(keyFromSeed(seed)), "u32", "random key");
-  const states: RunStates = {
-    parameters: named,
-    buffers,
-    packed: new Map(Object.entries(optimizer.packed)),
-    step,
-    live: new Map([
-      [KEY, key],
-      [LEARNING_RATE, optimizer.learningRate],
-    ]),
-  };
-  const training: TrainStates = { parameters: named, buffers, optimizer, step, key };
+  const live = new Map([
+    [KEY, key],
+    [LEARNING_RATE, learningRate],
+  ]);
+  const states: RunStates = { parameters, buffers, packed: new Map(Object.entries(packed)), step, live };
+  const training: TrainStates = { parameters, buffers, optimizer, step, key };
   return { states, training, drawn: allParameters(model) };
 }

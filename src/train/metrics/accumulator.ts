@@ -1,58 +1,47 @@
-/** What many steps amount to, from the rows of the metrics ring, in float64. Refuses a loss that is not a number. */
-import { ValueError, WeftError } from "../../common/errors.ts";
+/** Adds up the metrics of many steps, in float64, from the rows that the steps logged on the device. */
+import { ValueError } from "../../common/errors.ts";
 import type { TrainMetrics } from "../loop/events.ts";
-import type { Row } from "../step/runner.ts";
 import type { Metric, MetricValue } from "./definition.ts";
+import { DivergedError, divergedLoss } from "./divergence.ts";
 
-/** Training met a loss that is NaN or infinite. */
-export class DivergedError extends WeftError {
-  override readonly name = "DivergedError";
-}
+/** What one step logged: the values of `RingLayout.columns`, one after another. */
+export type RingRow = Float32Array;
 
 /**
- * Columns of the ring, in order: `loss` and `count` first. In training one more follows, which is 1 where a parameter or gradient
- * of the step was NaN or infinite.
+ * Columns of the ring of metrics: `loss` and `count` come first. Rows of training steps have one more value, which is 1 where a
+ * parameter or gradient of the step was NaN or infinite.
  */
-export interface RowLayout {
+export interface RingLayout {
   readonly columns: readonly { readonly name: string; readonly size: number }[];
   readonly metrics: readonly Metric[];
-  /** Names of the columns that the loss sums up. */
+  /** Names of columns that the loss adds, each a sum over samples. */
   readonly sums: readonly string[];
 }
 
 /** Column with the number of samples that metrics count. */
 export const SAMPLES = "samples";
 
-/** Column with what the loss is a mean over, where that is not the count: the sum of weights with class weights. */
+/** Column with the divisor of the loss, where that is not the count: with class weights, the sum of weights. */
 export const WEIGHT = "lossWeight";
 
-/** Totals as JSON can hold them; numbers that it can't as text. */
-export interface TotalsState {
+/** Sums as JSON; NaN and infinities as text. */
+export interface AccumulatorState {
   readonly steps: number;
   readonly sums: readonly (number | string)[];
 }
 
-/** What went wrong and what to try: in the first step no learning rate has played a part yet. */
-function diverged(work: "training" | "evaluation", loss: number, step: number): string {
-  if (work === "evaluation")
-    return `evaluation: the loss of batch ${step} is ${loss}; check the weights and the data`;
-  return step === 1
-    ? `training: the loss became ${loss} at step 1, before any update; check the data, the labels and the first weights`
-    : `training: the loss became ${loss} at step ${step}; try a smaller learning rate, and check the data`;
-}
-
-export class Totals {
-  /** Of loss times count or weight, of the counts, of everything else; but the learning rate as it was last. */
+export class MetricAccumulator {
+  /** Sum of each column; of the loss, sum of loss times its divisor; of the learning rate, the latest value. */
   readonly #sums: Float64Array;
-  readonly #places: ReadonlyMap<string, readonly [start: number, end: number]>;
+  readonly #columns: ReadonlyMap<string, readonly [start: number, end: number]>;
   steps = 0;
 
   constructor(
-    readonly layout: RowLayout,
+    readonly layout: RingLayout,
     readonly work: "training" | "evaluation" = "training",
   ) {
     let end = 0;
-    this.#places = new Map(
+    this.#columns = new Map(
       layout.columns.map(({ name, size }) => {
         end += size;
         return [name, [end - size, end]];
@@ -61,20 +50,32 @@ export class Totals {
     this.#sums = new Float64Array(end);
   }
 
-  /** Adds rows; the first of them is of step `first` (from 0), which errors name. */
-  add(rows: readonly Row[], first: number): void {
-    const rate = this.#places.get("learningRate")?.[0];
-    const weight = this.#places.get(WEIGHT)?.[0] ?? 1;
+  /** Continues from `state`. Throws ValueError where that was of other columns. */
+  static from(layout: RingLayout, { steps, sums }: AccumulatorState): MetricAccumulator {
+    const accumulator = new MetricAccumulator(layout);
+    if (sums.length !== accumulator.#sums.length) {
+      throw new ValueError(
+        `fit: resume: the checkpoint has ${sums.length} values of metrics, this trainer ${accumulator.#sums.length}: it was ` +
+          "written with other metrics; take the same",
+      );
+    }
+    accumulator.#sums.set(sums.map(Number));
+    accumulator.steps = steps;
+    return accumulator;
+  }
+
+  /** Adds rows, the first of which is of step `first`, counted from 0. Throws DivergedError that names the step. */
+  add(rows: readonly RingRow[], first: number): void {
+    const sums = this.#sums;
+    const rate = this.#columns.get("learningRate")?.[0];
+    const weight = this.#columns.get(WEIGHT)?.[0] ?? 1;
     rows.forEach((row, i) => {
       const [loss = Number.NaN] = row;
-      if (!Number.isFinite(loss)) {
-        throw new DivergedError(diverged(this.work, loss, first + i + 1));
-      }
-      const sums = this.#sums;
+      if (!Number.isFinite(loss)) throw divergedLoss(this.work, loss, first + i + 1);
       if ((row[sums.length] ?? 0) > 0) {
         throw new DivergedError(
           `training: a parameter or its gradient became NaN or infinite by step ${first + i + 1}, though the loss is ${loss}; ` +
-            "try a smaller learning rate, and `detectAnomaly: true`, which names the op",
+            "try a smaller learning rate, or `detectAnomaly: true`, which names the op",
         );
       }
       sums[0] = (sums[0] as number) + loss * (row[weight] ?? 0);
@@ -84,60 +85,50 @@ export class Totals {
     });
   }
 
-  /** Each row's own means. */
-  metricsOf(rows: readonly Row[]): TrainMetrics[] {
+  /** The metrics of each row by itself. */
+  metricsOf(rows: readonly RingRow[]): TrainMetrics[] {
     return rows.map((row) => {
-      const one = new Totals(this.layout);
-      one.add([row], 0);
-      return one.metrics();
+      const single = new MetricAccumulator(this.layout);
+      single.add([row], 0);
+      return single.metrics();
     });
   }
 
-  /** The same totals, to go on from independently. */
-  copy(): Totals {
-    return Totals.from(this.layout, this.state());
+  copy(): MetricAccumulator {
+    return MetricAccumulator.from(this.layout, this.state());
   }
 
-  state(): TotalsState {
+  state(): AccumulatorState {
     return { steps: this.steps, sums: Array.from(this.#sums, (x) => (Number.isFinite(x) ? x : String(x))) };
   }
 
-  /** Totals with what `state` told; throws ValueError if that was of other columns. */
-  static from(layout: RowLayout, { steps, sums }: TotalsState): Totals {
-    const totals = new Totals(layout);
-    if (sums.length !== totals.#sums.length) {
-      throw new ValueError("fit: the checkpoint to resume from was written with other metrics");
-    }
-    totals.#sums.set(sums.map(Number));
-    totals.steps = steps;
-    return totals;
-  }
-
+  /** Number of samples. */
   get count(): number {
     return this.#sums[1] as number;
   }
 
+  /** Means over all samples so far. */
   metrics(): TrainMetrics {
     const { metrics, sums } = this.layout;
-    const count = this.count;
+    const has = (name: string) => this.#columns.has(name);
     const values: Record<string, MetricValue> = {};
-    for (const name of sums) values[name === "correct" ? "accuracy" : name] = this.#sum(name) / count;
+    for (const name of sums) values[name === "correct" ? "accuracy" : name] = this.#sum(name) / this.count;
     for (const metric of metrics) {
-      const [start, end] = this.#places.get(metric.key) as readonly [number, number];
-      values[metric.name] = metric.value(this.#sums.slice(start, end), this.#sum(SAMPLES));
+      const range = this.#columns.get(metric.key) as readonly [number, number];
+      values[metric.name] = metric.value(this.#sums.slice(...range), this.#sum(SAMPLES));
     }
     const { accuracy, ...others } = values;
     return {
-      loss: this.#sum("loss") / (this.#places.has(WEIGHT) ? this.#sum(WEIGHT) : count),
+      loss: this.#sum("loss") / this.#sum(has(WEIGHT) ? WEIGHT : "count"),
       ...(typeof accuracy === "number" ? { accuracy } : {}),
-      ...(this.#places.has("learningRate") ? { learningRate: this.#sum("learningRate") } : {}),
-      ...(this.#places.has("gradientNorm") ? { gradientNorm: this.#sum("gradientNorm") / this.steps } : {}),
+      ...(has("learningRate") ? { learningRate: this.#sum("learningRate") } : {}),
+      ...(has("gradientNorm") ? { gradientNorm: this.#sum("gradientNorm") / this.steps } : {}),
       ...(Object.keys(others).length > 0 ? { metrics: others } : {}),
     };
   }
 
   #sum(name: string): number {
-    const [start] = this.#places.get(name) ?? [];
+    const [start] = this.#columns.get(name) ?? [];
     return start === undefined ? Number.NaN : (this.#sums[start] as number);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The search for NaN: before each training step computes everything of that step, op by op as it was built, and stops at
- * the first result that is not finite. Slow, for the hour when a run diverges and nobody knows why.
+ * Finds the op that first computes NaN or infinity: before each training step, all results of the step are computed without
+ * fusion and read back. Many times slower than training, so it is off by default (`detectAnomaly`).
  */
 
 import { WeftError } from "../../common/errors.ts";
@@ -9,14 +9,14 @@ import { formatSpec } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import type { Backend } from "../../runtime/backend.ts";
 
-/** Some op's result or gradient became NaN or infinite. */
+/** The result or gradient of an op became NaN or infinite. */
 export class AnomalyError extends WeftError {
   override readonly name = "AnomalyError";
 
   constructor(
     /** Name of the op, `log`. */
     readonly op: string,
-    /** Label of its result: gradients begin with `gradient.`. */
+    /** Label of its result; labels of gradients begin with `gradient.`. */
     readonly label: string,
     /** From 1. */
     readonly step: number,
@@ -27,10 +27,10 @@ export class AnomalyError extends WeftError {
 }
 
 /**
- * A function that examines the step `step` (from 0) that comes next, and throws AnomalyError for the first tensor in the
- * order of computation that is not finite: states and inputs first, then results, then gradients.
+ * A function to call before step `step` (from 0) is taken. It throws AnomalyError for the first tensor that is not finite:
+ * parameters first, then results and gradients in the order in which they are computed.
  */
-export async function anomalyWatch(
+export async function anomalyDetector(
   backend: Backend,
   spec: GraphSpec,
   variants: Readonly<Record<string, string>>,
@@ -40,18 +40,18 @@ export async function anomalyWatch(
     .filter((n) => n.op.mutates.length === 0 && n.op.view === undefined)
     .flatMap((n) => n.outputs)
     .filter((t) => t.dtype === "f32");
-  const states = graph
+  const parameters = graph
     .leaves()
     .filter((t) => t.dtype === "f32" && t.leaf?.kind === "state" && t.leaf.trainable);
   const program = await backend.compile({ outputs: computed }, { fuse: false, variants });
   return async (step) => {
-    for (const t of states.filter((s) => backend.holds(s))) examine(t, await backend.read(t), step);
+    for (const t of parameters.filter((p) => backend.holds(p))) check(t, await backend.read(t), step);
     program.run();
-    for (const t of computed) examine(t, await program.read(t), step);
+    for (const t of computed) check(t, await program.read(t), step);
   };
 }
 
-function examine(tensor: Tensor, data: ArrayLike<number>, step: number): void {
+function check(tensor: Tensor, data: ArrayLike<number>, step: number): void {
   for (let i = 0; i < data.length; i++) {
     const value = data[i] as number;
     if (Number.isFinite(value)) continue;

@@ -1,6 +1,6 @@
 /**
- * What a metric is: sums over samples that a graph computes beside the loss, and what they amount to at the end. The
- * sums of every step are read back and added in float64, so they stay right over any number of samples.
+ * What a metric is: sums over the samples of a batch, computed on the device beside the loss, and a value computed from
+ * their totals. Totals over batches are added in float64 on the host, so that they stay exact over any number of samples.
  */
 
 import { ShapeError, ValueError } from "../../common/errors.ts";
@@ -17,32 +17,32 @@ import type { Batch } from "../../transforms/transform.ts";
 /** A number, one per class or column, or a matrix by rows. */
 export type MetricValue = number | readonly number[] | readonly (readonly number[])[];
 
-/** A batch as metrics see it. */
+/** The batch that metrics are computed from. */
 export interface MetricBatch extends Batch {
   readonly dataset: TrainingData;
 }
 
 export interface Metric {
-  /** What records call it. */
+  /** Its name in epoch records. */
   readonly name: string;
-  /** Metrics of the same key have the same sums, which are computed once. */
+  /** Metrics with the same key have the same sums, which are computed once. */
   readonly key: string;
-  /** Whether it is computed in training too and not in evaluation only. */
+  /** Whether it is also computed in training; false: only in evaluation. */
   readonly training: boolean;
-  /** Sums over the samples of a batch, of any shape; samples of weight 0 must not count. */
+  /** Sums over the samples of a batch, of any shape. Samples of weight 0 must not count. */
   sums(prediction: Tensor, batch: MetricBatch): Tensor;
-  /** `totals`: sums over all batches, flat. `samples`: how many counted. */
+  /** The metric, from the totals of `sums` over all batches, flattened, and the number of samples that counted. */
   value(totals: Float64Array, samples: number): MetricValue;
 }
 
 export interface MetricOptions {
-  /** Compute it in training too. Default: only what costs next to nothing, see each metric. */
+  /** Also compute it in training. Default: true for cheap metrics, see each. */
   readonly training?: boolean;
 }
 
 export const METRIC = { training: "boolean" } as const satisfies OptionKinds<MetricOptions>;
 
-/** Refuses what is no metric, such as a metric's function that was not called. */
+/** Throws ValueError where `metric` is none, such as a metric's function that was not called. */
 export function checkMetric(who: string, metric: unknown): void {
   if (typeof metric === "object" && metric !== null && "sums" in metric) return;
   const hint = typeof metric === "string" ? `metrics.${metric}()` : "metrics.accuracy()";
@@ -50,8 +50,8 @@ export function checkMetric(who: string, metric: unknown): void {
 }
 
 /**
- * A metric of one's own. `of` builds from the model's prediction [N, …] and the batch a value per sample, f32 [N] or
- * [N, …]; the metric is their mean over all samples, each counted once. Computed in training too, unless told otherwise.
+ * A user-defined metric. `of` builds a value per sample, f32 [N] or [N, …], from the model's prediction [N, …] and the batch;
+ * the metric is the mean over all samples, each counted once. Also computed in training, unless options say otherwise.
  */
 export function custom(
   name: string,
@@ -59,7 +59,8 @@ export function custom(
   options: MetricOptions = {},
 ): Metric {
   const { training = true } = checkOptions("metrics.custom", options, METRIC);
-  if (typeof name !== "string" || name === "") throw new ValueError("metrics.custom: needs a name");
+  if (typeof name !== "string" || name === "")
+    throw new ValueError(`metrics.custom: needs a name, got ${shown(name)}`);
   if (typeof of !== "function") throw new ValueError(`metrics.custom: needs a function, got ${shown(of)}`);
   return {
     name,
@@ -73,11 +74,11 @@ export function custom(
   };
 }
 
-/** Sum over the first axis of values [N, …], weighted; what does not count may be anything. */
+/** Weighted sum over the first axis of values [N, …]; values of weight 0 may be NaN. */
 export function overSamples(values: Tensor, weights: Tensor): Tensor {
   if (values.shape[0] !== weights.size) {
     throw new ShapeError(
-      `metrics: needs a value for each of ${weights.size} samples, [${weights.size}] or [${weights.size}, …], got ${formatSpec(values)}`,
+      `metrics: needs one value per sample, [${weights.size}] or [${weights.size}, …], got ${formatSpec(values)}`,
     );
   }
   const w = perSample("metric", weights, values.shape);

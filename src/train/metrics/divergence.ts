@@ -1,15 +1,33 @@
-/** Weights that are still numbers: looked at whenever they come to host memory, since no loss tells of the last update. */
+/** Detects runs that diverged: a loss, or weights, that are NaN or infinite. */
+import { WeftError } from "../../common/errors.ts";
 import type { Data } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import type { RunStates } from "../state/run-states.ts";
-import { DivergedError } from "./accumulator.ts";
 
-/** Names that a message lists. */
-const NAMED = 5;
+/** A loss or a weight is NaN or infinite. */
+export class DivergedError extends WeftError {
+  override readonly name = "DivergedError";
+}
+
+/** Most parameters that a message names. */
+const MOST_NAMED = 5;
+
+/** The error for a loss that is not finite at `step`, counted from 1. No update has been made before step 1. */
+export function divergedLoss(work: "training" | "evaluation", loss: number, step: number): DivergedError {
+  if (work === "evaluation")
+    return new DivergedError(
+      `evaluation: the loss of batch ${step} is ${loss}; check the weights and the data`,
+    );
+  const advice =
+    step === 1
+      ? ", before any update; check the data, the labels and the first weights"
+      : "; try a smaller learning rate, and check the data";
+  return new DivergedError(`training: the loss became ${loss} at step ${step}${advice}`);
+}
 
 /**
- * Throws DivergedError naming every parameter with a NaN or an infinity among `values`, and every buffer with a NaN, after
- * `step` steps.
+ * Throws DivergedError that names every parameter with a NaN or an infinity among `values`, and every buffer with a NaN, after
+ * `step` steps. The loss of a step does not show what its update did, so values are checked whenever they are read.
  */
 export function checkFinite(
   { parameters, buffers }: Pick<RunStates, "parameters" | "buffers">,
@@ -17,7 +35,7 @@ export function checkFinite(
   step: number,
 ): void {
   const bad: string[] = [];
-  const look = (named: ReadonlyMap<string, Tensor>, isBad: (x: number) => boolean) => {
+  const check = (named: ReadonlyMap<string, Tensor>, isBad: (x: number) => boolean) => {
     for (const [name, tensor] of named) {
       const data = values.get(tensor) ?? [];
       let count = 0;
@@ -25,10 +43,10 @@ export function checkFinite(
       if (count > 0) bad.push(`${name} (${count} of ${data.length} values)`);
     }
   };
-  look(parameters, (x) => !Number.isFinite(x));
-  look(buffers, Number.isNaN);
+  check(parameters, (x) => !Number.isFinite(x));
+  check(buffers, Number.isNaN);
   if (bad.length === 0) return;
-  if (bad.length > NAMED) bad.splice(NAMED, bad.length, `${bad.length - NAMED} more`);
+  if (bad.length > MOST_NAMED) bad.splice(MOST_NAMED, bad.length, `${bad.length - MOST_NAMED} more`);
   throw new DivergedError(
     `training: NaN or infinite after step ${step}: ${bad.join(", ")}; try a smaller learning rate, and check the data`,
   );

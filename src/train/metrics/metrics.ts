@@ -1,9 +1,11 @@
 /**
- * Ready metrics, computed on the device: `import { metrics } from "weft"`. Classes may be given as class numbers, as
- * targets of the output's width (the largest is meant), or as 0 and 1 with one output.
+ * The metrics that Weft provides, computed on the device: `import { metrics } from "weft"`. Targets may be class numbers,
+ * values of the output's width (the largest is the class), or 0 and 1 for a single output.
  */
 import { ShapeError, ValueError } from "../../common/errors.ts";
 import { checkOptions, type OptionKinds, shown } from "../../common/options.ts";
+import { type Dataset, labelSize, titleOf } from "../../data/dataset.ts";
+import { isSharded, type TrainingData } from "../../data/sharded.ts";
 import { formatSpec, sameShape } from "../../graph/spec.ts";
 import { constant, type Tensor } from "../../graph/tensor.ts";
 import { add, mul, square, sub } from "../../ops/elementwise/arithmetic.ts";
@@ -16,13 +18,12 @@ import { mean, sum } from "../../ops/reduce/sum.ts";
 import { concat } from "../../ops/shape/concat.ts";
 import { expandDims, reshape } from "../../ops/shape/reshape.ts";
 import { transpose } from "../../ops/shape/transpose.ts";
-import { labelMeans } from "../input/label-means.ts";
 import { METRIC, type Metric, type MetricBatch, type MetricOptions, overSamples } from "./definition.ts";
 
 export { custom, type Metric, type MetricBatch, type MetricOptions, type MetricValue } from "./definition.ts";
 
 export interface ClassMetricOptions extends MetricOptions {
-  /** With one output: above this it says 1. Default 0, right for logits; 0.5 for probabilities. */
+  /** With a single output: values above this predict class 1. Default 0, for logits; take 0.5 for probabilities. */
   readonly threshold?: number;
 }
 
@@ -34,87 +35,75 @@ export interface ClassAverageOptions extends ClassMetricOptions {
 const CLASS = { training: "boolean", threshold: "number" } as const satisfies OptionKinds<ClassMetricOptions>;
 const AVERAGE = { ...CLASS, average: "any" } as const satisfies OptionKinds<ClassAverageOptions>;
 
-/** Share of samples whose class is right. In training too. */
+/** Share of samples whose class is predicted. Also in training. */
 export function accuracy(options: ClassMetricOptions = {}): Metric {
   const { threshold = 0, training = true } = checkOptions("metrics.accuracy", options, CLASS);
-  return {
-    name: "accuracy",
-    key: `accuracy ${threshold}`,
-    training,
-    sums(prediction, batch) {
-      const { truth, said } = classesOf("accuracy", prediction, batch, threshold);
-      return overSamples(sum(mul(truth, said), { axes: 1 }), batch.weights);
-    },
-    value: ([right = 0], samples) => right / samples,
-  };
+  return sampleMean("accuracy", `accuracy ${threshold}`, training, (prediction, batch) => {
+    const { actual, predicted } = classesOf("accuracy", prediction, batch, threshold);
+    return sum(mul(actual, predicted), { axes: 1 });
+  });
 }
 
-/** Share of samples whose class is among the `k` largest outputs; of equal outputs the first count as larger. In training too. */
+/** Share of samples whose class has one of the `k` largest outputs; of equal outputs the first count as larger. Also in training. */
 export function topK(k: number, options: MetricOptions = {}): Metric {
   const { training = true } = checkOptions("metrics.topK", options, METRIC);
   if (!Number.isInteger(k) || k < 1) {
     throw new ValueError(`metrics.topK: k must be a whole number of at least 1, got ${shown(k)}`);
   }
-  return {
-    name: `top${k}`,
-    key: `top${k}`,
-    training,
-    sums(prediction, batch) {
-      const { truth } = classesOf("topK", prediction, batch, 0);
-      const C = prediction.shape[1] as number;
-      if (k > C) {
-        throw new ShapeError(
-          `metrics.topK: k is ${k}, but the output ${formatSpec(prediction)} has ${C} classes`,
-        );
-      }
-      const own = sum(where(truth, prediction, 0), { axes: 1, keepDims: true });
-      const places = constant(Float64Array.from({ length: C }, (_, c) => c));
-      const place = sum(mul(truth, places), { axes: 1, keepDims: true });
-      // Counting what lies behind, the sample itself included, lets NaN be wrong: it is behind nothing.
-      const behind = add(lt(prediction, own), mul(eq(prediction, own), ge(places, place)));
-      return overSamples(gt(sum(behind, { axes: 1 }), C - k + 0.5), batch.weights);
-    },
-    value: ([right = 0], samples) => right / samples,
-  };
+  return sampleMean(`top${k}`, `top${k}`, training, (prediction, batch) => {
+    const { actual } = classesOf("topK", prediction, batch, 0);
+    const C = prediction.shape[1] as number;
+    if (k > C) {
+      throw new ShapeError(
+        `metrics.topK: k is ${k}, but the output ${formatSpec(prediction)} has ${C} classes`,
+      );
+    }
+    const output = sum(where(actual, prediction, 0), { axes: 1, keepDims: true });
+    const indices = constant(Float64Array.from({ length: C }, (_, c) => c));
+    const index = sum(mul(actual, indices), { axes: 1, keepDims: true });
+    // Counts classes that rank no higher, the sample's own included: NaN, which ranks above nothing, is then wrong.
+    const below = add(lt(prediction, output), mul(eq(prediction, output), ge(indices, index)));
+    return gt(sum(below, { axes: 1 }), C - k + 0.5);
+  });
 }
 
-/** Samples by true class (rows) and predicted class (columns). Only in evaluation unless told otherwise. */
+/** Number of samples by actual class (rows) and predicted class (columns). By default only in evaluation. */
 export function confusionMatrix(options: ClassMetricOptions = {}): Metric {
   return fromConfusion("confusionMatrix", options, rowsOf);
 }
 
-/** Of the samples said to be of a class, the share that is: 0 where none was said to be. Only in evaluation unless told otherwise. */
+/** Share of the samples predicted as a class that are of it: 0 where there are none. By default only in evaluation. */
 export function precision(options: ClassAverageOptions = {}): Metric {
   return perClass("precision", options, (matrix, c) => share(at(matrix, c, c), column(matrix, c)));
 }
 
-/** Of the samples of a class, the share that was found: 0 where there are none. Only in evaluation unless told otherwise. */
+/** Share of the samples of a class that are predicted as it: 0 where there are none. By default only in evaluation. */
 export function recall(options: ClassAverageOptions = {}): Metric {
   return perClass("recall", options, (matrix, c) => share(at(matrix, c, c), row(matrix, c)));
 }
 
-/** Harmonic mean of precision and recall. Only in evaluation unless told otherwise. */
+/** Harmonic mean of precision and recall. By default only in evaluation. */
 export function f1(options: ClassAverageOptions = {}): Metric {
   return perClass("f1", options, (matrix, c) =>
     share(2 * at(matrix, c, c), row(matrix, c) + column(matrix, c)),
   );
 }
 
-/** Mean squared error, over samples and their values. In training too. */
+/** Mean squared error, over samples and their values. Also in training. */
 export function mse(options: MetricOptions = {}): Metric {
   const { training = true } = checkOptions("metrics.mse", options, METRIC);
   return errorMetric("mse", training, square);
 }
 
-/** Mean absolute error, over samples and their values. In training too. */
+/** Mean absolute error, over samples and their values. Also in training. */
 export function mae(options: MetricOptions = {}): Metric {
   const { training = true } = checkOptions("metrics.mae", options, METRIC);
   return errorMetric("mae", training, abs);
 }
 
 /**
- * Coefficient of determination: 1 - squared errors / squared distances from the data set's mean, the mean over columns.
- * Where a column is constant it is 1 for a perfect prediction, else 0. In training too.
+ * Coefficient of determination: 1 - squared errors / squared distances from the data set's mean; the mean over columns. A
+ * constant column counts as 1 for a perfect prediction, else 0. Also in training.
  */
 export function r2(options: MetricOptions = {}): Metric {
   const { training = true } = checkOptions("metrics.r2", options, METRIC);
@@ -124,7 +113,7 @@ export function r2(options: MetricOptions = {}): Metric {
     training,
     sums(prediction, batch) {
       const target = valuesOf("r2", prediction, batch);
-      // Distances from the mean itself: sums of squares would drown them where values are far from 0.
+      // Distances from the mean, not sums of squares, which lose precision where values are far from 0.
       const means = constant(labelMeans(batch.dataset), prediction.shape.slice(1));
       const flat = (x: Tensor) => reshape(x, [x.shape[0] as number, -1]);
       const parts = [flat(square(sub(prediction, target))), flat(square(sub(target, means)))];
@@ -142,45 +131,70 @@ export function r2(options: MetricOptions = {}): Metric {
   };
 }
 
-/**
- * What a classifier is measured by: top-k (default 5) where there are more classes than that, and what a confusion matrix
- * tells.
- */
+/** The usual metrics of a classifier: top-k (default 5) where there are more classes than k, confusion matrix, precision, recall, F1. */
 export function classification(
   classes: number,
   options: { readonly k?: number; readonly threshold?: number } = {},
 ): Metric[] {
   const kinds = { k: "number", threshold: "number" } as const;
   const { k = 5, threshold = 0 } = checkOptions("metrics.classification", options, kinds);
-  const mean = { threshold };
-  const each = { threshold, average: "none" } as const;
+  const separate = { threshold, average: "none" } as const;
   return [
     ...(classes > k ? [topK(k)] : []),
-    confusionMatrix(mean),
-    ...[precision, recall, f1].flatMap((of) => [of(mean), of(each)]),
+    confusionMatrix({ threshold }),
+    ...[precision, recall, f1].flatMap((of) => [of({ threshold }), of(separate)]),
   ];
 }
 
-/** What a regression is measured by: MSE, MAE and R2. */
+/** The usual metrics of a regression: MSE, MAE and R2. */
 export function regression(): Metric[] {
   return [mse(), mae(), r2()];
 }
 
-function errorMetric(name: string, training: boolean, of: (difference: Tensor) => Tensor): Metric {
+/** A metric that is the mean of one value per sample. */
+function sampleMean(
+  name: string,
+  key: string,
+  training: boolean,
+  of: (prediction: Tensor, batch: MetricBatch) => Tensor,
+): Metric {
   return {
     name,
-    key: name,
+    key,
     training,
-    sums(prediction, batch) {
-      const each = of(sub(prediction, valuesOf(name, prediction, batch)));
-      const axes = prediction.shape.slice(1).map((_, i) => i + 1);
-      return overSamples(axes.length === 0 ? each : mean(each, { axes }), batch.weights);
-    },
+    sums: (prediction, batch) => overSamples(of(prediction, batch), batch.weights),
     value: ([total = 0], samples) => total / samples,
   };
 }
 
-/** Square matrices by rows, flat. */
+function errorMetric(name: string, training: boolean, of: (difference: Tensor) => Tensor): Metric {
+  return sampleMean(name, name, training, (prediction, batch) => {
+    const each = of(sub(prediction, valuesOf(name, prediction, batch)));
+    const axes = prediction.shape.slice(1).map((_, i) => i + 1);
+    return axes.length === 0 ? each : mean(each, { axes });
+  });
+}
+
+const knownMeans = new WeakMap<Dataset, Float64Array>();
+
+/** Mean of each target value over a data set, in float64, computed once. Throws ValueError where the data set is not in memory. */
+function labelMeans(dataset: TrainingData): Float64Array {
+  if (isSharded(dataset)) {
+    throw new ValueError(`metrics.r2: needs the labels of ${titleOf(dataset)} in memory, for their means`);
+  }
+  const known = knownMeans.get(dataset);
+  if (known !== undefined) return known;
+  const { labels, count } = dataset;
+  const size = labelSize(dataset);
+  const totals = new Float64Array(size);
+  for (let i = 0; i < count * size; i++)
+    totals[i % size] = (totals[i % size] as number) + (labels[i] as number);
+  const means = totals.map((total) => total / count);
+  knownMeans.set(dataset, means);
+  return means;
+}
+
+/** A square matrix, row-major. */
 type Matrix = Float64Array;
 const sizeOf = (matrix: Matrix) => Math.round(Math.sqrt(matrix.length));
 const at = (matrix: Matrix, r: number, c: number) => matrix[r * sizeOf(matrix) + c] as number;
@@ -215,20 +229,20 @@ function fromConfusion(name: string, options: ClassMetricOptions, value: Metric[
     key: `confusion ${threshold}`,
     training,
     sums(prediction, batch) {
-      const { truth, said } = classesOf(name, prediction, batch, threshold);
-      return matmul(transpose(mul(truth, expandDims(batch.weights, 1)), 0, 1), said);
+      const { actual, predicted } = classesOf(name, prediction, batch, threshold);
+      return matmul(transpose(mul(actual, expandDims(batch.weights, 1)), 0, 1), predicted);
     },
     value,
   };
 }
 
-/** True and predicted class of each sample, [N, C] with a 1 each. */
+/** Actual and predicted class of each sample, one-hot [N, C]. */
 function classesOf(
   who: string,
   prediction: Tensor,
   { target, classes = 0 }: MetricBatch,
   threshold: number,
-): { truth: Tensor; said: Tensor } {
+): { actual: Tensor; predicted: Tensor } {
   const C = prediction.shape[1];
   if (prediction.rank !== 2 || C === undefined) {
     throw new ShapeError(`metrics.${who}: needs outputs [samples, classes], got ${formatSpec(prediction)}`);
@@ -239,15 +253,15 @@ function classesOf(
         `metrics.${who}: class numbers need an output per class, got ${formatSpec(prediction)} for ${classes} classes`,
       );
     }
-    return { truth: oneHot(target, C), said: oneHot(argmax(prediction), C) };
+    return { actual: oneHot(target, C), predicted: oneHot(argmax(prediction), C) };
   }
   const values = valuesOf(who, prediction, { target });
-  if (C > 1) return { truth: oneHot(argmax(values), C), said: oneHot(argmax(prediction), C) };
-  const both = (one: Tensor) => concat([sub(1, one), one], 1);
-  return { truth: both(gt(values, 0.5)), said: both(gt(prediction, threshold)) };
+  if (C > 1) return { actual: oneHot(argmax(values), C), predicted: oneHot(argmax(prediction), C) };
+  const oneHotOf = (isOne: Tensor) => concat([sub(1, isOne), isOne], 1);
+  return { actual: oneHotOf(gt(values, 0.5)), predicted: oneHotOf(gt(prediction, threshold)) };
 }
 
-/** Target values in the prediction's shape. */
+/** Target values, reshaped to the prediction's shape. */
 function valuesOf(who: string, prediction: Tensor, { target }: Pick<MetricBatch, "target">): Tensor {
   const extents = ({ shape }: Tensor) => shape.filter((d) => d !== 1);
   if (target.dtype !== "f32" || !sameShape(extents(target), extents(prediction))) {

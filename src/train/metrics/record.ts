@@ -1,21 +1,21 @@
 /**
- * The end of a step: writes its numbers (loss, counts, metrics) into a ring on the device and moves the step counter on.
- * The host reads the ring when it likes; nothing waits. Values are stored as they are, so that a loss that is NaN
- * or infinite shows in the row of its step.
+ * The op record logs the metrics of a step: it writes loss, counts and metrics into a ring buffer on the device and
+ * increments the step counter. The host reads the ring later, so that no step waits for it. Values are stored unchanged: a
+ * loss that is NaN or infinite shows in the row of its step.
  */
 import { type DefinedOp, defineOp, expectArray, expectOne, expectSpec, shapeError } from "../../graph/op.ts";
 import { type Data, type Spec, sizeOf } from "../../graph/spec.ts";
 import type { Node, Tensor } from "../../graph/tensor.ts";
 import { logMetricsKernels, MAX_LOGGED } from "../../kernels/data/log-metrics.ts";
 
-/** Tensors that one record takes at most: with ring and step, as many bindings as every WebGPU device has. */
+/** Most tensors that one call of `record` takes. */
 export const MAX_RECORDED = MAX_LOGGED;
 /** Marks count steps modulo this, the largest range of whole numbers that float32 holds exactly. */
 const MARKS = 2 ** 24;
 
 type None = Record<string, never>;
 
-export const recordOp: DefinedOp<None> = defineOp({
+const plainOp: DefinedOp<None> = defineOp({
   name: "record",
   args: ["ring", "step", "v0", "v1", "v2", "v3", "v4", "v5"],
   results: [],
@@ -25,8 +25,8 @@ export const recordOp: DefinedOp<None> = defineOp({
   kernels: logMetricsKernels,
 });
 
-/** With an alarm, which takes the place of one value among the bindings. */
-export const recordAlarmedOp: DefinedOp<None> = defineOp({
+/** With an alarm, which takes the binding of one value. */
+const alarmedOp: DefinedOp<None> = defineOp({
   name: "record",
   args: ["ring", "step", "alarm", "v0", "v1", "v2", "v3", "v4"],
   results: [],
@@ -53,7 +53,7 @@ function planned(ring: Spec | undefined, step: Spec | undefined, values: readonl
   if (VALUES < 1 || (W !== COLUMNS && W !== COLUMNS + 1)) {
     throw shapeError(
       "record",
-      `ring must have a column per value, one for an alarm, and one more for marks if wanted`,
+      "ring must have a column per value, one more for an alarm, and one more where steps are marked",
       [...(ring ? [ring] : []), ...values],
     );
   }
@@ -83,29 +83,28 @@ function write(
 type RecordConstants = ReturnType<typeof planned>["constants"];
 
 /**
- * An update: row `step % R` of `ring` becomes `values`, then `step` grows by 1, after everything that reads it.
+ * An update that writes `values` to row `step % R` of `ring` and then adds 1 to `step`, after all that read it.
  *
- * `ring`: state f32 `[R, W]`, W the number of elements of all values, or one more: then the last column marks the step that a row
- * belongs to (see `recordedSteps`). `step`: state u32 `[1]`. `values`: 1 to 6 f32 tensors, whose elements follow one another.
- * `alarm`, an optimizer's u32 `[1]`, adds a column behind the values, 1 where a parameter or gradient of this step was NaN or
- * infinite, is reset, and leaves room for 5 values.
- * Throws ShapeError.
+ * `ring`: state f32 `[R, W]`. W is the number of elements of all values, or one more: the last column then marks the step of a
+ * row (see `recordedSteps`). `step`: state u32 `[1]`. `values`: 1 to 6 f32 tensors, written one after another. `alarm`: an
+ * optimizer's u32 `[1]`; adds a column after the values that is 1 where a parameter or gradient of this step was NaN or
+ * infinite, is reset to 0, and leaves room for 5 values. Throws ShapeError.
  */
 export function record(ring: Tensor, step: Tensor, values: readonly Tensor[], alarm?: Tensor): Node {
   expectArray("record", "values", values);
-  if (alarm === undefined) return recordOp.node([ring, step, ...values], {});
-  return recordAlarmedOp.node([ring, step, alarm, ...values], {});
+  if (alarm === undefined) return plainOp.node([ring, step, ...values], {});
+  return alarmedOp.node([ring, step, alarm, ...values], {});
 }
 
-/** One row of a ring with marks. */
+/** One row of a ring whose rows are marked. */
 export interface RecordedStep {
   readonly step: number;
   readonly values: readonly number[];
 }
 
 /**
- * The rows of a ring of `width` columns with marks, oldest first. `latest`: a step not before any in the ring and less
- * than 2^24 after the oldest, since marks are that short.
+ * The rows of a marked ring of `width` columns, oldest first. `latest`: a step that is not before any in the ring and less than
+ * 2^24 after the oldest, since marks are steps modulo 2^24.
  */
 export function recordedSteps(ring: Data, width: number, latest: number): RecordedStep[] {
   const rows: RecordedStep[] = [];

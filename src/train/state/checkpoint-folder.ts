@@ -1,26 +1,25 @@
 /**
- * Checkpoints of a running fit in a folder: when one is due, the writing, the last few kept; and the newest sound one
- * found again. A damaged file is passed over for the one before, and somebody is told.
+ * A folder with the checkpoints of a running fit: when one is due, writing it, removing old ones, and finding the newest that
+ * is not damaged.
  */
 
 import { FormatError, MismatchError, ValueError } from "../../common/errors.ts";
 import { warn } from "../../common/printable.ts";
 import type { FileStore, FolderLock } from "../../runtime/backend.ts";
 import type { Weights } from "../loop/early-stopping.ts";
-import { type CheckpointOptions, checkTrainer } from "../loop/options.ts";
+import { type CheckpointOptions, checkTrainer, checkWhole } from "../loop/options.ts";
 import type { Snapshot, TrainerCore } from "../loop/trainer-core.ts";
-import { RUN_WITHIN, runOf } from "./checkpoint.ts";
+import { RUN_ID_WITHIN, runIdOf, saveCheckpoint, verifyChecksum } from "./checkpoint.ts";
 import type { FitRecord, FitState } from "./fit-record.ts";
-import { checkSeal } from "./seal.ts";
 
-/** Steps fill up with zeros, so that names sort as steps do. */
+/** Steps are padded with zeros, so that names sort as steps do. */
 const nameOf = (step: number) => `step-${String(step).padStart(12, "0")}.safetensors`;
 const NAME = /^step-(\d{12})\.safetensors$/;
-/** What a process that was killed while it wrote left behind. */
+/** Left behind by a process that was killed while it wrote. */
 const UNFINISHED = /^\.step-\d{12}\.safetensors\..*\.tmp$/;
 
-export class Checkpointer {
-  #last = performance.now();
+export class CheckpointFolder {
+  #lastWrite = performance.now();
 
   private constructor(
     readonly trainer: TrainerCore,
@@ -30,22 +29,17 @@ export class Checkpointer {
   ) {}
 
   /**
-   * Locks the folder until `close`, where the host can. Throws ValueError on intervals that can't be and on a folder with
+   * Locks the folder until `close`, where the host can. Throws ValueError on intervals out of range and on a folder with
    * checkpoints that this run can't have written, LockedError while another run uses the folder, DeviceError where there
    * are no files.
    */
-  static async open(trainer: TrainerCore, options: CheckpointOptions): Promise<Checkpointer> {
-    const { directory, everySeconds = 1, everySteps = 1, everyEpochs = 1, keep = 1 } = options;
-    for (const [name, value] of Object.entries({ everySteps, everyEpochs, keep })) {
-      if (!Number.isInteger(value) || value < 1) {
-        throw new ValueError(`checkpoints: ${name} must be a whole number of at least 1, got ${value}`);
-      }
-    }
+  static async open(trainer: TrainerCore, options: CheckpointOptions): Promise<CheckpointFolder> {
+    const { directory, everySeconds = 1, onNotice = warn } = options;
+    checkWhole("checkpoints", options, { everySteps: 1, everyEpochs: 1, keep: 1 });
     if (!(everySeconds > 0)) {
       throw new ValueError(`checkpoints: everySeconds must be above 0, got ${everySeconds}`);
     }
     const files = trainer.files();
-    const { onNotice = warn } = options;
     const lock = await files.lock?.(directory, onNotice);
     try {
       for (const name of await files.list(directory)) {
@@ -56,7 +50,7 @@ export class Checkpointer {
       await lock?.release();
       throw error;
     }
-    return new Checkpointer(trainer, files, options, lock);
+    return new CheckpointFolder(trainer, files, options, lock);
   }
 
   async close(): Promise<void> {
@@ -65,7 +59,7 @@ export class Checkpointer {
 
   get dueByTime(): boolean {
     const { everySeconds } = this.options;
-    return everySeconds !== undefined && performance.now() - this.#last >= everySeconds * 1000;
+    return everySeconds !== undefined && performance.now() - this.#lastWrite >= everySeconds * 1000;
   }
 
   dueByStep(step: number): boolean {
@@ -74,40 +68,42 @@ export class Checkpointer {
   }
 
   dueByEpoch(epoch: number): boolean {
-    const { everySeconds, everySteps } = this.options;
-    const { everyEpochs = everySeconds === undefined && everySteps === undefined ? 1 : undefined } =
-      this.options;
-    return everyEpochs !== undefined && epoch % everyEpochs === 0;
+    const { everySeconds, everySteps, everyEpochs } = this.options;
+    const otherwise = everySeconds === undefined && everySteps === undefined ? 1 : undefined;
+    const every = everyEpochs ?? otherwise;
+    return every !== undefined && epoch % every === 0;
   }
 
-  /** Writes a checkpoint and removes those that are too many. */
-  async keep(snapshot: Snapshot, record: FitRecord, best: Weights | undefined): Promise<void> {
+  /** Writes a checkpoint and removes the oldest ones. */
+  async write(snapshot: Snapshot, record: FitRecord, best: Weights | undefined): Promise<void> {
     const { directory, keep = 3, metadata = {} } = this.options;
-    const bytes = await this.trainer.checkpoint(snapshot, record, best, metadata);
+    const { runId, states } = this.trainer;
+    const bytes = saveCheckpoint(runId, snapshot.values, states, record, best, metadata);
     await this.lock?.verify();
     await this.files.write(`${directory}/${nameOf(snapshot.position)}`, bytes);
     const old = (await checkpointsIn(this.files, directory)).slice(keep);
     for (const name of old) await this.files.remove(`${directory}/${name}`);
-    this.#last = performance.now();
+    this.#lastWrite = performance.now();
   }
 }
 
 /** Names of the checkpoints in a folder, newest first. */
 async function checkpointsIn(files: FileStore, directory: string): Promise<string[]> {
-  return (await files.list(directory))
+  const names = await files.list(directory);
+  return names
     .filter((name) => NAME.test(name))
     .sort()
     .reverse();
 }
 
 /**
- * Throws ValueError where `directory` has checkpoints of another run than `trainer`'s, or later ones of the same: beside
- * those its own would be taken for old, and removed.
+ * Throws ValueError where `directory` has checkpoints of another run than `trainer`'s, or later ones of the same run: its own
+ * checkpoints would then count as old, and be removed.
  */
 async function expectOwn(trainer: TrainerCore, files: FileStore, directory: string): Promise<void> {
   for (const name of await checkpointsIn(files, directory)) {
     const path = `${directory}/${name}`;
-    const run = runOf(await files.read(path, RUN_WITHIN));
+    const run = runIdOf(await files.read(path, RUN_ID_WITHIN));
     if (run !== undefined && run !== trainer.runId) {
       throw new ValueError(
         `checkpoints: ${path} is of another run (${run}; this one is ${trainer.runId}): go on with that one, giving what ` +
@@ -125,7 +121,7 @@ async function expectOwn(trainer: TrainerCore, files: FileStore, directory: stri
 
 function isSound(bytes: Uint8Array, path: string): boolean {
   try {
-    checkSeal(bytes, path);
+    verifyChecksum(bytes, path);
     return true;
   } catch (error) {
     if (error instanceof FormatError) return false;
@@ -134,11 +130,11 @@ function isSound(bytes: Uint8Array, path: string): boolean {
 }
 
 /**
- * Loads the newest sound checkpoint of `directory` into `trainer`; what comes back goes to `fit` as `resume`. Undefined
- * where there is no checkpoint. `onDamaged` hears of each one that was passed over, and why. `run`: the run that the
- * checkpoints must be of, where the caller knows it; they must be of one run in any case. Throws FormatError where there
- * are checkpoints but no sound one, or where they are of another run, MismatchError naming what differs where they are of
- * another model, optimizer or batch size. `directory` may also be one checkpoint, a file that ends with `.safetensors`.
+ * Loads the newest checkpoint of `directory` that is not damaged into `trainer`; give the result to `fit` as `resume`.
+ * Undefined where there is no checkpoint. `directory` may also be one checkpoint, a file that ends with `.safetensors`.
+ * `onDamaged` hears of each damaged one, and why. `run`: the run that the checkpoints must be of, where the caller knows it; all
+ * must be of one run in any case. Throws FormatError where all checkpoints are damaged, or where they are of another run;
+ * MismatchError that names the difference where they are of another model, optimizer or batch size.
  */
 export async function resumeFrom(
   trainer: TrainerCore,
@@ -153,9 +149,9 @@ export async function resumeFrom(
   let expected = run === undefined ? undefined : { run, of: "this folder" };
   for (const name of names) {
     const path = `${directory}/${name}`;
-    const found = runOf(await files.read(path, RUN_WITHIN));
+    const found = runIdOf(await files.read(path, RUN_ID_WITHIN));
     if (found === undefined) {
-      // What is damaged is passed over below.
+      // Damaged ones are skipped below.
       if (run === undefined || !isSound(await files.read(path), path)) continue;
     } else expected ??= { run: found, of: name };
     if (found === expected?.run) continue;
@@ -169,7 +165,7 @@ export async function resumeFrom(
     try {
       return await trainer.restore(await files.read(path), path);
     } catch (error) {
-      // A sound one that doesn't fit: those before it don't either.
+      // If this one does not fit the trainer, neither do those before it.
       if (!(error instanceof FormatError) || error instanceof MismatchError) throw error;
       onDamaged(path, error.message);
     }
@@ -178,5 +174,5 @@ export async function resumeFrom(
     trainer.runId = run ?? trainer.runId;
     return undefined;
   }
-  throw new FormatError(`${directory}: none of its ${names.length} checkpoints can be used`);
+  throw new FormatError(`${directory}: none of its ${names.length} checkpoints can be used; all are damaged`);
 }

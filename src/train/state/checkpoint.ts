@@ -1,72 +1,113 @@
 /**
- * A checkpoint of a running fit as one sealed safetensors file: what a saved run has, and the generator's key, the
- * learning rate, the records so far and the best weights. Refuses damaged files. Loaded when first written or read.
+ * A checkpoint of a running fit: a safetensors file with a checksum that holds what a saved run has, and the random key, the
+ * learning rate, the records so far and the best weights.
  */
-import { FormatError } from "../../common/errors.ts";
+import { FormatError, GraphError } from "../../common/errors.ts";
+import { crc32 } from "../../data/archives/zip.ts";
 import type { Data } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { readSafetensors, type TensorToStore } from "../../io/safetensors.ts";
 import type { Weights } from "../loop/early-stopping.ts";
 import type { RunSettings } from "../step/runner.ts";
-import { parseRecord } from "./check-record.ts";
-import type { FitRecord, FitState } from "./fit-record.ts";
-import { compareIdentities, differentStates, identityOf, refuse } from "./identity.ts";
+import { type FitRecord, type FitState, parseRecord } from "./fit-record.ts";
+import { compareIdentities, differentStates, identityOf, refuseDifferences } from "./identity.ts";
 import { LEARNING_RATE, type RunStates } from "./run-states.ts";
-import { checkSeal, seal, UNSEALED } from "./seal.ts";
 import { loadStates, saveStates, valuesFor } from "./state-file.ts";
 
+/** Metadata of a file before its checksum is known: eight hexadecimal digits, computed with zeros in their place. */
+export const NO_CHECKSUM = { crc32: "00000000" } as const;
+const CHECKSUM_FIELD = '"crc32":"';
 const BEST = "trainer.best.";
-/** Follows the checksum, so that it is found without parsing the header. */
-const RUN = /"weftRun":"([0-9a-f]{1,64})"/;
-/** How much of a file `runOf` needs. */
-export const RUN_WITHIN = 4096;
+/** Stands next to the checksum, so that it is found without parsing the header. */
+const RUN_ID = /"weftRun":"([0-9a-f]{1,64})"/;
+/** How many bytes of a file `runIdOf` needs. */
+export const RUN_ID_WITHIN = 4096;
 
-/** The run that a checkpoint says it is of, however damaged the rest may be; undefined where it says none. */
-export function runOf(bytes: Uint8Array): string | undefined {
-  return RUN.exec(new TextDecoder("latin1").decode(bytes.subarray(8, RUN_WITHIN)))?.[1];
+/** The run that a checkpoint says it belongs to, even if the file is damaged; undefined where it names none. */
+export function runIdOf(bytes: Uint8Array): string | undefined {
+  return RUN_ID.exec(new TextDecoder("latin1").decode(bytes.subarray(8, RUN_ID_WITHIN)))?.[1];
 }
 
-/** The bytes of a checkpoint of `run`: `values` for every state, those of the running fit included. */
-export function saveRun(
-  run: string,
+/** Writes the checksum of `bytes` into them; their metadata must hold `NO_CHECKSUM`, first of all. */
+export function addChecksum(bytes: Uint8Array): Uint8Array {
+  const offset = checksumOffset(bytes);
+  if (offset === undefined) throw new GraphError("checkpoint: the file has no room for a checksum");
+  bytes.set(new TextEncoder().encode(hexadecimal(crc32(bytes))), offset);
+  return bytes;
+}
+
+/** Throws FormatError that names `file` unless its checksum is there and right. */
+export function verifyChecksum(bytes: Uint8Array, file: string): void {
+  const offset = checksumOffset(bytes);
+  if (offset === undefined)
+    throw new FormatError(`${file}: damaged, or not a checkpoint: it has no checksum`);
+  const size = NO_CHECKSUM.crc32.length;
+  const stored = new TextDecoder("latin1").decode(bytes.subarray(offset, offset + size));
+  const blank = Uint8Array.from(bytes);
+  blank.set(new TextEncoder().encode(NO_CHECKSUM.crc32), offset);
+  const computed = hexadecimal(crc32(blank));
+  if (computed !== stored)
+    throw new FormatError(`${file}: damaged: its checksum is ${computed}, the file says ${stored}`);
+}
+
+const hexadecimal = (checksum: number) => checksum.toString(16).padStart(NO_CHECKSUM.crc32.length, "0");
+
+function checksumOffset(bytes: Uint8Array): number | undefined {
+  if (bytes.length < 8) return undefined;
+  const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+  const header = new TextDecoder("latin1").decode(bytes.subarray(8, 8 + Math.min(length, bytes.length)));
+  const found = header.indexOf(CHECKSUM_FIELD);
+  const offset = 8 + found + CHECKSUM_FIELD.length;
+  return found < 0 || offset + NO_CHECKSUM.crc32.length > bytes.length ? undefined : offset;
+}
+
+/** The bytes of a checkpoint of run `runId`. `values`: of every state, also those in `states.live`. */
+export function saveCheckpoint(
+  runId: string,
   values: ReadonlyMap<Tensor, Data>,
   states: RunStates,
   record: FitRecord,
   best: Weights | undefined,
   metadata: Readonly<Record<string, string>>,
 ): Uint8Array {
-  const shapes = new Map([...states.parameters, ...states.buffers]);
+  const weights = new Map([...states.parameters, ...states.buffers]);
   const more: [string, TensorToStore][] = [];
-  for (const [name, tensor] of states.live)
+  for (const [name, tensor] of states.live) {
     more.push([name, { shape: tensor.shape, data: values.get(tensor) as Data }]);
-  for (const [name, data] of best ?? []) {
-    more.push([BEST + name, { shape: (shapes.get(name) as Tensor).shape, data }]);
   }
-  // First and last: first in the file, and not to be replaced by the caller's.
-  const own = { ...UNSEALED, weftRun: run };
-  const named = { ...own, ...metadata, ...own, fit: JSON.stringify({ format: 1, ...record }) };
-  return seal(saveStates(values, states, named, { more, wide: true }));
+  for (const [name, data] of best ?? []) {
+    more.push([BEST + name, { shape: (weights.get(name) as Tensor).shape, data }]);
+  }
+  // First and last: first in the file, and not replaced by the caller's metadata.
+  const own = { ...NO_CHECKSUM, weftRun: runId };
+  const all = { ...own, ...metadata, ...own, fit: JSON.stringify({ format: 1, ...record }) };
+  return addChecksum(saveStates(values, states, all, { more, wide: true }));
 }
 
-export interface LoadedRun {
-  readonly values: ReadonlyMap<Tensor, Data>;
+export interface LoadedCheckpoint {
+  readonly values: Map<Tensor, Data>;
   readonly state: FitState;
-  /** What is another than before, but goes on well. */
+  /** Notices: differences between the runs that do not prevent going on. */
   readonly notes: readonly string[];
 }
 
 /**
- * Values for every state out of a checkpoint, and where the fit stood, for a trainer with `options`. Throws FormatError on a
- * damaged file, MismatchError on one of a run that such a trainer can't go on with.
+ * Values for every state from a checkpoint, and how far its fit had come, for a trainer with `options`. Throws FormatError on a
+ * damaged file, MismatchError on a run that such a trainer can't continue.
  */
-export function loadRun(bytes: Uint8Array, states: RunStates, options: RunSettings, file: string): LoadedRun {
-  checkSeal(bytes, file);
+export function loadCheckpoint(
+  bytes: Uint8Array,
+  states: RunStates,
+  options: RunSettings,
+  file: string,
+): LoadedCheckpoint {
+  verifyChecksum(bytes, file);
   const { tensors, metadata } = readSafetensors(bytes, { name: file });
-  refuse(file, differentStates(tensors.keys(), states.packed));
+  refuseDifferences(file, differentStates(tensors.keys(), states.packed));
   const values = loadStates(bytes, states, file);
   const step = values.get(states.step)?.[0];
   if (metadata.fit === undefined || step === undefined) {
-    throw new FormatError(`${file}: is no checkpoint of a running fit`);
+    throw new FormatError(`${file}: is not a checkpoint of a running fit; load it with \`load\``);
   }
   for (const [name, tensor] of states.live) {
     const found = tensors.get(name);
@@ -77,29 +118,44 @@ export function loadRun(bytes: Uint8Array, states: RunStates, options: RunSettin
   const best = new Map<string, Data>();
   for (const [key, found] of tensors) {
     if (!key.startsWith(BEST)) continue;
-    const like = weights.get(key.slice(BEST.length));
+    const name = key.slice(BEST.length);
+    const like = weights.get(name);
     if (like === undefined) throw new FormatError(`${file}: holds ${key}, which the model does not have`);
-    best.set(key.slice(BEST.length), valuesFor(like, found, file, key));
+    best.set(name, valuesFor(like, found, file, key));
   }
   if (best.size > 0 && best.size < weights.size)
     throw new FormatError(`${file}: holds ${best.size} of ${weights.size} best weights`);
   const record = parseRecord(metadata.fit, step, file);
-  const run = runOf(bytes);
-  const more = { ...(run === undefined ? {} : { run }), ...(best.size > 0 ? { bestWeights: best } : {}) };
+  const run = runIdOf(bytes);
+  const state = { ...record, step, ...(run && { run }), ...(best.size > 0 && { bestWeights: best }) };
+  return { values, state, notes: reconcile(record, values, states, options, file) };
+}
+
+/**
+ * Compares the run of `record` with a trainer of `options`. Where the optimizer has another learning rate than that of the run,
+ * it holds from here on, unless the rate was set by hand during the run. Answers notices; throws MismatchError.
+ */
+function reconcile(
+  { identity }: FitRecord,
+  values: Map<Tensor, Data>,
+  states: RunStates,
+  options: RunSettings,
+  file: string,
+): string[] {
+  if (identity === undefined) return [];
   const here = identityOf(options);
-  const notes = record.identity === undefined ? [] : compareIdentities(file, record.identity, here);
+  const notes = compareIdentities(file, identity, here);
   const rate = states.live.get(LEARNING_RATE);
-  const [before, now] = [record.identity?.learningRate, here.learningRate];
-  if (rate !== undefined && before !== undefined && now !== undefined && before !== now) {
-    const stored = values.get(rate)?.[0];
-    // A rate that was set while the run went on stays.
-    const kept = stored !== before && stored !== Math.fround(before);
-    if (!kept) values.set(rate, Float32Array.of(now));
+  const [before, now] = [identity.learningRate, here.learningRate];
+  if (rate === undefined || before === undefined || now === undefined || before === now) return notes;
+  const stored = values.get(rate)?.[0];
+  if (stored !== before && stored !== Math.fround(before)) {
     notes.push(
-      kept
-        ? `${file}: the learning rate ${stored} that was set during the run goes on, not this optimizer's ${now}`
-        : `${file}: the learning rate is ${now} from here on, ${before} in the checkpoint`,
+      `${file}: the learning rate ${stored} that was set during the run goes on, not this optimizer's ${now}`,
     );
+  } else {
+    values.set(rate, Float32Array.of(now));
+    notes.push(`${file}: the learning rate is ${now} from here on, ${before} in the checkpoint`);
   }
-  return { values, state: { ...record, step, ...more }, notes };
+  return notes;
 }

@@ -1,11 +1,11 @@
 /**
- * What a run is of. Checkpoints and saved files record it; where one is taken up, what must be the same is compared, and a
- * difference is refused by name or said. Loaded when first needed.
+ * What a run consists of: batch size, optimizer, seed and data. Checkpoints record it. Where a run is continued, what must be
+ * the same is compared: a difference is refused by name, or told where training can go on with it.
  */
 
 import { MismatchError } from "../../common/errors.ts";
 import { crc32 } from "../../data/archives/zip.ts";
-import { type Dataset, labelSize } from "../../data/dataset.ts";
+import { type Dataset, labelSize, sampleSize } from "../../data/dataset.ts";
 import { readable } from "../../data/lazy-inputs.ts";
 import { isSharded, type TrainingData } from "../../data/sharded.ts";
 import type { TrainerOptions } from "../loop/options.ts";
@@ -13,11 +13,11 @@ import type { RunSettings } from "../step/runner.ts";
 import type { DataIdentity, RunIdentity } from "./fit-record.ts";
 import type { RunStates } from "./run-states.ts";
 
-/** Bytes that are looked at of inputs and of labels: so many pieces of so many. */
+/** The checksum of data covers so many pieces of so many bytes, of inputs and of labels. */
 const PIECES = 16;
-const PIECE = 4096;
+const PIECE_BYTES = 4096;
 
-/** What trainers are the same in that go on with one run. An ahead-of-time program says less of itself. */
+/** The identity of runs of trainers with `options`. An ahead-of-time program knows only the batch size. */
 export function identityOf({ batchSize, ...rest }: RunSettings): RunIdentity {
   const { seed = 0, shuffle = true, optimizer } = rest as Partial<TrainerOptions>;
   if (optimizer === undefined) return { batchSize };
@@ -32,64 +32,65 @@ export function identityOf({ batchSize, ...rest }: RunSettings): RunIdentity {
   };
 }
 
-/** What is told of data by looking at little of them. Rejects with what reading rejects with. */
+/** The identity of data, of which only some is read. Rejects with what reading rejects with. */
 export async function identityOfData(data: TrainingData): Promise<DataIdentity> {
   const { name, split, count: samples, classes, labelShape = [1], inputs } = data;
   const labels = classes === undefined ? `values [${labelShape.join(", ")}]` : `${classes} classes`;
-  const told = { name: `${name}/${split}`, samples, shape: inputs.shape, labels };
-  return isSharded(data) ? told : { ...told, checksum: await checksumOf(data) };
+  const identity = { name: `${name}/${split}`, samples, shape: inputs.shape, labels };
+  return isSharded(data) ? identity : { ...identity, checksum: await checksumOf(data) };
 }
 
 async function checksumOf(data: Dataset): Promise<string> {
   const { inputs, labels, count } = data;
-  const { buffer, byteOffset } = labels;
-  const seen = pieces(new Uint8Array(buffer, byteOffset, 4 * count * labelSize(data)));
-  const bytes = readable(inputs);
-  if (bytes === undefined) {
-    const { data: all } = inputs;
-    seen.push(...pieces(new Uint8Array(all.buffer, all.byteOffset, all.byteLength)));
-  } else {
-    const size = count * inputs.shape.reduce((a, b) => a * b, 1);
-    for (const [from, to] of ranges(size)) seen.push(Uint8Array.from(await bytes.read(from, to - from)));
+  const bytesOf = (array: Uint8Array | Float32Array | Int32Array, length: number) =>
+    new Uint8Array(array.buffer, array.byteOffset, length);
+  const pieces = piecesOf(bytesOf(labels, 4 * count * labelSize(data)));
+  const file = readable(inputs);
+  if (file === undefined) pieces.push(...piecesOf(bytesOf(inputs.data, inputs.data.byteLength)));
+  else {
+    for (const [from, to] of ranges(count * sampleSize(inputs.shape)))
+      pieces.push(Uint8Array.from(await file.read(from, to - from)));
   }
-  return checksum(seen);
+  return checksum(pieces);
 }
 
-/** Pieces of `size` bytes, spread over all of them: [from, to). */
-function ranges(size: number): [number, number][] {
-  if (size <= PIECES * PIECE) return [[0, size]];
+/** Evenly spread ranges [from, to) of `size` bytes; all of them if they are few. */
+function ranges(size: number): [from: number, to: number][] {
+  if (size <= PIECES * PIECE_BYTES) return [[0, size]];
   return Array.from({ length: PIECES }, (_, i) => {
-    const from = Math.floor(((size - PIECE) * i) / (PIECES - 1));
-    return [from, from + PIECE];
+    const from = Math.floor(((size - PIECE_BYTES) * i) / (PIECES - 1));
+    return [from, from + PIECE_BYTES];
   });
 }
 
-const pieces = (bytes: Uint8Array) => ranges(bytes.length).map(([from, to]) => bytes.subarray(from, to));
+const piecesOf = (bytes: Uint8Array) => ranges(bytes.length).map(([from, to]) => bytes.subarray(from, to));
 
 function checksum(parts: readonly Uint8Array[]): string {
   const all = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
-  let at = 0;
+  let offset = 0;
   for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
+    all.set(part, offset);
+    offset += part.length;
   }
   return crc32(all).toString(16).padStart(8, "0");
 }
 
-/** Throws MismatchError where trainers of `here` can't go on with the run of `saved`; answers what is to be said. */
+/** Throws MismatchError where trainers of `here` can't continue the run of `saved`; answers notices of other differences. */
 export function compareIdentities(file: string, saved: RunIdentity, here: RunIdentity): string[] {
   const names = { batchSize: "batch size", optimizer: "optimizer", shuffle: "shuffle" } as const;
-  refuse(file, differences(saved, here, names));
+  refuseDifferences(file, differences(saved, here, names));
   const notes: string[] = [];
   if (differs(saved.seed, here.seed)) {
     notes.push(
-      `the random numbers of the checkpoint's seed ${saved.seed} go on, not those of seed ${here.seed}`,
+      `${file}: the random numbers of the checkpoint's seed ${saved.seed} go on, not those of seed ${here.seed}`,
     );
   }
   if (differs(saved.schedule, here.schedule)) {
-    notes.push("the learning rate's schedule is another one than before, and goes on at the run's step");
+    notes.push(
+      `${file}: the learning rate's schedule is another one than before, and goes on at the run's step`,
+    );
   }
-  return notes.map((note) => `${file}: ${note}`);
+  return notes;
 }
 
 /** Throws MismatchError where data of `here` are not those of `saved`. */
@@ -101,18 +102,28 @@ export function compareData(saved: DataIdentity | undefined, here: DataIdentity)
     if (differs(saved.checksum, here.checksum)) {
       const of = (data: DataIdentity) => `${data.name} with checksum ${data.checksum}`;
       found.push(`training data: ${of(saved)} in the checkpoint, ${of(here)} here`);
-    } else if (here.checksum === undefined)
+    } else if (here.checksum === undefined) {
       found.push(...differences(saved, here, { name: "training data" }));
+    }
   }
-  refuse("fit: resume", found);
+  refuseDifferences("fit: resume", found);
 }
 
-/** How optimizer states differ from `packed`, where they do; `found`: names of a file's tensors. */
-export function differentStates(found: Iterable<string>, packed: RunStates["packed"]): string[] {
-  const saved = [...found].flatMap((name) => /^optimizer\.([^.]+)\./.exec(name)?.[1] ?? []);
-  const list = (names: Iterable<string>) => [...new Set(names)].sort().join(", ") || "none";
-  const [there, here] = [list(saved), list(packed.keys())];
-  return there === here ? [] : [`optimizer states: ${there} in the file, ${here} here`];
+/** How the optimizer states in a file differ from `packed`; `names`: of the file's tensors. Empty where they don't. */
+export function differentStates(names: Iterable<string>, packed: RunStates["packed"]): string[] {
+  const saved = [...names].flatMap((name) => /^optimizer\.([^.]+)\./.exec(name)?.[1] ?? []);
+  const list = (states: Iterable<string>) => [...new Set(states)].sort().join(", ") || "none";
+  const [inFile, here] = [list(saved), list(packed.keys())];
+  return inFile === here ? [] : [`optimizer states: ${inFile} in the file, ${here} here`];
+}
+
+/** Throws MismatchError unless `found` is empty. */
+export function refuseDifferences(file: string, found: readonly string[]): void {
+  if (found.length === 0) return;
+  throw new MismatchError(
+    `${file}: the run can't go on with another ${found.join("; another ")}. Resume with the same; for the weights alone, ` +
+      "use loadStateDict",
+  );
 }
 
 function differences<T>(saved: T, here: T, names: { readonly [K in keyof T]?: string }): string[] {
@@ -122,18 +133,9 @@ function differences<T>(saved: T, here: T, names: { readonly [K in keyof T]?: st
   });
 }
 
-/** What one of them doesn't tell is no difference. */
+/** A value that is missing on one side is no difference. */
 const differs = (saved: unknown, here: unknown) =>
   saved !== undefined && here !== undefined && JSON.stringify(saved) !== JSON.stringify(here);
 
 const show = (value: unknown) =>
   (typeof value === "string" ? value : JSON.stringify(value)).replaceAll(",", ", ").slice(0, 80);
-
-/** Throws MismatchError unless `found` is empty. */
-export function refuse(file: string, found: readonly string[]): void {
-  if (found.length === 0) return;
-  throw new MismatchError(
-    `${file}: the run can't go on with another ${found.join("; another ")}. Resume with the same; for the weights alone, ` +
-      "use loadStateDict",
-  );
-}

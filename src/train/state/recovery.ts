@@ -1,18 +1,27 @@
 /**
- * What becomes of a run when its device is lost: it goes on on another one from the values that host memory has of its
- * states. Those are the last snapshot's and what was written since; steps after it are taken again or said to be lost.
+ * Continues a run on another device when its device is lost, from the values that host memory has of its states: those of the
+ * last snapshot, and what the host wrote since. Steps after the snapshot are taken again.
  */
 import { DeviceLostError } from "../../common/errors.ts";
 import { warn } from "../../common/printable.ts";
 import type { Data } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
-import type { RunPrograms } from "../step/program-source.ts";
+import type { ProgramSource } from "../step/program-source.ts";
 import type { StateValues } from "./state-values.ts";
 
-/** A device that is lost this often without getting further is not worth another try. */
+/** After so many losses without a step in between, the run ends. */
 export const MOST_LOSSES = 3;
 
-/** A device was lost, and the run goes on on another one. */
+/** A run at one moment, in host memory. */
+export interface Snapshot {
+  /** Steps of the run that were done. */
+  readonly position: number;
+  readonly values: ReadonlyMap<Tensor, Data>;
+  /** Number of writes by the host at that moment: tells whether states were written since. */
+  readonly revision: number;
+}
+
+/** A device was lost and replaced. */
 export interface Recovered {
   /** The step that the run stands at now. */
   readonly step: number;
@@ -23,17 +32,17 @@ export interface Recovered {
 }
 
 export class Recovery {
-  /** The step that host memory has the states of. */
+  /** The step whose states host memory has. */
   savedAt = 0;
-  /** True while steps are being submitted: then only their loop recovers. */
+  /** True while a fit takes steps: then only the fit recovers. */
   stepping = false;
-  /** Hears of each replaced device. */
+  /** Called for each replaced device. */
   hear: (recovered: Recovered) => void;
 
-  /** `moveBack`: told the step that the run goes on from; `onNotice`: hears of each replaced device. */
+  /** `states`: all of the run; `moveBack`: called with the step that the run continues from; `onNotice`: default console.warn. */
   constructor(
     readonly values: StateValues,
-    readonly programs: RunPrograms,
+    readonly programs: ProgramSource,
     readonly states: readonly Tensor[],
     readonly moveBack: (step: number) => void,
     onNotice: (line: string) => void = warn,
@@ -43,12 +52,12 @@ export class Recovery {
   }
 
   /**
-   * Does `work`, and again on another device if this one is lost meanwhile. Rejects with a DeviceLostError where steps are
-   * being submitted, the device was closed, no other one can be opened, or that one is lost again and again.
+   * Does `work`, and again on another device if this one is lost meanwhile. Rejects with a DeviceLostError while a fit takes
+   * steps, where the device was closed, where no other can be opened, and where devices are lost again and again.
    */
   async survive<T>(work: () => Promise<T>): Promise<T> {
     for (let losses = 1; ; losses++) {
-      this.values.check();
+      this.values.checkOpen();
       try {
         return await work();
       } catch (error) {
@@ -58,14 +67,14 @@ export class Recovery {
     }
   }
 
-  /** Values of states after `position` steps; while the device is lost those of host memory, if they are of that step. */
+  /** Values of states after `position` steps; where the device is lost, from host memory if it has those of that step. */
   async readAll(tensors: readonly Tensor[], position: number): Promise<Map<Tensor, Data>> {
     try {
       return await this.values.readAll(tensors);
     } catch (error) {
       if (!(error instanceof DeviceLostError) || this.stepping || this.values.backend.closed) throw error;
-      const known = position === this.savedAt && tensors.every((t) => this.values.hasCopy(t));
-      if (known) return new Map(tensors.map((t) => [t, this.values.copyOf(t).slice()]));
+      if (position === this.savedAt && tensors.every((t) => this.values.hasCopy(t)))
+        return new Map(tensors.map((t) => [t, this.values.copyOf(t).slice()]));
       await this.replace(error);
       return this.survive(() => this.values.readAll(tensors));
     }
@@ -73,12 +82,9 @@ export class Recovery {
 
   /**
    * Opens another device in place of a lost one, and goes back to `snapshot`, else to what host memory has. Throws a
-   * DeviceLostError where there is no other, or where a state has been on the device only.
+   * DeviceLostError where no other can be opened, or where the value of a state was on the device only.
    */
-  async replace(
-    lost: DeviceLostError,
-    snapshot?: { readonly position: number; readonly values: ReadonlyMap<Tensor, Data> },
-  ): Promise<void> {
+  async replace(lost: DeviceLostError, snapshot?: Snapshot): Promise<void> {
     const { backend } = this.values;
     if (backend.isLost) {
       if (backend.closed || backend.reopen === undefined) throw lost;
@@ -87,7 +93,7 @@ export class Recovery {
         const reason = cause instanceof Error ? cause.message : String(cause);
         throw new DeviceLostError(`${lost.message}; no other can be opened: ${reason}`, { cause });
       });
-      // Somebody else who noticed the loss may have been quicker.
+      // Another caller that noticed the loss may have replaced the device meanwhile.
       if (this.values.backend !== backend) return this.replace(lost, snapshot);
       this.values.moveTo(next, this.states);
       this.programs.clear();

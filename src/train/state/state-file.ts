@@ -1,7 +1,6 @@
 /**
- * States of a run as one safetensors file and back: parameters and buffers under their PyTorch names, packed optimizer
- * states cut into `optimizer.<state>.<parameter>`, the step counter. Refuses files whose names or shapes don't fit.
- * Loaded when first saved or read.
+ * The states of a run as a safetensors file, and back: parameters and buffers under their PyTorch names, each optimizer state
+ * cut into one tensor per parameter (`optimizer.<state>.<parameter>`), and the step counter.
  */
 import { FormatError, GraphError, MismatchError } from "../../common/errors.ts";
 import { laterFormat } from "../../common/json-fields.ts";
@@ -20,13 +19,19 @@ import { differentStates } from "./identity.ts";
 import type { RunStates } from "./run-states.ts";
 
 const STEP = "trainer.step";
-/** Of saved files and checkpoints. */
+/** Version of saved files and checkpoints. */
 const FORMAT = 1;
 
-/** What a file holds besides the states, and how. */
+/** Each parameter with its name in files and its offset in the flattened parameters. */
+function flattened({ parameters }: RunStates): { name: string; tensor: Tensor; offset: number }[] {
+  const { offsets } = packLayout([...parameters.values()].map((t) => t.size));
+  return [...parameters].map(([name, tensor], i) => ({ name, tensor, offset: offsets[i] as number }));
+}
+
 interface SaveOptions {
+  /** Tensors to store beside the states. */
   readonly more?: Iterable<readonly [string, TensorToStore]>;
-  /** Keep 64-bit floats, which the CPU reference may have, and not make 32-bit ones of them. Default false. */
+  /** Keep the 64-bit floats of a CPU reference; default false: they become 32-bit floats. */
   readonly wide?: boolean;
 }
 
@@ -41,31 +46,27 @@ export function saveStates(
     shape,
     data: data instanceof Float64Array && !wide ? Float32Array.from(data) : data,
   });
-  const valueFor = (tensor: Tensor): Data => {
+  const savedValue = (tensor: Tensor): Data => {
     const data = values.get(tensor);
-    if (data === undefined) throw new GraphError(`checkpoint: no value for ${tensor.label}`);
+    if (data === undefined) throw new GraphError(`checkpoint: there is no value for ${tensor.label}`);
     return data;
   };
-  const tensors: [string, TensorToStore][] = [];
-  for (const [name, tensor] of [...states.parameters, ...states.buffers]) {
-    tensors.push([name, stored(tensor.shape, valueFor(tensor))]);
+  const tensors: [string, TensorToStore][] = [...states.parameters, ...states.buffers].map(
+    ([name, tensor]) => [name, stored(tensor.shape, savedValue(tensor))],
+  );
+  const parameters = flattened(states);
+  for (const [state, whole] of states.packed) {
+    const data = savedValue(whole);
+    for (const { name, tensor, offset } of parameters) {
+      const part = data.slice(offset, offset + tensor.size);
+      tensors.push([`optimizer.${state}.${name}`, stored(tensor.shape, part)]);
+    }
   }
-  const shapes = [...states.parameters.values()];
-  const { offsets } = packLayout(shapes.map((t) => t.size));
-  for (const [state, pack] of states.packed) {
-    const data = valueFor(pack);
-    [...states.parameters.keys()].forEach((name, i) => {
-      const { size, shape } = shapes[i] as Tensor;
-      const at = offsets[i] as number;
-      tensors.push([`optimizer.${state}.${name}`, stored(shape, data.slice(at, at + size))]);
-    });
-  }
-  tensors.push([STEP, stored([1], valueFor(states.step))]);
-  const named = { ...metadata, format: "weft", weftFormat: String(FORMAT) };
-  return writeSafetensors([...tensors, ...more], named);
+  tensors.push([STEP, stored([1], savedValue(states.step))]);
+  return writeSafetensors([...tensors, ...more], { ...metadata, format: "weft", weftFormat: String(FORMAT) });
 }
 
-/** The values of a stored tensor as `like` takes them. Throws FormatError on another shape, and on numbers it can't hold. */
+/** The values of `found` for state `like`. Throws MismatchError on another shape, FormatError on numbers that do not fit. */
 export function valuesFor(like: Tensor, found: StoredTensor, file: string, name: string): Data {
   if (!sameShape(found.shape, like.shape)) {
     throw new MismatchError(
@@ -79,35 +80,34 @@ export function valuesFor(like: Tensor, found: StoredTensor, file: string, name:
   }
 }
 
-/** What `load` takes out of a file, what it leaves there, and what the steps of its run went over, where it says so. */
+/** What `load` takes from a file: values, notices for the user, and what the steps of the saved run went over, if known. */
 export function loadFile(bytes: Uint8Array, states: RunStates, file: string) {
   const { tensors, metadata } = readSafetensors(bytes, { name: file });
   const values = loadStates(bytes, states, file);
-  const found = differentStates(tensors.keys(), states.packed);
-  // Files of weights alone, as PyTorch writes them, have no such states and are expected to have none.
-  const notes = tensors.has(STEP)
-    ? found.map(
-        (what) =>
-          `${file}: another ${what}; those of the file that are not here are left out, the others stay`,
-      )
-    : [];
+  // Files of weights alone, as PyTorch writes them, have no step and need no optimizer states.
+  const notes = !tensors.has(STEP)
+    ? []
+    : differentStates(tensors.keys(), states.packed).map(
+        (difference) =>
+          `${file}: another ${difference}; states of the file that are not here are ignored, the others keep their values`,
+      );
   return { values, notes, trained: metadata.trained };
 }
 
 /**
- * Values for every state out of `bytes`. Parameters and buffers must all be there with their shapes; optimizer states
- * and the step may be missing (a file of PyTorch's), and then keep their values. Unknown tensors are refused.
+ * Values of states from `bytes`. Parameters and buffers must all be there with their shapes. Optimizer states and the step may
+ * be missing, and then keep their values. Throws MismatchError on missing and unknown tensors, FormatError on a damaged file.
  */
 export function loadStates(bytes: Uint8Array, states: RunStates, file: string): Map<Tensor, Data> {
   const { tensors, metadata } = readSafetensors(bytes, { name: file });
   const { weftFormat = "1" } = metadata;
   if (!/^[1-9]\d{0,8}$/.test(weftFormat) || Number(weftFormat) > FORMAT)
     throw laterFormat(file, Number(weftFormat), FORMAT);
-  const byName = new Map(tensors);
+  const unread = new Map(tensors);
   const values = new Map<Tensor, Data>();
   const take = (name: string, like: Tensor): Data | undefined => {
-    const found = byName.get(name);
-    byName.delete(name);
+    const found = unread.get(name);
+    unread.delete(name);
     return found === undefined ? undefined : valuesFor(like, found, file, name);
   };
   const missing: string[] = [];
@@ -117,21 +117,21 @@ export function loadStates(bytes: Uint8Array, states: RunStates, file: string): 
     else values.set(tensor, data);
   }
   if (missing.length > 0) {
-    const there = [...tensors.keys()].join(", ");
-    throw new MismatchError(`${file}: lacks ${missing.join(", ")}; it holds ${there || "nothing"}`);
+    const held = [...tensors.keys()].join(", ");
+    throw new MismatchError(`${file}: lacks ${missing.join(", ")}; it holds ${held || "nothing"}`);
   }
-  const shapes = [...states.parameters];
-  const { offsets } = packLayout(shapes.map(([, t]) => t.size));
-  for (const [state, pack] of states.packed) {
-    const parts = shapes.map(([name, t]) => take(`optimizer.${state}.${name}`, t));
+  const parameters = flattened(states);
+  for (const [state, whole] of states.packed) {
+    const parts = parameters.map(({ name, tensor }) => take(`optimizer.${state}.${name}`, tensor));
+    if (parts.every((part) => part === undefined)) continue;
     const wide = parts.some((part) => part instanceof Float64Array);
-    const data = wide ? new Float64Array(pack.size) : new Float32Array(pack.size);
-    if (parts.every((p) => p === undefined)) continue;
+    const data = wide ? new Float64Array(whole.size) : new Float32Array(whole.size);
     parts.forEach((part, i) => {
-      if (part === undefined) throw new FormatError(`${file}: lacks optimizer.${state}.${shapes[i]?.[0]}`);
-      data.set(part, offsets[i] as number);
+      const { name, offset } = parameters[i] as (typeof parameters)[number];
+      if (part === undefined) throw new FormatError(`${file}: lacks optimizer.${state}.${name}`);
+      data.set(part, offset);
     });
-    values.set(pack, data);
+    values.set(whole, data);
   }
   const step = take(STEP, states.step);
   if (step !== undefined) {
@@ -139,7 +139,7 @@ export function loadStates(bytes: Uint8Array, states: RunStates, file: string): 
       throw new FormatError(`${file}: ${STEP} is ${step[0]}, the limit is ${MOST_STEPS}`);
     values.set(states.step, step);
   }
-  const unknown = [...byName.keys()].filter((name) => !/^(optimizer|trainer)\./.test(name));
+  const unknown = [...unread.keys()].filter((name) => !/^(optimizer|trainer)\./.test(name));
   if (unknown.length > 0)
     throw new MismatchError(`${file}: holds ${unknown.join(", ")}, which the model does not have`);
   return values;

@@ -1,6 +1,6 @@
 /**
- * The values of a run's states, wherever they are: on the device once a program has put them there, before that waiting in
- * host memory. What host memory had last of a state stays there as a copy, for when the device is lost.
+ * The values of a run's states: on the device once a program uses them, in host memory before. The host also keeps a copy of
+ * the latest value that it wrote or read of each state, for the case that the device is lost.
  */
 
 import { ClosedError, DeviceLostError } from "../../common/errors.ts";
@@ -9,14 +9,14 @@ import type { Tensor } from "../../graph/tensor.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import { initialData } from "../../runtime/initial-values.ts";
 
-/** Copies by device and state, shared by all who train on a device, and handed on to the device that replaces it. */
+/** Copies by device and state: shared by all trainers of a device, and passed on to the device that replaces it. */
 const copiesOn = new WeakMap<Backend, WeakMap<Tensor, Data>>();
 
 export class StateValues {
   #backend: Backend;
   #copies: WeakMap<Tensor, Data>;
-  /** States that had values on the device before, of which there is no copy yet. */
-  readonly #unknown = new Set<Tensor>();
+  /** States whose values are on the device only: another program had put them there. */
+  readonly #withoutCopy = new Set<Tensor>();
   #writes = 0;
   /** `#writes` when a state was written last. */
   readonly #writtenAt = new Map<Tensor, number>();
@@ -30,7 +30,7 @@ export class StateValues {
     copiesOn.set(backend, this.#copies);
   }
 
-  /** How often somebody wrote a value. */
+  /** Number of writes by the host so far. */
   get writes(): number {
     return this.#writes;
   }
@@ -40,10 +40,10 @@ export class StateValues {
   }
 
   async readAll(tensors: readonly Tensor[]): Promise<Map<Tensor, Data>> {
-    this.check();
-    const held = tensors.filter((t) => this.#backend.holds(t));
-    const read = held.length === 0 ? [] : await this.#backend.readAll(held);
-    const values = new Map(held.map((t, i) => [t, read[i] as Data]));
+    this.checkOpen();
+    const onDevice = tensors.filter((t) => this.#backend.holds(t));
+    const read = onDevice.length === 0 ? [] : await this.#backend.readAll(onDevice);
+    const values = new Map(onDevice.map((t, i) => [t, read[i] as Data]));
     for (const t of tensors) {
       if (!values.has(t))
         values.set(t, (this.#backend.starts.get(t) ?? initialData(t, this.seed, 0)).slice());
@@ -51,19 +51,15 @@ export class StateValues {
     return values;
   }
 
-  /** Gives `tensor` its first value, drawn from stream `stream`, unless it has one on this device already. */
-  begin(tensor: Tensor, stream: number): void {
-    this.adopt(tensor);
-    if (this.#backend.holds(tensor) || this.#backend.starts.get(tensor) !== undefined) return;
-    this.#put(tensor, initialData(tensor, this.seed, stream));
-  }
-
-  /** Takes `tensor` as it is on this device, perhaps trained by others. */
-  adopt(tensor: Tensor): void {
-    if (this.#copies.has(tensor)) return;
+  /** Gives `tensor` its first value, drawn from random stream `stream`, unless it already has one on this device. */
+  initialise(tensor: Tensor, stream: number): void {
+    const held = this.#backend.holds(tensor);
     const start = this.#backend.starts.get(tensor);
-    if (start !== undefined) this.#copies.set(tensor, start);
-    else if (this.#backend.holds(tensor)) this.#unknown.add(tensor);
+    if (!this.#copies.has(tensor)) {
+      if (start !== undefined) this.#copies.set(tensor, start);
+      else if (held) this.#withoutCopy.add(tensor);
+    }
+    if (!held && start === undefined) this.#put(tensor, initialData(tensor, this.seed, stream));
   }
 
   write(tensor: Tensor, data: Data): void {
@@ -72,20 +68,20 @@ export class StateValues {
     try {
       this.#put(tensor, data);
     } catch (error) {
-      // The copy is what the run goes on with.
+      // On a lost device the copy is enough: the run continues from it on another one.
       if (!(error instanceof DeviceLostError) || this.#backend.closed) throw error;
     }
   }
 
-  /** Takes `values` as copies, except of states that were written since `writes` was `revision`. */
-  keep(values: ReadonlyMap<Tensor, Data>, revision: number): void {
+  /** Keeps `values` as copies, except of states that were written after `writes` was `revision`. */
+  keepCopies(values: ReadonlyMap<Tensor, Data>, revision: number): void {
     for (const [tensor, data] of values) {
       if ((this.#writtenAt.get(tensor) ?? 0) <= revision) this.#copy(tensor, data);
     }
   }
 
   hasCopy(tensor: Tensor): boolean {
-    return !this.#unknown.has(tensor);
+    return !this.#withoutCopy.has(tensor);
   }
 
   copyOf(tensor: Tensor): Data {
@@ -94,54 +90,54 @@ export class StateValues {
 
   /** Throws a DeviceLostError where a state has no copy. */
   checkCopies(lost: DeviceLostError): void {
-    const [first] = this.#unknown;
+    const [first] = this.#withoutCopy;
     if (first === undefined) return;
     throw new DeviceLostError(
-      `${lost.message}; and with it ${first.label}, which had been on that device only: load a saved file, or start anew`,
+      `${lost.message}; and with it ${first.label}, whose value was on that device only: load a saved file, or start again`,
       { cause: lost },
     );
   }
 
-  /** Goes over to a device that replaces a lost one. States that others have brought there stay as they are. */
+  /** Moves to a device that replaces a lost one. States that another trainer has moved there stay as they are. */
   moveTo(backend: Backend, states: Iterable<Tensor>): void {
     const others = copiesOn.get(backend);
-    const there = (t: Tensor) =>
+    const isMoved = (t: Tensor) =>
       others !== undefined && (backend.holds(t) || backend.starts.get(t) !== undefined);
     this.#backend = backend;
     this.#copies = others ?? this.#copies;
     copiesOn.set(backend, this.#copies);
     for (const tensor of states) {
       const data = this.#copies.get(tensor);
-      if (data !== undefined && !there(tensor)) this.#put(tensor, data);
+      if (data !== undefined && !isMoved(tensor)) this.#put(tensor, data);
     }
   }
 
   /**
-   * Frees those of `leaves` that no program uses. Values in host memory wait there for the next trainer; a trained
-   * state without such a value stays.
+   * Frees those of `leaves` that no program uses. Their copies become the first values for the next trainer; a trained state
+   * without a copy stays on the device.
    */
   release(leaves: Iterable<Tensor>): void {
     const backend = this.#backend;
     for (const leaf of leaves) {
-      if (this.#unknown.has(leaf)) continue;
+      if (this.#withoutCopy.has(leaf)) continue;
       backend.freeUnused([leaf]);
       const copy = this.#copies.get(leaf);
       if (copy !== undefined && !backend.holds(leaf)) backend.starts.set(leaf, copy);
     }
   }
 
-  /** Puts values back that host memory has kept. */
+  /** Writes values of a snapshot back, which does not count as a write by the host. */
   restore(values: ReadonlyMap<Tensor, Data>): void {
     for (const [tensor, data] of values) this.#put(tensor, data);
   }
 
   /** Throws ClosedError after the device was closed. */
-  check(): void {
+  checkOpen(): void {
     if (this.#backend.closed) throw new ClosedError();
   }
 
   #put(tensor: Tensor, data: Data): void {
-    this.check();
+    this.checkOpen();
     this.#copy(tensor, data);
     if (this.#backend.holds(tensor)) this.#backend.write(tensor, data);
     else this.#backend.starts.set(tensor, data);
@@ -149,6 +145,6 @@ export class StateValues {
 
   #copy(tensor: Tensor, data: Data): void {
     this.#copies.set(tensor, data);
-    this.#unknown.delete(tensor);
+    this.#withoutCopy.delete(tensor);
   }
 }

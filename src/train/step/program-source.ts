@@ -3,24 +3,25 @@
 import type { TrainingData } from "../../data/sharded.ts";
 import type { GraphSpec } from "../../graph/graph.ts";
 import type { Tensor } from "../../graph/tensor.ts";
-import type { KernelTime, Program } from "../../runtime/backend.ts";
-import type { ShardFeed } from "../input/shard-loader.ts";
-import type { RowLayout } from "../metrics/accumulator.ts";
+import type { Program } from "../../runtime/backend.ts";
+import type { DataLoader } from "../input/device-dataset.ts";
+import type { RingLayout } from "../metrics/accumulator.ts";
 import type { RunStates } from "../state/run-states.ts";
 import type { StateValues } from "../state/state-values.ts";
 
 /** A program that steps through one data set. */
 export interface StepProgram {
   readonly program: Program;
+  /** State f32 [rows, width] with the metrics of the latest steps. */
   readonly ring: Tensor;
-  readonly layout: RowLayout;
+  readonly layout: RingLayout;
   readonly stepsPerEpoch: number;
-  /** What brings the data in shards, where they don't all fit. */
-  readonly feed?: ShardFeed;
+  /** Loads the data set in shards, where it does not fit on the device. */
+  readonly loader?: DataLoader;
 }
 
 export interface TrainProgram extends StepProgram {
-  /** Examines the step that comes next. */
+  /** Examines the step that comes next, with `detectAnomaly`. */
   readonly inspect?: (step: number) => Promise<void>;
 }
 
@@ -29,14 +30,14 @@ export interface EvaluationProgram extends StepProgram {
   readonly step: Tensor;
 }
 
-/** One program to train and one to evaluate per data set, on the device that the run's states are on. */
-export interface RunPrograms {
-  /** Rejects, before anything is compiled, where `validation` does not suit the model. */
+/** Programs for the device that has the run's states: one to train and one to evaluate per data set. */
+export interface ProgramSource {
+  /** Rejects, before anything is compiled, where `validation` does not fit the model. */
   training(dataset: TrainingData, validation?: TrainingData): Promise<TrainProgram>;
   evaluation(dataset: TrainingData): Promise<EvaluationProgram>;
-  /** Any graph over the run's states. */
+  /** Compiles any graph over the run's states. */
   compile(spec: GraphSpec): Promise<Program>;
-  /** Forgets what was compiled, for another device. */
+  /** Forgets what was compiled, after a change of device. */
   clear(): void;
   /** Destroys the compiled programs, and frees the leaves that no other program uses. */
   destroy(): void;
@@ -46,16 +47,5 @@ export interface RunPrograms {
 export interface TrainerParts {
   readonly states: RunStates;
   readonly values: StateValues;
-  readonly programs: RunPrograms;
-}
-
-/** Times of each dispatch of a step, the median of three after one to warm up. */
-export async function medianTimes(program: Program): Promise<readonly KernelTime[]> {
-  await program.profile?.();
-  const rounds: (readonly KernelTime[])[] = [];
-  for (let i = 0; i < 3; i++) rounds.push((await program.profile?.()) ?? []);
-  return (rounds[0] ?? []).map(({ label }, i) => ({
-    label,
-    milliseconds: rounds.map((r) => r[i]?.milliseconds ?? 0).sort((a, b) => a - b)[1] as number,
-  }));
+  readonly programs: ProgramSource;
 }

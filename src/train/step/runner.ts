@@ -1,25 +1,26 @@
 /**
- * Replays a step program many times per submit, keeps at most two submits in flight, and reads the metrics ring back
- * behind its back: nobody waits for a number until it is asked for.
+ * Replays a step program many times per submit, keeps at most two submits in flight, and reads the logged metrics from a ring
+ * buffer on the device. Nothing waits for a metric until it is asked for.
  */
 
 import { DeviceError, GraphError } from "../../common/errors.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import type { Backend, Program } from "../../runtime/backend.ts";
+import type { MetricAccumulator, RingRow } from "../metrics/accumulator.ts";
 
-/** Most steps that a ring remembers; a reading must come before it wraps around. */
+/** Most rows of a ring; they must be read before the ring wraps around. */
 export const RING_STEPS = 512;
-/** Most numbers in a ring, where a row does not hold very many. */
+/** Most numbers in a ring, unless its rows are very wide. */
 const RING_SIZE = 2 ** 19;
 const IN_FLIGHT = 2;
 /**
- * Once under way, a submit holds at least this many steps on a GPU: its overhead is never felt, whatever a step takes.
- * A little over 8, so that a whole run with its small first and last submits stays within one per 8 steps.
+ * Fewest steps of a submit on a GPU, after the first ones: the overhead of submitting is then negligible. A little over 8, so
+ * that a whole run, with its small first and last submits, has at most one submit per 8 steps.
  */
-const FEWEST = 10;
-const MOST = 256;
+const FEWEST_STEPS = 10;
+const MOST_STEPS = 256;
 
-/** What a trainer must know of its options while it runs; see TrainerOptions. */
+/** Options of a trainer that matter while it takes steps; see TrainerOptions. */
 export interface RunSettings {
   readonly batchSize: number;
   readonly submitMilliseconds?: number;
@@ -27,15 +28,12 @@ export interface RunSettings {
   readonly onNotice?: (message: string) => void;
 }
 
-/** Steps that a ring of rows with `width` numbers remembers. */
+/** Rows of a ring with `width` numbers each. */
 export function ringRows(width: number): number {
   return Math.max(4, Math.min(RING_STEPS, Math.floor(RING_SIZE / width)));
 }
 
-/** One step's record: the values in the order they were given to `record`. */
-export type Row = Float32Array;
-
-/** Where a program records its steps: step s in row s modulo `rows`. */
+/** Where a program logs its steps: step s in row s modulo `rows`. */
 export interface Ring {
   readonly rows: number;
   readonly width: number;
@@ -43,7 +41,7 @@ export interface Ring {
   read(): Promise<Float32Array>;
 }
 
-/** The ring that is state `tensor`, f32 [rows, width], of `backend`. */
+/** The ring in `tensor`, a state f32 [rows, width] on `backend`. */
 export const ringOf = (backend: Backend, tensor: Tensor): Ring => ({
   rows: tensor.shape[0] as number,
   width: tensor.shape[1] as number,
@@ -55,11 +53,11 @@ export interface Pace {
   readonly milliseconds: number;
   /** Fixes the number of steps per submit instead. */
   readonly stepsPerSubmit?: number;
-  /** Steps of the first submit, from which the pace is found; default 10. */
+  /** Steps of the first submit, from which the pace is adapted; default 10. */
   readonly start?: number;
-  /** Makes the step that comes next ready, and says for how many steps from there on it is. */
-  readonly ready?: (step: number) => Promise<number>;
-  /** Looks at the step that comes next, before it is taken; `stepsPerSubmit` should be 1 then. */
+  /** Loads the data of the next step, and answers for how many steps from there on they are loaded. */
+  readonly prepare?: (step: number) => Promise<number>;
+  /** Called before each submit with its first step; give `stepsPerSubmit: 1` to inspect every step. */
   readonly inspect?: (step: number) => Promise<void>;
 }
 
@@ -69,14 +67,14 @@ export function paceOf(
   { submitMilliseconds, stepsPerSubmit }: Pick<RunSettings, "submitMilliseconds" | "stepsPerSubmit">,
 ): Pace {
   const milliseconds = submitMilliseconds ?? backend.submitMilliseconds;
-  // Nothing is queued on the CPU reference, so a submit of more than a step would only hold up its thread.
+  // The CPU reference runs a submit at once: more than one step would only block its thread for longer.
   const fixed = stepsPerSubmit ?? (backend.kind === "cpu" ? 1 : undefined);
   return fixed === undefined ? { milliseconds } : { milliseconds, stepsPerSubmit: fixed };
 }
 
 export class StepRunner {
-  #submitted = 0;
-  #collected = 0;
+  #submitted: number;
+  #collected: number;
   #steps: number;
   #submits = 0;
   #lastFinish = 0;
@@ -89,7 +87,7 @@ export class StepRunner {
     readonly first: number,
     readonly pace: Pace,
   ) {
-    this.#steps = pace.stepsPerSubmit ?? pace.start ?? FEWEST;
+    this.#steps = pace.stepsPerSubmit ?? pace.start ?? FEWEST_STEPS;
     this.#submitted = first;
     this.#collected = first;
   }
@@ -103,18 +101,19 @@ export class StepRunner {
     return this.#submits;
   }
 
-  /** Steps of the next submit, as far as they fit. */
+  /** Steps of the next submit, at most. */
   get stepsPerSubmit(): number {
     return this.#steps;
   }
 
-  /** Submits up to `most` steps, as many as the pace allows. Resolves when there is room for the next submit. */
+  /** Submits up to `most` steps, as many as the pace allows. Resolves when the next submit may be made. */
   async advance(most: number): Promise<void> {
     const room = this.ring.rows - (this.#submitted - this.#collected);
-    if (room < 1) throw new DeviceError("training: the metrics ring is full; collect() before going on");
-    const ready = (await this.pace.ready?.(this.#submitted)) ?? most;
-    const steps = Math.min(most, this.#steps, room, ready);
-    if (!(steps >= 1)) throw new GraphError(`training: a submit must hold at least a step, got ${steps}`);
+    if (room < 1)
+      throw new DeviceError("training: the ring of metrics is full; call collect() before more steps");
+    const loaded = (await this.pace.prepare?.(this.#submitted)) ?? most;
+    const steps = Math.min(most, this.#steps, room, loaded);
+    if (!(steps >= 1)) throw new GraphError(`training: a submit must have at least one step, got ${steps}`);
     await this.pace.inspect?.(this.#submitted);
     const begun = performance.now();
     this.program.run(steps);
@@ -132,21 +131,21 @@ export class StepRunner {
     while (this.#inFlight.length >= IN_FLIGHT) await this.#inFlight.shift();
   }
 
-  /** True when so many rows wait to be read that the next submit may not fit. */
+  /** Whether rows should be collected before the next submit, for which there may be no room. */
   get full(): boolean {
-    return this.#submitted - this.#collected > this.ring.rows - Math.min(MOST, 2 * this.#steps);
+    return this.#submitted - this.#collected > this.ring.rows - Math.min(MOST_STEPS, 2 * this.#steps);
   }
 
   /** Rows of all steps submitted since the last call, in order. One call at a time. */
-  async collect(): Promise<Row[]> {
+  async collect(): Promise<RingRow[]> {
     const until = this.#submitted;
     if (until === this.#collected) return [];
     const data = await this.ring.read();
     const { width } = this.ring;
-    const rows: Row[] = [];
+    const rows: RingRow[] = [];
     for (let step = this.#collected; step < until; step++) {
-      const at = (step % this.ring.rows) * width;
-      rows.push(Float32Array.from(data.subarray(at, at + width)));
+      const start = (step % this.ring.rows) * width;
+      rows.push(Float32Array.from(data.subarray(start, start + width)));
     }
     this.#collected = until;
     return rows;
@@ -157,12 +156,26 @@ export class StepRunner {
     while (this.#inFlight.length > 0) await this.#inFlight.shift();
   }
 
+  /**
+   * Takes all steps before step `until` and adds their rows to `metrics`. Rejects with the reason of `signal` when that is
+   * aborted, after the steps in flight.
+   */
+  async runUntil(until: number, metrics: MetricAccumulator, signal?: AbortSignal): Promise<void> {
+    const collect = async () => metrics.add(await this.collect(), this.first + metrics.steps);
+    while (this.position < until) {
+      signal?.throwIfAborted();
+      await this.advance(until - this.position);
+      if (this.full) await collect();
+    }
+    await collect();
+  }
+
   #adapt(steps: number, milliseconds: number): void {
     if (this.pace.stepsPerSubmit !== undefined) return;
     const wanted = (steps * this.pace.milliseconds) / Math.max(milliseconds, 0.05);
-    // Halving or doubling at most, so that one odd measurement does no harm.
+    // At most a factor of two, so that a single odd measurement does no harm.
     const next = Math.min(2 * this.#steps, Math.max(this.#steps / 2, wanted));
-    const fewest = Math.min(FEWEST, 2 * this.#steps);
-    this.#steps = Math.round(Math.min(MOST, Math.max(fewest, next)));
+    const fewest = Math.min(FEWEST_STEPS, 2 * this.#steps);
+    this.#steps = Math.round(Math.min(MOST_STEPS, Math.max(fewest, next)));
   }
 }

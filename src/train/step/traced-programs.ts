@@ -1,44 +1,37 @@
-/** The programs of a trainer, traced from its model: one to train and one to evaluate per data set, when first used. */
+/** The programs of a trainer that traces its model: one to train and one to evaluate per data set, compiled when first used. */
 
 import type { Dataset } from "../../data/dataset.ts";
 import { expectAligned } from "../../data/prepare/align.ts";
 import { isSharded, sampleBytes, shardsOf, type TrainingData } from "../../data/sharded.ts";
 import { Graph, type GraphSpec } from "../../graph/graph.ts";
 import { state, type Tensor } from "../../graph/tensor.ts";
-import type { Backend, Program, TuneOptions } from "../../runtime/backend.ts";
-import { ResidentData } from "../input/device-dataset.ts";
-import type { StreamedData } from "../input/shard-loader.ts";
+import type { Program, TuneOptions } from "../../runtime/backend.ts";
+import { type DeviceDataset, ResidentDataset } from "../input/device-dataset.ts";
 import { evaluationBatch, type TrainerOptions } from "../loop/options.ts";
 import type { StateValues } from "../state/state-values.ts";
-import type { EvaluationProgram, RunPrograms, StepProgram, TrainProgram } from "./program-source.ts";
+import type { EvaluationProgram, ProgramSource, StepProgram, TrainProgram } from "./program-source.ts";
 import { evaluationStep, type StepGraph, type TrainStates, trainingStep } from "./step-graph.ts";
 
-/** A data set's part in a program. */
-interface DeviceData extends Pick<StreamedData, "stepsPerEpoch" | "batch"> {
-  upload?: (backend: Backend) => Promise<void>;
-  feed?: StreamedData["feed"];
-}
-
 interface TracedEvaluation {
-  readonly built: StepGraph;
-  readonly data: DeviceData;
+  readonly graph: StepGraph;
+  readonly data: DeviceDataset;
   readonly step: Tensor;
 }
 
-/** A program that was compiled, as long as it is not garbage. */
-interface Made {
+/** A compiled program, unless it was garbage collected. */
+interface Compiled {
   readonly program: WeakRef<Program>;
   readonly leaves: readonly WeakRef<Tensor>[];
 }
 
-export class Programs implements RunPrograms {
-  // When a data set is garbage collected, its program and its memory on the device are freed.
+export class TracedPrograms implements ProgramSource {
+  // Weak: programs and device memory of a data set are freed when it is garbage collected.
   #training = new WeakMap<TrainingData, TrainProgram>();
   #evaluations = new WeakMap<TrainingData, EvaluationProgram>();
   #traced = new WeakMap<TrainingData, TracedEvaluation>();
-  readonly #resident = new WeakMap<Dataset, ResidentData>();
-  #made: Made[] = [];
-  /** Names of the classes and columns of the data set that was trained on last. */
+  readonly #resident = new WeakMap<Dataset, ResidentDataset>();
+  #compiled: Compiled[] = [];
+  /** Names of classes and columns of the data set that was trained on last. */
   #trained: Parameters<typeof expectAligned>[1] | undefined;
 
   constructor(
@@ -48,33 +41,31 @@ export class Programs implements RunPrograms {
   ) {}
 
   async training(dataset: TrainingData, validation?: TrainingData): Promise<TrainProgram> {
-    // Not to be found out after an epoch.
+    // Checked now, so that a validation set that does not fit is not found out after an epoch.
     if (validation !== undefined) {
       expectAligned(validation, dataset);
       await this.#trace(validation);
     }
-    // Not the data set itself, which may be garbage collected.
+    // A copy: the data set itself may be garbage collected.
     const { name, split, classNames, columns } = dataset;
     this.#trained = { name, split, classNames, columns };
     const known = this.#training.get(dataset);
     if (known !== undefined) return known;
-    const { batchSize, shuffle = true } = this.options;
+    const { batchSize, shuffle = true, tune, detectAnomaly, variants = {} } = this.options;
     const { step, key } = this.states;
     const data = await this.#dataFor(dataset, batchSize);
     const batch = data.batch(step, shuffle ? key : undefined);
-    const built = await trainingStep(this.options, { ...batch, dataset }, this.states);
+    const graph = trainingStep(this.options, { ...batch, dataset }, this.states);
     const { backend } = this.values;
-    const program = await this.#compile(built, data, shuffle, this.options.tune);
-    // Another device took the place of this one meanwhile.
+    let program: TrainProgram = await this.#compile(graph, data, shuffle, tune);
+    // The device was lost and replaced while the program was compiled.
     if (this.values.backend !== backend) return this.training(dataset);
-    const ready = this.options.detectAnomaly ? { ...program, inspect: await this.#watch(built) } : program;
-    this.#training.set(dataset, ready);
-    return ready;
-  }
-
-  async #watch({ spec }: StepGraph): Promise<(step: number) => Promise<void>> {
-    const { anomalyWatch } = await import("../metrics/anomaly.ts");
-    return anomalyWatch(this.values.backend, spec, this.options.variants ?? {});
+    if (detectAnomaly) {
+      const { anomalyDetector } = await import("../metrics/anomaly.ts");
+      program = { ...program, inspect: await anomalyDetector(backend, graph.spec, variants) };
+    }
+    this.#training.set(dataset, program);
+    return program;
   }
 
   async evaluation(dataset: TrainingData): Promise<EvaluationProgram> {
@@ -82,11 +73,11 @@ export class Programs implements RunPrograms {
     const known = this.#evaluations.get(dataset);
     if (known !== undefined) return known;
     const { backend } = this.values;
-    const { built, data, step } = await this.#trace(dataset);
-    const ready = { ...(await this.#compile(built, data, false)), step };
+    const { graph, data, step } = await this.#trace(dataset);
+    const program = { ...(await this.#compile(graph, data, false)), step };
     if (this.values.backend !== backend) return this.evaluation(dataset);
-    this.#evaluations.set(dataset, ready);
-    return ready;
+    this.#evaluations.set(dataset, program);
+    return program;
   }
 
   async #trace(dataset: TrainingData): Promise<TracedEvaluation> {
@@ -95,88 +86,68 @@ export class Programs implements RunPrograms {
     const data = await this.#dataFor(dataset, evaluationBatch(this.options, dataset.count));
     const step = state([1], 0, "u32", "evaluation step");
     const batch = { ...data.batch(step, undefined), dataset };
-    const traced = { built: await evaluationStep(this.options, batch, step, this.states), data, step };
+    const traced = { graph: evaluationStep(this.options, batch, step, this.states), data, step };
     this.#traced.set(dataset, traced);
     return traced;
   }
 
-  /** Compiles a graph over the run's states, which have their present values there. */
   async compile(spec: GraphSpec, tune: boolean | TuneOptions = false): Promise<Program> {
     const { variants = {}, seed = 0, onCompile: onProgress } = this.options;
     const program = await this.values.backend.compile(spec, { variants, seed, tune, onProgress });
     const leaves = new Graph(spec).leaves().map((leaf) => new WeakRef(leaf));
-    this.#made = this.#made.filter((made) => made.program.deref() !== undefined);
-    this.#made.push({ program: new WeakRef(program), leaves });
+    this.#compiled = this.#compiled.filter((one) => one.program.deref() !== undefined);
+    this.#compiled.push({ program: new WeakRef(program), leaves });
     return program;
   }
 
   destroy(): void {
-    for (const { program } of this.#made) program.deref()?.destroy();
-    const leaves = this.#made.flatMap(({ leaves }) => leaves.flatMap((ref) => ref.deref() ?? []));
-    this.values.release(leaves);
+    for (const { program } of this.#compiled) program.deref()?.destroy();
+    this.values.release(this.#compiled.flatMap(({ leaves }) => leaves.flatMap((leaf) => leaf.deref() ?? [])));
     this.clear();
   }
 
-  /** Forgets what was compiled, for another device. */
   clear(): void {
     this.#training = new WeakMap();
     this.#evaluations = new WeakMap();
     this.#traced = new WeakMap();
-    this.#made = [];
+    this.#compiled = [];
   }
 
   async #compile(
-    built: StepGraph,
-    data: DeviceData,
+    { spec, ring, layout }: StepGraph,
+    data: DeviceDataset,
     shuffle: boolean,
     tune: boolean | TuneOptions = false,
   ): Promise<StepProgram> {
     const { backend } = this.values;
     const prepare = () => data.upload?.(backend);
-    const program = await this.compile(
-      built.spec,
-      tune === false ? false : { ...(tune === true ? {} : tune), prepare },
-    );
+    const options = tune === false ? false : { ...(tune === true ? {} : tune), prepare };
+    const program = await this.compile(spec, options);
     await data.upload?.(backend);
-    const feed = data.feed?.(backend, shuffle ? () => this.#readKey() : undefined);
-    const { ring, layout } = built;
-    return {
-      program,
-      ring,
-      layout,
-      stepsPerEpoch: data.stepsPerEpoch,
-      ...(feed === undefined ? {} : { feed }),
+    const readKey = async () => {
+      const { key } = this.states;
+      const [k0 = 0, k1 = 0] = (await this.values.readAll([key])).get(key) ?? [];
+      return [k0, k1] as const;
     };
+    const loader = data.loader?.(backend, shuffle ? readKey : undefined);
+    const { stepsPerEpoch } = data;
+    return { program, ring, layout, stepsPerEpoch, ...(loader && { loader }) };
   }
 
-  async #readKey(): Promise<readonly [number, number]> {
-    const { key } = this.states;
-    const [k0 = 0, k1 = 0] = (await this.values.readAll([key])).get(key) ?? [];
-    return [k0, k1];
-  }
-
-  /** All of the data on the device if they fit, else two shards of them. */
-  async #dataFor(dataset: TrainingData, batchSize: number): Promise<DeviceData> {
+  /** The whole data set on the device if it fits, else two shards of it. */
+  async #dataFor(dataset: TrainingData, batchSize: number): Promise<DeviceDataset> {
     const { maxTensorBytes } = this.values.backend;
+    const { maxResidentBytes = Number.POSITIVE_INFINITY, loss } = this.options;
     const bytes = sampleBytes(dataset).map((each) => each * dataset.count);
-    const { maxResidentBytes = Number.POSITIVE_INFINITY } = this.options;
     const fits = bytes.every((b) => b <= maxTensorBytes) && bytes.reduce((a, b) => a + b) <= maxResidentBytes;
-    if (fits && !isSharded(dataset)) return this.#residentData(dataset).batches(batchSize);
-    const { RESIDENT_BYTES, StreamedData } = await import("../input/shard-loader.ts");
-    const most = Math.min(maxResidentBytes, RESIDENT_BYTES);
-    return new StreamedData(
-      isSharded(dataset) ? dataset : shardsOf(dataset),
-      batchSize,
-      most,
-      maxTensorBytes,
-      undefined,
-      this.options.loss.ignoreIndex,
-    );
-  }
-
-  #residentData(dataset: Dataset): ResidentData {
-    const data = this.#resident.get(dataset) ?? new ResidentData(dataset, this.options.loss.ignoreIndex);
-    this.#resident.set(dataset, data);
-    return data;
+    if (fits && !isSharded(dataset)) {
+      const resident = this.#resident.get(dataset) ?? new ResidentDataset(dataset, loss.ignoreIndex);
+      this.#resident.set(dataset, resident);
+      return resident.batches(batchSize);
+    }
+    const { STREAMED_BYTES, StreamedDataset } = await import("../input/shard-loader.ts");
+    const source = isSharded(dataset) ? dataset : shardsOf(dataset);
+    const maxBytes = Math.min(maxResidentBytes, STREAMED_BYTES);
+    return new StreamedDataset(source, batchSize, maxBytes, maxTensorBytes, undefined, loss.ignoreIndex);
   }
 }

@@ -5,7 +5,7 @@ import { Fields } from "../../../common/json-fields.ts";
 import { type CurveRecord, type CurveRun, curvePicture } from "../../../recipes/curves.ts";
 import type { FinishedRun, PictureMaker } from "../../../recipes/results.ts";
 import { readReport } from "../../../report/run-report.ts";
-import { checkEpoch } from "../../../train/state/check-record.ts";
+import { checkEpoch } from "../../../train/state/fit-record.ts";
 import { readTextFile, writeFileAtomic } from "../../files/atomic-write.ts";
 
 /** How a run is called in a legend. */

@@ -180,7 +180,7 @@ function parsed(path: string, text: string): RunFile {
   const run = Fields.parse(text, place);
   run.format(FORMAT);
   place = `${path}: can't be followed`;
-  run.text("recipe", /^[\w-]+$/, "the name of a recipe");
+  run.matching("recipe", /^[\w-]+$/, "the name of a recipe");
   const known = trainCommand().options.map((option) => option.attributeName());
   const options = run.fields("options");
   for (const name of options.names) {
@@ -191,10 +191,10 @@ function parsed(path: string, text: string): RunFile {
   const data = run.fields("data");
   data.text("name");
   for (const name of ["train", "test"]) data.whole(name);
-  data.text("crc32", /^[0-9a-f]{8}$/, "eight hexadecimal digits");
+  data.matching("crc32", /^[0-9a-f]{8}$/, "eight hexadecimal digits");
   for (const name of ["weft", "adapter"]) run.text(name);
   for (const name of ["run", "signature"])
-    run.optional(name, (n) => run.text(n, /^[0-9a-f]{1,64}$/, "hexadecimal digits"));
+    run.optional(name, (n) => run.matching(n, /^[0-9a-f]{1,64}$/, "hexadecimal digits"));
   return run.values as unknown as RunFile;
 }
 
