@@ -8,6 +8,3 @@ export { lionUpdate } from "./optim/updates/lion.ts";
 export { rmspropUpdate } from "./optim/updates/rmsprop.ts";
 export { type RateFormula, scheduledRate } from "./optim/updates/schedule.ts";
 export { sgdUpdate } from "./optim/updates/sgd.ts";
-export { stepsPerEpoch } from "./train/input/dataset-tensors.ts";
-export { gatherBatch } from "./train/input/gather-batch.ts";
-export { record, recordedSteps } from "./train/metrics/record.ts";

@@ -4,6 +4,7 @@ import { gradients } from "../src/autograd.ts";
 import { Graph, type GraphSpec } from "../src/graph/graph.ts";
 import { defineOp, type OpDefinition } from "../src/graph/op.ts";
 import { constant, input, parameter, state, type Tensor } from "../src/graph/tensor.ts";
+import { record } from "../src/ops/data/record.ts";
 import { relu } from "../src/ops/elementwise/activation.ts";
 import { add, mul } from "../src/ops/elementwise/arithmetic.ts";
 import { crossEntropyOp } from "../src/ops/loss/cross-entropy.ts";
@@ -12,7 +13,6 @@ import { pack } from "../src/ops/shape/pack.ts";
 import { reshape } from "../src/ops/shape/reshape.ts";
 import { increment } from "../src/ops/state/increment.ts";
 import { CpuBackend } from "../src/runtime/cpu/backend.ts";
-import { record } from "../src/train/metrics/record.ts";
 import { checkPlan, planOf } from "./support/check-plan.ts";
 
 /** An update for these tests: target += scale * sum of the values, element by element. */

@@ -1,6 +1,7 @@
 /** The graph functions of every op in this folder, one line each. */
 
 export { sampleOrder } from "../common/permutation.ts";
+export { stepsPerEpoch } from "../geometry/batches.ts";
 export { type AttentionOptions, einsum, outer, scaledDotProductAttention } from "./attention/attention.ts";
 export {
   type Conv1dOptions,
@@ -10,6 +11,8 @@ export {
   conv2d,
   convTranspose2d,
 } from "./conv/convolutions.ts";
+export { gatherBatch } from "./data/gather-batch.ts";
+export { record, recordedSteps } from "./data/record.ts";
 export { relu, sigmoid, tanh } from "./elementwise/activation.ts";
 export {
   elu,

@@ -3,13 +3,14 @@
 import { DataError, GraphError } from "../common/errors.ts";
 import { type Dataset, labelSize, titleOf, validateDataset } from "../data/dataset.ts";
 import { isSharded, shardsOf, type TrainingData } from "../data/sharded.ts";
+import { countConstants, stepsPerEpoch } from "../geometry/batches.ts";
 import { formatShape, sameShape } from "../graph/spec.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
 import type { BufferImage, ProgramImage } from "../plan/image.ts";
 import { paddedWords } from "../plan/storage.ts";
 import type { GpuProgram } from "../runtime/gpu/program.ts";
 import type { GpuRuntime } from "../runtime/gpu/runtime.ts";
-import { countConstants, DatasetTensors, stepsPerEpoch } from "../train/input/dataset-tensors.ts";
+import { DatasetTensors } from "../train/input/dataset-tensors.ts";
 import type { StateValues } from "../train/state/state-values.ts";
 import type {
   EvaluationProgram,

@@ -6,11 +6,11 @@
 import { ProgramError } from "../common/errors.ts";
 import { Fields } from "../common/json-fields.ts";
 import { checkOptions } from "../common/options.ts";
+import { countConstants } from "../geometry/batches.ts";
 import { packLayout } from "../graph/pack-layout.ts";
 import { type DType, formatShape, type Shape, sameShape, sizeOf } from "../graph/spec.ts";
 import type { KernelImage } from "../plan/image.ts";
 import { paddedWords } from "../plan/storage.ts";
-import { countConstants } from "../train/input/dataset-tensors.ts";
 import {
   type AheadOfTimeProgram,
   checksumOf,

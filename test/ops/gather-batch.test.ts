@@ -2,11 +2,11 @@
 import { describe, expect, it } from "vitest";
 import { sampleOrder } from "../../src/common/permutation.ts";
 import { Random } from "../../src/common/random.ts";
+import { stepsPerEpoch } from "../../src/geometry/batches.ts";
 import { type Data, type Shape, sizeOf } from "../../src/graph/spec.ts";
 import { input, state } from "../../src/graph/tensor.ts";
+import { type GatherOptions, gatherBatch } from "../../src/ops/data/gather-batch.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
-import { stepsPerEpoch } from "../../src/train/input/dataset-tensors.ts";
-import { type GatherOptions, gatherBatch } from "../../src/train/input/gather-batch.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 

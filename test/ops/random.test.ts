@@ -4,6 +4,7 @@ import { gradients } from "../../src/autograd.ts";
 import { lowbias32 } from "../../src/common/permutation.ts";
 import { threefry2x32 } from "../../src/common/random.ts";
 import { input, state, type Tensor } from "../../src/graph/tensor.ts";
+import { record } from "../../src/ops/data/record.ts";
 import { mul } from "../../src/ops/elementwise/arithmetic.ts";
 import {
   bernoulli,
@@ -17,7 +18,6 @@ import {
 import { sum } from "../../src/ops/reduce/sum.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
-import { record } from "../../src/train/metrics/record.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 

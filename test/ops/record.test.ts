@@ -2,10 +2,10 @@
 import { describe, expect, it } from "vitest";
 import type { Data } from "../../src/graph/spec.ts";
 import { input, state, type Tensor } from "../../src/graph/tensor.ts";
+import { MAX_RECORDED, record, recordedSteps } from "../../src/ops/data/record.ts";
 import { mul } from "../../src/ops/elementwise/arithmetic.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
-import { MAX_RECORDED, record, recordedSteps } from "../../src/train/metrics/record.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 const backends: readonly [string, () => Promise<Backend>][] = [

@@ -5,11 +5,11 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../../src/common/random.ts";
 import { constant as leaf, state } from "../../src/graph/tensor.ts";
+import { record } from "../../src/ops/data/record.ts";
 import { reduceOnPlateau } from "../../src/optim/plateau.ts";
 import * as optim from "../../src/optim/schedules.ts";
 import { ratesAt, scheduledRate } from "../../src/optim/updates/schedule.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
-import { record } from "../../src/train/metrics/record.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { expectClose } from "../support/close.ts";
 

@@ -8,13 +8,13 @@ import type { Data } from "../../src/graph/spec.ts";
 import { input, state, type Tensor } from "../../src/graph/tensor.ts";
 import { readSafetensors } from "../../src/io/safetensors.ts";
 import * as nn from "../../src/nn/index.ts";
+import { record } from "../../src/ops/data/record.ts";
 import { relu } from "../../src/ops/elementwise/activation.ts";
 import { crossEntropy } from "../../src/ops/loss/cross-entropy.ts";
 import { maxPool2d } from "../../src/ops/pool/pool.ts";
 import { flatten } from "../../src/ops/shape/reshape.ts";
 import { adam } from "../../src/optim/index.ts";
 import type { Backend, CompileOptions } from "../../src/runtime/backend.ts";
-import { record } from "../../src/train/metrics/record.ts";
 import { expectClose } from "./close.ts";
 import { readFixture, readJsonFixture } from "./fixtures.ts";
 

@@ -2,6 +2,8 @@
 
 import { packLayout } from "../../graph/pack-layout.ts";
 import type { Node, Tensor } from "../../graph/tensor.ts";
+import { gatherBatch } from "../../ops/data/gather-batch.ts";
+import { record } from "../../ops/data/record.ts";
 import { norm } from "../../ops/reduce/norm.ts";
 import { pack } from "../../ops/shape/pack.ts";
 import { increment } from "../../ops/state/increment.ts";
@@ -15,8 +17,6 @@ import { lionUpdate } from "../../optim/updates/lion.ts";
 import { rmspropUpdate } from "../../optim/updates/rmsprop.ts";
 import { scheduledRate } from "../../optim/updates/schedule.ts";
 import { sgdUpdate } from "../../optim/updates/sgd.ts";
-import { gatherBatch } from "../../train/input/gather-batch.ts";
-import { record } from "../../train/metrics/record.ts";
 import type { Case, Check, Leaf } from "../check.ts";
 
 /** Sizes of two packed parameters. */

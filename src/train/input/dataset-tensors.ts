@@ -1,7 +1,4 @@
-/**
- * The tensors that hold a data set on a device, and what follows from its number of samples. Knows no op, so that a program
- * compiled ahead of time can use it.
- */
+/** The tensors that hold a data set on a device. Uses no op, so that programs compiled ahead of time need none. */
 
 import { type Dataset, packBytes, sampleSize } from "../../data/dataset.ts";
 import { readable } from "../../data/lazy-inputs.ts";
@@ -52,15 +49,4 @@ export class DatasetTensors {
       await backend.finished?.();
     }
   }
-}
-
-/** Steps of one pass over `count` samples; the last batch may be partial. */
-export function stepsPerEpoch(count: number, batchSize: number): number {
-  return Math.ceil(count / batchSize);
-}
-
-/** Constants of gatherBatch that depend on the number of samples, for a data set that is wholly on the device. */
-export function countConstants(count: number, batchSize: number) {
-  const steps = stepsPerEpoch(count, batchSize);
-  return { COUNT: count, STEPS: steps, SHARD: count, SHARDS: 1, PER: steps, SLOTS: 1 };
 }

@@ -2,11 +2,12 @@
 
 import { type Dataset, validateDataset } from "../../data/dataset.ts";
 import { shardsOf } from "../../data/sharded.ts";
+import { stepsPerEpoch } from "../../geometry/batches.ts";
 import type { Tensor } from "../../graph/tensor.ts";
+import { gatherBatch, type Shards } from "../../ops/data/gather-batch.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import type { Batch } from "../../transforms/transform.ts";
-import { DatasetTensors, stepsPerEpoch } from "./dataset-tensors.ts";
-import { gatherBatch, type Shards } from "./gather-batch.ts";
+import { DatasetTensors } from "./dataset-tensors.ts";
 import type { Key } from "./shard-schedule.ts";
 
 /** Reads the key of the run's shuffling. */

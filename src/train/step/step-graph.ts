@@ -9,6 +9,7 @@ import { constant, type Node, scope, state, type Tensor } from "../../graph/tens
 import type { LossResult } from "../../nn/loss.ts";
 import { type BuildMode, build } from "../../nn/mode.ts";
 import { forward, isFrozen, isParameter, namedParameters } from "../../nn/module.ts";
+import { MAX_RECORDED, record } from "../../ops/data/record.ts";
 import { detachOp } from "../../ops/elementwise/detach.ts";
 import { RandomSource } from "../../ops/random/random.ts";
 import { globalNorm } from "../../ops/reduce/norm.ts";
@@ -19,7 +20,6 @@ import type { OptimizerStates } from "../../optim/optimizer.ts";
 import type { TrainerOptions } from "../loop/options.ts";
 import { type RingLayout, SAMPLES, WEIGHT } from "../metrics/accumulator.ts";
 import type { MetricBatch } from "../metrics/definition.ts";
-import { MAX_RECORDED, record } from "../metrics/record.ts";
 import { ringRows } from "./runner.ts";
 
 export interface StepGraph {

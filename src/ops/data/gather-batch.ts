@@ -8,6 +8,7 @@
 import { ShapeError } from "../../common/errors.ts";
 import { checkOptions } from "../../common/options.ts";
 import { sampleOrder } from "../../common/permutation.ts";
+import { countConstants, stepsPerEpoch } from "../../geometry/batches.ts";
 import {
   type DefinedOp,
   defineOp,
@@ -20,7 +21,6 @@ import {
 import { checkShape, type Shape, type Spec, sizeOf } from "../../graph/spec.ts";
 import { constant, type Tensor } from "../../graph/tensor.ts";
 import { GATHER_BATCH_VARIANTS, gatherBatchKernels } from "../../kernels/data/gather-batch.ts";
-import { countConstants, stepsPerEpoch } from "./dataset-tensors.ts";
 
 interface Attrs {
   readonly count: number;
