@@ -113,17 +113,21 @@ export async function compileAheadOfTime(
     (await set.steps(test, evaluationBatch(options, test.count), evalStep, undefined, (batch) =>
       evaluationStep(options, batch, evalStep, training),
     ));
+  const graphs = new Map<string, NamedGraph>();
+  if (predict !== undefined) {
+    const samples = input([predict, ...train.inputs.shape], "f32", "samples");
+    const prediction = predictionOf(options, samples);
+    graphs.set(PREDICT, { inputs: { samples }, outputs: { prediction } });
+  }
+  for (const [name, graph] of Object.entries(programs)) graphs.set(name, graph);
   const others: Record<string, StoredProgram> = {};
-  const graphs = { ...(predict === undefined ? {} : predicting(options, train, predict)), ...programs };
-  for (const [name, graph] of Object.entries(graphs)) others[name] = await set.program(graph);
+  for (const [name, graph] of graphs) others[name] = await set.program(graph);
 
   const { leaf, builder } = set;
-  const named = (tensors: ReadonlyMap<string, Tensor>) =>
-    [...tensors].map(([name, tensor]): NamedLeaf => ({ name, leaf: leaf(tensor) }));
   const stored = {
-    parameters: named(states.parameters),
-    buffers: named(states.buffers),
-    packed: named(states.packed),
+    parameters: set.named(states.parameters),
+    buffers: set.named(states.buffers),
+    packed: set.named(states.packed),
     step: leaf(step),
     key: leaf(key),
     learningRate: leaf(states.live.get(LEARNING_RATE) as Tensor),
@@ -149,11 +153,6 @@ export async function compileAheadOfTime(
 /** @deprecated `compileAheadOfTime`. */
 export const recordTraining = compileAheadOfTime;
 
-function predicting(options: TrainerOptions, train: Dataset, predict: number): Record<string, NamedGraph> {
-  const samples = input([predict, ...train.inputs.shape], "f32", "samples");
-  return { [PREDICT]: { inputs: { samples }, outputs: { prediction: predictionOf(options, samples) } } };
-}
-
 /** Builds the images of one run. */
 class ImageSet {
   readonly builder = new ImageBuilder();
@@ -166,6 +165,10 @@ class ImageSet {
   ) {}
 
   readonly leaf = (tensor: Tensor): number => this.builder.leaf(tensor);
+
+  named(tensors: Iterable<readonly [string, Tensor]>): NamedLeaf[] {
+    return Array.from(tensors, ([name, tensor]) => ({ name, leaf: this.leaf(tensor) }));
+  }
 
   async steps(
     dataset: Dataset,
@@ -182,18 +185,11 @@ class ImageSet {
     const inputBuffer = image.buffers.findIndex((b) => b.role === "leaf" && b.leaf === inputs);
     const gather = image.dispatches.find(({ bindings }) => bindings.some(([b]) => b === inputBuffer));
     const { shape, scale = 1, offset = 0 } = dataset.inputs;
+    const form = { shape, labelSize: labelSize(dataset), scale, offset };
     return {
       ...image,
       batchSize,
-      data: {
-        inputs,
-        labels,
-        kernel: gather?.kernel ?? -1,
-        shape,
-        labelSize: labelSize(dataset),
-        scale,
-        offset,
-      },
+      data: { inputs, labels, kernel: gather?.kernel ?? -1, ...form },
       step: this.leaf(step),
       ring: this.leaf(ring),
       columns: layout.columns,
@@ -206,7 +202,7 @@ class ImageSet {
     const names = Object.keys(outputs);
     return {
       ...image,
-      inputs: Object.entries(inputs).map(([name, tensor]) => ({ name, leaf: this.leaf(tensor) })),
+      inputs: this.named(Object.entries(inputs)),
       outputs: image.outputs.map((output, i) => ({ ...output, label: names[i] as string })),
     };
   }

@@ -4,7 +4,7 @@ import { DataError, GraphError } from "../common/errors.ts";
 import { type Dataset, labelSize, titleOf, validateDataset } from "../data/dataset.ts";
 import { isSharded, shardsOf, type TrainingData } from "../data/sharded.ts";
 import { countConstants, stepsPerEpoch } from "../geometry/batches.ts";
-import { formatShape, sameShape } from "../graph/spec.ts";
+import { formatShape } from "../graph/spec.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
 import type { BufferImage, ProgramImage } from "../plan/image.ts";
 import { paddedWords } from "../plan/storage.ts";
@@ -185,22 +185,24 @@ function expectForm(
   data: StoredData,
   given: TrainingData,
 ): asserts given is Dataset {
-  const fail = (expected: string, found: string): never => {
-    throw new DataError(
-      `${titleOf(given)}: the program's ${part} set has ${expected}, this one ${found}; compile the program for such data`,
-    );
-  };
-  if (isSharded(given)) return fail("its samples in memory", "is in shards");
-  const { bytes, shape, scale = 1, offset = 0 } = shardsOf(given).inputs;
-  if (!sameShape(shape, data.shape)) fail(`samples of ${formatShape(data.shape)}`, formatShape(shape));
-  const kinds = (isBytes: boolean, isClasses: boolean) =>
-    `${isBytes ? "bytes" : "floats"} and ${isClasses ? "classes" : "values"}`;
-  const expected = kinds(leaves[data.inputs]?.dtype === "u32", leaves[data.labels]?.dtype === "i32");
-  const found = kinds(bytes, given.labels instanceof Int32Array);
-  if (expected !== found) fail(expected, found);
-  const size = labelSize(given);
-  if (size !== data.labelSize) fail(`${data.labelSize} values to a label`, `${size}`);
-  if (scale !== data.scale || offset !== data.offset) {
-    fail(`scale ${data.scale} and offset ${data.offset}`, `${scale} and ${offset}`);
+  const describe = (
+    { shape, scale, offset }: Pick<StoredData, "shape" | "scale" | "offset">,
+    bytes: boolean,
+    classes: boolean,
+    size: number,
+  ) =>
+    `samples ${formatShape(shape)} of ${bytes ? "bytes" : "floats"} with scale ${scale} and offset ${offset}, and ` +
+    `${classes ? "class numbers" : `${size} values`} as labels`;
+  const [inputs, labels] = [leaves[data.inputs], leaves[data.labels]];
+  const expected = describe(data, inputs?.dtype === "u32", labels?.dtype === "i32", data.labelSize);
+  let found = "one that is in shards";
+  if (!isSharded(given)) {
+    const { bytes, scale = 1, offset = 0, shape } = shardsOf(given).inputs;
+    const classes = given.labels instanceof Int32Array;
+    found = describe({ shape, scale, offset }, bytes, classes, labelSize(given));
   }
+  if (found === expected) return;
+  throw new DataError(
+    `${titleOf(given)}: the program's ${part} set has ${expected}, got ${found}; compile the program for such data`,
+  );
 }

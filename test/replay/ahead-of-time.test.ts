@@ -316,9 +316,9 @@ test("what does not fit is refused by name", async () => {
   const { inputs, labels } = train;
   const floats = { ...inputs, data: Float32Array.from(inputs.data) };
   for (const [dataset, words] of [
-    [{ ...train, inputs: { ...inputs, shape: [144] } }, "samples of [1, 12, 12], this one [144]"],
-    [{ ...train, inputs: floats }, "bytes and classes, this one floats and classes"],
-    [{ ...train, inputs: { ...inputs, scale: 1 } }, "and offset -0.5, this one 1 and -0.5"],
+    [{ ...train, inputs: { ...inputs, shape: [144] } }, "got samples [144] of bytes"],
+    [{ ...train, inputs: floats }, "got samples [1, 12, 12] of floats"],
+    [{ ...train, inputs: { ...inputs, scale: 1 } }, "of bytes with scale 1 and offset -0.5"],
     [{ ...train, labels: labels.map((label) => label + 9) }, "noise/train"],
   ] as const) {
     await expect(replay.fit(dataset, { epochs: 1 }), words).rejects.toThrow(words);

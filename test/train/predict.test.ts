@@ -70,7 +70,7 @@ describe.each([
       expect((await ask(data)).values).toEqual(values);
     }
     await expect(ask(numbers, 2)).rejects.toThrow(
-      /predict: 2 samples of \[4\] hold 8 values, inputs\.data has 4/,
+      /predict: 2 samples of \[4\] have 8 values, but inputs\.data has 4/,
     );
     for (const data of [
       new DataView(new ArrayBuffer(16)),

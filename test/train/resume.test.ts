@@ -124,7 +124,7 @@ it("passes over damaged checkpoints and says so; without a sound one gives up", 
   expect(state?.step).toBe(4);
   expect(told).toEqual([
     expect.stringMatching(new RegExp(`^${third} .*damaged`)),
-    expect.stringMatching(new RegExp(`^${second} .*damaged: its checksum is [0-9a-f]{8}, it says`)),
+    expect.stringMatching(new RegExp(`^${second} .*damaged: its checksum is [0-9a-f]{8}, the file says`)),
   ]);
   for (const at of [0, 9, 40, 600]) {
     files.files.set(first, (files.files.get(third) as Uint8Array).subarray(0, at));
@@ -200,7 +200,7 @@ describe("early stopping", () => {
     await expect(fitting({ earlyStopping: { patience: 0 } })).rejects.toThrow(
       /patience must be a whole number/,
     );
-    await expect(fitting({ steps: 3 })).rejects.toThrow(/fit takes epochs or steps, not both/);
+    await expect(fitting({ steps: 3 })).rejects.toThrow(/fit: takes epochs or steps, not both/);
   });
 });
 

@@ -11,7 +11,7 @@ import type { Data } from "../../graph/spec.ts";
 import type { KernelTime, Program } from "../../runtime/backend.ts";
 import { savedStates } from "../state/run-states.ts";
 import type { Metrics } from "./events.ts";
-import { Fit } from "./fit.ts";
+import { type Fit, startFit } from "./fit.ts";
 import { checkFitOptions, type FitOptions } from "./options.ts";
 import { type EvaluateOptions, TrainerCore } from "./trainer-core.ts";
 import { fit } from "./training-run.ts";
@@ -26,7 +26,7 @@ export abstract class AnyTrainer extends TrainerCore {
   fit(train: TrainingData, given: FitOptions = {}): Fit {
     checkTrainingData("fit", train);
     const options = checkFitOptions(given);
-    return new Fit(this.lock, (progress) => fit(this, train, options, progress), options.callbacks ?? []);
+    return startFit(this.lock, (progress) => fit(this, train, options, progress), options.callbacks ?? []);
   }
 
   /**

@@ -3,6 +3,13 @@ import { BusyError } from "../../common/errors.ts";
 import type { Callback, History, TrainEvent } from "./events.ts";
 import type { StateLock } from "./state-lock.ts";
 
+/**
+ * A run of training: a promise of its History that can be iterated over for its events. It begins by itself. With
+ * `for await` it goes on as events are taken, and ends where the loop is left, with the History of that moment. Callbacks are
+ * called with every event first; where one throws, the run ends and rejects with that.
+ */
+export interface Fit extends Promise<History>, AsyncIterable<TrainEvent> {}
+
 /** How far a run has come. */
 export interface Progress {
   /** For a caller who leaves the run early. */
@@ -11,18 +18,23 @@ export interface Progress {
 
 type Events = AsyncGenerator<TrainEvent, History>;
 
-/**
- * A run of training: a promise of its History that can be iterated over for its events. It begins by itself. With
- * `for await` it goes on as events are taken, and ends where the loop is left, with the History of that moment. Callbacks are
- * called with every event first; where one throws, the run ends and rejects with that.
- */
-export class Fit implements AsyncIterable<TrainEvent>, Promise<History> {
-  readonly [Symbol.toStringTag] = "Fit";
-  readonly #callbacks: readonly Callback[];
-  readonly #lock: StateLock;
+/** Starts the run whose events `begin` generates. */
+export function startFit(
+  lock: StateLock,
+  begin: (progress: Progress) => Events,
+  callbacks: readonly Callback[],
+): Fit {
+  const run = new Run(lock, begin, callbacks);
+  return Object.defineProperties(run.history, {
+    [Symbol.asyncIterator]: { value: () => run.iterate() },
+    [Symbol.toStringTag]: { value: "Fit" },
+  }) as Fit;
+}
+
+class Run {
+  readonly history: Promise<History>;
   readonly #events: Events;
   readonly #progress: Progress = { history: () => ({ epochs: [], aborted: true }) };
-  readonly #history: Promise<History>;
   #resolve: (history: History) => void = () => undefined;
   #reject: (reason: unknown) => void = () => undefined;
   /** Events before the iteration began; of progress events only the latest. */
@@ -31,10 +43,12 @@ export class Fit implements AsyncIterable<TrainEvent>, Promise<History> {
   #iterated = false;
   #over = false;
 
-  constructor(lock: StateLock, begin: (progress: Progress) => Events, callbacks: readonly Callback[]) {
-    this.#lock = lock;
-    this.#callbacks = callbacks;
-    this.#history = new Promise((resolve, reject) => {
+  constructor(
+    readonly lock: StateLock,
+    begin: (progress: Progress) => Events,
+    readonly callbacks: readonly Callback[],
+  ) {
+    this.history = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
@@ -51,12 +65,12 @@ export class Fit implements AsyncIterable<TrainEvent>, Promise<History> {
   }
 
   /** The events from the first on. Throws BusyError on a second iteration. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<TrainEvent, History> {
+  async *iterate(): AsyncGenerator<TrainEvent, History> {
     if (this.#iterated)
       throw new BusyError("fit: its events can be iterated over once; use callbacks for a second listener");
     this.#iterated = true;
     // The loop gets failures from the iterator.
-    this.#history.catch(() => undefined);
+    this.history.catch(() => undefined);
     try {
       await this.#drained;
       yield* this.#missed.splice(0);
@@ -67,25 +81,10 @@ export class Fit implements AsyncIterable<TrainEvent>, Promise<History> {
     } finally {
       if (!this.#over) await this.#leave(() => this.#resolve({ ...this.#progress.history(), aborted: true }));
     }
-    return this.#history;
+    return this.history;
   }
 
-  // biome-ignore lint/suspicious/noThenProperty: awaiting a run for its history is this class's purpose.
-  then<A = History, B = never>(
-    fulfilled?: ((history: History) => A | PromiseLike<A>) | null,
-    rejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
-  ): Promise<A | B> {
-    return this.#history.then(fulfilled, rejected);
-  }
-
-  catch<B = never>(rejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<History | B> {
-    return this.#history.catch(rejected);
-  }
-
-  finally(settled?: (() => void) | null): Promise<History> {
-    return this.#history.finally(settled);
-  }
-
+  /** Runs without an iteration, until one begins. */
   async #drain(): Promise<void> {
     while (!this.#iterated && !this.#over) {
       // The promise of the History rejects with a failure.
@@ -99,9 +98,9 @@ export class Fit implements AsyncIterable<TrainEvent>, Promise<History> {
   /** The next event, after all callbacks. */
   async #next(): Promise<IteratorResult<TrainEvent, History>> {
     try {
-      const next = await this.#lock.runSteps(() => this.#events.next());
+      const next = await this.lock.runSteps(() => this.#events.next());
       if (next.done === true) this.#end(() => this.#resolve(next.value));
-      else for (const callback of this.#callbacks) await callback(next.value);
+      else for (const callback of this.callbacks) await callback(next.value);
       return next;
     } catch (error) {
       await this.#leave(() => this.#reject(error));
@@ -112,13 +111,13 @@ export class Fit implements AsyncIterable<TrainEvent>, Promise<History> {
   /** Ends the run early, so that it releases the lock of its checkpoint folder. */
   async #leave(end: () => void): Promise<void> {
     // An error here is a consequence of what ended the run, which is reported already.
-    await this.#lock.runSteps(() => this.#events.return(undefined as never)).catch(() => undefined);
+    await this.lock.runSteps(() => this.#events.return(undefined as never)).catch(() => undefined);
     this.#end(end);
   }
 
   #end(end: () => void): void {
     this.#over = true;
-    this.#lock.endFit();
+    this.lock.endFit();
     end();
   }
 }

@@ -22,7 +22,7 @@ import { type Recovered, Recovery, type Snapshot } from "../state/recovery.ts";
 import { AVERAGE, LEARNING_RATE, newRunId, type RunStates, savedStates } from "../state/run-states.ts";
 import type { StateValues } from "../state/state-values.ts";
 import type { ProgramSource, TrainerParts, TrainProgram } from "../step/program-source.ts";
-import { paceOf, type RunSettings, ringOf, StepRunner } from "../step/runner.ts";
+import { type RunSettings, StepRunner } from "../step/runner.ts";
 import type { Weights } from "./early-stopping.ts";
 import type { Metrics } from "./events.ts";
 import { StateLock } from "./state-lock.ts";
@@ -148,14 +148,14 @@ export abstract class TrainerCore {
 
   /** A runner that continues where training stands; call `finish` with it afterwards. */
   runner({ program, ring, loader, inspect }: TrainProgram): StepRunner {
-    const pace = {
-      ...paceOf(this.backend, this.options),
+    this.#recovery.stepping = true;
+    this.#runner = new StepRunner(program, this.backend, ring, {
+      ...this.options,
+      first: this.#position,
       start: this.#stepsPerSubmit,
       ...(loader && { prepare: loader.begin() }),
       ...(inspect && { inspect, stepsPerSubmit: 1 }),
-    };
-    this.#recovery.stepping = true;
-    this.#runner = new StepRunner(program, ringOf(this.backend, ring), this.#position, pace);
+    });
     return this.#runner;
   }
 
@@ -176,9 +176,9 @@ export abstract class TrainerCore {
       const { backend } = this;
       const { program, ring, loader, layout, step, stepsPerEpoch } = await this.programs.evaluation(dataset);
       backend.write(step, Uint32Array.of(0));
-      const pace = { ...paceOf(backend, this.options), ...(loader && { prepare: loader.begin() }) };
+      const options = { ...this.options, ...(loader && { prepare: loader.begin() }) };
       const metrics = new MetricAccumulator(layout, "evaluation");
-      await new StepRunner(program, ringOf(backend, ring), 0, pace).runUntil(stepsPerEpoch, metrics, signal);
+      await new StepRunner(program, backend, ring, options).runUntil(stepsPerEpoch, metrics, signal);
       return metrics.metrics();
     });
   }

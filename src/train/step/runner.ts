@@ -33,26 +33,9 @@ export function ringRows(width: number): number {
   return Math.max(4, Math.min(RING_STEPS, Math.floor(RING_SIZE / width)));
 }
 
-/** Where a program logs its steps: step s in row s modulo `rows`. */
-export interface Ring {
-  readonly rows: number;
-  readonly width: number;
-  /** All rows, once everything submitted is done. */
-  read(): Promise<Float32Array>;
-}
-
-/** The ring in `tensor`, a state f32 [rows, width] on `backend`. */
-export const ringOf = (backend: Backend, tensor: Tensor): Ring => ({
-  rows: tensor.shape[0] as number,
-  width: tensor.shape[1] as number,
-  read: () => backend.read(tensor) as Promise<Float32Array>,
-});
-
-export interface Pace {
-  /** How long a submit should take: about a frame in a page, longer headless. */
-  readonly milliseconds: number;
-  /** Fixes the number of steps per submit instead. */
-  readonly stepsPerSubmit?: number;
+export interface RunnerOptions extends Pick<RunSettings, "submitMilliseconds" | "stepsPerSubmit"> {
+  /** Value of the step counter; default 0. */
+  readonly first?: number;
   /** Steps of the first submit, from which the pace is adapted; default 10. */
   readonly start?: number;
   /** Loads the data of the next step, and answers for how many steps from there on they are loaded. */
@@ -61,35 +44,33 @@ export interface Pace {
   readonly inspect?: (step: number) => Promise<void>;
 }
 
-/** How fast steps are submitted to `backend`. */
-export function paceOf(
-  backend: Backend,
-  { submitMilliseconds, stepsPerSubmit }: Pick<RunSettings, "submitMilliseconds" | "stepsPerSubmit">,
-): Pace {
-  const milliseconds = submitMilliseconds ?? backend.submitMilliseconds;
-  // The CPU reference runs a submit at once: more than one step would only block its thread for longer.
-  const fixed = stepsPerSubmit ?? (backend.kind === "cpu" ? 1 : undefined);
-  return fixed === undefined ? { milliseconds } : { milliseconds, stepsPerSubmit: fixed };
-}
-
 export class StepRunner {
+  readonly #rows: number;
+  readonly #first: number;
+  /** Steps per submit where they are fixed. */
+  readonly #fixed: number | undefined;
+  #steps: number;
   #submitted: number;
   #collected: number;
-  #steps: number;
   #submits = 0;
   #lastFinish = 0;
   readonly #inFlight: Promise<void>[] = [];
 
-  /** `first`: value of the step counter when the runner takes over. */
+  /** `ring`: state f32 [rows, width] on `backend`, where the program logs step s in row s modulo `rows`. */
   constructor(
     readonly program: Pick<Program, "run" | "finished">,
-    readonly ring: Ring,
-    readonly first: number,
-    readonly pace: Pace,
+    readonly backend: Backend,
+    readonly ring: Tensor,
+    readonly options: RunnerOptions,
   ) {
-    this.#steps = pace.stepsPerSubmit ?? pace.start ?? FEWEST_STEPS;
+    const { stepsPerSubmit, start = FEWEST_STEPS, first = 0 } = options;
+    this.#rows = ring.shape[0] as number;
+    this.#first = first;
     this.#submitted = first;
     this.#collected = first;
+    // The CPU reference runs a submit at once: more than one step would only block its thread for longer.
+    this.#fixed = stepsPerSubmit ?? (backend.kind === "cpu" ? 1 : undefined);
+    this.#steps = this.#fixed ?? start;
   }
 
   /** Value of the step counter once everything submitted is done. */
@@ -108,13 +89,13 @@ export class StepRunner {
 
   /** Submits up to `most` steps, as many as the pace allows. Resolves when the next submit may be made. */
   async advance(most: number): Promise<void> {
-    const room = this.ring.rows - (this.#submitted - this.#collected);
+    const room = this.#rows - (this.#submitted - this.#collected);
     if (room < 1)
       throw new DeviceError("training: the ring of metrics is full; call collect() before more steps");
-    const loaded = (await this.pace.prepare?.(this.#submitted)) ?? most;
+    const loaded = (await this.options.prepare?.(this.#submitted)) ?? most;
     const steps = Math.min(most, this.#steps, room, loaded);
     if (!(steps >= 1)) throw new GraphError(`training: a submit must have at least one step, got ${steps}`);
-    await this.pace.inspect?.(this.#submitted);
+    await this.options.inspect?.(this.#submitted);
     const begun = performance.now();
     this.program.run(steps);
     this.#submitted += steps;
@@ -133,18 +114,18 @@ export class StepRunner {
 
   /** Whether rows should be collected before the next submit, for which there may be no room. */
   get full(): boolean {
-    return this.#submitted - this.#collected > this.ring.rows - Math.min(MOST_STEPS, 2 * this.#steps);
+    return this.#submitted - this.#collected > this.#rows - Math.min(MOST_STEPS, 2 * this.#steps);
   }
 
   /** Rows of all steps submitted since the last call, in order. One call at a time. */
   async collect(): Promise<RingRow[]> {
     const until = this.#submitted;
     if (until === this.#collected) return [];
-    const data = await this.ring.read();
-    const { width } = this.ring;
+    const data = (await this.backend.read(this.ring)) as Float32Array;
+    const width = this.ring.shape[1] as number;
     const rows: RingRow[] = [];
     for (let step = this.#collected; step < until; step++) {
-      const start = (step % this.ring.rows) * width;
+      const start = (step % this.#rows) * width;
       rows.push(Float32Array.from(data.subarray(start, start + width)));
     }
     this.#collected = until;
@@ -161,7 +142,7 @@ export class StepRunner {
    * aborted, after the steps in flight.
    */
   async runUntil(until: number, metrics: MetricAccumulator, signal?: AbortSignal): Promise<void> {
-    const collect = async () => metrics.add(await this.collect(), this.first + metrics.steps);
+    const collect = async () => metrics.add(await this.collect(), this.#first + metrics.steps);
     while (this.position < until) {
       signal?.throwIfAborted();
       await this.advance(until - this.position);
@@ -171,8 +152,9 @@ export class StepRunner {
   }
 
   #adapt(steps: number, milliseconds: number): void {
-    if (this.pace.stepsPerSubmit !== undefined) return;
-    const wanted = (steps * this.pace.milliseconds) / Math.max(milliseconds, 0.05);
+    if (this.#fixed !== undefined) return;
+    const { submitMilliseconds = this.backend.submitMilliseconds } = this.options;
+    const wanted = (steps * submitMilliseconds) / Math.max(milliseconds, 0.05);
     // At most a factor of two, so that a single odd measurement does no harm.
     const next = Math.min(2 * this.#steps, Math.max(this.#steps / 2, wanted));
     const fewest = Math.min(FEWEST_STEPS, 2 * this.#steps);
