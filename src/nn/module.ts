@@ -2,7 +2,7 @@
  * Layers: anything with `forward(x)`, or a plain function from tensor to tensor. Parameters are found by walking a
  * layer's own fields, and the arrays, plain objects, Maps and Sets in them, and named by the path to them as in PyTorch:
  * `0.weight`, `block.conv1.bias`. What is hidden from that (`#private` fields, closures, objects of other classes)
- * is missed when a step is traced: see train/unnamed.ts.
+ * is missed when a step is traced: see train/step/step-graph.ts.
  */
 import { GraphError, ValueError } from "../common/errors.ts";
 import { isClass, isPromise, shown } from "../common/options.ts";
