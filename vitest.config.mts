@@ -2,12 +2,15 @@
  * Four test projects. `node`: test/node, what only Node has. `demo`: test/demo, the built page. `dawn` and `chromium`:
  * every other test file, the same ones in Node on Dawn and in a page of headless Chromium; test/browser in chromium alone.
  */
+import { fileURLToPath } from "node:url";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
 import { chromiumLaunch } from "./test/support/drivers.ts";
 import { HANG_LIMIT_MS } from "./test/support/hang-limit.ts";
 
 const everywhere = ["test/**/*.test.ts"];
+/** For test/support/custom-op.ts, which imports the package by its name as users do. */
+const resolve = { alias: { weft: fileURLToPath(new URL("src/index.ts", import.meta.url)) } };
 const limits = {
   testTimeout: 1.5 * HANG_LIMIT_MS,
   hookTimeout: 1.5 * HANG_LIMIT_MS,
@@ -32,6 +35,7 @@ export default defineConfig({
         },
       },
       {
+        resolve,
         test: {
           name: "dawn",
           include: everywhere,
@@ -42,6 +46,7 @@ export default defineConfig({
         },
       },
       {
+        resolve,
         test: {
           name: "chromium",
           include: everywhere,

@@ -16,11 +16,25 @@ export { version } from "./common/version.ts";
 export * as data from "./data/index.ts";
 export { type DoctorOptions, type DoctorResult, type Report, runDoctor } from "./doctor/index.ts";
 export type { GraphSpec } from "./graph/graph.ts";
-export { defineOp } from "./graph/op.ts";
+export type { AdapterProfile, Constants, Kernel, KernelEnv, KernelPlan, Pointwise } from "./graph/kernel.ts";
+export { type DefinedOp, defineOp, type OpDefinition, type Tensors } from "./graph/op.ts";
+export { Shader, type ShaderSource } from "./graph/shader.ts";
 export type { Data, DType, Shape, Spec } from "./graph/spec.ts";
-export { constant, input, type Node, parameter, scope, state, type Tensor } from "./graph/tensor.ts";
+export {
+  type BackwardContext,
+  constant,
+  input,
+  type Node,
+  type Op,
+  type OpPlan,
+  parameter,
+  scope,
+  state,
+  type Tensor,
+} from "./graph/tensor.ts";
 export * as io from "./io/index.ts";
 export * as nn from "./nn/index.ts";
+export { definePointwise, type PointwiseDefinition } from "./ops/elementwise/pointwise.ts";
 export * as optim from "./optim/index.ts";
 export * as recipes from "./recipes/index.ts";
 export {

@@ -44,6 +44,7 @@ walkOptions(
     "compile (graph)": (o) => device.compile(o),
     runDoctor: (o) => weft.runDoctor(device, o),
     defineOp: (o) => weft.defineOp(o),
+    definePointwise: (o) => weft.definePointwise(o),
     compileAheadOfTime: (o) => weft.compileAheadOfTime(parts, o),
     recordTraining: (o) => weft.recordTraining(parts, o),
     Trainer: (o) => weft.Trainer.create(device, o),
@@ -228,7 +229,7 @@ walkOptions(
   },
   [
     ..."gradients resumeFrom RunControl historyCsv historyJson loadStateDict stateDict".split(" "),
-    ..."constant input parameter scope state Random targetOf".split(" "),
+    ..."constant input parameter scope state Random Shader targetOf".split(" "),
     // `alignTo` takes the form of another data set, with whatever else that has.
     ...of(
       "data",

@@ -17,10 +17,11 @@ interface Packed {
 }
 
 const PROGRAM = `
-import { data, nn, optim, Trainer, type Backend, type History } from "weft";
+import { checkGradients, data, nn, optim, Trainer, type Backend, type History } from "weft";
 import { openDevice } from "weft/node";
 import type * as browser from "weft/browser";
 import type * as replay from "weft/replay";
+import { distances, softsign } from "./custom-op.js";
 
 const device: Backend = await openDevice({ backend: "cpu" });
 const values = Float32Array.from({ length: 160 }, (_, i) => Math.sin(1.7 * i));
@@ -33,7 +34,9 @@ const trainer = await Trainer.create(device, {
 const history: History = await trainer.fit(set, { epochs: 4 });
 export type Page = typeof browser.openDevice;
 export type Ahead = keyof typeof replay;
-console.log(trainer.steps, history.epochs.length);
+const matrices = [{ data: values.slice(0, 6), shape: [2, 3] }, { data: values.slice(6, 12), shape: [2, 3] }];
+const { ok } = await checkGradients((a, b) => softsign(distances(a!, b!)), matrices);
+console.log(trainer.steps, history.epochs.length, ok);
 await device.close();
 `;
 
@@ -62,6 +65,7 @@ beforeAll(async () => {
     symlinkSync(join(root, "node_modules", name), join(modules, name), "dir");
   writeFileSync(join(project, "package.json"), '{ "type": "module" }');
   writeFileSync(join(project, "program.ts"), PROGRAM);
+  cpSync(join(root, "test/support/custom-op.ts"), join(project, "custom-op.ts"));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -107,6 +111,6 @@ describe("a foreign project", () => {
   test("trains what it compiled", async () => {
     const project = join(folder, "project");
     const { stdout } = await run(process.execPath, ["out/program.js"], { cwd: project });
-    expect(stdout).toBe("20 4\n");
+    expect(stdout).toBe("20 4 true\n");
   });
 });

@@ -3,6 +3,7 @@
  * Their kernels are generated: see kernels/elementwise/chain.ts.
  */
 
+import { checkOptions, type OptionKinds } from "../../common/options.ts";
 import { broadcastShape } from "../../geometry/broadcast.ts";
 import type { Constants } from "../../graph/kernel.ts";
 import { type DefinedOp, defineOp, shapeError } from "../../graph/op.ts";
@@ -12,22 +13,39 @@ import type { BackwardContext, Tensor } from "../../graph/tensor.ts";
 import { chainKernels, loopOf, parseShapes, type Step, shapesText } from "../../kernels/elementwise/chain.ts";
 import { runChain } from "./pointwise-cpu.ts";
 
+/** An element-wise op; `A` are its attributes, `Record<string, never>` for none. */
 export interface PointwiseDefinition<A extends Constants> {
   readonly name: string;
   readonly args: readonly string[];
-  /** WGSL expression from the expressions of the arguments, each safe to use as an operand. */
+  /** The WGSL expression of the result. `args` are expressions of the arguments, each safe to use as an operand. */
   wgsl(args: readonly string[], attrs: A): string;
+  /** The same function on numbers, which the CPU reference calls. */
   scalar(args: readonly number[], attrs: A): number;
   /** WGSL functions that the expression calls. */
   readonly functions?: readonly ShaderSource[];
-  /** A shape to stretch the result to, beside what the inputs ask for. */
+  /** A shape that the result is broadcast to, in addition to the shapes of the inputs. */
   stretchTo?(attrs: A): Shape;
+  /** Gradients of the inputs in their order, as graph expressions; undefined where there is none. */
   backward?(context: BackwardContext<A>): readonly (Tensor | undefined)[];
 }
 
-/** Makes an op out of a scalar function. */
+const DEFINITION = {
+  name: "string",
+  args: "array",
+  wgsl: "function",
+  scalar: "function",
+  functions: "array",
+  stretchTo: "function",
+  backward: "function",
+} as const satisfies OptionKinds<PointwiseDefinition<Constants>>;
+
+/**
+ * Makes an op that computes each element of its f32 result from the elements of its f32 inputs at the same position, with
+ * broadcasting. Such ops are fused with each other and with what they follow. Throws ValueError on unknown options.
+ */
 // @__NO_SIDE_EFFECTS__
 export function definePointwise<A extends Constants>(definition: PointwiseDefinition<A>): DefinedOp<A> {
+  checkOptions(`definePointwise ${definition?.name}`, definition, DEFINITION);
   const { name, args } = definition;
   return defineOp({
     name,
