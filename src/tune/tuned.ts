@@ -1,20 +1,26 @@
 /**
- * A graph planned with the kernels that are fastest on an adapter: from what is stored, else by timing every contest. A new
- * plan must also beat the usual one as a whole, or all stays as it was.
+ * Compiles a graph with the kernel variants that are fastest on an adapter: stored choices, else measured ones. A program with
+ * new choices must also be faster as a whole than the one with the defaults.
  */
 
-import { formatSpec } from "../graph/spec.ts";
+import { mutatedLeaves } from "../graph/graph.ts";
+import { type Data, formatSpec } from "../graph/spec.ts";
 import type { Choose, Plan } from "../plan/plan.ts";
-import type { Program, Stopwatch, TuneChoice, TuneOptions } from "../runtime/backend.ts";
-import { type Contest, contestKey, contestsOf } from "./candidates.ts";
-import { type Choice, Choices } from "./choices.ts";
-import { measure, type TuneTarget } from "./measure.ts";
-import type { Trial } from "./specimen.ts";
-import { compareRuns, type RunTimes } from "./whole-run.ts";
+import type { Backend, Program, Stopwatch, TuneChoice, TuneEvent, TuneOptions } from "../runtime/backend.ts";
+import { type Measurement, measureGroups, type TuneTarget } from "./benchmark.ts";
+import { alternate, median, ratiosOf } from "./compare-times.ts";
+import { groupKey, groupNodes, type NodeGroup } from "./node-groups.ts";
+import { type Choice, StoredChoices } from "./stored-choices.ts";
 
-export type { TuneTarget } from "./measure.ts";
+type Choices = ReadonlyMap<NodeGroup, Choice>;
+type RunTimes = Extract<TuneEvent, { event: "tuned" }>["run"];
 
-const byClock: Stopwatch = async (program, times) => {
+const DEFAULT = { variant: null, ratio: 1 } as const;
+/** Of the comparison of whole programs. */
+const ROUNDS = 9;
+const ROUND_MILLISECONDS = 30;
+
+const defaultStopwatch: Stopwatch = async (program, times) => {
   if (program.time !== undefined) return program.time(times);
   const begun = performance.now();
   program.run(times);
@@ -22,108 +28,142 @@ const byClock: Stopwatch = async (program, times) => {
   return performance.now() - begun;
 };
 
-type Settled = ReadonlyMap<Contest, Choice>;
-
-/** Throws whatever compiling throws, and the reason of an aborted signal. */
+/** Throws what compiling throws, and the reason of an aborted signal. */
 export async function tuned<P extends Program>(target: TuneTarget<P>, options: TuneOptions): Promise<P> {
   const begun = performance.now();
   const { store = target.store, onEvent = () => undefined, renew = false } = options;
   const notice = (message: string) => onEvent({ event: "notice", message });
   const plan = target.plan();
-  const contests = await contestsOf(plan, target.env, target.forced);
-  const choices = await Choices.load(target.adapter, store ?? undefined, notice, renew);
+  const groups = await groupNodes(plan, target.env, target.forced);
+  const known = await StoredChoices.load(target.adapter, store ?? undefined, notice, renew);
   const stored = new Map(
-    contests.flatMap((contest) => {
-      const choice = choices.find(contest);
-      return choice === undefined ? [] : [[contest, choice]];
+    groups.flatMap((group) => {
+      const choice = known.find(group);
+      return choice === undefined ? [] : [[group, choice]];
     }),
   );
-  const open = contests.filter((contest) => !stored.has(contest));
-  const { program, found, trials, run } =
+  const open = groups.filter((group) => !stored.has(group));
+  const { program, made, measurements, run } =
     open.length === 0
-      ? { program: await target.program(target.plan(chooser(stored))), ...nothingNew }
-      : await settle(target, plan, open, stored, { ...options, stopwatch: options.stopwatch ?? byClock });
-  if (found.size > 0) await choices.add(new Map([...found].map(([{ key }, c]) => [key, c])), notice);
-  for (const contest of contests) {
-    const choice = (found.get(contest) ?? stored.get(contest)) as Choice;
-    onEvent({ event: "choice", ...describe(plan, contest, choice, trials.get(contest)) });
+      ? { program: await target.program(target.plan(chooser(stored))), ...NOTHING_MEASURED }
+      : await choose(target, plan, open, stored, {
+          ...options,
+          stopwatch: options.stopwatch ?? defaultStopwatch,
+        });
+  if (made.size > 0) await known.add(new Map([...made].map(([{ key }, choice]) => [key, choice])));
+  for (const group of groups) {
+    const choice = (made.get(group) ?? stored.get(group)) as Choice;
+    onEvent({ event: "choice", ...describe(plan, group, choice, measurements.get(group)) });
   }
-  const counts = { measured: found.size, stored: stored.size };
+  const counts = { measured: made.size, stored: stored.size };
   const seconds = (performance.now() - begun) / 1000;
   onEvent({ event: "tuned", adapter: target.adapter, ...counts, run, seconds, place: store?.place });
   return program;
 }
 
-const nothingNew = {
-  found: new Map<Contest, Choice>(),
-  trials: new Map<Contest, Trial>(),
+const NOTHING_MEASURED = {
+  made: new Map<NodeGroup, Choice>(),
+  measurements: new Map<NodeGroup, Measurement>(),
   run: undefined,
 };
 
-/** Times `open` and makes the better program of the usual one and that with the choices. */
-async function settle<P extends Program>(
+/** Measures `open` and returns the faster program: that with the defaults or that with the choices. */
+async function choose<P extends Program>(
   target: TuneTarget<P>,
   plan: Plan,
-  open: readonly Contest[],
-  stored: Settled,
+  open: readonly NodeGroup[],
+  stored: Choices,
   options: TuneOptions & { readonly stopwatch: Stopwatch },
 ) {
-  const usual = await target.program(plan);
+  const withDefaults = await target.program(plan);
   await options.prepare?.();
-  const trials = await measure(target, open, options);
-  const found = new Map([...trials].map(([contest, trial]) => [contest, choiceOf(contest, trial)]));
-  const all = new Map([...stored, ...found]);
-  if (!anyOther(all)) return { program: usual, found, trials, run: undefined };
-  const chosen = await target.program(target.plan(chooser(all)));
-  let run: RunTimes | undefined;
-  if (anyOther(found)) run = await compareRuns(target.backend, plan, usual, chosen, options);
+  const measurements = await measureGroups(target, open, options);
+  const made = new Map([...measurements].map(([group, m]) => [group, choiceOf(group, m)]));
+  const all = new Map([...stored, ...made]);
+  if (!hasVariants(all)) return { program: withDefaults, made, measurements, run: undefined };
+  const withChoices = await target.program(target.plan(chooser(all)));
+  let run: RunTimes;
+  if (hasVariants(made)) run = await compareRuns(target.backend, plan, withDefaults, withChoices, options);
   if (run?.kept !== false) {
-    usual.destroy();
-    return { program: chosen, found, trials, run };
+    withDefaults.destroy();
+    return { program: withChoices, made, measurements, run };
   }
-  chosen.destroy();
-  const asBefore = new Map([...found].map(([c, { fingerprint }]) => [c, { ...USUAL, fingerprint }]));
-  if (!anyOther(stored)) return { program: usual, found: asBefore, trials, run };
-  usual.destroy();
-  return { program: await target.program(target.plan(chooser(stored))), found: asBefore, trials, run };
+  withChoices.destroy();
+  const discarded = new Map(
+    [...made].map(([group, { fingerprint }]) => [group, { ...DEFAULT, fingerprint }]),
+  );
+  if (!hasVariants(stored)) return { program: withDefaults, made: discarded, measurements, run };
+  withDefaults.destroy();
+  const program = await target.program(target.plan(chooser(stored)));
+  return { program, made: discarded, measurements, run };
 }
 
-const USUAL = { variant: null, ratio: 1 } as const;
-
-function choiceOf({ fingerprint }: Contest, { winner, variants, ratios }: Trial): Choice {
+function choiceOf({ fingerprint }: NodeGroup, { winner, variants, ratios }: Measurement): Choice {
   const variant = variants[winner];
   return variant === undefined
-    ? { ...USUAL, fingerprint }
+    ? { ...DEFAULT, fingerprint }
     : { variant, ratio: ratios[winner] as number, fingerprint };
 }
 
-const anyOther = (choices: Settled) => [...choices.values()].some(({ variant }) => variant !== null);
+const hasVariants = (choices: Choices) => [...choices.values()].some(({ variant }) => variant !== null);
 
-function chooser(choices: Settled): Choose {
+function chooser(choices: Choices): Choose {
   const variants = new Map([...choices].map(([{ key }, { variant }]) => [key, variant ?? undefined]));
   return ({ op, plan }) =>
-    op.variants.length === 0 ? undefined : variants.get(contestKey(op, plan.constants));
+    op.variants.length === 0 ? undefined : variants.get(groupKey(op, plan.constants));
 }
 
-function describe(plan: Plan, contest: Contest, choice: Choice, trial: Trial | undefined): TuneChoice {
-  const { key, node, usual } = contest;
-  const alike = plan.graph.nodes.filter(
-    ({ op, plan: { constants } }) => op === node.op && contestKey(op, constants) === key,
+/** Times two programs of one graph alternately. The states of the graph keep their values. */
+async function compareRuns(
+  backend: Backend,
+  plan: Plan,
+  withDefaults: Program,
+  withChoices: Program,
+  { stopwatch, signal }: { readonly stopwatch: Stopwatch; readonly signal?: AbortSignal | undefined },
+): Promise<RunTimes> {
+  const states = [...new Set(plan.graph.updates.flatMap(mutatedLeaves))];
+  const values = states.length === 0 ? [] : await backend.readAll(states);
+  const [one, other] = [withDefaults, withChoices].map((p) => (times: number) => stopwatch(p, times));
+  try {
+    await other!(1);
+    await one!(1);
+    const times = Math.ceil(ROUND_MILLISECONDS / Math.max(await one!(1), 0.1));
+    const [ofDefaults, ofChoices] = await alternate([one!, other!], times, ROUNDS, signal);
+    const usual = median(ofDefaults) / times;
+    const ratio = median(ratiosOf(ofChoices, ofDefaults));
+    return { usual, chosen: ratio * usual, kept: ratio < 1 };
+  } finally {
+    states.forEach((t, i) => {
+      backend.write(t, values[i] as Data);
+    });
+  }
+}
+
+function describe(
+  plan: Plan,
+  { key, node, defaultVariant, alternatives }: NodeGroup,
+  choice: Choice,
+  measurement: Measurement | undefined,
+): TuneChoice {
+  const members = plan.graph.nodes.filter(
+    ({ op, plan: { constants } }) => op === node.op && groupKey(op, constants) === key,
   );
-  const times = trial?.variants.map((variant, i) => [variant ?? usual, trial.ratios[i] as number]) ?? [];
-  const refused = Object.entries(trial?.refused ?? {});
-  const untried = contest.others.map(({ name }) => [name, "not tried: many times slower elsewhere"]);
+  const untried = alternatives.map(({ name }) => [name, "not tried: many times slower elsewhere"]);
+  const times = measurement?.variants.flatMap((name, i) =>
+    name === undefined ? [] : [[name, measurement.ratios[i]]],
+  );
+  const outcomes = [...untried, ...(times ?? []), ...Object.entries(measurement?.refused ?? {})];
   return {
     node: node.label,
-    nodes: alike.length,
+    nodes: members.length,
     op: node.op.name,
     inputs: node.inputs.map(formatSpec),
     outputs: node.outputs.map(formatSpec),
-    usual,
-    chosen: choice.variant ?? usual,
+    usual: defaultVariant,
+    chosen: choice.variant ?? defaultVariant,
     ratio: choice.ratio,
-    milliseconds: trial?.milliseconds,
-    source: trial === undefined ? "stored" : "measured",
-    variants: trial === undefined ? {} : Object.fromEntries([...untried, ...times.slice(1), ...refused]),
+    milliseconds: measurement?.milliseconds,
+    source: measurement === undefined ? "stored" : "measured",
+    variants: measurement === undefined ? {} : Object.fromEntries(outcomes),
   };
 }

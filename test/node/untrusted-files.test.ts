@@ -25,7 +25,7 @@ import { readReport } from "../../src/report/index.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
 import { addChecksum } from "../../src/train/state/checkpoint.ts";
-import { Choices } from "../../src/tune/choices.ts";
+import { StoredChoices } from "../../src/tune/stored-choices.ts";
 import { buildCli, type Cli } from "../support/cli.ts";
 import { fuzz } from "../support/fuzz.ts";
 
@@ -442,22 +442,19 @@ describe("logs, reports, kernel choices", () => {
       load: async (adapter: string) => stored.get(adapter),
       save: async (adapter: string, content: string) => void stored.set(adapter, content),
     };
-    const choices = await Choices.load("gpu", store, () => undefined, false);
-    await choices.add(
-      new Map([["conv2d {}", { variant: "direct", ratio: 0.5, fingerprint: "f" }]]),
-      () => undefined,
-    );
+    const choices = await StoredChoices.load("gpu", store, () => undefined, false);
+    await choices.add(new Map([["conv2d {}", { variant: "direct", ratio: 0.5, fingerprint: "f" }]]));
     const sound = stored.get("gpu") as string;
-    const contest = {
+    const group = {
       key: "conv2d {}",
       fingerprint: "f",
-      others: [{ name: "direct", kernels: [] }],
+      alternatives: [{ name: "direct", kernels: [] }],
     } as never;
     const load = async (content: string) => {
       const told: string[] = [];
       stored.set("gpu", content);
-      const loaded = await Choices.load("gpu", store, (line) => void told.push(line), false);
-      return { found: loaded.find(contest), told };
+      const loaded = await StoredChoices.load("gpu", store, (line) => void told.push(line), false);
+      return { found: loaded.find(group), told };
     };
     expect(await load(sound)).toMatchObject({ found: { ratio: 0.5 }, told: [] });
     for (const [from, to] of [

@@ -57,13 +57,23 @@ export class GpuBackend extends GpuRuntime {
     const { tuned } = await import("../../tune/tuned.ts");
     const store = await this.#tuneStore?.();
     const adapter = this.device.identity;
-    // Of its own, so that the pipelines that lose are not kept.
+    // A cache of its own, so that the pipelines of variants that are not chosen are freed.
     const pipelines = new PipelineCache(this.device, false);
-    const bench = () => new GpuBackend(this.device, {}, async () => undefined, pipelines);
-    const warm = async (kernels: readonly KernelUse[]) => {
+    const isolated = () => new GpuBackend(this.device, {}, async () => undefined, pipelines);
+    const precompile = async (kernels: readonly KernelUse[]) => {
       await Promise.allSettled(kernels.map(async (use) => pipelines.compile(await kernelSource(use))));
     };
-    const target = { backend: this, adapter, env, forced: variants, store, plan, program, bench, warm };
+    const target = {
+      backend: this,
+      adapter,
+      env,
+      forced: variants,
+      store,
+      plan,
+      program,
+      isolated,
+      precompile,
+    };
     try {
       return await tuned(target, tune === true ? {} : tune);
     } finally {

@@ -1,6 +1,6 @@
 /**
- * What there is to choose from in a plan: for every op with several kernels and every set of constants that it has there,
- * the variants that really differ. A fingerprint of all their code tells whether a stored choice still means the same.
+ * What a plan leaves to choose: for every op with several kernel variants, and every set of constants that it has in the plan,
+ * the variants whose kernels differ. A fingerprint of their code tells whether a stored choice is still valid.
  */
 import type { Constants, Kernel, KernelEnv, KernelPlan, KernelUse } from "../graph/kernel.ts";
 import type { Node, Op } from "../graph/tensor.ts";
@@ -12,60 +12,52 @@ export interface Variant {
 }
 
 /** Nodes of one op with the same constants, which run as the same kernels. */
-export interface Contest {
+export interface NodeGroup {
   /** Op and constants. */
   readonly key: string;
   /** The first of the nodes. */
   readonly node: Node;
-  /** The variant that the op chooses by itself; "default" where it has no name. */
-  readonly usual: string;
-  /** Variants whose kernels differ from those and from each other's. */
-  readonly others: readonly Variant[];
+  /** Name of the variant that the op chooses; "default" where it has none. */
+  readonly defaultVariant: string;
+  /** Variants whose kernels differ from the default's and from each other's. */
+  readonly alternatives: readonly Variant[];
   readonly fingerprint: string;
 }
 
-type Env = Omit<KernelEnv, "variant">;
-
-/** The contests of `plan`, in the order of its nodes; ops in `forced` are settled. */
-export async function contestsOf(
+/** The groups of `plan` that have alternatives, in the order of its nodes, without the ops in `forced`. */
+export async function groupNodes(
   plan: Plan,
-  env: Env,
+  env: Omit<KernelEnv, "variant">,
   forced: Readonly<Record<string, string>>,
-): Promise<Contest[]> {
-  const found = new Map<string, Contest>();
+): Promise<NodeGroup[]> {
+  const groups = new Map<string, NodeGroup>();
   for (const node of plan.graph.nodes) {
     const { op } = node;
-    if (op.kernels === undefined || op.variants.length === 0 || op.name in forced) continue;
-    const key = contestKey(op, node.plan.constants);
-    if (found.has(key)) continue;
     const { constants } = node.plan;
+    if (op.kernels === undefined || op.variants.length === 0 || op.name in forced) continue;
+    const key = groupKey(op, constants);
+    if (groups.has(key)) continue;
     const planned = [undefined, ...op.variants].map((variant) => {
       const plan = op.kernels?.(constants, variant === undefined ? env : { ...env, variant });
       return { variant, kernels: plan?.kernels ?? [], text: plan === undefined ? "" : textOf(plan) };
     });
     const distinct = planned.filter(({ text }, i) => planned.findIndex((p) => p.text === text) === i);
     if (distinct.length < 2) continue;
-    const [own] = planned as [(typeof planned)[number]];
-    found.set(key, {
-      key,
-      node,
-      usual:
-        planned.find(({ variant, text }) => variant !== undefined && text === own.text)?.variant ?? "default",
-      others: distinct.flatMap(({ variant, kernels }) =>
-        variant === undefined
-          ? []
-          : [{ name: variant, kernels: kernels.map((kernel) => ({ kernel, constants })) }],
-      ),
-      fingerprint: await fingerprintOf(distinct),
-    });
+    const isDefault = ({ variant, text }: (typeof planned)[number]) =>
+      variant !== undefined && text === planned[0]?.text;
+    const alternatives = distinct.flatMap(({ variant: name, kernels }) =>
+      name === undefined ? [] : { name, kernels: kernels.map((kernel) => ({ kernel, constants })) },
+    );
+    const defaultVariant = planned.find(isDefault)?.variant ?? "default";
+    groups.set(key, { key, node, defaultVariant, alternatives, fingerprint: await fingerprintOf(distinct) });
   }
-  return [...found.values()];
+  return [...groups.values()];
 }
 
-/** What kernels are chosen by: an op and the constants of its shapes. */
-export function contestKey(op: Op, constants: Constants): string {
+/** The key of the group that a node of `op` with `constants` belongs to. */
+export function groupKey(op: Op, constants: Constants): string {
   const sorted = Object.entries(constants).sort(([a], [b]) => (a < b ? -1 : 1));
-  // JSON has no NaN and no infinities.
+  // JSON has neither NaN nor infinities.
   const plain = (_: string, value: unknown) =>
     typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
   return `${op.name} ${JSON.stringify(Object.fromEntries(sorted), plain)}`;
@@ -83,8 +75,8 @@ function textOf({ kernels, scratch = {} }: KernelPlan): string {
   return JSON.stringify([kernels.map((k) => ({ ...k, shader: k.shader.file })), scratch]);
 }
 
-/** 53 bits in hexadecimal: two rounds of FNV-1a, the second from another start. */
-export function hash(text: string): string {
+/** 53 bits in hexadecimal: two FNV-1a hashes with different offsets. */
+function hash(text: string): string {
   let low = 0x811c9dc5;
   let high = 0xcbf29ce4;
   for (let i = 0; i < text.length; i++) {
