@@ -1,20 +1,19 @@
 /**
- * Checks a device: every op, every kernel variant, forward and backward, and a whole training step, against the 64-bit
- * CPU reference. What the tests do on our machines this does on the user's.
+ * `weft doctor`: checks on the user's device what the tests check on ours. Every op and kernel variant, forward and backward,
+ * special values, and two whole training steps are compared with the 64-bit CPU reference.
  */
 
 import { ValueError } from "../common/errors.ts";
 import { checkOptions } from "../common/options.ts";
 import { type Backend, checkDevice } from "../runtime/backend.ts";
-import { convolutionChecks } from "./cases/convolution.ts";
-import { layoutChecks } from "./cases/layout.ts";
-import { lossChecks } from "./cases/losses.ts";
-import { mathChecks } from "./cases/math.ts";
-import { normalizationChecks } from "./cases/normalization.ts";
-import { pointwiseChecks } from "./cases/pointwise.ts";
-import { productChecks } from "./cases/products.ts";
+import { convChecks } from "./cases/conv.ts";
+import { elementwiseChecks } from "./cases/elementwise.ts";
+import { linalgChecks } from "./cases/linalg.ts";
+import { lossChecks } from "./cases/loss.ts";
+import { normChecks } from "./cases/norm.ts";
 import { randomChecks } from "./cases/random.ts";
-import { reductionChecks } from "./cases/reductions.ts";
+import { reduceChecks } from "./cases/reduce.ts";
+import { shapeChecks } from "./cases/shape.ts";
 import { trainingChecks } from "./cases/training.ts";
 import { type DoctorResult, runCheck } from "./run-check.ts";
 import { runSpecialValues, SPECIAL_VALUES } from "./special-values.ts";
@@ -23,13 +22,12 @@ import { runWholeSteps, WHOLE_STEPS } from "./whole-step.ts";
 export type { DoctorResult } from "./run-check.ts";
 
 const checks = [
-  ...pointwiseChecks,
-  ...mathChecks,
-  ...layoutChecks,
-  ...reductionChecks,
-  ...normalizationChecks,
-  ...productChecks,
-  ...convolutionChecks,
+  ...elementwiseChecks,
+  ...shapeChecks,
+  ...reduceChecks,
+  ...normChecks,
+  ...linalgChecks,
+  ...convChecks,
   ...lossChecks,
   ...randomChecks,
   ...trainingChecks,
@@ -46,19 +44,19 @@ export interface Report {
 
 export interface DoctorOptions {
   /**
-   * Examines only ops whose name contains this text; `special values` are NaN, infinities and denormal numbers in every op,
-   * `LeNet-5` is the whole training step. Default: everything.
+   * Checks only ops whose name contains this text. `special values`: NaN, infinities and denormal numbers in every op;
+   * `LeNet-5`: the whole training steps. Default: everything.
    */
   readonly only?: string;
-  /** Called after each check, in order; a promise is waited for. */
+  /** Called after each check, in order; a promise is awaited. */
   readonly onResult?: (result: DoctorResult) => void | Promise<void>;
   /** Ends the examination between two checks; `runDoctor` then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Examines `backend`. A kernel that is wrong makes the report not ok. Throws ValueError when `only` is in no op's name,
- * and DeviceLostError when the device is lost.
+ * Checks `backend`. A wrong kernel makes the report not ok. Throws ValueError when no op's name contains `only`, and
+ * DeviceLostError when the device is lost.
  */
 export async function runDoctor(backend: Backend, options: DoctorOptions = {}): Promise<Report> {
   checkDevice("runDoctor", backend);

@@ -1,14 +1,14 @@
-/** Runs one check on a device and on the 64-bit CPU reference, and measures how far they are apart. */
+/** Runs one check on a device and on the 64-bit CPU reference, and compares the results. */
 import { gradients } from "../autograd.ts";
+import { allclose, type Tolerance } from "../common/allclose.ts";
 import { DeviceLostError } from "../common/errors.ts";
 import { Random } from "../common/random.ts";
 import { Graph, type GraphSpec } from "../graph/graph.ts";
-import { type Data, sizeOf } from "../graph/spec.ts";
+import { type Data, formatShape, type Shape, sizeOf } from "../graph/spec.ts";
 import { input, state, type Tensor } from "../graph/tensor.ts";
 import type { Backend } from "../runtime/backend.ts";
 import { CpuBackend } from "../runtime/cpu/backend.ts";
-import type { Case, Check, Leaf, Uses } from "./check.ts";
-import { compare } from "./compare.ts";
+import { type Build, type Case, type Check, type Leaf, leavesOf, nameOf, type Uses } from "./check.ts";
 
 /** One row of the report. */
 export interface DoctorResult {
@@ -16,15 +16,17 @@ export interface DoctorResult {
   /** `auto` is what the planner chooses on this adapter; the others are forced. */
   readonly variant: string;
   readonly cases: number;
-  /** The largest error as a share of what is tolerated: 1 and less is fine, infinite where nothing came out. */
+  /** The largest error as a share of the tolerance: up to 1 is fine; infinite where a case failed to run. */
   readonly worst: number;
   readonly ok: boolean;
   readonly milliseconds: number;
-  /** One line for each case that failed. */
+  /** One line for each failure. */
   readonly failures: readonly string[];
-  /** What is worth knowing of the device, and no fault. */
+  /** Properties of the device that are worth knowing and no failures. */
   readonly notes?: readonly string[];
 }
+
+export type OnResult = (result: DoctorResult) => void | Promise<void>;
 
 type Variants = Readonly<Record<string, string>>;
 
@@ -33,62 +35,108 @@ interface Built {
   readonly spec: GraphSpec;
   readonly leaves: readonly { readonly tensor: Tensor; readonly data: Data }[];
   /** What is compared: outputs, gradients, states after the run. */
-  readonly wanted: readonly { readonly what: string; readonly tensor: Tensor }[];
-  /** What the reference says of each of `wanted`. */
+  readonly compared: readonly { readonly what: string; readonly tensor: Tensor }[];
+  /** The reference's values of `compared`. */
   readonly expected: readonly Data[];
 }
 
-/** Runs a check with every kernel variant there is; calls `onResult` after each. */
-export async function runCheck(
-  backend: Backend,
-  check: Check,
-  onResult: (result: DoctorResult) => void | Promise<void>,
-): Promise<void> {
-  const begun = performance.now();
+/** Collects the errors of one row of the report. */
+export class Errors {
+  worst = 0;
+  readonly failures: string[] = [];
+  readonly #begun = performance.now();
+
+  /** Adds a failure unless `actual` is `expected` within the tolerance. Integers must be equal. */
+  compare(what: string, actual: Data, expected: Data, shape: Shape, { atol, rtol }: Tolerance): void {
+    const floats = actual instanceof Float32Array || actual instanceof Float64Array;
+    const { worst, mismatches, first } = allclose(
+      actual,
+      expected,
+      floats ? { atol, rtol } : { atol: 0, rtol: 0 },
+    );
+    this.worst = Math.max(this.worst, worst);
+    if (first < 0) return;
+    const place = `[${coordinates(first, shape).join(", ")}] of ${formatShape(shape)}`;
+    const allowed = floats ? ` (tolerated: ${atol} + ${rtol} of the value)` : "";
+    this.failures.push(
+      `${what}: ${mismatches} of ${expected.length} values differ, the first at ${place}: ` +
+        `${actual[first]}, expected ${expected[first]}${allowed}`,
+    );
+  }
+
+  /** Adds the error of something that could not be run. Throws it where the device was lost. */
+  fail(error: unknown, what = ""): void {
+    if (error instanceof DeviceLostError) throw error;
+    this.worst = Number.POSITIVE_INFINITY;
+    this.failures.push(`${what}${error instanceof Error ? error.message : String(error)}`);
+  }
+
+  /** `since`: when the row began, if earlier than this object. */
+  result(op: string, variant: string, cases: number, since = this.#begun): DoctorResult {
+    const { worst, failures } = this;
+    const milliseconds = performance.now() - since;
+    return { op, variant, cases, worst, ok: failures.length === 0, milliseconds, failures };
+  }
+}
+
+/** Runs a check with every kernel variant; calls `onResult` after each. */
+export async function runCheck(backend: Backend, check: Check, onResult: OnResult): Promise<void> {
+  let since = performance.now();
+  const { atol = 1e-6, rtol = 1e-5 } = check;
   const reference = new CpuBackend({ bits: 64 });
   const built: Built[] = [];
   for (const c of check.cases) {
-    const ready = build(c, check.gradients !== false);
+    const ready = build(c, check);
     built.push({ ...ready, expected: await evaluate(reference, ready, {}, false) });
   }
   await reference.close();
-  let since = begun;
   for (const { name, variants } of passes(check, built)) {
     const forced = Object.keys(variants).length > 0;
     const some = forced && backend.software ? built.slice(0, check.forcedOnSoftware) : built;
     if (some.length === 0) continue;
-    const { worst, failures } = await runPass(backend, check, some, variants);
-    const now = performance.now();
-    const counts = { cases: some.length, worst, ok: failures.length === 0, milliseconds: now - since };
-    since = now;
-    await onResult({ op: check.op, variant: name, ...counts, failures });
+    const errors = new Errors();
+    // All at once: compiling takes longest, and drivers compile concurrently.
+    const results = await Promise.allSettled(
+      some.map((b) => evaluate(backend, b, variants, check.fused === true)),
+    );
+    results.forEach((result, i) => {
+      const { name, compared, expected } = some[i] as Built;
+      if (result.status === "rejected") errors.fail(result.reason, `${name}: `);
+      else {
+        compared.forEach(({ what, tensor: { shape } }, k) => {
+          const [a, e] = [result.value[k] as Data, expected[k] as Data];
+          errors.compare(`${name}, ${what}`, a, e, shape, { atol, rtol });
+        });
+      }
+    });
+    await onResult(errors.result(check.op, name, some.length, since));
+    since = performance.now();
   }
 }
 
-function build(c: Case, withGradients: boolean): Omit<Built, "expected"> {
-  const tensors = c.leaves.map(makeLeaf);
-  const leaves = tensors.map((tensor, i) => ({ tensor, data: makeData(c.leaves[i] as Leaf, i) }));
-  const made = c.build(...tensors);
+function build(c: Case, check: Check): Omit<Built, "expected"> {
+  const given = leavesOf(c).map((leaf) => ({ ...(check.range && { range: check.range }), ...leaf }));
+  const tensors = given.map(({ shape, dtype = "f32", state: isState }, i) =>
+    isState ? state(shape, 0, dtype, `state${i}`) : input(shape, dtype, `input${i}`),
+  );
+  const leaves = tensors.map((tensor, i) => ({ tensor, data: makeData(given[i] as Leaf, i) }));
+  const made = c.build(...(tensors as Parameters<Build>));
   const { outputs = [], updates = [] }: Uses = "node" in made ? { outputs: [made] } : made;
-  const wanted = outputs.map((tensor, i) => ({ what: `result ${i}`, tensor }));
+  const compared = outputs.map((tensor, i) => ({ what: `result ${i}`, tensor }));
   const first = outputs[0];
-  const wrt = tensors.filter((t, i) => t.dtype === "f32" && c.leaves[i]?.gradient !== false);
-  if (withGradients && first?.dtype === "f32" && wrt.length > 0) {
+  const wrt = tensors.filter((t, i) => t.dtype === "f32" && given[i]?.gradient !== false);
+  if (check.gradients !== false && first?.dtype === "f32" && wrt.length > 0) {
     const seed = input(first.shape, "f32", "seed");
     leaves.push({ tensor: seed, data: makeData({ shape: seed.shape }, 100) });
     gradients(first, wrt, seed).forEach((tensor, i) => {
-      wanted.push({ what: `gradient of input ${tensors.indexOf(wrt[i] as Tensor)}`, tensor });
+      compared.push({ what: `gradient of input ${tensors.indexOf(wrt[i] as Tensor)}`, tensor });
     });
   }
-  const states = tensors.filter((_, i) => c.leaves[i]?.state === true);
-  const spec = { outputs: wanted.map((w) => w.tensor), updates };
-  const after = states.map((tensor) => ({ what: `state ${tensors.indexOf(tensor)}`, tensor }));
-  return { name: c.name, spec, leaves, wanted: [...wanted, ...after] };
-}
-
-function makeLeaf(leaf: Leaf, i: number): Tensor {
-  const { shape, dtype = "f32" } = leaf;
-  return leaf.state ? state(shape, 0, dtype, `state${i}`) : input(shape, dtype, `input${i}`);
+  const spec = { outputs: compared.map(({ tensor }) => tensor), updates };
+  tensors.forEach((tensor, i) => {
+    if (given[i]?.state === true) compared.push({ what: `state ${i}`, tensor });
+  });
+  return { name: nameOf(c), spec, leaves, compared };
 }
 
 function makeData({ shape, dtype = "f32", data, range: [low, high] = [-1, 1] }: Leaf, stream: number): Data {
@@ -114,40 +162,9 @@ function passes({ fused, force }: Check, built: readonly Built[]): { name: strin
   return [auto, ...forced];
 }
 
-async function runPass(
-  backend: Backend,
-  check: Check,
-  built: readonly Built[],
-  variants: Variants,
-): Promise<{ worst: number; failures: string[] }> {
-  const failures: string[] = [];
-  let worst = 0;
-  // All at once: compiling takes longest, and drivers compile side by side.
-  const results = await Promise.allSettled(
-    built.map((b) => evaluate(backend, b, variants, check.fused === true)),
-  );
-  results.forEach((result, c) => {
-    const { name, wanted, expected } = built[c] as Built;
-    if (result.status === "rejected") {
-      if (result.reason instanceof DeviceLostError) throw result.reason;
-      worst = Number.POSITIVE_INFINITY;
-      failures.push(
-        `${name}: ${result.reason instanceof Error ? result.reason.message : String(result.reason)}`,
-      );
-      return;
-    }
-    wanted.forEach(({ what, tensor }, i) => {
-      const found = compare(result.value[i] as Data, expected[i] as Data, tensor.shape, check);
-      worst = Math.max(worst, found.worst);
-      if (found.difference !== undefined) failures.push(`${name}, ${what}: ${found.difference}`);
-    });
-  });
-  return { worst, failures };
-}
-
 async function evaluate(
   backend: Backend,
-  { spec, leaves, wanted }: Omit<Built, "expected">,
+  { spec, leaves, compared }: Omit<Built, "expected">,
   variants: Variants,
   fuse: boolean,
 ): Promise<Data[]> {
@@ -155,5 +172,9 @@ async function evaluate(
   for (const { tensor, data } of leaves) if (backend.holds(tensor)) backend.write(tensor, data);
   program.run();
   const outputs = new Set(spec.outputs);
-  return Promise.all(wanted.map(({ tensor }) => (outputs.has(tensor) ? program : backend).read(tensor)));
+  return Promise.all(compared.map(({ tensor }) => (outputs.has(tensor) ? program : backend).read(tensor)));
+}
+
+function coordinates(index: number, shape: Shape): number[] {
+  return shape.map((size, axis) => Math.floor(index / sizeOf(shape.slice(axis + 1))) % size);
 }

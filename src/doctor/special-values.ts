@@ -1,19 +1,18 @@
 /**
- * NaN, infinities, zeros and denormal numbers through every pointwise op, by itself and fused, and through the activations
- * that products and convolutions apply: what the device makes of them against the CPU reference. And what its driver makes
- * of NaN where WGSL leaves it free, for those who write kernels. Flushing denormal numbers to 0 is told, not failed.
+ * Checks NaN, infinities, zeros and denormal numbers against the CPU reference: in every element-wise op, alone and fused, and
+ * in the activations that products and convolutions apply. Denormal numbers that become 0 are a note and no failure. Also
+ * reports what the driver makes of NaN where WGSL leaves that open, for authors of kernels.
  */
 
-import { DeviceLostError } from "../common/errors.ts";
 import type { Data } from "../graph/spec.ts";
 import { constant, type Tensor } from "../graph/tensor.ts";
 import { definePointwise } from "../ops/elementwise/pointwise.ts";
 import * as ops from "../ops/index.ts";
 import type { Backend } from "../runtime/backend.ts";
 import { CpuBackend } from "../runtime/cpu/backend.ts";
-import type { DoctorResult } from "./run-check.ts";
+import { Errors, type OnResult } from "./run-check.ts";
 
-/** As the report calls it. */
+/** Its name in the report. */
 export const SPECIAL_VALUES = "special values";
 
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
@@ -22,7 +21,7 @@ const NAMES = ["NaN", "Infinity", "-Infinity", "0", "-0", "a denormal number", "
 
 type Use = (x: Tensor) => Tensor;
 
-/** [values, 1] as the pixel of an image each. */
+/** [values, 1] as one pixel of an image each. */
 const image: Use = (x) => {
   const corner = constant(Float32Array.of(1, 0, 0, 0), [1, 1, 2, 2]);
   return ops.where(corner, ops.reshape(x, [VALUES.length, 1, 1, 1]), 0.25);
@@ -86,8 +85,8 @@ const uses: Readonly<Record<string, Use>> = {
   ),
 };
 
-/** WGSL whose result for NaN drivers choose. */
-const choices: Readonly<Record<string, string>> = {
+/** WGSL expressions whose result for NaN the driver may choose. */
+const DRIVER_CHOICES: Readonly<Record<string, string>> = {
   "x != x": "select(0.0, 1.0, x != x)",
   "max(x, 0)": "max(x, 0.0)",
   "min(x, 0)": "min(x, 0.0)",
@@ -98,60 +97,46 @@ const choices: Readonly<Record<string, string>> = {
   "pow(x, 2)": "pow(x, 2.0)",
 };
 
-export async function runSpecialValues(
-  backend: Backend,
-  onResult: (result: DoctorResult) => void | Promise<void>,
-): Promise<void> {
+export async function runSpecialValues(backend: Backend, onResult: OnResult): Promise<void> {
   const names = Object.keys(uses);
-  const [reference, flushed] = [VALUES, VALUES.map((v) => (Math.abs(v) < 1e-38 ? Math.sign(v) * 0 : v))];
+  const flushed = VALUES.map((v) => (Math.abs(v) < 1e-38 ? Math.sign(v) * 0 : v));
   const cpu = new CpuBackend({ bits: 64 });
-  const expected = await values(cpu, Object.values(uses), reference, false);
+  const expected = await values(cpu, Object.values(uses), VALUES, false);
   const ifFlushed = await values(cpu, Object.values(uses), flushed, false);
   await cpu.close();
   for (const variant of ["auto", "fused"]) {
-    const begun = performance.now();
-    const failures: string[] = [];
-    const flushing: string[] = [];
+    const errors = new Errors();
+    const flushing = new Set<string>();
     try {
-      const actual = await values(backend, Object.values(uses), reference, variant === "fused");
+      const actual = await values(backend, Object.values(uses), VALUES, variant === "fused");
       names.forEach((name, n) => {
         const [a, e, f] = [actual[n] as Data, expected[n] as Data, ifFlushed[n] as Data];
         for (let i = 0; i < e.length; i++) {
           if (near(a[i]!, e[i]!)) continue;
-          if (near(a[i]!, f[i]!)) flushing.push(name);
-          else
-            failures.push(
-              `${name} of ${NAMES[Math.floor((i * VALUES.length) / e.length)]}: ${a[i]}, expected ${e[i]}`,
-            );
+          if (near(a[i]!, f[i]!)) flushing.add(name);
+          else {
+            const input = NAMES[Math.floor((i * VALUES.length) / e.length)];
+            errors.fail(`${name} of ${input}: ${a[i]}, expected ${e[i]}`);
+          }
         }
       });
     } catch (error) {
-      if (error instanceof DeviceLostError) throw error;
-      failures.push(error instanceof Error ? error.message : String(error));
+      errors.fail(error);
     }
-    const where = [...new Set(flushing)].join(", ");
-    await onResult({
-      op: SPECIAL_VALUES,
-      variant,
-      cases: names.length,
-      worst: failures.length === 0 ? 0 : inf,
-      ok: failures.length === 0,
-      milliseconds: performance.now() - begun,
-      failures,
-      notes: [
-        where === ""
-          ? "denormal numbers are kept"
-          : `denormal numbers become 0 before or after ${where}, which WGSL allows`,
-      ],
-    });
+    const note =
+      flushing.size === 0
+        ? "denormal numbers are kept"
+        : `denormal numbers become 0 before or after ${[...flushing].join(", ")}, which WGSL allows`;
+    await onResult({ ...errors.result(SPECIAL_VALUES, variant, names.length), notes: [note] });
   }
-  await onResult(await driverChoices(backend));
+  const row = new Errors();
+  const notes = await driverChoices(backend);
+  await onResult({ ...row.result(SPECIAL_VALUES, "driver", notes.length), notes });
 }
 
-/** What the driver makes of NaN; any answer is right, and none of Weft's results depends on it. */
-async function driverChoices(backend: Backend): Promise<DoctorResult> {
-  const begun = performance.now();
-  const probes = Object.values(choices).map((wgsl): Use => {
+/** What the driver makes of NaN. Any answer is valid, and no result of Weft depends on it. */
+async function driverChoices(backend: Backend): Promise<string[]> {
+  const probes = Object.values(DRIVER_CHOICES).map((wgsl): Use => {
     const op = definePointwise({
       name: "driver",
       args: ["x"],
@@ -161,17 +146,7 @@ async function driverChoices(backend: Backend): Promise<DoctorResult> {
     return (x) => op.one([x], {});
   });
   const found = await values(backend, probes, VALUES, false);
-  const notes = Object.keys(choices).map((name, i) => `${name} of NaN is ${found[i]?.[0]}`);
-  return {
-    op: SPECIAL_VALUES,
-    variant: "driver",
-    cases: probes.length,
-    worst: 0,
-    ok: true,
-    milliseconds: performance.now() - begun,
-    failures: [],
-    notes,
-  };
+  return Object.keys(DRIVER_CHOICES).map((name, i) => `${name} of NaN is ${found[i]?.[0]}`);
 }
 
 async function values(
@@ -186,11 +161,11 @@ async function values(
   program.run();
   const found: Data[] = [];
   for (const t of outputs) found.push(await program.read(t));
-  program.destroy?.();
+  program.destroy();
   return found;
 }
 
-/** Functions may be off as far as WGSL lets them, but no special value may be another, and 0 none that is very small. */
+/** Special values must be equal; other results may be off as far as WGSL allows, and denormal ones may be 0. */
 function near(a: number, e: number): boolean {
   if (Number.isNaN(e)) return Number.isNaN(a);
   return a === e || (Math.abs(e) < 2 ** -126 && a === 0) || Math.abs(a - e) <= 1e-3 * Math.abs(e);

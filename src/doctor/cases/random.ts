@@ -1,4 +1,4 @@
-/** Numbers drawn on the device: the reference draws the very same. */
+/** Random numbers drawn on the device; the reference draws the same. */
 
 import type { Shape } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
@@ -7,9 +7,10 @@ import { drawAffine } from "../../ops/random/draw-affine.ts";
 import { bernoulli, choice, dropout, normal, RandomSource, uniform } from "../../ops/random/random.ts";
 import type { Case, Check, Leaf } from "../check.ts";
 
-const shapes: readonly Shape[] = [[1], [13], [67, 65]];
+const SHAPES: readonly Shape[] = [[1], [13], [67, 65]];
 
-const source: readonly Leaf[] = [
+/** The step and the key that numbers are drawn from. */
+const SOURCE: readonly Leaf[] = [
   { shape: [1], dtype: "u32", data: [41] },
   { shape: [2], dtype: "u32", data: [7, 9] },
 ];
@@ -17,16 +18,21 @@ const source: readonly Leaf[] = [
 const drawing = (op: string, draw: (shape: Shape, source: RandomSource) => Tensor): Check => ({
   op,
   gradients: false,
-  // A logarithm and a cosine of our own in float32.
+  // Logarithm and cosine are computed in float32.
   atol: 5e-6,
-  cases: shapes.map(
+  cases: SHAPES.map(
     (shape): Case => ({
       name: `[${shape}]`,
-      leaves: source,
-      build: (step, key) => draw(shape, new RandomSource(step!, key!)),
+      leaves: SOURCE,
+      build: (step, key) => draw(shape, new RandomSource(step, key)),
     }),
   ),
 });
+
+const MAPS = [
+  { degrees: [-180, 180], shear: [-30, 30] },
+  { flipX: 0.5, scale: [0.5, 2], x: [-3.5, 3.5] },
+] as const;
 
 export const randomChecks: readonly Check[] = [
   drawing("uniform", (shape, source) => uniform(shape, source, { low: -1, high: 2 })),
@@ -39,16 +45,8 @@ export const randomChecks: readonly Check[] = [
     cases: [1, 67].map(
       (count): Case => ({
         name: `${count} maps`,
-        leaves: source,
-        build: (step, key) =>
-          drawAffine(
-            count,
-            [
-              { degrees: [-180, 180], shear: [-30, 30] },
-              { flipX: 0.5, scale: [0.5, 2], x: [-3.5, 3.5] },
-            ],
-            new RandomSource(step!, key!),
-          ),
+        leaves: SOURCE,
+        build: (step, key) => drawAffine(count, MAPS, new RandomSource(step, key)),
       }),
     ),
   },
@@ -58,22 +56,21 @@ export const randomChecks: readonly Check[] = [
     cases: (["bilinear", "nearest"] as const).map(
       (interpolation): Case => ({
         name: interpolation,
-        leaves: [{ shape: [3, 2, 9, 7] }, ...source],
-        build: (x, step, key) =>
-          affineSample(x!, drawAffine(3, [{ degrees: [-30, 30] }], new RandomSource(step!, key!)), {
-            interpolation,
-            size: [8, 11],
-          }),
+        leaves: [{ shape: [3, 2, 9, 7] }, ...SOURCE],
+        build: (x, step, key) => {
+          const maps = drawAffine(3, [{ degrees: [-30, 30] }], new RandomSource(step, key));
+          return affineSample(x, maps, { interpolation, size: [8, 11] });
+        },
       }),
     ),
   },
   {
     op: "dropout",
-    cases: shapes.map(
+    cases: SHAPES.map(
       (shape): Case => ({
         name: `[${shape}]`,
-        leaves: [{ shape }, ...source],
-        build: (x, step, key) => dropout(x!, 0.4, new RandomSource(step!, key!)),
+        leaves: [{ shape }, ...SOURCE],
+        build: (x, step, key) => dropout(x, 0.4, new RandomSource(step, key)),
       }),
     ),
   },

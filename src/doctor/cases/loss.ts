@@ -1,4 +1,4 @@
-/** What comes after the last layer: softmax and losses. */
+/** Softmax and losses. */
 
 import { constant, type Tensor } from "../../graph/tensor.ts";
 import { type ClassLoss, multiMargin } from "../../ops/loss/class-loss.ts";
@@ -7,24 +7,22 @@ import { hinge, huber, klDiv, l1, smoothL1 } from "../../ops/loss/element-losses
 import { bce, bceWithLogits, mse } from "../../ops/loss/mean-losses.ts";
 import { logSoftmax, softmax } from "../../ops/reduce/softmax.ts";
 import type { Case, Check } from "../check.ts";
-import { alongLines } from "./reductions.ts";
+import { alongAxis } from "./reduce.ts";
 
-/** [rows, classes] */
-const batches: readonly (readonly [N: number, C: number])[] = [
-  [1, 2],
-  [7, 10],
-  [64, 10],
-  [67, 300],
-];
+type Range = readonly [number, number];
 
-/** The last rows only pad the batch. */
+/** Weights of N samples; the last ones only pad the batch. */
 const weightsOf = (N: number) => Array.from({ length: N }, (_, n) => (n === 0 || n < N - 2 ? 1 : 0));
 
-type Apply = (logits: Tensor, labels: Tensor, weights: Tensor) => ClassLoss;
+/** [samples, classes] */
+const LOGITS = [[1, 2] as const, [7, 10] as const, [64, 10] as const, [67, 300] as const];
 
-const classLoss = (op: string, apply: Apply): Check => ({
+const classLoss = (
+  op: string,
+  apply: (logits: Tensor, labels: Tensor, weights: Tensor) => ClassLoss,
+): Check => ({
   op,
-  cases: batches.map(
+  cases: LOGITS.map(
     ([N, C]): Case => ({
       name: `[${N}, ${C}]`,
       leaves: [
@@ -33,7 +31,7 @@ const classLoss = (op: string, apply: Apply): Check => ({
         { shape: [N], data: weightsOf(N), gradient: false },
       ],
       build(logits, labels, weights) {
-        const { loss, correct, count } = apply(logits!, labels!, weights!);
+        const { loss, correct, count } = apply(logits, labels, weights);
         return { outputs: [loss, correct, count] };
       },
     }),
@@ -42,44 +40,38 @@ const classLoss = (op: string, apply: Apply): Check => ({
 
 type ElementLoss = (x: Tensor, target: Tensor, weights: Tensor) => Tensor;
 
-const elementLoss = (op: string, apply: ElementLoss, range: readonly [number, number]): Check => ({
+const elementLoss = (op: string, apply: ElementLoss, range: Range): Check => ({
   op,
   cases: ([[1], [7, 3], [64, 1], [67, 130]] as const).map(
     (shape): Case => ({
-      name: `[${shape}]`,
       leaves: [
         { shape, range },
         { shape, range: [0, 1], gradient: false },
         { shape: [shape[0]], data: weightsOf(shape[0]), gradient: false },
       ],
-      build: (x, target, weights) => apply(x!, target!, weights!),
+      build: (x, target, weights) => apply(x, target, weights),
     }),
   ),
 });
 
-/** Losses of one element each, nothing summed. */
-const itemLoss = (
-  op: string,
-  apply: (x: Tensor, t: Tensor) => Tensor,
-  range: readonly [number, number],
-): Check => ({
+/** A loss of each element, not reduced. */
+const unreduced = (op: string, apply: (x: Tensor, t: Tensor) => Tensor, range: Range): Check => ({
   op,
   atol: 4e-6,
   cases: [
     {
-      name: "[7, 13]",
       leaves: [
         { shape: [7, 13], range },
         { shape: [7, 13], range: [0, 1], gradient: false },
       ],
-      build: (x, target) => apply(x!, target!),
+      build: (x, target) => apply(x, target),
     },
   ],
 });
 
 export const lossChecks: readonly Check[] = [
-  alongLines("softmax", softmax),
-  alongLines("logSoftmax", logSoftmax),
+  alongAxis("softmax", softmax),
+  alongAxis("logSoftmax", logSoftmax),
   classLoss("crossEntropy", crossEntropy),
   classLoss("crossEntropy with options", (logits, labels, weights) =>
     crossEntropy(logits, labels, {
@@ -99,6 +91,6 @@ export const lossChecks: readonly Check[] = [
   elementLoss("mse", mse, [-1, 1]),
   elementLoss("bce", bce, [0.05, 0.95]),
   elementLoss("bceWithLogits", bceWithLogits, [-5, 5]),
-  itemLoss("bce, not summed", (x, t) => bce(x, t, { reduction: "none" }), [0.05, 0.95]),
-  itemLoss("huber", (x, t) => huber(x, t, { delta: 0.5, reduction: "none" }), [-2, 2]),
+  unreduced("bce, not summed", (x, t) => bce(x, t, { reduction: "none" }), [0.05, 0.95]),
+  unreduced("huber", (x, t) => huber(x, t, { delta: 0.5, reduction: "none" }), [-2, 2]),
 ];

@@ -1,0 +1,71 @@
+/** Reductions: sums, extremes, products, running sums. */
+
+import type { Tensor } from "../../graph/tensor.ts";
+import { add, mul } from "../../ops/elementwise/arithmetic.ts";
+import { detach } from "../../ops/elementwise/detach.ts";
+import { argmax, argmin } from "../../ops/reduce/argmax.ts";
+import { cumsum } from "../../ops/reduce/cumsum.ts";
+import { logSumExp, max, min, prod, variance } from "../../ops/reduce/reduce.ts";
+import { mean, type ReduceOptions, sum } from "../../ops/reduce/sum.ts";
+import { type Case, type Check, each } from "../check.ts";
+
+const REDUCTIONS: readonly (readonly [leaves: string, axes: readonly number[]])[] = [
+  ["1", [0]],
+  ["7x5", [1]],
+  ["3x4x5x6", [0, 2]],
+  ["4099", [0]],
+  ["33x65", [0, 1]],
+];
+
+type Reduce = (x: Tensor, options: ReduceOptions) => Tensor;
+
+const reducing = (op: string, apply: Reduce, rows = REDUCTIONS): Check => ({
+  op,
+  // Thousands of terms up to 1, added in float32.
+  atol: 1e-5,
+  cases: rows.map(
+    ([leaves, axes]): Case => ({
+      name: `[${leaves}] over ${axes}`,
+      leaves,
+      build: (x) => apply(x, { axes }),
+    }),
+  ),
+});
+
+const LINES = [
+  ["1", 0] as const,
+  ["2x3x5", 1] as const,
+  ["65x10", 1] as const,
+  ["3x17x65", 1] as const,
+  ["4x1030", -1] as const,
+];
+
+/** The check of an op along one axis. */
+export const alongAxis = (op: string, apply: (x: Tensor, axis: number) => Tensor): Check => ({
+  op,
+  // Up to a thousand terms.
+  atol: 2e-6,
+  range: [-3, 3],
+  cases: LINES.map(
+    ([leaves, axis]): Case => ({
+      name: `[${leaves}] along ${axis}`,
+      leaves,
+      build: (x) => apply(x, axis),
+    }),
+  ),
+});
+
+export const reduceChecks: readonly Check[] = [
+  reducing("sum", sum),
+  reducing("mean", mean),
+  reducing("max", max),
+  reducing("min", min),
+  // Products of more numbers leave the range of float32.
+  { ...reducing("prod", prod, REDUCTIONS.slice(0, 3)), range: [0.5, 1.5] },
+  reducing("variance", variance),
+  reducing("logSumExp", logSumExp),
+  alongAxis("argmax", argmax),
+  alongAxis("argmin", argmin),
+  { ...alongAxis("cumsum", cumsum), atol: 1e-4 },
+  { op: "detach", cases: each(["13"], (x) => add(mul(x, detach(x)), x)) },
+];
