@@ -50,7 +50,7 @@ describe("checkGradients", () => {
       /no input is a float/,
     );
     await expect(checkGradients((x) => x!, [{ data: [1, 2], shape: [3] }])).rejects.toThrow(
-      /input 0 has 2 values, its shape asks for 3/,
+      /input 0 has 2 values, but its shape needs 3/,
     );
   });
 });

@@ -1,8 +1,9 @@
 /**
- * Are the gradients right? Analytic ones against central differences, both in float64 on the CPU reference: for people who
- * write ops, or wonder about their model. Refuses functions of integers only.
+ * Checks gradients: analytic ones against central differences, both in float64 on the CPU reference. For authors of ops, and
+ * for users who doubt their model.
  */
 import { gradients } from "../autograd.ts";
+import { allclose } from "../common/allclose.ts";
 import { ValueError } from "../common/errors.ts";
 import { checkOptions } from "../common/options.ts";
 import { Random } from "../common/random.ts";
@@ -21,38 +22,38 @@ export interface GradientInput {
 export interface CheckGradientsOptions {
   /** Half the distance between the two points of a difference. Default 1e-5. */
   readonly step?: number;
-  /** What is tolerated: atol + rtol · |numeric|. Default 1e-6 each. */
+  /** Tolerance: atol + rtol · |numeric|. Default 1e-6 each. */
   readonly atol?: number;
   readonly rtol?: number;
-  /** Places looked at in each input, drawn by `seed`; default 50, all of an input that has no more. */
+  /** How many elements of each input are checked, chosen at random by `seed`. Default 50. */
   readonly samples?: number;
   readonly seed?: number;
 }
 
-/** The place of an input where the two are furthest apart. */
+/** The analytic and the numeric derivative by one element of an input. */
 export interface GradientDifference {
   readonly input: number;
   readonly index: number;
   readonly analytic: number;
   readonly numeric: number;
-  /** Their distance as a share of what is tolerated; up to 1 is fine. */
+  /** Their distance as a share of the tolerance; up to 1 is fine. */
   readonly error: number;
 }
 
 export interface GradientReport {
   readonly ok: boolean;
   readonly checked: number;
-  /** Largest difference; undefined when nothing was checked. */
+  /** The element with the largest error; undefined when nothing was checked. */
   readonly worst: GradientDifference | undefined;
-  /** Everything beyond the tolerance. */
+  /** All elements outside the tolerance. */
   readonly failures: readonly GradientDifference[];
 }
 
 /**
- * Compares the gradients of `fn` at `inputs`, which it gets as tensors in order: f32, or i32 and u32 where the data is of
- * such arrays, which have no gradient. A result of many values is weighed with fixed numbers first, so that every one of
- * them counts; a result may depend on parameters and states, which keep their first values. Near kinks (relu at 0) the two
- * differ rightly.
+ * Compares the gradients of `fn` at `inputs`. `fn` gets them as tensors in their order: i32 and u32 for arrays of that type,
+ * which have no gradient, else f32. A result of several elements is reduced by a weighted sum, so that every element counts.
+ * Parameters and states that the result depends on keep their initial values. Where the function has a kink (relu at 0) the
+ * two differ although the gradient is right.
  *
  * Throws ValueError when no input is a float, and what `fn` and `gradients` throw.
  */
@@ -78,7 +79,7 @@ export async function checkGradients(
     const dtype = data instanceof Int32Array ? "i32" : data instanceof Uint32Array ? "u32" : "f32";
     if (sizeOf(shape) !== data.length) {
       throw new ValueError(
-        `checkGradients: input ${i} has ${data.length} values, its shape asks for ${sizeOf(shape)}`,
+        `checkGradients: input ${i} has ${data.length} values, but its shape needs ${sizeOf(shape)}`,
       );
     }
     return input(shape, dtype, `input${i}`);
@@ -113,7 +114,7 @@ export async function checkGradients(
   const differences: GradientDifference[] = [];
   for (const [k, leaf] of wrt.entries()) {
     const data = values.get(leaf) as Float64Array;
-    for (const index of placesOf(data.length, samples, random)) {
+    for (const index of sampleIndexes(data.length, samples, random)) {
       const middle = data[index] as number;
       data[index] = middle + step;
       const above = await lossNow();
@@ -122,8 +123,7 @@ export async function checkGradients(
       data[index] = middle;
       const numeric = (above - below) / (2 * step);
       const got = (analytic[k] as Data)[index] as number;
-      const distance = Math.abs(numeric - got) / (atol + rtol * Math.abs(numeric));
-      const error = Number.isNaN(distance) ? Number.POSITIVE_INFINITY : distance;
+      const { worst: error } = allclose([got], [numeric], { atol, rtol });
       differences.push({ input: leaves.indexOf(leaf), index, analytic: got, numeric, error });
     }
   }
@@ -136,9 +136,9 @@ export async function checkGradients(
   return { ok: failures.length === 0, checked: differences.length, worst, failures };
 }
 
-function placesOf(length: number, samples: number, random: Random): number[] {
+function sampleIndexes(length: number, samples: number, random: Random): number[] {
   if (length <= samples) return Array.from({ length }, (_, i) => i);
-  const places = new Set<number>();
-  while (places.size < samples) places.add(Math.floor(random.uniform() * length));
-  return [...places].sort((a, b) => a - b);
+  const indexes = new Set<number>();
+  while (indexes.size < samples) indexes.add(Math.floor(random.uniform() * length));
+  return [...indexes].sort((a, b) => a - b);
 }

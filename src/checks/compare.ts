@@ -1,22 +1,23 @@
 /**
- * Where does a device part from the truth? Runs a graph on the device and on the 64-bit CPU reference, op by op as it was
- * built, and names the first node that differs. The answer to "my loss is wrong on this machine".
+ * Finds the first node of a graph whose result on a device differs from the reference: runs the graph on the device and on the
+ * 64-bit CPU reference, unfused, and compares every tensor. For users whose loss is wrong on one machine.
  */
 
+import { allclose, type Tolerance } from "../common/allclose.ts";
 import { ValueError } from "../common/errors.ts";
 import { checkOptions } from "../common/options.ts";
 import { Graph, type GraphSpec } from "../graph/graph.ts";
 import { type Data, formatSpec } from "../graph/spec.ts";
-import type { Node, Tensor } from "../graph/tensor.ts";
+import type { Tensor } from "../graph/tensor.ts";
 import { type Backend, checkDevice } from "../runtime/backend.ts";
 import { CpuBackend } from "../runtime/cpu/backend.ts";
 import { firstValues } from "../runtime/initial-values.ts";
 
 export interface CompareOptions {
-  /** What is tolerated of a node's result: atol + rtol · |reference|. Default 1e-5 and 1e-4: errors add up on the way. */
+  /** Tolerance of a tensor's elements: atol + rtol · |reference|. Default 1e-5 and 1e-4, because errors accumulate. */
   readonly atol?: number;
   readonly rtol?: number;
-  /** Seed of states whose first values are drawn. Default 0. */
+  /** Seed of states with random initial values. Default 0. */
   readonly seed?: number;
   /** Forces kernel variants by op name. */
   readonly variants?: Readonly<Record<string, string>>;
@@ -28,14 +29,14 @@ export interface Divergence {
   readonly op: string;
   /** Label of the tensor, `model.0.conv2d`. */
   readonly label: string;
-  /** Labels of what the op read, all of them right. */
+  /** Labels of the op's inputs, none of which differs. */
   readonly inputs: readonly string[];
   readonly index: number;
   readonly actual: number;
   readonly expected: number;
-  /** Largest error among its elements, as a share of what is tolerated. */
+  /** Largest error among its elements, as a share of the tolerance. */
   readonly error: number;
-  /** The above in a sentence. */
+  /** All of this in a sentence. */
   readonly message: string;
 }
 
@@ -46,12 +47,12 @@ export interface CompareReport {
   readonly first: Divergence | undefined;
 }
 
-/** How many tensors are read from one run: each keeps a buffer of its own. */
-const AT_ONCE = 32;
+/** How many tensors are read from one run: each takes a buffer that is not reused. */
+const TENSORS_PER_RUN = 32;
 
 /**
- * Compares every tensor that `outputs` of `graph` are computed from, in the order of computation. `inputs` are values of
- * the graph's inputs, and of states that should be otherwise than they are on the device. Updates are not carried out.
+ * Compares every tensor that `outputs` of `graph` are computed from, in the order of computation. `inputs` are the values of
+ * the graph's inputs, and of states that should have another value than on the device. Updates are not carried out.
  *
  * Throws ValueError where an input has no value.
  */
@@ -76,13 +77,13 @@ export async function compare(
     .flatMap((n) => n.outputs);
   const reference = new CpuBackend({ bits: 64 });
   let compared = 0;
-  for (let at = 0; at < tensors.length; at += AT_ONCE) {
-    const outputs = tensors.slice(at, at + AT_ONCE);
+  for (let at = 0; at < tensors.length; at += TENSORS_PER_RUN) {
+    const outputs = tensors.slice(at, at + TENSORS_PER_RUN);
     const actual = await evaluate(device, outputs, values, variants);
     const expected = await evaluate(reference, outputs, values, {});
     for (const [i, tensor] of outputs.entries()) {
       compared++;
-      const first = difference(tensor, actual[i] as Data, expected[i] as Data, atol, rtol);
+      const first = divergence(tensor, actual[i] as Data, expected[i] as Data, { atol, rtol });
       if (first !== undefined) return { ok: false, compared, first };
     }
   }
@@ -90,7 +91,7 @@ export async function compare(
   return { ok: true, compared, first: undefined };
 }
 
-/** Values of all leaves that are not constants, the same for both; states are as the device has them, if it does. */
+/** The values of all inputs and states, the same for both devices; states as they are on `device`, if they are there. */
 async function valuesOf(
   device: Backend,
   graph: Graph,
@@ -119,41 +120,32 @@ async function evaluate(
   const program = await backend.compile({ outputs }, { fuse: false, variants });
   for (const [leaf, data] of values) if (backend.holds(leaf)) backend.write(leaf, data);
   program.run();
-  const read: Data[] = [];
-  for (const t of outputs) read.push(await program.read(t));
-  return read;
+  return Promise.all(outputs.map((t) => program.read(t)));
 }
 
-function difference(
+/** Integers must be equal, floats within the tolerance. */
+function divergence(
   tensor: Tensor,
   actual: Data,
   expected: Data,
-  atol: number,
-  rtol: number,
+  tolerance: Tolerance,
 ): Divergence | undefined {
-  const whole = tensor.dtype !== "f32";
-  let [index, error] = [-1, 0];
-  for (let i = 0; i < expected.length; i++) {
-    const [a, e] = [actual[i] as number, expected[i] as number];
-    if (Object.is(a, e) || a === e) continue;
-    const share = whole ? Number.POSITIVE_INFINITY : Math.abs(a - e) / (atol + rtol * Math.abs(e));
-    const found = Number.isNaN(share) ? Number.POSITIVE_INFINITY : share;
-    if (found > 1 && index < 0) index = i;
-    error = Math.max(error, found);
-  }
+  const allowed = tensor.dtype === "f32" ? tolerance : { atol: 0, rtol: 0 };
+  const { worst, first: index } = allclose(actual, expected, allowed);
   if (index < 0) return undefined;
-  const node: Node = tensor.node;
+  const { op, inputs } = tensor.node;
+  const labels = inputs.map(({ label }) => label);
   const [a, e] = [actual[index] as number, expected[index] as number];
   return {
-    op: node.op.name,
+    op: op.name,
     label: tensor.label,
-    inputs: node.inputs.map((t) => t.label),
+    inputs: labels,
     index,
     actual: a,
     expected: e,
-    error,
+    error: worst,
     message:
-      `${node.op.name} (${tensor.label}, ${formatSpec(tensor)}) is the first to differ: element ${index} is ${a}, ` +
-      `the reference has ${e}; its inputs (${node.inputs.map((t) => t.label).join(", ")}) agree`,
+      `${op.name} (${tensor.label}, ${formatSpec(tensor)}) is the first to differ: element ${index} is ${a}, ` +
+      `the reference has ${e}; its inputs (${labels.join(", ")}) agree`,
   };
 }
