@@ -5,7 +5,7 @@
 import { describe, expect, it } from "vitest";
 import { recipe } from "../src/recipes/index.ts";
 import { recipeData, recipeRun } from "../src/recipes/run.ts";
-import { fitWorkedExample, tableLines, workedTable } from "../src/recipes/worked-example-tour.ts";
+import { fitWorkedExample, tableLines, workedTable } from "../src/recipes/worked-example.ts";
 import type { Backend } from "../src/runtime/backend.ts";
 import { CpuBackend } from "../src/runtime/cpu/backend.ts";
 import { Trainer } from "../src/train/loop/trainer.ts";

@@ -1,8 +1,8 @@
 /**
- * Boston house prices by a line and by small networks of sigmoids, one sample at a time, on columns of mean 0 and deviation
- * 1. What a line can reach at best is known: least squares.
+ * Recipes for Boston house prices on standardised columns, one sample per step: a linear function, whose best possible error
+ * is known from least squares, and small networks with sigmoids.
  */
-import { readSample } from "../data/dataset.ts";
+import { type Dataset, readSample } from "../data/dataset.ts";
 import type { TrainTest } from "../data/published/dataset-source.ts";
 import * as nn from "../nn/index.ts";
 import { scatterPlot } from "../report/svg.ts";
@@ -11,52 +11,34 @@ import { leastSquares } from "./least-squares.ts";
 import { squaredError } from "./losses.ts";
 import { activation, type RecipeOptions } from "./options.ts";
 import { divided, standardized } from "./prepare.ts";
-import type { Goal, Recipe } from "./recipe.ts";
-import type { FinishedRun } from "./results.ts";
+import type { FinishedRun, Goal, Recipe } from "./recipe.ts";
 
 const COLUMNS = 13;
 
-/** 13 inputs, hidden layers of sigmoids of these sizes, one linear output. */
+/** 13 inputs, hidden layers of the given sizes with sigmoids, one linear output. */
 export function bostonNetwork(hidden: readonly number[], options: RecipeOptions = {}): nn.Sequential {
+  const linear = (from: number, to: number) =>
+    nn.linear(from, to, { weightInit: nn.init.xavierUniform(), biasInit: nn.init.zeros });
   const layers = hidden.flatMap((size, i) => [
-    nn.linear(hidden[i - 1] ?? COLUMNS, size, {
-      weightInit: nn.init.xavierUniform(),
-      biasInit: nn.init.zeros,
-    }),
+    linear(hidden[i - 1] ?? COLUMNS, size),
     activation(options.activation, "sigmoid"),
   ]);
-  const last = nn.linear(hidden.at(-1) ?? COLUMNS, 1, {
-    weightInit: nn.init.xavierUniform(),
-    biasInit: nn.init.zeros,
-  });
-  return nn.sequential(...layers, last);
+  return nn.sequential(...layers, linear(hidden.at(-1) ?? COLUMNS, 1));
 }
 
-/** The least mean squared error that a linear function of the columns has on the training set. */
+/** The smallest mean squared error of any linear function of the columns on the training set. */
 export function leastSquaresError({ train }: TrainTest): number {
   const rows = Array.from({ length: train.count }, (_, i) => readSample(train, i));
   return leastSquares(rows, train.labels).meanSquaredError;
 }
 
 async function predictionPicture({ title, trainer, data }: FinishedRun): Promise<string> {
-  const series = [];
-  for (const [name, part] of [
-    ["training set", data.train],
-    ["test set", data.test],
-  ] as const) {
-    const { values: predicted } = await predict(trainer, part);
-    series.push({
-      name,
-      points: Array.from(part.labels, (truth, i) => [truth, predicted[i] as number] as const),
-    });
-  }
-  return scatterPlot({
-    title,
-    xLabel: "true price in $1000s",
-    yLabel: "predicted",
-    series,
-    diagonal: true,
-  });
+  const seriesOf = async (name: string, part: Dataset) => {
+    const { values } = await predict(trainer, part);
+    return { name, points: Array.from(part.labels, (truth, i) => [truth, values[i] as number] as const) };
+  };
+  const series = [await seriesOf("training set", data.train), await seriesOf("test set", data.test)];
+  return scatterPlot({ title, xLabel: "true price in $1000s", yLabel: "predicted", series, diagonal: true });
 }
 
 interface Variant {

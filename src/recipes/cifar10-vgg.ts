@@ -1,19 +1,19 @@
 /**
- * A small network after VGG (Simonyan, Zisserman, 2014) with batch normalisation (Ioffe, Szegedy, 2015) on 20,000 images of
- * CIFAR-10, mirrored and shifted at random. For a GPU.
+ * A small VGG (Simonyan, Zisserman, 2014) with batch normalisation (Ioffe, Szegedy, 2015), and its recipe for 20,000 images of
+ * CIFAR-10, flipped and shifted at random. It needs a GPU.
  */
 
 import { checkOptions } from "../common/options.ts";
 import * as nn from "../nn/index.ts";
 import { compose, randomCrop, randomHorizontalFlip } from "../transforms/index.ts";
-import { classLoss } from "./lenet5.ts";
+import { classLoss } from "./losses.ts";
 import { activation, RECIPE, type RecipeOptions } from "./options.ts";
 import { cifarPart } from "./prepare.ts";
 import type { Recipe } from "./recipe.ts";
 
 /**
- * Three blocks of two 3x3 convolutions, batch-norm, relu and a max-pool of 2; filters double from block to block, from
- * `width`. Then dropout and one linear layer. 32x32 pixels.
+ * Three blocks, each of two 3x3 convolutions with batch norm and ReLU and a max-pool of 2; the first has `width` filters, each
+ * next one twice as many. Then dropout and a linear layer. For images of 32x32 pixels.
  */
 export function vgg(width = 32, channels = 3, classes = 10, options: RecipeOptions = {}): nn.Sequential {
   checkOptions("recipes.vgg", options, RECIPE);
@@ -36,7 +36,7 @@ export function vgg(width = 32, channels = 3, classes = 10, options: RecipeOptio
 function unit(from: number, to: number, options: RecipeOptions): nn.Layer[] {
   const weightInit = nn.init.kaimingNormal();
   return [
-    // The norm takes any bias away again.
+    // Batch norm removes any bias of the convolution.
     nn.conv2d(from, to, 3, { padding: 1, bias: false, weightInit }),
     nn.batchNorm2d(to),
     activation(options.activation, "relu"),

@@ -1,7 +1,7 @@
-/** Loss and accuracy epoch by epoch as a picture, of one run or of several side by side. */
+/** Draws loss or accuracy by epoch, of one run or of several. */
 import { lineChart, type Point, type Series } from "../report/svg.ts";
 
-/** What is drawn of an epoch. */
+/** The numbers of an epoch that are drawn. */
 export interface CurveRecord {
   readonly epoch: number;
   readonly loss: number;
@@ -18,8 +18,8 @@ export interface CurveRun {
 const percent = (share: number) => `${Number((100 * share).toPrecision(4))} %`;
 
 /**
- * Accuracy of training and test set where there are classes, else their losses. Of several runs the test curves alone.
- * Throws ValueError when there is no epoch.
+ * The chart of the accuracy on training and test set where there are classes, else of the losses; for several runs of the test
+ * set only. Throws ValueError when there is no epoch.
  */
 export function curvePicture(title: string, runs: readonly CurveRun[]): string {
   const records = runs.flatMap(({ epochs }) => epochs);

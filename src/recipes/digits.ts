@@ -1,54 +1,72 @@
-/** UCI's 8x8 digits by a perceptron with squared error or cross-entropy, and by 16 filters; one sample at a time. */
+/** Recipes for UCI's 8x8 digits: a perceptron with squared error or cross-entropy, and a network with 16 filters. */
 import type { Dataset } from "../data/dataset.ts";
 import { split } from "../data/prepare/split.ts";
 import type { TrainTest } from "../data/published/dataset-source.ts";
+import type { Shape } from "../graph/spec.ts";
+import { parameter, type Tensor } from "../graph/tensor.ts";
 import * as nn from "../nn/index.ts";
-import { classLoss } from "./lenet5.ts";
-import { squaredErrorOfClasses } from "./losses.ts";
+import { add } from "../ops/elementwise/arithmetic.ts";
+import { classLoss, squaredErrorOfClasses } from "./losses.ts";
 import { activation, type RecipeOptions } from "./options.ts";
-import { PositionBias } from "./position-bias.ts";
 import { binaryPixels, eachPart } from "./prepare.ts";
 import type { Recipe } from "./recipe.ts";
 
 const SAMPLES = 1797;
-/** From this of the greys 0 .. 16 on, a pixel is ink. */
-const INK = 8;
+/** Grey values are 0 to 16; from this one on a binary pixel is 1. */
+const THRESHOLD = 8;
 const HIDDEN = 89;
 const FILTERS = 16;
 
-/** Weights by fan-in and fan-out (Glorot and Bengio, 2010), biases 0: tanh and sigmoid begin in their linear part. */
-const start = { weightInit: nn.init.xavierUniform(), biasInit: nn.init.zeros };
+/** Glorot and Bengio, 2010: tanh and sigmoid start in their linear range. */
+const initialisers = { weightInit: nn.init.xavierUniform(), biasInit: nn.init.zeros };
 
-/** 64-89-10, tanh between; the end is for the loss to choose. */
+/** 64-89-10 with tanh; `end` are layers that the loss needs. */
 function digitsMlp(end: readonly nn.Layer[], options: RecipeOptions = {}): nn.Sequential {
   return nn.sequential(
     nn.flatten(),
-    nn.linear(64, HIDDEN, start),
+    nn.linear(64, HIDDEN, initialisers),
     activation(options.activation, "tanh"),
-    nn.linear(HIDDEN, 10, start),
+    nn.linear(HIDDEN, 10, initialisers),
     ...end,
   );
+}
+
+/**
+ * A bias for every output position of a convolution, instead of one for every filter: x + bias for x `[N, C, H, W]` and
+ * `bias` [C, H, W], which starts at 0.
+ */
+export class PositionBias implements nn.Module {
+  readonly kind = "PositionBias";
+  readonly bias: Tensor;
+
+  constructor(shape: Shape) {
+    this.bias = parameter(shape, 0, "bias");
+  }
+
+  forward(x: Tensor): Tensor {
+    return add(x, this.bias);
+  }
 }
 
 /** conv 16@3x3, tanh, 576-10. */
 export function digitsCnn(options: RecipeOptions = {}): nn.Sequential {
   const { biasPerPosition = false, logSoftmax = false } = options;
   return nn.sequential(
-    nn.conv2d(1, FILTERS, 3, { ...start, bias: !biasPerPosition }),
+    nn.conv2d(1, FILTERS, 3, { ...initialisers, bias: !biasPerPosition }),
     ...(biasPerPosition ? [new PositionBias([FILTERS, 6, 6])] : []),
     activation(options.activation, "tanh"),
     nn.flatten(),
-    nn.linear(576, 10, start),
+    nn.linear(576, 10, initialisers),
     ...(logSoftmax ? [nn.logSoftmax()] : []),
   );
 }
 
-/** Divides at random, `training` to the rest, and makes pixels binary unless greys are asked for. */
+/** Divides the samples at random, the first part of `training` samples, and makes pixels binary unless told otherwise. */
 const prepareFor =
   (training: number) =>
   (data: Dataset | TrainTest, seed: number, { pixels = "binary" }: RecipeOptions): TrainTest => {
     const parts = "train" in data ? data : dividedAt(data, training / SAMPLES, seed);
-    return pixels === "grey" ? parts : eachPart(parts, (part) => binaryPixels(part, INK));
+    return pixels === "grey" ? parts : eachPart(parts, (part) => binaryPixels(part, THRESHOLD));
   };
 
 function dividedAt(data: Dataset, share: number, seed: number): TrainTest {

@@ -1,4 +1,4 @@
-/** All recipes by name. */
+/** All recipes by name, and the networks and functions of recipes that are public: `import { recipes } from "weft"`. */
 import { ValueError } from "../common/errors.ts";
 import { bostonRecipes } from "./boston.ts";
 import { cifar10VggRecipe } from "./cifar10-vgg.ts";
@@ -12,13 +12,20 @@ import { workedExampleRecipe } from "./worked-example.ts";
 
 export { vgg } from "./cifar10-vgg.ts";
 export { type CurveRecord, type CurveRun, curvePicture } from "./curves.ts";
+export { PositionBias } from "./digits.ts";
 export { type LeastSquares, leastSquares } from "./least-squares.ts";
 export { lenet5 } from "./lenet5.ts";
 export { mlp } from "./mlp.ts";
 export { activations, type RecipeOption, type RecipeOptions } from "./options.ts";
-export { PositionBias } from "./position-bias.ts";
-export type { Goal, Measure, Recipe } from "./recipe.ts";
-export type { Demonstration, DemonstrationOptions, FinishedRun, PictureMaker } from "./results.ts";
+export type {
+  Demonstration,
+  DemonstrationOptions,
+  FinishedRun,
+  Goal,
+  Measure,
+  PictureMaker,
+  Recipe,
+} from "./recipe.ts";
 export { type RecipeRun, type RecipeSettings, recipeData, recipeRun } from "./run.ts";
 export { type ActivationName, activationNames } from "./update-names.ts";
 export {
@@ -45,7 +52,7 @@ export const recipes: ReadonlyMap<string, Recipe> = new Map(
   ].map((r) => [r.name, r]),
 );
 
-/** The recipe called `name`; throws ValueError listing those there are. */
+/** The recipe called `name`. Throws ValueError, with the names that exist, where there is none. */
 export function recipe(name: string): Recipe {
   const found = recipes.get(name);
   if (found === undefined) {

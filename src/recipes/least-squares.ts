@@ -1,4 +1,4 @@
-/** Linear least squares with an intercept, by the normal equations in float64: what gradient descent on a line heads for. */
+/** Linear least squares with an intercept, by the normal equations in float64: the minimum that gradient descent approaches. */
 import { ValueError } from "../common/errors.ts";
 
 export interface LeastSquares {
@@ -8,13 +8,13 @@ export interface LeastSquares {
 }
 
 /**
- * The linear function of `rows` nearest to `targets`. Columns should be of like size (standardised), as the squares of
- * their sizes enter. Throws ValueError where columns depend on each other.
+ * The linear function of `rows` with the smallest mean squared error from `targets`. Columns should be standardised, because
+ * the normal equations square their scales. Throws ValueError where columns depend on each other linearly.
  */
 export function leastSquares(rows: readonly ArrayLike<number>[], targets: ArrayLike<number>): LeastSquares {
   const width = (rows[0]?.length ?? 0) + 1;
   const at = (row: ArrayLike<number>, column: number) => (column < row.length ? (row[column] as number) : 1);
-  // Each equation and its right side in one row.
+  // One row for each equation, its right side last.
   const equations = Array.from({ length: width }, (_, i) =>
     Float64Array.from({ length: width + 1 }, (_, j) =>
       rows.reduce((sum, row, r) => sum + at(row, i) * (j < width ? at(row, j) : (targets[r] as number)), 0),
@@ -29,7 +29,7 @@ export function leastSquares(rows: readonly ArrayLike<number>[], targets: ArrayL
   return { coefficients, meanSquaredError: error / rows.length };
 }
 
-/** Gauss-Jordan with row exchange; leaves the solution in the last column. */
+/** Gauss-Jordan elimination with partial pivoting; the solution is then in the last column. */
 function eliminate(equations: Float64Array[]): void {
   const size = equations.length;
   for (let i = 0; i < size; i++) {
@@ -42,7 +42,7 @@ function eliminate(equations: Float64Array[]): void {
     equations[i] = pivot;
     const scale = pivot[i]!;
     if (Math.abs(scale) < 1e-9) {
-      throw new ValueError(`leastSquares: column ${i} depends on those before it`);
+      throw new ValueError(`leastSquares: column ${i} depends linearly on those before it`);
     }
     for (let j = 0; j <= size; j++) pivot[j]! /= scale;
     equations.forEach((equation, k) => {

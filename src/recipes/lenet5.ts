@@ -1,12 +1,12 @@
 /**
- * LeNet-5, after LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition", Proc. IEEE
- * 86(11), 1998, with ReLU and max-pooling as it is usually trained today; on digits, clothes and photographs.
+ * LeNet-5 (LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition", Proc. IEEE 86(11),
+ * 1998) with ReLU and max-pooling, and its recipes for MNIST, Fashion-MNIST and CIFAR-10.
  */
 
 import { checkOptions } from "../common/options.ts";
 import * as nn from "../nn/index.ts";
-import { crossEntropy, type Loss, nll } from "../nn/loss.ts";
 import { compose, randomRotation, randomShift } from "../transforms/index.ts";
+import { classLoss } from "./losses.ts";
 import { activation, RECIPE, type RecipeOption, type RecipeOptions } from "./options.ts";
 import { cifarPart, normalizedBy } from "./prepare.ts";
 import type { Recipe } from "./recipe.ts";
@@ -40,15 +40,11 @@ export function lenet5(channels = 1, classes = 10, options: RecipeOptions = {}):
   );
 }
 
-/** Cross-entropy of logits, or of what log-softmax made of them. */
-export function classLoss({ logSoftmax = false }: RecipeOptions = {}): Loss {
-  return logSoftmax ? nll() : crossEntropy();
-}
-
-/** Pixels by their mean and deviation: the first epoch gets further. */
-const mnist = normalizedBy(0.1307, 0.3081);
-/** A pixel of 0 then. */
-const BACKGROUND = -0.1307 / 0.3081;
+/** Mean and standard deviation of the training pixels: normalised inputs give a better first epoch. */
+const [MEAN, STD] = [0.1307, 0.3081];
+const mnist = normalizedBy(MEAN, STD);
+/** The normalised value of a black pixel. */
+const BACKGROUND = -MEAN / STD;
 
 const options: readonly RecipeOption[] = ["batchNorm", "logSoftmax", "activation"];
 
@@ -81,7 +77,7 @@ export const lenet5Recipe: Recipe = {
 export const lenet5BestRecipe: Recipe = {
   ...common,
   name: "lenet5-best",
-  title: "LeNet-5 on MNIST, turned and shifted at random, with a one-cycle schedule",
+  title: "LeNet-5 on MNIST, rotated and shifted at random, with a one-cycle schedule",
   report: "own",
   dataset: "mnist",
   inputShape: [1, 28, 28],
@@ -95,7 +91,7 @@ export const lenet5BestRecipe: Recipe = {
   weightDecay: 0.01,
   keepBest: true,
   prepare: mnist,
-  // What comes in from outside is background.
+  // Pixels that come from outside the image are black.
   transform: () => compose(randomRotation(10, { fill: BACKGROUND }), randomShift(2, { fill: BACKGROUND })),
   model: (given) => lenet5(1, 10, given),
 };

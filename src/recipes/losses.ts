@@ -1,13 +1,19 @@
-/** Squared error as the reports have it: summed over a sample's outputs, averaged over samples only. */
+/** Losses of recipes: squared error summed over a sample's outputs and averaged over samples, and losses of classes. */
 
 import type { Tensor } from "../graph/tensor.ts";
-import type { Loss } from "../nn/loss.ts";
+import { crossEntropy, type Loss, nll } from "../nn/loss.ts";
 import { mul } from "../ops/elementwise/arithmetic.ts";
 import { classTargets } from "../ops/loss/class-targets.ts";
 import { mse } from "../ops/loss/mean-losses.ts";
 import { sum } from "../ops/reduce/sum.ts";
+import type { RecipeOptions } from "./options.ts";
 
-/** Of outputs [N, K] and target values [N, K]; the slope by an output is 2 (output - target). */
+/** Cross-entropy of logits, or the negative log-likelihood where the network ends in log-softmax. */
+export function classLoss({ logSoftmax = false }: RecipeOptions = {}): Loss {
+  return logSoftmax ? nll() : crossEntropy();
+}
+
+/** For outputs [N, K] and target values [N, K]; the derivative by an output is 2 (output - target) / N. */
 export function squaredError(): Loss {
   return {
     classes: false,
@@ -15,7 +21,7 @@ export function squaredError(): Loss {
   };
 }
 
-/** Of outputs [N, C] and class numbers [N] as 1 for the class and 0 for the others; counts correct answers too. */
+/** For outputs [N, C] and class numbers [N], as one-hot targets; counts correct answers too. */
 export function squaredErrorOfClasses(): Loss {
   return {
     classes: true,

@@ -1,4 +1,4 @@
-/** A plain network without convolutions on 28x28 grey images: what LeNet-5 is to be compared with. */
+/** A network without convolutions for 28x28 grey images, and its recipe, for comparison with LeNet-5. */
 
 import * as nn from "../nn/index.ts";
 import { crossEntropy } from "../nn/loss.ts";

@@ -1,8 +1,8 @@
-/** A small convolutional network on 42,000 images of MNIST, 38,000 to train and 4,000 to test, with its best weights kept. */
+/** The recipe of a small convolutional network for 42,000 images of MNIST: 38,000 to train and 4,000 to test. */
 import { subset } from "../data/dataset.ts";
 import { split } from "../data/prepare/split.ts";
 import * as nn from "../nn/index.ts";
-import { classLoss } from "./lenet5.ts";
+import { classLoss } from "./losses.ts";
 import { activation, type RecipeOptions } from "./options.ts";
 import { divided } from "./prepare.ts";
 import type { Recipe } from "./recipe.ts";
@@ -10,7 +10,7 @@ import type { Recipe } from "./recipe.ts";
 const IMAGES = 42_000;
 const TRAINING = 38_000;
 
-/** conv 2@5x5 without bias, relu, maxpool 2, 288-60-10: 18,000 weights, started after He et al., 2015. */
+/** conv 2@5x5 without bias, relu, maxpool 2, 288-60-10: 18,000 parameters, initialised as in He et al., 2015. */
 export function mnistSmall(options: RecipeOptions = {}): nn.Sequential {
   const { batchNorm = false, logSoftmax = false } = options;
   const act = () => activation(options.activation, "relu");
@@ -40,7 +40,7 @@ export const mnistSmallRecipe: Recipe = {
   goals: [
     { measure: "testAccuracy", at: { epoch: 5 }, atLeast: 0.955 },
     { measure: "testAccuracy", at: { bestOf: 20 }, atLeast: 0.969 },
-    // The best weights were kept.
+    // The run ends with its best weights.
     { measure: "testAccuracy", atLeast: 0.969 },
   ],
   time: "1 minute on 2 cores without a GPU",

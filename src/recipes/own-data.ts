@@ -1,12 +1,11 @@
 /**
- * Recipes that fit the user's own data: a table of numbers gets a network with two hidden layers, images get LeNet-5. The
- * table's statistics are part of the model, so it takes columns as they are in the file and answers in the target's unit.
- * What is needed to build the model again is text in the saved file. Refuses texts that say something else.
+ * Recipes for the user's own data: a network with two hidden layers for a table of numbers, LeNet-5 for images. The model of a
+ * table contains the table's statistics, so that its inputs are columns as they are in the file and its output has the
+ * target's unit. A saved file describes the model as text, from which it is built again.
  */
 
 import { FormatError, ValueError } from "../common/errors.ts";
-import type { Dataset } from "../data/dataset.ts";
-import { sampleSize } from "../data/dataset.ts";
+import { type Dataset, sampleSize } from "../data/dataset.ts";
 import { columnStatistics } from "../data/prepare/standardize.ts";
 import { state, type Tensor } from "../graph/tensor.ts";
 import * as nn from "../nn/index.ts";
@@ -15,54 +14,45 @@ import { add, div, mul, sub } from "../ops/elementwise/arithmetic.ts";
 import { lenet5 } from "./lenet5.ts";
 import type { Recipe } from "./recipe.ts";
 
-/** What a saved file says of a model for own data. */
+/** The description of a model in a saved file. */
 export interface OwnModel {
   readonly kind: "table" | "images";
-  /** Of one sample: [columns], or [1, 28, 28] and [3, 32, 32]. */
+  /** Shape of one sample: [columns], [1, 28, 28] or [3, 32, 32]. */
   readonly inputShape: readonly number[];
-  /** Names of the columns, of a table. */
+  /** Names of a table's columns. */
   readonly columns?: readonly string[];
-  /** Names of the classes; none for a target value. */
+  /** Names of the classes; undefined where the target is a number. */
   readonly classNames?: readonly string[];
-  /** Standard deviation of the target value in training: the unit of the loss. */
+  /** Standard deviation of the training targets, the unit of the loss. */
   readonly targetStd?: number;
 }
 
-/** Most columns and classes of a model that a file may ask for. */
-const [MOST_COLUMNS, MOST_CLASSES] = [2 ** 20, 2 ** 16];
+/** Limits for models described by a file, which may come from anyone. */
+const [MAX_COLUMNS, MAX_CLASSES] = [2 ** 20, 2 ** 16];
 
 /** Side of the images that LeNet-5 takes. */
 export const lenet5Side = (channels: 1 | 3): number => (channels === 1 ? 28 : 32);
 
-/** (x - mean) / std of each column; columns of one value give 0. Both are saved with the weights. */
+/**
+ * (x - mean) / std of each column, or the inverse y std + mean for the target. Mean and standard deviation are states, so that
+ * they are saved with the weights.
+ */
 class Standardize implements nn.Module {
-  readonly kind = "Standardize";
   readonly mean: Tensor;
   readonly std: Tensor;
 
-  constructor(mean: Float32Array, std: Float32Array) {
+  constructor(
+    readonly kind: "Standardize" | "Unstandardize",
+    mean: Float32Array,
+    std: Float32Array,
+  ) {
     this.mean = state([mean.length], mean, "f32", "mean");
     this.std = state([std.length], std, "f32", "std");
   }
 
   forward(x: Tensor): Tensor {
-    return div(sub(x, this.mean), this.std);
-  }
-}
-
-/** From numbers around 0 to the target's unit: y std + mean. Both are saved with the weights. */
-class Unstandardize implements nn.Module {
-  readonly kind = "Unstandardize";
-  readonly mean: Tensor;
-  readonly std: Tensor;
-
-  constructor(mean: number, std: number) {
-    this.mean = state([1], Float32Array.of(mean), "f32", "mean");
-    this.std = state([1], Float32Array.of(std), "f32", "std");
-  }
-
-  forward(y: Tensor): Tensor {
-    return add(mul(y, this.std), this.mean);
+    const { mean, std } = this;
+    return this.kind === "Standardize" ? div(sub(x, mean), std) : add(mul(x, std), mean);
   }
 }
 
@@ -90,7 +80,7 @@ function statisticsOf(train: Dataset): TableStatistics {
 const powerOfTwo = (n: number, least: number, most: number) =>
   Math.min(most, Math.max(least, 2 ** Math.ceil(Math.log2(n))));
 
-/** Columns - hidden - hidden / 2 - classes (or one value), with ReLU; statistics of 0 and 1 until a file gives others. */
+/** columns - hidden - hidden / 2 - classes (or 1) with ReLU. Without statistics, mean 0 and deviation 1 until a file is loaded. */
 function tableModel(
   columns: number,
   classes: number | undefined,
@@ -104,17 +94,19 @@ function tableModel(
     targetStd = 1,
   } = statistics ?? {};
   return nn.sequential(
-    new Standardize(mean, std),
+    new Standardize("Standardize", mean, std),
     nn.linear(columns, hidden),
     nn.relu(),
     nn.linear(hidden, hidden / 2),
     nn.relu(),
     nn.linear(hidden / 2, classes ?? 1),
-    ...(classes === undefined ? [new Unstandardize(targetMean, targetStd)] : []),
+    ...(classes === undefined
+      ? [new Standardize("Unstandardize", Float32Array.of(targetMean), Float32Array.of(targetStd))]
+      : []),
   );
 }
 
-/** Squared error in units of the target's variance: 1 is what always answering the mean gives, 0 is perfect. */
+/** Squared error divided by the target's variance: 0 is perfect, 1 is as good as always predicting the mean. */
 function relativeMse(std: number): Loss {
   const { build } = mse();
   const scaled = (x: Tensor) => mul(x, 1 / std);
@@ -124,7 +116,7 @@ function relativeMse(std: number): Loss {
   };
 }
 
-/** The recipe for a training set, and what its file must say so that `recipeOfOwnModel` builds the same. */
+/** The recipe for a training set, and the description from which `recipeOfOwnModel` builds the same model. */
 export function recipeForOwnData(train: Dataset): { readonly recipe: Recipe; readonly model: OwnModel } {
   const { shape } = train.inputs;
   const [first = 0] = train.labels;
@@ -144,7 +136,7 @@ export function recipeForOwnData(train: Dataset): { readonly recipe: Recipe; rea
   return { recipe: recipeOf(model, train.count, statistics), model };
 }
 
-/** The recipe that a saved file's model is of; the weights and statistics come from the file. */
+/** The recipe for the model of a saved file; weights and statistics are loaded afterwards. */
 export function recipeOfOwnModel(model: OwnModel): Recipe {
   return recipeOf(model, 1);
 }
@@ -188,9 +180,10 @@ function recipeOf(model: OwnModel, count: number, statistics?: TableStatistics):
   };
 }
 
-/** Reads what a file says of its model; throws FormatError on anything else. */
+/** The description of a model in a file's metadata. Throws FormatError on any other text. */
 export function parseOwnModel(text: string, file: string): OwnModel {
-  const fail = (what: string) => new FormatError(`${file}: what it says of its model can't be used: ${what}`);
+  const fail = (what: string) =>
+    new FormatError(`${file}: the description of its model can't be used: ${what}`);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -203,19 +196,19 @@ export function parseOwnModel(text: string, file: string): OwnModel {
     Array.isArray(list) && list.every((entry) => typeof entry === "string");
   const isShape = (list: unknown): list is number[] =>
     Array.isArray(list) && list.every((extent) => Number.isInteger(extent) && extent > 0 && extent < 2 ** 24);
-  // What stands there may be deep or long: it is not repeated.
+  // Errors do not quote these values, which may be nested deeply or very long.
   if (kind !== "table" && kind !== "images") throw fail(`kind must be "table" or "images"`);
-  if (!isShape(inputShape)) throw fail("inputShape must be a list of whole numbers from 1 on");
+  if (!isShape(inputShape)) throw fail("inputShape must be a list of positive whole numbers");
   const expected = kind === "table" ? 1 : 3;
   if (inputShape.length !== expected) throw fail(`inputShape of ${inputShape.length} numbers for ${kind}`);
   const [first = 0, height, width] = inputShape;
-  if (kind === "table" && first > MOST_COLUMNS)
-    throw fail(`inputShape: ${first} columns, at most ${MOST_COLUMNS} are possible`);
+  if (kind === "table" && first > MAX_COLUMNS)
+    throw fail(`inputShape: ${first} columns, at most ${MAX_COLUMNS} are possible`);
   const side = first === 1 || first === 3 ? lenet5Side(first) : 0;
   if (kind === "images" && (height !== side || width !== side))
     throw fail(`inputShape [${inputShape.join(", ")}] for images, expected [1, 28, 28] or [3, 32, 32]`);
   if (columns !== undefined && !(isTexts(columns) && columns.length === inputShape[0])) throw fail("columns");
-  if (classNames !== undefined && !(isTexts(classNames) && classNames.length <= MOST_CLASSES))
+  if (classNames !== undefined && !(isTexts(classNames) && classNames.length <= MAX_CLASSES))
     throw fail("classNames");
   if (kind === "images" && classNames === undefined) throw fail("no classNames");
   if (targetStd !== undefined && !(typeof targetStd === "number" && targetStd > 0)) throw fail("targetStd");

@@ -1,4 +1,4 @@
-/** What recipes do to a data set before training: divide, pick classes, scale. Pure, seeded, copies. */
+/** Prepares data sets for training: divides them, selects classes, scales values. All functions return new data sets. */
 
 import { ValueError } from "../common/errors.ts";
 import { type Dataset, subset, take } from "../data/dataset.ts";
@@ -6,7 +6,7 @@ import { split } from "../data/prepare/split.ts";
 import { fitStandardizer, normalize } from "../data/prepare/standardize.ts";
 import type { TrainTest } from "../data/published/dataset-source.ts";
 
-/** Training and test set as they are; a set in one piece divided, classes in proportion. */
+/** Training and test set unchanged; a set that is not divided is split with `share` for training, classes in proportion. */
 export function divided(data: Dataset | TrainTest, seed: number, share = 0.8): TrainTest {
   if ("train" in data) return data;
   const stratify = data.classes !== undefined;
@@ -14,12 +14,12 @@ export function divided(data: Dataset | TrainTest, seed: number, share = 0.8): T
   return { train, test };
 }
 
-/** `data` with both its parts changed alike. */
+/** Applies `change` to training and test set. */
 export function eachPart({ train, test, ...rest }: TrainTest, change: (part: Dataset) => Dataset): TrainTest {
   return { ...rest, train: change(train), test: change(test) };
 }
 
-/** A function that normalises both parts by these constants, the mean and deviation of the training set's pixels. */
+/** A `prepare` that normalises both sets by the mean and standard deviation of the training pixels. */
 export function normalizedBy(
   mean: number,
   std: number,
@@ -27,10 +27,10 @@ export function normalizedBy(
   return (data, seed) => eachPart(divided(data, seed), (part) => normalize(part, { mean, std }));
 }
 
-/** Training images of CIFAR-10 that its recipes use: the first two of the five published batches. */
+/** How many training images of CIFAR-10 are used: the first two of the five published batches. */
 const CIFAR_IMAGES = 20_000;
 
-/** The first 20,000 training images and all test images, values by the mean and deviation of all pixels. */
+/** The first 20,000 training images and all test images of CIFAR-10, normalised by mean and deviation of all pixels. */
 export function cifarPart(data: Dataset | TrainTest, seed: number): TrainTest {
   const { train, ...rest } = divided(data, seed);
   const parts = { ...rest, train: subset(train, CIFAR_IMAGES) };
@@ -38,8 +38,8 @@ export function cifarPart(data: Dataset | TrainTest, seed: number): TrainTest {
 }
 
 /**
- * The samples of two classes in their order, as a question with one answer: target 1 for `yes`, 0 for `no`. `most`: so
- * many of each class. Throws ValueError where there are none.
+ * The samples of two classes in their order, with target 1 for class `yes` and 0 for class `no`; at most `most` of each.
+ * Throws ValueError where a class has none.
  */
 export function oneAgainstOther(
   dataset: Dataset,
@@ -67,7 +67,7 @@ export function oneAgainstOther(
   return { ...rest, split: name, count, inputs, labels: targets, labelShape: [1] };
 }
 
-/** Bytes or floats as 0 and 1: 1 from the middle between the lowest and highest value that pixels can have. */
+/** Pixels as 0 and 1: 1 from `threshold` on. */
 export function binaryPixels(dataset: Dataset, threshold: number): Dataset {
   const data = Uint8Array.from(dataset.inputs.data, (value) => (value >= threshold ? 1 : 0));
   return { ...dataset, inputs: { data, shape: dataset.inputs.shape } };

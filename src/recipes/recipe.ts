@@ -1,76 +1,107 @@
 /**
- * A ready experiment: data, model and hyper-parameters under one name, for the command line, pages, tests and bench. Pure:
- * no files, no host. What it must reach is part of it, in words and as numbers that a program can check.
+ * The type of a recipe: an experiment with data, model, hyper-parameters and goals under one name, for the command line, pages,
+ * tests and benchmarks. Recipes use neither files nor a host.
  */
 import type { Dataset } from "../data/dataset.ts";
 import type { TrainTest } from "../data/published/dataset-source.ts";
 import type { Shape } from "../graph/spec.ts";
 import type { Loss } from "../nn/loss.ts";
 import type { Layer } from "../nn/module.ts";
+import type { Backend } from "../runtime/backend.ts";
+import type { EpochRecord } from "../train/loop/events.ts";
+import type { Trainer } from "../train/loop/trainer.ts";
 import type { Transform } from "../transforms/transform.ts";
 import type { RecipeOption, RecipeOptions } from "./options.ts";
-import type { Demonstration, PictureMaker } from "./results.ts";
 import type { UpdateRule } from "./update-rule.ts";
 
-/** What is measured of a run: means over all training or test samples with the weights it ends with, or its steps. */
+/** A mean over all training or test samples with the final weights, or the number of steps. */
 export type Measure = "testAccuracy" | "trainAccuracy" | "testLoss" | "trainLoss" | "steps";
 
-/** One number to reach. */
+/** A condition that a run must meet. */
 export interface Goal {
   readonly measure: Measure;
-  /** At the end of the run (default), after this epoch, or the best of the first so many epochs. */
+  /** When it is measured: at the end (default), after an epoch, or as the best of the first epochs. */
   readonly at?: "end" | { readonly epoch: number } | { readonly bestOf: number };
   readonly atLeast?: number;
-  /** A number, or one that depends on the data. */
+  /** A number, or a function of the data. */
   readonly atMost?: number | ((data: TrainTest) => number);
-  /** Whether every seed must reach it (default), or the mean or median over seeds 1 to 5. */
+  /** Whether each seed must meet it (default), or the mean or the median of seeds 1 to 5. */
   readonly over?: "each" | "mean" | "median";
 }
 
 export interface Recipe extends UpdateRule {
   readonly name: string;
-  /** One line for people. */
+  /** Shown to users, one line. */
   readonly title: string;
-  /** The report whose experiment this is, done right; or "own". */
+  /** The report that the experiment comes from; "own" for Weft's own. */
   readonly report: string;
-  /** Name of a published data set, or the recipe's own name where it brings its data along. */
+  /** Name of a published data set; the recipe's own name where `data` gives the data. */
   readonly dataset: string;
-  /** Of one sample after `prepare`. */
+  /** Shape of one sample after `prepare`. */
   readonly inputShape: Shape;
-  /** What it must reach, in words. */
+  /** The goals in words. */
   readonly target: string;
   readonly goals: readonly Goal[];
   /** How long a run usually takes, and on what. */
   readonly time: string;
-  /** Passes over the training data. This or `steps`. */
+  /** Passes over the training data; either this or `steps`. */
   readonly epochs?: number;
-  /** Training steps, where a run is not counted in passes. */
+  /** Training steps. */
   readonly steps?: number;
   readonly batchSize: number;
-  /** Default true; false takes the samples in their order. */
+  /** Whether samples are shuffled. Default true. */
   readonly shuffle?: boolean;
-  /** Where it runs if nobody says: tiny models are quicker without a GPU. Default whatever is fastest. */
+  /** The default backend: "cpu" for models so small that a GPU is slower. Default: WebGPU. */
   readonly backend?: "cpu";
-  /** Width of the CPU reference's floats; default 32. */
+  /** Width of the CPU reference's floats. Default 32. */
   readonly bits?: 64;
-  /** Whether the weights of the epoch with the best test accuracy are kept and not the last ones. Default false. */
+  /** Whether the run ends with the weights of the epoch with the best test accuracy, not the last ones. Default false. */
   readonly keepBest?: boolean;
-  /** The options that it understands, and what it does without them. */
+  /** The options that it has, and their defaults. */
   readonly options?: readonly RecipeOption[];
   readonly defaults?: RecipeOptions;
-  /** Data that the recipe brings along. */
+  /** The data, where they are part of the recipe. */
   data?(): TrainTest;
   /**
-   * Training and test set out of what the data set's loader gives; the same seed gives the same parts. Default: as they
-   * are, an undivided set split 80 to 20.
+   * Makes the training and the test set from what the data set's loader returns; the same seed gives the same sets. Default:
+   * unchanged, a set that is not divided is split 80 to 20.
    */
   prepare?(data: Dataset | TrainTest, seed: number, options: RecipeOptions): TrainTest;
   model(options?: RecipeOptions): Layer;
   loss(options?: RecipeOptions): Loss;
-  /** What batches go through before the model, on the device. */
+  /** Applied to batches before the model, on the device. */
   transform?(): Transform;
-  /** Draws what the run learned; without it, `--picture` draws the curves of loss and accuracy. */
+  /** What `--picture` draws. Default: the curves of loss and accuracy. */
   readonly picture?: PictureMaker;
-  /** Shown in place of a plain training run. */
+  /** Runs in place of plain training. */
   readonly demonstration?: Demonstration;
 }
+
+/** A run that has ended. */
+export interface FinishedRun {
+  readonly title: string;
+  readonly trainer: Trainer;
+  readonly data: TrainTest;
+  readonly epochs: readonly EpochRecord[];
+}
+
+/** Draws the result of a run as the text of an SVG file. */
+export type PictureMaker = (run: FinishedRun) => Promise<string>;
+
+export interface DemonstrationOptions {
+  /** Called with each line of text. */
+  readonly say: (line: string) => void;
+  /** Most training steps; default depending on the device. */
+  readonly steps?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface DemonstrationResult {
+  readonly steps: number;
+  readonly loss: number;
+  /** Whether the goal was reached. */
+  readonly reached: boolean;
+}
+
+/** A training run that explains itself step by step. */
+export type Demonstration = (backend: Backend, options: DemonstrationOptions) => Promise<DemonstrationResult>;

@@ -1,4 +1,4 @@
-/** From a recipe and what a user changes about it to what a trainer needs: the same for command line, page, tests and bench. */
+/** Turns a recipe and a user's settings into data, trainer options and fit options, for command line, pages, tests and benchmarks. */
 
 import { ValueError } from "../common/errors.ts";
 import { checkOptions, type OptionKinds } from "../common/options.ts";
@@ -8,13 +8,13 @@ import type { FitOptions, TrainerOptions } from "../train/loop/options.ts";
 import { type RecipeOptions, recipeOptions } from "./options.ts";
 import { divided } from "./prepare.ts";
 import type { Recipe } from "./recipe.ts";
-import { optimizerOf, type UpdateRule, usualRates } from "./update-rule.ts";
+import { defaultRates, optimizerOf, type UpdateRule } from "./update-rule.ts";
 
 const KEEP_BEST = { monitor: "valAccuracy", patience: Number.POSITIVE_INFINITY, restoreBest: true } as const;
 
-/** What a user may change. Everything left out is the recipe's. */
+/** What a user may change. The default of each setting is the recipe's. */
 export interface RecipeSettings extends Partial<UpdateRule> {
-  /** Of start weights, shuffling, and of splits that the recipe makes. Default 0. */
+  /** Seed of initial weights, shuffling, and of splits that the recipe makes. Default 0. */
   readonly seed?: number;
   /** Replaces the recipe's epochs or steps. */
   readonly epochs?: number;
@@ -23,7 +23,7 @@ export interface RecipeSettings extends Partial<UpdateRule> {
   readonly options?: RecipeOptions;
 }
 
-const SETTINGS = {
+const RULE = {
   optimizer: "string",
   learningRate: "number",
   schedule: "string",
@@ -35,6 +35,10 @@ const SETTINGS = {
   clipNorm: "number",
   accumulate: "number",
   averageDecay: "number",
+} as const satisfies OptionKinds<UpdateRule>;
+
+const SETTINGS = {
+  ...RULE,
   seed: "number",
   epochs: "number",
   steps: "number",
@@ -45,12 +49,12 @@ const SETTINGS = {
 export interface RecipeRun {
   readonly trainer: TrainerOptions;
   readonly fit: Pick<FitOptions, "epochs" | "steps" | "earlyStopping">;
-  /** How weights are changed, in the end. */
+  /** The update rule that results from the recipe and the settings. */
   readonly rule: UpdateRule;
   readonly options: RecipeOptions;
 }
 
-/** Training and test set of a recipe out of what its data set's loader gives; none for recipes that bring their data. */
+/** Training and test set of a recipe, made from what its data set's loader returns; undefined for recipes with data of their own. */
 export function recipeData(
   recipe: Recipe,
   data: Dataset | TrainTest | undefined,
@@ -66,7 +70,7 @@ export function recipeData(
   return recipe.prepare?.(data, seed, chosen) ?? divided(data, seed);
 }
 
-/** Options of the trainer and of its fit on `train`. Throws ValueError on settings that the recipe has no use for. */
+/** Options of the trainer and of `fit` on `train`. Throws ValueError on options that the recipe does not have. */
 export function recipeRun(recipe: Recipe, train: Dataset, settings: RecipeSettings = {}): RecipeRun {
   const { seed = 0, batchSize = recipe.batchSize } = checkOptions("recipeRun", settings, SETTINGS);
   const options = recipeOptions(recipe, settings.options ?? {});
@@ -96,33 +100,14 @@ function lengthOf(recipe: Recipe, { epochs, steps }: RecipeSettings): Pick<FitOp
   return recipe.steps === undefined ? { epochs: recipe.epochs ?? 1 } : { steps: recipe.steps };
 }
 
-/** Another optimizer than the recipe's begins with its own usual values and not with the recipe's. */
+/** An optimizer other than the recipe's starts from its own defaults, not from the recipe's values. */
 function ruleOf(recipe: Recipe, settings: RecipeSettings): UpdateRule {
   const { optimizer = recipe.optimizer } = settings;
-  const own = optimizer === recipe.optimizer;
-  const base: UpdateRule = own
-    ? recipe
-    : {
-        optimizer,
-        learningRate: usualRates[optimizer],
-        ...(recipe.schedule === undefined ? {} : { schedule: recipe.schedule }),
-      };
-  const picked = [
-    "learningRate",
-    "schedule",
-    "warmUpSteps",
-    "momentum",
-    "betas",
-    "weightDecay",
-    "clipValue",
-    "clipNorm",
-    "accumulate",
-    "averageDecay",
-  ] as const;
-  const values = picked.map((key) => [key, settings[key] ?? base[key]] as const);
-  return {
-    optimizer,
-    learningRate: base.learningRate,
-    ...Object.fromEntries(values.filter(([, value]) => value !== undefined)),
-  };
+  const { schedule } = recipe;
+  const others = { optimizer, learningRate: defaultRates[optimizer], ...(schedule && { schedule }) };
+  const base: UpdateRule = optimizer === recipe.optimizer ? recipe : others;
+  const keys = Object.keys(RULE) as (keyof UpdateRule)[];
+  const values = keys.map((key) => [key, settings[key] ?? base[key]] as const);
+  const set = Object.fromEntries(values.filter(([, value]) => value !== undefined));
+  return { optimizer, learningRate: base.learningRate, ...set };
 }

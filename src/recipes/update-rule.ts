@@ -1,4 +1,4 @@
-/** How weights are changed, as plain values: optimizer, rate, schedule, clipping. Made into an optimizer for a run's length. */
+/** The update rule of a recipe as plain values (optimizer, rate, schedule, clipping), and the optimizer made from it. */
 import { ValueError } from "../common/errors.ts";
 import {
   type AdamOptions,
@@ -24,28 +24,28 @@ export { type OptimizerName, optimizerNames, type ScheduleName, scheduleNames } 
 
 export interface UpdateRule {
   readonly optimizer: OptimizerName;
-  /** The highest, with a schedule. */
+  /** The highest one, with a schedule. */
   readonly learningRate: number;
   /** Default constant. */
   readonly schedule?: ScheduleName;
-  /** Updates in which the rate rises from 0 before the schedule begins. Default 0. */
+  /** Number of updates in which the rate rises from 0 before the schedule begins. Default 0. */
   readonly warmUpSteps?: number;
-  /** Of sgd, momentum and rmsprop; default 0, of momentum 0.9. */
+  /** For sgd and rmsprop, default 0; for momentum, default 0.9. */
   readonly momentum?: number;
-  /** Of adam and adamw. */
+  /** For adam, adamw and lion. */
   readonly betas?: readonly [number, number];
-  /** Of weights; biases and the vectors of norms don't decay. Default 0, or the optimizer's own. */
+  /** For weights only, not for biases and the parameters of norms. Default 0, or the optimizer's own. */
   readonly weightDecay?: number;
   readonly clipValue?: number;
   readonly clipNorm?: number;
-  /** Steps whose gradients are averaged to one update. Default 1. */
+  /** Number of steps whose gradients are averaged for one update. Default 1. */
   readonly accumulate?: number;
-  /** Keeps a moving average of the weights, with this memory in [0, 1). */
+  /** Decay of a moving average of the weights, in [0, 1). Default: no average. */
   readonly averageDecay?: number;
 }
 
-/** Learning rates to begin with, for an optimizer that is not the recipe's. */
-export const usualRates: Readonly<Record<OptimizerName, number>> = {
+/** Learning rates for an optimizer other than the recipe's. */
+export const defaultRates: Readonly<Record<OptimizerName, number>> = {
   sgd: 0.01,
   momentum: 0.01,
   adam: 1e-3,
@@ -55,11 +55,11 @@ export const usualRates: Readonly<Record<OptimizerName, number>> = {
   lion: 1e-4,
 };
 
-/** The optimizer of a run of `steps` steps. Throws ValueError on values outside their ranges, or that it does not have. */
+/** The optimizer of a run of `steps` steps. Throws ValueError on values out of range, and on those that the optimizer does not have. */
 export function optimizerOf(rule: UpdateRule, steps: number): Optimizer {
   const { optimizer, momentum, betas, weightDecay, clipNorm, clipValue, accumulate = 1, averageDecay } = rule;
   if (momentum !== undefined && !["sgd", "momentum", "rmsprop"].includes(optimizer)) {
-    throw new ValueError(`${optimizer}: has no momentum to set; sgd, momentum and rmsprop have`);
+    throw new ValueError(`${optimizer}: has no momentum; sgd, momentum and rmsprop have one`);
   }
   const common = {
     ...(clipNorm === undefined ? {} : { clipNorm }),
@@ -96,14 +96,14 @@ function scheduleOf(
   const rest = steps - warmUpSteps;
   if (rest < 1) {
     throw new ValueError(
-      `schedule: warming up takes ${warmUpSteps} updates, the whole run has only ${steps}`,
+      `schedule: the warm-up of ${warmUpSteps} updates is longer than the run of ${steps}`,
     );
   }
-  const after = falling(learningRate, schedule, rest);
+  const after = afterWarmUp(learningRate, schedule, rest);
   return warmUpSteps > 0 ? warmUp({ steps: warmUpSteps }, after) : after;
 }
 
-function falling(learningRate: number, schedule: ScheduleName, steps: number): number | Schedule {
+function afterWarmUp(learningRate: number, schedule: ScheduleName, steps: number): number | Schedule {
   switch (schedule) {
     case "constant":
       return learningRate;
@@ -112,7 +112,7 @@ function falling(learningRate: number, schedule: ScheduleName, steps: number): n
     case "cosine":
       return cosine({ learningRate, steps });
     case "oneCycle":
-      // Too short a run has no cycle.
+      // A cycle needs at least 5 steps.
       return steps < 5 ? learningRate : oneCycle({ learningRate, steps });
     case "steps":
       return multiStep({ learningRate, milestones: milestones(steps) });

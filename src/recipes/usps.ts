@@ -1,15 +1,14 @@
-/** One filter tells ones from eights: USPS digits, trained on the first hundred of each, one at a time in their order. */
+/** The recipe of a network with one filter that distinguishes ones from eights of USPS, trained on 100 of each in their order. */
 import * as nn from "../nn/index.ts";
 import { heatMap } from "../report/svg.ts";
 import { activation, type RecipeOptions } from "./options.ts";
 import { divided, eachPart, oneAgainstOther } from "./prepare.ts";
-import type { Recipe } from "./recipe.ts";
-import type { FinishedRun } from "./results.ts";
+import type { FinishedRun, Recipe } from "./recipe.ts";
 
 const EACH = 100;
 const KERNEL = 5;
 
-/** conv 1@5x5 without bias, relu, 144-1; everything starts normal with deviation 0.1. The sigmoid is part of the loss. */
+/** conv 1@5x5 without bias, relu, 144-1; initial values normal with deviation 0.1. The sigmoid is part of the loss. */
 export function uspsOneFilter(options: RecipeOptions = {}): nn.Sequential {
   const init = nn.init.normal(0, 0.1);
   return nn.sequential(
@@ -53,7 +52,7 @@ export const uspsRecipe: Recipe = {
       train: oneAgainstOther(parts.train, { yes: 8, no: 1, most: EACH }),
       test: oneAgainstOther(parts.test, { yes: 8, no: 1 }),
     };
-    // From -1 .. 1 to 0 .. 1.
+    // From [-1, 1] to [0, 1].
     return eachPart(chosen, (part) => ({ ...part, inputs: { ...part.inputs, scale: 0.5, offset: 0.5 } }));
   },
   model: uspsOneFilter,

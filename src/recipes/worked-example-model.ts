@@ -1,6 +1,6 @@
 /**
- * The 5x5 example that is worked through by hand: one picture, one filter, two hidden units, two outputs, no biases. Small
- * enough to show every value and every derivative, and to fit step by step.
+ * The model of the 5x5 example that one of the reports computes by hand: one picture, one filter, two hidden units, two
+ * outputs, no biases.
  */
 import type { Dataset } from "../data/dataset.ts";
 import { parameter, type Tensor } from "../graph/tensor.ts";
@@ -11,7 +11,7 @@ import { linear } from "../ops/linalg/linear.ts";
 import { maxPool2d } from "../ops/pool/pool.ts";
 import { reshape } from "../ops/shape/reshape.ts";
 
-/** Hundredths, so that both widths of floats get the nearest number to 0.51 and so on. */
+/** In hundredths, so that both float32 and float64 get the number nearest to 0.51 and so on. */
 const PICTURE = Uint8Array.of(
   ...[51, 90, 88, 84, 5],
   ...[40, 62, 22, 59, 10],
@@ -20,7 +20,7 @@ const PICTURE = Uint8Array.of(
   ...[76, 19, 72, 17, 57],
 );
 
-/** NumPy's first sixteen normal numbers of seed 0. */
+/** The first sixteen normal numbers of NumPy with seed 0. */
 const KERNEL = [1.764052345967664, 0.4001572083672233, 0.9787379841057392, 2.240893199201458];
 const HIDDEN = [
   ...[1.8675579901499675, -0.977277879876411, 0.9500884175255894, -0.1513572082976979],
@@ -62,7 +62,7 @@ export class WorkedExample implements Module {
   }
 }
 
-/** The one picture, whose outputs are to be 0 and 1. */
+/** A data set of one picture with the targets 0 and 1. */
 export function workedPicture(): Dataset {
   return {
     name: "worked-example",

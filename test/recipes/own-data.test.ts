@@ -134,7 +134,7 @@ describe("what a file says of its model", () => {
   ];
   test.each(wrong)("is refused: %s", (_, text) => {
     expect(() => parseOwnModel(text, "f")).toThrow(FormatError);
-    expect(() => parseOwnModel(text, "f")).toThrow("f: what it says of its model");
+    expect(() => parseOwnModel(text, "f")).toThrow("f: the description of its model");
   });
 });
 

@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import { FormatError } from "../../../common/errors.ts";
 import { Fields } from "../../../common/json-fields.ts";
 import { type CurveRecord, type CurveRun, curvePicture } from "../../../recipes/curves.ts";
-import type { FinishedRun, PictureMaker } from "../../../recipes/results.ts";
+import type { FinishedRun, PictureMaker } from "../../../recipes/recipe.ts";
 import { readReport } from "../../../report/run-report.ts";
 import { checkEpoch } from "../../../train/state/fit-record.ts";
 import { readTextFile, writeFileAtomic } from "../../files/atomic-write.ts";

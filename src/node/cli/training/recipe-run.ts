@@ -5,7 +5,7 @@ import type { Dataset } from "../../../data/dataset.ts";
 import { formatShape, sameShape } from "../../../graph/spec.ts";
 import type { RecipeOptions } from "../../../recipes/options.ts";
 import type { Recipe } from "../../../recipes/recipe.ts";
-import type { Demonstration } from "../../../recipes/results.ts";
+import type { Demonstration } from "../../../recipes/recipe.ts";
 import type { Backend } from "../../../runtime/backend.ts";
 import { type OpenOptions, openDevice } from "../../device/open-device.ts";
 import { interruptSignal, stopCode } from "../interrupt.ts";
