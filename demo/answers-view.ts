@@ -2,9 +2,9 @@
 
 import { SIDE } from "./centre-digit.ts";
 import { byId, make, say } from "./dom.ts";
+import { count, percent } from "./format.ts";
+import { drawTiles } from "./image-grid.ts";
 import type { Examination } from "./protocol.ts";
-import { drawTiles } from "./tiles.ts";
-import { count, percent } from "./words.ts";
 
 export function clearAnswers(): void {
   byId("confusion-scroll").hidden = true;
@@ -18,7 +18,7 @@ export function showAnswers(examination: Examination, names: readonly string[]):
   byId("confusion-scroll").hidden = false;
   byId("confusion-empty").hidden = true;
   showConfusion(examination, names);
-  // In a frame of its own, so that neither frame takes long.
+  // In the next frame, so that neither frame takes long.
   requestAnimationFrame(() => showMistakes(examination, names));
 }
 
@@ -27,7 +27,7 @@ function showConfusion(
   names: readonly string[],
 ): void {
   const table = byId<HTMLTableElement>("confusion");
-  const caption = make("caption", {}, "Rows: what it is. Columns: what the network says.");
+  const caption = make("caption", {}, "Rows: true class. Columns: predicted class.");
   const head = make("tr", {}, make("td"), ...names.map((name) => make("th", { scope: "col" }, name)));
   const mostWrong = Math.max(1, ...confusion.filter((_, i) => i % classes !== Math.floor(i / classes)));
   const rows = names.map((name, truth) => {
@@ -49,14 +49,14 @@ function showConfusion(
   const wrong = all - correct;
   say(
     byId("confusion-note"),
-    `${count(correct)} of ${count(all)} right (${percent(correct / all)}), ${count(wrong)} wrong.`,
+    `${count(correct)} of ${count(all)} correct (${percent(correct / all)}), ${count(wrong)} wrong.`,
   );
 }
 
 function showMistakes({ mistakes, images }: Examination, names: readonly string[]): void {
   const empty = byId("mistakes-empty");
   empty.hidden = mistakes.length > 0;
-  if (mistakes.length === 0) say(empty, "Not a single mistake in the validation set.");
+  if (mistakes.length === 0) say(empty, "No mistakes in the validation set.");
   const items = mistakes.map(({ label, guess, certainty }, i) => {
     const truth = names[label] ?? String(label);
     const answer = names[guess] ?? String(guess);
@@ -69,7 +69,7 @@ function showMistakes({ mistakes, images }: Examination, names: readonly string[
       "span",
       { className: "caption" },
       make("span", {}, truth),
-      make("span", { className: "sr" }, " taken for "),
+      make("span", { className: "sr" }, " predicted as "),
       make("span", { className: "arrow", ariaHidden: "true" }, "→"),
       make("strong", {}, answer),
     );

@@ -1,15 +1,15 @@
 /**
- * A drawing made into what MNIST's images are: cut to its ink, scaled into a box of 20x20 keeping its proportions,
- * and laid into 28x28 with its centre of mass in the middle (LeCun, Cortes, Burges, "The MNIST database", section on
- * its making). Scaling averages areas, which gives the grey edges of the originals.
+ * Converts a drawing to the format of MNIST: cropped to its ink, scaled to fit 20x20 pixels with its proportions, and placed in
+ * 28x28 pixels with its centre of mass in the middle (LeCun, Cortes, Burges, "The MNIST database"). Scaling averages areas,
+ * which gives grey edges like those of the originals.
  */
 
 export const SIDE = 28;
 const BOX = 20;
-/** Ink below this share counts as blank when the drawing's extent is sought. */
+/** Ink below this value does not count for the extent of the drawing. */
 const BLANK = 0.05;
 
-/** `ink`: row-major, 0 (blank) to 1. Gives 784 values 0 to 1, or undefined when nothing is drawn. */
+/** `ink`: row-major, 0 (blank) to 1. Returns 784 values from 0 to 1, or undefined for an empty drawing. */
 export function centreDigit(ink: ArrayLike<number>, width: number, height: number): Float32Array | undefined {
   const extent = extentOf(ink, width, height);
   if (extent === undefined) return undefined;
@@ -45,7 +45,7 @@ export function centreDigit(ink: ArrayLike<number>, width: number, height: numbe
   return image;
 }
 
-/** Where a box of `length` starts so that its centre of mass lies in the middle, without leaving the image. */
+/** The offset of a box of `length` that puts its centre of mass in the middle, within the image. */
 function placeIn(centre: number, length: number): number {
   return Math.min(SIDE - length, Math.max(0, Math.round(SIDE / 2 - centre)));
 }
@@ -67,7 +67,7 @@ function extentOf(ink: ArrayLike<number>, width: number, height: number) {
   return right === 0 ? undefined : { left, right, top, bottom };
 }
 
-/** Mean of the pixels of a rectangle with edges between pixels; each counts by the area that lies inside. */
+/** Mean of a rectangle with fractional edges; each pixel is weighted by its area inside. */
 function areaMean(
   ink: ArrayLike<number>,
   width: number,

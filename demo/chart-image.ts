@@ -1,4 +1,4 @@
-/** Both charts as one picture to keep, with titles and the names of the runs. */
+/** Both charts as one image file, with titles and the names of the runs. */
 import type { Charts } from "./charts.ts";
 import type { RunLog } from "./run-log.ts";
 import { shortTitle } from "./settings.ts";

@@ -1,11 +1,11 @@
-/** Loss and accuracy of all runs, two charts with one cursor. Drawn at most eight times a second, whatever comes in. */
+/** The charts of loss and accuracy of all runs, with one cursor for both. Drawn at most eight times a second. */
 import { buckets, bucketWidth, smooth } from "./curve.ts";
 import { byId, say } from "./dom.ts";
+import { count, loss as lossText, percent } from "./format.ts";
 import { type Cursor, type Line, LineChart, type LinePicture } from "./line-chart.ts";
 import type { RunLog } from "./run-log.ts";
 import { extent, type Scale, scale } from "./scales.ts";
 import { onThemeChange, runColour } from "./theme.ts";
-import { count, loss as lossText, percent } from "./words.ts";
 
 const MOST_POINTS = 1200;
 const REDRAW_MILLISECONDS = 125;
@@ -51,7 +51,7 @@ export class Charts {
     for (const metric of METRICS) observer.observe(this.#charts[metric].host);
   }
 
-  /** `runs`: all there are; the last one is under way. */
+  /** `runs`: all runs; the last one is the current one. */
   show(runs: readonly RunLog[]): void {
     this.#runs = runs;
     if (this.#timer !== undefined) return;
@@ -68,7 +68,7 @@ export class Charts {
     this.#timer = undefined;
     this.#drawnAt = performance.now();
     this.#drawOne("loss");
-    // In a frame of its own, so that neither frame takes long.
+    // In the next frame, so that neither frame takes long.
     requestAnimationFrame(() => this.#drawOne("accuracy"));
   }
 
@@ -83,7 +83,7 @@ export class Charts {
       this.#drawn[metric] = curves;
     }
     this.#charts[metric].show(curves === undefined ? undefined : this.#picture(metric, curves));
-    this.#tell(metric);
+    this.#writeReadout(metric);
   }
 
   #picture(metric: Metric, { xs, curves, values }: Curves): LinePicture {
@@ -105,18 +105,18 @@ export class Charts {
     };
   }
 
-  /** Both charts point at the same place. What keys point at is also read out. */
+  /** Moves the cursor of both charts. Screen readers read out what keys point at. */
   #point(metric: Metric, cursor: Cursor | undefined): void {
     for (const each of METRICS) {
       const spoken = each === metric && cursor !== undefined && "x" in cursor;
       byId(`${each}-readout`).setAttribute("aria-live", spoken ? "polite" : "off");
       this.#charts[each].point(cursor);
-      this.#tell(each);
+      this.#writeReadout(each);
     }
   }
 
   /** Writes the values under the cursor, or the latest ones, beside the chart's title. */
-  #tell(metric: Metric): void {
+  #writeReadout(metric: Metric): void {
     const drawn = this.#drawn[metric];
     if (drawn === undefined) return;
     const { xs, curves, values } = drawn;
@@ -125,7 +125,7 @@ export class Charts {
     const at = index ?? xs.length - 1;
     const value = (kind: Curve["kind"]): number | undefined => {
       const list = values[curves.findIndex((c) => c.run === last && c.kind === kind)] ?? [];
-      // Validation has a value only where an epoch ends: the one that was known by then.
+      // Validation has a value only where an epoch ends, so the latest one before the cursor is shown.
       return list.slice(0, at + 1).findLast((v) => v !== null) ?? undefined;
     };
     const text = (v: number) => (metric === "loss" ? lossText(v) : percent(v));
@@ -137,7 +137,7 @@ export class Charts {
     ].filter((part) => part !== "");
     const where = `${this.axis} ${count(xs[at] ?? 0)}`;
     say(byId(`${metric}-readout`), parts.length === 0 ? "" : `${where}: ${parts.join(", ")}`);
-    // Whose cursor it is hears the readout; the name of the chart tells the latest values.
+    // While there is a cursor, the readout is announced; otherwise the label has the latest values.
     if (index === undefined) {
       const title = metric === "loss" ? "Loss" : "Accuracy";
       host.setAttribute("aria-label", `${title} of the runs. ${parts.join(", ")}`);
@@ -197,7 +197,7 @@ function lineOf({ run, kind }: Curve, values: Values): Line {
   return { values, colour, width: 1.25, marked: true };
 }
 
-/** The tenth below the least value, and never all. */
+/** The largest multiple of 0.1 below `least`, from 0 to 0.9. */
 const roundShareBelow = (least: number) => Math.max(0, Math.min(0.9, Math.floor(least * 10) / 10));
 
 const short = (value: number) => (value >= 10_000 ? `${value / 1000}k` : count(value));

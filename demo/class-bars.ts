@@ -1,7 +1,7 @@
-/** One bar per class: how sure the network is. */
+/** A bar for each class with its predicted probability. */
 import { report } from "../src/index.ts";
 import { byId, make, say } from "./dom.ts";
-import { percent } from "./words.ts";
+import { percent } from "./format.ts";
 
 interface Bar {
   readonly item: HTMLLIElement;
@@ -31,7 +31,7 @@ export class ClassBars {
     list.replaceChildren(...this.#bars.map(({ item }) => item));
   }
 
-  /** undefined empties the bars. Returns the name of the largest. */
+  /** undefined empties the bars. Returns the name of the most probable class. */
   show(probabilities: Float32Array | undefined): string | undefined {
     const best = probabilities === undefined ? -1 : report.largest(probabilities);
     this.#bars.forEach(({ item, fill, share }, i) => {

@@ -1,4 +1,4 @@
-/** The history of runs as a table for other programs: RFC 4180, a line per step, validation in the line that ends an epoch. */
+/** The history of runs as CSV (RFC 4180): a row per step, with validation values in the last row of each epoch. */
 import type { RunLog } from "./run-log.ts";
 
 const COLUMNS = [
@@ -19,10 +19,10 @@ const COLUMNS = [
   "val_accuracy",
 ] as const;
 
-/** Lines that are made at a time. */
+/** Rows per piece. */
 const LINES = 2000;
 
-/** The table in pieces, so that a long one need not be made in one go. */
+/** The table in pieces, so that a long one does not block the page. */
 export function* historyToCsv(runs: readonly RunLog[]): Generator<string> {
   let lines: string[] = [COLUMNS.join(",")];
   for (const run of runs) {
@@ -32,7 +32,7 @@ export function* historyToCsv(runs: readonly RunLog[]): Generator<string> {
     const losses = run.losses.values;
     const accuracies = run.accuracies.values;
     for (let i = 0; i < losses.length; i++) {
-      // Steps before weights from a file were not seen here.
+      // Steps before loaded weights are unknown.
       if (Number.isNaN(losses[i])) continue;
       const step = i + 1;
       const end = ends.get(step);

@@ -1,14 +1,14 @@
 /**
- * Curves of any length drawn with few points: neighbouring steps are averaged in buckets whose width is a power of
- * two, the same for all curves of a picture, so that they share one axis. Pure.
+ * Reduces curves to few points: neighbouring steps are averaged in buckets whose width is a power of two, the same for all
+ * curves of a chart, so that they share one axis.
  */
 
-/** A list of numbers that grows, and that can be written to again after a lost device has set a run back. */
-export class Growing {
+/** A growing list of numbers, which can be truncated when a lost device sets a run back. */
+export class GrowingArray {
   #values = new Float32Array(1024);
   length = 0;
 
-  /** Writes `values` from place `first` on; everything behind them is gone. */
+  /** Writes `values` from index `first` on and removes everything after them. */
   write(first: number, values: ArrayLike<number>): void {
     const end = first + values.length;
     if (end > this.#values.length) {
@@ -16,7 +16,7 @@ export class Growing {
       larger.set(this.#values.subarray(0, this.length));
       this.#values = larger;
     }
-    // A curve that starts late (weights from a file) has no values before.
+    // A curve that starts late, with loaded weights, has no earlier values.
     if (first > this.length) this.#values.fill(Number.NaN, this.length, first);
     this.#values.set(values, first);
     this.length = end;
@@ -49,7 +49,7 @@ export function buckets(values: ArrayLike<number>, width: number): (number | nul
   });
 }
 
-/** Exponentially smoothed, with as much memory as suits the length; the first values are not pulled towards zero. */
+/** An exponential moving average without bias towards zero at the start; longer curves are smoothed more. */
 export function smooth(values: readonly (number | null)[]): (number | null)[] {
   const memory = 1 - 1 / Math.max(1, Math.min(20, values.length / 40));
   let sum = 0;

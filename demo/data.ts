@@ -1,6 +1,6 @@
 /**
- * The data of a run: a published set from beside the page, a mirror or Cache Storage, else synthetic digits painted
- * here, with the reason. Keeps what was loaded last.
+ * Loads the data of a run: a published set from beside the page, from a mirror or from Cache Storage; where that fails,
+ * synthetic digits and the reason. Loaded sets stay in memory.
  */
 import { type DownloadProgress, datasets } from "../src/browser/index.ts";
 import { data } from "../src/index.ts";
@@ -17,10 +17,10 @@ type Whole = Pick<RunData, "train" | "validation">;
 
 export class DataStore {
   readonly #whole = new Map<DataName, Whole>();
-  /** Names of the data sets beside the page; undefined until somebody asks. */
+  /** Names of the data sets beside the page; undefined until they are needed. */
   #beside: Promise<readonly string[]> | undefined;
 
-  /** `folder`: where data sets lie beside the page. */
+  /** `folder`: address of the data sets beside the page. */
   constructor(readonly folder: string) {}
 
   async load(settings: Settings, onProgress: (progress: DownloadProgress) => void): Promise<RunData> {
@@ -52,7 +52,7 @@ export class DataStore {
   }
 }
 
-/** The build and the dev server write this list, so that nobody asks for files that are not there. */
+/** The build and the dev server write this list, so that no missing file is requested. */
 async function listData(folder: string): Promise<readonly string[]> {
   try {
     const response = await fetch(new URL("index.json", folder));
@@ -63,7 +63,7 @@ async function listData(folder: string): Promise<readonly string[]> {
   }
 }
 
-/** The painter is fetched when it is needed. */
+/** Its module is loaded on demand. */
 async function synthetic(images: number): Promise<RunData> {
   const { syntheticDigits } = await import("./synthetic.ts");
   const { train, test } = syntheticDigits({ train: images, test: validationImages(images) });

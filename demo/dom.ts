@@ -1,4 +1,4 @@
-/** Small helpers for the page's elements. Sets no markup from text and no style attributes, as the page's policy asks. */
+/** Helpers for the page's elements. They never parse text as markup and set no style attributes, as the page's policy requires. */
 
 /** The element with this id; throws where the page lacks it. */
 export function byId<T extends HTMLElement>(id: string): T {
@@ -18,14 +18,14 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Sets text only where it differs, so that nothing is laid out or read out anew without need. */
+/** Sets text only where it differs, to avoid needless layout and announcements of screen readers. */
 export function say(element: HTMLElement, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
 /**
- * A function that carries `work` out at once, but never twice at a time: wishes that come meanwhile are served by one
- * more turn with the latest argument.
+ * A function that does `work` at once, but never twice at the same time: calls during `work` cause one more run, with the
+ * latest argument.
  */
 export function latest<A>(work: (argument: A) => Promise<void>): (argument: A) => void {
   let busy = false;
@@ -47,10 +47,10 @@ export function latest<A>(work: (argument: A) => Promise<void>): (argument: A) =
   };
 }
 
-/** Lets the browser draw and listen before long work goes on. */
-export const breath = () => new Promise<void>((resolve) => setTimeout(resolve));
+/** Lets the browser draw and handle events before long work continues. */
+export const nextTask = () => new Promise<void>((resolve) => setTimeout(resolve));
 
-/** Hands `blob` to the visitor as a file. */
+/** Downloads `blob` as a file. */
 export function download(blob: Blob, name: string): void {
   const link = make("a", { href: URL.createObjectURL(blob), download: name });
   link.click();

@@ -1,9 +1,9 @@
-/** The pad to draw on with mouse, finger, pen or keys. Tells after each stroke's piece what is on it. */
+/** The drawing pad for mouse, finger, pen or keys. Reports the drawing after every movement. */
 import { centreDigit } from "./centre-digit.ts";
 import { byId } from "./dom.ts";
 import { colour, onThemeChange } from "./theme.ts";
 
-/** Pixels of the drawing, whatever size it has on the screen. */
+/** Resolution of the drawing, independent of its size on the screen. */
 const SIZE = 280;
 const STROKE = 21;
 const KEY_STEP = 10;
@@ -47,7 +47,7 @@ export class DrawPad {
     this.#last.clear();
     this.#keyPen = { x: SIZE / 2, y: SIZE / 5, down: false };
     this.#context.clearRect(0, 0, SIZE, SIZE);
-    this.#tell();
+    this.#report();
   }
 
   #begin(event: PointerEvent): void {
@@ -60,7 +60,7 @@ export class DrawPad {
     this.#last.set(event.pointerId, point);
     this.#strokes.push([point]);
     this.#line(point, point);
-    this.#tell();
+    this.#report();
   }
 
   #move(event: PointerEvent): void {
@@ -74,7 +74,7 @@ export class DrawPad {
       from = to;
     }
     this.#last.set(event.pointerId, from);
-    this.#tell();
+    this.#report();
   }
 
   #key(event: KeyboardEvent): void {
@@ -110,7 +110,7 @@ export class DrawPad {
   #stroke(from: Point, to: Point): void {
     this.#strokes.at(-1)?.push(to);
     this.#line(from, to);
-    this.#tell();
+    this.#report();
   }
 
   #line(from: Point, to: Point): void {
@@ -137,8 +137,8 @@ export class DrawPad {
     }
   }
 
-  /** The ink is where the canvas is not transparent, whatever the colour. */
-  #tell(): void {
+  /** Reports the drawing. Ink is where the canvas is not transparent, because colours depend on the theme. */
+  #report(): void {
     const { data } = this.#context.getImageData(0, 0, SIZE, SIZE);
     const ink = new Float32Array(SIZE * SIZE);
     for (let i = 0; i < ink.length; i++) ink[i] = (data[4 * i + 3] as number) / 255;

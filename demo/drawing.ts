@@ -3,11 +3,11 @@ import { SIDE } from "./centre-digit.ts";
 import { ClassBars } from "./class-bars.ts";
 import { byId, latest, say } from "./dom.ts";
 import { DrawPad } from "./draw-pad.ts";
-import { drawTiles } from "./tiles.ts";
-import { percent } from "./words.ts";
+import { percent } from "./format.ts";
+import { drawTiles } from "./image-grid.ts";
 
 const REST_MILLISECONDS = 350;
-const IDLE = "Mouse, finger or pen.";
+const IDLE = "Draw with mouse, finger or pen.";
 
 export class Drawing {
   image: Float32Array | undefined;

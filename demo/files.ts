@@ -1,15 +1,15 @@
-/** What goes out of the page and comes into it as files or links: weights, history, charts, the link to a run. */
-import { breath, byId, download, say } from "./dom.ts";
-import { messageOf } from "./words.ts";
+/** Files and links: saving and loading weights, downloading history and charts, copying the link to a run. */
+import { byId, download, nextTask, say } from "./dom.ts";
+import { messageOf } from "./format.ts";
 
 export interface FileSources {
   /** Name without extension. */
   name(): string;
-  /** In pieces. */
+  /** The table in pieces. */
   csv(): Iterable<string>;
   png(): Promise<Blob | undefined>;
   save(): Promise<Uint8Array>;
-  /** Returns what to say about it. */
+  /** Returns the message to show. */
   load(bytes: Uint8Array, name: string): Promise<string>;
 }
 
@@ -19,7 +19,7 @@ export function connectFiles(sources: FileSources): void {
     const pieces: string[] = [];
     for (const piece of sources.csv()) {
       pieces.push(piece);
-      await breath();
+      await nextTask();
     }
     download(new Blob(pieces, { type: "text/csv" }), `${sources.name()}.csv`);
   });
@@ -32,7 +32,7 @@ export function connectFiles(sources: FileSources): void {
       const bytes = await sources.save();
       const name = `${sources.name()}.safetensors`;
       download(new Blob([bytes as Uint8Array<ArrayBuffer>], { type: "application/octet-stream" }), name);
-      note(`Saved as ${name}; “weft eval ${name}” reads it.`);
+      note(`Saved as ${name}. To evaluate it on the command line: weft eval ${name}`);
     } catch (error) {
       note(messageOf(error));
     }
@@ -55,7 +55,7 @@ export function connectFiles(sources: FileSources): void {
       () => true,
       () => false,
     );
-    say(byId("form-note"), done ? "The link is in the clipboard." : "The address bar has the link.");
+    say(byId("form-note"), done ? "Link copied." : "The link is in the address bar.");
   });
 }
 

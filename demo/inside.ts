@@ -1,11 +1,11 @@
-/** The look inside: weights of the first layer, and what each stage makes of a sample or of the visitor's drawing. */
+/** The panel "Inside the network": weights of the first layer, and feature maps of a sample or of the visitor's drawing. */
 
 import { report } from "../src/index.ts";
 import { SIDE } from "./centre-digit.ts";
 import { byId, latest, make, say } from "./dom.ts";
+import { percent } from "./format.ts";
+import { drawTiles } from "./image-grid.ts";
 import type { Filters, Look, Sample } from "./protocol.ts";
-import { drawTiles } from "./tiles.ts";
-import { percent } from "./words.ts";
 
 export interface InsideSources {
   look(image: Float32Array): Promise<Look>;
@@ -20,7 +20,7 @@ export class Inside {
   readonly #refresh: (argument: undefined) => void;
   readonly #canvases = new Map<string, HTMLCanvasElement>();
 
-  /** `onFailure` hears of answers that did not come; the page goes on. */
+  /** `onFailure` is called when a probe fails; the page continues. */
   constructor(
     readonly sources: InsideSources,
     onFailure: (error: unknown) => void,
@@ -34,7 +34,7 @@ export class Inside {
     byId("sample-drawing").addEventListener("click", () => this.#showDrawing());
   }
 
-  /** Another run: other data, other stages. */
+  /** Shows another run, which may have other classes and stages. */
   async begin(classNames: readonly string[]): Promise<void> {
     this.classNames = classNames;
     this.#canvases.clear();
@@ -42,12 +42,12 @@ export class Inside {
     await this.#choose(this.#index);
   }
 
-  /** The weights have changed. */
+  /** Call when the weights have changed. */
   refresh(): void {
     this.#refresh(undefined);
   }
 
-  /** What is on the drawing pad. */
+  /** Call when the drawing has changed. */
   drawn(image: Float32Array | undefined): void {
     const follows = this.#subject !== undefined && this.#subject.image === this.#drawing;
     this.#drawing = image;
@@ -94,8 +94,8 @@ export class Inside {
     drawTiles(byId<HTMLCanvasElement>("sample"), { ...picture, values: subject.image });
     const best = report.largest(probabilities);
     const guess = `${this.classNames[best]} (${percent(probabilities[best] as number, 0)})`;
-    const truth = subject.label === undefined ? "" : `It is ${this.classNames[subject.label]}; `;
-    say(byId("sample-verdict"), `${truth}${truth === "" ? "The" : "the"} network says ${guess}.`);
+    const truth = subject.label === undefined ? "" : `True class: ${this.classNames[subject.label]}. `;
+    say(byId("sample-verdict"), `${truth}Prediction: ${guess}.`);
     for (const { title, channels, height, width, values } of maps) {
       const canvas = this.#canvasFor(title, channels, height, width);
       drawTiles(canvas, {

@@ -1,16 +1,16 @@
-/** Which kernels of a training step take the GPU's time. */
+/** The list of kernels of a training step by GPU time. */
 import { byId, make, say } from "./dom.ts";
+import { milliseconds, percent } from "./format.ts";
 import type { KernelShare } from "./protocol.ts";
-import { milliseconds, percent } from "./words.ts";
 
 const MOST = 9;
 
-/** null: the adapter has no clock. */
+/** null where the adapter can't measure it. */
 export function showKernels(kernels: readonly KernelShare[] | null): void {
   const empty = byId("kernels-empty");
   empty.hidden = kernels !== null;
   if (kernels === null) {
-    say(empty, "This device has no clock for kernels (timestamp-query).");
+    say(empty, "This device can't measure kernels (no timestamp-query).");
     byId("kernels").replaceChildren();
     return;
   }
@@ -37,13 +37,13 @@ export function showKernels(kernels: readonly KernelShare[] | null): void {
   byId("kernels").replaceChildren(...items);
 }
 
-/** `model.3.conv2d+relu` as `conv2d + relu, layer 3`; `gradient.linearBackward` as it is without its scope. */
+/** `model.3.conv2d+relu` as `conv2d + relu, layer 3`; `gradient.linearBackward` as `linearBackward`. */
 function readable(label: string): string {
   const [, layer, rest] = /^model\.(\d+)\.(.+)$/.exec(label) ?? [];
   const name = rest ?? label.replace(/^(gradient|optimizer|loss)\./, "");
-  // `conv2dBackwardWeight.backwardWeight` says one thing twice.
+  // Shortens `conv2dBackwardWeight.backwardWeight`.
   const parts = name.split(".");
-  const told = parts.filter((part, i) => !parts[i - 1]?.toLowerCase().endsWith(part.toLowerCase()));
-  const kernel = told.join(", ").replaceAll("+", " + ");
+  const distinct = parts.filter((part, i) => !parts[i - 1]?.toLowerCase().endsWith(part.toLowerCase()));
+  const kernel = distinct.join(", ").replaceAll("+", " + ");
   return layer === undefined ? kernel : `${kernel}, layer ${layer}`;
 }

@@ -1,17 +1,17 @@
 /**
- * A chart of lines on a canvas: curves over one ascending axis, and a cursor that follows mouse, finger and arrow keys.
- * Draws when it is told to, and keeps no time of its own; the cursor lies on a second canvas, so that it costs little.
+ * A line chart on a canvas, with a cursor that follows mouse, finger and arrow keys. It draws when `show` or `draw` is called;
+ * the cursor is on a second canvas, so that moving it is cheap.
  */
 import { make } from "./dom.ts";
 import { type Scale, shareOf, ticks } from "./scales.ts";
 import { colour } from "./theme.ts";
 
 export interface Line {
-  /** One for every place of the axis; null where there is none. */
+  /** A value for each element of `xs`; null where there is none. */
   readonly values: readonly (number | null)[];
   readonly colour: string;
   readonly width: number;
-  /** Dashes from value to value, each marked; else places without a value interrupt the line. */
+  /** Dashed between values, each with a mark; otherwise missing values interrupt the line. */
   readonly marked?: boolean;
 }
 
@@ -24,7 +24,7 @@ export interface LinePicture {
   yText(value: number): string;
 }
 
-/** Where the visitor points: a share of the axis' length under a pointer, a place of the axis by keys. */
+/** Where the visitor points: a share of the axis with a pointer, a value of the axis with keys. */
 export type Cursor = { readonly share: number } | { readonly x: number };
 
 interface Size {
@@ -45,11 +45,11 @@ export class LineChart {
   readonly #above = make("canvas");
   #picture: LinePicture | undefined;
   #size: Size = { width: SMALLEST, height: SMALLEST };
-  /** Of the lines, without the numbers around them. */
+  /** The area of the lines, without the numbers around it. */
   #box = boxOf(this.#size);
   #cursor: Cursor | undefined;
 
-  /** `host` holds the chart, and nothing while there is no picture. `onCursor` hears of the visitor's wishes. */
+  /** `host` contains the chart, and is empty without a picture. `onCursor` is called when the visitor points elsewhere. */
   constructor(
     readonly host: HTMLElement,
     onCursor: (cursor: Cursor | undefined) => void,
@@ -61,7 +61,7 @@ export class LineChart {
     };
     host.addEventListener("pointerdown", follow);
     host.addEventListener("pointermove", follow);
-    // A finger that is lifted leaves too, but wants to read.
+    // Lifting a finger keeps the cursor, so that its values can be read.
     host.addEventListener("pointerleave", ({ pointerType }) => {
       if (pointerType !== "touch") onCursor(undefined);
     });
@@ -70,8 +70,8 @@ export class LineChart {
       const xs = this.#picture?.xs ?? [];
       const last = xs.length - 1;
       const at = this.index ?? last;
-      const places: Record<string, number> = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: last };
-      const to = places[event.key];
+      const targets: Record<string, number> = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: last };
+      const to = targets[event.key];
       if (to === undefined && event.key !== "Escape") return;
       event.preventDefault();
       const x = to === undefined ? undefined : xs[Math.min(last, Math.max(0, to))];
@@ -79,7 +79,7 @@ export class LineChart {
     });
   }
 
-  /** Which place of the axis the cursor is at. */
+  /** Index in `xs` of the cursor. */
   get index(): number | undefined {
     if (this.#cursor === undefined || this.#picture === undefined) return undefined;
     const { xs, x } = this.#picture;
@@ -90,7 +90,7 @@ export class LineChart {
     return isNearer ? after - 1 : after;
   }
 
-  /** undefined takes the chart away. */
+  /** undefined removes the chart. */
   show(picture: LinePicture | undefined): void {
     this.#picture = picture;
     if (picture === undefined) this.host.replaceChildren();
@@ -131,7 +131,7 @@ export class LineChart {
     context.textAlign = "right";
     context.textBaseline = "middle";
     for (const value of ticks(y, (bottom - top) / Y_SPACE)) {
-      // Half a pixel down, so that a thin line fills one row and not half of two.
+      // Half a pixel down, so that a thin line fills one row of pixels, not half of two.
       const at = Math.round(bottom - shareOf(y, value) * (bottom - top)) + 0.5;
       context.moveTo(left, at);
       context.lineTo(right, at);
@@ -157,7 +157,7 @@ export class LineChart {
     context.setLineDash(line.marked ? [5, 4] : []);
     context.beginPath();
     line.values.forEach((_, i) => {
-      const point = this.#place(picture, line, i);
+      const point = this.#positionOf(picture, line, i);
       if (point === undefined) {
         open &&= line.marked === true;
         return;
@@ -169,7 +169,7 @@ export class LineChart {
     });
     context.stroke();
     context.setLineDash([]);
-    // A single value has no line to be seen by.
+    // A single value has no line, so it gets a mark.
     if (line.marked || points.length === 1)
       for (const point of points) mark(context, point, colour("--panel"));
   }
@@ -190,14 +190,14 @@ export class LineChart {
     context.stroke();
     context.setLineDash([]);
     for (const line of picture.lines) {
-      const point = this.#place(picture, line, index);
+      const point = this.#positionOf(picture, line, index);
       context.strokeStyle = line.colour;
       if (point !== undefined) mark(context, point, line.colour);
     }
   }
 
-  /** Where a line's value lies on the canvas. */
-  #place({ xs, x, y }: LinePicture, { values }: Line, i: number): readonly [number, number] | undefined {
+  /** The position of a line's value on the canvas. */
+  #positionOf({ xs, x, y }: LinePicture, { values }: Line, i: number): readonly [number, number] | undefined {
     const value = values[i];
     if (value === null || value === undefined || !Number.isFinite(value)) return undefined;
     if (y.logarithmic && value <= 0) return undefined;

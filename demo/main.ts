@@ -1,12 +1,13 @@
-/** The page: makes the parts, and carries what the visitor wants to the worker and what comes back to the parts. */
-import { callWorker } from "./calls.ts";
+/** The entry of the page: starts the worker, opens a device and shows what was found. */
+
 import { byId, say } from "./dom.ts";
+import { messageOf } from "./format.ts";
 import { adviceWithoutWebGpu } from "./no-webgpu.ts";
 import { notice } from "./notices.ts";
 import { Page } from "./page.ts";
 import type { DeviceInfo, SessionApi, SessionEvent } from "./protocol.ts";
 import { DEFAULTS, settingsFromHash } from "./settings.ts";
-import { messageOf } from "./words.ts";
+import { callWorker } from "./worker-calls.ts";
 
 const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "training" });
 worker.addEventListener("error", (event) => {
@@ -20,7 +21,7 @@ const session = callWorker<SessionApi, SessionEvent>(worker, (event) => page.hea
 
 const { settings, ignored } = settingsFromHash(location.hash);
 if (ignored.length > 0)
-  notice("link", "note", `The link says ${ignored.join(", ")}, which makes no sense here; the rest counts.`);
+  notice("link", "note", `Ignored unknown settings in the link: ${ignored.join(", ")}.`);
 
 const page = new Page(session, settings);
 const gpu = navigator.gpu as GPU | undefined;
@@ -42,7 +43,7 @@ if (import.meta.env.PROD && "serviceWorker" in navigator && isSecureContext) {
   navigator.serviceWorker.register("./sw.js", { updateViaCache: "none" }).catch(() => undefined);
 }
 
-/** How much a visitor will want to wait for. */
+/** Fewer training images on slow devices, so that an epoch does not take too long. */
 function imagesFor({ kind, software }: DeviceInfo): number {
   if (kind === "cpu") return 2_000;
   return software ? 10_000 : DEFAULTS.images;
@@ -61,6 +62,6 @@ function tellDevice({ adapter, kind, software }: DeviceInfo): void {
   notice(
     "webgpu",
     "error",
-    `There is no WebGPU here. ${advice} Until then this page trains on the CPU reference, slowly.`,
+    `WebGPU is not available. ${advice} Until then this page trains on the CPU, which is slow.`,
   );
 }

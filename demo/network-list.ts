@@ -1,6 +1,6 @@
 /**
- * What the page tells of its networks, which are recipes of the library: names and numbers only, so that they can be told
- * before any of the library that makes them is there. A test holds them against the recipes.
+ * Names and numbers of the page's networks, which are recipes of the library, so that the page can show them before the library
+ * is loaded. A test checks them against the recipes.
  */
 import type { RecipeInfo } from "./protocol.ts";
 
@@ -18,10 +18,10 @@ export const networkList: readonly RecipeInfo[] = [
   { ...common, name: "mlp", title: "One hidden layer", parameters: 101_770 },
 ];
 
-/** Throws an Error for people where there is none of that name. */
+/** Throws an Error with a message for visitors where there is none of that name. */
 export function networkNamed(name: string): RecipeInfo {
   const network = networkList.find((n) => n.name === name);
   if (network === undefined)
-    throw new Error(`There is no network called ${name} here; choose one under Set-up.`);
+    throw new Error(`There is no network called ${name} here; choose one under Settings.`);
   return network;
 }

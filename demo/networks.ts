@@ -1,7 +1,6 @@
 /**
- * The layers of the page's networks, as the library's recipes of these names have them: a test holds them against each
- * other. Written out here because the library's table brings every recipe's data set and pictures along, which is more than
- * the whole page may weigh.
+ * The layers of the page's networks, the same as in the library's recipes of these names, which a test checks. They are
+ * repeated here because importing the library's recipes would load every recipe's data and pictures.
  */
 import { nn } from "../src/index.ts";
 

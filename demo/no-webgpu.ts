@@ -1,10 +1,10 @@
-/** What somebody without WebGPU can do about it in this very browser, in one or two plain sentences. Pure. */
+/** What a visitor without WebGPU can do in their browser, in one or two sentences. */
 
 export interface BrowserFacts {
   readonly userAgent: string;
-  /** False for pages that come neither over https nor from localhost. */
+  /** False for pages served neither over https nor from localhost. */
   readonly secure: boolean;
-  /** Whether there is a `navigator.gpu`, only without an adapter. */
+  /** Whether `navigator.gpu` exists, although it has no adapter. */
   readonly hasApi: boolean;
 }
 

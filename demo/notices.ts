@@ -1,11 +1,11 @@
-/** What a visitor has to know, above everything else, until it is put away. */
+/** Messages at the top of the page that stay until they are dismissed. */
 import { byId, make } from "./dom.ts";
 
 export type NoticeKind = "note" | "error";
 
 const shown = new Map<string, HTMLElement>();
 
-/** Shows `text` under a key; another notice of the same key takes its place. Errors are read out at once. */
+/** Shows `text`; a later notice with the same key replaces it. Screen readers read errors out at once. */
 export function notice(key: string, kind: NoticeKind, text: string): void {
   dismiss(key);
   const close = make("button", { type: "button", className: "close", ariaLabel: "Dismiss" }, "×");

@@ -1,4 +1,4 @@
-/** What goes on between the parts of the page: a run's life from set-up to the last epoch. */
+/** Connects the parts of the page: what buttons and settings do, and how events of the worker are shown. */
 import { clearAnswers, showAnswers } from "./answers-view.ts";
 import { chartImage } from "./chart-image.ts";
 import { Charts } from "./charts.ts";
@@ -6,6 +6,7 @@ import { historyToCsv } from "./csv.ts";
 import { byId, say } from "./dom.ts";
 import { Drawing } from "./drawing.ts";
 import { allowFiles, connectFiles } from "./files.ts";
+import { count, megabytes, messageOf, percent } from "./format.ts";
 import { Inside } from "./inside.ts";
 import { showKernels } from "./kernels-view.ts";
 import { dismiss, notice } from "./notices.ts";
@@ -15,10 +16,10 @@ import { type Phase, RunPanel } from "./run-panel.ts";
 import { showRuns } from "./runs-view.ts";
 import { type Settings, sameRun, settingsFromHash, settingsToHash } from "./settings.ts";
 import { SetupForm } from "./setup-form.ts";
-import { count, megabytes, messageOf, percent } from "./words.ts";
 
-const MOST_RUNS = 6;
-const LOOK_MILLISECONDS = 400;
+const MAX_RUNS = 6;
+/** During training, drawings and feature maps are computed again at most this often. */
+const PROBE_MILLISECONDS = 400;
 
 export class Page {
   readonly #charts = new Charts();
@@ -29,13 +30,13 @@ export class Page {
   #runs: RunLog[] = [];
   #begun = 0;
   #info: RunInfo | undefined;
-  /** Grows with every run that is asked for; what belongs to an older one is let go. */
-  #wish = 0;
-  /** Epochs of this run after which it is done. */
+  /** Number of the latest run that was prepared; results of older ones are ignored. */
+  #latest = 0;
+  /** The epoch of this run after which training ends. */
   #goal = 0;
-  /** Whether kernels are compiled and steps come. */
+  /** Whether a step of the current training has arrived, so that compiling is over. */
   #stepping = false;
-  #lookedAt = 0;
+  #probedAt = 0;
 
   constructor(
     readonly session: SessionApi,
@@ -45,14 +46,14 @@ export class Page {
       train: () => void this.#train(),
       pause: () => void session.pause(),
       resume: () => {
-        this.#enter("training", this.#trainingWords());
+        this.#enter("training", this.#trainingStatus());
         void session.resume();
       },
       step: () => void (this.#panel.phase === "held" ? session.step() : this.#train(1)),
       reset: () => void this.#prepare(this.#form.settings),
     });
     this.#form = new SetupForm(settings, (changed) => this.#settingsChanged(changed));
-    // Answers can fail to come while a run is made ready or a device is replaced; the next ones will come.
+    // Probes fail while a run is prepared or a device is replaced; later ones succeed.
     const ignore = () => undefined;
     this.#inside = new Inside(session, ignore);
     this.#drawing = new Drawing(
@@ -86,7 +87,7 @@ export class Page {
 
   fail(message: string): void {
     notice("failure", "error", message);
-    this.#enter("failed", "This does not work.");
+    this.#enter("failed", "Training is not possible.");
   }
 
   hear(event: SessionEvent): void {
@@ -97,7 +98,7 @@ export class Page {
         say(byId("run-status"), `Loading data: ${megabytes(event.received)} of ${megabytes(event.total)} MB`);
         break;
       case "compiling":
-        // Later ones are for looking at something.
+        // Later compilations are for probes.
         if (this.#panel.phase === "waiting" || (this.#panel.phase === "training" && !this.#stepping)) {
           this.#panel.meter("Compiling kernels", event.compiled / event.total);
         }
@@ -111,30 +112,31 @@ export class Page {
         this.#panel.show({
           step: run.steps,
           loss: event.losses.at(-1) as number,
-          epoch: this.#epochWords(run),
+          epoch: this.#epochText(run),
         });
         const { stepsPerEpoch } = run;
         if (!this.#stepping && this.#panel.phase === "training") {
           this.#stepping = true;
-          this.#enter("training", this.#trainingWords());
+          this.#enter("training", this.#trainingStatus());
         }
         this.#panel.meter("This epoch", (((run.steps - 1) % stepsPerEpoch) + 1) / stepsPerEpoch);
         break;
       }
       case "progress":
         this.#panel.show(event);
-        this.#look(false);
+        this.#probe(false);
         break;
       case "paused":
         if (this.#panel.phase === "training") this.#enter("held", `Paused at step ${count(event.step)}.`);
-        this.#look(true);
+        this.#probe(true);
         break;
       case "epoch": {
         run?.addEpoch(event);
         this.#panel.show({ accuracy: event.valAccuracy });
-        if (this.#panel.phase === "training") this.#enter("training", this.#trainingWords(event.valAccuracy));
+        if (this.#panel.phase === "training")
+          this.#enter("training", this.#trainingStatus(event.valAccuracy));
         this.#showRuns();
-        this.#look(true);
+        this.#probe(true);
         break;
       }
       case "filters":
@@ -148,15 +150,15 @@ export class Page {
         break;
       case "recovered":
         run?.startAt(event.step);
-        // What was trained since then is trained again.
+        // Training repeats the steps after this one.
         this.#panel.show({ step: event.step });
         notice(
           "lost",
           "note",
-          `The GPU was lost (${event.message}). Another one took over, and the run went on from step ${count(event.step)}.`,
+          `The GPU was lost (${event.message}). The run continued on another one from step ${count(event.step)}.`,
         );
         this.#showRuns();
-        this.#look(true);
+        this.#probe(true);
         break;
     }
   }
@@ -166,19 +168,19 @@ export class Page {
   }
 
   async #prepare(settings: Settings): Promise<void> {
-    const wish = ++this.#wish;
-    this.#enter("waiting", "Getting ready…");
+    const request = ++this.#latest;
+    this.#enter("waiting", "Preparing…");
     this.#panel.clear();
     history.replaceState(null, "", `#${settingsToHash(settings)}`);
     dismiss("failure");
     try {
       const info = await this.session.prepare(settings);
-      if (wish !== this.#wish) return;
+      if (request !== this.#latest) return;
       this.#info = info;
       this.#newRun(settings, info.stepsPerEpoch);
       const { data, parameters } = info;
       if (data.instead === undefined) dismiss("data");
-      else notice("data", "note", `${data.instead} So this page made synthetic digits to train on.`);
+      else notice("data", "note", `${data.instead} The page uses synthetic digits instead.`);
       this.#panel.meter("Progress", undefined);
       this.#panel.title(`${info.title.replace(/ on .*/, "")} on ${data.title.replace(/,.*/, "")}`);
       const sizes = `${count(data.train)} training images, ${count(data.validation)} for validation`;
@@ -187,23 +189,23 @@ export class Page {
       this.#drawing.begin(data.classNames);
       await this.#inside.begin(data.classNames);
       const filters = await this.session.filters();
-      if (filters !== undefined && wish === this.#wish) this.#inside.showFilters(filters);
+      if (filters !== undefined && request === this.#latest) this.#inside.showFilters(filters);
     } catch (error) {
-      if (wish === this.#wish) this.fail(messageOf(error));
+      if (request === this.#latest) this.fail(messageOf(error));
     }
   }
 
   #newRun(settings: Settings, stepsPerEpoch: number): void {
     const kept = this.#runs.filter((run) => run.begun);
     this.#begun = kept.at(-1)?.number ?? 0;
-    this.#runs = [...kept.slice(1 - MOST_RUNS), new RunLog(this.#begun + 1, settings, stepsPerEpoch)];
+    this.#runs = [...kept.slice(1 - MAX_RUNS), new RunLog(this.#begun + 1, settings, stepsPerEpoch)];
     this.#goal = 0;
     this.#showRuns();
   }
 
-  /** Trains for the epochs of the form; with `steps` only so many, and then pauses. */
+  /** Trains for the epochs of the form; with `steps`, pauses after that many steps. */
   async #train(steps?: number): Promise<void> {
-    const wish = this.#wish;
+    const request = this.#latest;
     const run = this.#run;
     if (run === undefined) return;
     const { epochs } = this.#form.settings;
@@ -212,17 +214,18 @@ export class Page {
     this.#enter("training", "Compiling kernels…");
     try {
       const { aborted } = await this.session.train(epochs, steps);
-      if (wish !== this.#wish || aborted) return;
+      if (request !== this.#latest || aborted) return;
       const best = run.epochs.at(-1)?.valAccuracy;
-      const result = best === undefined ? "" : `: ${percent(best)} of the validation images are right`;
+      const result =
+        best === undefined ? "" : `: ${percent(best)} of the validation images classified correctly`;
       this.#enter("done", `Trained${result}.`);
     } catch (error) {
-      if (wish !== this.#wish) return;
+      if (request !== this.#latest) return;
       notice("failure", "error", messageOf(error));
       this.#enter("done", "Training stopped.");
     }
     this.#panel.meter("Progress", undefined);
-    this.#look(true);
+    this.#probe(true);
   }
 
   async #load(bytes: Uint8Array, name: string): Promise<string> {
@@ -232,9 +235,9 @@ export class Page {
     this.#run?.startAt(step);
     this.#panel.clear();
     this.#panel.show({ step, loss: valLoss, accuracy: valAccuracy });
-    this.#enter("done", `Weights of ${name}, after ${count(step)} steps.`);
-    this.#look(true);
-    return `${name}: ${percent(valAccuracy, 2)} of the validation images are right.`;
+    this.#enter("done", `Loaded the weights of ${name}, trained for ${count(step)} steps.`);
+    this.#probe(true);
+    return `${name}: ${percent(valAccuracy, 2)} of the validation images classified correctly.`;
   }
 
   #settingsChanged(settings: Settings): void {
@@ -244,7 +247,7 @@ export class Page {
     const differs = run === undefined || !sameRun(settings, run.settings);
     say(byId("reset"), running && differs ? "New run" : "Reset");
     if (running) {
-      say(byId("form-note"), differs ? "These settings are for the next run: press “New run”." : "");
+      say(byId("form-note"), differs ? "These settings apply to the next run: press “New run”." : "");
     } else if (differs) {
       void this.#prepare(settings);
     }
@@ -259,21 +262,22 @@ export class Page {
     allowFiles(phase !== "waiting" && phase !== "failed", phase === "ready" || phase === "done");
   }
 
-  #trainingWords(accuracy?: number): string {
+  #trainingStatus(accuracy?: number): string {
     const run = this.#run;
     const epoch = run === undefined ? 1 : Math.min(this.#goal, Math.floor(run.steps / run.stepsPerEpoch) + 1);
-    const so = accuracy === undefined ? "" : `; ${percent(accuracy)} of the validation images are right`;
+    const so =
+      accuracy === undefined ? "" : `; ${percent(accuracy)} of the validation images classified correctly`;
     return `Training, epoch ${epoch} of ${this.#goal}${so}.`;
   }
 
-  #epochWords({ steps, stepsPerEpoch }: RunLog): string {
+  #epochText({ steps, stepsPerEpoch }: RunLog): string {
     return `${Math.ceil(steps / stepsPerEpoch)} of ${Math.max(this.#goal, 1)}`;
   }
 
-  /** Asks anew what depends on the weights; while training not too often. */
-  #look(now: boolean): void {
-    if (!now && performance.now() - this.#lookedAt < LOOK_MILLISECONDS) return;
-    this.#lookedAt = performance.now();
+  /** Computes again what depends on the weights; during training at intervals, unless `now`. */
+  #probe(now: boolean): void {
+    if (!now && performance.now() - this.#probedAt < PROBE_MILLISECONDS) return;
+    this.#probedAt = performance.now();
     this.#drawing.refresh(true);
     this.#inside.refresh();
   }

@@ -1,34 +1,34 @@
 /**
- * Looks into a run's model with samples of the page: the answer and what lies on the way to it, on the weights as they are
- * at that moment, also in the middle of training.
+ * A probe runs a run's model on samples of the page, with the current weights, also during training: it returns probabilities
+ * and feature maps.
  */
 import { data } from "../src/index.ts";
 
-/** Something on the way to the answer, to be shown. */
+/** A feature map to show. */
 export interface Stage {
   readonly title: string;
   readonly shape: readonly number[];
 }
 
 export interface Probe {
-  /** Samples that go in at a time. */
+  /** Samples per run. */
   readonly batch: number;
   readonly stages: readonly Stage[];
-  /** Runs on `batch` samples, one after the other: probabilities, then the stages. */
+  /** Runs on `batch` samples, given one after the other. Returns probabilities, then the stages. */
   run(samples: Float32Array): Promise<readonly [Float32Array, ...Float32Array[]]>;
 }
 
-/** Of one sample, of one with what lies on the way, and of many. */
+/** Probes of one sample, of one sample with feature maps, and of many samples. */
 export interface Probes {
   readonly one: Probe;
   readonly inside: Probe;
   readonly many: Probe;
 }
 
-/** Samples that `many` takes. */
+/** Samples per run of `many`. */
 export const MANY = 200;
 
-/** Probabilities for a whole set, [count, classes]. */
+/** The probabilities of a whole data set, [count, classes]. */
 export async function runAll(probe: Probe, set: data.Dataset): Promise<Float32Array> {
   const size = set.inputs.shape.reduce((product, extent) => product * extent, 1);
   const classes = set.classes ?? 1;

@@ -1,4 +1,4 @@
-/** What page and worker say to each other: plain data only. */
+/** The calls and events between page and worker; plain data only. */
 import type { report } from "../src/index.ts";
 import type { Settings } from "./settings.ts";
 
@@ -24,13 +24,13 @@ export interface DataInfo {
   readonly train: number;
   readonly validation: number;
   readonly classNames: readonly string[];
-  /** Why these are not the data that were asked for. */
+  /** Why synthetic data replace those that were selected. */
   readonly instead?: string;
 }
 
-/** A run made ready. */
+/** A prepared run. */
 export interface RunInfo {
-  /** Of the network. */
+  /** Title of the network. */
   readonly title: string;
   readonly device: DeviceInfo;
   readonly data: DataInfo;
@@ -46,7 +46,7 @@ export interface Filters {
   readonly values: Float32Array;
 }
 
-/** What one stage of the network makes of a sample. */
+/** The feature maps of a sample at one stage of the network. */
 export interface Maps {
   readonly title: string;
   readonly channels: number;
@@ -69,7 +69,7 @@ export interface Sample {
 }
 
 export interface Examination extends report.Answers {
-  /** Pictures of the mistakes, one after the other. */
+  /** Images of the mistakes, one after the other. */
   readonly images: Float32Array;
 }
 
@@ -115,20 +115,20 @@ export type SessionEvent =
   | { readonly event: "kernels"; readonly kernels: readonly KernelShare[] | null }
   | { readonly event: "recovered"; readonly step: number; readonly message: string };
 
-/** What the worker does for the page, beside sending `SessionEvent`s. Every method rejects with an Error whose message is for people. */
+/** The methods of the worker, which also sends `SessionEvent`s. They reject with an Error whose message is for visitors. */
 export interface SessionApi {
-  /** Opens a device and says what there is. `dataFolder`: where data sets lie beside the page, if any do. */
+  /** Opens a device and describes it. `dataFolder`: address of the data sets beside the page. */
   open(
     device: Settings["device"],
     dataFolder: string,
   ): Promise<{ readonly device: DeviceInfo; readonly recipes: readonly RecipeInfo[] }>;
-  /** Ends what is going on and makes a new run ready: device, data, fresh weights. */
+  /** Ends the current run and prepares a new one: device, data, initial weights. */
   prepare(settings: Settings): Promise<RunInfo>;
-  /** Trains so many epochs; resolves when they are done or the run was ended. `paused`: takes `steps` steps first. */
+  /** Trains; resolves when the epochs are done or the run was ended. With `steps`, pauses after that many steps. */
   train(epochs: number, steps?: number): Promise<{ readonly aborted: boolean }>;
   pause(): Promise<void>;
   resume(): Promise<void>;
-  /** One step of a paused run. */
+  /** Takes one step of a paused run. */
   step(): Promise<void>;
   predict(image: Float32Array): Promise<Float32Array>;
   look(image: Float32Array): Promise<Look>;
@@ -136,7 +136,7 @@ export interface SessionApi {
   filters(): Promise<Filters | undefined>;
   examine(): Promise<void>;
   save(): Promise<Uint8Array>;
-  /** Takes weights from a file and measures them on the validation set. */
+  /** Loads weights from a file and evaluates them on the validation set. */
   load(
     bytes: Uint8Array,
     name: string,

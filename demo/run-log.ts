@@ -1,10 +1,10 @@
-/** What the page remembers of a run: every step, every epoch, and how it was set up. Pure. */
-import { Growing } from "./curve.ts";
+/** The history of a run in the page: every step, every epoch, and its settings. */
+import { GrowingArray } from "./curve.ts";
 import type { Settings } from "./settings.ts";
 
 export interface EpochPoint {
   readonly epoch: number;
-  /** Steps of the run that were done then. */
+  /** Steps of the run at the end of the epoch. */
   readonly step: number;
   readonly loss: number;
   readonly accuracy: number;
@@ -14,19 +14,19 @@ export interface EpochPoint {
 }
 
 export class RunLog {
-  readonly losses = new Growing();
-  readonly accuracies = new Growing();
+  readonly losses = new GrowingArray();
+  readonly accuracies = new GrowingArray();
   epochs: readonly EpochPoint[] = [];
   visible = true;
 
   constructor(
-    /** From 1, in the order in which runs began. */
+    /** From 1, in the order of the runs. */
     readonly number: number,
     readonly settings: Settings,
     readonly stepsPerEpoch: number,
   ) {}
 
-  /** Whether a step of it was taken before our eyes. */
+  /** Whether the page has received a step of it. */
   begun = false;
 
   get steps(): number {
@@ -44,7 +44,7 @@ export class RunLog {
     this.epochs = [...this.epochs, { epoch, ...point }];
   }
 
-  /** It goes on from here: weights from a file, or a lost device has set it back. */
+  /** The run continues from this step: weights were loaded, or a device was lost. */
   startAt(steps: number): void {
     this.losses.write(steps, []);
     this.accuracies.write(steps, []);

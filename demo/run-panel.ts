@@ -1,10 +1,10 @@
-/** The panel that drives a run: three buttons, a meter, the figures of the moment. Knows what may be pressed when. */
+/** The panel that controls a run: three buttons, a progress bar and the current figures. */
 import { byId, say } from "./dom.ts";
-import { count, loss as lossText, milliseconds, percent } from "./words.ts";
+import { count, loss as lossText, milliseconds, percent } from "./format.ts";
 
 /**
- * `waiting`: the device or the data are on their way. `ready`: nothing trained yet. `held`: training, but paused.
- * `done`: all epochs trained; more may follow.
+ * `waiting`: the device is opened or data are loaded. `ready`: not trained yet. `held`: training is paused. `done`: all
+ * epochs are trained; more may follow.
  */
 export type Phase = "waiting" | "ready" | "training" | "held" | "done" | "failed";
 
@@ -21,7 +21,7 @@ const LABELS: Record<Phase, string> = {
   ready: "Train",
   training: "Pause",
   held: "Resume",
-  done: "Train on",
+  done: "Train more",
   failed: "Train",
 };
 
@@ -47,7 +47,7 @@ export class RunPanel {
     return this.#phase;
   }
 
-  /** `status` is read out to those who cannot see it, so it is for turning points only. */
+  /** Screen readers read `status` out, so it should change rarely. */
   enter(phase: Phase, status: string): void {
     this.#phase = phase;
     document.documentElement.dataset.phase = phase;
@@ -63,7 +63,7 @@ export class RunPanel {
     say(byId("run-title"), text);
   }
 
-  /** `share` 0 to 1; undefined hides the meter. */
+  /** `share` 0 to 1; undefined hides the progress bar. */
   meter(label: string, share: number | undefined): void {
     const meter = byId("meter");
     meter.classList.toggle("idle", share === undefined);
@@ -72,7 +72,7 @@ export class RunPanel {
     (meter.firstElementChild as HTMLElement).style.transform = `scaleX(${(share ?? 0).toFixed(4)})`;
   }
 
-  /** Writes the figures that are given and leaves the others. */
+  /** Shows the given figures; the others stay. */
   show(figures: Figures): void {
     const { epoch, step, loss, accuracy, imagesPerSecond, millisecondsPerStep } = figures;
     if (epoch !== undefined) say(byId("figure-epoch"), epoch);

@@ -1,14 +1,12 @@
-/**
- * One run on the worker's side: trains, can be held, and is looked into meanwhile. Tells the page through events.
- */
+/** One run in the worker: trains, pauses, and answers probes meanwhile. Reports to the page by events. */
 import { type AnyTrainer, DeviceLostError, data, RunControl, report, type TrainEvent } from "../src/index.ts";
 import type { RunData } from "./data.ts";
 import type { Engine } from "./engine.ts";
 import { type Probes, runAll } from "./probe.ts";
 import type { Filters, Look, SessionEvent } from "./protocol.ts";
 
-/** Most pictures of weights that are shown. */
-const MOST_FILTERS = 32;
+/** How many filters are shown at most. */
+const MAX_FILTERS = 32;
 const FILTERS_MILLISECONDS = 250;
 const MISTAKES = 15;
 
@@ -18,7 +16,7 @@ export class Run {
   #control = new RunControl();
   #abort = new AbortController();
   #training: Promise<unknown> | undefined;
-  /** Whether the trainer itself sees to lost devices just now. */
+  /** Whether `fit` is running, which replaces lost devices itself. */
   #fitting = false;
   #steps = 0;
   #profiled = false;
@@ -39,11 +37,11 @@ export class Run {
   }
 
   async train(epochs: number, steps?: number): Promise<{ aborted: boolean }> {
-    if (this.#training !== undefined) throw new Error("This run is being trained already.");
+    if (this.#training !== undefined) throw new Error("This run is already training.");
     this.#control = new RunControl();
     if (steps !== undefined) this.#control.step(steps);
     this.#abort = new AbortController();
-    const training = this.#survive(() => this.#ready()).then(() => this.#fit(epochs));
+    const training = this.#recovering(() => this.#ready()).then(() => this.#fit(epochs));
     this.#training = training.catch(() => undefined);
     try {
       return await training;
@@ -64,7 +62,7 @@ export class Run {
     this.#control.step();
   }
 
-  /** Ends training, if there is any, and frees the device. */
+  /** Ends training and frees the device. */
   async close(): Promise<void> {
     this.#abort.abort();
     this.#control.resume();
@@ -73,12 +71,12 @@ export class Run {
   }
 
   async predict(image: Float32Array): Promise<Float32Array> {
-    return (await this.#survive(() => this.#probes.one.run(image)))[0];
+    return (await this.#recovering(() => this.#probes.one.run(image)))[0];
   }
 
   async look(image: Float32Array): Promise<Look> {
     const { inside } = this.#probes;
-    const [probabilities, ...values] = await this.#survive(() => inside.run(image));
+    const [probabilities, ...values] = await this.#recovering(() => inside.run(image));
     const maps = inside.stages.map(({ title, shape }, i) => {
       const [, channels = 0, height = 0, width = 0] = shape;
       return { title, channels, height, width, values: values[i] as Float32Array };
@@ -86,7 +84,7 @@ export class Run {
     return { image, maps, probabilities };
   }
 
-  /** Weights of the first layer that can be shown: kernels of a convolution, or of units that see the whole image. */
+  /** The weights of the first layer that can be shown: convolution kernels, or those of units connected to the whole image. */
   async filters(): Promise<Filters | undefined> {
     const { trainer } = this;
     const [, inputHeight = 0, inputWidth = 0] = this.data.train.inputs.shape;
@@ -96,9 +94,9 @@ export class Run {
       if (shape.length !== 4 && !whole) continue;
       const [height, width] = whole ? [inputHeight, inputWidth] : [shape[2] as number, shape[3] as number];
       const each = shape.slice(1).reduce((product, extent) => product * extent, 1);
-      const count = Math.min(out, MOST_FILTERS);
-      const all = await this.#survive(() => trainer.parameter(name));
-      // Of several input channels the first is shown.
+      const count = Math.min(out, MAX_FILTERS);
+      const all = await this.#recovering(() => trainer.parameter(name));
+      // Only the first input channel is shown.
       const values = new Float32Array(count * height * width);
       for (let f = 0; f < count; f++) {
         values.set(all.subarray(f * each, f * each + height * width), f * height * width);
@@ -108,10 +106,10 @@ export class Run {
     return undefined;
   }
 
-  /** Answers for the whole validation set. */
+  /** Evaluates the whole validation set sample by sample. */
   async examine(): Promise<void> {
     const { validation } = this.data;
-    const probabilities = await this.#survive(() => runAll(this.#probes.many, validation));
+    const probabilities = await this.#recovering(() => runAll(this.#probes.many, validation));
     const answers = report.judge(probabilities, validation.labels, validation.classes ?? 1, MISTAKES);
     const size = 28 * 28;
     const images = new Float32Array(answers.mistakes.length * size);
@@ -122,13 +120,13 @@ export class Run {
   }
 
   async load(bytes: Uint8Array, name: string) {
-    if (this.#training !== undefined) throw new Error("Pause and reset before loading weights.");
+    if (this.#training !== undefined) throw new Error("Pause and reset the run before loading weights.");
     const { trainer } = this;
     await trainer.fromSafetensors(bytes, name);
     this.#steps = trainer.steps;
-    const { loss, accuracy = 0 } = await this.#survive(() => trainer.evaluate(this.data.validation));
+    const { loss, accuracy = 0 } = await this.#recovering(() => trainer.evaluate(this.data.validation));
     await this.examine();
-    await this.#tellFilters(true);
+    await this.#sendFilters(true);
     return { step: trainer.steps, valLoss: loss, valAccuracy: accuracy };
   }
 
@@ -158,8 +156,8 @@ export class Run {
     try {
       for await (const event of run) {
         if (event.event === "end") aborted = event.history.aborted;
-        // A device that is lost while we look at it: the trainer will notice at the next step.
-        await this.#follow(event).catch((error: unknown) => {
+        // Where a device is lost during a probe, the trainer notices at its next step.
+        await this.#report(event).catch((error: unknown) => {
           if (!(error instanceof DeviceLostError)) throw error;
         });
       }
@@ -169,7 +167,7 @@ export class Run {
     return { aborted };
   }
 
-  async #follow(event: TrainEvent): Promise<void> {
+  async #report(event: TrainEvent): Promise<void> {
     switch (event.event) {
       case "progress": {
         const { batchSize } = this.trainer.options;
@@ -180,12 +178,12 @@ export class Run {
           imagesPerSecond,
           millisecondsPerStep: (1000 * batchSize) / imagesPerSecond,
         });
-        await this.#tellFilters(false);
+        await this.#sendFilters(false);
         break;
       }
       case "paused":
         this.emit({ event: "paused", step: event.step });
-        await this.#tellFilters(true);
+        await this.#sendFilters(true);
         break;
       case "epoch": {
         const { loss, accuracy = 0, valLoss = 0, valAccuracy = 0, seconds } = event;
@@ -199,21 +197,21 @@ export class Run {
     }
   }
 
-  async #tellFilters(now: boolean): Promise<void> {
+  async #sendFilters(now: boolean): Promise<void> {
     if (!now && performance.now() - this.#filtersAt < FILTERS_MILLISECONDS) return;
     this.#filtersAt = performance.now();
     const filters = await this.filters();
     if (filters !== undefined) this.emit({ event: "filters", filters });
   }
 
-  /** Does `work`, once more on another device if this one was lost. While training, `fit` alone sees to that. */
-  async #survive<T>(work: () => Promise<T>): Promise<T> {
+  /** Does `work`, and again on another device if this one was lost. During training only `fit` replaces devices. */
+  async #recovering<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await this.trainer.survive(work);
     } catch (error) {
-      // A held run does not notice by itself.
-      const held = this.#fitting && this.#control.paused && !this.#abort.signal.aborted;
-      if (error instanceof DeviceLostError && held) this.#control.step(0);
+      // A paused run does not notice by itself.
+      const paused = this.#fitting && this.#control.paused && !this.#abort.signal.aborted;
+      if (error instanceof DeviceLostError && paused) this.#control.step(0);
       throw error;
     }
   }

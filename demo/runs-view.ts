@@ -1,9 +1,9 @@
 /** The list of runs under the charts, and the table of their epochs. */
 import { byId, make } from "./dom.ts";
+import { loss, percent } from "./format.ts";
 import type { RunLog } from "./run-log.ts";
 import { settingsToHash, shortTitle } from "./settings.ts";
 import { RUN_COLOURS } from "./theme.ts";
-import { loss, percent } from "./words.ts";
 
 export function showRuns(
   runs: readonly RunLog[],
@@ -14,7 +14,7 @@ export function showRuns(
   byId("runs").replaceChildren(...begun.map((run) => item(run, run === runs.at(-1), actions)));
   const details = byId<HTMLDetailsElement>("epochs-details");
   details.ontoggle = () => details.open && showEpochs(begun);
-  // Runs of many epochs make a long table: only for those who look at it.
+  // Filled only while it is open, because many epochs make a long table.
   if (details.open) showEpochs(begun);
 }
 
@@ -54,8 +54,12 @@ function item(
   const best = Math.max(...run.epochs.map(({ valAccuracy }) => valAccuracy));
   const label = make("label", {}, box, swatch, make("span", { className: "run-name" }, title));
   const score = make("span", { className: "score" }, Number.isFinite(best) ? percent(best) : "");
-  const link = make("a", { href: `#${settingsToHash(run.settings)}`, className: "run-link" }, "set up again");
-  link.setAttribute("aria-label", `set up again: run ${run.number}, ${title}`);
+  const link = make(
+    "a",
+    { href: `#${settingsToHash(run.settings)}`, className: "run-link" },
+    "Use these settings",
+  );
+  link.setAttribute("aria-label", `Use the settings of run ${run.number}: ${title}`);
   const parts: (Node | string)[] = [label, score, link];
   if (!current) {
     const close = make(

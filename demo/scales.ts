@@ -1,4 +1,4 @@
-/** Where the numbers of a chart lie on its axes, and which round ones are written beside them. Pure. */
+/** Scales of a chart's axes, and the round numbers that label them. */
 
 export interface Scale {
   readonly least: number;
@@ -6,13 +6,13 @@ export interface Scale {
   readonly logarithmic: boolean;
 }
 
-/** From `least` to `most`, linear unless told otherwise; a range without extent is given some. */
+/** A scale from `least` to `most`, which is widened where both are equal. */
 export function scale(least: number, most: number, logarithmic = false): Scale {
   if (logarithmic) return { least: least * 0.9, most: most * 1.1, logarithmic };
   return { least, most: most > least ? most : least + 1, logarithmic };
 }
 
-/** Least and greatest of all finite values, of the positive ones where asked; 0 to 1, or 0.1 to 1, without any. */
+/** Smallest and largest finite value, with `positive` only of those above 0; without any, 0 to 1 or 0.1 to 1. */
 export function extent(
   lists: readonly (readonly (number | null)[])[],
   positive = false,
@@ -29,12 +29,12 @@ export function extent(
   return least <= most ? [least, most] : [positive ? 0.1 : 0, 1];
 }
 
-/** 0 for the scale's least value, 1 for its greatest. */
+/** 0 for the scale's smallest value, 1 for its largest. */
 export function shareOf({ least, most, logarithmic }: Scale, value: number): number {
   return logarithmic ? Math.log(value / least) / Math.log(most / least) : (value - least) / (most - least);
 }
 
-/** Round values on the scale, about `wanted` of them at most; `whole`: no fractions. */
+/** At most about `wanted` round values on the scale; `whole`: integers only. */
 export function ticks(to: Scale, wanted: number, whole = false): readonly number[] {
   return (to.logarithmic ? decades(to, wanted) : undefined) ?? evenly(to, wanted, whole);
 }
@@ -43,7 +43,7 @@ export function ticks(to: Scale, wanted: number, whole = false): readonly number
 function evenly({ least, most }: Scale, wanted: number, whole: boolean): readonly number[] {
   const apart = (most - least) / Math.max(1, wanted);
   const power = Math.floor(Math.log10(apart));
-  // A little less is asked for than needed, as divisions may end just above a round number.
+  // The tolerance is for divisions that end just above a round number.
   const digits = whole && power === 0 ? [1, 2, 5] : [1, 2, 2.5, 5];
   const digit = digits.find((d) => decimal(d, power) >= apart * (1 - 1e-9)) ?? 10;
   const [step, exponent] = whole && power < 0 ? [1, 0] : [digit, power];
@@ -52,7 +52,7 @@ function evenly({ least, most }: Scale, wanted: number, whole: boolean): readonl
   return Array.from({ length: last - first + 1 }, (_, i) => decimal((first + i) * step, exponent));
 }
 
-/** 1, 2 and 5 of every power of ten, or fewer where that is too many; undefined where hardly any lies in the range. */
+/** 1, 2 and 5 times powers of ten, or fewer where these are too many; undefined where fewer than two are in the range. */
 function decades({ least, most }: Scale, wanted: number): readonly number[] | undefined {
   const from = Math.floor(Math.log10(least));
   const powers = Array.from({ length: Math.ceil(Math.log10(most)) - from + 1 }, (_, i) => from + i);
@@ -67,5 +67,5 @@ function decades({ least, most }: Scale, wanted: number): readonly number[] | un
   return found.length < 2 ? undefined : found;
 }
 
-/** `digits` times a power of ten, as near as a number can be: 3 times 0.1 is 0.3. */
+/** `digits` times a power of ten, correctly rounded: 3 times 0.1 is 0.3. */
 const decimal = (digits: number, power: number) => Number(`${digits}e${power}`);

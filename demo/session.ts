@@ -1,4 +1,4 @@
-/** What the worker does for the page: opens devices, makes runs ready one at a time, and hands everything else to them. */
+/** The worker's session: opens devices, prepares one run at a time, and passes all other calls to the current run. */
 import { data, version } from "../src/index.ts";
 import { DataStore, type RunData } from "./data.ts";
 import { describe, findDevice, openEngine } from "./engine.ts";
@@ -11,7 +11,7 @@ export class Session implements SessionApi {
   #data = new DataStore("");
   #run: Run | undefined;
   #settings: Settings | undefined;
-  /** Runs are made ready one after the other. */
+  /** Runs are prepared one after the other. */
   #preparing: Promise<unknown> = Promise.resolve();
 
   constructor(readonly emit: (event: SessionEvent) => void) {}
@@ -68,7 +68,7 @@ export class Session implements SessionApi {
   save(): Promise<Uint8Array> {
     const { trainer, data: used } = this.#current();
     const { recipe, data: name, optimizer, rate, batch, seed } = this.#settings as Settings;
-    // The command line reads these.
+    // Metadata that the command line reads.
     return trainer.toSafetensors({
       recipe,
       dataset: used.instead === undefined ? name : "synthetic",
@@ -110,7 +110,7 @@ export class Session implements SessionApi {
   }
 
   #current(): Run {
-    if (this.#run === undefined) throw new Error("The run is still being made ready.");
+    if (this.#run === undefined) throw new Error("The run is still being prepared.");
     return this.#run;
   }
 }

@@ -1,9 +1,9 @@
-/** What a run is set up with: the choices of the form, their limits, and the link that carries all of them. */
+/** The settings of a run: the choices of the form, their limits, and the link that contains all of them. */
 
 export const DATA_SETS = {
   mnist: "MNIST handwritten digits",
   "fashion-mnist": "Fashion-MNIST clothing",
-  synthetic: "Synthetic digits, made here",
+  synthetic: "Synthetic digits",
 } as const;
 export type DataName = keyof typeof DATA_SETS;
 
@@ -21,7 +21,7 @@ export const DEVICES = { auto: "GPU (WebGPU)", cpu: "CPU reference" } as const;
 export interface Settings {
   readonly recipe: string;
   readonly data: DataName;
-  /** Training images, the first so many of the set. A fifth as many, 10,000 at most, are for validation. */
+  /** How many training images, from the first of the set on. A fifth as many, at most 10,000, are for validation. */
   readonly images: number;
   readonly optimizer: OptimizerName;
   readonly rate: number;
@@ -45,7 +45,7 @@ export const DEFAULTS: Settings = {
   device: "auto",
 };
 
-/** Least and greatest value of the numbers, and whether they are whole. */
+/** Smallest and largest value of each number, and whether it is an integer. */
 export const LIMITS = {
   images: { least: 100, most: 60_000, whole: true },
   rate: { least: 1e-6, most: 10, whole: false },
@@ -61,21 +61,21 @@ const CHOICES = {
   device: DEVICES,
 } as const;
 
-/** How many validation images go with so many for training. */
+/** How many validation images belong to a number of training images. */
 export const validationImages = (images: number) => Math.min(10_000, Math.max(20, Math.round(images / 5)));
 
-/** `recipe=lenet5&data=mnist&…`: every setting, so that a link says it all whatever the defaults become. */
+/** `recipe=lenet5&data=mnist&…`: every setting, so that links stay valid when defaults change. */
 export function settingsToHash(settings: Settings): string {
   return new URLSearchParams(Object.entries(settings).map(([key, value]) => [key, String(value)])).toString();
 }
 
 export interface ParsedSettings {
   readonly settings: Settings;
-  /** What the link said and nobody understood, as `key=value`. */
+  /** Unknown settings of the link, as `key=value`. */
   readonly ignored: readonly string[];
 }
 
-/** Reads a link's part behind the `#`. What is missing comes from `defaults`; what makes no sense is ignored and told. */
+/** Reads the part of a link after `#`. Missing settings come from `defaults`; invalid ones are ignored and listed. */
 export function settingsFromHash(hash: string, defaults: Settings = DEFAULTS): ParsedSettings {
   const settings: Record<string, string | number> = { ...defaults };
   const ignored: string[] = [];
@@ -87,7 +87,7 @@ export function settingsFromHash(hash: string, defaults: Settings = DEFAULTS): P
   return { settings: settings as unknown as Settings, ignored };
 }
 
-/** One setting from its text, or undefined if it is none. */
+/** The value of one setting, or undefined for an invalid text. */
 export function readSetting(key: string, text: string): string | number | undefined {
   if (key in LIMITS) {
     const { least, most, whole } = LIMITS[key as keyof typeof LIMITS];
@@ -99,12 +99,12 @@ export function readSetting(key: string, text: string): string | number | undefi
   return key === "recipe" && /^[a-z0-9-]{1,40}$/.test(text) ? text : undefined;
 }
 
-/** `Adam 0.001, batch 64`: what tells runs apart at a glance. */
+/** `lenet5, Adam 0.001, batch 64`: distinguishes runs in lists. */
 export function shortTitle({ recipe, optimizer, rate, batch }: Settings): string {
   return `${recipe}, ${OPTIMIZERS[optimizer].title.split(",")[0]} ${rate}, batch ${batch}`;
 }
 
-/** True when both stand for the same run; the number of epochs only says how far it goes. */
+/** Whether both describe the same run; the number of epochs may differ. */
 export function sameRun(a: Settings, b: Settings): boolean {
   return settingsToHash({ ...a, epochs: 1 }) === settingsToHash({ ...b, epochs: 1 });
 }

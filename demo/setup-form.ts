@@ -1,5 +1,6 @@
-/** The form of settings: fills it, reads it, says what is wrong with it. */
+/** The form of settings: fills it, reads it, and reports invalid values. */
 import { byId, make, say } from "./dom.ts";
+import { count } from "./format.ts";
 import type { RecipeInfo } from "./protocol.ts";
 import {
   CONVOLUTIONS,
@@ -12,7 +13,6 @@ import {
   readSetting,
   type Settings,
 } from "./settings.ts";
-import { count } from "./words.ts";
 
 type Field = HTMLInputElement | HTMLSelectElement;
 
@@ -21,7 +21,7 @@ export class SetupForm {
   #recipes: readonly RecipeInfo[] = [];
   #settings: Settings;
 
-  /** `onChange` hears of every change that makes sense. */
+  /** `onChange` is called after every valid change. */
   constructor(
     settings: Settings,
     readonly onChange: (settings: Settings) => void,
@@ -68,7 +68,7 @@ export class SetupForm {
     field.toggleAttribute("aria-invalid", value === undefined);
     if (value === undefined) {
       field.setAttribute("aria-invalid", "true");
-      say(byId("form-note"), wrong(name));
+      say(byId("form-note"), errorFor(name));
       return;
     }
     say(byId("form-note"), "");
@@ -76,7 +76,7 @@ export class SetupForm {
     this.onChange(this.#settings);
   }
 
-  /** Another network or optimizer brings its own usual numbers. */
+  /** A new network or optimizer sets its own default numbers. */
   #consequences(name: string, value: string | number): Partial<Settings> {
     if (name === "optimizer") return { rate: OPTIMIZERS[value as OptimizerName].rate };
     const recipe = this.#recipes.find((r) => name === "recipe" && r.name === value);
@@ -99,10 +99,10 @@ function fill(field: Field, options: Readonly<Record<string, string>>): void {
   field.replaceChildren(...entries);
 }
 
-function wrong(name: string): string {
+function errorFor(name: string): string {
   const limits = LIMITS[name as keyof typeof LIMITS];
-  if (limits === undefined) return "This is not one of the choices.";
+  if (limits === undefined) return "Choose one of the listed values.";
   const { least, most, whole } = limits;
   const range = most >= 10_000 ? `${count(least)} to ${count(most)}` : `${least} to ${most}`;
-  return `This must be a ${whole ? "whole number" : "number"} from ${range}.`;
+  return `Enter a ${whole ? "whole number" : "number"} from ${range}.`;
 }

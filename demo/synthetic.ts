@@ -1,5 +1,5 @@
-/** The painter of synthetic digits, to be fetched by itself. */
+/** Synthetic digits, in a module that is loaded on demand. */
 import { data } from "../src/index.ts";
 
-// Not taken out of the namespace by destructuring: that would bring everything in it along.
+// No destructuring, which would keep everything else in the namespace.
 export const syntheticDigits: typeof data.syntheticDigits = (options) => data.syntheticDigits(options);

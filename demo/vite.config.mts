@@ -25,14 +25,14 @@ const policy = [
   "form-action 'none'",
 ].join("; ");
 
-/** Data sets whose files all lie in `folder`. */
+/** The data sets whose files are all in `folder`. */
 function present(folder: string) {
   return sources.filter(({ name, files }) =>
     files.every((file) => existsSync(join(folder, name, file.name))),
   );
 }
 
-/** The dev server's data: what lies in the data directory, byte for byte, and the list of it. */
+/** Serves the files of the data directory byte for byte, and the list of complete data sets. */
 const serveData: Plugin = {
   name: "weft-serve-data",
   configureServer(server) {
@@ -46,7 +46,7 @@ const serveData: Plugin = {
       const known = sources.some(({ name, files }) => files.some((file) => path === `/${name}/${file.name}`));
       const file = join(folder, path);
       if (!known || !existsSync(file)) return next();
-      // No content-encoding: the browser must not unpack what is to be checked as published.
+      // Without content-encoding, because the browser must not decompress files whose checksums are of the compressed form.
       response.setHeader("content-type", "application/gzip");
       response.setHeader("content-length", statSync(file).size);
       createReadStream(file).pipe(response);
@@ -54,7 +54,7 @@ const serveData: Plugin = {
   },
 };
 
-/** Data beside the static page, or a list that says there are none. */
+/** Copies data beside the static page, or an empty list of data sets. */
 const copyData = (withData: boolean): Plugin => ({
   name: "weft-copy-data",
   apply: "build",
@@ -79,8 +79,8 @@ const copyData = (withData: boolean): Plugin => ({
 });
 
 /**
- * For hosts that read a file `_headers` (Netlify, Cloudflare Pages); others are to send the same. A meta element binds the page
- * but not its workers: those have the policy of their own file's answer.
+ * For hosts that read a file `_headers` (Netlify, Cloudflare Pages); others must be configured to send the same. A meta element
+ * applies to the page but not to its workers, which have the policy of the response with their file.
  */
 const headers = `/*
   Content-Security-Policy: ${policy}; frame-ancestors 'none'
@@ -96,7 +96,7 @@ const headers = `/*
   Cache-Control: no-cache
 `;
 
-/** The policy as headers and as a meta element; the dev server's own scripts could not live under it. */
+/** The policy as headers and as a meta element. Only in builds, because it blocks the dev server's own scripts. */
 const strictPolicy: Plugin = {
   name: "weft-strict-policy",
   apply: "build",
@@ -112,7 +112,7 @@ const strictPolicy: Plugin = {
   ],
 };
 
-/** A service worker that knows every file of this build by name. Data are kept by the library itself. */
+/** A service worker with the list of all files of this build. The library itself caches data sets. */
 const offline: Plugin = {
   name: "weft-offline",
   apply: "build",
@@ -139,31 +139,34 @@ const offline: Plugin = {
   },
 };
 
-/** `virtual:recordings/gpu`: the page's usual run compiled ahead of time, see record-page.ts. */
-function recordings(): Plugin {
-  const prefix = "\0virtual:recordings/";
+/** `virtual:compiled-programs/gpu`: the page's default run compiled ahead of time, see compile-page.ts. */
+function compiledPrograms(): Plugin {
+  const prefix = "\0virtual:compiled-programs/";
   return {
-    name: "weft-recordings",
+    name: "weft-compiled-programs",
     resolveId: (id) => (`\0${id}`.startsWith(prefix) ? `\0${id}` : undefined),
     async load(id) {
       if (!id.startsWith(prefix)) return undefined;
-      const { recordings: made } = await recorded();
-      return `export default ${JSON.stringify(made[id.slice(prefix.length)])};`;
+      const { programs } = await compiledOnce();
+      return `export default ${JSON.stringify(programs[id.slice(prefix.length)])};`;
     },
   };
 }
 
-let recording: Promise<typeof import("./record-page.ts")> | undefined;
+let compiling: Promise<typeof import("./compile-page.ts")> | undefined;
 
-/** Once for all builds of a process. */
-function recorded() {
-  recording ??= runnerImport<typeof import("./record-page.ts")>(join(import.meta.dirname, "record-page.ts"), {
-    configFile: false,
-  }).then(({ module }) => module);
-  return recording;
+/** Compiles once for all builds of a process. */
+function compiledOnce() {
+  compiling ??= runnerImport<typeof import("./compile-page.ts")>(
+    join(import.meta.dirname, "compile-page.ts"),
+    {
+      configFile: false,
+    },
+  ).then(({ module }) => module);
+  return compiling;
 }
 
-/** The library in a file of its own, whose weight is seen and which outlives changes of the page in caches. */
+/** The library in a file of its own, so that its size is visible and caches keep it when only the page changes. */
 const library = { name: "weft", test: /[\\/]src[\\/]/, tags: ["$initial" as const] };
 
 /** Kernels in a folder of their own. */
@@ -173,19 +176,19 @@ const chunkFileNames = ({ moduleIds }: { readonly moduleIds: readonly string[] }
 export default defineConfig(({ mode }) => ({
   root: import.meta.dirname,
   base: "./",
-  // What is not there is not there: no page in place of a missing file.
+  // A missing file is an error 404, not the page.
   appType: "mpa",
-  plugins: [serveData, copyData(mode === "with-data"), strictPolicy, offline, recordings()],
+  plugins: [serveData, copyData(mode === "with-data"), strictPolicy, offline, compiledPrograms()],
   worker: {
     format: "es",
-    plugins: () => [recordings()],
+    plugins: () => [compiledPrograms()],
     rolldownOptions: { output: { codeSplitting: { groups: [library] }, chunkFileNames } },
   },
   build: {
     target: "es2023",
     outDir: "dist",
     emptyOutDir: true,
-    // Feature detection for old browsers; those have no WebGPU, and its inline script breaks the policy.
+    // The polyfill is for browsers without WebGPU, and its inline script violates the policy.
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
   },

@@ -1,6 +1,7 @@
-/** The worker's beginning: lends its session to the page. */
-import { serveCalls } from "./calls.ts";
+/** The entry of the worker: makes its session available to the page. */
+
 import type { SessionEvent } from "./protocol.ts";
 import { Session } from "./session.ts";
+import { serveCalls } from "./worker-calls.ts";
 
 serveCalls<SessionEvent>((emit) => new Session(emit));

@@ -46,7 +46,7 @@ it("without WebGPU says what to do in this browser, and trains on the CPU refere
   await page.click("#train");
   await phaseOf(page, "done");
   expect(await page.textContent("#run-status")).toMatch(
-    /^Trained: \d+\.\d % of the validation images are right/,
+    /^Trained: \d+\.\d % of the validation images classified correctly/,
   );
   expect(await page.textContent("#kernels-empty")).toContain("no clock");
   expect(problems).toEqual([]);

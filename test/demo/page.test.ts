@@ -7,6 +7,7 @@ import { resolve } from "node:path";
 import axe from "axe-core";
 import type { Browser, Page, Worker } from "playwright";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { loss } from "../../demo/format.ts";
 import { BUDGET, mainThreadSummary, traceMainThread } from "../../demo/tools/main-thread.ts";
 import {
   drawStrokes,
@@ -17,7 +18,6 @@ import {
   phaseOf,
 } from "../../demo/tools/open-page.ts";
 import { type Site, serveSite } from "../../demo/tools/static-server.ts";
-import { loss } from "../../demo/words.ts";
 import { readSafetensors } from "../../src/io/safetensors.ts";
 import { DEMO_SITE } from "../support/demo-setup.ts";
 import { realDataDir } from "../support/real-data.ts";
@@ -225,7 +225,7 @@ describe("a visit", () => {
 
   it("shows what it mistakes, and what happens inside", async () => {
     const note = await page.textContent("#confusion-note");
-    expect(note).toContain("of 2,000 right");
+    expect(note).toContain("of 2,000 correct");
     expect(await page.locator("#confusion td.right").count()).toBe(10);
     expect(await page.locator("#mistakes li").count()).toBe(15);
     expect(await page.locator("#stages canvas").count()).toBe(4);
@@ -300,7 +300,7 @@ describe("a visit", () => {
     await phaseOf(page, "ready");
     await page.setInputFiles("#load", weights);
     await page.waitForFunction(() =>
-      /right\.$/.test(document.getElementById("weights-note")?.textContent ?? ""),
+      /correctly\.$/.test(document.getElementById("weights-note")?.textContent ?? ""),
     );
     expect(await page.textContent("#weights-note")).toContain(accuracy);
   });

@@ -2,7 +2,8 @@
 import { describe, expect, it, test } from "vitest";
 import { centreDigit, SIDE } from "../../demo/centre-digit.ts";
 import { historyToCsv } from "../../demo/csv.ts";
-import { buckets, bucketWidth, Growing, smooth } from "../../demo/curve.ts";
+import { buckets, bucketWidth, GrowingArray, smooth } from "../../demo/curve.ts";
+import { loss, percent } from "../../demo/format.ts";
 import { networkList } from "../../demo/network-list.ts";
 import { networks } from "../../demo/networks.ts";
 import { adviceWithoutWebGpu } from "../../demo/no-webgpu.ts";
@@ -17,7 +18,6 @@ import {
   settingsToHash,
   validationImages,
 } from "../../demo/settings.ts";
-import { loss, percent } from "../../demo/words.ts";
 import { input, nn, recipes } from "../../src/index.ts";
 
 describe("centreDigit", () => {
@@ -159,8 +159,8 @@ describe("history", () => {
 });
 
 describe("curves", () => {
-  test("Growing keeps every value through its growth", () => {
-    const list = new Growing();
+  test("GrowingArray keeps every value through its growth", () => {
+    const list = new GrowingArray();
     const all = Float32Array.from({ length: 5000 }, (_, i) => i);
     for (let i = 0; i < all.length; i += 7) list.write(i, all.subarray(i, i + 7));
     expect(list.values).toEqual(all);

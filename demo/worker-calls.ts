@@ -1,8 +1,8 @@
 /**
- * The page calls its worker as if it were an object of its own, and hears of events from it: one message for a call, its
- * answer, or an event. What is said is copied; of an error only its words arrive, in an Error.
+ * Calls from the page to its worker, as methods of an object, and events from the worker. Each call, answer and event is one
+ * message. Arguments and results are copied; of an error only the message arrives, in a new Error.
  */
-import { messageOf } from "./words.ts";
+import { messageOf } from "./format.ts";
 
 interface Call {
   readonly id: number;
@@ -19,7 +19,7 @@ interface Answer {
 
 type Message<Event> = Answer | { readonly event: Event };
 
-/** An object whose methods the worker carries out, however many at a time. */
+/** An object whose methods the worker executes, any number at a time. */
 export function callWorker<Api extends object, Event>(worker: Worker, onEvent: (event: Event) => void): Api {
   const waiting = new Map<number, (answer: Answer) => void>();
   let calls = 0;
@@ -46,7 +46,7 @@ export function callWorker<Api extends object, Event>(worker: Worker, onEvent: (
   return new Proxy({}, methods) as Api;
 }
 
-/** The worker's side: lends the methods of what `make` gives to the page. `make` gets what sends events there. */
+/** The worker's side: executes the page's calls on the object that `make` returns. `make` gets a function that sends events. */
 export function serveCalls<Event>(make: (emit: (event: Event) => void) => object): void {
   const say = (message: Message<Event>) => postMessage(message);
   const api = make((event) => say({ event })) as Record<

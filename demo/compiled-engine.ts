@@ -1,4 +1,4 @@
-/** Runs of the usual set-up, compiled when the page was built: record-page.ts says what is in such a program. */
+/** Runs with the default settings, from a program compiled when the page was built; compile-page.ts defines its content. */
 import type { CompileProgress } from "../src/index.ts";
 import { type AheadOfTimeTrainer, adapterKind, openProgram } from "../src/replay/index.ts";
 import { findAdapter } from "./adapter.ts";
@@ -6,42 +6,41 @@ import type { Engine } from "./engine.ts";
 import type { Probe } from "./probe.ts";
 import type { Settings } from "./settings.ts";
 
-/** Undefined where there is no program that suits the adapter. */
-export async function recordedEngine(
+/** Undefined where no compiled program suits the adapter. */
+export async function compiledEngine(
   { rate, seed }: Settings,
   adapter: GPUAdapter,
   onCompile: (progress: CompileProgress) => void,
 ): Promise<Engine | undefined> {
   const software = adapterKind(adapter.info) === "software";
   const { subgroupMinSize, subgroupMaxSize } = adapter.info;
-  const chosen = software
-    ? import("virtual:recordings/software").then(({ default: recording }) => recording)
-    : import("virtual:recordings/gpu").then(({ default: recording }) => recording);
-  const recording = await chosen;
-  const { subgroupSize } = recording as AheadOfTimeTrainer["program"];
+  const { default: program } = software
+    ? await import("virtual:compiled-programs/software")
+    : await import("virtual:compiled-programs/gpu");
+  const { subgroupSize } = program as AheadOfTimeTrainer["program"];
   const suits =
     subgroupSize === 0 || [subgroupMinSize, subgroupMaxSize].every((size) => size === subgroupSize);
   if (!suits) return undefined;
-  const trainer = await openProgram(recording, adapter, {
+  const trainer = await openProgram(program, adapter, {
     seed,
     onCompile,
     reopen: findAdapter,
-    // Where a step takes long, every step is told by itself; a drawing then never waits behind many of them.
+    // Where steps take long, one per submit: a drawing then waits for one step only.
     ...(software ? { stepsPerSubmit: 1 } : {}),
   });
   trainer.setLearningRate(rate);
   return {
     trainer,
     probes: {
-      one: new RecordedProbe(trainer, "one"),
-      inside: new RecordedProbe(trainer, "inside"),
-      many: new RecordedProbe(trainer, "many"),
+      one: new CompiledProbe(trainer, "one"),
+      inside: new CompiledProbe(trainer, "inside"),
+      many: new CompiledProbe(trainer, "many"),
     },
   };
 }
 
-/** A program with an input x; its outputs are the probabilities and the stages, called by their titles. */
-class RecordedProbe implements Probe {
+/** A program with an input x, and the outputs `probabilities` and each stage by its title. */
+class CompiledProbe implements Probe {
   readonly batch: number;
   readonly stages: Probe["stages"];
 

@@ -1,10 +1,10 @@
-/** Runs whose programs are traced and compiled here: any set-up, on the GPU or the CPU reference. Fetched when needed. */
+/** Runs with any settings, whose programs are traced and compiled in the page, on the GPU or the CPU reference. Loaded on demand. */
 import { openDevice } from "../src/browser/index.ts";
 import { type Backend, type CompileProgress, nn, optim, type Program, Trainer } from "../src/index.ts";
 import type { Engine } from "./engine.ts";
-import { type LookGraph, lookGraph } from "./look-graph.ts";
 import { networks } from "./networks.ts";
 import { MANY, type Probe } from "./probe.ts";
+import { type ProbeGraph, probeGraph } from "./probe-graph.ts";
 import type { Settings } from "./settings.ts";
 
 export { openDevice };
@@ -27,15 +27,15 @@ export async function tracedEngine(
     seed,
     onCompile,
     variants: conv === "auto" ? {} : kinds,
-    // Where a step takes long, every step is told by itself; a drawing then never waits behind many of them.
+    // Where steps take long, one per submit: a drawing then waits for one step only.
     ...(backend.software ? { stepsPerSubmit: 1 } : {}),
   });
   return {
     trainer,
     probes: {
-      one: new TracedProbe(trainer, lookGraph(model, shape, 1)),
-      inside: new TracedProbe(trainer, lookGraph(model, shape, 1, true)),
-      many: new TracedProbe(trainer, lookGraph(model, shape, MANY)),
+      one: new TracedProbe(trainer, probeGraph(model, shape, 1)),
+      inside: new TracedProbe(trainer, probeGraph(model, shape, 1, true)),
+      many: new TracedProbe(trainer, probeGraph(model, shape, MANY)),
     },
   };
 }
@@ -51,13 +51,13 @@ interface Compiled {
   readonly program: Promise<Program>;
 }
 
-/** Follows the trainer to another device when one is lost. */
+/** Compiles again on the trainer's new device after the old one was lost. */
 class TracedProbe implements Probe {
   #compiled: Compiled | undefined;
 
   constructor(
     readonly trainer: Trainer,
-    readonly graph: LookGraph,
+    readonly graph: ProbeGraph,
   ) {}
 
   get batch(): number {
@@ -75,13 +75,13 @@ class TracedProbe implements Probe {
       const outputs = [probabilities, ...stages.values()];
       const compiled = { backend, program: this.trainer.compile({ outputs }) };
       this.#compiled = compiled;
-      // What failed may be tried again.
+      // A failed compilation may be tried again.
       compiled.program.catch(() => {
         if (this.#compiled === compiled) this.#compiled = undefined;
       });
     }
     const program = await this.#compiled.program;
-    // Nothing else may come between these: another call would overwrite the input or the outputs.
+    // No `await` between these: another call would overwrite the input or the outputs.
     backend.write(x, samples);
     program.run();
     const [answer, ...maps] = await Promise.all([

@@ -1,4 +1,4 @@
-/** What the page's recordings hold, one for GPUs and one for software adapters. Runs when the page is built. */
+/** Compiles the page's default run ahead of time, for GPUs and for software adapters. Runs when the page is built. */
 import {
   type AheadOfTimeProgram,
   type CompileTarget,
@@ -7,12 +7,12 @@ import {
   optim,
   PORTABLE,
 } from "../src/index.ts";
-import { lookGraph } from "./look-graph.ts";
 import { networks } from "./networks.ts";
 import { MANY } from "./probe.ts";
+import { probeGraph } from "./probe-graph.ts";
 import { DEFAULTS } from "./settings.ts";
 
-async function recordPage(target: CompileTarget): Promise<AheadOfTimeProgram> {
+async function compilePage(target: CompileTarget): Promise<AheadOfTimeProgram> {
   const shape = [1, 28, 28];
   const images = {
     name: "images",
@@ -24,7 +24,7 @@ async function recordPage(target: CompileTarget): Promise<AheadOfTimeProgram> {
   };
   const model = (networks[DEFAULTS.recipe] as () => nn.Layer)();
   const look = (batch: number, inside: boolean) => {
-    const { x, probabilities, stages } = lookGraph(model, shape, batch, inside);
+    const { x, probabilities, stages } = probeGraph(model, shape, batch, inside);
     return { inputs: { x }, outputs: { probabilities, ...Object.fromEntries(stages) } };
   };
   const options = {
@@ -42,9 +42,9 @@ async function recordPage(target: CompileTarget): Promise<AheadOfTimeProgram> {
   });
 }
 
-/** Made while this module is imported: its importer has no more of the library afterwards. */
-export const recordings: Readonly<Record<string, AheadOfTimeProgram>> = {
-  gpu: await recordPage(PORTABLE),
-  // For SwiftShader, which browsers bring along.
-  software: await recordPage({ ...PORTABLE, software: true, subgroupSize: 4 }),
+/** Compiled when this module is imported, because its importer can't use the library afterwards. */
+export const programs: Readonly<Record<string, AheadOfTimeProgram>> = {
+  gpu: await compilePage(PORTABLE),
+  // For SwiftShader, which is part of browsers.
+  software: await compilePage({ ...PORTABLE, software: true, subgroupSize: 4 }),
 };

@@ -1,21 +1,21 @@
-/** Grids of small grey or two-coloured pictures on one canvas: digits, feature maps, weights. */
+/** Draws a grid of small images on one canvas, in grey or in two colours: digits, feature maps, weights. */
 import { onThemeChange, rgb } from "./theme.ts";
 
 export interface Tiles {
   readonly count: number;
   readonly height: number;
   readonly width: number;
-  /** Picture after picture, row-major. */
+  /** Image after image, row-major. */
   readonly values: ArrayLike<number>;
-  /** Pictures side by side. */
+  /** Images in a row of the grid. */
   readonly columns: number;
-  /** `ink`: 0 is blank, the largest value is full. `signed`: two colours, 0 is blank. */
+  /** `ink`: one colour, 0 is blank and the largest value full. `signed`: two colours, 0 is blank. */
   readonly kind: "ink" | "signed";
 }
 
 const GAP = 1;
 
-/** What each canvas shows, to be drawn again when the colours change. */
+/** What each canvas shows; drawn again when the colours change. */
 const shown = new Map<HTMLCanvasElement, Tiles>();
 onThemeChange(() => {
   for (const [canvas, tiles] of shown) {
@@ -24,7 +24,7 @@ onThemeChange(() => {
   }
 });
 
-/** Draws, one value to a pixel; the style sheet enlarges without smoothing. */
+/** Draws one pixel per value; the style sheet enlarges the canvas without smoothing. */
 export function drawTiles(canvas: HTMLCanvasElement, tiles: Tiles): void {
   shown.set(canvas, tiles);
   paint(canvas, tiles);

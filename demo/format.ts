@@ -1,4 +1,4 @@
-/** Numbers as people read them. Pure. */
+/** Formats numbers and error messages for display. */
 
 const counts = new Intl.NumberFormat("en");
 

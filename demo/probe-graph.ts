@@ -1,27 +1,27 @@
-/** The graph of a look into a model: probabilities, and pictures on the way to them. */
+/** The graph of a probe: the probabilities of a model, and the feature maps before them. */
 import { input, nn, ops, type Tensor } from "../src/index.ts";
 
-export interface LookGraph {
+export interface ProbeGraph {
   readonly x: Tensor;
   readonly probabilities: Tensor;
-  /** By their titles, in order. */
+  /** Feature maps by title, in order. */
   readonly stages: ReadonlyMap<string, Tensor>;
 }
 
-/** `shape` of one sample; `stages`: whether to look at what lies on the way. */
-export function lookGraph(
+/** `shape` of one sample; `stages`: whether feature maps are outputs too. */
+export function probeGraph(
   model: nn.Layer,
   shape: readonly number[],
   batch: number,
   stages = false,
-): LookGraph {
+): ProbeGraph {
   const x = input([batch, ...shape], "f32", "probe");
   const found = new Map<string, Tensor>();
   const logits = stages ? stagesOf(model, x, found) : nn.forward(model, x);
   return { x, probabilities: ops.softmax(logits), stages: found };
 }
 
-/** Goes through the layers of a sequence and notes pictures on the way: what is behind each activation and pooling. */
+/** The output of a sequence of layers. Adds the feature maps after each activation and pooling to `found`. */
 function stagesOf(model: nn.Layer, x: Tensor, found: Map<string, Tensor>): Tensor {
   const layers = model instanceof nn.Sequential ? model.layers : [model];
   let block = 0;
