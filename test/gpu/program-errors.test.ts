@@ -72,7 +72,7 @@ describe("kernels that can't be", () => {
       /broken.wgsl: main binds z, which the file does not declare/,
     );
     await expect(compile(code, { bind: ["x", ["y", "nothing"]] })).rejects.toThrow(
-      /broken: a kernel binds nothing, which is no arg, result or scratch of the op/,
+      /broken: a kernel binds nothing, which is neither an arg nor a result nor scratch memory of the op/,
     );
     await expect(compile(code, { entry: "other" })).rejects.toThrow(/broken.wgsl:other: .*other/s);
   });
