@@ -1,25 +1,25 @@
-/** What a classifier's answers to a test set say: who was taken for whom, and the worst mistakes. */
+/** Evaluates a classifier's predictions on a test set: confusion matrix, accuracy, and the most confident mistakes. */
 
 export interface Mistake {
   /** Index of the sample in the set. */
   readonly index: number;
   readonly label: number;
   readonly guess: number;
-  /** Share that the classifier gave its wrong guess, 0 to 1. */
+  /** Predicted probability of the wrong guess, 0 to 1. */
   readonly certainty: number;
 }
 
 export interface Answers {
   readonly classes: number;
-  /** [truth, guess], row-major. */
+  /** Counts by [true class, predicted class], row-major. */
   readonly confusion: Uint32Array;
   readonly correct: number;
   readonly count: number;
-  /** Surest wrong answers first. */
+  /** The most confident first. */
   readonly mistakes: readonly Mistake[];
 }
 
-/** `probabilities`: [labels.length, classes], row-major. Keeps the `most` surest of the wrong answers. */
+/** `probabilities`: [labels.length, classes], row-major. `mistakes` has the `most` most confident wrong predictions. */
 export function judge(
   probabilities: ArrayLike<number>,
   labels: ArrayLike<number>,
@@ -40,7 +40,7 @@ export function judge(
   return { classes, confusion, correct, count: labels.length, mistakes: mistakes.slice(0, most) };
 }
 
-/** Index, from `from` on, of the largest of `count` values; the first of equals. */
+/** Index of the largest of `count` values from `from` on, relative to `from`; the first one of equal values. */
 export function largest(values: ArrayLike<number>, from = 0, count = values.length): number {
   let best = 0;
   for (let i = 1; i < count; i++) {

@@ -1,16 +1,16 @@
-/** Small pictures as data addresses (BMP, which needs no compression), so that a page holds them itself. */
+/** Small images as data URLs, so that a page contains them. The format is BMP, which needs no compression. */
 import { ValueError } from "../common/errors.ts";
 
 export interface Pixels {
   readonly width: number;
   readonly height: number;
-  /** 0 black to 1 white, row-major; beyond that it is cut. Three planes (red, green, blue) or one (grey). */
+  /** 0 black to 1 white, row-major, clamped. Three planes (red, green, blue) or one (grey). */
   readonly values: ArrayLike<number>;
 }
 
 const HEADER = 54;
 
-/** Throws ValueError unless there are one or three planes of width x height values. */
+/** Throws ValueError unless `values` has one or three planes of width x height. */
 export function bitmapAddress({ width, height, values }: Pixels): string {
   const plane = width * height;
   if (values.length !== plane && values.length !== 3 * plane) {
@@ -26,7 +26,7 @@ export function bitmapAddress({ width, height, values }: Pixels): string {
   view.setUint32(10, HEADER, true);
   view.setUint32(14, 40, true);
   view.setInt32(18, width, true);
-  // Negative: rows from the top down.
+  // A negative height means rows from top to bottom.
   view.setInt32(22, -height, true);
   view.setUint16(26, 1, true);
   view.setUint16(28, 24, true);
@@ -35,7 +35,7 @@ export function bitmapAddress({ width, height, values }: Pixels): string {
   for (let i = 0; i < plane; i++) {
     const at = HEADER + Math.floor(i / width) * stride + (i % width) * 3;
     for (let c = 0; c < 3; c++) {
-      // Blue comes first.
+      // BMP stores blue first.
       const value = values[(colours === 3 ? 2 - c : 0) * plane + i] as number;
       bytes[at + c] = Math.round(255 * Math.min(1, Math.max(0, value)));
     }

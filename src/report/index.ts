@@ -1,4 +1,4 @@
-/** Charts as SVG text, reports as one HTML file, answers judged: `import { report } from "weft"`. */
+/** Charts as SVG text, reports of runs as HTML, evaluation of classifiers: `import { report } from "weft"`. */
 export { type Answers, judge, largest, type Mistake, shares } from "./answers.ts";
 export {
   type OtherRun,

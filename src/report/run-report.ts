@@ -1,6 +1,6 @@
 /**
- * A run as one HTML page that needs nothing else: settings, curves, confusion matrix, filters, worst mistakes, time per
- * kernel, environment. The page holds its own data, so that later reports can draw it beside theirs.
+ * The report of a run as one HTML file: settings, curves, confusion matrix, filters, mistakes, time per kernel, environment. The
+ * file contains the run's data, so that later reports can draw its curves beside theirs.
  */
 import { FormatError } from "../common/errors.ts";
 import { Fields } from "../common/json-fields.ts";
@@ -9,7 +9,7 @@ import { printable } from "../common/printable.ts";
 import { bitmapAddress, type Pixels } from "./bitmap.ts";
 import { escaped, lineChart, type Point, type Series, scatterPlot, shortNumber } from "./svg.ts";
 
-/** What is drawn of an epoch. */
+/** The numbers of an epoch that are drawn. */
 export interface ReportEpoch {
   readonly epoch: number;
   readonly loss: number;
@@ -29,21 +29,21 @@ export interface RunReport {
   readonly title: string;
   /** One line under the title. */
   readonly result: string;
-  /** When it was made, as ISO 8601 has it. */
+  /** Time of creation, ISO 8601. */
   readonly created: string;
   readonly settings: Readonly<Record<string, string>>;
   readonly environment: Readonly<Record<string, string>>;
   readonly epochs: readonly ReportEpoch[];
-  /** Rows are the truth, columns the answers. */
+  /** Rows are true classes, columns predicted ones. */
   readonly confusion?: {
     readonly classes: readonly string[];
     readonly counts: readonly (readonly number[])[];
   };
   readonly filters?: readonly ReportPicture[];
   readonly mistakes?: readonly ReportPicture[];
-  /** Of a regression: truth and prediction of each sample. */
+  /** For regression: true and predicted value of each sample. */
   readonly predictions?: readonly Point[];
-  /** Of one training step, by the adapter's clock. */
+  /** Time of the kernels of one training step, by the adapter's clock. */
   readonly kernels?: readonly { readonly label: string; readonly milliseconds: number }[];
 }
 
@@ -61,30 +61,30 @@ const RUN = {
   kernels: "array",
 } as const satisfies OptionKinds<RunReport>;
 
-/** What is drawn of a run beside another one. */
+/** What is drawn of another run. */
 export type OtherRun = Pick<RunReport, "title"> & {
   readonly epochs: readonly Omit<ReportEpoch, "seconds">[];
 };
 
-/** Of the data in a page. */
+/** Version of the data in a report. */
 const FORMAT = 1;
 const DRAWN = ["accuracy", "valLoss", "valAccuracy", "learningRate", "gradientNorm", "seconds"];
 const DATA = '<script type="application/json" id="run">';
 
-/** The page of `run`, with the curves of `others` beside its own. Throws ValueError on a run without an epoch. */
+/** The report of `run` as HTML, with the curves of `others` for comparison. Throws ValueError on a run without epochs. */
 export function reportHtml(run: RunReport, others: readonly OtherRun[] = []): string {
   checkOptions("reportHtml", run, RUN);
   const sections = [
     section("Curves", `<div class="charts">${curves(run, others).join("")}</div>`),
     run.predictions && section("Predictions", predictionChart(run.predictions)),
     run.confusion && section("Confusion matrix", confusionTable(run.confusion)),
-    run.mistakes && section("Surest mistakes", pictures(run.mistakes, "mistakes")),
+    run.mistakes && section("Most confident mistakes", pictures(run.mistakes, "mistakes")),
     run.filters && section("Filters of the first layer", pictures(run.filters, "filters")),
     run.kernels && section("Time of one step, kernel by kernel", kernelTable(run.kernels)),
     section("Settings", definitions(run.settings)),
     section("Environment", definitions(run.environment)),
   ].filter((part) => part !== undefined);
-  // In a script, "</" would end it.
+  // "</" would end the script element.
   const data = printable(JSON.stringify({ ...run, format: FORMAT })).replaceAll("<", "\\u003c");
   return `<!doctype html>
 <html lang="en">
@@ -104,12 +104,12 @@ ${DATA}${data}</script>
 `;
 }
 
-/** The run that a page of `reportHtml` holds. Throws FormatError, naming `file`, on any other text. */
+/** The run in a report that `reportHtml` made. Throws FormatError, naming `file`, on any other text. */
 export function readReport(html: string, file = "report"): RunReport {
   const from = html.indexOf(DATA);
   const to = html.indexOf("</script>", from);
   if (from < 0 || to < 0)
-    throw new FormatError(`${file}: is not a report of weft: it holds no data of a run`);
+    throw new FormatError(`${file}: is not a report of weft: it contains no data of a run`);
   const run = Fields.parse(html.slice(from + DATA.length, to), `${file}: its data can't be read`);
   run.format(FORMAT);
   run.text("title");

@@ -1,6 +1,5 @@
 /**
- * Charts as the text of SVG files, complete in themselves: no scripts, no fonts, no addresses. Pure strings, so that any
- * host can write or show them. Refuses charts without a point.
+ * Charts as the text of SVG files without scripts, fonts or links. They are strings, so that any host can write or show them.
  */
 import { ValueError } from "../common/errors.ts";
 import { checkOptions } from "../common/options.ts";
@@ -22,13 +21,13 @@ export interface LineChartOptions extends Titled {
   readonly xLabel: string;
   readonly yLabel: string;
   readonly series: readonly Series[];
-  /** Ticks of the x axis at whole numbers only. Default false. */
+  /** Whether the x axis has ticks at integers only. Default false. */
   readonly wholeX?: boolean;
-  /** Default from the points. */
+  /** Default: the range of the points. */
   readonly yRange?: readonly [low: number, high: number];
-  /** A logarithmic y axis; every y must be above 0. Default false. */
+  /** Whether the y axis is logarithmic; every y must be above 0. Default false. */
   readonly logY?: boolean;
-  /** How a tick of the y axis is written. Default the number. */
+  /** Formats the labels of the y axis. Default: the number. */
   readonly yTick?: (value: number) => string;
 }
 
@@ -36,13 +35,13 @@ export interface ScatterPlotOptions extends Titled {
   readonly xLabel: string;
   readonly yLabel: string;
   readonly series: readonly Series[];
-  /** Draws y = x, over one range for both axes. Default false. */
+  /** Whether y = x is drawn and both axes have the same range. Default false. */
   readonly diagonal?: boolean;
 }
 
 export interface HeatMapOptions extends Titled {
   readonly rows: readonly (readonly number[])[];
-  /** Digits after the point of the numbers in the cells; default 2. */
+  /** Decimals of the numbers in the cells. Default 2. */
   readonly digits?: number;
 }
 
@@ -54,21 +53,21 @@ const CHART = {
   series: "array",
 } as const;
 
-/** Okabe and Ito's colours, told apart by every eye. */
+/** Colours by Okabe and Ito, which people with colour blindness can distinguish. */
 export const seriesColors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"] as const;
 
 const WIDTH = 640;
 const HEIGHT = 400;
 const BOX = { left: 64, right: 616, top: 72, bottom: 344 } as const;
 
-/** One line per series, with a legend where there is more than one. */
+/** A line for each series, with a legend if there are several. Throws ValueError on a chart without points. */
 export function lineChart(options: LineChartOptions): string {
   const kinds = { ...CHART, wholeX: "boolean", yRange: "array", logY: "boolean", yTick: "function" } as const;
   const { series, logY = false, yTick = shortNumber } = checkOptions("lineChart", options, kinds);
   const all = pointsOf(options.title, series);
   const y = logY ? (v: number) => Math.log10(v) : (v: number) => v;
   if (logY && all.some(([, v]) => v <= 0)) {
-    throw new ValueError(`lineChart ${options.title}: a logarithmic axis has only numbers above 0`);
+    throw new ValueError(`lineChart ${options.title}: numbers on a logarithmic axis must be above 0`);
   }
   const xs = rangeOf(all.map(([v]) => v));
   const ys = options.yRange ?? padded(rangeOf(all.map(([, v]) => y(v))));
@@ -84,7 +83,7 @@ export function lineChart(options: LineChartOptions): string {
   return svg(options, [axes(options, place, xTicks, yTicks), ...lines, legend(series)]);
 }
 
-/** One dot per point. */
+/** A dot for each point. Throws ValueError on a chart without points. */
 export function scatterPlot(options: ScatterPlotOptions): string {
   checkOptions("scatterPlot", options, { ...CHART, diagonal: "boolean" });
   const { series, diagonal = false } = options;
@@ -106,12 +105,12 @@ export function scatterPlot(options: ScatterPlotOptions): string {
   return svg(options, [axes(options, place, ticks(xs), yTicks), line, ...dots, legend(series)]);
 }
 
-/** A matrix as coloured cells with their numbers: blue below 0, orange above, white at 0. */
+/** A matrix as coloured cells with numbers: blue below 0, orange above, white at 0. Throws ValueError on an empty one. */
 export function heatMap(options: HeatMapOptions): string {
   const kinds = { title: "string", subtitle: "string", rows: "array", digits: "number" } as const;
   const { title, subtitle, rows, digits = 2 } = checkOptions("heatMap", options, kinds);
   const columns = rows[0]?.length ?? 0;
-  if (columns === 0) throw new ValueError(`heatMap ${title}: there is nothing to draw`);
+  if (columns === 0) throw new ValueError(`heatMap ${title}: has no points to draw`);
   const most = Math.max(...rows.flat().map(Math.abs)) || 1;
   const size = Math.min(64, Math.floor(480 / Math.max(columns, rows.length)));
   const [left, top] = [32, 72];
@@ -136,7 +135,7 @@ function diverging(value: number): { fill: string; ink: string } {
 
 function pointsOf(title: string, series: readonly Series[]): Point[] {
   const all = series.flatMap(({ points }) => points);
-  if (all.length === 0) throw new ValueError(`chart ${title}: there is nothing to draw`);
+  if (all.length === 0) throw new ValueError(`chart ${title}: has no points to draw`);
   const bad = all.find((point) => !point.every(Number.isFinite));
   if (bad !== undefined) throw new ValueError(`chart ${title}: can't draw the point ${bad.join(", ")}`);
   return all;
@@ -165,7 +164,7 @@ function placer([x0, x1]: Range, [y0, y1]: Range): Placer {
 
 const round = (value: number) => Math.round(value * 100) / 100;
 
-/** At most nine round numbers: 1, 2 or 5 times a power of ten apart, `least` or more. */
+/** At most nine round numbers, at intervals of 1, 2 or 5 times a power of ten and at least `least`. */
 function ticks([low, high]: Range, least = 0): number[] {
   const power = 10 ** Math.floor(Math.log10((high - low) / 8));
   const steps = [1, 2, 5, 10].map((n) => Math.max(n * power, least));
@@ -175,14 +174,14 @@ function ticks([low, high]: Range, least = 0): number[] {
   return Array.from({ length: Math.max(count, 0) }, (_, i) => Number(((first + i) * step).toPrecision(12)));
 }
 
-/** Whole powers of ten inside the range, or other ticks where there are fewer than two. */
+/** Powers of ten in the range, or `ticks` where there are fewer than two. */
 function decades(range: Range): number[] {
   const first = Math.ceil(range[0]);
   const whole = Array.from({ length: Math.max(0, Math.floor(range[1]) - first + 1) }, (_, i) => first + i);
   return whole.length >= 2 ? whole : ticks(range);
 }
 
-/** At most four digits that matter. */
+/** At most four significant digits. */
 export function shortNumber(value: number): string {
   const size = Math.abs(value);
   if (value !== 0 && (size >= 1e5 || size < 1e-3)) return value.toExponential(0).replace("e+", "e");
@@ -222,7 +221,7 @@ function axes(
   return parts.join("");
 }
 
-/** In a row above the chart, right-aligned. */
+/** A row above the chart, right-aligned. */
 function legend(series: readonly Series[]): string {
   if (series.length < 2) return "";
   const widths = series.map(({ name }) => 26 + name.length * 6.6 + 14);
@@ -263,7 +262,7 @@ function svg({ title, subtitle }: Titled, parts: readonly string[], width = WIDT
     .join("\n");
 }
 
-/** Text as it may stand in XML. */
+/** `text` with the characters escaped that have a meaning in XML. */
 export function escaped(text: string): string {
   return printable(text).replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 }

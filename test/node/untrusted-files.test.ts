@@ -466,7 +466,7 @@ describe("logs, reports, kernel choices", () => {
     ] as const) {
       expect(await load(sound.replace(from, to)), to).toEqual({
         found: undefined,
-        told: [expect.stringMatching(/^the stored kernel choices in here are damaged and left out \(/)],
+        told: [expect.stringMatching(/^the stored kernel choices in here are damaged and ignored \(/)],
       });
     }
   });

@@ -70,7 +70,7 @@ describe("lineChart", () => {
   });
 
   it("refuses nothing to draw, and numbers that are none", () => {
-    expect(() => lineChart({ title: "t", ...labels, series: [] })).toThrow("nothing to draw");
+    expect(() => lineChart({ title: "t", ...labels, series: [] })).toThrow("has no points to draw");
     const points = [[1, Number.NaN]] as const;
     expect(() => lineChart({ title: "t", ...labels, series: [{ name: "a", points }] })).toThrow("1, NaN");
   });
