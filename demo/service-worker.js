@@ -1,21 +1,21 @@
 /**
- * Keeps the page for when there is no network: all files of one build, put away at the first visit. The build fills in
- * version and files. Asks the network for nothing but these files, and lets everything else pass.
+ * Makes the page work offline: caches all files of one build at the first visit. The build inserts version and files. Requests
+ * for anything else are passed on.
  *
- * A new build's worker waits until the pages of the old one are closed: those still load files on demand that the server no
- * longer has. So there is no skipWaiting here.
+ * There is no skipWaiting: a new build's worker waits until the pages of the old one are closed, because those load files on
+ * demand that the server no longer has.
  */
 const PREFIX = "weft-page-";
 const CACHE = `${PREFIX}__VERSION__`;
 const FILES = ["__FILES__"];
-/** In this worker's cache: the names of the caches that there were before. */
+/** An entry of this worker's cache with the names of all older caches. */
 const OLDER = "./.older-caches.json";
 
 self.addEventListener("install", (event) => {
   const keep = async () => {
     const older = (await ownCaches()).filter((name) => name !== CACHE);
     const cache = await caches.open(CACHE);
-    // Past the HTTP cache, which may still hold the old build's files.
+    // Bypasses the HTTP cache, which may still have the old build's files.
     await cache.addAll(FILES.map((file) => new Request(file, { cache: "reload" })));
     await cache.put(OLDER, new Response(JSON.stringify(older)));
   };
@@ -26,7 +26,7 @@ self.addEventListener("activate", (event) => {
   const tidy = async () => {
     const cache = await caches.open(CACHE);
     const older = await cache.match(OLDER);
-    // Not simply all others: a third build's worker may be filling its cache.
+    // Not all other caches: the worker of a third build may be filling its own.
     await Promise.all((older === undefined ? [] : await older.json()).map((name) => caches.delete(name)));
     await self.clients.claim();
   };
@@ -36,7 +36,7 @@ self.addEventListener("activate", (event) => {
 self.addEventListener("fetch", (event) => {
   const { request } = event;
   if (request.method !== "GET" || new URL(request.url).origin !== self.location.origin) return;
-  // The network first for the page itself, so that a new build is seen; the cache first for files named by content.
+  // The page itself comes from the network first, so that new builds appear; files with hashed names from the cache first.
   event.respondWith(request.mode === "navigate" ? navigate(request) : fromCache(request));
 });
 
@@ -48,7 +48,7 @@ async function navigate(request) {
   }
 }
 
-/** This build's file, else one of a build that waits for its turn and whose page is open already, else the network's. */
+/** The file of this build, else that of a waiting build whose page is already open, else from the network. */
 async function fromCache(request) {
   const names = await ownCaches();
   for (const name of [CACHE, ...names.filter((other) => other !== CACHE)]) {

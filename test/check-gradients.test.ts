@@ -1,4 +1,4 @@
-/** checkGradients: agrees with right gradients, finds wrong ones and says where, refuses what it can't check. */
+/** checkGradients: accepts correct gradients, locates wrong ones, refuses what it can't check. */
 import { describe, expect, it } from "vitest";
 import { checkGradients } from "../src/checks/check-gradients.ts";
 import { mul } from "../src/ops/elementwise/arithmetic.ts";
@@ -17,7 +17,7 @@ const wrongCube = definePointwise<Record<string, never>>({
 });
 
 describe("checkGradients", () => {
-  it("agrees with right gradients, of results of any shape and beside labels", async () => {
+  it("accepts correct gradients, for results of any shape and with labels", async () => {
     const x = { data: Float32Array.of(0.1, -0.5, 2, 1, 0, -1), shape: [2, 3] };
     const w = { data: [0.3, -0.2, 0.5, 1, 2, -1, 0.1, 0.7, -0.4], shape: [3, 3] };
     const loss = await checkGradients(

@@ -1,4 +1,4 @@
-/** compare: a good device agrees with the reference; of a broken one the first wrong node is named. */
+/** compare: a correct device agrees with the reference; for a broken one the first wrong node is named. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../src/autograd.ts";
 import { compare } from "../src/checks/compare.ts";
@@ -26,7 +26,7 @@ function network() {
 }
 
 describe("compare", () => {
-  it("finds a good device right, parameters and gradients included", async () => {
+  it("finds no difference on a correct device, gradients included", async () => {
     const { outputs, inputs } = network();
     const report = await compare(await gpuBackend(), { outputs }, inputs);
     expect(report).toMatchObject({ ok: true, first: undefined });
@@ -45,7 +45,7 @@ describe("compare", () => {
     expect(report).toMatchObject({ ok: true, compared: 100 });
   });
 
-  it("names the first wrong node, not those that suffer from it", async () => {
+  it("names the first wrong node, not those that depend on it", async () => {
     const backend = await brokenBackend((file, code) =>
       file === "softmax.wgsl" ? offByAThousandth(code) : code,
     );
@@ -62,7 +62,7 @@ describe("compare", () => {
     );
   });
 
-  it("takes a model's weights as the device has them", async () => {
+  it("uses the model's weights on the device", async () => {
     const gpu = await gpuBackend();
     const layer = nn.linear(4, 2);
     const x = input([1, 4], "f32", "x");

@@ -16,7 +16,7 @@ import { reshape } from "../src/ops/shape/reshape.ts";
 import { CpuBackend } from "../src/runtime/cpu/backend.ts";
 import { checkPlan, planOf } from "./support/check-plan.ts";
 
-/** The values of `wanted` with every tensor in an array of its own, computed straight off the caller's graph. */
+/** The values of `wanted`, computed from the unplanned graph with an array for each tensor. */
 function straight(wanted: readonly Tensor[], values: ReadonlyMap<Tensor, Data>): Data[] {
   const known = new Map<Tensor, Data>();
   const value = (t: Tensor): Data => {
@@ -62,7 +62,7 @@ interface Sample {
   readonly leaves: Map<Tensor, Data>;
 }
 
-/** Pointwise ops, pooling (two results), sums (scratch), reshapes and packs, wired at random; gradients in every third. */
+/** Random graphs of element-wise ops, pooling (two results), sums (scratch), reshapes and flattening; every third with gradients. */
 function sample(seed: number): Sample {
   const random = new Random(seed, 7);
   const below = (n: number) => Math.floor(random.uniform() * n);
@@ -109,7 +109,7 @@ describe("random graphs", () => {
     for (let seed = 0; seed < SAMPLES; seed++) checkPlan(planOf({ outputs: sample(seed).outputs }));
   });
 
-  it("give the values that they give without sharing memory", async () => {
+  it("give the same values as without shared memory", async () => {
     for (let seed = 0; seed < SAMPLES; seed++) {
       const { outputs, leaves } = sample(seed);
       const cpu = new CpuBackend({ bits: 64 });
@@ -134,7 +134,7 @@ describe("random graphs", () => {
     }
   });
 
-  it("plan the same twice", () => {
+  it("are planned the same way twice", () => {
     const places = (seed: number) => {
       const plan = planOf({ outputs: sample(seed).outputs });
       return plan.graph.nodes.map((n) => [

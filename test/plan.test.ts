@@ -1,4 +1,4 @@
-/** The planner: slots, packs, the order of updates, what is left out and what is refused. */
+/** The planner: memory slots, flattened buffers, the order of updates, unused nodes, and graphs that it refuses. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../src/autograd.ts";
 import { Graph, type GraphSpec } from "../src/graph/graph.ts";
@@ -37,7 +37,7 @@ const bump = (target: Tensor, value: Tensor, label: string, scale = 1) =>
 // ---- slots ----
 
 describe("slots", () => {
-  it("are two for a chain, however long", async () => {
+  it("are two for a sequence of any length", async () => {
     const x = input([100]);
     let y: Tensor = x;
     for (let i = 0; i < 2000; i++) y = add(y, 1);
@@ -50,7 +50,7 @@ describe("slots", () => {
     expect((await program.read(y))[99]).toBe(2000);
   });
 
-  it("are kept for what a backward pass reads again", () => {
+  it("are not reused before the backward pass has read them", () => {
     const x = input([100]);
     let y: Tensor = x;
     for (let i = 0; i < 6; i++) y = relu(y);
@@ -59,18 +59,18 @@ describe("slots", () => {
     checkPlan(plan);
   });
 
-  it("are given back by each layer's gradient before the layer below has its own", () => {
+  it("of a layer's gradient are reused for the gradient of the layer before it", () => {
     const x = input([100]);
     const weights = Array.from({ length: 8 }, () => input([100]));
     let dy: Tensor = x;
-    // From the last layer down: each has a gradient of its weights, and passes one on.
+    // From the last layer on, each has a gradient of its weights and one for the layer before it.
     const found = weights.map((w) => {
       const dw = mul(dy, w);
       dy = add(dy, w);
       return dw;
     });
     const plan = planOf({ outputs: [add(pack(found.reverse()), 1)] });
-    // The pack, what is made of it, and the gradient that goes down, twice: not one for each layer.
+    // The flattened buffer, the result, and two gradients of activations, not one for each layer.
     expect(plan.storage.slots.filter((words) => words <= 128).length).toBeLessThanOrEqual(2);
     checkPlan(plan);
   });
@@ -84,7 +84,7 @@ describe("slots", () => {
     expect(slots.every((words) => words % 4 === 0)).toBe(true);
   });
 
-  it("are not used for outputs, which stay readable", () => {
+  it("are not used for outputs, which can be read after the run", () => {
     const x = input([10]);
     const first = add(x, 1);
     const plan = planOf({ outputs: [first, add(add(first, 1), 1)] });
@@ -109,7 +109,7 @@ describe("flattened buffers", () => {
     expect(plan.graph.nodes.filter((n) => n.op.name === "copy")).toEqual([]);
   });
 
-  it("of states are those states' memory", () => {
+  it("of states are the memory of those states", () => {
     const states = [parameter([3]), parameter([5])];
     const plan = planOf({ outputs: [], updates: [bump(pack(states), input([]), "step")] });
     const allocations = states.map((t) => plan.storage.placements.get(t)?.allocation);
@@ -174,7 +174,7 @@ describe("updates", () => {
     expect(new Graph({ outputs: [], updates: [alone("five"), packed] }).updates).toHaveLength(2);
   });
 
-  it("that yield are left out where another one changes their state", () => {
+  it("that yield are dropped where another one changes their state", () => {
     const [step, ring] = [state([1], 0, "u32"), state([2, 1])];
     const [one, two, recorded] = [increment(step), increment(step), record(ring, step, [fill(1)])];
     expect(new Graph({ outputs: [], updates: [one, two] }).updates).toEqual([one]);
@@ -191,13 +191,13 @@ describe("updates", () => {
     expect((await run({ outputs: [], updates: [addSelf, addOne] }, [a], 3)).states).toEqual([13]);
   });
 
-  it("listed twice happen once", async () => {
+  it("listed twice are carried out once", async () => {
     const a = state([], 1);
     const update = bump(a, fill(1), "a += 1");
     expect((await run({ outputs: [], updates: [update, update] }, [a])).states).toEqual([2]);
   });
 
-  it("see each other's old values through computed tensors", async () => {
+  it("read each other's old values through computed tensors", async () => {
     const [a, b] = [state([], 1), state([], 2)];
     const updates = [bump(a, mul(b, 1), "a += b"), bump(b, mul(a, 1), "b += a")];
     expect((await run({ outputs: [], updates }, [a, b])).states).toEqual([3, 3]);
@@ -211,14 +211,14 @@ describe("updates", () => {
     );
   });
 
-  it("see through packs and reshapes of states", () => {
+  it("are ordered through flattened and reshaped states", () => {
     const [a, b] = [state([2]), state([2])];
     const whole = bump(pack([a, b]), fill(1), "whole");
     const reads = bump(state([]), reshape(b, [2, 1]), "reads");
     expect(new Graph({ outputs: [], updates: [whole, reads] }).updates).toEqual([reads, whole]);
   });
 
-  it("keep state over runs, and let outputs that are states be read as they became", async () => {
+  it("keep states between runs, and outputs that are states have their new values", async () => {
     const a = state([], 1);
     expect(await run({ outputs: [a], updates: [bump(a, mul(a, 1), "a += a")] }, [a], 10)).toEqual({
       states: [1024],
@@ -240,7 +240,7 @@ describe("updates", () => {
       /loose.step: changes states, so it belongs in `updates`/,
     );
     expect(new Graph({ outputs: [y], updates: [y.node] }).nodes).toEqual([y.node]);
-    // What an update gives may be read, but its states are its own then.
+    // The results of an update may be read; then no other node may use its states.
     const twice = mul(y, 2);
     expect(new Graph({ outputs: [twice], updates: [y.node] }).nodes).toEqual([y.node, twice.node]);
     for (const other of [mul(y.node.inputs[0]!, 3), pack([y.node.inputs[0]!])]) {
@@ -268,10 +268,10 @@ describe("updates", () => {
   }
 });
 
-// ---- what is left out, what is chosen ----
+// ---- unused nodes, forced variants ----
 
 describe("plans", () => {
-  it("leave out what nobody asked for", () => {
+  it("drop nodes that no output or update needs", () => {
     const x = input([4]);
     const wanted = mul(x, 2);
     add(wanted, 1);
@@ -279,7 +279,7 @@ describe("plans", () => {
     expect(planOf({ outputs: [wanted] }).graph.nodes).toEqual([wanted.node]);
   });
 
-  it("know who reads a tensor, each reader once", () => {
+  it("list the users of a tensor, each once", () => {
     const x = input([4]);
     const [a, b] = [mul(x, x), add(x, 1)];
     const graph = new Graph({ outputs: [a, b] });
@@ -290,7 +290,7 @@ describe("plans", () => {
     expect(graph.leaves()).toEqual([x]);
   });
 
-  it("force kernel variants by op name, and refuse those that are none", () => {
+  it("force kernel variants by op name, and refuse unknown ones", () => {
     const [loss] = crossEntropyOp.apply([input([4, 3]), input([4], "i32")], {}) as [Tensor];
     const entries = (variant: string) => {
       const plan = planOf({ outputs: [loss] }, { crossEntropy: variant });

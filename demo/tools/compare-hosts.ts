@@ -1,6 +1,6 @@
 /**
- * The same training in Node and in the page, on the same software driver: losses of the first steps side by side. The
- * page's come out of its own history export; Node's straight from a trainer. `npm run compare-hosts`.
+ * Compares training in Node and in the page on the same software driver: the losses of the first steps, from a trainer in Node
+ * and from the history that the page exports. `npm run compare-hosts`.
  */
 import { readFile } from "node:fs/promises";
 import type { Page } from "playwright";
@@ -9,7 +9,7 @@ import { openDawn } from "../../src/node/device/dawn.ts";
 import { buildSite, openBrowser, openPage, phaseOf } from "./open-page.ts";
 import { serveSite } from "./static-server.ts";
 
-/** Largest difference, relative to the loss, that passes as the same. */
+/** Largest relative difference of losses that counts as equal. */
 export const TOLERANCE = 1e-5;
 const IMAGES = 1280;
 const SEED = 7;

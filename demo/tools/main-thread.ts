@@ -1,28 +1,27 @@
 /**
- * What keeps the page's main thread busy: its tasks while something goes on, from Chromium's own trace, with the time
- * each lasted and the time it worked. `npm run demo:main-thread [-- 4]` prints the longest ones of training and what they
- * did, with a number as on a processor so many times slower. A task that other threads interrupt lasts longer than it
- * works, and on a loaded machine most of them are: the work is what the page can be blamed for.
+ * Measures the tasks of the page's main thread from Chromium's trace: duration and CPU time. `npm run demo:main-thread [-- 4]`
+ * prints the longest tasks of training and what they did; with a number, on a CPU slowed down by that factor. On a loaded
+ * machine other threads interrupt tasks, so only the CPU time says how expensive the page is.
  */
 import type { Browser, CDPSession, Page } from "playwright";
 import { buildSite, drawStrokes, ellipse, openBrowser, openPage, phaseOf } from "./open-page.ts";
 import { serveSite } from "./static-server.ts";
 
-/** Milliseconds that no task should last. */
+/** Milliseconds that a task should not exceed. */
 export const BUDGET = 50;
 const MARK = "main-thread";
 const SHOWN = 12;
 
 export interface MainThreadTask {
-  /** Milliseconds from its beginning to its end. */
+  /** Duration in milliseconds. */
   readonly lasted: number;
-  /** Milliseconds of the processor's that it took. */
+  /** CPU time in milliseconds. */
   readonly worked: number;
-  /** Its longest parts, where they were asked for: `Layout 12.3`. */
+  /** Its longest parts, if requested: `Layout 12.3`. */
   readonly parts: readonly string[];
 }
 
-/** What Chromium's trace says of a complete event (`ph` is X); times in microseconds. */
+/** A complete event (`ph` is X) in Chromium's trace; times in microseconds. */
 interface TraceEvent {
   readonly name: string;
   readonly ph: string;
@@ -36,7 +35,7 @@ interface TraceEvent {
   };
 }
 
-/** Notes the tasks of the page's main thread from now on; the function that it gives ends that and tells them. */
+/** Records the tasks of the page's main thread; the returned function stops and returns them. */
 export async function traceMainThread(
   browser: Browser,
   page: Page,
@@ -67,7 +66,7 @@ export async function traceMainThread(
   };
 }
 
-/** Tasks of the thread that set the mark. */
+/** Tasks of the thread that set the marker. */
 function tasksOf(events: readonly TraceEvent[]): readonly MainThreadTask[] {
   const mark = events.find(({ name }) => name === MARK);
   const own = events
@@ -94,7 +93,7 @@ function tasksOf(events: readonly TraceEvent[]): readonly MainThreadTask[] {
   }));
 }
 
-/** One line: the longest task by both measures, and how many were over the budget. */
+/** One line: the longest task by both measures, and how many exceeded the budget. */
 export function mainThreadSummary(tasks: readonly MainThreadTask[]): string {
   const words = (times: readonly number[]) => {
     const over = times.filter((time) => time > BUDGET).length;

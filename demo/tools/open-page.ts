@@ -1,6 +1,6 @@
 /**
- * Builds the page and opens it in the headless Chromium of the tests, with everything noted that must not happen: errors
- * on the console or thrown, and violations of the page's policy.
+ * Builds the page and opens it in the headless Chromium of the tests; records errors on the console, thrown errors and
+ * violations of the page's policy.
  */
 import { execFile } from "node:child_process";
 import { join, resolve } from "node:path";
@@ -17,7 +17,7 @@ export async function buildSite(folder = "demo/dist"): Promise<string> {
   const vite = join(root, "node_modules/vite/bin/vite.js");
   const config = join(root, "demo/vite.config.mts");
   const args = [vite, "build", join(root, "demo"), "--config", config, "--outDir", outDir, "--emptyOutDir"];
-  // A process of its own: a test runner's environment would make another build of it.
+  // In its own process, because the environment of a test runner changes the build.
   const env = { ...process.env, NODE_ENV: "production" };
   await promisify(execFile)(process.execPath, [...args, "--logLevel", "error"], { env, cwd: root });
   return outDir;
@@ -30,12 +30,12 @@ export function openBrowser(): Promise<Browser> {
 
 export interface OpenedPage {
   readonly page: Page;
-  /** What went wrong so far, a line each. */
+  /** The errors so far, one line each. */
   readonly problems: string[];
   close(): Promise<void>;
 }
 
-/** Opens an address in a context of its own. `before` runs in the page before its own scripts. */
+/** Opens an address in a new context. `before` runs in the page before its scripts. */
 export async function openPage(
   browser: Browser,
   url: string,
@@ -64,12 +64,12 @@ export async function openPage(
   return { page, problems, close: () => context.close() };
 }
 
-/** Waits until the page is in this phase of a run, as `run-panel.ts` has them. */
+/** Waits until the page is in a phase of `run-panel.ts`. */
 export async function phaseOf(page: Page, phase: string): Promise<void> {
   await page.waitForFunction((wanted) => document.documentElement.dataset.phase === wanted, phase);
 }
 
-/** Draws strokes on the pad with the mouse; places go from 0 to 1. */
+/** Draws strokes on the pad with the mouse; coordinates are 0 to 1. */
 export async function drawStrokes(
   page: Page,
   strokes: readonly (readonly (readonly [number, number])[])[],

@@ -1,6 +1,6 @@
 /**
- * Pictures of the page in every state and width, for looking at: `npm run demo:screenshots`. They go to demo/screenshots;
- * readme.png is kept for the README. Takes MNIST from the data directory if it is there, else synthetic digits.
+ * Takes screenshots of the page in every state and width: `npm run demo:screenshots`. They are written to demo/screenshots;
+ * readme.png is committed for the README. Uses MNIST from the data directory if it is there, else synthetic digits.
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -87,7 +87,7 @@ export async function main(wanted: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** Idle, training, trained. */
+/** Before, during and after training. */
 async function visit(
   browser: Browser,
   url: string,
@@ -109,7 +109,7 @@ async function visit(
   await close();
 }
 
-/** Adam against SGD in one picture. */
+/** Adam and SGD in one chart. */
 async function compareRuns(
   browser: Browser,
   url: string,
@@ -147,5 +147,5 @@ async function withoutWebGpu(
   await close();
 }
 
-/** Until the last answers are drawn. */
+/** Waits until the last results are drawn. */
 const settle = (page: Page) => page.waitForTimeout(1200);

@@ -1,5 +1,6 @@
 /**
- * Serves the built page as a web host would that reads its file `_headers`, in a folder of its own. Can put a data directory beside it. For tests and screenshots, on this computer only.
+ * Serves the built page like a web host that reads the file `_headers`, optionally with a data directory beside it. For tests
+ * and screenshots, on this computer only.
  */
 import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:http";
@@ -20,7 +21,7 @@ const TYPES: Record<string, string> = {
   ".json": "application/json",
 };
 
-/** `folder`: the build. `dataDir`: holds folders of data sets, served under data/. */
+/** `folder`: the build. `dataDir`: folders of data sets, served under data/. */
 export async function serveSite(folder: string, dataDir?: string): Promise<Site> {
   const prefix = "/some/where/";
   const rules = headerRules(readFileSync(join(folder, "_headers"), "utf8"));
@@ -56,7 +57,7 @@ export async function serveSite(folder: string, dataDir?: string): Promise<Site>
   };
 }
 
-/** A line with a path, which may end in a star, and its headers on indented lines below it. */
+/** Parses `_headers`: a line with a path, which may end in a star, followed by indented lines with its headers. */
 export function headerRules(text: string) {
   return text.split(/\n(?=\S)/).map((rule) => {
     const [path = "", ...lines] = rule.trimEnd().split("\n");
@@ -66,7 +67,7 @@ export function headerRules(text: string) {
   });
 }
 
-/** The file behind a name, never outside the two folders. */
+/** The file of a request, never outside the two folders. */
 function fileFor(name: string, folder: string, dataDir: string | undefined): string | undefined {
   const [root, inside] =
     dataDir !== undefined && name.startsWith("data/")

@@ -1,7 +1,7 @@
 /**
- * Weighs the built page as a visitor's browser fetches it, from opening it to the end of a run of LeNet-5: every script,
- * minified and gzipped, the library and the ahead-of-time program apart. On the software adapter, and disguised as a GPU, whose kernels
- * are others. `npm run demo:weight`; ends with code 1 over budget.
+ * Measures the download size of the built page: all scripts, minified and gzipped, that a browser loads from opening the page to
+ * the end of a run of LeNet-5, the library and the ahead-of-time program listed separately. On the software adapter, and
+ * disguised as a GPU, which has other kernels. `npm run demo:weight`; exits with code 1 above the budget.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -36,7 +36,7 @@ export async function main(): Promise<number> {
   }
 }
 
-/** What a visit asks for, by the names of the build. */
+/** The scripts that a visit loads. */
 async function scriptsOf(
   browser: Browser,
   site: Site,
@@ -57,10 +57,9 @@ async function scriptsOf(
   await page.click("#train");
   await phaseOf(page, "done");
   const adapter = await page.textContent("#adapter");
-  if (asGpu === /software/.test(adapter ?? ""))
-    throw new Error(`this was to be weighed on another adapter: ${adapter}`);
+  if (asGpu === /software/.test(adapter ?? "")) throw new Error(`expected another adapter than ${adapter}`);
   const status = await page.textContent("#run-status");
-  if (!status?.startsWith("Trained")) throw new Error(`the run did not end well: ${status}`);
+  if (!status?.startsWith("Trained")) throw new Error(`the run failed: ${status}`);
   await close();
   return [...asked]
     .filter((url) => url.startsWith(site.url) && url.endsWith(".js"))
@@ -68,10 +67,10 @@ async function scriptsOf(
     .sort();
 }
 
-/** Prints what was fetched, part by part; gives the sum in KB. */
+/** Prints the size of each part; returns the sum in KB. */
 function tell(adapter: string, scripts: readonly string[], weigh: (name: string) => number): number {
   const take = (pattern: RegExp) => scripts.filter((name) => pattern.test(name));
-  // This visit has no data, so that it is the same everywhere; others have some, and need nobody to paint them.
+  // This visit loads the module of synthetic digits instead of data, so that it is the same everywhere.
   const painter = take(/\/synthetic-/);
   const page = take(/\/index-/);
   const worker = take(/\/worker-/);

@@ -1,4 +1,4 @@
-/** The built page in other circumstances: beside Node, without WebGPU, with broken links and files, with nothing but keys. */
+/** The built page compared with Node, without WebGPU, with broken links and files, and with the keyboard only. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -53,7 +53,7 @@ it("without WebGPU says what to do in this browser, and trains on the CPU refere
   await close();
 });
 
-it("works with keys alone, keeps runs for comparison, and survives broken links and files", async () => {
+it("works with the keyboard only, keeps runs for comparison, and survives broken links and files", async () => {
   const hash = "#recipe=mlp&data=synthetic&images=200&batch=20&epochs=1&rate=fast";
   const { page, problems, close } = await openPage(browser, server.url + hash);
   await phaseOf(page, "ready");

@@ -27,7 +27,7 @@ const dataDir = realDataDir("mnist");
 const data = dataDir === undefined ? "synthetic" : "mnist";
 const link = `#recipe=lenet5&data=${data}&images=10000&optimizer=adam&rate=0.003&batch=64&epochs=3&seed=1&conv=auto&device=auto`;
 
-/** As people write them; a closed 4 and a plain 1, as in MNIST. */
+/** Handwritten digits as strokes; a closed 4 and a plain 1, as in MNIST. */
 const DIGITS = {
   1: [
     [
@@ -81,7 +81,7 @@ afterAll(async () => {
   await server?.close();
 });
 
-/** In the page: everything that the meter has been called. */
+/** All labels that the progress bar has had. Runs in the page. */
 function noteMeters(): void {
   const meters: string[] = [];
   Object.assign(globalThis, { meters });
@@ -91,7 +91,7 @@ function noteMeters(): void {
   }).observe(document, { subtree: true, attributeFilter: ["aria-label"] });
 }
 
-/** Column `name` of the history that the page exports, as text: every digit counts. */
+/** Column `name` of the history that the page exports, as text, to compare every digit. */
 async function history(run: number, name: string): Promise<string[]> {
   const waiting = page.waitForEvent("download");
   await page.click("#csv");
@@ -112,7 +112,7 @@ const reach = (steps: number) =>
     steps,
   );
 
-/** Destroys the worker's device, does what makes the page notice, and waits for its word about it. */
+/** Destroys the worker's device, does what makes the page notice, and waits for its notice. */
 async function loseDevice(notice: () => Promise<void> = async () => undefined): Promise<void> {
   for (const close of await page.locator(".notice .close").all()) await close.click();
   await (page.workers()[0] as Worker).evaluate(() =>
@@ -149,7 +149,7 @@ describe("a visit", () => {
     await expectAccessible();
   });
 
-  it("pauses where it is told to, takes single steps, answers a drawing meanwhile, and goes on", async () => {
+  it("pauses, takes single steps, reads a drawing meanwhile, and resumes", async () => {
     await page.click("#train");
     await reach(8);
     await page.click("#train");
@@ -174,7 +174,7 @@ describe("a visit", () => {
     await page.evaluate(() => dispatchEvent(new Event("stop-measuring")));
     const tasks = await stopTracing();
     expect(tasks.length).toBeGreaterThan(100);
-    // Told and not tested: what else runs on this computer makes tasks last longer, and even work longer.
+    // Printed and not tested, because other processes make tasks longer.
     console.info(
       `Main thread while training (budget ${BUDGET} ms): ${mainThreadSummary(tasks)}; ${gapsIn(await frames)}`,
     );
@@ -187,7 +187,7 @@ describe("a visit", () => {
     await expectAccessible();
   });
 
-  it("tells the value of any step, to mouse and keys, on both charts at once", async () => {
+  it("shows the value of any step on both charts, with mouse and keys", async () => {
     const readouts = async () => [
       await page.textContent("#loss-readout"),
       await page.textContent("#accuracy-readout"),
@@ -223,7 +223,7 @@ describe("a visit", () => {
     for (const share of await page.evaluate(columnsWithCurve)) expect(share).toBeGreaterThan(0.95);
   });
 
-  it("shows what it mistakes, and what happens inside", async () => {
+  it("shows the confusion matrix, mistakes, filters and feature maps", async () => {
     const note = await page.textContent("#confusion-note");
     expect(note).toContain("of 2,000 correct");
     expect(await page.locator("#confusion td.right").count()).toBe(10);
@@ -261,7 +261,7 @@ describe("a visit", () => {
     );
   });
 
-  it("opens again without any server, and repeats the run of its link bit for bit, in one go", async () => {
+  it("opens without a server, and repeats the run of its link bit for bit", async () => {
     await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
     await server.close();
     await page.reload();
@@ -276,7 +276,7 @@ describe("a visit", () => {
     expect((await history(1, "loss")).slice(0, 20)).toEqual(firstRun.slice(0, 20));
   });
 
-  it("survives the loss of the device, and goes on as if nothing had happened", async () => {
+  it("survives the loss of the device, and continues with the same losses", async () => {
     await loseDevice();
     await reach(45);
     await page.click("#train");
@@ -315,14 +315,14 @@ describe("a visit", () => {
   it.each(Object.entries(DIGITS))("reads a drawn %s", async (digit, strokes) => {
     await page.click("#clear");
     await drawStrokes(page, strokes);
-    // Parts of it were read before the whole, so what it says first may be another one.
+    // The first answer may be for a part of the drawing.
     await page.waitForFunction(
       (words) => document.getElementById("verdict")?.textContent?.startsWith(words),
       `Read as ${digit},`,
     );
   });
 
-  it("took the run that was compiled ahead of time, and fetched nothing to trace one", async () => {
+  it("used the ahead-of-time program, and loaded nothing to trace one", async () => {
     const fetched = await (page.workers()[0] as Worker).evaluate(() =>
       performance.getEntriesByType("resource").map(({ name }) => name),
     );
@@ -330,12 +330,12 @@ describe("a visit", () => {
     expect(fetched.filter((name) => /traced|kernels/.test(name))).toEqual([]);
   });
 
-  it("has broken no rule: no error on the console, none of the policy", () => {
+  it("caused no error on the console and no violation of the policy", () => {
     expect(opened.problems).toEqual([]);
   });
 });
 
-/** Lets a test get at the devices that the worker opens from now on. */
+/** Gives a test access to the devices that the worker opens from now on. */
 function keepDevices(): void {
   const kept: GPUDevice[] = [];
   Object.assign(globalThis, { devices: kept });
@@ -362,7 +362,7 @@ function columnsWithCurve(): readonly number[] {
   });
 }
 
-/** Milliseconds between frames, until the page is told to stop. Runs in the page. */
+/** Milliseconds between frames until it is stopped. Runs in the page. */
 function measureFrames(): Promise<readonly number[]> {
   const gaps: number[] = [];
   let last = performance.now();

@@ -1,4 +1,4 @@
-/** The page's parts that need no page: centring, links, history, curves, advice, words. */
+/** Parts of the page that need no browser: centring, links, history, curves, advice, formats. */
 import { describe, expect, it, test } from "vitest";
 import { centreDigit, SIDE } from "../../demo/centre-digit.ts";
 import { historyToCsv } from "../../demo/csv.ts";
@@ -54,7 +54,7 @@ describe("centreDigit", () => {
   });
 
   it("puts the centre of mass in the middle, to half a pixel", () => {
-    // A heavy foot: the mass lies far from the middle of the box.
+    // A heavy base: the centre of mass is far from the middle of the box.
     const ink = rectangle(60, 40, 12, 200);
     ink.set(rectangle(60, 225, 100, 15).map((v, i) => Math.max(v, ink[i] as number)));
     const { x, y } = centreOfMass(centreDigit(ink, 280, 280) as Float32Array);
@@ -100,7 +100,7 @@ describe("links", () => {
     }
   });
 
-  it("ignore and tell what makes no sense, and keep the rest", () => {
+  it("list what they ignore, and keep the rest", () => {
     const hash =
       "#rate=-1&batch=2.5&seed=&images=1e9&optimizer=toString&data=cifar&recipe=<b>&colour=red&epochs=4";
     const { settings, ignored } = settingsFromHash(hash);
@@ -117,18 +117,18 @@ describe("links", () => {
     }
   });
 
-  it("say the same run whatever the number of epochs", () => {
+  it("describe the same run for any number of epochs", () => {
     expect(sameRun(DEFAULTS, { ...DEFAULTS, epochs: 9 })).toBe(true);
     expect(sameRun(DEFAULTS, { ...DEFAULTS, seed: 2 })).toBe(false);
   });
 
-  it("validate on a fifth, 10,000 at most", () => {
+  it("use a fifth for validation, at most 10,000", () => {
     expect([100, 10_000, 60_000].map(validationImages)).toEqual([20, 2000, 10_000]);
   });
 });
 
 describe("history", () => {
-  it("becomes a table with a line per step and validation where epochs end", () => {
+  it("becomes a table with a row per step and validation where epochs end", () => {
     const run = new RunLog(2, DEFAULTS, 2);
     run.addSteps(0, Float32Array.of(2.5, 1.25), Float32Array.of(0.125, 0.5));
     run.addEpoch({ step: 2, loss: 1.9, accuracy: 0.3, valLoss: 1.5, valAccuracy: 0.25, seconds: 1 });
@@ -143,7 +143,7 @@ describe("history", () => {
     ]);
   });
 
-  it("forgets what a lost device has undone, and leaves out what it never saw", () => {
+  it("removes steps that a lost device undoes, and omits steps before loaded weights", () => {
     const run = new RunLog(1, DEFAULTS, 2);
     run.addSteps(0, Float32Array.of(4, 3, 2, 1), new Float32Array(4));
     run.addEpoch({ step: 2, loss: 0, accuracy: 0, valLoss: 0, valAccuracy: 0, seconds: 0 });
@@ -159,21 +159,21 @@ describe("history", () => {
 });
 
 describe("curves", () => {
-  test("GrowingArray keeps every value through its growth", () => {
+  test("GrowingArray keeps every value when it grows", () => {
     const list = new GrowingArray();
     const all = Float32Array.from({ length: 5000 }, (_, i) => i);
     for (let i = 0; i < all.length; i += 7) list.write(i, all.subarray(i, i + 7));
     expect(list.values).toEqual(all);
   });
 
-  test("buckets average, and stay within their number", () => {
+  test("buckets are averages, and not more than allowed", () => {
     expect(bucketWidth(1200, 1200)).toBe(1);
     expect(bucketWidth(1201, 1200)).toBe(2);
     expect(bucketWidth(60_000, 1200)).toBe(64);
     expect(buckets([1, 3, 5, Number.NaN, Number.NaN, Number.NaN, 7], 2)).toEqual([2, 5, null, 7]);
   });
 
-  test("smoothing keeps constants and gaps, and starts without a pull to zero", () => {
+  test("smoothing keeps constants and gaps, and has no bias towards zero at the start", () => {
     expect(smooth([3, 3, null, 3])).toEqual([3, 3, null, 3]);
     const noisy = Array.from({ length: 400 }, (_, i) => 1 + (i % 2));
     const calm = smooth(noisy) as number[];
@@ -211,7 +211,7 @@ describe("scales", () => {
     for (const value of narrow) expect(Math.abs(value - 2.5)).toBeLessThan(0.7);
   });
 
-  test("values lie where they should, and what is no number has no say", () => {
+  test("values are placed in proportion, and NaN is ignored", () => {
     expect(shareOf(scale(1, 3), 2)).toBe(0.5);
     expect(shareOf({ least: 0.01, most: 1, logarithmic: true }, 0.1)).toBeCloseTo(0.5, 12);
     expect(
@@ -277,7 +277,7 @@ test("the page's networks are the library's recipes", () => {
   }
 });
 
-/** Ops and their settings from an image to the answer. */
+/** The ops of a network and their settings. */
 function graphOf(model: nn.Layer): unknown[] {
   const steps: unknown[] = [];
   for (let tensor = nn.forward(model, input([1, 1, 28, 28])); ; ) {
@@ -288,7 +288,7 @@ function graphOf(model: nn.Layer): unknown[] {
   }
 }
 
-test("words never round up to all or nothing", () => {
+test("percentages never round to 0 % or 100 %", () => {
   expect([0, 0.5, 0.99951, 0.99999, 1].map((share) => percent(share))).toEqual([
     "0.0 %",
     "50.0 %",

@@ -1,4 +1,4 @@
-/** The built site's headers, and its service worker while one build takes the place of another under open pages. */
+/** The built site's headers, and its service worker when a new build replaces another while pages are open. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -44,7 +44,7 @@ describe("headers", () => {
     expect(listed).not.toContain("_headers");
   });
 
-  it("bind the page's worker: no other hosts, no code from elsewhere", async () => {
+  it("apply to the page's worker: no other hosts, no code from elsewhere", async () => {
     const server = await serveSite(site);
     const opened = await openPage(browser, `${server.url}#images=1000`);
     try {
@@ -71,7 +71,7 @@ describe("the service worker", () => {
   let context: BrowserContext;
   let files: Record<string, string>;
   let url: string;
-  /** What was asked of the server. */
+  /** Requests to the server. */
   let asked: string[];
 
   /** A site with a page, a script that it loads on demand, and a file whose name stays the same. */
@@ -127,7 +127,7 @@ describe("the service worker", () => {
     });
   const cachesOf = (page: Page) => page.evaluate(() => caches.keys());
 
-  it("keeps the old build whole for its open pages, shows the new one to later pages, then tidies up", async () => {
+  it("keeps the old build for its open pages, serves the new one to later pages, then removes the old one", async () => {
     const old = await open();
     expect(await cachesOf(old)).toEqual(["weft-page-a"]);
     files = build("b");
@@ -139,7 +139,7 @@ describe("the service worker", () => {
     expect(await late(old)).toBe("late a");
     expect(await icon(old)).toBe("icon a");
     expect(await late(next)).toBe("late b");
-    // And when the host is gone, each build is still whole.
+    // Each build also works without the server.
     files = {};
     expect(await late(next)).toBe("late b");
     files = build("c");
@@ -162,7 +162,7 @@ describe("the service worker", () => {
     expect([await last.title(), await late(last)]).toEqual(["c", "late c"]);
   });
 
-  it("fetches past the HTTP cache: no file of the old build in the cache of the new one", async () => {
+  it("bypasses the HTTP cache: no file of the old build in the cache of the new one", async () => {
     const first = await open();
     await first.evaluate(() => fetch("./icon.svg", { cache: "force-cache" }).then((answer) => answer.text()));
     await first.close();

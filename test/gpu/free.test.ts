@@ -1,4 +1,4 @@
-/** What is destroyed, freed or let go of leaves nothing on the device; what is still in use stays. Both backends alike. */
+/** Memory is freed by `destroy`, `free`, `using` and garbage collection, and not while it is in use. On both backends. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ClosedError, GraphError } from "../../src/common/errors.ts";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
@@ -27,7 +27,7 @@ const layers = () => nn.sequential(nn.flatten(), nn.linear(784, 16), nn.relu(), 
 const trainerOn = (backend: Backend, model = layers()) =>
   Trainer.create(backend, { model, loss: nn.crossEntropy(), optimizer: adam(), batchSize: 32, seed: 2 });
 
-it("200 trainers that are destroyed leave no buffer", async () => {
+it("200 destroyed trainers leave no buffer", async () => {
   const { raw } = gpu.device;
   const buffers = liveBuffers(raw);
   for (let i = 0; i < 200; i++) {
@@ -43,7 +43,7 @@ it("200 trainers that are destroyed leave no buffer", async () => {
   buffers.stop();
 });
 
-it("200 programs that are destroyed, and their leaves freed, leave no buffer", async () => {
+it("200 destroyed programs with freed leaves leave no buffer", async () => {
   const buffers = liveBuffers(gpu.device.raw);
   for (let i = 0; i < 200; i++) {
     const [x, s] = [input([64]), state([64], 2)];
@@ -98,7 +98,7 @@ describe.each([
     expect([...(await backend.read(s))]).toEqual([2, 2]);
   });
 
-  it("a freed leaf is gone; a program that uses it says so; compiled again, it begins anew", async () => {
+  it("a program that uses a freed leaf throws; compiled again, the leaf has its initial value", async () => {
     const backend = open();
     const { x, s, y, program } = await run(backend);
     expect([...(await program.read(y))]).toEqual([5, 6]);
@@ -113,13 +113,13 @@ describe.each([
     const again = await backend.compile({ outputs: [z] });
     again.run();
     expect([...(await again.read(z))]).toEqual([5, 6]);
-    // The state is there again, for the older program too.
+    // The older program can use the new state too.
     backend.write(s, [1, 1]);
     program.run();
     expect([...(await program.read(y))]).toEqual([4, 5]);
   });
 
-  it("other programs are none the worse", async () => {
+  it("other programs continue to work", async () => {
     const backend = open();
     const one = await run(backend);
     const two = await run(backend);
@@ -135,7 +135,7 @@ describe.each([
     expect([...(await two.program.read(two.y))]).toEqual([5, 6]);
   });
 
-  it("a trainer that is destroyed says so, and leaves trained weights to the next one of the model", async () => {
+  it("a destroyed trainer throws; the next trainer of the model has its trained weights", async () => {
     const backend = open();
     const model = layers();
     const first = await trainerOn(backend, model);
@@ -161,7 +161,7 @@ describe.each([
     second.destroy();
   });
 
-  it("a trainer that is destroyed leaves alone what another one uses", async () => {
+  it("destroying a trainer frees nothing that another one uses", async () => {
     const backend = open();
     const model = layers();
     const [first, second] = [await trainerOn(backend, model), await trainerOn(backend, model)];

@@ -1,4 +1,4 @@
-/** What a device refuses or loses, by name: kernels that do not compile or bind, limits, the device itself. */
+/** Errors of programs name their cause: kernels that do not compile or bind, limits, a lost device. */
 import { describe, expect, it } from "vitest";
 import { DeviceLostError, ShaderError } from "../../src/common/errors.ts";
 import type { Kernel } from "../../src/graph/kernel.ts";
@@ -10,7 +10,7 @@ import { sum } from "../../src/ops/reduce/sum.ts";
 import { reshape } from "../../src/ops/shape/reshape.ts";
 import { gpuBackend, ownBackend } from "../support/backend.ts";
 
-/** An op of one kernel out of WGSL text, to see what the device says of it. */
+/** An op with one kernel of the given WGSL text. */
 function opOf(code: string, change: Partial<Kernel> = {}) {
   return defineOp({
     name: "broken",
@@ -30,7 +30,7 @@ const header = `@group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 `;
 
-describe("kernels that can't be", () => {
+describe("invalid kernels", () => {
   const compile = async (code: string, change: Partial<Kernel> = {}) => {
     const backend = await gpuBackend();
     return backend.compile({ outputs: [opOf(code, change).one([input([4])], {}, "model.broken")] });
@@ -45,7 +45,7 @@ describe("kernels that can't be", () => {
     );
   });
 
-  it("leave the device fit for others", async () => {
+  it("do not affect other programs of the device", async () => {
     await expect(compile(`${header}fn main( {`)).rejects.toThrow(/broken.wgsl:3:/);
     const backend = await gpuBackend();
     const y = add(constant(Float32Array.of(1)), 1);
@@ -55,7 +55,7 @@ describe("kernels that can't be", () => {
     backend.device.check();
   });
 
-  it("are named when an override has no value, or one that is no number of its type", async () => {
+  it("are named when an override has no value or one of another type", async () => {
     const code = `override N: u32;\n${header}@compute @workgroup_size(1) fn main() { y[0] = x[N]; }\n`;
     await expect(compile(code)).rejects.toThrow(/broken.wgsl:main: .*N.*constants \{\}/s);
     await expect(compile(code, { constants: { N: 1.5 } })).rejects.toThrow(
@@ -66,7 +66,7 @@ describe("kernels that can't be", () => {
     );
   });
 
-  it("are named when they bind what is not there", async () => {
+  it("are named when they bind unknown names", async () => {
     const code = `${header}@compute @workgroup_size(1) fn main() { y[0] = x[0]; }\n`;
     await expect(compile(code, { bind: ["x", "z"] })).rejects.toThrow(
       /broken.wgsl: main binds z, which the file does not declare/,
@@ -77,7 +77,7 @@ describe("kernels that can't be", () => {
     await expect(compile(code, { entry: "other" })).rejects.toThrow(/broken.wgsl:other: .*other/s);
   });
 
-  it("are named when they ask for no workgroups, too many, or half ones", async () => {
+  it("are named when the number of workgroups is zero, too large or fractional", async () => {
     const code = `${header}@compute @workgroup_size(1) fn main() { y[0] = x[0]; }\n`;
     for (const groups of [[0], [65536], [1, 2.5]] as const) {
       await expect(compile(code, { groups: groups as Kernel["groups"] })).rejects.toThrow(
@@ -159,7 +159,7 @@ describe("limits", () => {
 });
 
 describe("a lost device", () => {
-  it("is told as such by everything that needs it", async () => {
+  it("makes every call that needs it throw DeviceLostError", async () => {
     const backend = await ownBackend();
     const x = input([2]);
     const y = mul(x, 2);
@@ -177,7 +177,7 @@ describe("a lost device", () => {
     await expect(backend.compile({ outputs: [add(x, 1)] })).rejects.toThrow(DeviceLostError);
   });
 
-  it("ends a read that was under way", async () => {
+  it("rejects a pending read", async () => {
     const backend = await ownBackend();
     const x = input([2]);
     const y = mul(x, 2);

@@ -1,4 +1,4 @@
-/** Programs on a device: replay to the bit, states over programs, packs that move, descriptions. */
+/** Programs on a device: bit-identical replay, states shared by programs, flattened buffers that move, descriptions. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
 import { DeviceError, GraphError, ShapeError } from "../../src/common/errors.ts";
@@ -14,7 +14,7 @@ import { sgdUpdate } from "../../src/optim/updates/sgd.ts";
 import type { CompileProgress } from "../../src/runtime/backend.ts";
 import { gpuBackend, ownBackend } from "../support/backend.ts";
 
-/** Two layers, squared error, one step of gradient descent on packed parameters. */
+/** Two layers, squared error, one step of gradient descent on flattened parameters. */
 function training() {
   const random = new Random(11, 0);
   const drawn = (...shape: number[]) =>
@@ -50,14 +50,14 @@ describe("runs", () => {
     return [...(await backend.readAll(parameters)), await program.read(loss)];
   };
 
-  it("give the same bits whether started one by one, in lots, or at once", async () => {
+  it("give the same bits whether submitted one by one, in groups, or at once", async () => {
     const atOnce = await trained([50]);
     expect(await trained(new Array(50).fill(1))).toEqual(atOnce);
     expect(await trained([7, 13, 30])).toEqual(atOnce);
     expect(atOnce[4]?.[0]).toBeLessThan((await trained([1]))[4]?.[0] as number);
   });
 
-  it("are told of while they are being compiled, every pipeline once", async () => {
+  it("report each pipeline once while they are compiled", async () => {
     const backend = await ownBackend();
     const { loss, update } = training();
     const told: CompileProgress[] = [];
@@ -69,7 +69,7 @@ describe("runs", () => {
     await backend.close();
   });
 
-  it("make nothing happen when there are none", async () => {
+  it("change nothing when there are none", async () => {
     const backend = await gpuBackend();
     const { parameters, update } = training();
     const program = await backend.compile({ outputs: [], updates: [update] });
@@ -78,7 +78,7 @@ describe("runs", () => {
     expect(await backend.readAll(parameters)).toEqual(before);
   });
 
-  it("carry states over from one to the next", async () => {
+  it("pass states on from one to the next", async () => {
     const backend = await gpuBackend();
     const { update, loss } = training();
     const program = await backend.compile({ outputs: [loss], updates: [update] });
@@ -93,7 +93,7 @@ describe("runs", () => {
 });
 
 describe("reading", () => {
-  it("waits for all that was started, and may be asked many times at once", async () => {
+  it("waits for all submitted runs, and may be concurrent", async () => {
     const backend = await gpuBackend();
     const x = input([3]);
     const wanted = [add(x, 1), mul(x, 2), sub(x, 3)] as const;
@@ -116,7 +116,7 @@ describe("reading", () => {
     ]);
   });
 
-  it("gives data that later runs leave alone", async () => {
+  it("returns data that later runs do not change", async () => {
     const backend = await gpuBackend();
     const x = input([2]);
     const y = mul(x, 2);
@@ -130,7 +130,7 @@ describe("reading", () => {
     expect([...kept]).toEqual([2, 4]);
   });
 
-  it("keeps dtypes, and takes numbers of another width for f32", async () => {
+  it("keeps dtypes, and accepts 64-bit floats for f32", async () => {
     const backend = await gpuBackend();
     const leaves = [state([2], 0, "i32"), state([2], 0, "u32"), state([2])] as const;
     await backend.compile({ outputs: leaves });
@@ -144,7 +144,7 @@ describe("reading", () => {
     ]);
   });
 
-  it("refuses what is no output, and what is not on the device", async () => {
+  it("refuses tensors that are no outputs or not on the device", async () => {
     const backend = await gpuBackend();
     const x = input([2]);
     const y = scope("block", () => mul(x, 2));
@@ -168,7 +168,7 @@ describe("reading", () => {
 });
 
 describe("several programs", () => {
-  it("share states: what one trains the other sees", async () => {
+  it("share states: one reads what the other trains", async () => {
     const backend = await gpuBackend();
     const { parameters, y, update } = training();
     const evaluation = await backend.compile({ outputs: [y] });
@@ -179,7 +179,7 @@ describe("several programs", () => {
     evaluation.run();
     const after = await evaluation.read(y);
     expect(after).not.toEqual(before);
-    // The same numbers as in a program that never saw the states move.
+    // The same numbers as in a program whose states did not move.
     const twin = training();
     const both = await backend.compile({ outputs: [twin.y], updates: [twin.update] });
     both.run(4);
@@ -187,7 +187,7 @@ describe("several programs", () => {
     expect(parameters.length).toBe(4);
   });
 
-  it("keep values when a pack moves states that are there already, and both go on working", async () => {
+  it("keep values when flattening moves states of another program, and both continue to work", async () => {
     const backend = await gpuBackend();
     const a = state([3], Float32Array.of(1, 2, 3));
     const b = state([70], 5);
@@ -219,7 +219,7 @@ describe("several programs", () => {
     expect([...(await again.read(other)).slice(0, 3)]).toEqual([11, 21, 31]);
   });
 
-  it("pack a state with others than it lies with: it moves to the program that runs", async () => {
+  it("flatten a state with different others: it moves to the program that runs", async () => {
     const backend = await gpuBackend();
     const [a, b, c] = [state([2], 1, "f32", "a"), state([2], 2), state([70], 3)];
     const climb = (states: readonly Tensor[]) => {
@@ -234,7 +234,7 @@ describe("several programs", () => {
     const two = await backend.compile({ outputs: [second.p], updates: [second.update] });
     two.run(2);
     one.run();
-    // Before it runs again: what is read are the states as they are now.
+    // Before it runs again, the current values of the states are read.
     two.run();
     expect([...(await one.read(first.p)).slice(0, 2)]).toEqual([6, 6]);
     expect([...(await two.read(second.p)).slice(0, 70)]).toEqual(new Array(70).fill(6));
@@ -261,7 +261,7 @@ describe("several programs", () => {
 });
 
 describe("descriptions", () => {
-  it("tell dispatches, pipelines, bytes and steps before anything runs", async () => {
+  it("have dispatches, pipelines, bytes and labels before the first run", async () => {
     const backend = await gpuBackend();
     const x = input([100]);
     const a = scope("first", () => sigmoid(x));
@@ -276,7 +276,7 @@ describe("descriptions", () => {
     });
   });
 
-  it("have a time for every dispatch where the adapter has a clock, and say so where not", async () => {
+  it("have a time for every dispatch where the adapter has timestamps, and throw otherwise", async () => {
     const backend = await gpuBackend();
     const program = await backend.compile({ outputs: [mul(sigmoid(input([100])), 2)] }, { fuse: false });
     if (!backend.device.timestamps) {

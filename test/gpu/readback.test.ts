@@ -1,4 +1,4 @@
-/** States are read and written in pieces; a read that fails leaves the device as it was. */
+/** States are read and written in pieces; after a failed read the device still works. */
 import { afterEach, expect, it } from "vitest";
 import { DeviceError } from "../../src/common/errors.ts";
 import type { Data } from "../../src/graph/spec.ts";
@@ -32,7 +32,7 @@ function createdBuffers({ raw }: GpuDevice): number[] {
   return sizes;
 }
 
-it("reads and writes what is larger than a piece, of every type, in any position", async () => {
+it("reads and writes tensors larger than a piece, of every type, at any offset", async () => {
   const { device: gpu } = await device();
   for (const pieceBytes of [4, 12, 40, 64, 1 << 20]) {
     const memory = new LeafMemory(gpu, pieceBytes);
@@ -45,7 +45,7 @@ it("reads and writes what is larger than a piece, of every type, in any position
     ];
     for (const leaf of leaves) memory.ensure(leaf, () => Float32Array.of());
     for (const [i, leaf] of leaves.entries()) memory.write(leaf, given[i] as Data);
-    // Counts twice: staging buffers are taken anew and reused.
+    // Twice: staging buffers are created, then reused.
     for (let round = 0; round < 2; round++) {
       const wanted = leaves.map((leaf) => ({
         location: memory.locate(leaf),
@@ -62,7 +62,7 @@ it("reads and writes what is larger than a piece, of every type, in any position
   }
 });
 
-it("states larger together than the largest buffer are read, all as they were at one moment", async () => {
+it("states larger in total than the largest buffer are read as of one moment", async () => {
   const { device: gpu } = await device();
   const size = 30 * 2 ** 20;
   expect(3 * size * 4).toBeGreaterThan(gpu.limits.maxBufferSize);
@@ -86,7 +86,7 @@ it("states larger together than the largest buffer are read, all as they were at
   memory.destroy();
 });
 
-it("a model trains whose parameters and moments are larger together than the largest buffer", async () => {
+it("a model trains whose parameters and moments are larger in total than the largest buffer", async () => {
   const backend = await device();
   const outputs = 4_600_000;
   const trainer = await Trainer.create(backend, {
@@ -104,7 +104,7 @@ it("a model trains whose parameters and moments are larger together than the lar
   expect(await trainer.parameter("bias")).toSatisfy((b: Data) => b[outputs - 1] !== before);
 });
 
-it("a read that finds no memory throws a DeviceError, and the next one works", async () => {
+it("a read without enough memory throws a DeviceError, and the next one works", async () => {
   const backend = await device();
   const weights = state(
     [1000],
@@ -113,7 +113,7 @@ it("a read that finds no memory throws a DeviceError, and the next one works", a
   await backend.compile({ outputs: [add(weights, 1)] });
   const { raw } = backend.device;
   const create = raw.createBuffer.bind(raw);
-  // What a device says that has no room: more than its largest buffer.
+  // Stands for a device without memory: a buffer larger than its limit.
   raw.createBuffer = (descriptor) => create({ ...descriptor, size: 2 ** 45 });
   await expect(backend.read(weights)).rejects.toThrow(DeviceError);
   raw.createBuffer = create;

@@ -1,4 +1,4 @@
-/** The ground itself: a trivial kernel through the raw WebGPU API, in Node and in a page. */
+/** The test environment itself: a trivial kernel through the raw WebGPU API, in Node and in a page. */
 import { expect, test } from "vitest";
 import { testGpu } from "../support/device.ts";
 import { listFixtures, readFixture } from "../support/fixtures.ts";

@@ -1,9 +1,9 @@
-/** The doctor on devices whose kernels are broken on purpose: nothing that is wrong passes. */
+/** The doctor on devices whose kernels are broken on purpose: no wrong kernel passes. */
 import { expect, it } from "vitest";
 import { type DoctorResult, runDoctor } from "../../src/doctor/index.ts";
 import { brokenBackend, offByAThousandth } from "../support/broken-kernels.ts";
 
-/** Ops of every kind; convolutions and whole steps, which compile longest, are made of the same checks. */
+/** Ops of every kind, without convolutions, which take longest to compile. */
 const ofEveryKind = [
   "add",
   "softmax",
@@ -27,14 +27,14 @@ it.each(ofEveryKind)("every kernel of %s a thousandth too large: no check passes
   expect(results.every((r) => r.worst > 1 && r.failures.length > 0)).toBe(true);
 });
 
-it("one optimizer broken: the whole training step shows it", async () => {
+it("a broken optimizer fails in the whole training steps", async () => {
   const backend = await brokenBackend((file, code) => (file === "sgd.wgsl" ? offByAThousandth(code) : code));
   const { results } = await runDoctor(backend, { only: "LeNet-5" });
   await backend.close();
   expect(results.map((r) => r.ok)).toEqual([false, false, false]);
 });
 
-it("a shader that does not compile is a failed check with the compiler's words", async () => {
+it("a shader that does not compile is a failed check with the compiler's message", async () => {
   const backend = await brokenBackend((file, code) =>
     file === "sum.wgsl" ? code.replace("fn sum", "fn nonsense") : code,
   );

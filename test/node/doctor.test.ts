@@ -1,6 +1,6 @@
 /**
- * The doctor: finds nothing wrong with a good device, goes through every op and variant, and finds kernels broken on
- * purpose. In Node alone, as it repeats in small what test/ops does everywhere; test/browser has a look at it in a page.
+ * The doctor finds no failure on a correct device, checks every op and variant, and finds kernels broken on purpose. In Node
+ * only, because test/ops checks the same on all hosts; test/browser runs a part of it in a page.
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import { type DoctorResult, type Report, runDoctor } from "../../src/doctor/index.ts";
@@ -29,9 +29,9 @@ function isOp(value: unknown): value is Op {
 
 let report: Report;
 
-describe("on a good device", () => {
+describe("on a correct device", () => {
   const told: DoctorResult[] = [];
-  /** Kernels asked for during the examination: by op, the variants that were forced, or "auto". */
+  /** By op, the variants whose kernels were requested during the examination; "auto" where none was forced. */
   const asked = new Map<Op, Set<string>>();
 
   beforeAll(async () => {
@@ -54,13 +54,13 @@ describe("on a good device", () => {
     console.info(`${report.results.length} checks took ${(report.milliseconds / 1000).toFixed(1)} s`);
   });
 
-  it("everything agrees with the reference, and is told as it comes", () => {
+  it("everything agrees with the reference, and is reported in order", () => {
     expect(report.results.filter((r) => !r.ok || !(r.worst <= 1) || r.failures.length > 0)).toEqual([]);
     expect(report).toMatchObject({ ok: true, backend: "webgpu" });
     expect(told).toEqual(report.results);
   });
 
-  it("every op is examined, in every variant", () => {
+  it("every op is checked in every variant", () => {
     expect(ops.length).toBeGreaterThan(30);
     const missed = ops.flatMap((op) =>
       ["auto", ...op.variants].filter((v) => !asked.get(op)?.has(v)).map((v) => `${op.name} ${v}`),
@@ -68,7 +68,7 @@ describe("on a good device", () => {
     expect(missed, "what src/doctor/cases has no case for").toEqual([]);
   });
 
-  it("special values are examined op by op and fused, and the driver's choices told", () => {
+  it("special values are checked op by op and fused, and the driver's choices reported", () => {
     const results = report.results.filter((r) => r.op === "special values");
     expect(results.map((r) => r.variant)).toEqual(["auto", "fused", "driver"]);
     expect(results.every((r) => r.ok)).toBe(true);
@@ -77,13 +77,13 @@ describe("on a good device", () => {
     expect(results[2]?.notes).toContainEqual(expect.stringMatching(/^x != x of NaN is [01]$/));
   });
 
-  it("a whole training step is examined, fused and with each kind of convolution", () => {
+  it("whole training steps are checked, fused and with each kind of convolution", () => {
     const steps = report.results.filter((r) => r.op.startsWith("LeNet-5")).map((r) => r.variant);
     expect(steps).toEqual(["fused", "direct", "im2col"]);
   });
 });
 
-it("special values that a device swallows fail by op and value", async () => {
+it("a device that loses special values fails by op and value", async () => {
   const backend = await brokenBackend((_, code) =>
     code.replace("fn isNan(v: f32) -> bool { return", "fn isNan(v: f32) -> bool { return v == 12345.0 &&"),
   );
@@ -107,7 +107,7 @@ it("a kernel broken on purpose fails with place and values, and no other does", 
   );
 });
 
-it("refuses to look for an op that there is not, naming those there are", async () => {
+it("refuses an unknown op and names the known ones", async () => {
   await expect(runDoctor(await gpuBackend(), { only: "conv5d" })).rejects.toThrow(
     /doctor: there is no op conv5d; there are add, .*conv2d, .*LeNet-5/,
   );

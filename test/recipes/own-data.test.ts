@@ -1,4 +1,4 @@
-/** Models for the user's own tables and images: they learn, whatever the units, and a saved file builds them again. */
+/** Models for the user's own tables and images: they learn in any unit, and can be built again from a saved file. */
 import { describe, expect, test } from "vitest";
 import { DataError, FormatError, ValueError } from "../../src/common/errors.ts";
 import { Random } from "../../src/common/random.ts";
@@ -26,7 +26,7 @@ const trainerOf = async (recipe: Recipe) =>
     seed: 1,
   });
 
-/** Two columns in other units and one that never changes; names of classes. */
+/** Two columns in different units and a constant one; class names. */
 function table(): Dataset {
   const { inputs, ...rest } = spirals({ count: 400, turns: 0.6, noise: 0.01 });
   const data = Float32Array.from({ length: 3 * 400 }, (_, i) => {
@@ -111,9 +111,9 @@ describe("a table", () => {
   });
 });
 
-describe("what a file says of its model", () => {
+describe("the description of a model in a file", () => {
   const good: OwnModel = { kind: "table", inputShape: [2], columns: ["a", "b"], classNames: ["x", "y"] };
-  test("is read back", () => {
+  test("is read as it was written", () => {
     expect(parseOwnModel(JSON.stringify(good), "f")).toEqual(good);
   });
   const wrong: [what: string, text: string][] = [

@@ -1,4 +1,4 @@
-/** What recipes are made of: losses, least squares, activations, position bias, log-softmax; each against its definition. */
+/** Parts of recipes against their definitions: losses, least squares, activations, position bias, log-softmax. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
 import { ValueError } from "../../src/common/errors.ts";
@@ -26,7 +26,7 @@ describe("squared error", () => {
   /** The last sample pads the batch. */
   const weights = constant(floats(1, 1, 0));
 
-  it("of values: summed over outputs, averaged over samples that count; slope 2 (output - target)", async () => {
+  it("of values: summed over outputs, averaged over samples that count; derivative 2 (output - target)", async () => {
     const target = constant(floats(0, 1, 2, 2, 9, 9), [3, 2]);
     const { loss, count } = squaredError().build(output, target, weights);
     const [value, n, slope] = await valuesOf(loss, count, gradients(loss, [output])[0] as Tensor);
@@ -53,7 +53,7 @@ describe("leastSquares", () => {
   const random = new Random(5);
   const rows = Array.from({ length: 60 }, () => [random.normal(), random.normal(), random.normal()]);
 
-  it("finds a line that fits exactly", () => {
+  it("finds a linear function that fits exactly", () => {
     const { coefficients, meanSquaredError } = leastSquares(
       rows,
       rows.map(([a = 0, b = 0, c = 0]) => 2 * a - b + 0.5 * c + 7),
@@ -62,7 +62,7 @@ describe("leastSquares", () => {
     expect(meanSquaredError).toBeLessThan(1e-20);
   });
 
-  it("leaves residuals at right angles to every column, so no other line is nearer", () => {
+  it("leaves residuals orthogonal to every column, so no other function has a smaller error", () => {
     const targets = rows.map(([a = 0]) => Math.exp(a) + random.normal());
     const { coefficients: k, meanSquaredError } = leastSquares(rows, targets);
     const residuals = rows.map(
@@ -86,7 +86,7 @@ describe("leastSquares", () => {
   });
 });
 
-it("sign passes gradients on where hardtanh does", async () => {
+it("sign has the gradient of hardtanh", async () => {
   const x = constant(floats(-3, -0.5, 0, 0.5, 3));
   const y = forward(activation("sign", "relu"), x);
   const [values, slope] = await valuesOf(y, gradients(sum(y), [x])[0] as Tensor);

@@ -1,4 +1,4 @@
-/** Every recipe: its numbers of parameters, its options, what it makes of data and of a user's settings. */
+/** Every recipe: number of parameters, options, prepared data, and the effect of a user's settings. */
 import { describe, expect, it } from "vitest";
 import { ValueError } from "../../src/common/errors.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
@@ -53,7 +53,7 @@ describe.each([...recipes.values()])("$name", (r) => {
     if (r.name in PARAMETERS) expect(sizeOf(parameters)).toBe(PARAMETERS[r.name]);
   });
 
-  it("builds with each of its options, and says what it must reach", () => {
+  it("builds with each of its options, and states its goals", () => {
     for (const option of r.options ?? []) {
       const values =
         option === "activation" ? Object.keys(activations) : option === "pixels" ? ["grey"] : [true];
@@ -66,7 +66,7 @@ describe.each([...recipes.values()])("$name", (r) => {
 });
 
 describe("options", () => {
-  it("batch normalisation stands before each activation, position bias in place of the filters' own", () => {
+  it("batch normalisation comes before each activation; position bias replaces the bias of filters", () => {
     const plain = sizeOf(builds("lenet5").parameters);
     expect(sizeOf(builds("lenet5", { batchNorm: true }).parameters)).toBe(plain + 2 * (6 + 16 + 120 + 84));
     const { parameters } = builds("digits-cnn", { biasPerPosition: true });
@@ -74,7 +74,7 @@ describe("options", () => {
     expect(parameters.get("1.bias")?.shape).toEqual([16, 6, 6]);
   });
 
-  it("what a recipe does not have is refused by name", () => {
+  it("an option that a recipe does not have is refused by name", () => {
     expect(() => recipeOptions(recipe("boston-linear"), { batchNorm: true })).toThrow(
       "recipe boston-linear: has no option batchNorm; it has none",
     );
@@ -83,7 +83,7 @@ describe("options", () => {
     expect(() => recipe("lenet6")).toThrow(/there is no lenet6; there are worked-example, /);
   });
 
-  it("come back from a file's metadata, and nothing odd does", () => {
+  it("are read from a file's metadata, and anything else is refused", () => {
     const options = { batchNorm: true, activation: "hardtanh" } as const;
     expect(parseRecipeOptions(JSON.stringify(options), "m")).toEqual(options);
     expect(parseRecipeOptions(undefined, "m")).toEqual({});
@@ -103,7 +103,7 @@ describe("recipeRun", () => {
     classes: 10,
   });
 
-  it("takes the recipe's values, and the user's over them", () => {
+  it("takes the recipe's values, overridden by the user's", () => {
     const own = recipeRun(recipe("lenet5"), images(100));
     expect(own.fit).toEqual({ epochs: 5 });
     expect(own.rule).toEqual({ optimizer: "adam", learningRate: 1e-3 });
@@ -119,7 +119,7 @@ describe("recipeRun", () => {
     expect(sgd.trainer.optimizer.name).toBe("sgd");
   });
 
-  it("another optimizer does not begin at the recipe's rate", () => {
+  it("another optimizer does not use the recipe's rate", () => {
     const { rule } = recipeRun(recipe("lenet5"), images(100), { optimizer: "momentum" });
     expect(rule.learningRate).toBe(0.01);
   });
@@ -131,7 +131,7 @@ describe("recipeRun", () => {
     });
   });
 
-  it("a schedule covers the run, warm-up and all, and not more", () => {
+  it("a schedule with warm-up covers exactly the run", () => {
     const rule = { optimizer: "sgd", learningRate: 0.4 } as const;
     expect(optimizerOf({ ...rule, schedule: "linear", warmUpSteps: 10 }, 20).learningRate).toBeCloseTo(0.4);
     expect(() => optimizerOf({ ...rule, warmUpSteps: 20 }, 20)).toThrow(ValueError);
@@ -202,7 +202,7 @@ describe("recipeData", () => {
     expect(column.reduce((a, b) => a + b * b, 0) / column.length).toBeCloseTo(1, 4);
   });
 
-  it("worked-example brings its own; the others need data", () => {
+  it("worked-example has its own data; the others need data", () => {
     expect(recipeData(recipe("worked-example"), undefined).train.count).toBe(1);
     expect(() => recipeData(recipe("lenet5"), undefined)).toThrow("recipe lenet5: needs the data set mnist");
   });

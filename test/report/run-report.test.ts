@@ -1,4 +1,4 @@
-/** Reports: complete in themselves, read back as they were, harmless whatever is in the texts; answers judged. */
+/** Reports: self-contained, read back as written, safe whatever texts they contain; evaluation of classifiers. */
 import { describe, expect, it } from "vitest";
 import { judge, largest, shares } from "../../src/report/answers.ts";
 import { bitmapAddress } from "../../src/report/bitmap.ts";
@@ -32,7 +32,7 @@ const run: RunReport = {
 };
 
 describe("reportHtml", () => {
-  it("holds everything, asks for nothing, and lets no text out of its place", () => {
+  it("contains everything, loads nothing, and escapes all text", () => {
     const html = reportHtml(run);
     for (const title of [
       "Curves",
@@ -52,7 +52,7 @@ describe("reportHtml", () => {
     expect(html).toContain("75 %");
   });
 
-  it("is read back as it was written, also beside others", () => {
+  it("is read as it was written, also with other runs", () => {
     expect(readReport(reportHtml(run, [run]))).toEqual(run);
   });
 
@@ -63,7 +63,7 @@ describe("reportHtml", () => {
     expect(reportHtml(run, [other])).toContain("SGD, test");
   });
 
-  it("leaves out what a run has not, and a loss that is no number", () => {
+  it("omits missing parts, and a loss that is NaN", () => {
     const bare: RunReport = {
       ...run,
       epochs: [
@@ -87,7 +87,7 @@ describe("reportHtml", () => {
 });
 
 describe("answers", () => {
-  it("counts who was taken for whom, surest mistakes first", () => {
+  it("counts the confusion matrix and sorts mistakes by confidence", () => {
     const rows = [0.9, 0.1, 0.2, 0.8, 0.6, 0.4, 0.3, 0.7];
     const { confusion, correct, mistakes } = judge(rows, [0, 1, 1, 0], 2);
     expect([...confusion]).toEqual([1, 1, 1, 1]);
@@ -100,7 +100,7 @@ describe("answers", () => {
     expect(largest([3, 3, 1])).toBe(0);
   });
 
-  it("makes shares of logits, however large", () => {
+  it("converts logits of any size to probabilities", () => {
     expect([...shares([1e4, 1e4, -1e4, 0, 0, 0], 3)]).toEqual([0.5, 0.5, 0, 1 / 3, 1 / 3, 1 / 3]);
   });
 });

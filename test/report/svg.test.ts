@@ -1,4 +1,4 @@
-/** Charts as SVG text: well formed, every point where it belongs, and errors for what can't be drawn. */
+/** Charts as SVG text: well formed, correct positions, and errors for what can't be drawn. */
 import { describe, expect, it } from "vitest";
 import { ValueError } from "../../src/common/errors.ts";
 import { curvePicture } from "../../src/recipes/curves.ts";
@@ -59,7 +59,7 @@ describe("lineChart", () => {
     expect(() => chart([1, 0])).toThrow(ValueError);
   });
 
-  it("one point, one value for all, and names that XML would trip over", () => {
+  it("draws one point, equal values, and names with characters special in XML", () => {
     const series = [
       { name: 'a < "b" & c', points: [[1, 5]] as const },
       { name: "d", points: [[1, 5]] as const },
@@ -69,7 +69,7 @@ describe("lineChart", () => {
     expect(svg).toContain("&#60;&#38;&#62;");
   });
 
-  it("refuses nothing to draw, and numbers that are none", () => {
+  it("refuses charts without points and with NaN", () => {
     expect(() => lineChart({ title: "t", ...labels, series: [] })).toThrow("has no points to draw");
     const points = [[1, Number.NaN]] as const;
     expect(() => lineChart({ title: "t", ...labels, series: [{ name: "a", points }] })).toThrow("1, NaN");
@@ -144,7 +144,7 @@ it("curvePicture: both sets of one run, the test curves of several", () => {
   expect(texts(losses)).toContain("loss");
 });
 
-it("shortNumber keeps four digits that matter", () => {
+it("shortNumber keeps four significant digits", () => {
   expect([0, 0.12345, 1234.5, 120000, 0.0001].map(shortNumber)).toEqual([
     "0",
     "0.1235",

@@ -1,6 +1,6 @@
 /**
- * Tuning on the device by a clock that is made up, so that what it must choose is known: the faster kernel, never a wrong
- * one; stored and not timed again; training with it stays right.
+ * Tuning on the device with a simulated clock, so that the right choice is known: the faster kernel, never a wrong one; stored
+ * and not timed again; training with it gives the same results.
  */
 import { describe, expect, it } from "vitest";
 import { Random } from "../../src/common/random.ts";
@@ -22,7 +22,7 @@ import { Trainer } from "../../src/train/loop/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { brokenBackend, offByAThousandth } from "../support/broken-kernels.ts";
 
-/** `softmax.wgsl:rows` and the like, in order. */
+/** File and entry of each dispatch: `softmax.wgsl:rows`. */
 const entriesOf = (program: Program) => {
   const { image } = program as GpuProgram;
   return image.dispatches.map(({ kernel }) => {
@@ -33,12 +33,12 @@ const entriesOf = (program: Program) => {
 
 interface Watched {
   readonly options: TuneOptions;
-  /** How often the clock was asked. */
+  /** How often the clock was called. */
   timed: number;
   readonly events: TuneEvent[];
 }
 
-/** Tuning by a clock on which every kernel takes a millisecond, and `cost[entry]` where that is given. */
+/** Tuning with a clock on which every kernel takes `cost[entry]` milliseconds, by default 1. */
 function byClock(cost: Readonly<Record<string, number>>, store: TuneStore | null = null): Watched {
   const watched: Watched = {
     timed: 0,
@@ -71,7 +71,7 @@ const drawn = (seed: number, shape: readonly number[]) => {
   return constant(data, shape);
 };
 
-/** Two running sums, along either axis, which a shared kernel could do too. */
+/** Two running sums, along either axis, whose default variant is not the shared one. */
 const graph = (): Tensor => cumsum(cumsum(drawn(1, [6, 40]), 1), 0);
 
 const compile = async (tune: TuneOptions, variants: Readonly<Record<string, string>> = {}) =>
@@ -122,7 +122,7 @@ describe("a graph", () => {
     expect(again.timed).toBe(0);
   });
 
-  it("lets the user's variants be", async () => {
+  it("keeps variants that the user forces", async () => {
     const clock = byClock({ "cumsum.wgsl:rows": 0.1 });
     expect(entriesOf(await compile(clock.options, { cumsum: "shared" }))).toEqual(SHARED);
     expect(clock.timed).toBe(0);
@@ -146,7 +146,7 @@ describe("a graph", () => {
     for (const [name, outcome] of Object.entries(variants)) expect(outcome, name).toBeTypeOf("number");
   });
 
-  it("is left as it was by nodes that change states on the way to what is timed", async () => {
+  it("keeps the states that nodes before the timed ones change", async () => {
     const gpu = await gpuBackend();
     const [mean, variance, count] = [state([5]), state([5], 1), state([], 0, "i32")];
     const batch = batchNorm(drawn(4, [8, 5, 3]));
@@ -163,7 +163,7 @@ describe("a graph", () => {
     expect((await values())[2]).toBe(1);
   });
 
-  it("does not try a variant again and again that was many times slower for all nodes before", async () => {
+  it("does not try a variant that was many times slower for all nodes before", async () => {
     const outputs = [5, 6, 7, 8, 9].map((n) => cumsum(drawn(n, [n, 3]), 0));
     const clock = byClock({ "cumsum.wgsl:sharedRows": 12 });
     await (await gpuBackend()).compile({ outputs }, { tune: clock.options });
@@ -211,7 +211,7 @@ describe("a store", () => {
     expect([...store.texts.values()].join()).not.toContain('"shared"');
   });
 
-  it("has what was found before, beside what is new", async () => {
+  it("keeps earlier choices beside new ones", async () => {
     const store = memoryStore();
     await compile(byClock(SHARED_FAST, store).options);
     const outputs = [cumsum(cumsum(drawn(1, [6, 40]), 1), 1), argmax(drawn(2, [5, 300]), 1)];
@@ -244,7 +244,7 @@ describe("a store", () => {
     expect(JSON.parse(store.texts.get(adapter) as string)).toMatchObject({ adapter });
   });
 
-  it("that can't be read or written costs nothing but a notice", async () => {
+  it("that can't be read or written causes only a notice", async () => {
     const fails = () => Promise.reject(new Error("no room"));
     const clock = byClock(SHARED_FAST, { place: "nowhere", load: fails, save: fails });
     expect(entriesOf(await compile(clock.options))).toEqual(SHARED);
@@ -256,7 +256,7 @@ describe("a store", () => {
 
 describe("training", () => {
   const { train } = syntheticDigits({ seed: 3, train: 60, test: 1 });
-  // Few kernels to compile: the layer's own are settled.
+  // Forced, so that few kernels are compiled.
   const variants = { linear: "registers", linearBackward: "registers" };
   const losses = async (backend: Backend, tune: false | TuneOptions, steps = 6) => {
     const trainer = await Trainer.create(backend, {
@@ -287,7 +287,7 @@ describe("training", () => {
     expect(await losses(await gpuBackend(), byClock({}, store).options)).toEqual(gpu);
   });
 
-  it("begins where it would have begun, though a step was timed before", async () => {
+  it("starts from the same states although steps were timed before", async () => {
     const backend = await gpuBackend();
     const usual = await losses(backend, false);
     const running: TuneOptions["stopwatch"] = async (program, times) => {
@@ -298,7 +298,7 @@ describe("training", () => {
   });
 });
 
-it("a program's own clock goes forward", async () => {
+it("a program measures a time above 0", async () => {
   const program = (await (await gpuBackend()).compile({ outputs: [graph()] })) as GpuProgram;
   expect(await program.time(3)).toBeGreaterThan(0);
 });
