@@ -11,12 +11,19 @@ import { type BackwardContext, Node, type Op, type OpPlan, scopedLabel, Tensor }
 /** The data that a CPU body reads and writes, by name. A missing optional arg is an empty array. */
 export type Tensors<Names extends string> = Readonly<Record<Names, Data>>;
 
+/**
+ * The definition of an op. `Args` and `Results` name its tensors in `cpu` and in the bindings of its kernels, `A` are the
+ * attributes of a use, `C` the constants that `plan` computes from shapes and attributes.
+ */
 export interface OpDefinition<Args extends string, Results extends string, A, C extends Constants> {
+  /** Shown in labels and errors, and the key of forced variants. */
   readonly name: string;
+  /** Names of the inputs in order; trailing ones may be missing in a use. `["...xs"]`: any number, named xs0, xs1 … */
   readonly args: readonly Args[];
   readonly results: readonly Results[];
   /** Names of kernel variants that users and tests can force. Without a forced one `kernels` chooses; the first is not a default. */
   readonly variants?: readonly string[];
+  /** Args whose memory the op changes; a use is then an update, which is listed in `updates` of a graph. */
   readonly mutates?: readonly Args[];
   readonly follows?: boolean;
   readonly yields?: boolean;
@@ -26,6 +33,7 @@ export interface OpDefinition<Args extends string, Results extends string, A, C 
   plan(inputs: readonly Spec[], attrs: A): OpPlan<C>;
   /** Naive loops that accumulate in float64. Indices are in range by construction, hence the `!` in bodies. */
   cpu(tensors: Tensors<Args | Results>, constants: C): void;
+  /** The dispatches for these constants on an adapter. Without it the op runs on the CPU reference only. */
   kernels?(constants: NoInfer<C>, env: KernelEnv): KernelPlan;
   /** Gradient nodes, one per input, undefined where there is none or it is not needed. */
   backward?(context: BackwardContext<A>): readonly (Tensor | undefined)[];
@@ -56,7 +64,10 @@ const DEFINITION = {
   backward: "function",
 } as const satisfies OptionKinds<OpDefinition<string, string, unknown, Constants>>;
 
-/** Makes an op out of its definition. */
+/**
+ * Makes an op out of its definition. Throws ValueError on unknown options, ShapeError where an arg and a result have the same
+ * name. Check a new op with `compare` (device against CPU body) and `checkGradients` (backward against differences).
+ */
 // @__NO_SIDE_EFFECTS__
 export function defineOp<const Args extends string, const Results extends string, A, C extends Constants>(
   definition: OpDefinition<Args, Results, A, C>,
