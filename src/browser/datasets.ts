@@ -1,8 +1,7 @@
 /**
- * Published data sets in a page or worker: `await datasets.mnist()` takes files that lie beside the page, else the
- * mirrors that a page may ask. Every file is checked against its published sha256 and kept in Cache Storage.
+ * Published data sets in a page or worker: `await datasets.mnist()` fetches files from beside the page, else from the mirrors
+ * with https. Every file is checked against its published sha256 and stored in Cache Storage.
  */
-
 import { DataError } from "../common/errors.ts";
 import { checkOptions } from "../common/options.ts";
 import type { DatasetSource } from "../data/published/dataset-source.ts";
@@ -13,28 +12,28 @@ export interface DownloadProgress {
   /** Name of the data set. */
   readonly dataset: string;
   readonly file: string;
-  /** Bytes of the whole data set that are here. */
+  /** Bytes of the whole data set received so far. */
   readonly received: number;
   readonly total: number;
 }
 
 export interface LoadOptions {
-  /** Folder that holds one folder per data set, tried before the mirrors; null: there is none; default `data/` beside the page or the worker's script. */
+  /** Folder with a sub-folder per data set, tried before the mirrors; null: none; default `data/` beside the page or worker. */
   readonly baseUrl?: string | URL | null | undefined;
-  /** Other addresses than the source's, tried in order; a file's name is appended. */
+  /** Addresses to try in order instead of the source's; the file name is appended. */
   readonly mirrors?: readonly string[] | undefined;
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Name of the cache where files are kept, default `weft-data`; null keeps nothing. */
+  /** Name of the cache in Cache Storage, default `weft-data`; null stores nothing. */
   readonly cacheName?: string | null | undefined;
 }
 
-/** Mirrors that a page served over https may ask: the browser itself refuses the others. */
+/** The mirrors with https: from a page served over https, browsers refuse the others. */
 export function pageMirrors(source: Pick<DatasetSource, "mirrors">): readonly string[] {
   return source.mirrors.filter((address) => address.startsWith("https:"));
 }
 
-/** Throws DataError when no address delivers a file as it was published. */
+/** Throws DataError when no address delivers the published bytes of a file. */
 export async function loadDataset<Splits>(
   source: DatasetSource<Splits>,
   options: LoadOptions = {},
@@ -73,6 +72,6 @@ export async function loadDataset<Splits>(
 export const datasets = {
   /** Handwritten digits, 60,000 + 10,000, 28x28; 11 MB to download. */
   mnist: (options?: LoadOptions) => loadDataset(mnistSource, options),
-  /** Clothing articles, 60,000 + 10,000, 28x28; 31 MB, and only from beside the page: its mirror has no https. */
+  /** Clothing articles, 60,000 + 10,000, 28x28; 31 MB. Only from beside the page: its mirror has no https. */
   fashionMnist: (options?: LoadOptions) => loadDataset(fashionMnistSource, options),
 };

@@ -1,8 +1,7 @@
 /**
- * Fetches one file of known size and hash in a page or worker: from Cache Storage, else from the first address that
- * delivers it, with progress and abort. Refuses other sizes and hashes, on every road; what is kept is what was checked.
+ * Fetches one file of known size and hash in a page or worker: from Cache Storage, else from the first address that delivers
+ * it, with progress and abort. Size and hash are checked in both cases, and before the file is stored.
  */
-
 import { DataError } from "../common/errors.ts";
 import { type SourceFile, verifyFile } from "../data/published/dataset-source.ts";
 
@@ -10,20 +9,20 @@ export interface FetchOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called for every piece that arrives; `total` is the published size. */
   readonly onProgress?: ((received: number, total: number) => void) | undefined;
-  /** Milliseconds without a single byte after which an address is given up; default 15000. */
+  /** Milliseconds without a byte after which an address is given up; default 15000. */
   readonly silenceTimeout?: number | undefined;
-  /** Name of the cache in Cache Storage where files are kept; undefined keeps nothing. */
+  /** Name of the cache in Cache Storage; undefined stores nothing. */
   readonly cacheName?: string | undefined;
 }
 
 export interface Fetched {
   readonly bytes: Uint8Array;
-  /** The address it came from, now or when it was put into the cache. */
+  /** The address it came from, now or when it was cached. */
   readonly url: string;
   readonly cached: boolean;
 }
 
-/** Throws DataError with a line per address when none delivers the published bytes. */
+/** Throws DataError with the failure of each address when none delivers the published bytes. */
 export async function fetchFile(
   file: SourceFile,
   addresses: readonly string[],
@@ -33,17 +32,17 @@ export async function fetchFile(
   signal?.throwIfAborted();
   const cache = cacheName === undefined ? undefined : await openCache(cacheName);
   const key = keyOf(file);
-  const kept = await fromCache(cache, key, file);
-  if (kept !== undefined) {
+  const stored = await fromCache(cache, key, file);
+  if (stored !== undefined) {
     onProgress?.(file.bytes, file.bytes);
-    return kept;
+    return stored;
   }
   const failures: string[] = [];
   for (const url of addresses) {
     try {
       const bytes = await transfer(file, url, options);
       await verifyFile(file, bytes, url);
-      await keep(cache, key, bytes, url);
+      await store(cache, key, bytes, url);
       return { bytes, url, cached: false };
     } catch (error) {
       signal?.throwIfAborted();
@@ -54,10 +53,10 @@ export async function fetchFile(
   throw new DataError(`${file.name}: no address delivered it; ${failures.join("; ") || "none is known"}`);
 }
 
-/** Files are kept by content, so that another mirror or another folder of the page finds them too. */
+/** Files are stored by content, so that they are found whatever mirror or page they are for. */
 const keyOf = (file: SourceFile) => `https://weft.invalid/${file.sha256}`;
 
-/** undefined where there is no Cache Storage: insecure pages, some private windows. */
+/** Undefined where there is no Cache Storage: insecure pages, some private windows. */
 async function openCache(name: string): Promise<Cache | undefined> {
   if (!("caches" in globalThis)) return undefined;
   return caches.open(name).catch(() => undefined);
@@ -81,12 +80,13 @@ async function fromCache(
   }
 }
 
-/** Where there is no room, training goes on without: the file is fetched again next time. */
-async function keep(cache: Cache | undefined, key: string, bytes: Uint8Array, url: string): Promise<void> {
+/** Without room for it the file is not stored, and fetched again next time. */
+async function store(cache: Cache | undefined, key: string, bytes: Uint8Array, url: string): Promise<void> {
   const response = new Response(bytes as Uint8Array<ArrayBuffer>, { headers: { "x-from": url } });
   await cache?.put(key, response).catch(() => undefined);
 }
 
+/** Fetches the file from `url`, and gives up after a silence. */
 async function transfer(file: SourceFile, url: string, options: FetchOptions): Promise<Uint8Array> {
   const { signal, silenceTimeout = 15_000 } = options;
   const silence = new AbortController();

@@ -1,5 +1,4 @@
-/** What Weft adds in a page or worker: devices through `navigator.gpu`, published data sets through `fetch`. */
-
+/** Weft in a page or worker: devices through `navigator.gpu`, published data sets through `fetch`. */
 import { DeviceError } from "../common/errors.ts";
 import { checkOptions } from "../common/options.ts";
 import type { Backend } from "../runtime/backend.ts";
@@ -16,10 +15,10 @@ export async function openDevice(options: OpenOptions = {}): Promise<Backend> {
   return openWith(checkOptions<OpenOptions>("openDevice", options, choiceKinds), false);
 }
 
-/** After a loss a browser may take a moment until it has an adapter again. */
+/** Waits before each attempt to replace a lost device: the browser may need a moment to restart its GPU process. */
 const RETRY_MILLISECONDS = [0, 200, 800, 2000];
 
-/** `lost`: whether it replaces a lost device. */
+/** `lost`: whether the device replaces a lost one. */
 function openWith(options: OpenOptions, lost: boolean): Promise<Backend> {
   const gpu = async (): Promise<Backend> => {
     const gpu = navigator.gpu as GPU | undefined;
@@ -36,11 +35,7 @@ function openWith(options: OpenOptions, lost: boolean): Promise<Backend> {
         : "openDevice: WebGPU is there, but it found no adapter; enable graphics acceleration in the browser's settings, and update the browser and the graphics driver",
     );
   };
-  return openChosen(options, { gpu, cpu: cpuReference }, lost);
-}
-
-/** Fetched where it is needed only. */
-async function cpuReference(): Promise<Backend> {
-  const { CpuBackend } = await import("../runtime/cpu/backend.ts");
-  return new CpuBackend();
+  // Imported on demand: pages with WebGPU do not load the CPU reference.
+  const cpu = async () => new (await import("../runtime/cpu/backend.ts")).CpuBackend();
+  return openChosen(options, { gpu, cpu }, lost);
 }

@@ -1,9 +1,9 @@
-/** Where a page or worker keeps measured kernel choices: in Cache Storage, which is there wherever WebGPU is. */
+/** Stores measured kernel choices of a page or worker in Cache Storage, which is available wherever WebGPU is. */
 import type { TuneStore } from "../runtime/backend.ts";
 
 const keyOf = (adapter: string) => `https://weft.invalid/tune/${encodeURIComponent(adapter)}`;
 
-/** A store in the cache called `name`, shared by all pages of an origin. */
+/** A store in the cache `name`, shared by all pages of an origin. */
 export function cacheTuneStore(name = "weft-tune"): TuneStore {
   return {
     place: `Cache Storage (${name})`,

@@ -1,12 +1,12 @@
 /**
- * Work for the end of the process: when it ends by itself, by `process.exit` or an uncaught error, and by a signal
- * without another handler. SIGKILL can't be handled.
+ * Runs tasks when the process ends: by itself, by `process.exit`, by an uncaught error, or by a signal without another
+ * handler. SIGKILL can't be handled.
  */
 
 const tasks = new Set<() => void>();
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** Runs `task` at the end, which must do its work at once; the answer takes it back. */
+/** Runs `task`, which must be synchronous, at the end of the process. Returns a function that cancels it. */
 export function atExit(task: () => void): () => void {
   if (tasks.size === 0) listen("on");
   tasks.add(task);
@@ -24,7 +24,7 @@ function runAll(): void {
   for (const task of [...tasks]) task();
 }
 
-/** Listening keeps a signal from ending the process; so it is sent once more when the work is done. */
+/** A listener keeps the signal from ending the process, so it is sent again after the tasks. */
 function onSignal(name: NodeJS.Signals): void {
   if (process.listenerCount(name) > 1) return;
   runAll();

@@ -1,7 +1,6 @@
 /**
- * Published data sets in Node: `await datasets.mnist()` reads the data directory, and downloads what is missing.
- * Every file is checked against its published sha256 before it is used or stored, and stored whole or not at all.
- * Refuses damaged files, and says which mirrors were tried and what to do when none can be reached.
+ * Data sets in Node: `await datasets.mnist()` reads the data folder and downloads missing files; `datasets.csv` and others read
+ * the user's files. Published files are checked against their sha256 before they are used or stored, and stored atomically.
  */
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
@@ -40,16 +39,16 @@ export interface DownloadProgress {
 }
 
 export interface LoadOptions {
-  /** Default: the environment variable WEFT_DATA, else the per-user cache folder. */
+  /** Default: the environment variable WEFT_DATA, else the cache folder. */
   readonly dataDir?: string | undefined;
-  /** Whether missing files may be fetched; default true. */
+  /** Whether missing files may be downloaded; default true. */
   readonly download?: boolean | undefined;
-  /** Called while files are being downloaded; not at all when all are there. */
+  /** Called while files are being downloaded; never if all are present. */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Other addresses than the source's, tried in order; a file's name is appended. */
+  /** Addresses to try in order instead of the source's; the file name is appended. */
   readonly mirrors?: readonly string[] | undefined;
-  /** Milliseconds for reaching a mirror; default 4000. */
+  /** Milliseconds for connecting to a mirror; default 4000. */
   readonly connectTimeout?: number | undefined;
 }
 
@@ -62,7 +61,10 @@ const LOAD = {
   connectTimeout: "number",
 } as const satisfies OptionKinds<LoadOptions>;
 
-/** Reads a source's files from the data directory, downloading what is missing, and makes the data sets of them. */
+/**
+ * Loads a data set from the data folder, downloading missing files. Throws DataError on damaged files, and where no mirror can
+ * be reached, with the mirrors that were tried.
+ */
 export async function loadDataset<Splits>(
   source: DatasetSource<Splits>,
   options: LoadOptions = {},
@@ -76,38 +78,37 @@ export async function loadDataset<Splits>(
   }
   const folder = join(dataDirectory(options.dataDir), source.name);
   const published = (name: string) => source.files.find((candidate) => candidate.name === name);
-  const findFile = async (name: string) => {
+  const download = (name: string) => downloadInto(folder, name, source, options);
+  const readCached = async (name: string) => {
     options.signal?.throwIfAborted();
-    return readIfThere(join(folder, name));
+    return readIfPresent(join(folder, name));
   };
-  const fetchFile = async (name: string) => {
-    const path = join(folder, name);
+  const read = async (name: string) => {
     const file = published(name);
-    const cached = file && (await findFile(name));
-    if (!cached) return fetchInto(path, file, source, folder, options);
-    await verifyFile(file, cached, path).catch(advise);
+    const cached = file && (await readCached(name));
+    if (!cached) return download(name);
+    await verifyFile(file, cached, join(folder, name)).catch(advise);
     return cached;
   };
-  const openFile = async (name: string) => {
+  const open = async (name: string) => {
     const path = join(folder, name);
     const file = published(name);
     options.signal?.throwIfAborted();
-    if (file && (await isThere(path))) await verifyOnDisk(file, path).catch(advise);
-    else await fetchInto(path, file, source, folder, options);
+    if (file && (await isPresent(path))) await verifyOnDisk(file, path).catch(advise);
+    else await download(name);
     return gunzippedFile(path);
   };
-  return source.open === undefined ? source.read(fetchFile, findFile) : source.open(openFile);
+  return source.open === undefined ? source.read(read, readCached) : source.open(open);
 }
 
+/** Rethrows the error of a verification with advice. */
 function advise(cause: unknown): never {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  throw new DataError(
-    `${reason}; the file is damaged or not the published one, delete it to have it fetched anew`,
-    { cause },
-  );
+  const advice = "the file is damaged or not the published one, delete it to have it downloaded again";
+  throw new DataError(`${reason}; ${advice}`, { cause });
 }
 
-function isThere(path: string): Promise<boolean> {
+function isPresent(path: string): Promise<boolean> {
   return stat(path).then(
     () => true,
     (cause: NodeJS.ErrnoException) => {
@@ -117,7 +118,7 @@ function isThere(path: string): Promise<boolean> {
   );
 }
 
-/** As `verifyFile`, without having all of the file in memory. */
+/** Like `verifyFile`, without holding the whole file in memory. */
 async function verifyOnDisk(file: SourceFile, path: string): Promise<void> {
   const source = await fileBytes(path);
   expectSize(file, source.size, path);
@@ -126,22 +127,19 @@ async function verifyOnDisk(file: SourceFile, path: string): Promise<void> {
   expectHash(file, hash.digest("hex"), path);
 }
 
-/** A file that the user named. */
-async function readFileOf(path: string): Promise<Uint8Array> {
+/** Reads a file that the user named. */
+async function readUserFile(path: string): Promise<Uint8Array> {
   if (typeof path !== "string") throw new ValueError(`datasets: the path must be a text, got ${shown(path)}`);
   if (/^https?:\/\//i.test(path))
     throw new ValueError(`${path}: is an address; download it, and give the path of the file`);
-  const bytes = await readIfThere(path);
+  const bytes = await readIfPresent(path);
   if (!bytes) throw new DataError(`${path}: there is no such file`);
   return bytes;
 }
 
-async function readPacked(path: string): Promise<Uint8Array> {
-  const bytes = await readFileOf(path);
-  return gunzipIfPacked(bytes, { name: path });
-}
+const readUnzipped = async (path: string) => gunzipIfPacked(await readUserFile(path), { name: path });
 
-async function readIfThere(path: string): Promise<Uint8Array | undefined> {
+async function readIfPresent(path: string): Promise<Uint8Array | undefined> {
   try {
     return await readPlainFile(path);
   } catch (error) {
@@ -151,26 +149,25 @@ async function readIfThere(path: string): Promise<Uint8Array | undefined> {
   }
 }
 
-async function fetchInto<Splits>(
-  path: string,
-  file: SourceFile | undefined,
-  source: DatasetSource<Splits>,
+async function downloadInto<Splits>(
   folder: string,
-  options: LoadOptions,
+  name: string,
+  source: DatasetSource<Splits>,
+  { download = true, mirrors = source.mirrors, signal, onProgress, connectTimeout }: LoadOptions,
 ): Promise<Uint8Array> {
-  const { download = true, mirrors = source.mirrors, signal, onProgress, connectTimeout } = options;
-  const wanted = source.wanted ?? source.files.map(({ name }) => name).join(", ");
+  const path = join(folder, name);
+  const file = source.files.find((candidate) => candidate.name === name);
+  const wanted = source.wanted ?? source.files.map((each) => each.name).join(", ");
   const advice = `put ${wanted} (see ${source.homepage}) into ${folder}, or name another folder with \`dataDir\` or WEFT_DATA`;
   if (!download) throw new DataError(`${path} is missing and downloads are switched off: ${advice}`);
   if (!file || mirrors.length === 0)
-    throw new DataError(`${path} is missing and can't be fetched by itself: ${advice}`);
+    throw new DataError(`${path} is missing and can't be downloaded automatically: ${advice}`);
   try {
     const bytes = await downloadFile(file, mirrors, {
       signal,
       connectTimeout,
       partFile: `${path}.part`,
-      onProgress: (received, total) =>
-        onProgress?.({ dataset: source.name, file: file.name, received, total }),
+      onProgress: (received, total) => onProgress?.({ dataset: source.name, file: name, received, total }),
     });
     await writeFileAtomic(path, bytes, { signal });
     return bytes;
@@ -189,13 +186,13 @@ async function fetchInto<Splits>(
 }
 
 export const datasets = {
-  /** Handwritten digits, 60,000 + 10,000, 28x28; 11 MB to download. Images stay in their files until `inputs.data` is looked at. */
+  /** Handwritten digits, 60,000 + 10,000, 28x28; 11 MB to download. Images are read from the files when needed; `inputs.data` reads all. */
   mnist: (options?: LoadOptions) => loadDataset(datasetSources.mnist, options),
-  /** Clothing articles, 60,000 + 10,000, 28x28; 31 MB to download. Images stay in their files likewise. */
+  /** Clothing articles, 60,000 + 10,000, 28x28; 31 MB to download. Images are read when needed. */
   fashionMnist: (options?: LoadOptions) => loadDataset(datasetSources.fashionMnist, options),
-  /** Colour photographs, 50,000 + 10,000, 3x32x32; 170 MB to download. Batches already there are used as they are. */
+  /** Colour photographs, 50,000 + 10,000, 3x32x32; 170 MB to download, unless the unpacked batches are present. */
   cifar10: (options?: LoadOptions) => loadDataset(datasetSources.cifar10, options),
-  /** Handwritten ZIP-code digits, 7,291 + 2,007, 16x16 in [-1, 1]; to be put into the data directory by hand. */
+  /** Handwritten ZIP-code digits, 7,291 + 2,007, 16x16 in [-1, 1]; must be put into the data folder by hand. */
   usps: (options?: LoadOptions) => loadDataset(datasetSources.usps, options),
   /** Handwritten digits, 1,797 (no split), 8x8 in 0 .. 16; 0.3 MB to download. */
   digits: (options?: LoadOptions) => loadDataset(datasetSources.digits, options),
@@ -204,18 +201,18 @@ export const datasets = {
   /** Any CSV file, plain or gzipped: `await datasets.csv("flowers.csv", { label: "kind" })`. */
   csv: async (path: string, options: CsvOptions): Promise<Dataset> => {
     const given = checkOptions("datasets.csv", options, CSV);
-    return parseCsv(await readPacked(path), { name: path, ...given });
+    return parseCsv(await readUnzipped(path), { name: path, ...given });
   },
   /** Inputs and labels from two NumPy files. */
   npy: async (inputs: string, labels: string, options: ArraysOptions = {}): Promise<Dataset> => {
     const given = { name: inputs, ...checkOptions("datasets.npy", options, ARRAYS) };
-    const [x, y] = [await readPacked(inputs), await readPacked(labels)];
+    const [x, y] = [await readUnzipped(inputs), await readUnzipped(labels)];
     return datasetFromArrays(parseNpy(x, inputs), parseNpy(y, labels), given);
   },
-  /** A NumPy archive: training and test set if it has `x_train` and the like, else one data set. */
+  /** A NumPy archive: training and test set if it has `x_train` and so on, else one data set. */
   npz: async (path: string, options: NpzOptions = {}): Promise<Dataset | TrainTest> => {
     const given = { name: path, ...checkOptions("datasets.npz", options, NPZ) };
-    return datasetFromNpz(await parseNpz(await readFileOf(path), { name: path }), given);
+    return datasetFromNpz(await parseNpz(await readUserFile(path), { name: path }), given);
   },
   /** A folder with a folder of PNG and JPEG files per class, or with `train`, `test` and `validation` above those. */
   imageFolder: async (path: string, options?: ImageFolderOptions): Promise<Dataset | ImageParts> =>

@@ -1,5 +1,4 @@
-/** What Weft adds in Node: devices through Dawn, data sets from disk and mirrors. */
-
+/** Weft in Node: devices through Dawn, data sets from disk and mirrors, the progress bar of the command line. */
 export { progressBar } from "./cli/output/progress-bars.ts";
 export { datasets, loadDataset } from "./datasets.ts";
 export { openDawn } from "./device/dawn.ts";

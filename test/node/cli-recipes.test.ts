@@ -94,7 +94,7 @@ test("what does not fit is refused before anything runs, in words", async () => 
       "train lenet5-cifar10 --dataset synthetic",
       "recipe lenet5-cifar10 is for samples of [3, 32, 32], those of synthetic-digits are [1, 28, 28]",
     ],
-    ["train worked-example --clip-norm 3", "is a guided tour, which has no use for --clip-norm"],
+    ["train worked-example --clip-norm 3", "is a guided tour; --clip-norm does not apply"],
     ["train mlp --compare one.jsonl", "--compare: goes with --picture FILE or --report FILE"],
     ["train lenet5 --activation swish", "Allowed choices are relu, leakyRelu, tanh, hardtanh, sigmoid, sign"],
     ["train mlp --compare nowhere.jsonl --picture x.svg", "nowhere.jsonl"],

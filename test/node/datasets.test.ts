@@ -254,7 +254,9 @@ describe("loadDataset", () => {
     await expect(loadDataset(toySource(["http://127.0.0.1/"]), { dataDir, download: false })).rejects.toThrow(
       `${join(dataDir, "toy", "one.bin")} is missing and downloads are switched off: put one.bin, two.gz`,
     );
-    await expect(loadDataset(toySource([]), { dataDir })).rejects.toThrow("can't be fetched by itself");
+    await expect(loadDataset(toySource([]), { dataDir })).rejects.toThrow(
+      "can't be downloaded automatically",
+    );
   });
 
   test("a damaged file in the folder is named with both hashes, and left alone", async () => {
@@ -264,7 +266,7 @@ describe("loadDataset", () => {
     const attempt = loadDataset(toySource([await serve(good)]), { dataDir });
     await expect(attempt).rejects.toThrow(DataError);
     await expect(attempt).rejects.toThrow(`${path}: expected sha256 `);
-    await expect(attempt).rejects.toThrow("delete it to have it fetched anew");
+    await expect(attempt).rejects.toThrow("delete it to have it downloaded again");
     expect(new Uint8Array(await readFile(path))).toEqual(changed);
     await writeFile(path, "short");
     await expect(loadDataset(toySource([]), { dataDir })).rejects.toThrow(
@@ -397,7 +399,7 @@ describe("the published sets", () => {
     const attempt = datasets.usps({ dataDir });
     await expect(attempt).rejects.toThrow(DataError);
     await expect(attempt).rejects.toThrow(
-      `zip.train.gz is missing and can't be fetched by itself: put zip.train.gz and zip.test.gz`,
+      `zip.train.gz is missing and can't be downloaded automatically: put zip.train.gz and zip.test.gz`,
     );
     await expect(datasets.cifar10({ dataDir, download: false })).rejects.toThrow(
       "put cifar-10-binary.tar.gz, or test_batch.bin and some of data_batch_1.bin .. data_batch_5.bin",

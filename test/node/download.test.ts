@@ -289,7 +289,7 @@ describe("proxies", () => {
     }
     process.env.http_proxy = "socks5://p";
     await expect(downloadFile(file, ["http://mirror.invalid/"])).rejects.toThrow(
-      /no address of an http or https proxy/,
+      /not the address of an http or https proxy/,
     );
   });
 

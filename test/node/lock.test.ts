@@ -90,7 +90,7 @@ describe("a locked folder", () => {
     expect(readdirSync(folder)).toEqual([]);
     const again = await lockFolder(folder);
     rmSync(lockFile());
-    await expect(again.verify()).rejects.toThrow("was removed or replaced while the run went on");
+    await expect(again.verify()).rejects.toThrow("was removed or replaced during the run");
     const other = await lockFolder(folder);
     await expect(again.verify()).rejects.toThrow(LockedError);
     await again.release();

@@ -59,7 +59,11 @@ it("balances classes by their numbers", async () => {
 it.each([
   ["mlp", "--epochs 2 --steps 3", /--epochs and --steps: give one of them/],
   ["mlp", "--monitor valLoss", /--monitor and --min-delta: go with --early-stopping or --keep-best/],
-  ["mlp", "--ema 0.9 --keep-best", /--ema: the average is saved, so there is no best epoch to keep/],
+  [
+    "mlp",
+    "--ema 0.9 --keep-best",
+    /--ema: the averaged weights are saved, so there is no best epoch to keep/,
+  ],
   ["mlp", "--optimizer lion --momentum 0.9", /lion: has no momentum/],
   ["mlp", "--warmup 100 --steps 10", /the warm-up of 100 updates is longer than the run of 10/],
   ["boston-linear", "--label-smoothing 0.1", /go with cross-entropy of classes only/],

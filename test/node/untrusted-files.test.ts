@@ -17,7 +17,7 @@ import { FormatError } from "../../src/common/errors.ts";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { readSafetensors, writeSafetensors } from "../../src/io/safetensors.ts";
 import * as nn from "../../src/nn/index.ts";
-import { readLogs } from "../../src/node/cli/output/picture.ts";
+import { readLogs } from "../../src/node/cli/output/curves.ts";
 import { readRun } from "../../src/node/cli/training/run-folder.ts";
 import { nodeFiles } from "../../src/node/device/open-device.ts";
 import * as optim from "../../src/optim/index.ts";

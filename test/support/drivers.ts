@@ -2,14 +2,10 @@
  * The headless Chromium of the tests, unpacked from `@sparticuz/chromium` into the user's cache folder together with its
  * SwiftShader and the libraries (NSS and others) that a bare system lacks. For Linux on x86-64.
  */
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import {
-  chromiumArchives,
-  fillOnce,
-  unpackDirectory,
-  unpackFile,
-  unpackTar,
-} from "../../src/node/device/swiftshader.ts";
+import { brotliDecompressSync } from "node:zlib";
+import { chromiumArchives, fillOnce, unpackDirectory, unpackTar } from "../../src/node/device/swiftshader.ts";
 import { HANG_LIMIT_MS } from "./hang-limit.ts";
 
 /** Flags that make WebGPU run on SwiftShader without a display, and keep the browser from calling home. */
@@ -47,6 +43,7 @@ export function unpackChromium(): void {
   fillOnce(name, (draft) => {
     unpackTar(join(archives.folder, "swiftshader.tar.br"), draft);
     unpackTar(join(archives.folder, "al2023.tar.br"), draft);
-    unpackFile(join(archives.folder, "chromium.br"), join(draft, "chromium"));
+    const chromium = brotliDecompressSync(readFileSync(join(archives.folder, "chromium.br")));
+    writeFileSync(join(draft, "chromium"), chromium, { mode: 0o755 });
   });
 }

@@ -1,6 +1,6 @@
 /**
- * What went wrong as a message and an exit code: 1 the device or the run failed, 2 the command can't be carried out as
- * given, 128 + n stopped by signal n (Ctrl-C: 130). Only a bug of Weft's own shows a stack trace.
+ * Errors as messages and exit codes: 1 the device or the run failed, 2 wrong usage or input, 128 + n stopped by signal n
+ * (Ctrl-C: 130). Only unexpected errors, which are bugs of Weft, show a stack trace.
  */
 import { constants } from "node:os";
 import { CommanderError } from "commander";
@@ -10,7 +10,7 @@ import { DivergedError } from "../../train/metrics/divergence.ts";
 
 export type StopSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
 
-/** Stopped from outside: Ctrl-C, a service manager, a terminal that was closed. */
+/** The process was asked to stop: by Ctrl-C, a service manager, or a terminal that closed. */
 export class Interrupted extends WeftError {
   override readonly name = "Interrupted";
 
@@ -18,14 +18,14 @@ export class Interrupted extends WeftError {
     super(signal === "SIGINT" ? "interrupted" : `stopped by ${signal}`);
   }
 
-  /** As shells have it. */
+  /** The exit code by the convention of shells. */
   get code(): number {
     return 128 + constants.signals[this.signal];
   }
 }
 
-/** What other programs call options and commands that are spelled too differently here to be guessed. */
-const OTHER_WORDS: Readonly<Record<string, string>> = {
+/** Names in other programs, and the option or command of Weft: too different for Commander to suggest. */
+const OTHER_NAMES: Readonly<Record<string, string>> = {
   "--learning-rate": "--lr",
   "--learningRate": "--lr",
   "--bs": "--batch-size",
@@ -45,21 +45,20 @@ export function exitCodeOf(error: unknown): number {
   return error instanceof WeftError ? 2 : 1;
 }
 
-/** What to tell, without controls. Only what drivers say has several lines; a line break elsewhere is part of a name. */
+/** The message to print, without control characters. Only messages of drivers and stack traces may have several lines. */
 export function describeFailure(error: unknown): string {
   if (error instanceof CommanderError) {
-    if (error.code === "commander.help")
-      return "weft: this command needs another word after it. See weft --help";
-    const said = error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
-    const word = /^unknown (?:option|command) '([^'=]*)/.exec(said)?.[1];
-    const ours = said.includes("(Did you mean") ? undefined : OTHER_WORDS[word ?? ""];
-    const words = printable(ours === undefined ? said : `${said} (Did you mean ${ours}?)`);
-    return `weft: ${words}${/[.)]$/.test(words) ? "" : "."} See weft --help`;
+    if (error.code === "commander.help") return "weft: this command needs a subcommand. See weft --help";
+    const reason = error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
+    const given = /^unknown (?:option|command) '([^'=]*)/.exec(reason)?.[1];
+    const ours = reason.includes("(Did you mean") ? undefined : OTHER_NAMES[given ?? ""];
+    const text = printable(ours === undefined ? reason : `${reason} (Did you mean ${ours}?)`);
+    return `weft: ${text}${/[.)]$/.test(text) ? "" : "."} See weft --help`;
   }
   if (error instanceof DeviceError) return `weft: ${printableLines(error.message)}`;
   if (error instanceof WeftError) return `weft: ${printable(error.message)}`;
   const trace = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return `weft: something broke that should not have; please report this:\n${printableLines(trace)}`;
+  return `weft: unexpected error; please report this:\n${printableLines(trace)}`;
 }
 
 const printableLines = (text: string) => text.split("\n").map(printable).join("\n");

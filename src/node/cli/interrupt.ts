@@ -1,18 +1,18 @@
-/** Ctrl-C and other wishes to stop: the first asks for a clean stop, a second one ends the process at once. */
+/** Ctrl-C and other stop signals: the first asks for a clean stop, a second one ends the process at once. */
 import { Interrupted, type StopSignal } from "./exit-codes.ts";
 
-/** npm and npx pass signals on to a child that the terminal has told already: one key press, two signals. */
+/** npm and npx forward a signal that the terminal has already delivered: one key press arrives as two signals. */
 const ONE_KEY_PRESS_MS = 250;
 
 let listening: AbortSignal | undefined;
 
-/** The signal that SIGINT, SIGTERM and SIGHUP abort with an `Interrupted`, from the first call until the process ends. */
+/** The AbortSignal that SIGINT, SIGTERM and SIGHUP abort with an `Interrupted`. Listens from the first call on. */
 export function interruptSignal(): AbortSignal {
   listening ??= listen();
   return listening;
 }
 
-/** The exit code of a command that may have been stopped. */
+/** Exit code of a command that completed or was stopped by `signal`. */
 export const stopCode = ({ reason }: AbortSignal): number =>
   reason instanceof Interrupted ? reason.code : 0;
 

@@ -1,4 +1,4 @@
-/** The commands and their options. What a command needs is imported when it runs. */
+/** Commands and their options. The modules of a command are imported when it runs, so that starting up stays fast. */
 import { Command, Option } from "commander";
 import { version } from "../../common/version.ts";
 import { optimizerNames } from "../../recipes/update-names.ts";
@@ -8,37 +8,29 @@ import type { PredictFlags } from "./commands/predict.ts";
 import type { SummaryFlags } from "./commands/summary.ts";
 import type { TuneFlags } from "./commands/tune.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { backendOption, dataDirOption, jsonOption } from "./options/device-options.ts";
-import { positive, whole } from "./options/option-values.ts";
-import {
-  csvOption,
-  decimalOption,
-  headerOption,
-  ignoreOption,
-  imagesOption,
-  labelOption,
-} from "./options/own-data-options.ts";
+import { positive, wholeNumber } from "./options/parse-values.ts";
+import { addOwnDataOptions, backendOption, dataDirOption, jsonOption } from "./options/shared-options.ts";
 import { type TrainFlags, trainCommand } from "./options/train-options.ts";
 
-/** Runs the command that `words` ask for and answers its exit code. Throws CommanderError on words it can't make sense of. */
-export async function runCommand(words: readonly string[]): Promise<number> {
+/** Runs a command line and returns its exit code. Throws CommanderError where it does not match the definitions. */
+export async function runCommand(args: readonly string[]): Promise<number> {
   let code = 0;
   const program = new Command("weft")
-    .description("Trains neural networks on WebGPU, headless.")
+    .description("Trains neural networks on WebGPU from the command line.")
     .version(version)
     .exitOverride()
-    // What is wrong is told once, in one line, by whoever catches the CommanderError.
+    // Errors are printed once, in one line, by the caller that catches the CommanderError.
     .configureOutput({ writeErr: () => undefined, outputError: () => undefined })
     .addHelpText(
       "after",
-      "\nExit codes: 0 done, 1 device or run failed, 2 wrong usage or input,\n128 + n stopped by signal n (Ctrl-C: 130).",
+      "\nExit codes: 0 success, 1 device or run failed, 2 wrong usage or input,\n128 + n stopped by signal n (Ctrl-C: 130).",
     );
 
   program.addCommand(
     trainCommand()
       .copyInheritedSettings(program)
       .action(async (recipe: string, flags: TrainFlags, command: Command) => {
-        // Listens before loading, which takes a moment.
+        // Before the import, which takes a moment: Ctrl-C must not be lost meanwhile.
         interruptSignal();
         const named = command.args.length > 0;
         const given = Object.keys(flags).filter((name) => command.getOptionValueSource(name) === "cli");
@@ -52,26 +44,21 @@ export async function runCommand(words: readonly string[]): Promise<number> {
 
   program
     .command("recipes")
-    .description("list the recipes: what each one trains, what it must reach, how long it takes")
+    .description("list the recipes: what each trains, its target accuracy, its training time")
     .addOption(jsonOption())
     .action(async (flags: { json?: true }) => {
       code = (await import("./commands/recipes.ts")).listRecipes(flags);
     });
 
-  program
+  const evaluate = program
     .command("eval")
-    .description("load a saved model and measure it on the test set")
+    .description("load a saved model and evaluate it on the test set")
     .argument("<file>", "a .safetensors file that weft train saved, or one with PyTorch's names")
-    .option("--recipe <name>", "the file's model (default: as the file says)")
-    .option("--dataset <name>", "its data set, as for weft train (default: as the file says)")
-    .addOption(csvOption())
-    .addOption(labelOption())
-    .addOption(ignoreOption())
-    .addOption(headerOption())
-    .addOption(decimalOption())
-    .addOption(imagesOption())
+    .option("--recipe <name>", "recipe of the model (default: from the file)")
+    .option("--dataset <name>", "data set, as for weft train (default: from the file)");
+  addOwnDataOptions(evaluate, false)
     .addOption(dataDirOption())
-    .option("--limit <n>", "use the first n test samples (default: as many as in training)", whole(1))
+    .option("--limit <n>", "use the first n test samples (default: as many as in training)", wholeNumber(1))
     .addOption(backendOption())
     .addOption(jsonOption())
     .action(async (file: string, flags: EvalFlags) => {
@@ -80,12 +67,12 @@ export async function runCommand(words: readonly string[]): Promise<number> {
 
   program
     .command("predict")
-    .description("what a saved model takes images for")
+    .description("classify images with a saved model")
     .argument("<file>", "a .safetensors file that weft train saved")
-    .argument("<images...>", "PNG or JPEG files, brought to the size that the model takes")
-    .option("--recipe <name>", "the file's model (default: as the file says)")
-    .option("--top <n>", "how many classes to tell", whole(1), 3)
-    .option("--invert", "dark on bright becomes bright on dark, as MNIST has it")
+    .argument("<images...>", "PNG or JPEG files; resized to the model's input")
+    .option("--recipe <name>", "recipe of the model (default: from the file)")
+    .option("--top <n>", "number of classes to print", wholeNumber(1), 3)
+    .option("--invert", "invert brightness: MNIST digits are bright on dark")
     .addOption(backendOption())
     .addOption(jsonOption())
     .action(async (file: string, images: string[], flags: PredictFlags) => {
@@ -94,9 +81,9 @@ export async function runCommand(words: readonly string[]): Promise<number> {
 
   program
     .command("summary")
-    .description("show the layers of a model and what a training step takes")
+    .description("show the layers of a model and the cost of a training step")
     .argument("[model]", "a recipe, or a saved file", "lenet5")
-    .option("--batch-size <n>", "samples per step (default: the recipe's)", whole(1))
+    .option("--batch-size <n>", "samples per step (default: the recipe's)", wholeNumber(1))
     .addOption(backendOption())
     .addOption(jsonOption())
     .action(async (model: string, flags: SummaryFlags) => {
@@ -105,7 +92,7 @@ export async function runCommand(words: readonly string[]): Promise<number> {
 
   program
     .command("info")
-    .description("show the adapters of this machine, their limits and features")
+    .description("show the adapters of this machine with their limits and features")
     .addOption(jsonOption())
     .action(async (flags: { json?: true }) => {
       code = await (await import("./commands/info.ts")).info(flags);
@@ -113,9 +100,9 @@ export async function runCommand(words: readonly string[]): Promise<number> {
 
   program
     .command("doctor")
-    .description("check every kernel against the CPU reference on this machine's adapter")
-    .argument("[op]", "check only ops whose name contains this (default: all)")
-    .option("--software", "check a software adapter even where there is a GPU")
+    .description("check every kernel on this machine's adapter against the CPU reference")
+    .argument("[op]", "check only ops whose names contain this text (default: all)")
+    .option("--software", "check a software adapter even if there is a GPU")
     .addOption(jsonOption())
     .action(async (op: string | undefined, flags: { software?: true; json?: true }) => {
       code = await (await import("./commands/doctor.ts")).doctor(op, flags);
@@ -123,13 +110,13 @@ export async function runCommand(words: readonly string[]): Promise<number> {
 
   program
     .command("tune")
-    .description("time the kernels of a training step on this adapter and remember the fastest")
-    .argument("[recipe]", "whose shapes to take", "lenet5")
+    .description("time the kernels of a training step on this adapter and store the fastest")
+    .argument("[recipe]", "recipe whose shapes to time", "lenet5")
     .option("--dataset <name>", "the data set, as for weft train (default: the recipe's)")
     .addOption(dataDirOption())
-    .option("--batch-size <n>", "samples per step (default: the recipe's)", whole(1))
-    .option("--limit <n>", "as for weft train", whole(1))
-    .option("--clear", "forget what is stored for this adapter first")
+    .option("--batch-size <n>", "samples per step (default: the recipe's)", wholeNumber(1))
+    .option("--limit <n>", "as for weft train", wholeNumber(1))
+    .option("--clear", "delete what is stored for this adapter first")
     .addOption(jsonOption())
     .action(async (recipe: string, flags: TuneFlags) => {
       code = await (await import("./commands/tune.ts")).tune(recipe, flags);
@@ -138,35 +125,40 @@ export async function runCommand(words: readonly string[]): Promise<number> {
   program
     .command("compile")
     .alias("record")
-    .description("compile a training run ahead of time, for pages that load no more than weft/replay")
+    .description("compile a training run ahead of time, for pages that load only weft/replay")
     .argument("[recipe]", "what to train", "lenet5")
-    .option("--out <file>", "where to write it (default: <recipe>.program.json)")
+    .option("--out <file>", "output file (default: <recipe>.program.json)")
     .option("--dataset <name>", "the data set, as for weft train (default: the recipe's)")
     .addOption(dataDirOption())
-    .option("--limit <n>", "as for weft train", whole(1))
-    .option("--batch-size <n>", "samples per step (default: the recipe's)", whole(1))
-    .option("--epochs <n>", "length of the run that schedules go by", whole(1))
+    .option("--limit <n>", "as for weft train", wholeNumber(1))
+    .option("--batch-size <n>", "samples per step (default: the recipe's)", wholeNumber(1))
+    .option("--epochs <n>", "length of the run, for learning rate schedules", wholeNumber(1))
     .option("--lr <number>", "learning rate (default: the recipe's)", positive)
-    .addOption(new Option("--optimizer <name>", "the update rule").choices([...optimizerNames]))
-    .option("--seed <n>", "of start weights and shuffling, where the page gives no other", whole(0), 0)
-    .option("--predict <n>", "samples that it answers for at a time", whole(1), 1)
-    .option("--this-adapter", "kernels for this machine's adapter (default: for every adapter)")
+    .addOption(new Option("--optimizer <name>", "update rule").choices([...optimizerNames]))
+    .option(
+      "--seed <n>",
+      "seed of initial weights and shuffling, unless the page gives one",
+      wholeNumber(0),
+      0,
+    )
+    .option("--predict <n>", "samples per prediction", wholeNumber(1), 1)
+    .option("--this-adapter", "choose kernels for this machine's adapter (default: kernels that run on any)")
     .addOption(jsonOption())
     .action(async (recipe: string, flags: CompileFlags) => {
       code = await (await import("./commands/compile.ts")).compile(recipe, flags);
     });
 
-  const data = program.command("data").description("fetch published data sets");
+  const data = program.command("data").description("download published data sets");
   data
     .command("get")
-    .description("download a data set into the data directory and check it")
+    .description("download a data set into the data folder and verify it")
     .argument("<name>", "mnist, fashion-mnist, cifar10, usps, digits or boston")
     .addOption(dataDirOption())
     .action(async (name: string, flags: { dataDir?: string }) => {
       code = await (await import("./commands/data-get.ts")).dataGet(name, flags);
     });
 
-  if (words.length === 0) program.outputHelp();
-  else await program.parseAsync([...words], { from: "user" });
+  if (args.length === 0) program.outputHelp();
+  else await program.parseAsync([...args], { from: "user" });
   return code;
 }

@@ -1,28 +1,27 @@
 /**
- * Keeps Dawn from spinning. While a WebGPU promise is pending, npm `webgpu` asks `globalThis.setImmediate` again and
- * again to call it back, which burns a core and, on a software adapter, takes that core from the kernels. Here its own
- * callbacks, and no others, wait a millisecond between two looks, after a short spin that keeps quick answers quick.
+ * Limits how often Dawn polls. While a WebGPU promise is pending, npm `webgpu` calls `globalThis.setImmediate` again and again,
+ * which keeps a core busy and, on a software adapter, takes it from the kernels. Here Dawn's callbacks, and no others, are
+ * delayed by a millisecond each, after a short period of polling at full speed that keeps short waits short.
  */
 
 type Callback = (...args: unknown[]) => void;
 
-/** How long after the start of a wait Dawn may still spin: a readback from a real GPU is often done by then. */
-const SPIN_MS = 0.2;
+/** How long Dawn may poll at full speed at the start of a wait: readbacks from a GPU are often done by then. */
+const FULL_SPEED_MS = 0.2;
 const POLL_MS = 1;
 
-// Taken once, so that fake timers installed later do not stop the GPU.
-const soon = globalThis.setImmediate;
-const later = globalThis.setTimeout;
-const source = Function.prototype.toString;
+// Stored here, so that fake timers installed later do not stop the GPU.
+const { setImmediate, setTimeout } = globalThis;
+const sourceOf = Function.prototype.toString;
 
 let users = 0;
 let polling = false;
 let waitStart = 0;
 
 /**
- * Dawn's callback is an anonymous native function without arguments that can be constructed. No function written in
- * JavaScript is, nor one made by `bind`, nor a promise's resolver. Were a new version of Dawn to pass another, it would
- * spin again and a test would say so.
+ * Dawn's callback is an anonymous native function without parameters that has a prototype. Functions written in JavaScript,
+ * bound functions and promise resolvers are not. If a new version of Dawn passes something else, it polls at full speed again
+ * and dawn-process.test.ts fails.
  */
 function isDawnCallback(callback: unknown, args: unknown[]): callback is () => void {
   return (
@@ -31,7 +30,7 @@ function isDawnCallback(callback: unknown, args: unknown[]): callback is () => v
     callback.name === "" &&
     callback.length === 0 &&
     Object.hasOwn(callback, "prototype") &&
-    source.call(callback).endsWith("{ [native code] }")
+    sourceOf.call(callback).endsWith("{ [native code] }")
   );
 }
 
@@ -44,21 +43,21 @@ function poll(callback: () => void): void {
   }
 }
 
-function pacedImmediate(callback: Callback, ...args: unknown[]): unknown {
-  if (!isDawnCallback(callback, args)) return soon(callback, ...args);
-  // Asked from within its own callback, Dawn goes on with a wait; else it begins one.
+function limitedImmediate(callback: Callback, ...args: unknown[]): unknown {
+  if (!isDawnCallback(callback, args)) return setImmediate(callback, ...args);
+  // A call from within Dawn's own callback continues a wait, any other begins one.
   if (!polling) waitStart = performance.now();
-  if (performance.now() - waitStart < SPIN_MS) return soon(poll, callback);
-  return later(poll, POLL_MS, callback);
+  if (performance.now() - waitStart < FULL_SPEED_MS) return setImmediate(poll, callback);
+  return setTimeout(poll, POLL_MS, callback);
 }
-// Its name, its length and its form for util.promisify.
-Object.defineProperties(pacedImmediate, Object.getOwnPropertyDescriptors(soon));
+// Copies name, length and the symbol that util.promisify looks for.
+Object.defineProperties(limitedImmediate, Object.getOwnPropertyDescriptors(setImmediate));
 
-/** Paces Dawn until the function returned is called; several users may overlap. */
-export function paceDawn(): () => void {
+/** Limits Dawn's polling until the returned function is called. Calls may overlap. */
+export function limitDawnPolling(): () => void {
   users += 1;
-  if (users === 1 && globalThis.setImmediate === soon) {
-    globalThis.setImmediate = pacedImmediate as typeof setImmediate;
+  if (users === 1 && globalThis.setImmediate === setImmediate) {
+    globalThis.setImmediate = limitedImmediate as typeof globalThis.setImmediate;
   }
   let active = true;
   return () => {
@@ -66,6 +65,6 @@ export function paceDawn(): () => void {
     active = false;
     users -= 1;
     const installed: unknown = globalThis.setImmediate;
-    if (users === 0 && installed === pacedImmediate) globalThis.setImmediate = soon;
+    if (users === 0 && installed === limitedImmediate) globalThis.setImmediate = setImmediate;
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Which driver gave an adapter in an earlier run, for systems whose own drivers Dawn refuses: asking those first costs time
- * and has Dawn print warnings. Kept in the user's cache folder; it holds as long as drivers and graphics devices are the same.
+ * Remembers in the cache folder which driver gave an adapter, for systems whose own drivers Dawn refuses: trying those first
+ * takes time and makes Dawn print warnings. Valid while the installed drivers and graphics devices stay the same.
  */
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -8,25 +8,24 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { cacheDirectory } from "../files/cache-folder.ts";
 
-/** After so long the system's own drivers are asked again. */
-const MOST_DAYS = 30;
-const DAY = 24 * 60 * 60 * 1000;
+/** After this time the system's own drivers are tried again: 30 days. */
+const MOST_AGE_MS = 30 * 24 * 60 * 60 * 1000;
 
 const fileOf = (cache: string): string => join(cache, "driver.json");
 
-/** The place of the driver that worked, if nothing has changed since. */
+/** The driver that worked, if nothing has changed since. */
 export function knownDriver(cache = cacheDirectory()): string | undefined {
   try {
     const { system, place, at } = JSON.parse(readFileSync(fileOf(cache), "utf8")) as Record<string, unknown>;
     const age = Date.now() - Number(at);
-    const holds = system === systemDrivers() && age >= 0 && age < MOST_DAYS * DAY;
+    const holds = system === systemDrivers() && age >= 0 && age < MOST_AGE_MS;
     return holds && typeof place === "string" ? place : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** Keeps `place` for the next run; undefined forgets. Where the folder can't be written, nothing is kept. */
+/** Stores the driver that worked; undefined deletes it. Where the folder can't be written, nothing is stored. */
 export function rememberDriver(place: string | undefined, cache = cacheDirectory()): void {
   const file = fileOf(cache);
   try {
@@ -39,11 +38,11 @@ export function rememberDriver(place: string | undefined, cache = cacheDirectory
     writeFileSync(draft, JSON.stringify({ place, system: systemDrivers(), at: Date.now() }));
     renameSync(draft, file);
   } catch {
-    // The next run asks all drivers again.
+    // The next run tries all drivers again.
   }
 }
 
-/** Tells drivers and graphics devices of this system from others. */
+/** A hash of the installed drivers and graphics devices. */
 function systemDrivers(): string {
   const data = process.env.XDG_DATA_DIRS?.split(":") ?? ["/usr/local/share", "/usr/share"];
   const folders = ["/etc", ...data, process.env.XDG_DATA_HOME ?? join(homedir(), ".local/share")];
@@ -61,7 +60,7 @@ function namesIn(folder: string): string[] {
   }
 }
 
-/** Path, size and time of each file. */
+/** Path, size and modification time of each file. */
 function filesIn(folder: string): string[] {
   return namesIn(folder).map((name) => {
     const stats = statSync(join(folder, name), { throwIfNoEntry: false });

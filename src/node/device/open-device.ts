@@ -1,7 +1,4 @@
-/**
- * Opens the best device of this machine: a hardware adapter, else a software one, or the CPU reference when asked
- * for. Gives it the file system.
- */
+/** Opens the best device of this machine: a hardware adapter, else a software adapter, or the CPU reference on request. */
 import { readdir, rm } from "node:fs/promises";
 import { WeftError } from "../../common/errors.ts";
 import { checkOptions } from "../../common/options.ts";
@@ -15,18 +12,18 @@ import { fileBytes, readPlainFile } from "../files/plain-file.ts";
 import { openDawn } from "./dawn.ts";
 
 export interface OpenOptions extends DeviceChoice {
-  /** True: a software adapter even where there is hardware; false: hardware or none. */
+  /** True: a software adapter even if there is a GPU; false: a GPU or an error. */
   readonly software?: boolean;
   /** Width of the floats of `backend: "cpu"`; default 32. */
   readonly bits?: 32 | 64;
-  /** Ask for WebGPU's guaranteed limits only. */
+  /** "default" requests only the limits that WebGPU guarantees; default "best". */
   readonly limits?: "best" | "default";
 }
 
-/** Headless, a submit may take this long: long enough to hide its cost, short enough for a live progress bar. */
+/** Target duration of a submit: long enough to hide its overhead, short enough for a live progress bar. */
 const SUBMIT_MILLISECONDS = 100;
 
-/** Files by path, written whole or not at all. */
+/** The file system for trainers: files are written whole or not at all. */
 export const nodeFiles: FileStore = {
   async read(path, most) {
     if (most === undefined) return readPlainFile(path);
@@ -52,7 +49,7 @@ export async function openDevice(options: OpenOptions = {}): Promise<Backend> {
   return openWith(checkOptions<OpenOptions>("openDevice", options, kinds), false);
 }
 
-/** `lost`: whether it replaces a lost device. */
+/** `lost`: whether the device replaces a lost one. */
 function openWith(options: OpenOptions, lost: boolean): Promise<Backend> {
   const { software, limits = "best", backend, bits = 32, onNotice } = options;
   const gpu = async (): Promise<Backend> => {
@@ -72,7 +69,7 @@ function openWith(options: OpenOptions, lost: boolean): Promise<Backend> {
       throw error;
     }
   };
-  // A fallback has the precision that programs have on a GPU.
+  // As a fallback for WebGPU it computes in float32, as a GPU does.
   const cpu = () => new CpuBackend({ files: nodeFiles, bits: backend === "cpu" ? bits : 32 });
   return openChosen(options, { gpu, cpu }, lost);
 }

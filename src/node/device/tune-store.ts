@@ -1,4 +1,4 @@
-/** Where this computer keeps measured kernel choices: a folder in the cache folder, one file per adapter. */
+/** Stores measured kernel choices on this computer: one file per adapter, in the cache folder. */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,12 +6,12 @@ import type { TuneStore } from "../../runtime/backend.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import { cacheDirectory } from "../files/cache-folder.ts";
 
-/** The folder of `fileTuneStore` unless another is given. */
+/** The default folder of `fileTuneStore`. */
 export function tuneDirectory(): string {
   return join(cacheDirectory(), "tune");
 }
 
-/** Files are written whole or not at all; a folder that is not there is made when something is saved. */
+/** A store in `folder`, which is created when something is saved. Files are written whole or not at all. */
 export function fileTuneStore(folder: string = tuneDirectory()): TuneStore {
   return {
     place: folder,
@@ -27,7 +27,7 @@ export function fileTuneStore(folder: string = tuneDirectory()): TuneStore {
   };
 }
 
-/** Readable, and different for adapters that differ in anything. */
+/** A readable file name; the hash distinguishes adapters whose names differ only in punctuation. */
 function fileName(adapter: string): string {
   const words = adapter.replace(/[^A-Za-z0-9]+/g, "-").slice(0, 60);
   return `${words}-${createHash("sha256").update(adapter).digest("hex").slice(0, 8)}.json`;

@@ -1,6 +1,9 @@
-/** GET over http and https, directly or through the proxy that the environment names, as curl and other programs have it. */
+/**
+ * GET over http and https, directly or through the proxy that the environment names, by the variables that curl uses. Node
+ * supports them itself only from version 24 on.
+ */
 import { request as httpRequest, type IncomingMessage } from "node:http";
-import { get as httpsGet, request as httpsRequest } from "node:https";
+import { request as httpsRequest } from "node:https";
 import { isIP } from "node:net";
 import { connect as tlsConnect } from "node:tls";
 import { DataError } from "../../common/errors.ts";
@@ -10,13 +13,13 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export interface GetOptions {
   readonly signal?: AbortSignal | undefined;
   readonly headers: Readonly<Record<string, string>>;
-  /** Milliseconds without a single byte after which the request fails. */
+  /** Milliseconds without a byte after which the request fails. */
   readonly silenceTimeout: number;
 }
 
 /**
- * The proxy for `url`: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, in lower case before upper case, unless NO_PROXY names the host.
- * Throws DataError on one that is no address of an http or https proxy.
+ * The proxy for `url`: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, lower case before upper case, unless NO_PROXY names the host.
+ * Throws DataError on a value that is not the address of an http or https proxy.
  */
 export function proxyFor(url: URL, env: Environment = process.env): URL | undefined {
   const named = (name: string) => env[name] || env[name.toUpperCase()];
@@ -25,52 +28,51 @@ export function proxyFor(url: URL, env: Environment = process.env): URL | undefi
   const whole = text.includes("://") ? text : `http://${text}`;
   const proxy = URL.canParse(whole) ? new URL(whole) : undefined;
   if (proxy === undefined || !/^https?:$/.test(proxy.protocol) || proxy.hostname === "") {
-    // It may hold a password.
+    // The value is not quoted: it may contain a password.
     throw new DataError(
-      `the proxy that the environment names for ${url.protocol} is no address of an http or https proxy`,
+      `the proxy that the environment names for ${url.protocol} is not the address of an http or https proxy`,
     );
   }
   return proxy;
 }
 
-/** `example.org`, `.example.org` and `*.example.org` stand for a host and those below it, `host:8080` for one port, `*` for all. */
+/** `example.org`, `.example.org`, `*.example.org`: a host and its subdomains; `host:8080`: one port; `*`: all hosts. */
 function isExempt(url: URL, list: string): boolean {
-  const host = url.hostname.replace(/^\[|\]$/g, "");
-  return list
-    .toLowerCase()
-    .split(/[\s,]+/)
-    .filter((entry) => entry !== "")
-    .some((entry) => {
-      const [, name = "", port] =
-        /^(.*?)(?::(\d+))?$/.exec(isIP(entry) ? `${entry}:${portOf(url)}` : entry) ?? [];
-      if (port !== undefined && Number(port) !== portOf(url)) return false;
-      const domain = name.replace(/^\[|\]$/g, "").replace(/^\*?\./, "");
-      return domain === "*" || host === domain || host.endsWith(`.${domain}`);
-    });
+  const entries = list.toLowerCase().split(/[\s,]+/);
+  return entries.some((entry) => {
+    // The last group of an IPv6 address is not a port.
+    const port = isIP(entry) ? undefined : /:(\d+)$/.exec(entry)?.[1];
+    if (entry === "" || (port !== undefined && Number(port) !== portOf(url))) return false;
+    const name = port === undefined ? entry : entry.slice(0, -port.length - 1);
+    const domain = withoutBrackets(name).replace(/^\*?\./, "");
+    const host = withoutBrackets(url.hostname);
+    return domain === "*" || host === domain || host.endsWith(`.${domain}`);
+  });
 }
 
+/** An IPv6 address of a URL without its brackets. */
+export const withoutBrackets = (host: string): string => host.replace(/^\[|\]$/g, "");
 export const portOf = (url: URL): number => Number(url.port) || (url.protocol === "https:" ? 443 : 80);
 
-/** Sends the request and resolves with the answer, whatever its status. */
+/** Sends the request and resolves with the response, whatever its status. */
 export async function httpGet(url: URL, options: GetOptions): Promise<IncomingMessage> {
   const proxy = proxyFor(url);
   if (proxy === undefined) {
-    return answerOf(options, (given) => (url.protocol === "https:" ? httpsRequest : httpRequest)(url, given));
+    return responseOf(options, (given) =>
+      (url.protocol === "https:" ? httpsRequest : httpRequest)(url, given),
+    );
   }
   if (url.protocol === "http:") {
     const headers = { ...options.headers, ...authorization(proxy), host: url.host };
-    return answerOf({ ...options, headers }, (given) => toProxy(proxy, { ...given, path: url.href }));
+    return responseOf({ ...options, headers }, (given) => toProxy(proxy, { ...given, path: url.href }));
   }
   const socket = await tunnel(proxy, url, options);
-  const { signal, headers, silenceTimeout } = options;
-  return answerOf({ signal, headers, silenceTimeout }, (given) =>
-    httpsGet(url, { ...given, createConnection: () => socket }),
-  );
+  return responseOf(options, (given) => httpsRequest(url, { ...given, createConnection: () => socket }));
 }
 
 type Given = Pick<GetOptions, "signal" | "headers">;
 
-function answerOf(
+function responseOf(
   { silenceTimeout, ...given }: GetOptions,
   send: (given: Given) => ReturnType<typeof httpRequest>,
 ): Promise<IncomingMessage> {
@@ -89,11 +91,11 @@ const toProxy = (proxy: URL, options: Given & { readonly method?: string; readon
 
 function authorization({ username, password }: URL): Record<string, string> {
   if (username === "" && password === "") return {};
-  const words = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  return { "proxy-authorization": `Basic ${Buffer.from(words).toString("base64")}` };
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return { "proxy-authorization": `Basic ${Buffer.from(credentials).toString("base64")}` };
 }
 
-/** An encrypted connection with `url`'s host through the proxy, which sees its name alone. */
+/** An encrypted connection to `url`'s host through the proxy, which learns only the host's name. */
 function tunnel(proxy: URL, url: URL, { signal, silenceTimeout }: GetOptions) {
   const path = `${url.hostname}:${portOf(url)}`;
   const headers = { host: path, ...authorization(proxy) };

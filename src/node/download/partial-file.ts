@@ -1,22 +1,22 @@
 /**
- * What has come of a download, kept beside its target so that a later process goes on with it. Only one process at a time
- * keeps one; where there can be none (a lock, a full disk) the download goes on without.
+ * Stores the received part of a download beside its target, so that a later process can resume it. Only one process at a time
+ * stores a part; where none can be stored (another process's lock, a full disk) the download continues without it.
  */
 import { type FileHandle, open, readFile, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { FolderLock } from "../../runtime/backend.ts";
 import { lockFolder } from "../files/folder-lock.ts";
 
-/** Less than this is sooner fetched again. */
-const WORTH_KEEPING = 2 ** 16;
+/** Smaller parts are not stored: downloading them again is as fast. */
+const SMALLEST_PART = 2 ** 16;
 
-export class PartFile {
+export class PartialFile {
   #file: FileHandle | undefined;
   #lock: FolderLock | undefined;
-  #written = 0;
-  #usable = true;
+  #stored = 0;
+  #usable: boolean;
 
-  /** `bytes`: where the download gathers. `path` undefined: nothing is kept. */
+  /** `bytes`: the buffer of the download. Without `path` nothing is stored. */
   constructor(
     readonly path: string | undefined,
     readonly bytes: Uint8Array,
@@ -24,7 +24,7 @@ export class PartFile {
     this.#usable = path !== undefined;
   }
 
-  /** Puts what an earlier process kept into `bytes`; answers how many bytes that are. */
+  /** Reads what an earlier process stored into `bytes` and returns its size in bytes. */
   async load(): Promise<number> {
     const size = await stat(this.path ?? "").then(
       (info) => (info.isFile() ? info.size : 0),
@@ -35,22 +35,22 @@ export class PartFile {
       size < this.bytes.length ? await readFile(this.path as string).catch(() => undefined) : undefined;
     if (found === undefined || found.length >= this.bytes.length) return 0;
     this.bytes.set(found);
-    this.#written = found.length;
+    this.#stored = found.length;
     return found.length;
   }
 
-  /** Keeps the first `received` bytes. */
-  async keep(received: number): Promise<void> {
-    if (!this.#usable || (this.#file === undefined && received < WORTH_KEEPING)) return;
+  /** Stores the first `received` bytes. */
+  async store(received: number): Promise<void> {
+    if (!this.#usable || (this.#file === undefined && received < SMALLEST_PART)) return;
     if (this.#file === undefined && !(await this.#open("w"))) return;
     try {
-      if (received < this.#written) {
+      if (received < this.#stored) {
         await this.#file?.truncate(received);
-        this.#written = received;
+        this.#stored = received;
       }
-      const fresh = this.bytes.subarray(this.#written, received);
-      await this.#file?.write(fresh, 0, fresh.length, this.#written);
-      this.#written = received;
+      const fresh = this.bytes.subarray(this.#stored, received);
+      await this.#file?.write(fresh, 0, fresh.length, this.#stored);
+      this.#stored = received;
     } catch {
       await this.close("remove");
     }
@@ -59,8 +59,8 @@ export class PartFile {
   async close(then: "keep" | "remove"): Promise<void> {
     this.#usable = false;
     await this.#file?.close().catch(() => undefined);
-    const isWorthIt = then === "keep" && this.#written >= WORTH_KEEPING;
-    if (this.#file !== undefined && !isWorthIt)
+    const isKept = then === "keep" && this.#stored >= SMALLEST_PART;
+    if (this.#file !== undefined && !isKept)
       await rm(this.path as string, { force: true }).catch(() => undefined);
     this.#file = undefined;
     await this.#lock?.release();

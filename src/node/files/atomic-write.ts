@@ -1,6 +1,6 @@
 /**
- * Writing files so that a reader sees the old content or the new, never half of it: a temporary file beside the
- * target, flushed to disk and renamed. On failure or abort the temporary file goes away and the target stays as it was.
+ * Writes files so that readers see the old content or the new one, never a part: into a temporary file beside the target,
+ * which is flushed to disk and renamed. On failure or abort the temporary file is removed and the target is unchanged.
  */
 import { randomBytes } from "node:crypto";
 import { link, mkdir, open, readlink, realpath, rename, rm } from "node:fs/promises";
@@ -9,15 +9,15 @@ import { WeftError } from "../../common/errors.ts";
 import { readPlainFile } from "./plain-file.ts";
 
 export interface WriteFileOptions {
-  /** Rejects with a FileExistsError where there is such a file already; of several writers exactly one succeeds. */
+  /** Rejects with a FileExistsError where the file exists; of several writers exactly one succeeds. */
   readonly exclusive?: boolean;
-  /** Permissions of the file; default what the system gives new files. */
+  /** Permissions of the file; default 0o666 less the umask. */
   readonly mode?: number;
   /** Aborting before the rename leaves the target as it was and rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The longest file that is read as a whole text. */
+/** The longest file that is read as text. */
 const MOST_TEXT_BYTES = 2 ** 28;
 
 /** A whole file as text. Throws DataError as `readPlainFile` does, and on files of more than 256 MiB. */
@@ -30,7 +30,7 @@ export class FileExistsError extends WeftError {
   override readonly name = "FileExistsError";
 }
 
-/** Writes the whole file at once, making its folder if need be. */
+/** Writes a whole file, creating its folder if necessary. */
 export async function writeFileAtomic(
   path: string,
   content: Uint8Array | string,
@@ -41,13 +41,7 @@ export async function writeFileAtomic(
   const temporary = join(folder, `.${basename(path)}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`);
   try {
     await makeFolder(folder);
-    const file = await open(temporary, "wx", mode);
-    try {
-      await file.writeFile(content, { signal });
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await writeNew(temporary, content, mode, signal);
     signal?.throwIfAborted();
     if (exclusive) await linkExclusive(temporary, path, content, mode);
     else await rename(temporary, path);
@@ -62,7 +56,18 @@ export async function writeFileAtomic(
   await syncFolder(folder);
 }
 
-/** A hard link is made only where there is no such name, and the file is whole from its first moment. */
+/** Writes and flushes a file that must not exist. */
+async function writeNew(path: string, content: Uint8Array | string, mode: number, signal?: AbortSignal) {
+  const file = await open(path, "wx", mode);
+  try {
+    await file.writeFile(content, { signal });
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** A hard link is created only if the name is free, and the file is complete from its first moment. */
 async function linkExclusive(
   temporary: string,
   path: string,
@@ -73,25 +78,19 @@ async function linkExclusive(
     await link(temporary, path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") throw error;
-    // A file system without hard links, such as FAT: whole a moment after it appears.
-    const file = await open(path, "wx", mode);
-    try {
-      await file.writeFile(content);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    // A file system without hard links, such as FAT: the file is complete only a moment after it appears.
+    await writeNew(path, content, mode);
   }
   await rm(temporary, { force: true });
 }
 
-/** Where `path` really leads: links are followed in as much of it as there is. */
+/** The real path of `path`, with links followed in the part of it that exists. */
 export async function realTarget(path: string): Promise<string> {
   const whole = resolve(path);
   try {
     return await realpath(whole);
   } catch (error) {
-    // A link into the void leads wherever it says.
+    // A link whose target does not exist yet.
     const link = await readlink(whole).catch(() => undefined);
     if (link !== undefined) return realTarget(resolve(dirname(whole), link));
     if ((error as NodeJS.ErrnoException).code !== "ENOENT" || dirname(whole) === whole) return whole;
@@ -99,35 +98,34 @@ export async function realTarget(path: string): Promise<string> {
   }
 }
 
-/** Makes a folder and those above it. Node's own recursive mkdir never returns where a file system denies folders. */
+/**
+ * Creates a folder and those above it. Node's own recursive mkdir never returns where a file system such as /proc answers
+ * ENOENT to every attempt; so a second ENOENT is an error here.
+ */
 export async function makeFolder(folder: string): Promise<void> {
-  const make = (missing: () => Promise<void>) =>
+  const make = (onMissing: () => Promise<void>) =>
     mkdir(folder).then(
       () => undefined,
       (error: NodeJS.ErrnoException) => {
         if (error.code === "EEXIST") return undefined;
-        if (error.code === "ENOENT" && dirname(folder) !== folder) return missing();
+        if (error.code === "ENOENT" && dirname(folder) !== folder) return onMissing();
         throw error;
       },
     );
   await make(async () => {
     await makeFolder(dirname(folder));
     await make(async () => {
-      throw new WeftError(`the folder ${folder} can't be made`);
+      throw new WeftError(`the folder ${folder} can't be created`);
     });
   });
 }
 
-/** Makes the rename itself durable where the system lets a folder be flushed; elsewhere nothing is lost by not doing so. */
+/** Makes the rename durable where the system can flush folders. */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === "win32") return;
   try {
     const handle = await open(folder, "r");
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    await handle.sync().finally(() => handle.close());
   } catch {
     // Some file systems refuse to flush folders.
   }

@@ -1,51 +1,56 @@
 /**
- * Keeps every other process out of a folder while a run writes there. The lock is a file that names its holder. One whose
- * holder has ended (killed, power cut, out of memory) is taken over; of several that try, exactly one succeeds.
+ * Locks a folder against other processes while a run writes there. The lock is a file that names its holder. A lock whose
+ * holder has ended (killed, power cut, out of memory) is taken over; of several processes that try, exactly one succeeds.
+ *
+ * Lock packages such as proper-lockfile judge holders by the age of the lock alone. Here a dead holder is recognised at once
+ * by its process, and a live one that was suspended keeps its lock.
  */
 import { randomBytes } from "node:crypto";
 import { readFileSync, readlinkSync, unlinkSync } from "node:fs";
 import { readFile, rm, stat, utimes } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { FormatError, LockedError } from "../../common/errors.ts";
+import { LockedError } from "../../common/errors.ts";
+import { Fields } from "../../common/json-fields.ts";
 import type { FolderLock } from "../../runtime/backend.ts";
 import { atExit } from "../at-exit.ts";
 import { FileExistsError, writeFileAtomic } from "./atomic-write.ts";
 
-/** The name of the file in a folder that is locked. */
+/** The name of the lock file in a folder. */
 export const LOCK_NAME = ".weft.lock";
 const FORMAT = 1;
 
-/** What the file says of the process that holds the lock. */
+/** The content of the lock file. */
 interface Holder {
   readonly format: number;
   readonly pid: number;
   readonly host: string;
-  /** When the process started, as ISO 8601 has it. */
+  /** When the process started, as ISO 8601. */
   readonly started: string;
-  /** Boot of the system and clock tick at which the process started: tells it from later ones of the same number. */
+  /** Boot id and start tick of the process: distinguishes it from later processes with the same pid. Linux only. */
   readonly start?: string | undefined;
-  /** Process numbers of other namespaces (containers) mean nothing here. */
+  /** Pid namespace: pids of other namespaces (containers) have no meaning here. */
   readonly namespace?: string | undefined;
   /** Different for every lock. */
   readonly token: string;
 }
 
-/** The holder renews the file's time this often, ... */
-const BEAT_MILLISECONDS = 10_000;
-/** ... and one that can't be looked at otherwise (another container of the same name) counts as dead after this long. */
-const DEAD_AFTER_MILLISECONDS = 120_000;
-/** Of start times as the system and as Node tell them. */
-const CLOCK_TOLERANCE_MILLISECONDS = 2_000;
+/** How often the holder renews the file's modification time. */
+const HEARTBEAT_MS = 10_000;
+/** Age from which a lock of another pid namespace on this host, whose process can't be looked up, counts as dead. */
+const DEAD_AFTER_MS = 120_000;
+/** Difference between start times as the system and as Node report them. */
+const CLOCK_TOLERANCE_MS = 2_000;
 const MOST_ATTEMPTS = 100;
 
-/** Those that this process holds. They go with it. */
-const locks = new Map<string, Holder>();
-let forget: (() => void) | undefined;
+/** Locks held by this process, removed when it ends. */
+const held = new Map<string, Holder>();
+let cancelRelease: (() => void) | undefined;
 
 /**
- * Locks `folder`, making it if need be. Rejects with a LockedError while another holder may be alive, with a FormatError on
- * a lock file that no version of Weft wrote. The lock ends with `release` or with the process, unless that is killed.
+ * Locks `folder`, creating it if necessary. Rejects with a LockedError while another holder may be alive, with a FormatError
+ * on a lock file that this version of Weft did not write. The lock ends with `release` or with the process. `onNotice` is told
+ * when the lock of a dead process is taken over.
  */
 export async function lockFolder(
   folder: string,
@@ -53,37 +58,35 @@ export async function lockFolder(
 ): Promise<FolderLock> {
   const path = join(folder, LOCK_NAME);
   const holder = await take(path, folder, onNotice);
-  forget ??= atExit(releaseAll);
-  locks.set(path, holder);
-  const beat = setInterval(
-    () => void utimes(path, new Date(), new Date()).catch(() => {}),
-    BEAT_MILLISECONDS,
-  );
-  beat.unref();
+  cancelRelease ??= atExit(releaseAll);
+  held.set(path, holder);
+  const renew = () => void utimes(path, new Date(), new Date()).catch(() => {});
+  const heartbeat = setInterval(renew, HEARTBEAT_MS);
+  heartbeat.unref();
   const isOurs = async () => (await readHolder(path))?.token === holder.token;
   return {
     async verify() {
       if (await isOurs()) return;
       throw new LockedError(
-        `${folder}: the lock of this run, ${path}, was removed or replaced while the run went on; another process may be writing there`,
+        `${folder}: the lock of this run, ${path}, was removed or replaced during the run; another process may be writing there`,
       );
     },
     async release() {
-      clearInterval(beat);
-      if (locks.get(path) !== holder) return;
-      locks.delete(path);
-      if (locks.size === 0) {
-        forget?.();
-        forget = undefined;
+      clearInterval(heartbeat);
+      if (held.get(path) !== holder) return;
+      held.delete(path);
+      if (held.size === 0) {
+        cancelRelease?.();
+        cancelRelease = undefined;
       }
       if (await isOurs().catch(() => false)) await rm(path, { force: true });
     },
   };
 }
 
-/** Makes the lock file `path`, or replaces one whose holder is dead. */
+/** Creates the lock file `path`, or replaces one whose holder is dead. */
 async function take(path: string, folder: string, onNotice: (line: string) => void): Promise<Holder> {
-  const mine: Holder = { ...self(), token: randomBytes(8).toString("hex") };
+  const mine: Holder = { ...thisProcess(), token: randomBytes(8).toString("hex") };
   const content = `${JSON.stringify(mine)}\n`;
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
     try {
@@ -95,8 +98,8 @@ async function take(path: string, folder: string, onNotice: (line: string) => vo
     const holder = await readHolder(path);
     if (holder === undefined) continue;
     if (!(await isDead(holder, path))) throw new LockedError(inUse(folder, path, holder));
-    // Two processes may see the same dead holder. Only the one that holds the guard, whose name belongs to this very lock,
-    // may replace it; and it looks again, because another one may have had the guard before.
+    // Two processes may see the same dead holder. Only the one that holds the guard lock, named after this dead lock, may
+    // replace it; and it checks the lock again, because another process may have held the guard before.
     const guard = `${path}.${holder.token}`;
     const guarding = await take(guard, folder, () => undefined);
     try {
@@ -104,7 +107,7 @@ async function take(path: string, folder: string, onNotice: (line: string) => vo
       await writeFileAtomic(path, content);
       const { pid, started } = holder;
       onNotice(
-        `${folder}: process ${pid}, started ${started}, ended without unlocking it; its lock is taken over.`,
+        `${folder}: process ${pid}, started ${started}, ended without unlocking it; taking over its lock.`,
       );
       return mine;
     } finally {
@@ -115,15 +118,15 @@ async function take(path: string, folder: string, onNotice: (line: string) => vo
 }
 
 function inUse(folder: string, path: string, { pid, host, started, namespace }: Holder): string {
-  const here = host === hostname() && namespace === self().namespace;
+  const here = host === hostname() && namespace === thisProcess().namespace;
   const who = here && pid === process.pid ? "this process" : `process ${pid} on ${host}`;
   const since = `${folder}: is in use by ${who}, started ${started}`;
   return here
-    ? `${since}; wait for it or stop it, or take another folder`
+    ? `${since}; wait for it or stop it, or use another folder`
     : `${since}; whether it still runs can't be seen from here: if it does not, delete ${path}`;
 }
 
-/** undefined where there is no such file. */
+/** The holder in the lock file; undefined where there is no such file. */
 async function readHolder(path: string): Promise<Holder | undefined> {
   let text: string;
   try {
@@ -132,86 +135,68 @@ async function readHolder(path: string): Promise<Holder | undefined> {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw new LockedError(`${path}: can't be read: ${(error as Error).message}`, { cause: error });
   }
-  const holder = parsed(text);
-  if (holder === undefined) {
-    throw new FormatError(
-      `${path}: is no lock that this version of Weft knows; delete it if no process uses the folder`,
-    );
-  }
-  return holder;
+  return parseHolder(path, text);
 }
 
-function parsed(text: string): Holder | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  const { format, pid, host, started, start, namespace, token } = (value ?? {}) as Readonly<
-    Record<string, unknown>
-  >;
-  const isText = (item: unknown): item is string => typeof item === "string" && item.length <= 1000;
-  const sound =
-    format === FORMAT &&
-    Number.isSafeInteger(pid) &&
-    (pid as number) > 0 &&
-    [host, started].every(isText) &&
-    [start, namespace].every((item) => item === undefined || isText(item)) &&
-    // It becomes part of a file's name.
-    isText(token) &&
-    /^[0-9a-f]{16}$/.test(token);
-  return sound ? (value as Holder) : undefined;
+function parseHolder(path: string, text: string): Holder {
+  const place = `${path}: not a lock of this version of Weft; delete it if no process uses the folder`;
+  const holder = Fields.parse(text, place);
+  holder.whole("format", FORMAT, FORMAT);
+  holder.whole("pid", 1);
+  for (const name of ["host", "started"]) holder.text(name);
+  for (const name of ["start", "namespace"]) holder.optional(name, (n) => holder.text(n));
+  // The token becomes part of a file name.
+  holder.matching("token", /^[0-9a-f]{16}$/, "16 hexadecimal digits");
+  return holder.values as unknown as Holder;
 }
 
 /** True where it is certain that the process of `holder` has ended. */
 async function isDead({ pid, host, started, start, namespace }: Holder, path: string): Promise<boolean> {
-  const own = self();
-  if (host !== own.host) return false;
-  if (namespace !== own.namespace) {
-    const beat = await stat(path).catch(() => undefined);
-    return beat !== undefined && Date.now() - beat.mtimeMs > DEAD_AFTER_MILLISECONDS;
+  const self = thisProcess();
+  if (host !== self.host) return false;
+  if (namespace !== self.namespace) {
+    const renewed = await stat(path).catch(() => undefined);
+    return renewed !== undefined && Date.now() - renewed.mtimeMs > DEAD_AFTER_MS;
   }
   if (pid === process.pid && start === undefined)
-    return Math.abs(Date.parse(started) - Date.parse(own.started)) > CLOCK_TOLERANCE_MILLISECONDS;
+    return Math.abs(Date.parse(started) - Date.parse(self.started)) > CLOCK_TOLERANCE_MS;
   try {
     process.kill(pid, 0);
   } catch (error) {
-    // EPERM: it is there and another user's.
+    // EPERM: the process exists and belongs to another user.
     if ((error as NodeJS.ErrnoException).code === "ESRCH") return true;
   }
   const now = startOf(pid);
   return now === "ended" || (now !== undefined && start !== undefined && now !== start);
 }
 
-let own: Omit<Holder, "token"> | undefined;
+let self: Omit<Holder, "token"> | undefined;
 
-function self(): Omit<Holder, "token"> {
-  own ??= {
+function thisProcess(): Omit<Holder, "token"> {
+  self ??= {
     format: FORMAT,
     pid: process.pid,
     host: hostname(),
     started: new Date(Date.now() - 1000 * process.uptime()).toISOString(),
     start: startOf(process.pid),
-    namespace: fromProc(() => readlinkSync("/proc/self/ns/pid")),
+    namespace: orUndefined(() => readlinkSync("/proc/self/ns/pid")),
   };
-  return own;
+  return self;
 }
 
-/** When a process started, as Linux tells it; undefined on other systems. */
+/** Boot id and start tick of a process from Linux's /proc; undefined on other systems. */
 function startOf(pid: number): string | "ended" | undefined {
-  const text = fromProc(() => readFileSync(`/proc/${pid}/stat`, "utf8"));
-  const boot = fromProc(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim());
-  // The name of the program, in parentheses, may hold anything.
-  const fields = text?.slice(text.lastIndexOf(")") + 2).split(" ");
-  const [state] = fields ?? [];
-  const ticks = fields?.[19];
+  const text = orUndefined(() => readFileSync(`/proc/${pid}/stat`, "utf8"));
+  const boot = orUndefined(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim());
+  // The second field, the program's name in parentheses, may contain anything: read the fields behind it.
+  const fields = text?.slice(text.lastIndexOf(")") + 2).split(" ") ?? [];
+  const [state, ticks] = [fields[0], fields[19]];
   // A zombie has ended, but its parent has not read its exit code yet.
   if (state === "Z" || state === "X") return "ended";
   return boot === undefined || ticks === undefined ? undefined : `${boot}/${ticks}`;
 }
 
-function fromProc<T>(read: () => T): T | undefined {
+function orUndefined<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch {
@@ -220,12 +205,12 @@ function fromProc<T>(read: () => T): T | undefined {
 }
 
 function releaseAll(): void {
-  for (const [path, { token }] of locks) {
+  for (const [path, { token }] of held) {
     try {
-      if (parsed(readFileSync(path, "utf8"))?.token === token) unlinkSync(path);
+      if (parseHolder(path, readFileSync(path, "utf8")).token === token) unlinkSync(path);
     } catch {
-      // Gone already, or a disk that fails: the next one sees that this process has ended.
+      // Already removed, or the disk fails: the next process sees that this one has ended.
     }
   }
-  locks.clear();
+  held.clear();
 }

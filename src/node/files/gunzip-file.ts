@@ -1,6 +1,6 @@
 /**
- * The content of a gzip file, read in parts. It is unpacked as it is read: going on where the last part ended costs just
- * that part, going back begins anew. Refuses damaged files. For files below 4 GiB, whose size the format says.
+ * The content of a gzip file, decompressed as it is read. Reading on from the end of the last part costs only the new part;
+ * reading further back starts again at the beginning. Refuses damaged files. For files below 4 GiB, whose size gzip stores.
  */
 import { readFileSync } from "node:fs";
 import { pipeline, Readable } from "node:stream";
@@ -9,13 +9,13 @@ import { FormatError, WeftError } from "../../common/errors.ts";
 import { type ByteSource, type LoadableBytes, readBytes } from "../../data/byte-source.ts";
 import { fileBytes, piecesOf, readError } from "./plain-file.ts";
 
-/** Bytes that are unpacked at a time. */
+/** Bytes that are decompressed at a time. */
 const PIECE = 2 ** 16;
 
-/** Header, checksum and size of a gzip file take as much. */
+/** Bytes of header, checksum and size. */
 const SMALLEST = 18;
 
-/** Rejects with a DataError where the file can't be read, then or later. */
+/** Rejects with a DataError where the file can't be read, now or later. */
 export async function gunzippedFile(path: string): Promise<LoadableBytes> {
   const packed = await fileBytes(path);
   if (packed.size < SMALLEST) throw damaged(path, `${packed.size} bytes`);
@@ -27,8 +27,8 @@ const damaged = (path: string, reason: string) =>
   new FormatError(`${path}: damaged or truncated gzip file (${reason})`);
 
 class GunzippedFile implements LoadableBytes {
-  #pass: Pass | undefined;
-  #before: Promise<unknown> = Promise.resolve();
+  #stream: ForwardReader | undefined;
+  #previous: Promise<unknown> = Promise.resolve();
 
   constructor(
     readonly name: string,
@@ -36,11 +36,11 @@ class GunzippedFile implements LoadableBytes {
     readonly packed: ByteSource,
   ) {}
 
-  /** One after the other, since they go on where the one before ended. */
+  /** Reads one part after the other, since each continues where the one before ended. */
   read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
     const bytes = into?.length === length ? into : new Uint8Array(length);
-    const reading = this.#before.then(() => this.#read(offset, bytes));
-    this.#before = reading.catch(() => undefined);
+    const reading = this.#previous.then(() => this.#read(offset, bytes));
+    this.#previous = reading.catch(() => undefined);
     return reading;
   }
 
@@ -59,57 +59,56 @@ class GunzippedFile implements LoadableBytes {
   }
 
   async #read(offset: number, bytes: Uint8Array): Promise<Uint8Array> {
-    if (this.#pass !== undefined && this.#pass.at > offset) this.#end();
-    this.#pass ??= new Pass(this.packed);
-    const pass = this.#pass;
+    if (this.#stream !== undefined && this.#stream.position > offset) this.#close();
+    this.#stream ??= new ForwardReader(this.packed);
+    const stream = this.#stream;
     try {
-      await pass.take(offset - pass.at);
-      await pass.take(bytes.length, bytes);
+      await stream.read(offset - stream.position);
+      await stream.read(bytes.length, bytes);
     } catch (cause) {
-      this.#end();
+      this.#close();
       throw cause instanceof WeftError ? cause : damaged(this.name, (cause as Error).message);
     }
-    if (pass.at === this.size) this.#end();
+    if (stream.position === this.size) this.#close();
     return bytes;
   }
 
-  #end(): void {
-    this.#pass?.end();
-    this.#pass = undefined;
+  #close(): void {
+    this.#stream?.close();
+    this.#stream = undefined;
   }
 }
 
-/** Unpacks from the begin on. */
-class Pass {
-  at = 0;
+/** Decompresses from the beginning on. */
+class ForwardReader {
+  position = 0;
   readonly #content: AsyncIterator<Uint8Array>;
   #piece: Uint8Array = new Uint8Array();
 
   constructor(packed: ByteSource) {
     const unpacked = createGunzip({ chunkSize: PIECE });
-    // What goes wrong on the way comes out of `unpacked` too.
+    // Errors of the pipeline are also thrown by the iterator of `unpacked`.
     pipeline(Readable.from(piecesOf(packed)), unpacked, () => undefined);
     this.#content = unpacked[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
   }
 
-  /** The next `length` bytes, into `bytes` if given. */
-  async take(length: number, bytes?: Uint8Array): Promise<void> {
+  /** Reads the next `length` bytes, into `bytes` if given; else skips them. */
+  async read(length: number, bytes?: Uint8Array): Promise<void> {
     for (let done = 0; done < length; ) {
       if (this.#piece.length === 0) {
         const next = await this.#content.next();
-        if (next.done) throw new Error("it ends too soon");
+        if (next.done) throw new Error("it ends too early");
         this.#piece = next.value;
       }
       const some = this.#piece.subarray(0, length - done);
       bytes?.set(some, done);
       done += some.length;
-      this.at += some.length;
+      this.position += some.length;
       this.#piece = this.#piece.subarray(some.length);
     }
   }
 
-  /** Lets go of what has not been read. */
-  end(): void {
+  close(): void {
     void this.#content.return?.();
   }
 }

@@ -1,22 +1,23 @@
-/** A file of which parts are read when they are needed. It is not kept open, so there is nothing to close. */
+/** Reads regular files, whole or in parts; refuses pipes, devices and folders, naming the path. */
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { DataError } from "../../common/errors.ts";
 import { type ByteSource, readBytes } from "../../data/byte-source.ts";
 
+/** Bytes per piece of `piecesOf`. */
 const PIECE = 2 ** 18;
+/** Most bytes that a typed array holds in every version of Node. */
+const MOST_BYTES = 2 ** 32 - 1;
 
-/** What can be asked of a file's information; no type of Node's, since declarations must do without. */
-interface Kind {
-  isFile(): boolean;
-  isDirectory(): boolean;
-  isFIFO(): boolean;
-  isSocket(): boolean;
-  isCharacterDevice(): boolean;
-  isBlockDevice(): boolean;
-}
+/** The methods of Node's Stats that are used; written out because the declarations must not depend on Node's types. */
+type Kind = Readonly<
+  Record<
+    "isFile" | "isDirectory" | "isFIFO" | "isSocket" | "isCharacterDevice" | "isBlockDevice",
+    () => boolean
+  >
+>;
 
-/** "a folder", "a named pipe", ... */
+/** "a folder", "a pipe", ... */
 export function nameOfKind(info: Kind): string {
   if (info.isFile()) return "a file";
   if (info.isDirectory()) return "a folder";
@@ -25,55 +26,46 @@ export function nameOfKind(info: Kind): string {
   return info.isCharacterDevice() || info.isBlockDevice() ? "a device" : "something else";
 }
 
-/**
- * Opens a file, and nothing else: pipes and devices may never end, or never begin. Without waiting, since opening a pipe
- * waits for its writer.
- */
-async function openFile(path: string): Promise<{ file: FileHandle; size: number }> {
-  const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+/** Runs `work` on the regular file at `path`. Rejects with a DataError naming the path. */
+async function withFile<T>(
+  path: string,
+  work: (file: FileHandle, size: number) => T | Promise<T>,
+): Promise<T> {
+  let file: FileHandle | undefined;
   try {
+    // Non-blocking: opening a pipe would wait for its writer.
+    file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     const info = await file.stat();
     if (!info.isFile()) throw new Error(`it is no file but ${nameOfKind(info)}`);
-    return { file, size: info.size };
+    return await work(file, info.size);
   } catch (cause) {
-    await file.close();
-    throw cause;
-  }
-}
-
-/** The bytes of the file at `path`. Rejects with a DataError naming it where it can't be read, then or later. */
-export async function fileBytes(path: string): Promise<ByteSource> {
-  const size = await named(path, async () => {
-    const { file, size } = await openFile(path);
-    await file.close();
-    return size;
-  });
-  return { name: path, size, read: (offset, length) => named(path, () => readPart(path, offset, length)) };
-}
-
-/** Most bytes that a typed array holds in every version of Node. */
-const MOST_BYTES = 2 ** 32 - 1;
-
-/** A whole file, in memory of its own. Rejects with a DataError on what is no file, and on more than `most` bytes. */
-export function readPlainFile(path: string, most = MOST_BYTES): Promise<Uint8Array<ArrayBuffer>> {
-  return named(path, async () => {
-    const { file, size } = await openFile(path);
-    try {
-      if (size > most) throw new Error(`it has ${size} bytes, the limit is ${most}`);
-      return await readFrom(file, 0, size);
-    } finally {
-      await file.close();
-    }
-  });
-}
-
-async function readPart(path: string, offset: number, length: number): Promise<Uint8Array> {
-  const { file } = await openFile(path);
-  try {
-    return await readFrom(file, offset, length);
+    throw readError(path, cause);
   } finally {
-    await file.close();
+    await file?.close();
   }
+}
+
+export function readError(path: string, cause: unknown): DataError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new DataError(`${path}: can't be read: ${reason}`, { cause });
+}
+
+/**
+ * The bytes of the file at `path`, read in parts when they are needed. The file is not kept open, so there is nothing to
+ * close. Rejects with a DataError naming it where it can't be read, now or later.
+ */
+export async function fileBytes(path: string): Promise<ByteSource> {
+  const size = await withFile(path, (_, bytes) => bytes);
+  const read = (offset: number, length: number) => withFile(path, (file) => readFrom(file, offset, length));
+  return { name: path, size, read };
+}
+
+/** A whole file, in memory of its own. Rejects with a DataError on what is not a file, and on more than `most` bytes. */
+export function readPlainFile(path: string, most = MOST_BYTES): Promise<Uint8Array<ArrayBuffer>> {
+  return withFile(path, (file, size) => {
+    if (size > most) throw new Error(`it has ${size} bytes, the limit is ${most}`);
+    return readFrom(file, 0, size);
+  });
 }
 
 /** Fewer bytes than `length` where the file ends. */
@@ -88,22 +80,8 @@ async function readFrom(file: FileHandle, offset: number, length: number): Promi
   return done === length ? bytes : bytes.slice(0, done);
 }
 
-async function named<T>(path: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    throw readError(path, cause);
-  }
-}
-
-export function readError(path: string, cause: unknown): DataError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new DataError(`${path}: can't be read: ${reason}`, { cause });
-}
-
-/** All bytes, some at a time. */
+/** All bytes in order, piece by piece. */
 export async function* piecesOf(source: ByteSource): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < source.size; at += PIECE) {
+  for (let at = 0; at < source.size; at += PIECE)
     yield await readBytes(source, at, Math.min(PIECE, source.size - at));
-  }
 }

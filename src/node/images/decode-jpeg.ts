@@ -1,19 +1,18 @@
 /**
- * JPEG files as pixels, with jpeg-js: baseline, extended and progressive frames of 8 bits; grey, YCbCr, RGB, CMYK and
- * YCCK, told apart as libjpeg does it.
- * Refuses, naming it, what jpeg-js can't decode (arithmetic coding, 12 bits, lossless and hierarchical frames), truncated
- * files and headers that claim more pixels than the bytes can hold.
+ * Decodes JPEG files with jpeg-js: baseline, extended and progressive frames of 8 bits in grey, YCbCr, RGB, CMYK or YCCK, which
+ * are distinguished by libjpeg's rules. Refuses what jpeg-js can't decode (arithmetic coding, 12 bits, lossless and
+ * hierarchical frames), truncated files and headers with more pixels than the bytes can hold.
  */
 import jpeg from "jpeg-js";
 import { FormatError } from "../../common/errors.ts";
-import { jpegSegments, type Segment } from "../../data/images/orientation.ts";
+import { jpegOrientation, jpegSegments, upright } from "../../data/images/orientation.ts";
 import type { DecodedImage, ImageSize } from "../../data/images/resize.ts";
 
-/** A block of 64 values takes at least one bit of a JPEG, and a sample at most one block per 8x8 pixels. */
+/** A block of 8x8 pixels takes at least one bit. */
 const MOST_PIXELS_PER_BYTE = 8 * 64;
-const [SOS, EOI, DRI, APP14] = [0xda, 0xd9, 0xdd, 0xee];
+const [SOS, EOI, DRI, APP0, APP14, COMMENT] = [0xda, 0xd9, 0xdd, 0xe0, 0xee, 0xfe];
 
-const OTHER_FRAMES: Readonly<Record<number, string>> = {
+const UNSUPPORTED_FRAMES: Readonly<Record<number, string>> = {
   195: "is lossless",
   197: "is hierarchical",
   198: "is hierarchical",
@@ -29,25 +28,25 @@ const OTHER_FRAMES: Readonly<Record<number, string>> = {
 
 interface Frame extends ImageSize {
   readonly ids: readonly number[];
-  /** Horizontal and vertical sampling of each component. */
+  /** Horizontal and vertical sampling factors of each component. */
   readonly sampling: readonly (readonly [h: number, v: number])[];
   readonly progressive: boolean;
-  /** The segment without the marker. */
+  /** The frame segment without its marker. */
   readonly body: Uint8Array;
 }
 
 interface Parts {
   readonly frame: Frame;
-  /** What the decoder needs of what stands before the first scan, without the frame. */
+  /** Frame, quantization and Huffman tables: what the decoder needs from before the first scan. */
   readonly tables: readonly Uint8Array[];
-  /** From the first scan to the end. */
+  /** From the first scan to the end marker. */
   readonly scans: Uint8Array;
-  /** The colour transform of Adobe's segment. */
+  /** The colour transform in Adobe's segment. */
   readonly adobe: number | undefined;
   readonly jfif: boolean;
 }
 
-/** `expectSize` throws where the size is more than the caller wants. Throws FormatError, beginning with `name`. */
+/** Throws FormatError, beginning with `name`. `expectSize` throws where the size is not allowed. */
 export function decodeJpeg(
   bytes: Uint8Array,
   name: string,
@@ -61,11 +60,13 @@ export function decodeJpeg(
       `${name}: ${frame.width}x${frame.height} pixels can't be in ${bytes.length} bytes of JPEG`,
     );
   }
+  // libjpeg's rule.
+  const isRgb = !jfif && (adobe === undefined ? String.fromCharCode(...frame.ids) === "RGB" : adobe === 0);
   try {
-    if (frame.ids.length === 4) return adobe === undefined ? plainCmyk(parts) : decode(parts, adobe);
-    // libjpeg's rule.
-    const isRgb = !jfif && (adobe === undefined ? String.fromCharCode(...frame.ids) === "RGB" : adobe === 0);
-    return decode(parts, undefined, !isRgb);
+    let image: DecodedImage;
+    if (frame.ids.length !== 4) image = decode(parts, undefined, !isRgb);
+    else image = adobe === undefined ? decodePlainCmyk(parts) : decode(parts, adobe);
+    return upright(image, jpegOrientation(bytes));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new FormatError(`${name}: damaged JPEG file: ${reason}`, { cause });
@@ -77,14 +78,13 @@ function partsOf(bytes: Uint8Array, name: string): Parts {
   let adobe: number | undefined;
   let jfif = false;
   const tables: Uint8Array[] = [];
-  const text = ({ start }: Segment, length: number) =>
-    String.fromCharCode(...bytes.subarray(start + 4, start + 4 + length));
-  for (const segment of jpegSegments(bytes, name)) {
-    const { marker, start, end } = segment;
-    const other = OTHER_FRAMES[marker];
-    if (other !== undefined) {
+  for (const { marker, start, end } of jpegSegments(bytes, name)) {
+    const begins = (text: string) =>
+      String.fromCharCode(...bytes.subarray(start + 4, start + 4 + text.length)) === text;
+    const unsupported = UNSUPPORTED_FRAMES[marker];
+    if (unsupported !== undefined) {
       throw new FormatError(
-        `${name}: the JPEG ${other}, which is not read; save it as a baseline or progressive JPEG, or as PNG`,
+        `${name}: the JPEG ${unsupported}, which is not supported; save it as a baseline or progressive JPEG, or as PNG`,
       );
     }
     if (marker === SOS) {
@@ -93,26 +93,27 @@ function partsOf(bytes: Uint8Array, name: string): Parts {
       const scans = bytes.subarray(start, endOf(bytes, start, name));
       return { frame, tables, scans, adobe, jfif };
     }
-    if (marker >= 0xc0 && marker <= 0xc2) {
-      frame ??= frameOf(bytes.subarray(start + 2, end), marker, name, start);
-      // A second frame is refused by the decoder.
-      tables.push(bytes.subarray(start, end));
-    } else if (marker === APP14 && end - start >= 16 && text(segment, 5) === "Adobe") {
-      adobe = bytes[start + 15];
-    } else if (marker === 0xe0 && text(segment, 4) === "JFIF") jfif = true;
-    else if (marker < 0xe0 || (marker > 0xef && marker !== 0xfe)) tables.push(bytes.subarray(start, end));
+    const isApplication = marker >= 0xe0 && marker <= 0xef;
+    // A second frame stays in the tables: the decoder refuses it.
+    if (isFrame(marker)) frame ??= frameOf(bytes.subarray(start + 2, end), marker, name, start);
+    if (marker === APP14 && end - start >= 16 && begins("Adobe")) adobe = bytes[start + 15];
+    if (marker === APP0 && begins("JFIF")) jfif = true;
+    if (!isApplication && marker !== COMMENT) tables.push(bytes.subarray(start, end));
   }
   throw new FormatError(`${name}: truncated JPEG, no scan in ${bytes.length} bytes`);
 }
+
+/** Baseline, extended and progressive frames. */
+const isFrame = (marker: number | undefined) => marker === 0xc0 || marker === 0xc1 || marker === 0xc2;
 
 function frameOf(body: Uint8Array, marker: number, name: string, at: number): Frame {
   const [precision = 0, components = 0] = [body[2], body[7]];
   if (body.length !== 8 + 3 * components)
     throw new FormatError(`${name}: damaged JPEG, the frame at byte ${at} has a wrong length`);
   if (precision !== 8)
-    throw new FormatError(`${name}: a JPEG of ${precision} bits per sample, only 8 bits are read`);
+    throw new FormatError(`${name}: a JPEG of ${precision} bits per sample; only 8 bits are supported`);
   if (![1, 3, 4].includes(components))
-    throw new FormatError(`${name}: a JPEG of ${components} components; 1, 3 and 4 are read`);
+    throw new FormatError(`${name}: a JPEG of ${components} components; 1, 3 and 4 are supported`);
   const view = new DataView(body.buffer, body.byteOffset, body.length);
   const each = Array.from({ length: components }, (_, i) => body.subarray(8 + 3 * i, 11 + 3 * i));
   return {
@@ -125,7 +126,7 @@ function frameOf(body: Uint8Array, marker: number, name: string, at: number): Fr
   };
 }
 
-/** Where the image that begins with the scan at `start` ends, its end marker included. */
+/** Offset after the end marker of the image whose first scan is at `start`. */
 function endOf(bytes: Uint8Array, start: number, name: string): number {
   for (let at = bytes.indexOf(0xff, start + 2); at >= 0; at = bytes.indexOf(0xff, at + 1)) {
     if (bytes[at + 1] === EOI) return at + 2;
@@ -142,10 +143,10 @@ function decode(
   const hasRestarts = tables.some((table) => table[1] === DRI);
   const { width, height, data } = jpeg.decode(Buffer.concat([...parts, ...tables, scans]), {
     useTArray: true,
-    // It looks for blocks behind the last one of a grey image with restart markers, and must leave them out.
+    // In grey images with restart markers jpeg-js looks for blocks after the last one; it must tolerate that there are none.
     tolerantDecoding: frame.ids.length === 1 && hasRestarts,
     ...(colorTransform === undefined ? {} : { colorTransform }),
-    // No frame behind the first one may be larger than it: the decoder makes room for each before it refuses a second.
+    // jpeg-js allocates a second frame before it refuses it; the limit keeps that from being larger than the first.
     maxResolutionInMP: (frame.width * frame.height + 1) / 1e6,
     maxMemoryUsageInMB: 1024,
   });
@@ -156,26 +157,25 @@ const adobeSegment = (transform: number) =>
   Uint8Array.of(0xff, APP14, 0, 14, 0x41, 0x64, 0x6f, 0x62, 0x65, 0, 100, 0, 0, 0, 0, transform);
 
 /**
- * Cyan, magenta, yellow and black without Adobe's segment, in which 255 is full ink; Adobe stores them inverted, and the
- * decoder reads nothing else. Decoded twice, with white in place of black and with white in place of the colours, so that
- * both come out as they are stored.
+ * CMYK without Adobe's segment, in which 255 is full ink. jpeg-js decodes only Adobe's inverted form and multiplies by black.
+ * So the image is decoded twice, once with white for black and once with white for the colours, which gives both as stored.
  */
-function plainCmyk(parts: Parts): DecodedImage {
-  const inks = decode(whitened(parts, [3]), 0);
+function decodePlainCmyk(parts: Parts): DecodedImage {
+  const colours = decode(whitened(parts, [3]), 0);
   const black = decode(whitened(parts, [0, 1, 2]), 0);
-  const data = inks.data.map((value, i) => {
+  const data = colours.data.map((value, i) => {
     if (i % 4 === 3) return 255;
     return Math.round(((255 - value) * (255 - (black.data[i] as number))) / 255);
   });
-  return { ...inks, data };
+  return { ...colours, data };
 }
 
-/** With another scan, which sets all samples of these components to 255. */
+/** Adds a scan that sets all samples of `components` to 255. */
 function whitened(parts: Parts, components: readonly number[]): Parts {
   const { frame, tables, scans } = parts;
-  // Table 15 is no file's: those of files are 0 to 3. Of the frequencies only the lowest counts.
+  // Table 15: files use 0 to 3. Only the lowest frequency (DC) has a nonzero factor.
   const quantization = Uint8Array.of(0xff, 0xdb, 0, 67, 15, 1, ...new Array<number>(63).fill(0));
-  // Codes 00 and 01 for differences of 0 and of ten bits; code 0 for the end of a block.
+  // DC codes 00 and 01: differences of 0 and of ten bits. AC code 0: end of block.
   const dc = [0x0f, 0, 2, ...new Array<number>(14).fill(0), 0, 10];
   const ac = [0x1f, 1, ...new Array<number>(15).fill(0), 0];
   const huffman = Uint8Array.of(0xff, 0xc4, 0, 2 + dc.length + ac.length, ...dc, ...ac);
@@ -189,9 +189,7 @@ function whitened(parts: Parts, components: readonly number[]): Parts {
   });
   return {
     ...parts,
-    tables: [
-      ...tables.map((table) => (isFrame(table) ? Buffer.concat([table.subarray(0, 2), body]) : table)),
-    ],
+    tables: tables.map((table) => (isFrame(table[1]) ? Buffer.concat([table.subarray(0, 2), body]) : table)),
     scans: Buffer.concat([
       scans.subarray(0, -2),
       quantization,
@@ -203,9 +201,7 @@ function whitened(parts: Parts, components: readonly number[]): Parts {
   };
 }
 
-const isFrame = ({ 1: marker = 0 }: Uint8Array) => marker >= 0xc0 && marker <= 0xc2;
-
-/** The bits of a component's blocks: a difference of 1016 = 8 (255 - 128) in the first, of 0 in the others. */
+/** The coded blocks of a component: a DC difference of 1016 = 8 (255 - 128) in the first, of 0 in the others. */
 function whiteBlocks({ width, height, sampling, progressive }: Frame, component: number): Uint8Array {
   const [h, v] = sampling[component] as readonly [number, number];
   const most = [Math.max(...sampling.map(([a]) => a)), Math.max(...sampling.map(([, b]) => b))] as const;

@@ -1,8 +1,8 @@
 /**
- * Finds the images of a folder: which of its folders are classes, and which are parts (training, validation, test) with
- * the classes in them. Links are followed.
- * Refuses, naming the path: links in circles or to nothing, images of kinds that are not read, pipes and devices called
- * like images, classes without images, and folders that may be parts or classes.
+ * Finds the images of a folder, and decides which of its folders are classes and which are parts (training, validation, test)
+ * that hold the classes. Links are followed.
+ * Refuses, naming the path: links in circles or to nothing, images in other formats, pipes and devices with image names,
+ * classes without images, and folders that may be parts or classes.
  */
 import type { Dirent } from "node:fs";
 import { readdir, readlink, realpath, stat } from "node:fs/promises";
@@ -11,11 +11,11 @@ import { DataError } from "../../common/errors.ts";
 import { fileKind } from "../../data/formats/file-kind.ts";
 import { fileBytes, nameOfKind } from "../files/plain-file.ts";
 
-export type PartKind = "train" | "validation" | "test";
+type PartKind = "train" | "validation" | "test";
 
-export interface ClassFolder {
+interface ClassFolder {
   readonly name: string;
-  /** Paths of its images, in order, in any depth. */
+  /** Paths of its images in any depth, sorted. */
   readonly files: readonly string[];
 }
 
@@ -26,26 +26,28 @@ export interface ImagePart {
   readonly classes: readonly ClassFolder[];
 }
 
+type Notice = (text: string) => void;
+
 const IMAGE = /\.(png|jpe?g|jpe|jfif)$/i;
 const OTHER_IMAGE = /\.(webp|gif|bmp|dib|tiff?|avif|heic|heif|hif|jxl|jp2|j2k|ppm|pgm|pbm|pnm|tga|exr|qoi)$/i;
-/** What systems and programs leave behind. */
+/** Files that operating systems and programs leave behind. */
 const JUNK =
   /^(\..*|__MACOSX|__pycache__|Thumbs\.db|ehthumbs\.db|desktop\.ini|@eaDir|\$RECYCLE\.BIN|System Volume Information|lost\+found|Icon\r)$/i;
-/** Folders that links lead to again more often than this come of links that lead to links. */
-const MOST_AGAIN = 1000;
+/** How often links may lead to folders that were read already: links to folders of links grow exponentially. */
+const MOST_REPEATED_FOLDERS = 1000;
 
-const PART_WORDS: Readonly<Record<PartKind, string>> = {
+const PART_NAMES: Readonly<Record<PartKind, string>> = {
   train: "train|training|trn",
   validation: "val|valid|vali|validation|validate|dev|devel|development|eval|evaluation|holdout",
   test: "test|tests|testing|tst",
 };
 const FILLER =
   "(?:set|sets|split|data|dataset|image|images|img|imgs|pic|pics|picture|pictures|photo|photos|folder|dir|part)*";
-const PARTS = (Object.entries(PART_WORDS) as [PartKind, string][]).map(
-  ([kind, words]) => [kind, new RegExp(`^${FILLER}(?:${words})${FILLER}$`)] as const,
+const PARTS = (Object.entries(PART_NAMES) as [PartKind, string][]).map(
+  ([kind, names]) => [kind, new RegExp(`^${FILLER}(?:${names})${FILLER}$`)] as const,
 );
 
-/** The part that a folder of this name holds, however it is spelled: Train, VALID, test_set, train2017. */
+/** The part that a folder of this name holds, in any usual spelling: Train, VALID, test_set, train2017. */
 function partOf(name: string): PartKind | undefined {
   const letters = name.toLowerCase().replace(/[^\p{L}]/gu, "");
   return PARTS.find(([, pattern]) => pattern.test(letters))?.[0];
@@ -55,24 +57,21 @@ interface Folder {
   readonly name: string;
   readonly path: string;
   readonly folders: readonly Folder[];
-  /** Images that lie in it, not in folders of it. */
+  /** Images directly in it. */
   readonly images: readonly string[];
-  /** Files in it that are no images. */
+  /** Number of files directly in it that are not images. */
   readonly others: number;
 }
 
 /** The parts with their classes; one of kind "all" if the folder is not divided. `notice` is told what is left out. */
-export async function findImages(
-  root: string,
-  notice: (text: string) => void,
-): Promise<readonly ImagePart[]> {
+export async function findImages(root: string, notice: Notice): Promise<readonly ImagePart[]> {
   const tree = await new TreeReader(root).read();
-  const top = withoutLevels(tree);
-  const parts = divisionOf(top);
+  const top = withoutWrappers(tree);
+  const parts = partFolders(top);
   const found =
     parts === undefined
       ? [{ kind: "all" as const, path: top.path, classes: classesOf(top, notice) }]
-      : parts.map(([kind, folder]) => partWith(kind, folder, notice));
+      : parts.map(([kind, folder]) => imagePart(kind, folder, notice));
   const others = sum(tree, ({ others }) => others);
   if (others > 0)
     notice(`${root}: ${others} ${others === 1 ? "file is" : "files are"} no images and left out`);
@@ -81,21 +80,21 @@ export async function findImages(
 
 const sum = (folder: Folder, of: (folder: Folder) => number): number =>
   folder.folders.reduce((total, inner) => total + sum(inner, of), of(folder));
-const imagesIn = (folder: Folder) => sum(folder, ({ images }) => images.length);
-const holdsImages = (folder: Folder) => imagesIn(folder) > 0;
+const holdsImages = (folder: Folder) => sum(folder, ({ images }) => images.length) > 0;
+const namesOf = (folders: readonly Folder[]) => folders.map(({ name }) => name).join(", ");
 
-/** Without folders that hold nothing but one other folder of folders, as archives make them: set/set/train/cat. */
-function withoutLevels(folder: Folder): Folder {
+/** Skips folders that hold only one other folder of folders, as archives create them: set/set/train/cat. */
+function withoutWrappers(folder: Folder): Folder {
   const filled = folder.folders.filter(holdsImages);
   const [only] = filled;
   if (folder.images.length > 0 || only === undefined || filled.length > 1) return folder;
   if (partOf(only.name) !== undefined && partOf(folder.name) === undefined) return folder;
   if (only.images.length > 0 || !only.folders.some(holdsImages)) return folder;
-  return withoutLevels(only);
+  return withoutWrappers(only);
 }
 
 /** The folders that are parts; undefined if they are classes. Throws DataError where they may be either. */
-function divisionOf(top: Folder): readonly (readonly [PartKind, Folder])[] | undefined {
+function partFolders(top: Folder): readonly (readonly [PartKind, Folder])[] | undefined {
   const filled = top.folders.filter(holdsImages);
   const prefix = commonPrefix(filled.map(({ name }) => name));
   const kindOf = ({ name }: Folder) => partOf(name) ?? partOf(name.slice(prefix.length));
@@ -103,86 +102,83 @@ function divisionOf(top: Folder): readonly (readonly [PartKind, Folder])[] | und
     const kind = kindOf(folder);
     return kind === undefined ? [] : [[kind, folder] as const];
   });
-  const kinds = new Set(parts.map(([kind]) => kind));
-  const others = filled.filter((folder) => kindOf(folder) === undefined);
-  const lists = (folders: readonly Folder[]) => folders.map(({ name }) => name).join(", ");
   if (parts.length === 0) {
-    // Parts within the classes would be mixed.
-    for (const folder of filled) {
-      const inner = folder.folders.filter(holdsImages);
-      const within = new Set(inner.flatMap(({ name }) => partOf(name) ?? []));
-      if (within.size < 2 || folder.images.length > 0) continue;
-      throw new DataError(
-        `${folder.path}: has parts in it (${lists(inner)}); put a folder per class into each part, not parts into each class`,
-      );
-    }
+    filled.forEach(expectNoPartsInClass);
     return undefined;
   }
+  const kinds = new Set(parts.map(([kind]) => kind));
+  const others = filled.filter((folder) => kindOf(folder) === undefined);
   const isDivided =
     others.length === 0 || kinds.size > 1 || parts.every(([, { images }]) => images.length === 0);
   if (!isDivided) return undefined;
   if (others.length > 0) {
     throw new DataError(
-      `${top.path}: holds ${lists(parts.map(([, folder]) => folder))} beside ${lists(others)}; parts and classes can't be ` +
+      `${top.path}: holds ${namesOf(parts.map(([, folder]) => folder))} beside ${namesOf(others)}; parts and classes can't be ` +
         "told apart, move the others away",
     );
   }
   for (const kind of kinds) {
     const same = parts.flatMap(([other, folder]) => (other === kind ? [folder] : []));
-    if (same.length > 1) throw new DataError(`${top.path}: ${lists(same)} are all names of the ${kind} part`);
+    if (same.length > 1)
+      throw new DataError(`${top.path}: ${namesOf(same)} are all names of the ${kind} part`);
   }
   if (kinds.size > 1 && !kinds.has("train")) {
     throw new DataError(
-      `${top.path}: holds ${lists(filled)}, but no folder \`train\`; read one of them by itself`,
+      `${top.path}: holds ${namesOf(filled)}, but no folder \`train\`; read one of them by itself`,
     );
   }
   return parts;
 }
 
-/** The longest begin that all names share, up to a mark between words: "seg_" of seg_train and seg_test. */
+/** Throws DataError where a class holds parts: their images would be mixed. */
+function expectNoPartsInClass(folder: Folder): void {
+  const inner = folder.folders.filter(holdsImages);
+  const parts = new Set(inner.flatMap(({ name }) => partOf(name) ?? []));
+  if (parts.size < 2 || folder.images.length > 0) return;
+  throw new DataError(
+    `${folder.path}: has parts in it (${namesOf(inner)}); put a folder per class into each part, not parts into each class`,
+  );
+}
+
+/** The longest prefix of all names that ends at a separator: "seg_" of seg_train and seg_test. */
 function commonPrefix(names: readonly string[]): string {
   const [first = "", ...rest] = names;
   if (rest.length === 0) return "";
-  const mark = /^.*[-_. ]/.exec(first)?.[0] ?? "";
-  for (let prefix = mark; prefix !== ""; prefix = /^.*[-_. ](?=.)/.exec(prefix.slice(0, -1))?.[0] ?? "") {
-    if (rest.every((name) => name.startsWith(prefix))) return prefix;
-  }
-  return "";
+  let prefix = /^.*[-_. ]/.exec(first)?.[0] ?? "";
+  while (!rest.every((name) => name.startsWith(prefix)))
+    prefix = /^.*[-_. ](?=.)/.exec(prefix.slice(0, -1))?.[0] ?? "";
+  return prefix;
 }
 
-function partWith(kind: PartKind, folder: Folder, notice: (text: string) => void): ImagePart {
+function imagePart(kind: PartKind, folder: Folder, notice: Notice): ImagePart {
   if (!folder.folders.some(holdsImages)) {
     throw new DataError(
       `${folder.path}: holds images, but no folders; each class needs one. To read another part by itself, name its folder`,
     );
   }
-  const top = withoutLevels(folder);
+  const top = withoutWrappers(folder);
   return { kind, path: top.path, classes: classesOf(top, notice) };
 }
 
-function classesOf(top: Folder, notice: (text: string) => void): readonly ClassFolder[] {
-  if (top.folders.length === 0) {
+function classesOf(top: Folder, notice: Notice): readonly ClassFolder[] {
+  const { folders } = top;
+  if (folders.length === 0) {
     throw new DataError(
       `${top.path}: holds no folders; each class needs one, with its PNG and JPEG files in it`,
     );
   }
   if (top.images.length > 0)
     notice(`${top.path}: ${top.images.length} images lie beside the classes' folders and are left out`);
-  const [first, ...rest] = top.folders;
-  const inner = (folder?: Folder) =>
-    folder?.images.length ? "" : folder?.folders.map(({ name }) => name).join(", ");
-  if (
-    first &&
-    first.folders.length > 1 &&
-    rest.length > 0 &&
-    rest.every((folder) => inner(folder) === inner(first))
-  ) {
+  const inner = folders.map((folder) => (folder.images.length > 0 ? "" : namesOf(folder.folders)));
+  const [first = ""] = inner;
+  const mayBeClasses = folders.length > 1 && first.includes(", ") && inner.every((list) => list === first);
+  if (mayBeClasses) {
     notice(
-      `${top.path}: each of its folders holds folders ${inner(first)}; if these are the classes, read one of ` +
-        `${top.folders.map(({ name }) => name).join(", ")} by itself`,
+      `${top.path}: each of its folders holds folders ${first}; if these are the classes, read one of ` +
+        `${namesOf(folders)} by itself`,
     );
   }
-  return top.folders.map((folder) => {
+  return folders.map((folder) => {
     const files = filesOf(folder);
     if (files.length === 0) throw new DataError(`${folder.path}: holds no .png, .jpg or .jpeg files`);
     return { name: folder.name, files };
@@ -193,36 +189,34 @@ const filesOf = ({ images, folders }: Folder): string[] => [...images, ...folder
 
 class TreeReader {
   readonly #seen = new Set<string>();
-  #again = 0;
+  #repeated = 0;
   constructor(readonly root: string) {}
 
   async read(): Promise<Folder> {
-    // `readdir` says it where there is no such folder.
+    // Where there is no such folder, reading it fails with the proper message.
     const real = await realpath(this.root).catch(() => this.root);
     return this.#read(this.root, [real]);
   }
 
-  /** `above`: the true paths of the folder and of those it was reached through. */
+  /** `above`: the real paths of the folders that lead here, this one last. */
   async #read(path: string, above: readonly string[]): Promise<Folder> {
     const real = above.at(-1) as string;
-    if (this.#seen.has(real) && ++this.#again > MOST_AGAIN) {
-      throw new DataError(`${path}: links lead to the same folders more than ${MOST_AGAIN} times`);
+    if (this.#seen.has(real) && ++this.#repeated > MOST_REPEATED_FOLDERS) {
+      throw new DataError(`${path}: links lead to the same folders more than ${MOST_REPEATED_FOLDERS} times`);
     }
     this.#seen.add(real);
     const folders: Folder[] = [];
     const images: string[] = [];
     let others = 0;
-    const entries = (await listing(path)).filter(({ name }) => !JUNK.test(name));
+    const entries = (await listFolder(path)).filter(({ name }) => !JUNK.test(name));
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const inner = join(path, entry.name);
-      const info = entry.isSymbolicLink() ? await followed(inner) : entry;
+      const info = entry.isSymbolicLink() ? await followLink(inner) : entry;
       if (info.isDirectory()) {
-        const real = entry.isSymbolicLink()
-          ? await realpath(inner)
-          : join(above.at(-1) as string, entry.name);
-        if (above.includes(real)) throw new DataError(`${inner}: is a link to ${real}, which it lies in`);
-        folders.push(await this.#read(inner, [...above, real]));
-      } else if (OTHER_IMAGE.test(entry.name)) throw await unread(inner);
+        const target = entry.isSymbolicLink() ? await realpath(inner) : join(real, entry.name);
+        if (above.includes(target)) throw new DataError(`${inner}: is a link to ${target}, which it lies in`);
+        folders.push(await this.#read(inner, [...above, target]));
+      } else if (OTHER_IMAGE.test(entry.name)) throw await otherFormat(inner);
       else if (!IMAGE.test(entry.name)) others++;
       else if (info.isFile()) images.push(inner);
       else throw new DataError(`${inner}: is ${nameOfKind(info)}, not an image file`);
@@ -231,36 +225,26 @@ class TreeReader {
   }
 }
 
-async function followed(path: string) {
+async function followLink(path: string) {
   try {
     return await stat(path);
   } catch (cause) {
     const target = await readlink(path).catch(() => "?");
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const reason =
-      code === "ENOENT"
-        ? "which is not there"
-        : code === "ELOOP"
-          ? "which leads in a circle"
-          : `: ${message}`;
-    throw new DataError(`${path}: is a link to ${target}, ${reason}`, { cause });
+    const { code = "", message } = cause as NodeJS.ErrnoException;
+    const known: Record<string, string> = { ENOENT: "which is not there", ELOOP: "which leads in a circle" };
+    throw new DataError(`${path}: is a link to ${target}, ${known[code] ?? `: ${message}`}`, { cause });
   }
 }
 
-async function unread(path: string): Promise<DataError> {
+async function otherFormat(path: string): Promise<DataError> {
   const head = await fileBytes(path).then((file) => file.read(0, Math.min(512, file.size)));
-  const kind = fileKind(head) ?? "of a kind that is not read";
+  const kind = fileKind(head) ?? "in a format that is not supported";
   return new DataError(`${path}: is ${kind}; convert it to PNG or JPEG, or take it out of the folder`);
 }
 
-async function listing(folder: string): Promise<Dirent[]> {
+async function listFolder(folder: string): Promise<Dirent[]> {
   return readdir(folder, { withFileTypes: true, recursive: false }).catch((cause: NodeJS.ErrnoException) => {
-    const reason =
-      cause.code === "ENOENT"
-        ? "there is no such folder"
-        : cause.code === "ENOTDIR"
-          ? "is no folder"
-          : cause.message;
-    throw new DataError(`${folder}: ${reason}`, { cause });
+    const known: Record<string, string> = { ENOENT: "there is no such folder", ENOTDIR: "is no folder" };
+    throw new DataError(`${folder}: ${known[cause.code ?? ""] ?? cause.message}`, { cause });
   });
 }

@@ -1,13 +1,13 @@
-/** `weft info`: the adapters that Weft finds on this machine, and what they allow. */
+/** `weft info`: the adapters that Weft finds on this machine with their limits and features, and the folders it uses. */
 import { DeviceError } from "../../../common/errors.ts";
 import { version } from "../../../common/version.ts";
 import { openDawn } from "../../device/dawn.ts";
 import { tuneDirectory } from "../../device/tune-store.ts";
 import { dataDirectory } from "../../files/cache-folder.ts";
-import { count } from "../output/format.ts";
-import { say, sayJson } from "../output/terminal.ts";
+import { count, table } from "../output/format.ts";
+import { print, printJson } from "../output/terminal.ts";
 
-/** The limits that training meets. */
+/** The limits that training can reach. */
 const LIMITS = [
   "maxBufferSize",
   "maxStorageBufferBindingSize",
@@ -26,58 +26,53 @@ interface AdapterFacts {
   readonly features: readonly string[];
 }
 
-type Found = AdapterFacts | { readonly missing: string };
+/** `missing`: why there is no adapter. */
+type Adapter = AdapterFacts | { readonly missing: string };
 
 export async function info({ json }: { readonly json?: true }): Promise<number> {
-  const hardware = await look(false);
-  const software = await look(true);
+  const hardware = await findAdapter(false);
+  const software = await findAdapter(true);
   const here = { weft: version, node: process.version, platform: `${process.platform}-${process.arch}` };
-  const dataDir = dataDirectory();
-  const tuneDir = tuneDirectory();
-  if (json) sayJson({ ...here, dataDir, tuneDir, hardware, software });
-  else {
-    const lines = [
+  const folders = { dataDir: dataDirectory(), tuneDir: tuneDirectory() };
+  if (json) printJson({ ...here, ...folders, hardware, software });
+  else
+    print(
       `Weft ${here.weft}, Node ${here.node}, ${here.platform}`,
-      `Data directory: ${dataDir}`,
-      `Kernel choices of weft tune: ${tuneDir}`,
+      `Data folder: ${folders.dataDir}`,
+      `Kernel choices of weft tune: ${folders.tuneDir}`,
       ...describe("GPU", hardware),
       ...describe("Software adapter", software),
-      usage(hardware, software),
-    ];
-    say(...lines);
-  }
+      `weft train will use ${choice(hardware, software)}.`,
+    );
   return 0;
 }
 
-async function look(software: boolean): Promise<Found> {
+async function findAdapter(software: boolean): Promise<Adapter> {
   try {
     const { adapter, driver, close } = await openDawn({ software });
-    try {
-      const { vendor, architecture } = adapter.info;
-      const limits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]]));
-      return { name: driver, vendor, architecture, limits, features: [...adapter.features].sort() };
-    } finally {
-      await close();
-    }
+    const { vendor, architecture } = adapter.info;
+    const limits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]]));
+    const features = [...adapter.features].sort();
+    await close();
+    return { name: driver, vendor, architecture, limits, features };
   } catch (error) {
     if (error instanceof DeviceError) return { missing: error.message };
     throw error;
   }
 }
 
-function describe(kind: string, found: Found): string[] {
-  if ("missing" in found) return [`${kind}: none (${found.missing})`];
-  const width = Math.max(...LIMITS.map((name) => name.length));
+function describe(kind: string, adapter: Adapter): string[] {
+  if ("missing" in adapter) return [`${kind}: none (${adapter.missing})`];
+  const limits = Object.entries(adapter.limits).map(([name, value]) => [`  ${name}`, count(value)]);
   return [
-    `${kind}: ${found.name} (${found.vendor} ${found.architecture})`,
-    ...Object.entries(found.limits).map(([name, value]) => `  ${name.padEnd(width)}  ${count(value)}`),
-    `  features: ${found.features.join(", ")}`,
+    `${kind}: ${adapter.name} (${adapter.vendor} ${adapter.architecture})`,
+    ...table(limits),
+    `  features: ${adapter.features.join(", ")}`,
   ];
 }
 
-function usage(hardware: Found, software: Found): string {
-  if (!("missing" in hardware)) return "weft train will use the GPU.";
-  if (!("missing" in software))
-    return "weft train will use the software adapter: correct, but as fast as this CPU.";
-  return "weft train will use the CPU reference, which is slow.";
+function choice(hardware: Adapter, software: Adapter): string {
+  if (!("missing" in hardware)) return "the GPU";
+  if ("missing" in software) return "the CPU reference, which is slow";
+  return "the software adapter, which computes correctly at the speed of the CPU";
 }

@@ -1,21 +1,18 @@
-/** `weft predict FILE image…`: what a saved model takes images for. */
-
+/** `weft predict FILE image…`: classifies images, or predicts their values, with a saved model. */
 import { DataError, ValueError } from "../../../common/errors.ts";
 import { imageToSample, toGrey } from "../../../data/images/resize.ts";
 import type { SampleArray } from "../../../data/lazy-inputs.ts";
 import { formatShape } from "../../../graph/spec.ts";
-import { sgd } from "../../../optim/index.ts";
 import { shares } from "../../../report/answers.ts";
 import { predict as predictAll } from "../../../train/loop/predict.ts";
-import { Trainer } from "../../../train/loop/trainer.ts";
-import { openDevice } from "../../device/open-device.ts";
 import { readPlainFile } from "../../files/plain-file.ts";
 import { decodeImage } from "../../images/decode-image.ts";
-import { MOST_FILE } from "../../images/image-folder.ts";
-import { type ModelInputs, readSavedModel } from "../data/saved-model.ts";
-import type { DeviceFlags } from "../options/device-options.ts";
+import { MOST_FILE_BYTES } from "../../images/image-folder.ts";
+import { inputsOf, type ModelInputs, openSavedModel, readSavedModel } from "../data/saved-model.ts";
+import { withDevice } from "../device-and-data.ts";
+import type { DeviceFlags } from "../options/shared-options.ts";
 import { percent } from "../output/format.ts";
-import { say } from "../output/terminal.ts";
+import { print, printJson } from "../output/terminal.ts";
 
 export interface PredictFlags extends DeviceFlags {
   readonly recipe?: string;
@@ -25,55 +22,45 @@ export interface PredictFlags extends DeviceFlags {
 }
 
 export async function predict(file: string, images: readonly string[], flags: PredictFlags): Promise<number> {
-  const { bytes, recipe, options, inputs } = await readSavedModel(file, flags.recipe);
-  const samples = await readSamples(images, inputs, recipe.name, flags.invert === true);
-  const backend = await openDevice({ backend: flags.backend });
-  try {
-    const loss = recipe.loss(options);
-    const trainer = await Trainer.create(backend, {
-      model: recipe.model(options),
-      loss,
-      // Asking changes nothing: any optimizer will do, and this one has no states to look for in the file.
-      optimizer: sgd({ learningRate: 0 }),
-      batchSize: images.length,
-    });
-    await trainer.fromSafetensors(bytes, file);
+  const saved = await readSavedModel(file, flags.recipe);
+  const inputs = inputsOf(saved);
+  const samples = await readSamples(images, inputs, saved.recipe.name, flags.invert === true);
+  await withDevice({ backend: flags.backend }, async (backend) => {
+    const trainer = await openSavedModel(backend, saved, { batchSize: images.length });
     const { values, shape } = await predictAll(trainer, { count: images.length, inputs: samples });
     const each = shape.reduce((size, extent) => size * extent, 1);
-    const certain = loss.classes && each > 1 ? shares(values, each) : Float64Array.from(values);
+    const isClassifier = saved.loss.classes && each > 1;
+    const outputs = isClassifier ? shares(values, each) : Float64Array.from(values);
     images.forEach((image, i) => {
-      const row = Array.from(certain.subarray(i * each, (i + 1) * each));
-      tell(image, row, loss.classes && each > 1, inputs, flags);
+      const row = Array.from(outputs.subarray(i * each, (i + 1) * each));
+      if (isClassifier) printClasses(image, row, inputs, flags);
+      else printValues(image, row, flags);
     });
-    return 0;
-  } finally {
-    await backend.close();
-  }
+  });
+  return 0;
 }
 
-function tell(
+function printValues(image: string, row: readonly number[], { json }: PredictFlags): void {
+  const values = row.map((value) => Number(value.toPrecision(6)));
+  if (json) printJson({ image, values });
+  else print(`${image}: ${values.join(", ")}`);
+}
+
+function printClasses(
   image: string,
   row: readonly number[],
-  classes: boolean,
   { classNames }: ModelInputs,
-  flags: PredictFlags,
-) {
-  if (!classes) {
-    const values = row.map((value) => Number(value.toPrecision(6)));
-    return say(flags.json ? JSON.stringify({ image, values }) : `${image}: ${values.join(", ")}`);
-  }
-  const best = row
+  { json, top }: PredictFlags,
+): void {
+  const classes = row
     .map((share, label) => ({ class: classNames?.[label] ?? String(label), share }))
     .sort((a, b) => b.share - a.share)
-    .slice(0, flags.top);
-  say(
-    flags.json
-      ? JSON.stringify({ image, classes: best })
-      : `${image}: ${best.map((guess) => `${guess.class} (${percent(guess.share)})`).join(", ")}`,
-  );
+    .slice(0, top);
+  if (json) printJson({ image, classes });
+  else print(`${image}: ${classes.map((guess) => `${guess.class} (${percent(guess.share)})`).join(", ")}`);
 }
 
-/** All images in the form that the model takes. Throws DataError, naming the file, on what can't be read. */
+/** All images as the model's input. Throws DataError, naming the file, where one can't be read. */
 async function readSamples(
   images: readonly string[],
   { shape, scale = 1, offset = 0 }: ModelInputs,
@@ -83,22 +70,19 @@ async function readSamples(
   const [channels, height = 0, width = 0] = shape;
   if (shape.length !== 3 || (channels !== 1 && channels !== 3)) {
     throw new ValueError(
-      `weft predict: recipe ${recipe} takes samples of ${formatShape(shape)}, which are no images`,
+      `weft predict: recipe ${recipe} takes samples of shape ${formatShape(shape)}, not images`,
     );
   }
   const size = channels * height * width;
   const data = new Uint8Array(images.length * size);
   for (const [i, image] of images.entries()) {
-    const bytes = await readPlainFile(image, MOST_FILE).catch((error: Error) => {
+    const bytes = await readPlainFile(image, MOST_FILE_BYTES).catch((error: Error) => {
       if ((error.cause as NodeJS.ErrnoException | undefined)?.code !== "ENOENT") throw error;
       throw new DataError(`${image}: there is no such file`, { cause: error });
     });
     const sample = imageToSample(decodeImage(bytes, { name: image }), { height, width });
     data.set(channels === 1 ? toGrey(sample, height * width) : sample, i * size);
   }
-  if (invert)
-    data.forEach((value, i) => {
-      data[i] = 255 - value;
-    });
-  return { data, shape, scale, offset };
+  const given = invert ? data.map((value) => 255 - value) : data;
+  return { data: given, shape, scale, offset };
 }

@@ -1,6 +1,6 @@
-/** `weft recipes`: what can be trained, with what must come out and how long it takes. */
+/** `weft recipes`: lists what can be trained, with targets and training times. */
 import { recipes } from "../../../recipes/index.ts";
-import { say, sayJson } from "../output/terminal.ts";
+import { print, printJson } from "../output/terminal.ts";
 
 export function listRecipes(flags: { readonly json?: true }): number {
   const all = [...recipes.values()];
@@ -10,15 +10,14 @@ export function listRecipes(flags: { readonly json?: true }): number {
       const { optimizer, learningRate } = recipe;
       const length = epochs === undefined ? { steps } : { epochs };
       const about = { name, title, report, dataset, target, time, ...length, batchSize };
-      sayJson({ ...about, optimizer, learningRate, options });
+      printJson({ ...about, optimizer, learningRate, options });
     }
     return 0;
   }
   const width = Math.max(...all.map(({ name }) => name.length));
   const indent = " ".repeat(width + 2);
-  for (const { name, title, target, time } of all) {
-    say(`${name.padEnd(width)}  ${title}`, `${indent}${target}; ${time}`);
-  }
-  say("", "Next: npx weft train NAME");
+  for (const { name, title, target, time } of all)
+    print(`${name.padEnd(width)}  ${title}`, `${indent}${target}; ${time}`);
+  print("", "Next: npx weft train NAME");
   return 0;
 }

@@ -1,136 +1,73 @@
 /**
- * Data sets by the names of the command line. Asked for by name, a set must be had; the recipe's own set may be stood
- * in for by the built-in synthetic digits, and that is said in plain words.
+ * Data sets by the names of the command line. A data set that the user names must be available. The recipe's own data set
+ * may be replaced by built-in synthetic digits, with a notice.
  */
 import { join } from "node:path";
 import { DataError, ValueError } from "../../../common/errors.ts";
-import type { Dataset } from "../../../data/dataset.ts";
-import { subset } from "../../../data/dataset.ts";
+import { type Dataset, subset } from "../../../data/dataset.ts";
 import { split } from "../../../data/prepare/split.ts";
 import type { TrainTest } from "../../../data/published/dataset-source.ts";
 import { datasetSources } from "../../../data/published/index.ts";
 import { syntheticDigits } from "../../../data/synthetic/digits.ts";
-import { type DownloadProgress, type LoadOptions, loadDataset } from "../../datasets.ts";
+import type { Recipe } from "../../../recipes/recipe.ts";
+import { type RecipeSettings, recipeData } from "../../../recipes/run.ts";
+import { type LoadOptions, loadDataset } from "../../datasets.ts";
 import { dataDirectory } from "../../files/cache-folder.ts";
+import type { DataFlags } from "../options/shared-options.ts";
+import { downloadProgress } from "../output/progress-bars.ts";
 
 export const SYNTHETIC = "synthetic";
+const SYNTHETIC_TITLE = "synthetic digits";
 const SYNTHETIC_TRAIN = 20_000;
 const SYNTHETIC_TEST = 4_000;
-/** How long to try for a data set that there is a stand-in for. */
-const STAND_IN_AFTER_MS = 2000;
-/** Sets of 28x28 grey images in ten classes, whose models the synthetic digits fit. */
-const STAND_IN_FOR: readonly string[] = ["mnist", "fashion-mnist"];
+/** Data sets of 28x28 grey images in ten classes, which the synthetic digits can replace. */
+const REPLACEABLE: readonly string[] = ["mnist", "fashion-mnist"];
+/** How long to wait for a connection when the data set can be replaced. */
+const REPLACE_AFTER_MS = 2000;
+/** How the user's own data are divided. */
+const TRAIN_SHARE = 0.8;
 
 export interface ChosenData extends TrainTest {
-  /** As `--dataset` has it. */
+  /** The value of `--dataset` for it. */
   readonly name: string;
   /** For people. */
   readonly title: string;
 }
 
-export interface ChooseOptions {
-  readonly dataDir?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
-  /** What the recipe does to a published set; default: as it is, a set in one piece divided the same way each time. */
-  readonly prepare?: ((data: Dataset | TrainTest) => TrainTest) | undefined;
-}
-
 type AnySource = (typeof datasetSources)[keyof typeof datasetSources];
 const sources = new Map<string, AnySource>(Object.values(datasetSources).map((s) => [s.name, s]));
-
-/** How a set that nobody has divided is divided. */
-const TRAIN_SHARE = 0.8;
-const SPLIT_SEED = 0;
-
-async function loadDivided(
-  source: AnySource,
-  options: ChooseOptions & Pick<LoadOptions, "connectTimeout">,
-): Promise<TrainTest> {
-  const { prepare, dataDir, signal, onProgress, connectTimeout } = options;
-  const load = { dataDir, signal, onProgress, connectTimeout };
-  const parts = await loadDataset<TrainTest | Dataset>(source, load);
-  if (prepare) return prepare(parts);
-  return "train" in parts ? parts : divide(parts, SPLIT_SEED);
-}
-
-/** Training and test set out of one, 80 to 20, classes in proportion. */
-export function divide(dataset: Dataset, seed: number): TrainTest {
-  const stratify = dataset.classes !== undefined;
-  const [train, test] = split(dataset, TRAIN_SHARE, seed, { stratify, names: ["train", "test"] });
-  return { train, test };
-}
-
-const titled = (source: AnySource, { note }: TrainTest) =>
-  note === undefined ? source.title : `${source.title} (${note})`;
 
 /** Throws ValueError unless there is a data set called `name`. */
 export function expectDataset(name: string): void {
   if (name !== SYNTHETIC) sourceOf(name);
 }
 
-/** The published data set called `name`; throws ValueError listing those there are. */
+/** The published data set called `name`; throws ValueError listing all names if there is none. */
 export function sourceOf(name: string): AnySource {
   const source = sources.get(name);
-  if (source === undefined) {
-    throw new ValueError(
-      `there is no data set ${name}; there are ${[...sources.keys(), SYNTHETIC].join(", ")}`,
-    );
-  }
-  return source;
+  if (source !== undefined) return source;
+  const names = [...sources.keys(), SYNTHETIC].join(", ");
+  throw new ValueError(`there is no data set ${name}; there are ${names}`);
 }
 
-/** Training and test set: `asked`, or else `preferred` or its stand-in; the first `limit` samples and a like share of tests. */
-export async function chooseData(
-  asked: string | undefined,
-  preferred: string,
-  limit: number | undefined,
-  { notice, ...options }: ChooseOptions & { readonly notice: (line: string) => void },
-): Promise<ChosenData> {
-  const name = asked ?? preferred;
-  if (name === SYNTHETIC) return synthetic(limit);
-  const source = sourceOf(name);
+/** Loads a data set and shows downloads. DataErrors name options as the command line does. */
+export async function loadPublished(
+  source: AnySource,
+  options: Pick<LoadOptions, "dataDir" | "signal" | "connectTimeout">,
+): Promise<TrainTest | Dataset> {
+  const progress = downloadProgress();
   try {
-    const quick =
-      asked === undefined && STAND_IN_FOR.includes(name) ? { connectTimeout: STAND_IN_AFTER_MS } : {};
-    const parts = await loadDivided(source, { ...options, ...quick });
-    return { name, title: titled(source, parts), ...limited(parts.train, parts.test, limit) };
+    return await loadDataset<TrainTest | Dataset>(source, { ...options, onProgress: progress.update });
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
-    const fits = STAND_IN_FOR.includes(name);
-    if (asked !== undefined || !fits) {
-      const orElse = fits ? ` Or train on built-in digits: --dataset ${SYNTHETIC}` : "";
-      throw new DataError(`${forCommandLine(error.message)}${orElse}`, { cause: error });
-    }
-    const [reason = ""] = error.message.split(/ Tried:|\n/);
-    notice(
-      `${reason}${/[.?!]$/.test(reason) ? "" : "."} Using the built-in synthetic digits instead. For the real ones: ` +
-        `weft data get ${name}, or put the files into ${join(dataDirectory(options.dataDir), name)}.`,
-    );
-    return synthetic(limit);
+    throw new DataError(withOptionNames(error.message), { cause: error });
+  } finally {
+    progress.stop();
   }
 }
 
-/** The first `samples` of the test set called `name`; all of it if not given. */
-export async function chooseTest(
-  name: string,
-  samples: number | undefined,
-  options: ChooseOptions,
-): Promise<{ readonly test: Dataset; readonly title: string }> {
-  if (name === SYNTHETIC) {
-    const { test } = syntheticDigits({ train: 1, test: samples ?? SYNTHETIC_TEST });
-    return { test, title: "synthetic digits" };
-  }
-  const source = sourceOf(name);
-  const parts = await loadDivided(source, options).catch((error: unknown) => {
-    throw error instanceof DataError ? new DataError(forCommandLine(error.message), { cause: error }) : error;
-  });
-  const test = samples === undefined ? parts.test : subset(parts.test, samples);
-  return { test, title: titled(source, parts) };
-}
-
-/** Advice that names an option of the library, in the words of the command line. */
-export function forCommandLine(message: string): string {
+/** A message of the library with the names of its options replaced by those of the command line. */
+export function withOptionNames(message: string): string {
   return message
     .replaceAll("`dataDir`", "--data-dir")
     .replaceAll("`header` (true or false)", "--header (yes or no)")
@@ -138,14 +75,76 @@ export function forCommandLine(message: string): string {
     .replace(/`(ignore|decimal)`/g, "--$1");
 }
 
-function synthetic(limit: number | undefined): ChosenData {
-  const train = limit ?? SYNTHETIC_TRAIN;
-  const test = Math.max(1, Math.round((train * SYNTHETIC_TEST) / SYNTHETIC_TRAIN));
-  return { name: SYNTHETIC, title: "synthetic digits", ...syntheticDigits({ train, test }) };
+/** Training and test set for `recipe`: of the data set that `flags` name, else of its own or the synthetic digits. */
+export async function trainingData(
+  recipe: Recipe,
+  { dataset, dataDir, limit }: DataFlags,
+  {
+    signal,
+    notice,
+    settings,
+  }: { signal: AbortSignal; notice(line: string): void; settings?: RecipeSettings },
+): Promise<ChosenData> {
+  const name = dataset ?? recipe.dataset;
+  if (dataset === undefined && recipe.data !== undefined)
+    return { name, title: recipe.title, ...recipe.data() };
+  if (name === SYNTHETIC) return synthetic(limit);
+  const source = sourceOf(name);
+  const replaceable = REPLACEABLE.includes(name);
+  try {
+    const quick = dataset === undefined && replaceable ? { connectTimeout: REPLACE_AFTER_MS } : {};
+    const loaded = await loadPublished(source, { dataDir, signal, ...quick });
+    const parts = recipeData(recipe, loaded, settings);
+    return { name, title: titleOf(source, parts), ...limited(parts, limit) };
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    if (dataset !== undefined || !replaceable) {
+      const instead = replaceable ? ` Or train on built-in digits: --dataset ${SYNTHETIC}` : "";
+      throw new DataError(`${error.message}${instead}`, { cause: error });
+    }
+    const [reason = ""] = error.message.split(/ Tried:|\n/);
+    notice(
+      `${reason}${/[.?!]$/.test(reason) ? "" : "."} Using the built-in synthetic digits instead. For the real ones: ` +
+        `weft data get ${name}, or put the files into ${join(dataDirectory(dataDir), name)}.`,
+    );
+    return synthetic(limit);
+  }
 }
 
-/** The first `limit` training samples, and as large a share of the test set. */
-export function limited(train: Dataset, test: Dataset, limit: number | undefined): TrainTest {
+/** The first `samples` of the test set called `name` as `recipe` prepares it; default all. */
+export async function testData(
+  recipe: Recipe,
+  name: string,
+  samples: number | undefined,
+  { settings, ...options }: { dataDir: string | undefined; signal: AbortSignal; settings: RecipeSettings },
+): Promise<{ readonly test: Dataset; readonly title: string }> {
+  if (name === SYNTHETIC) {
+    const { test } = syntheticDigits({ train: 1, test: samples ?? SYNTHETIC_TEST });
+    return { test, title: SYNTHETIC_TITLE };
+  }
+  const source = sourceOf(name);
+  const parts = recipeData(recipe, await loadPublished(source, options), settings);
+  const test = samples === undefined ? parts.test : subset(parts.test, samples);
+  return { test, title: titleOf(source, parts) };
+}
+
+const titleOf = ({ title }: AnySource, { note }: TrainTest) =>
+  note === undefined ? title : `${title} (${note})`;
+
+function synthetic(limit = SYNTHETIC_TRAIN): ChosenData {
+  const test = Math.max(1, Math.round((limit * SYNTHETIC_TEST) / SYNTHETIC_TRAIN));
+  return { name: SYNTHETIC, title: SYNTHETIC_TITLE, ...syntheticDigits({ train: limit, test }) };
+}
+
+/** Divides a data set 80 to 20 into training and test set, keeping the proportions of classes. */
+export function divide(dataset: Dataset, seed: number): TrainTest {
+  const stratify = dataset.classes !== undefined;
+  const [train, test] = split(dataset, TRAIN_SHARE, seed, { stratify, names: ["train", "test"] });
+  return { train, test };
+}
+
+/** The first `limit` training samples, and the same share of the test set. */
+export function limited({ train, test }: TrainTest, limit: number | undefined): TrainTest {
   if (limit === undefined) return { train, test };
   const first = subset(train, limit);
   const share = Math.max(1, Math.round((test.count * first.count) / train.count));

@@ -1,12 +1,13 @@
-/** Numbers as people read them. */
+/** Numbers, durations, paths and option names as text for people. */
 
+/** 12345 -> "12,345" */
 export const count = (n: number): string => Math.round(n).toLocaleString("en-US");
 
 /** 0.98765 -> "98.77 %" */
 export const percent = (share: number, digits = 2): string => `${(share * 100).toFixed(digits)} %`;
 
-/** 42 -> "1 image", "42 images" */
-export const several = (n: number, noun: string): string => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
+/** 1 -> "1 image", 42 -> "42 images" */
+export const plural = (n: number, noun: string): string => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
 
 /** "8.3 s", "2 min 05 s", "1 h 02 min" */
 export function duration(seconds: number): string {
@@ -18,18 +19,26 @@ export function duration(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
 }
 
-/** Two to four digits that matter: "0.73", "12.4", "1,240" */
-export function rate(n: number): string {
-  return n >= 100 ? count(n) : n.toPrecision(n >= 10 ? 3 : 2);
-}
+/** Two to four significant digits: "0.73", "12.4", "1,240" */
+export const rate = (n: number): string => (n >= 100 ? count(n) : n.toPrecision(n >= 10 ? 3 : 2));
 
-/** "11.6 MB" */
-export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
+/** 11594722 -> "11.6 MB" */
+export const megabytes = (bytes: number, digits = 1): string => `${(bytes / 1e6).toFixed(digits)} MB`;
 
-/** A path as a shell wants it. */
+/** A path as a shell needs it: quoted where it holds special characters. */
 export const shellWord = (path: string): string =>
   /^[\w./~@%+=:,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 
 /** clipNorm -> "--clip-norm" */
-export const optionWord = (name: string): string =>
-  `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+export const optionName = (key: string): string =>
+  `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
+/** Rows of text as a table: columns padded to their widest cell, to the right if `alignRight` holds its index. */
+export function table(rows: readonly (readonly string[])[], alignRight: readonly number[] = []): string[] {
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
+  const cell = (text: string, i: number) => {
+    const width = widths[i] ?? 0;
+    return alignRight.includes(i) ? text.padStart(width) : text.padEnd(width);
+  };
+  return rows.map((row) => row.map(cell).join("  ").trimEnd());
+}

@@ -1,18 +1,18 @@
-/** What a run tells: lines of JSON for programs, the same lines into a log file, words and a bar for people. */
+/** What a training run prints: lines of JSON for programs, or text and a progress bar for people. */
 import type { CompileProgress } from "../../../runtime/backend.ts";
-import type { Best, EpochRecord, EvaluationRecord, TrainEvent } from "../../../train/loop/events.ts";
+import type { EpochRecord, EvaluationRecord, TrainEvent } from "../../../train/loop/events.ts";
 import { numbersOf } from "../../../train/loop/history.ts";
 import type { FitState } from "../../../train/state/fit-record.ts";
-import { writeFileAtomic } from "../../files/atomic-write.ts";
-import { count, duration, percent, rate, several, shellWord } from "./format.ts";
+import type { RunResult } from "../training/run-result.ts";
+import { count, duration, percent, plural, rate, shellWord } from "./format.ts";
 import { TrainingBar } from "./progress-bars.ts";
-import { aside, say, sayJson } from "./terminal.ts";
+import { print, printError, printJson } from "./terminal.ts";
 
 /** What is known before the first step. */
 export interface RunBegin {
   readonly title: string;
   readonly adapter: string;
-  /** What was found of devices, and why it is not better. */
+  /** Which device was found, and why not a better one. */
   readonly notices: readonly string[];
   readonly data: string;
   /** What a sample is called. */
@@ -21,60 +21,56 @@ export interface RunBegin {
   readonly testSamples: number;
 }
 
-/** The last line of `--json`. */
-export interface RunEnd {
-  readonly event: "done";
-  readonly recipe: string;
-  readonly optimizer: string;
-  readonly learningRate: number;
-  /** Of the whole training set with the weights that are saved, for recipes with a goal for it. */
-  readonly trainAccuracy?: number;
-  readonly trainLoss?: number;
-  /** null when the run was interrupted: nobody measured what was saved. */
-  readonly testAccuracy: number | null;
-  readonly testLoss: number | null;
-  readonly adapter: string;
-  readonly backend: string;
-  readonly software: boolean;
-  readonly dataset: string;
-  readonly sample: "image" | "row";
-  readonly trainSamples: number;
-  readonly testSamples: number;
-  readonly seed: number;
-  readonly steps: number;
-  readonly stepsPerSecond: number;
-  readonly dispatchesPerStep: number;
-  readonly submits: number;
-  /** From the start of the process until the first step was done and its loss read. */
-  readonly firstStepSeconds: number | null;
-  readonly seconds: number;
-  readonly interrupted: boolean;
-  /** The best measurement, where the run was judged by one. */
-  readonly best?: Best;
-  /** Why early stopping ended the run. */
-  readonly stopped?: string;
-  /** null when there was nothing to save. */
-  readonly file: string | null;
-  readonly picture?: string;
-  readonly report?: string;
-}
-
+/** Hears of a run. Each implements the methods that concern it. */
 export interface Reporter {
   /** Something the user should know, before or during the run. */
-  notice(line: string): void;
-  begin(run: RunBegin): void;
+  notice?(line: string): void;
+  begin?(run: RunBegin): void;
   /** Kernels are being compiled. */
   compiling?(progress: CompileProgress): void;
-  /** The run goes on from here. */
+  /** The run continues from a checkpoint. */
   resume?(state: FitState): void;
-  event(event: TrainEvent): void | Promise<void>;
-  end(run: RunEnd): void | Promise<void>;
-  /** Leaves the terminal as it was; safe to call at any time. */
-  close(): void;
+  event?(event: TrainEvent): void | Promise<void>;
+  end?(run: RunResult): void | Promise<void>;
+  /** Restores the terminal; safe to call at any time. */
+  close?(): void;
 }
 
-/** Epochs and evaluations as lines of JSON; nothing for other events. */
-function jsonOf(event: TrainEvent): object | undefined {
+/** Several reporters as one; the first to be told is the one that prints. */
+export class Reporters implements Reporter {
+  constructor(private readonly all: readonly Reporter[]) {}
+
+  notice(line: string): void {
+    for (const each of this.all) each.notice?.(line);
+  }
+
+  begin(run: RunBegin): void {
+    for (const each of this.all) each.begin?.(run);
+  }
+
+  compiling(progress: CompileProgress): void {
+    for (const each of this.all) each.compiling?.(progress);
+  }
+
+  resume(state: FitState): void {
+    for (const each of this.all) each.resume?.(state);
+  }
+
+  async event(event: TrainEvent): Promise<void> {
+    for (const each of this.all) await each.event?.(event);
+  }
+
+  async end(run: RunResult): Promise<void> {
+    for (const each of this.all) await each.end?.(run);
+  }
+
+  close(): void {
+    for (const each of this.all) each.close?.();
+  }
+}
+
+/** The line of `--json` for an epoch or evaluation; undefined for other events. */
+export function jsonRecord(event: TrainEvent): object | undefined {
   if (event.event === "evaluation") return event;
   if (event.event !== "epoch") return undefined;
   const { epoch, loss, accuracy, valLoss, valAccuracy, ...rest } = event;
@@ -86,127 +82,94 @@ function jsonOf(event: TrainEvent): object | undefined {
 /** One JSON object per line on stdout; notices go to stderr. */
 export function jsonReporter(): Reporter {
   return {
-    notice: aside,
-    begin: ({ notices }) => aside(...notices),
+    notice: printError,
+    begin: ({ notices }) => printError(...notices),
     event(event) {
-      const record = jsonOf(event);
-      if (record !== undefined) sayJson(record);
+      const record = jsonRecord(event);
+      if (record !== undefined) printJson(record);
       if (event.event === "recovered")
-        aside(`${event.message}; going on with ${event.adapter} from step ${event.step}`);
+        printError(`${event.message}; continuing on ${event.adapter} from step ${event.step}`);
     },
-    end: (run) => sayJson(run),
-    close: () => undefined,
+    end: printJson,
   };
 }
 
-/** Nothing at all. */
-export function quietReporter(): Reporter {
-  const nothing = () => undefined;
-  return { notice: nothing, begin: nothing, event: nothing, end: nothing, close: nothing };
-}
-
-/** The lines of `jsonReporter` in a file, written anew and whole at each of them. */
-export function logReporter(path: string): Reporter {
-  let lines = "";
-  const add = (record: object) => {
-    lines += `${JSON.stringify(record)}\n`;
-    return writeFileAtomic(path, lines);
-  };
-  return {
-    notice: () => undefined,
-    begin: () => undefined,
-    event(event) {
-      const record = jsonOf(event);
-      return record === undefined ? undefined : add(record);
-    },
-    end: add,
-    close: () => undefined,
-  };
-}
-
-/** Words for people, and a live bar on a terminal. */
+/** Text for people, and a live bar on a terminal. */
 export function humanReporter(): Reporter {
   const bar = new TrainingBar();
   let epochs = 0;
+  const printBelow = (...lines: readonly string[]) => {
+    bar.stop();
+    print(...lines);
+  };
   return {
-    notice(text) {
-      bar.stop();
-      say(text);
-    },
-    begin(run) {
-      bar.sample = run.sample;
-      say(run.title);
-      say(run.notices.length > 0 ? run.notices.join(" ") : `Adapter: ${run.adapter}.`);
-      say(
-        `Data: ${run.data}, ${several(run.trainSamples, `training ${run.sample}`)} and ` +
-          `${several(run.testSamples, `test ${run.sample}`)}.`,
+    notice: printBelow,
+    begin({ title, notices, adapter, data, sample, trainSamples, testSamples }) {
+      bar.sample = sample;
+      const [training, test] = [
+        plural(trainSamples, `training ${sample}`),
+        plural(testSamples, `test ${sample}`),
+      ];
+      print(
+        title,
+        notices.length > 0 ? notices.join(" ") : `Adapter: ${adapter}.`,
+        `Data: ${data}, ${training} and ${test}.`,
       );
     },
     compiling: (progress) => bar.compiling(progress),
     event(event) {
       if (event.event === "start") epochs = event.epochs;
+      else if (event.event === "progress") bar.update(event, epochs);
+      else if (event.event === "epoch") printBelow(epochLine(event, epochs));
+      else if (event.event === "evaluation") printBelow(evaluationLine(event, epochs));
       else if (event.event === "recovered") {
-        bar.stop();
-        say(
-          `The device was lost; going on with ${event.adapter} from step ${count(event.step)}. (${event.message})`,
-        );
-      } else if (event.event === "progress") bar.update(event, epochs);
-      else if (event.event === "epoch") {
-        bar.stop();
-        say(epochLine(event, epochs));
-      } else if (event.event === "evaluation") {
-        bar.stop();
-        say(evaluationLine(event, epochs));
+        const where = `${event.adapter} from step ${count(event.step)}`;
+        printBelow(`The device was lost; continuing on ${where}. (${event.message})`);
       }
     },
-    end(run) {
-      bar.stop();
-      say(...summary(run));
-    },
+    end: (run) => printBelow(...summary(run)),
     close: () => bar.stop(),
   };
 }
 
 function epochLine(record: EpochRecord, epochs: number): string {
   const { epoch, loss, accuracy, gradientNorm, seconds, stepsPerSecond } = record;
-  const words = [`Epoch ${epoch}/${epochs}`, `loss ${loss.toFixed(4)}`];
-  if (accuracy !== undefined) words.push(`accuracy ${percent(accuracy)}`);
-  words.push(...valWords(record));
-  if (gradientNorm !== undefined) words.push(`gradient norm ${gradientNorm.toPrecision(3)}`);
-  words.push(duration(seconds), `${rate(stepsPerSecond)} steps/s`);
-  return words.join("  ");
+  const parts = [`Epoch ${epoch}/${epochs}`, `loss ${loss.toFixed(4)}`];
+  if (accuracy !== undefined) parts.push(`accuracy ${percent(accuracy)}`);
+  parts.push(...validation(record));
+  if (gradientNorm !== undefined) parts.push(`gradient norm ${gradientNorm.toPrecision(3)}`);
+  parts.push(duration(seconds), `${rate(stepsPerSecond)} steps/s`);
+  return parts.join("  ");
 }
 
-function evaluationLine(record: EvaluationRecord, epochs: number): string {
-  const { epoch, step } = record;
-  return [`Epoch ${epoch}/${epochs}`, `step ${count(step)}`, ...valWords(record)].join("  ");
-}
+const evaluationLine = (record: EvaluationRecord, epochs: number) =>
+  [`Epoch ${record.epoch}/${epochs}`, `step ${count(record.step)}`, ...validation(record)].join("  ");
 
-function valWords({ valLoss, valAccuracy, val }: EpochRecord | EvaluationRecord): string[] {
-  const words: string[] = [];
-  if (valLoss !== undefined) words.push(`test loss ${valLoss.toFixed(4)}`);
-  if (valAccuracy !== undefined) words.push(`test accuracy ${percent(valAccuracy)}`);
+function validation({ valLoss, valAccuracy, val }: EpochRecord | EvaluationRecord): string[] {
+  const parts: string[] = [];
+  if (valLoss !== undefined) parts.push(`test loss ${valLoss.toFixed(4)}`);
+  if (valAccuracy !== undefined) parts.push(`test accuracy ${percent(valAccuracy)}`);
   for (const [name, value] of numbersOf(val)) {
-    if (name !== "loss" && name !== "accuracy") words.push(`${name} ${value.toPrecision(4)}`);
+    if (name !== "loss" && name !== "accuracy") parts.push(`${name} ${value.toPrecision(4)}`);
   }
-  return words;
+  return parts;
 }
 
-function summary(run: RunEnd): string[] {
-  const { seconds, steps, stepsPerSecond, dispatchesPerStep, submits, file, picture, report } = run;
+function summary(run: RunResult): string[] {
+  const { seconds, steps, stepsPerSecond, dispatchesPerStep, submits, file, picture, report, stopped } = run;
   const lines: string[] = [];
-  if (run.interrupted) lines.push(`Stopped after ${several(steps, "step")}, in ${duration(seconds)}.`);
+  if (run.interrupted) lines.push(`Stopped after ${plural(steps, "step")}, in ${duration(seconds)}.`);
   else {
-    if (run.stopped !== undefined) lines.push(`Stopped early: ${run.stopped}.`);
-    lines.push([`Done in ${duration(seconds)}`, ...results(run)].join(": ").concat("."));
+    if (stopped !== undefined) lines.push(`Stopped early: ${stopped}.`);
+    const reached = results(run);
+    lines.push(`Done in ${duration(seconds)}${reached.length > 0 ? `: ${reached.join(", ")}` : ""}.`);
   }
   if (steps > 0) {
+    const speed = `${plural(steps, "step")} at ${rate(stepsPerSecond)} per second`;
     const each = run.backend === "cpu" ? "operations" : "dispatches";
-    const batches =
+    const perSubmit =
       run.backend === "cpu" || submits === 0 ? "" : `, ${rate(steps / submits)} steps per submit`;
-    lines.push(
-      `${several(steps, "step")} at ${rate(stepsPerSecond)} per second, ${count(dispatchesPerStep)} ${each} per step${batches}.`,
-    );
+    lines.push(`${speed}, ${count(dispatchesPerStep)} ${each} per step${perSubmit}.`);
   }
   if (file === null) lines.push("Nothing was trained, so nothing was saved.");
   else lines.push(`Saved to ${file}. Next: npx weft eval ${shellWord(file)}`);
@@ -215,47 +178,14 @@ function summary(run: RunEnd): string[] {
   return lines;
 }
 
-/** What was reached, on the test set and where wanted on the training set; nothing if nobody measured it. */
-function results({
-  testAccuracy,
-  testLoss,
-  testSamples,
-  sample,
-  trainLoss,
-  trainAccuracy,
-}: RunEnd): string[] {
-  const words: string[] = [];
+/** What the run reached on the test set and, where the recipe has a goal for it, on the training set. */
+function results(run: RunResult): string[] {
+  const { testAccuracy, testLoss, testSamples, sample, trainLoss, trainAccuracy } = run;
+  const parts: string[] = [];
   if (testAccuracy !== null)
-    words.push(`${percent(testAccuracy)} of ${several(testSamples, `test ${sample}`)} right`);
-  else if (testLoss !== null) words.push(`test loss ${testLoss.toPrecision(4)}`);
-  if (trainAccuracy !== undefined) words.push(`${percent(trainAccuracy)} of the training set`);
-  if (trainLoss !== undefined) words.push(`training loss ${trainLoss.toPrecision(4)}`);
-  return words.length === 0 ? [] : [words.join(", ")];
-}
-
-/** Tells several reporters. */
-export function together(reporters: readonly Reporter[]): Reporter {
-  return {
-    notice: (text) => {
-      for (const r of reporters) r.notice(text);
-    },
-    begin: (run) => {
-      for (const r of reporters) r.begin(run);
-    },
-    compiling: (progress) => {
-      for (const r of reporters) r.compiling?.(progress);
-    },
-    resume: (state) => {
-      for (const r of reporters) r.resume?.(state);
-    },
-    async event(event) {
-      for (const r of reporters) await r.event(event);
-    },
-    async end(run) {
-      for (const r of reporters) await r.end(run);
-    },
-    close: () => {
-      for (const r of reporters) r.close();
-    },
-  };
+    parts.push(`${percent(testAccuracy)} of ${plural(testSamples, `test ${sample}`)} right`);
+  else if (testLoss !== null) parts.push(`test loss ${testLoss.toPrecision(4)}`);
+  if (trainAccuracy !== undefined) parts.push(`${percent(trainAccuracy)} of the training set`);
+  if (trainLoss !== undefined) parts.push(`training loss ${trainLoss.toPrecision(4)}`);
+  return parts;
 }

@@ -1,48 +1,53 @@
-/** The one place from which the commands' text leaves the process. Names in it may hold anything; none reaches a terminal raw. */
+/**
+ * The only place from which the command line writes text. Names of files, classes and columns may hold control characters;
+ * they are written as escapes, so that no file can move the cursor or forge a line.
+ */
 import { type Options, SingleBar } from "cli-progress";
 import { printable } from "../../../common/printable.ts";
 import { atExit } from "../../at-exit.ts";
 
-/** Each of `lines` as a line on stdout. */
-export function say(...lines: readonly string[]): void {
-  process.stdout.write(lines.map((text) => `${printable(text)}\n`).join(""));
+const joined = (lines: readonly string[]) => lines.map((text) => `${printable(text)}\n`).join("");
+
+/** Prints each of `lines` on stdout. */
+export function print(...lines: readonly string[]): void {
+  process.stdout.write(joined(lines));
 }
 
-/** A line of JSON on stdout. */
-export function sayJson(value: object): void {
-  say(JSON.stringify(value));
+/** Prints a line of JSON on stdout. */
+export function printJson(value: object): void {
+  print(JSON.stringify(value));
 }
 
-/** Each of `lines` as a line on stderr. */
-export function aside(...lines: readonly string[]): void {
-  process.stderr.write(lines.map((text) => `${printable(text)}\n`).join(""));
+/** Prints each of `lines` on stderr. */
+export function printError(...lines: readonly string[]): void {
+  process.stderr.write(joined(lines));
 }
 
-/** Shows `text` in place of the line that stderr's terminal shows; "" only wipes it. Nothing without a terminal. */
+/** Replaces the current line of the terminal at stderr by `text`, "" clears it. Does nothing without a terminal. */
 export function overwrite(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${printable(text)}`);
 }
 
 export interface Bar {
-  update(value: number, words?: object): void;
-  /** Takes the bar off the terminal and leaves that as it was. */
+  update(value: number, payload?: object): void;
+  /** Removes the bar and restores the terminal. */
   stop(): void;
 }
 
-/** A bar on a terminal. cli-progress turns line wrapping off while it draws, which no end of the process leaves behind. */
+/** Draws a progress bar. cli-progress turns line wrapping off; it is restored however the process ends. */
 export function openBar({
   total,
   value,
-  words = {},
+  payload = {},
   ...options
-}: Options & { total: number; value: number; words?: object }): Bar {
+}: Options & { total: number; value: number; payload?: object }): Bar {
   const bar = new SingleBar(options);
-  const forget = atExit(() => bar.stop());
-  bar.start(total, value, words);
+  const cancel = atExit(() => bar.stop());
+  bar.start(total, value, payload);
   return {
     update: (at, more) => bar.update(at, more ?? {}),
     stop() {
-      forget();
+      cancel();
       bar.stop();
     },
   };

@@ -1,50 +1,27 @@
-/** What tuning tells: a table for people with a line of progress on a terminal, lines of JSON for programs. */
+/** Events of kernel tuning: as a table with a line of progress on a terminal, or as lines of JSON. */
 import type { TuneEvent } from "../../../runtime/backend.ts";
-import { duration, percent, several } from "./format.ts";
-import { aside, overwrite, say, sayJson } from "./terminal.ts";
-
-export interface TuneReport {
-  begin(what: { readonly recipe: string; readonly batchSize: number; readonly adapter: string }): void;
-  notice(line: string): void;
-  event(event: TuneEvent): void;
-  /** Leaves the terminal as it was. */
-  close(): void;
-}
+import { duration, percent, plural, table } from "./format.ts";
+import { overwrite, print, printError, printJson } from "./terminal.ts";
 
 type Choice = Extract<TuneEvent, { event: "choice" }>;
 type Tuned = Extract<TuneEvent, { event: "tuned" }>;
 
-/** A line per choice and one at the end on stdout; notices go to stderr. */
-export function jsonTuneReport(): TuneReport {
-  return {
-    begin: () => undefined,
-    notice: aside,
-    event(event) {
-      if (event.event === "notice") aside(event.message);
-      else if (event.event !== "tuning") sayJson(event);
-    },
-    close: () => undefined,
-  };
+/** Prints a line of JSON per choice and one at the end on stdout; notices go to stderr. */
+export function jsonTuning(event: TuneEvent): void {
+  if (event.event === "notice") printError(event.message);
+  else if (event.event !== "tuning") printJson(event);
 }
 
-export function humanTuneReport(): TuneReport {
+/** A listener that gathers the choices and prints them as a table at the end. */
+export function tuningTable(): (event: TuneEvent) => void {
   const rows: string[][] = [["node", "shape", "default", "chosen", "time of default", "chosen / default"]];
-  const wipe = () => overwrite("");
-  return {
-    begin: ({ recipe, batchSize, adapter }) =>
-      void say(`Tuning a training step of ${recipe}, batch size ${batchSize}, on ${adapter}.`),
-    notice: say,
-    event(event) {
-      if (event.event === "tuning") {
-        overwrite(`${event.done + 1} of ${event.of}: ${event.node}`);
-      } else if (event.event === "choice") rows.push(tableRow(event));
-      else {
-        wipe();
-        if (event.event === "notice") say(event.message);
-        else for (const text of [...aligned(rows), ...tunedWords(event)]) say(text);
-      }
-    },
-    close: wipe,
+  return (event) => {
+    if (event.event === "tuning") overwrite(`${event.done + 1} of ${event.of}: ${event.node}`);
+    else if (event.event === "choice") rows.push(tableRow(event));
+    else {
+      overwrite("");
+      print(...(event.event === "notice" ? [event.message] : [...table(rows), ...tuningSummary(event)]));
+    }
   };
 }
 
@@ -61,27 +38,17 @@ function tableRow(choice: Choice): string[] {
   ];
 }
 
-function aligned(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((text, i) => text.padEnd(widths[i] as number))
-      .join("  ")
-      .trimEnd(),
-  );
-}
-
-/** What came of it, in a line or two. */
-export function tunedWords({ measured, stored, run, seconds, place }: Tuned): string[] {
+/** The result of tuning in one to three lines. */
+export function tuningSummary({ measured, stored, run, seconds, place }: Tuned): string[] {
   const from = place === undefined ? "" : ` ${place}`;
-  if (measured === 0) return [`Nothing was timed: all ${several(stored, "choice")} come from${from}.`];
+  if (measured === 0) return [`Nothing was timed: all ${plural(stored, "choice")} come from${from}.`];
   const known = stored === 0 ? "" : `, ${stored} more taken from the store`;
-  const timed = `Timed ${several(measured, "choice")} in ${duration(seconds)}${known}.`;
+  const timed = `Timed ${plural(measured, "choice")} in ${duration(seconds)}${known}.`;
   const kept = place === undefined ? [] : [`Stored in ${place}.`];
   if (run === undefined) return [`${timed} The defaults are the fastest here.`, ...kept];
   const times = `${run.usual.toFixed(2)} ms with the defaults, ${run.chosen.toFixed(2)} ms with the choices`;
-  const verdict = run.kept
+  const gain = run.kept
     ? `${percent(1 - run.chosen / run.usual, 0)} less`
-    : "no faster as a whole, so the defaults stay";
-  return [timed, `A step takes ${times}: ${verdict}.`, ...kept];
+    : "the whole step is not faster, so the defaults stay";
+  return [timed, `A step takes ${times}: ${gain}.`, ...kept];
 }

@@ -1,14 +1,13 @@
-/** Refuses, before anything is computed, files that can't be written and those that are read or written for another purpose. */
-import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+/** Checks the files that a command will write before anything is computed: writable, and not among those that it reads. */
+import { readdir, rm, stat } from "node:fs/promises";
+import { basename, dirname, join, relative } from "node:path";
 import { ValueError } from "../../../common/errors.ts";
-import { realTarget } from "../../files/atomic-write.ts";
+import { realTarget, writeFileAtomic } from "../../files/atomic-write.ts";
 import { dataDirectory } from "../../files/cache-folder.ts";
 import { LOCK_NAME } from "../../files/folder-lock.ts";
-import { expectWritable } from "../options/option-values.ts";
 import { checkpointFolder, runFile } from "./run-folder.ts";
 
-/** An option, and the file that it names. Several options may ask for one file with the history of the run. */
+/** An option and the file that it names. Several options may name one file for the history of the run. */
 export type Output = readonly [option: string, path: string, content?: "history"];
 
 /** The page of `--report`, and the history files beside it. */
@@ -27,9 +26,9 @@ export interface Inputs {
   readonly run?: string | undefined;
 }
 
-/** Throws ValueError naming the option. Follows links, and knows a file by any of its names. */
+/** Throws ValueError naming the option. Follows links, and recognises a file by any of its names (hard links). */
 export async function expectOutputs(outputs: readonly Output[], inputs: Inputs): Promise<void> {
-  const read = await filesOf(inputs);
+  const read = await inputFiles(inputs);
   const taken = new Map<string, Output>();
   for (const output of outputs) {
     const [option, path, content] = output;
@@ -48,42 +47,52 @@ export async function expectOutputs(outputs: readonly Output[], inputs: Inputs):
   }
 }
 
-/** Real paths, and what they are. */
-async function filesOf({
-  csv,
-  images,
-  compare = [],
-  dataset,
-  dataDir,
-  run,
-}: Inputs): Promise<Map<string, string>> {
+/** Throws ValueError unless a file can be created at `path`. Makes its folder. */
+async function expectWritable(option: string, path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory()) throw new ValueError(`${option}: can't write ${path}: it is a folder`);
+  const probe = join(dirname(path), `.${basename(path)}.${process.pid}.probe`);
+  try {
+    await writeFileAtomic(probe, "");
+    await rm(probe, { force: true });
+  } catch (cause) {
+    const reason = (cause as Error).cause ?? cause;
+    throw new ValueError(`${option}: can't write ${path}: ${(reason as Error).message}`, { cause });
+  }
+}
+
+/** Real paths of all input files, and what they are. */
+async function inputFiles(inputs: Inputs): Promise<Map<string, string>> {
+  const { csv, images, compare = [], dataset, dataDir, run } = inputs;
   const files = new Map<string, string>();
-  const add = async (path: string, what: string) => void files.set(await realTarget(path), what);
-  if (csv !== undefined) await add(csv, "the table to learn from");
-  for (const file of compare) await add(file, "a file to compare with");
-  const folder = join(dataDirectory(dataDir), dataset);
-  for (const name of csv === undefined && images === undefined ? await below(folder) : [])
-    await add(join(folder, name), `a file of the data set ${dataset}`);
-  // A saved model may lie beside the folders of the classes.
-  for (const name of images === undefined ? [] : await below(images))
-    if (/[\\/]/.test(name)) await add(join(images as string, name), "one of the images to learn from");
+  const add = async (paths: readonly string[], what: string) => {
+    for (const path of paths) files.set(await realTarget(path), what);
+  };
+  if (csv !== undefined) await add([csv], "the table to learn from");
+  await add(compare, "a file to compare with");
+  if (csv === undefined && images === undefined) {
+    const folder = join(dataDirectory(dataDir), dataset);
+    await add(await filesBelow(folder), `a file of the data set ${dataset}`);
+  }
+  if (images !== undefined) {
+    // Files directly in the folder are not images of a class: a saved model may lie there.
+    const inClasses = (await filesBelow(images)).filter((path) => dirname(relative(images, path)) !== ".");
+    await add(inClasses, "one of the images to learn from");
+  }
   if (run !== undefined) {
-    for (const path of [runFile(run), join(run, LOCK_NAME)]) await add(path, "the run's own");
-    for (const name of await below(checkpointFolder(run)))
-      await add(join(checkpointFolder(run), name), "a checkpoint of the run");
+    await add([runFile(run), join(run, LOCK_NAME)], "the run's own");
+    await add(await filesBelow(checkpointFolder(run)), "a checkpoint of the run");
   }
   return files;
 }
 
-/** Names of all files in a folder; none where there is no such folder. */
-async function below(folder: string): Promise<string[]> {
+/** Paths of all files in a folder and below; none where there is no such folder. */
+async function filesBelow(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
-  return entries
-    .filter((entry) => !entry.isDirectory())
-    .map((entry) => join(entry.parentPath, entry.name).slice(join(folder, "x").length - 1));
+  return entries.filter((entry) => !entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name));
 }
 
-/** Equal for all names of one file. */
+/** Device and inode: equal for all names of one file. */
 async function identityOf(path: string): Promise<string | undefined> {
   const info = await stat(path, { bigint: true }).catch(() => undefined);
   return info && `${info.dev}:${info.ino}`;

@@ -1,4 +1,4 @@
-/** `--picture`: what a run learned, or its curves beside those of earlier runs, as an SVG file. */
+/** `--picture` and `--compare`: a run's picture or learning curves as an SVG file, beside those of earlier runs. */
 import { basename } from "node:path";
 import { FormatError } from "../../../common/errors.ts";
 import { Fields } from "../../../common/json-fields.ts";
@@ -8,11 +8,11 @@ import { readReport } from "../../../report/run-report.ts";
 import { checkEpoch } from "../../../train/state/fit-record.ts";
 import { readTextFile, writeFileAtomic } from "../../files/atomic-write.ts";
 
-/** How a run is called in a legend. */
+/** The name of a run in a legend. */
 export const runName = ({ optimizer, learningRate }: { optimizer: string; learningRate: number }) =>
   `${optimizer}, rate ${learningRate}`;
 
-/** Draws with the recipe's own `picture`; without one, or with runs to compare, the curves. */
+/** Draws the recipe's own `picture`; without one, or with runs to compare, the learning curves. */
 export async function writePicture(
   file: string,
   run: FinishedRun,
@@ -25,7 +25,7 @@ export async function writePicture(
   await writeFileAtomic(file, text);
 }
 
-/** The runs that `--log` files and reports tell of. Throws FormatError naming the file, and the line that is none of `--log`'s. */
+/** The runs in `--log` files and reports. Throws FormatError naming the file, and the line that `--log` did not write. */
 export function readLogs(files: readonly string[]): Promise<CurveRun[]> {
   return Promise.all(files.map(readLog));
 }
@@ -40,8 +40,7 @@ async function readLog(file: string): Promise<CurveRun> {
   let name = basename(file);
   text.split("\n").forEach((line, i) => {
     if (line.trim() === "") return;
-    const place = `${file}: line ${i + 1}: expected a line of --log`;
-    const record = Fields.parse(line, place);
+    const record = Fields.parse(line, `${file}: line ${i + 1}: expected a line of --log`);
     record.text("event");
     const { event, optimizer, learningRate } = record.values;
     if (event === "epoch") {
