@@ -25,7 +25,15 @@ export default defineConfig({
     maxWorkers: 1,
     reporters: ["default", "./test/support/totals-reporter.ts"],
     projects: [
-      { test: { name: "node", include: ["test/node/**/*.test.ts"], ...waiting, ...limits } },
+      {
+        test: {
+          name: "node",
+          include: ["test/node/**/*.test.ts"],
+          globalSetup: ["test/support/cli-setup.ts"],
+          ...waiting,
+          ...limits,
+        },
+      },
       {
         test: {
           name: "demo",

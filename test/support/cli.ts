@@ -1,9 +1,9 @@
-/** The command line as it is published, built once per test file and run in processes of its own. Node only. */
+/** The command line as it is published, run in processes of its own. Node only. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { build } from "vite";
+import { inject } from "vitest";
 import { swiftShader } from "../../src/node/device/swiftshader.ts";
 import type { Ended } from "./child.ts";
 import { HANG_LIMIT_MS } from "./hang-limit.ts";
@@ -26,17 +26,14 @@ export interface Cli {
   remove(): void;
 }
 
-/** Builds the package into a folder inside the repository, where packages are found as usual. */
+/**
+ * A copy of the package that cli-setup.ts has built: test files put preload scripts beside it. It lies inside the repository,
+ * where packages are found as usual.
+ */
 export async function buildCli(): Promise<Cli> {
   const outDir = mkdtempSync(join(root, "node_modules", ".weft-test-cli-"));
   const folder = mkdtempSync(join(tmpdir(), "weft-cli-"));
-  await build({
-    root,
-    configFile: join(root, "vite.config.mts"),
-    mode: "node",
-    logLevel: "warn",
-    build: { outDir, emptyOutDir: true },
-  });
+  cpSync(inject("nodeBuild"), outDir, { recursive: true });
   const file = join(outDir, "cli.js");
   return {
     file,
