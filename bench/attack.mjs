@@ -116,7 +116,7 @@ async function pairs(whole) {
     const both = await Promise.all([first, cli(words)]);
     for (const { code, stderr } of both) {
       if (code === 0) continue;
-      if (/holds a run already|is in use|lock|another process/i.test(stderr)) refused++;
+      if (/already holds a run|is in use|lock|another process/i.test(stderr)) refused++;
       else wrong.push(`two processes, run ${tried}: ${stderr}`);
     }
     if (both.every(({ code }) => code !== 0) && !existsSync(join(folder, `${name}.safetensors`))) {
