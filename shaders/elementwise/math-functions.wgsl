@@ -1,5 +1,5 @@
 // Fragment: mathematical functions that WGSL lacks or leaves inexact. Needs special-functions.wgsl. Provides functions of one
-// name each with the suffix Of: logOf, expOf, sqrtOf, rsqrtOf, signOf, roundedOf, log1pOf, expm1Of, erfOf, powOf, sinOf, cosOf.
+// name each with the suffix Of: logOf, expOf, sqrtOf, rsqrtOf, signOf, floorOf, ceilOf, roundOf, log1pOf, expm1Of, erfOf, powOf, sinOf, cosOf.
 
 // log as in IEEE 754: drivers return finite numbers for log(-1), log(0), log(NaN) and log(Infinity), and flush denormal numbers.
 fn logOf(x: f32) -> f32 {
@@ -33,7 +33,10 @@ fn rsqrtOf(x: f32) -> f32 {
 fn signOf(x: f32) -> f32 { return select(sign(x), x, isNan(x)); }
 
 // `whole`, a rounding of x, or x itself where that is NaN or infinite.
-fn roundedOf(whole: f32, x: f32) -> f32 { return select(x, whole, isFinite(x)); }
+fn orNotFinite(whole: f32, x: f32) -> f32 { return select(x, whole, isFinite(x)); }
+fn floorOf(x: f32) -> f32 { return orNotFinite(floor(x), x); }
+fn ceilOf(x: f32) -> f32 { return orNotFinite(ceil(x), x); }
+fn roundOf(x: f32) -> f32 { return orNotFinite(round(x), x); }
 
 // log(1 + x) without losing small x: a series below 1/64, where 1 + x would round.
 fn log1pOf(x: f32) -> f32 {

@@ -18,14 +18,14 @@ const functions = [specialFunctions, mathFunctions];
 type None = Record<string, never>;
 type Gradient = (context: { x: Tensor; y: Tensor; dy: Tensor }) => Tensor | undefined;
 
-/** A function of one variable: WGSL expression, function on numbers, and dx from x, y and dy. */
+/** A function of one variable: name in WGSL, function on numbers, and dx from x, y and dy. */
 // @__NO_SIDE_EFFECTS__
-function unary(name: string, wgsl: (x: string) => string, scalar: (x: number) => number, gradient: Gradient) {
+function unary(name: string, wgsl: string, scalar: (x: number) => number, gradient: Gradient) {
   return definePointwise<None>({
     name,
     args: ["x"],
     functions,
-    wgsl: ([x]) => wgsl(x as string),
+    wgsl: ([x]) => `${wgsl}(${x})`,
     scalar: ([x]) => scalar(x as number),
     backward: ({ inputs: [x], outputs: [y], grads: [dy] }: BackwardContext<None>) => [
       gradient({ x: x!, y: y!, dy: dy! }),
@@ -33,74 +33,28 @@ function unary(name: string, wgsl: (x: string) => string, scalar: (x: number) =>
   });
 }
 
-/** Of functions that are constant between their steps. */
+/** Of step functions. */
 const noGradient: Gradient = () => undefined;
+const rsqrtOf = (x: number) => 1 / Math.sqrt(x);
+const erfGradient: Gradient = ({ x, dy }) => mul(dy, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI)));
 
-export const absOp = unary(
-  "abs",
-  (x) => `abs(${x})`,
-  Math.abs,
-  ({ x, dy }) => mul(dy, sign(x)),
+export const absOp = unary("abs", "abs", Math.abs, ({ x, dy }) => mul(dy, sign(x)));
+export const signOp = unary("sign", "signOf", Math.sign, noGradient);
+export const expOp = unary("exp", "expOf", Math.exp, ({ y, dy }) => mul(dy, y));
+// Not dy (y + 1): far below 0, y + 1 is 0.
+export const expm1Op = unary("expm1", "expm1Of", Math.expm1, ({ x, dy }) => mul(dy, exp(x)));
+export const logOp = unary("log", "logOf", Math.log, ({ x, dy }) => div(dy, x));
+export const log1pOp = unary("log1p", "log1pOf", Math.log1p, ({ x, dy }) => div(dy, add(x, 1)));
+export const sqrtOp = unary("sqrt", "sqrtOf", Math.sqrt, ({ y, dy }) => div(dy, mul(y, 2)));
+export const rsqrtOp = unary("rsqrt", "rsqrtOf", rsqrtOf, ({ y, dy }) =>
+  mul(dy, mul(mul(mul(y, y), y), -0.5)),
 );
-export const signOp = unary("sign", (x) => `signOf(${x})`, Math.sign, noGradient);
-export const expOp = unary(
-  "exp",
-  (x) => `expOf(${x})`,
-  Math.exp,
-  ({ y, dy }) => mul(dy, y),
-);
-export const expm1Op = unary(
-  "expm1",
-  (x) => `expm1Of(${x})`,
-  Math.expm1,
-  // Not y + 1, which is 0 far below 0.
-  ({ x, dy }) => mul(dy, exp(x)),
-);
-export const logOp = unary(
-  "log",
-  (x) => `logOf(${x})`,
-  Math.log,
-  ({ x, dy }) => div(dy, x),
-);
-export const log1pOp = unary(
-  "log1p",
-  (x) => `log1pOf(${x})`,
-  Math.log1p,
-  ({ x, dy }) => div(dy, add(x, 1)),
-);
-export const sqrtOp = unary(
-  "sqrt",
-  (x) => `sqrtOf(${x})`,
-  Math.sqrt,
-  ({ y, dy }) => div(dy, mul(y, 2)),
-);
-export const rsqrtOp = unary(
-  "rsqrt",
-  (x) => `rsqrtOf(${x})`,
-  (x) => 1 / Math.sqrt(x),
-  ({ y, dy }) => mul(dy, mul(mul(mul(y, y), y), -0.5)),
-);
-export const sinOp = unary(
-  "sin",
-  (x) => `sinOf(${x})`,
-  Math.sin,
-  ({ x, dy }) => mul(dy, cos(x)),
-);
-export const cosOp = unary(
-  "cos",
-  (x) => `cosOf(${x})`,
-  Math.cos,
-  ({ x, dy }) => neg(mul(dy, sin(x))),
-);
-export const erfOp = unary(
-  "erf",
-  (x) => `erfOf(${x})`,
-  erfOf,
-  ({ x, dy }) => mul(dy, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI))),
-);
-export const floorOp = unary("floor", (x) => `roundedOf(floor(${x}), ${x})`, Math.floor, noGradient);
-export const ceilOp = unary("ceil", (x) => `roundedOf(ceil(${x}), ${x})`, Math.ceil, noGradient);
-export const roundOp = unary("round", (x) => `roundedOf(round(${x}), ${x})`, roundOf, noGradient);
+export const sinOp = unary("sin", "sinOf", Math.sin, ({ x, dy }) => mul(dy, cos(x)));
+export const cosOp = unary("cos", "cosOf", Math.cos, ({ x, dy }) => neg(mul(dy, sin(x))));
+export const erfOp = unary("erf", "erfOf", erfOf, erfGradient);
+export const floorOp = unary("floor", "floorOf", Math.floor, noGradient);
+export const ceilOp = unary("ceil", "ceilOf", Math.ceil, noGradient);
+export const roundOp = unary("round", "roundOf", roundOf, noGradient);
 
 export const powOp: DefinedOp<None> = definePointwise<None>({
   name: "pow",
