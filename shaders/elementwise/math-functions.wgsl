@@ -1,5 +1,5 @@
-// Fragment: mathematical functions that WGSL lacks or leaves inexact. Needs special-functions.wgsl. Provides functions of one
-// name each with the suffix Of: logOf, expOf, sqrtOf, rsqrtOf, signOf, floorOf, ceilOf, roundOf, log1pOf, expm1Of, erfOf, powOf, sinOf, cosOf.
+// Fragment: mathematical functions that WGSL lacks or leaves inexact. Needs special-functions.wgsl. Provides logOf, expOf, sqrtOf,
+// rsqrtOf, signOf, floorOf, ceilOf, roundOf, log1pOf, expm1Of, erfOf, powOf, sinOf and cosOf.
 
 // log as in IEEE 754: drivers return finite numbers for log(-1), log(0), log(NaN) and log(Infinity), and flush denormal numbers.
 fn logOf(x: f32) -> f32 {
