@@ -221,7 +221,7 @@ export interface MaxPool2dOptions {
   /** Step from window to window; default the kernel size. */
   readonly stride?: Pair;
   /**
-   * Pixels of -Infinity, at most half the kernel on each side: one number, [y, x] or [top, left, bottom, right]; or "same",
+   * Pixels beside the input, -Infinity in max pooling, at most half the kernel on each side: one number, [y, x] or [top, left, bottom, right]; or "same",
    * as Keras has it: ceil(H / stride) windows. Default 0.
    */
   readonly padding?: Padding | "same";
@@ -231,12 +231,9 @@ export interface MaxPool2dOptions {
   readonly ceilMode?: boolean;
 }
 
-export const MAX_POOL = {
-  stride: "numbers",
-  padding: "any",
-  dilation: "numbers",
-  ceilMode: "boolean",
-} as const satisfies OptionKinds<MaxPool2dOptions>;
+const WINDOWS = { stride: "numbers", padding: "any", ceilMode: "boolean" } as const;
+
+export const MAX_POOL = { ...WINDOWS, dilation: "numbers" } as const satisfies OptionKinds<MaxPool2dOptions>;
 
 function poolAttrs(op: string, x: Tensor, kernelSize: Pair, options: MaxPool2dOptions): PoolAttrs {
   const kernel = pair(op, "kernelSize", kernelSize, 1);
@@ -270,13 +267,8 @@ export function maxPool2dWithIndices(
   return { y: y as Tensor, indices: indices as Tensor };
 }
 
-export interface AvgPool2dOptions {
-  /** Step from window to window; default the kernel size. */
-  readonly stride?: Pair;
-  /** Zeros, at most half the kernel on each side, in the forms that `maxPool2d` takes. Default 0. */
-  readonly padding?: Padding | "same";
-  /** Round the number of windows up instead of down; the last ones then reach beyond the input. Default false. */
-  readonly ceilMode?: boolean;
+/** Padding counts as zeros. */
+export interface AvgPool2dOptions extends Omit<MaxPool2dOptions, "dilation"> {
   /**
    * Whether padding counts, as zeros; else the mean is over pixels of the input only. Default true, as in PyTorch; false with
    * padding "same", as in Keras.
@@ -287,9 +279,7 @@ export interface AvgPool2dOptions {
 }
 
 export const AVG_POOL = {
-  stride: "numbers",
-  padding: "any",
-  ceilMode: "boolean",
+  ...WINDOWS,
   countIncludePad: "boolean",
   divisorOverride: "number",
 } as const satisfies OptionKinds<AvgPool2dOptions>;
