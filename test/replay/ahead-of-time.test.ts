@@ -1,6 +1,6 @@
 /**
- * Runs that were compiled ahead of time against the same runs traced here: equal bit for bit where kernels are chosen for
- * the same adapter. Programs go through JSON, as they do in use.
+ * Runs that were compiled ahead of time against the same runs traced: equal bit for bit where kernels are chosen for the same
+ * adapter. Programs are converted to JSON and back, as in use.
  */
 import { expect, test } from "vitest";
 import { DeviceLostError, FormatError, ValueError } from "../../src/common/errors.ts";
@@ -95,7 +95,7 @@ async function opened(
   return openProgram(JSON.stringify(program), await openAdapter(), opening);
 }
 
-test("opening one compiles what training needs, and tells how that goes", async () => {
+test("opening a program compiles the kernels of training, and reports progress", async () => {
   const told: number[] = [];
   const { program } = await opened({ test: held }, settings(), {
     onCompile: ({ compiled, total }) => void told.push(compiled / total),
@@ -128,7 +128,7 @@ async function told(trainer: AnyTrainer, epochs: number) {
   return { steps, events };
 }
 
-test("training, evaluation, answers, files and weights are those of the traced run, bit for bit", async () => {
+test("training, evaluation, predictions, files and weights equal those of the traced run, bit for bit", async () => {
   const backend = await GpuBackend.open(await openAdapter());
   const traced = await Trainer.create(backend, settings());
   const expected = await told(traced, 2);
@@ -171,7 +171,7 @@ test("training, evaluation, answers, files and weights are those of the traced r
   await backend.close();
 });
 
-test("a run goes on from a file, here or there, and another seed gives that seed's run", async () => {
+test("a run continues from a file, traced or compiled, and another seed gives the run of that seed", async () => {
   const backend = await GpuBackend.open(await openAdapter());
   const target = targetOf(backend.device);
   const traced = await Trainer.create(backend, settings(11));
@@ -190,7 +190,7 @@ test("a run goes on from a file, here or there, and another seed gives that seed
   await backend.close();
 });
 
-test("data of another size train as they would have been recorded, and may change on the way", async () => {
+test("data sets of another size train as if compiled for them, and may change between fits", async () => {
   const backend = await GpuBackend.open(await openAdapter());
   const target = targetOf(backend.device);
   const traced = await Trainer.create(backend, settings());
@@ -210,7 +210,7 @@ test("data of another size train as they would have been recorded, and may chang
   await backend.close();
 });
 
-test("so few data that they fit the smallest buffer train too", async () => {
+test("a data set smaller than the smallest buffer trains, too", async () => {
   const few = images(3, "train");
   const replay = await opened({ test: held });
   const traced = await Trainer.create(await gpuBackend(), settings());
@@ -256,7 +256,7 @@ test("a lost device is replaced, and the run goes on with the same bits", async 
   await undisturbed.backend.close();
 });
 
-test("answers are the same on another device, when the first was lost while nothing trained", async () => {
+test("predictions are the same on another device after the first was lost outside of fit", async () => {
   const replay = await opened({ predict: 10 }, settings(), { reopen: openAdapter });
   await replay.fit(train, { epochs: 1 });
   const answers = await replay.predict(held);
@@ -291,12 +291,12 @@ test("a portable program stays within guaranteed limits and trains the same way"
   await backend.close();
 });
 
-test("the names of before still work", async () => {
+test("the former names still work", async () => {
   expect(recordTraining).toBe(compileAheadOfTime);
   expect(openRecording).toBe(openProgram);
 });
 
-test("what does not fit is refused by name", async () => {
+test("what does not fit is refused with its name", async () => {
   await expect(openProgram({}, await openAdapter())).rejects.toThrow(FormatError);
   await expect(openProgram({ weftRecording: 1 }, await openAdapter())).rejects.toThrow("format 1");
   await expect(openProgram({ weftProgram: 99 }, await openAdapter())).rejects.toThrow("format 99");
@@ -332,7 +332,7 @@ test("what does not fit is refused by name", async () => {
   await replay.backend.close();
 });
 
-test("a device that is lost while a program is compiled is said to be lost, and closes", async () => {
+test("a device that is lost while a program is compiled gives a DeviceLostError, and closes", async () => {
   const replay = await opened({ predict: 10 });
   (replay.backend as GpuRuntime).device.raw.destroy();
   await expect(replay.predict(held)).rejects.toThrow(DeviceLostError);

@@ -1,6 +1,6 @@
 /**
- * Mutants of program files, of their bytes and of their structure: each is refused by a typed error that names the file, or is a
- * program whose every index and binding lies inside of what it declares. Some of those are opened on the device.
+ * Mutated program files, in their bytes and in their structure: each is refused by a typed error that names the file, or is a
+ * program whose indices and bindings are all within what it declares. Some of the latter are opened on the device.
  */
 import { expect, test } from "vitest";
 import { ProgramError, WeftError } from "../../src/common/errors.ts";

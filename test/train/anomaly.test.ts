@@ -1,4 +1,4 @@
-/** detectAnomaly: names the op, label and step where a number stopped being one; changes nothing of a healthy run. */
+/** `detectAnomaly` names the op, label and step of the first NaN or infinity, and does not change a run without one. */
 import { describe, expect, it } from "vitest";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { constant, parameter, type Tensor } from "../../src/graph/tensor.ts";
@@ -49,7 +49,7 @@ describe.each([
   ["GPU", gpuBackend],
   ["CPU reference", async (): Promise<Backend> => new CpuBackend()],
 ] as const)("on the %s", (_, open) => {
-  it("names the op that made NaN of a number", async () => {
+  it("names the op that computed NaN from finite numbers", async () => {
     const trainer = await makeTrainer(await open(), (x) => log(sub(mul(x, x), 10)), { detectAnomaly: true });
     expect(await failure(trainer)).toMatchObject({
       op: "log",
@@ -67,14 +67,14 @@ describe.each([
     expect((await failure(trainer)).label).toMatch(/^gradient\./);
   });
 
-  it("names the step in which weights ran away", async () => {
+  it("names the step in which weights became infinite", async () => {
     const options = { detectAnomaly: true, optimizer: sgd({ learningRate: 1e30 }) };
     const { step, op } = await failure(await makeTrainer(await open(), nn.relu(), options));
     expect(step).toBeGreaterThan(1);
     expect(op).not.toBe("crossEntropy");
   });
 
-  it("leaves a healthy run as it is, bit for bit", async () => {
+  it("does not change a run without NaN, bit for bit", async () => {
     const bytes = [];
     for (const detectAnomaly of [false, true]) {
       const trainer = await makeTrainer(await open(), nn.relu(), { detectAnomaly });
@@ -148,7 +148,7 @@ describe.each([
     await healthy.trainer.fit(digits.train, { epochs: 1 });
   });
 
-  it("is seen at the update of several batches", async () => {
+  it("is detected at the update of accumulated gradients", async () => {
     const { error } = await fit(new Hidden(Number.NaN, (x) => x), sgd({ learningRate: 0.01, accumulate: 2 }));
     expect(String(error)).toMatch(/by step 2/);
   });

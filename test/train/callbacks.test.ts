@@ -1,4 +1,4 @@
-/** bestCheckpoint keeps the file of the best epoch, judged by the metric asked for. */
+/** `bestCheckpoint` keeps the file of the best epoch, by the given metric. */
 import { expect, it } from "vitest";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { readSafetensors } from "../../src/io/safetensors.ts";
@@ -57,7 +57,7 @@ it.each(["valLoss", "valAccuracy", "loss"] as const)("saves when %s is better th
   expect(again.loss).toBe(best?.valLoss);
 });
 
-it("says what is missing where there is no such metric", async () => {
+it("names the metrics that there are where the given one is missing", async () => {
   await expect(run(undefined, false)).rejects.toThrow(
     /bestCheckpoint: epoch 1 has no valLoss; give fit a validation set/,
   );

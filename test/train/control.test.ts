@@ -1,4 +1,4 @@
-/** Runs that are paused, resumed and stepped end as if nobody had touched them; other graphs look in on the way. */
+/** Runs that are paused, resumed and stepped end with the same bits; other graphs can be run while they are paused. */
 import { expect, it } from "vitest";
 import { ValueError } from "../../src/common/errors.ts";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
@@ -91,7 +91,7 @@ it("keeps weights that are loaded while a program is being compiled", async () =
   await trainer.backend.close();
 });
 
-it("refuses a number of steps that is none", () => {
+it("refuses what is no number of steps", () => {
   for (const count of [-1, 1.5, Number.NaN]) {
     expect(() => new RunControl().step(count)).toThrow(ValueError);
   }
@@ -123,7 +123,7 @@ it("compiles other graphs over the weights, and profiles a step without taking i
   await trainer.backend.close();
 });
 
-it("says every time that it is held, also where everything has been told already", async () => {
+it("gives a paused event at every pause, also without new progress", async () => {
   const trainer = await trainerOf(1);
   const control = new RunControl();
   const held: number[] = [];

@@ -1,4 +1,4 @@
-/** A device that goes away at whatever moment is replaced, and the result is the same to the bit; or its loss is said. */
+/** A device that is lost at any moment is replaced, and results are the same bit for bit; where it can't be, calls reject. */
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { DeviceError, DeviceLostError } from "../../src/common/errors.ts";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
@@ -177,7 +177,7 @@ describe("the same results, wherever the device is lost", () => {
   });
 });
 
-it("says which step and device the run goes on from, in events of fit", async () => {
+it("events of fit name the step and the device from which the run continues", async () => {
   const first = await open();
   const heard: string[] = [];
   const trainer = await trainerOn(first, { onNotice: (line) => void heard.push(line) });
@@ -205,7 +205,7 @@ it("warns on the console outside fit by default", async () => {
   warn.mockRestore();
 });
 
-it("goes on on the CPU reference where that is what the host opens, and says so", async () => {
+it("continues on the CPU reference where the host opens that, and names it", async () => {
   const trainer = await trainerOn(await open(async () => new CpuBackend({ files: new MemoryFiles() })));
   const { events } = await work(trainer, { epoch1: () => destroy(trainer) });
   expect(events.filter((e) => e.event === "recovered")).toMatchObject([
@@ -244,7 +244,7 @@ describe("where no other device can be opened", () => {
     },
   );
 
-  it("gives up on a device that is lost again and again", async () => {
+  it("rejects where devices are lost again and again", async () => {
     let tries = 0;
     const doomed = async (): Promise<GpuBackend> => {
       tries++;
@@ -277,7 +277,7 @@ it("a device that was closed is not replaced", async () => {
   expect(tries).toBe(0);
 });
 
-it("closing a device closes the one that took its place", async () => {
+it("closing a device also closes the one that replaced it", async () => {
   const first = await open();
   const trainer = await trainerOn(first);
   destroy(trainer);
@@ -288,7 +288,7 @@ it("closing a device closes the one that took its place", async () => {
   await expect(trainer.evaluate(test)).rejects.toThrow();
 });
 
-it("trainers on one device get the same other one, and shared layers keep their latest weights", async () => {
+it("trainers of one device move to the same new one, and shared layers keep their latest weights", async () => {
   const run = async (lose: boolean) => {
     const backend = await open();
     const model = layers();
@@ -307,7 +307,7 @@ it("trainers on one device get the same other one, and shared layers keep their 
   expect(lost).toEqual(await run(false));
 });
 
-it("weights that were written or loaded since are what a replaced device starts with", async () => {
+it("weights that were written or loaded after a snapshot are restored on the new device", async () => {
   const whole = await trainerOn(await open());
   await whole.fit(train, { epochs: 1 });
   const bytes = await whole.toSafetensors();
@@ -323,7 +323,7 @@ it("weights that were written or loaded since are what a replaced device starts 
   expect(await trainer.toSafetensors()).toEqual(await whole.toSafetensors());
 });
 
-it("a learning rate that was set in an epoch outlives the device", async () => {
+it("a learning rate that was set within an epoch survives the loss of the device", async () => {
   const trainer = await trainerOn(await open());
   const rate = trainer.states.live.get("trainer.learningRate") as Tensor;
   let lost = false;

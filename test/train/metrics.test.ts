@@ -1,4 +1,4 @@
-/** Metrics on the device against the same figures worked out by hand from the predictions, on both backends. */
+/** Metrics on the device against the same figures computed from the predictions on the host, on both backends. */
 import { describe, expect, it } from "vitest";
 import { Random } from "../../src/common/random.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
@@ -135,7 +135,7 @@ describe.each(backends)("on the %s", (_, open) => {
     expect(vectors.metrics).toEqual({ top2: truths.filter((_, i) => rank(i) < 2).length / COUNT });
   });
 
-  it("MSE, MAE and R2 of values far from 0, and a metric of one's own", async () => {
+  it("MSE, MAE and R2 of values far from 0, and a custom metric", async () => {
     const N = 60_000;
     const truth = Float32Array.from({ length: N }, () => 1000 + random.uniform(-2, 2));
     const said = truth.map((t) => t + random.uniform(-1, 1));
@@ -158,7 +158,7 @@ describe.each(backends)("on the %s", (_, open) => {
   });
 });
 
-it("training records metrics, learning rate and gradient norm of its steps", async () => {
+it("training logs metrics, learning rate and gradient norm of its steps", async () => {
   const inputs = Float32Array.from({ length: COUNT * 3 }, () => random.uniform(-1, 1));
   const train = dataset(
     3,
@@ -199,7 +199,7 @@ it("training records metrics, learning rate and gradient norm of its steps", asy
   expect(last.val?.loss).toBe(last.valLoss);
 });
 
-it("says what a metric needs", async () => {
+it("refuses outputs and targets that a metric does not take", async () => {
   const trainer = await echo(new CpuBackend(), 2, nn.crossEntropy(), [metrics.mse()]);
   const classes = dataset(2, new Float32Array(4), Int32Array.of(0, 1));
   await expect(trainer.evaluate(classes)).rejects.toThrow(

@@ -34,7 +34,7 @@ describe.each([
   ["GPU", gpuBackend],
   ["CPU reference", async (): Promise<Backend> => new CpuBackend()],
 ] as const)("on the %s", (_, open) => {
-  it("goes on with the same bits from a saved run, averages and gathered gradients included", async () => {
+  it("continues with the same bits from a saved run, averages and accumulated gradients included", async () => {
     const whole = await makeTrainer(await open(), everything());
     await whole.fit(digits.train, { epochs: 2 });
     const first = await makeTrainer(await open(), everything());
@@ -49,7 +49,7 @@ describe.each([
     expect(names).toContain("optimizer.accumulated.3.bias");
   });
 
-  it("evaluates averaged weights, and puts the latest back", async () => {
+  it("evaluates averaged weights, and restores the latest", async () => {
     const trainer = await makeTrainer(await open(), optim.rmsprop({ learningRate: 1e-3, averageDecay: 0.5 }));
     const untrained = await trainer.evaluate(digits.test);
     expect(await trainer.evaluate(digits.test, { average: true })).toEqual(untrained);
@@ -80,7 +80,7 @@ it.each([
   expect(epochs[2]!.accuracy).toBeGreaterThan(0.3);
 });
 
-it("refuses averages that nobody keeps", async () => {
+it("refuses averages where the optimizer keeps none", async () => {
   const trainer = await makeTrainer(new CpuBackend(), optim.lion());
   await expect(trainer.evaluate(digits.test, { average: true })).rejects.toThrow(
     /averages need an optimizer with averageDecay/,

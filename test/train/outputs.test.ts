@@ -1,4 +1,4 @@
-/** Outputs, labels and weights that don't go together are refused with both shapes when a step is traced. */
+/** Outputs, labels and weights that do not fit each other are refused with both shapes when a step is traced. */
 import { describe, expect, it } from "vitest";
 import { DataError, ShapeError, ValueError, WeftError } from "../../src/common/errors.ts";
 import { parseCsv } from "../../src/data/csv/parse-csv.ts";
@@ -193,7 +193,7 @@ const cases: readonly Case[] = [
     { metrics: [metrics.mae()] },
   ],
   [
-    "a metric of one's own without samples",
+    "a custom metric without a value per sample",
     outputs(3),
     nn.crossEntropy(),
     ofClasses(3),
@@ -234,7 +234,7 @@ describe.each(backends)("on the %s, refused before the first step:", (_, open) =
   }
 });
 
-it("a validation set that does not suit the model is refused before the first step", async () => {
+it("a validation set that does not fit the model is refused before the first step", async () => {
   const trainer = await Trainer.create(new CpuBackend(), {
     model: outputs(3),
     loss: nn.crossEntropy(),
@@ -255,7 +255,7 @@ it("a validation set that does not suit the model is refused before the first st
   expect(trainer.steps).toBe(2);
 });
 
-it("a test set whose classes or columns stand in another order than the training set's is refused", async () => {
+it("a test set whose classes or columns are in another order than the training set's is refused", async () => {
   const table = (text: string, split: string) => parseCsv(text, { label: "y", split });
   const train = table("a,b,y\n1,2,cat\n2,3,dog\n3,4,emu\n", "train");
   const trainer = await Trainer.create(new CpuBackend(), {
@@ -291,7 +291,7 @@ it("a test set whose classes or columns stand in another order than the training
   await trainer.evaluate(plain);
 });
 
-it("more outputs than classes, and [N, 1] for a metric of [N], are no faults", async () => {
+it("more outputs than classes, and [N, 1] for a metric of [N], are accepted", async () => {
   const options = { optimizer: adam(), batchSize: 8 };
   const spare = await Trainer.create(new CpuBackend(), {
     model: outputs(9),
@@ -309,7 +309,7 @@ it("more outputs than classes, and [N, 1] for a metric of [N], are no faults", a
   expect(measured?.mse).toBeCloseTo(loss, 6);
 });
 
-it("weights that are no numbers are refused when the loss is made", () => {
+it("class weights that are not finite are refused when the loss is created", () => {
   expect(() => nn.crossEntropy({ classWeights: [1, Number.NaN] })).toThrow(ValueError);
   expect(() => nn.nll({ classWeights: [Number.POSITIVE_INFINITY, 1] })).toThrow(/got Infinity for class 0/);
   expect(() => nn.bceWithLogits({ posWeight: [1, Number.NaN] })).toThrow(ValueError);
@@ -349,7 +349,7 @@ describe.each(backends)("losses that weigh samples, on the %s", (_, open) => {
     for (const value of losses) expect(value).toBeCloseTo(losses[0] as number, 5);
   });
 
-  it("labels to be ignored may lie outside the classes, and others not", async () => {
+  it("ignored labels may be outside the classes, others may not", async () => {
     const set = ofClasses(3);
     const labels = Int32Array.from(set.labels, (label, i) => (i % 5 === 0 ? -1 : label));
     const kept = [...labels].flatMap((label, i) => (label < 0 ? [] : [i]));
@@ -378,7 +378,7 @@ describe.each(backends)("losses that weigh samples, on the %s", (_, open) => {
   });
 });
 
-it("a run that diverges says whether before any update, or in an evaluation", async () => {
+it("the error of a diverged run tells whether that was before any update, or in an evaluation", async () => {
   const model = Object.assign(outputs(1), { weight: parameter([1, 4], Number.NaN, "weight") });
   const trainer = await Trainer.create(new CpuBackend(), {
     model,

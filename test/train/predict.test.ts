@@ -1,4 +1,4 @@
-/** predict: every sample in order, the last batch cut, transforms applied, the weights of the moment. */
+/** `predict`: every sample in order, a partial last batch, transforms applied, the current weights. */
 import { describe, expect, it } from "vitest";
 import { ValueError } from "../../src/common/errors.ts";
 import { subset } from "../../src/data/dataset.ts";
@@ -22,7 +22,7 @@ describe.each([
   ["cpu", async () => new CpuBackend()],
   ["webgpu", gpuBackend],
 ] as const)("predict on %s", (_, open) => {
-  it("answers for every sample in order, with the weights of the moment", async () => {
+  it("predicts every sample in order, with the current weights", async () => {
     const trainer = await Trainer.create(await open(), { ...options, model: model() });
     const before = await predict(trainer, test);
     await trainer.fit(train, { epochs: 2 });

@@ -1,4 +1,4 @@
-/** A training step is a replay: counted on the WebGPU prototypes, LeNet-5 with Adam at batch 64. */
+/** A training step only replays: WebGPU calls are counted, for LeNet-5 with Adam at batch 64. */
 import { expect, it } from "vitest";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import * as nn from "../../src/nn/index.ts";
@@ -66,7 +66,7 @@ it.each([0, 32])("a step is 16 dispatches on a GPU with subgroups of %i too", as
   expect(recording.train.dispatches).toHaveLength(16);
 });
 
-it("a whole epoch of the trainer makes nothing new and few read-backs", async () => {
+it("a whole epoch creates no objects and reads back rarely", async () => {
   const backend = await gpuBackend();
   const trainer = await lenetTrainer();
   await trainer.fit(train, { epochs: 1 });

@@ -1,4 +1,4 @@
-/** A run that is taken up with something else than before: refused by name, or well defined and said. */
+/** A run that is resumed with other options or data: refused by name, or well defined and told. */
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { FormatError, MismatchError } from "../../src/common/errors.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
@@ -116,7 +116,7 @@ describe("refused, naming both", () => {
     expect((error as Error).message).toMatch(message);
   });
 
-  it("also with a checkpoint of an early version, by shapes, states and epochs", async () => {
+  it("also with a checkpoint of an earlier version, by shapes, states and epochs", async () => {
     for (const [options, train, message] of [
       [
         { batchSize: 16 },
@@ -147,7 +147,7 @@ describe("refused, naming both", () => {
     await expect(resume({}, data)).rejects.toThrow(/fit: resume: |other metrics/);
   });
 
-  it("a state that is put together by hand", async () => {
+  it("a FitState that a user composed", async () => {
     const { first } = await begun();
     const sums = [0, 0, 0, 0];
     for (const part of [{ begin: -4 }, { begin: 0.5 }, { step: 8, totals: { steps: -3, sums } }]) {
@@ -169,7 +169,7 @@ describe("refused, naming both", () => {
   });
 });
 
-describe("well defined, and said", () => {
+describe("well defined, and told", () => {
   it("more epochs, fewer epochs, steps in their place", async () => {
     for (const [options, epochs, steps, line] of [
       [{ epochs: 4 }, 4, 16, /the run was to end at step 8, now at 16/],
@@ -186,7 +186,7 @@ describe("well defined, and said", () => {
     expect(told).toEqual([]);
   });
 
-  it("a run of steps goes on within its epoch", async () => {
+  it("a run of `steps` continues within its epoch", async () => {
     const { resume } = await begun({}, { steps: 6 });
     const { next, history } = await resume({}, data, { steps: 13 });
     expect(next.steps).toBe(13);
@@ -259,7 +259,7 @@ it("a checkpoint may be named by its file", async () => {
   );
 });
 
-it("steps are counted up to 2^31 - 1, and a run that gets there says so", async () => {
+it("steps are counted up to 2^31 - 1; a run that would exceed that rejects", async () => {
   const { first } = await begun();
   const { tensors, metadata } = readSafetensors(await first.toSafetensors());
   const at = (step: number) =>

@@ -1,4 +1,4 @@
-/** A fit that is stopped anywhere and taken up again from its checkpoints ends as if it had never stopped, to the bit. */
+/** A fit that is stopped anywhere and resumed from its checkpoints ends as if it had never stopped, bit for bit. */
 import { describe, expect, it } from "vitest";
 import { FormatError } from "../../src/common/errors.ts";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
@@ -106,7 +106,7 @@ describe.each([
   });
 });
 
-it("passes over damaged checkpoints and says so; without a sound one gives up", async () => {
+it("skips damaged checkpoints and reports them; rejects where all are damaged", async () => {
   const files = new MemoryFiles();
   const checkpoints = { directory: "run", everySteps: 4 };
   await (await makeTrainer(cpu, files)).fit(train, { steps: 10, checkpoints });
@@ -135,7 +135,7 @@ it("passes over damaged checkpoints and says so; without a sound one gives up", 
   expect(await untouched.toSafetensors()).toEqual(before);
 });
 
-it("a listener's learning rate survives; leavings of a killed writer go away", async () => {
+it("a learning rate set by a callback survives; files left by a killed writer are removed", async () => {
   const files = new MemoryFiles();
   await files.write("run/.step-000000000003.safetensors.12.ab.tmp", new Uint8Array(3));
   const trainer = await makeTrainer(cpu, files);
@@ -164,7 +164,7 @@ describe("early stopping", () => {
     return { trainer, history };
   };
 
-  it("ends after `patience` epochs that are no better and brings the best weights back", async () => {
+  it("ends after `patience` epochs without improvement and restores the best weights", async () => {
     const { history, trainer } = await fitting({ earlyStopping: { patience: 2, restoreBest: true } });
     const losses = history.epochs.map((e) => e.valLoss as number);
     const best = losses.indexOf(Math.min(...losses));
@@ -180,7 +180,7 @@ describe("early stopping", () => {
     expect((await trainer.evaluate(test)).loss).toBe(losses[best]);
   });
 
-  it("counts gains below minDelta as none, goes by accuracy upwards, and may judge evaluations", async () => {
+  it("ignores gains below minDelta, expects accuracy to rise, and can judge evaluations", async () => {
     const strict = await fitting({ earlyStopping: { monitor: "valAccuracy", patience: 1, minDelta: 1 } });
     expect(strict.history.epochs).toHaveLength(2);
     const often = await fitting({ evaluateEvery: 2, earlyStopping: { monitor: "valAccuracy", patience: 3 } });
@@ -204,7 +204,7 @@ describe("early stopping", () => {
   });
 });
 
-it("steps in place of epochs: the last epoch is a part of one, and the next fit goes on in it", async () => {
+it("steps in place of epochs: the last epoch is partial, and the next fit continues it", async () => {
   const trainer = await makeTrainer(cpu, new MemoryFiles());
   const { epochs } = await trainer.fit(train, { steps: 14 });
   expect(epochs.map((e) => e.epoch)).toEqual([1, 2]);

@@ -1,4 +1,4 @@
-/** Several trainers and programs over one model: all go on from its present weights, on every backend. */
+/** Several trainers and programs of one model: all use its current weights, on every backend. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
@@ -39,7 +39,7 @@ describe.each(backends)("on the %s", (_, open) => {
     });
   const net = () => nn.sequential(nn.linear(4, 8), nn.relu(), nn.linear(8, 3));
 
-  it("a second trainer leaves the first one's weights alone and goes on from them", async () => {
+  it("a second trainer keeps the first one's weights and continues from them", async () => {
     const backend = await open();
     const model = net();
     const first = await make(backend, { model });
@@ -57,7 +57,7 @@ describe.each(backends)("on the %s", (_, open) => {
     expect((await second.evaluate(data)).loss).toBeLessThan(both);
   });
 
-  it("both made before either has trained: the first to train is not undone", async () => {
+  it("both created before either has trained: the first to train is not undone", async () => {
     const backend = await open();
     const model = net();
     const first = await make(backend, { model });
@@ -87,7 +87,7 @@ describe.each(backends)("on the %s", (_, open) => {
     expect(await backend.read(w)).toEqual(Float32Array.from(expected));
   });
 
-  it("shares a part of the layers: what one trains the other sees, turn about", async () => {
+  it("shared layers: each sees what the other has trained", async () => {
     const backend = await open();
     const trunk = nn.linear(4, 8);
     const one = await make(backend, { model: nn.sequential(trunk, nn.relu(), nn.linear(8, 3)) });
@@ -109,7 +109,7 @@ describe.each(backends)("on the %s", (_, open) => {
     expect(await one.parameter("0.weight")).not.toEqual(trained);
   });
 
-  it("weights that were loaded are those that a second trainer goes on from", async () => {
+  it("a second trainer continues from loaded weights", async () => {
     const backend = await open();
     const source = await make(backend, { model: net(), seed: 3 });
     await source.fit(data, { epochs: 2 });
@@ -129,7 +129,7 @@ describe.each(backends)("on the %s", (_, open) => {
     expect(await backend.read(count)).toEqual(Int32Array.of(7));
   });
 
-  it("two optimizers over one parameter, each in a program of its own, take turns", async () => {
+  it("two optimizers of one parameter in separate programs alternate", async () => {
     const backend = await open();
     const [a, b, c] = [parameter([3], 1, "a"), parameter([70], 2, "b"), parameter([2], 3, "c")];
     const halving = async (parameters: readonly Tensor[]) => {

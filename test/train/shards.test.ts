@@ -1,6 +1,6 @@
 /**
- * Data sets that go through the device in shards: every sample once per epoch, the same numbers as if all were there, the
- * same bits on resume, at most two shards in memory, and what reading fails with.
+ * Data sets that are loaded in shards: every sample once per epoch, the same values as of a resident data set, the same bits
+ * on resume, at most two shards in memory, and errors of reading.
  */
 import { describe, expect, it } from "vitest";
 import type { Dataset } from "../../src/data/dataset.ts";
@@ -109,7 +109,7 @@ describe.each(backends)("on the %s", (_, open) => {
   });
 });
 
-it("a loader that is given another key starts again in that key's order", async () => {
+it("a loader whose key has changed starts again in the order of the new key", async () => {
   const backend = new CpuBackend();
   const data = new StreamedDataset(shardsOf(numbered(45, "floats")), 4, 220, 1e6);
   const step = state([1], 0, "u32", "step");
@@ -133,18 +133,21 @@ it("a loader that is given another key starts again in that key's order", async 
 });
 
 describe("the order", () => {
-  it.each([1, 7, 64, 65, 1000])("of %d samples covers each once per epoch, wherever it is cut", (count) => {
-    const layout = shardLayout("x", count, 8, [3, 4], 7 * 64, 1e9);
-    for (let epoch = 0; epoch < 5; epoch++) {
-      const seen: number[] = [];
-      for (let shard = 0; shard < layout.shards; shard++) {
-        const [start, n] = samplesOf(epoch * layout.shards + shard, layout, [3, 4]);
-        for (let i = 0; i < n; i++) seen.push((start + i) % count);
+  it.each([1, 7, 64, 65, 1000])(
+    "of %d samples covers each once per epoch, wherever an epoch starts",
+    (count) => {
+      const layout = shardLayout("x", count, 8, [3, 4], 7 * 64, 1e9);
+      for (let epoch = 0; epoch < 5; epoch++) {
+        const seen: number[] = [];
+        for (let shard = 0; shard < layout.shards; shard++) {
+          const [start, n] = samplesOf(epoch * layout.shards + shard, layout, [3, 4]);
+          for (let i = 0; i < n; i++) seen.push((start + i) % count);
+        }
+        expect(sorted(seen)).toEqual(upTo(count));
       }
-      expect(sorted(seen)).toEqual(upTo(count));
-    }
-  });
-  it("begins elsewhere and takes shards in another order in every epoch", () => {
+    },
+  );
+  it("every epoch starts elsewhere and takes shards in another order", () => {
     const layout = shardLayout("x", 1000, 10, [3, 4], 7 * 200, 1e9);
     const starts = [0, 1, 2].map((epoch) =>
       upTo(10).map((k) => samplesOf(epoch * 10 + k, layout, [3, 4])[0]),
@@ -195,7 +198,7 @@ function watched(dataset: Dataset, fail?: (start: number) => void) {
 }
 
 describe.each(backends)("a trainer on the %s", (_, open) => {
-  it("trains, evaluates and goes on from a file with the same bits", async () => {
+  it("trains, evaluates and continues from a file with the same bits", async () => {
     const backend = await open();
     const run = async (options: Partial<TrainerOptions>) => {
       const trainer = await make(backend, { ...small, ...options });
@@ -266,7 +269,7 @@ it("a run that goes back to an earlier step begins with that step's shards", asy
   expect(await trainer.parameter("1.weight")).toEqual(await expected.parameter("1.weight"));
 });
 
-it("a lost device is replaced, and its slots are filled again: the same bytes", async () => {
+it("a lost device is replaced, and its shards are loaded again: the same bytes", async () => {
   const open = async (): Promise<GpuBackend> => {
     const adapter = await (await testGpu()).requestAdapter();
     return GpuBackend.open(adapter as GPUAdapter, { reopen: open });
@@ -291,7 +294,7 @@ describe("refuses", () => {
       /data set .*\/train: two shards of 20 samples, 148 bytes each, don't fit into 2368 bytes/,
     );
   });
-  it("what reading fails with, once it is needed, and goes on when it works again", async () => {
+  it("rejects with an error of reading when the data are needed, and continues when reading works again", async () => {
     let broken = true;
     const { data } = watched(bars.train, () => {
       if (broken) throw new Error("the disk is gone");
@@ -303,7 +306,7 @@ describe("refuses", () => {
     await trainer.fit(data, { epochs: 1 });
     expect(trainer.steps).toBe(13);
   });
-  it("parts that are not what was said: too short, a class that is none, NaN", async () => {
+  it("parts that are not as declared: too short, class out of range, NaN", async () => {
     const source = shardsOf(bars.train);
     const answering = (change: (part: Awaited<ReturnType<ShardedDataset["read"]>>) => object) => ({
       ...source,

@@ -1,4 +1,4 @@
-/** A model's values by name go from one trainer to another, buffers too, and misfits are refused. */
+/** Parameters and buffers are copied by name from one trainer to another; names and shapes that do not fit are refused. */
 import { expect, it } from "vitest";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import * as nn from "../../src/nn/index.ts";

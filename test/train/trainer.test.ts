@@ -1,4 +1,4 @@
-/** The trainer on every backend: it learns, repeats itself bit for bit, counts every sample, saves, loads, stops. */
+/** The trainer on every backend: it learns, is reproducible bit for bit, counts every sample, saves, loads and stops. */
 import { describe, expect, it } from "vitest";
 import { Random } from "../../src/common/random.ts";
 import { type Dataset, subset } from "../../src/data/dataset.ts";
@@ -34,7 +34,7 @@ const backends: readonly (readonly [string, () => Promise<Backend>])[] = [
 ];
 
 describe.each(backends)("on the %s", (_, open) => {
-  it("learns synthetic digits, tells what happens and leaves a history", async () => {
+  it("learns synthetic digits, gives events and a history", async () => {
     const trainer = await makeTrainer(await open());
     const events: TrainEvent[] = [];
     for await (const event of trainer.fit(digits.train, { epochs: 3, validation: digits.test }))
@@ -76,7 +76,7 @@ describe.each(backends)("on the %s", (_, open) => {
     expect(await run(8, 50)).not.toEqual(first);
   });
 
-  it("goes on from a saved file as if it had never stopped", async () => {
+  it("continues from a saved file as if it had never stopped", async () => {
     const backend = await open();
     const data = subset(digits.train, 300);
     const straight = await makeTrainer(backend);
@@ -114,7 +114,7 @@ it("trains a regression with mse", async () => {
   expect((await trainer.parameter("0.weight"))[0]).toBeCloseTo(2, 1);
 });
 
-it("stops in the middle when told to, and says so", async () => {
+it("stops within an epoch when aborted, and says so in the history", async () => {
   const trainer = await makeTrainer(await gpuBackend(), { stepsPerSubmit: 2 });
   const stop = new AbortController();
   const history = await trainer.fit(digits.train, {
@@ -126,7 +126,7 @@ it("stops in the middle when told to, and says so", async () => {
   expect(history.epochs).toHaveLength(2);
 });
 
-it("names the step at which the loss stops being a number", async () => {
+it("names the step at which the loss becomes NaN", async () => {
   const trainer = await makeTrainer(await gpuBackend(), { optimizer: sgd({ learningRate: 1e30 }) });
   await expect(trainer.fit(digits.train, { epochs: 2 })).rejects.toThrow(
     /the loss became (NaN|Infinity) at step \d+/,
@@ -134,7 +134,7 @@ it("names the step at which the loss stops being a number", async () => {
 });
 
 describe("bad input", () => {
-  it("refuses options and data that can't be", async () => {
+  it("refuses options and data out of range", async () => {
     const backend = new CpuBackend();
     await expect(makeTrainer(backend, { batchSize: 0 })).rejects.toThrow(
       /batchSize must be a whole number of at least 1, got 0/,
@@ -152,7 +152,7 @@ describe("bad input", () => {
     await expect(trainer.fit(values, { epochs: 1 })).rejects.toThrow(/wants class numbers/);
   });
 
-  it("refuses files that don't fit the model, naming what is wrong, and keeps its values", async () => {
+  it("refuses files that do not fit the model, names the difference, and keeps its values", async () => {
     const trainer = await makeTrainer(new CpuBackend());
     const before = await trainer.toSafetensors();
     const { tensors } = readSafetensors(before);

@@ -99,7 +99,7 @@ it("stays one pass: nothing is created, written or waited for in a step", async 
 });
 
 describe("evaluation", () => {
-  it("is the same whenever asked, through the transforms without chance", async () => {
+  it("is deterministic: only transforms without randomness are applied", async () => {
     const backend = new CpuBackend();
     const trainer = await make(backend);
     const first = await trainer.evaluate(test);
@@ -107,7 +107,7 @@ describe("evaluation", () => {
     const fixed = transforms.compose(transforms.normalize(0.13, 0.31), transforms.centerCrop(10));
     expect(await (await make(backend, { transform: fixed })).evaluate(test)).toEqual(first);
   });
-  it("counts right answers of probabilities", async () => {
+  it("counts correct predictions of targets that are probabilities", async () => {
     const plain = await (await make(new CpuBackend())).evaluate(test);
     const mixed = await (await make(new CpuBackend(), mixing)).evaluate(test);
     expect(mixed.accuracy).toBe(plain.accuracy);
@@ -115,7 +115,7 @@ describe("evaluation", () => {
   });
 });
 
-it("says when mixed labels meet a loss of class numbers", async () => {
+it("refuses mixed labels for a loss of class numbers", async () => {
   const trainer = await make(new CpuBackend(), { transform: mixing.transform });
   await expect(trainer.evaluate(test)).rejects.toThrow(/wants class numbers, but the labels are values/);
 });

@@ -1,4 +1,4 @@
-/** Loops of one's own: optimizers count their steps, layers are not in evaluation unasked, on every backend. */
+/** Training loops written by users: optimizers count their steps, and layers refuse to be built without a mode. */
 import { describe, expect, it } from "vitest";
 import { add, mean, mul, RandomSource, record, square, sub, sum } from "../../src/all-ops.ts";
 import { gradients } from "../../src/autograd.ts";
@@ -70,7 +70,7 @@ describe.each(backends)("on the %s", (_, open) => {
     expect(first).toBeCloseTo(p, 5);
   });
 
-  it("two optimizers in one graph count for themselves", async () => {
+  it("two optimizers in one graph count their steps separately", async () => {
     const backend = await open();
     const [a, b] = [parameter([3], 1), parameter([4], 2)];
     const loss = add(sum(square(a)), sum(square(b)));
@@ -85,7 +85,7 @@ describe.each(backends)("on the %s", (_, open) => {
     expect((await backend.readAll([ofOne.step, ofTwo.step])).map(([n]) => n)).toEqual([5, 3]);
   });
 
-  it("a counter that two optimizers share moves once a run", async () => {
+  it("a counter that two optimizers share is incremented once per run", async () => {
     const backend = await open();
     const [a, b, step] = [parameter([3], 1), parameter([4], 2), state([1], 0, "u32")];
     const grads = gradients(add(sum(square(a)), sum(square(b))), [a, b]);
@@ -97,7 +97,7 @@ describe.each(backends)("on the %s", (_, open) => {
     expect([...(await backend.read(step))]).toEqual([4]);
   });
 
-  it("a batchNorm used twice in a step moves its statistics twice", async () => {
+  it("a batchNorm used twice in a step updates its statistics twice", async () => {
     const backend = await open();
     const norm = nn.batchNorm1d(2);
     const { result, updates } = nn.build({ training: true }, () =>
@@ -107,7 +107,7 @@ describe.each(backends)("on the %s", (_, open) => {
     expect([...(await backend.read(norm.num_batches_tracked!))]).toEqual([2]);
   });
 
-  it("parameters and gradients that don't go together are refused", () => {
+  it("parameters and gradients that do not fit each other are refused", () => {
     const [w, v] = [parameter([2], 1, "w"), parameter([3], 1, "v")];
     const rule = adam();
     const states = rule.states([w]);
@@ -168,7 +168,7 @@ describe("layers that differ in training", () => {
     },
   );
 
-  it("others need no saying", () => {
+  it("other layers need no mode", () => {
     const model = nn.sequential(
       nn.dropout(0),
       nn.linear(4, 4),

@@ -1,4 +1,4 @@
-/** After `close`, everything ends with a ClosedError, what was under way too, and no other device is opened. */
+/** After `close`, all calls reject with a ClosedError, also those under way, and no other device is opened. */
 import { describe, expect, it } from "vitest";
 import { compare } from "../../src/checks/compare.ts";
 import { ClosedError, DeviceError } from "../../src/common/errors.ts";

@@ -1,4 +1,4 @@
-/** Weights that are no longer finite after an update that no loss tells of: the run says so, and no file keeps them. */
+/** Weights that become NaN or infinite in an update that no later loss shows: the run rejects, and no file stores them. */
 import { describe, expect, it } from "vitest";
 import type { Dataset } from "../../src/data/dataset.ts";
 import * as nn from "../../src/nn/index.ts";
@@ -46,7 +46,7 @@ describe.each(backends)("on the %s", (_, open) => {
     expect([...backend.files.files.keys()]).toEqual([]);
   });
 
-  it("also where a rate set in between does it, and at an abort", async () => {
+  it("also where a learning rate set by hand causes it, and where the run is aborted", async () => {
     const { made } = await trainer(adam({ learningRate: 0.01 }));
     const abort = new AbortController();
     const callback = ({ event }: { event: string }) => {
@@ -59,7 +59,7 @@ describe.each(backends)("on the %s", (_, open) => {
     await expect(run).rejects.toThrow(DivergedError);
   });
 
-  it("the best checkpoint is never of such weights, nor of an epoch without a number", async () => {
+  it("bestCheckpoint stores neither such weights nor an epoch whose metric is NaN", async () => {
     const { backend, made } = await trainer(sgd({ learningRate: 1e-6 }));
     const spoil = async ({ event, epoch }: { event: string; epoch?: number }) => {
       const weights = new Map([...made.parameters].map(([name, { size }]) => [name, new Float32Array(size)]));
@@ -83,7 +83,7 @@ describe.each(backends)("on the %s", (_, open) => {
   });
 });
 
-it("early stopping takes no NaN for the best, and stops where no number comes", () => {
+it("early stopping never takes NaN for the best, and stops where all records are NaN", () => {
   const record = (epoch: number, loss: number): EpochRecord => ({
     epoch,
     loss,

@@ -1,4 +1,4 @@
-/** First values survive JSON with every bit, in whatever form is shortest. */
+/** First values are stored in JSON in their shortest form, and keep every bit. */
 import { expect, test } from "vitest";
 import { storedValue, tensorOf } from "../../src/replay/format.ts";
 import { initialData } from "../../src/runtime/initial-values.ts";

@@ -1,4 +1,4 @@
-/** Runs that are left early, and calls that come while a run is under way: never interleaved, never stuck. */
+/** Runs that are left early, and calls made while a run is under way: they neither mix with its steps nor block. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { BusyError } from "../../src/common/errors.ts";
 import { sgd } from "../../src/optim/index.ts";
@@ -104,7 +104,7 @@ describe.each(ownBackends)("on the %s", (_, open) => {
       await expectSound(trainer);
     });
 
-    it("the history is that of the moment", async () => {
+    it("its history is that of the moment", async () => {
       const trainer = await smallTrainer(backend);
       const run = trainer.fit(data, { epochs: 9 });
       for await (const event of run) if (event.event === "epoch" && event.epoch === 2) break;
@@ -116,7 +116,7 @@ describe.each(ownBackends)("on the %s", (_, open) => {
   });
 
   describe("while a fit is under way", () => {
-    it("a second one is refused, also from a listener, and the first is not touched", async () => {
+    it("a second one is refused, also from a callback, and the first continues", async () => {
       const trainer = await smallTrainer(backend);
       const second: unknown[] = [];
       const listen = async () => {
@@ -140,7 +140,7 @@ describe.each(ownBackends)("on the %s", (_, open) => {
       expect(trainer.steps).toBe(16);
     });
 
-    it("others take turns with it: the run ends with the bits it has alone", async () => {
+    it("other calls run between its steps: it ends with the same bits as without them", async () => {
       const alone = await smallTrainer(backend, { optimizer: sgd({ learningRate: 0.1, averageDecay: 0.5 }) });
       const options = { epochs: 6, validation: other, evaluateAverages: true };
       const expected = await alone.fit(data, options);
@@ -213,7 +213,7 @@ describe.each(ownBackends)("on the %s", (_, open) => {
       expect(await trainer.toSafetensors()).toEqual(await alone.toSafetensors());
     });
 
-    it("a file that would move it is refused: of a later step, of an earlier one, a checkpoint", async () => {
+    it("a file that would move it to another step is refused: later, earlier, a checkpoint", async () => {
       const later = await smallTrainer(backend);
       await later.fit(data, { epochs: 20, checkpoints: { directory: "later" } });
       await later.save("later.safetensors");
@@ -240,7 +240,7 @@ describe.each(ownBackends)("on the %s", (_, open) => {
     });
   });
 
-  it("within withAverages: no fit and no loading, which its end would undo", async () => {
+  it("within withAverages, fit and loading are refused, since its end would undo them", async () => {
     const trainer = await smallTrainer(backend, { optimizer: sgd({ learningRate: 0.1, averageDecay: 0.5 }) });
     await trainer.fit(data);
     const bytes = await trainer.toSafetensors();
@@ -253,7 +253,7 @@ describe.each(ownBackends)("on the %s", (_, open) => {
     expect(trainer.steps).toBe(8);
   });
 
-  it("begins by itself, and gives what was missed to who iterates later", async () => {
+  it("begins by itself, and gives missed events to a later iteration", async () => {
     const trainer = await smallTrainer(backend);
     const unattended = trainer.fit(data);
     while (trainer.steps < 4) await new Promise((resolve) => setTimeout(resolve));
@@ -272,7 +272,7 @@ describe.each(ownBackends)("on the %s", (_, open) => {
     await expect(run[Symbol.asyncIterator]().next()).rejects.toThrow(BusyError);
   });
 
-  it("is a promise in every way", async () => {
+  it("has all methods of a promise", async () => {
     const trainer = await smallTrainer(backend);
     const run: Promise<unknown> = trainer.fit(data);
     expect(Object.prototype.toString.call(run)).toBe("[object Fit]");

@@ -1,4 +1,4 @@
-/** Parameters and statistics that a model hides are refused when a step is traced; what is searched is found and saved. */
+/** Parameters and statistics outside of searched fields are refused when a step is traced; those in them are found and saved. */
 import { describe, expect, it, vi } from "vitest";
 import { GraphError, ValueError } from "../../src/common/errors.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
@@ -126,7 +126,7 @@ describe("a parameter hidden in", () => {
     );
   });
 
-  it("a model with nothing else is refused when the trainer is made", async () => {
+  it("a model without other parameters is refused when the trainer is created", async () => {
     await expect(make((x) => closed.forward(x))).rejects.toThrow(ValueError);
     await expect(make(new Private())).rejects.toThrow(/no parameters to train; searched are/);
   });
@@ -173,7 +173,7 @@ describe("plain objects, arrays, Maps and Sets are searched", () => {
     expect((await twin.evaluate(data)).loss).toBe((await trainer.evaluate(data)).loss);
   });
 
-  it("a Sequential of one's own has its other fields searched too", async () => {
+  it("the own fields of a subclass of Sequential are searched, too", async () => {
     class Own extends nn.Sequential {
       readonly extra = nn.linear(3, 3);
       override forward(x: Tensor): Tensor {
@@ -205,7 +205,7 @@ describe("what is not to be trained", () => {
     await expect((await make(model)).evaluate(data)).rejects.toThrow(GraphError);
   });
 
-  it("frozen layers begin as they would otherwise, stay, and are saved", async () => {
+  it("frozen layers have the usual initial values, keep them, and are saved", async () => {
     const net = () => nn.sequential(nn.linear(4, 8), nn.relu(), nn.linear(8, 3));
     const free = await make(net());
     const model = net();
@@ -261,7 +261,7 @@ describe("parameters that the loss does not depend on", () => {
     }
   });
 
-  it("are said on the console where nobody listens, and refused where there are no others", async () => {
+  it("give a warning on the console by default, and are refused where there are no others", async () => {
     const warn = vi.spyOn(console, "warn").mockImplementation(() => undefined);
     try {
       await (await make(new TwoHeads())).fit(data, { epochs: 1 });
