@@ -11,7 +11,7 @@ import { paddedWords } from "../plan/storage.ts";
 import type { GpuProgram } from "../runtime/gpu/program.ts";
 import type { GpuRuntime } from "../runtime/gpu/runtime.ts";
 import { DatasetTensors } from "../train/input/dataset-tensors.ts";
-import type { StateValues } from "../train/state/state-values.ts";
+import type { DeviceStates } from "../train/state/device-states.ts";
 import type {
   EvaluationProgram,
   ProgramSource,
@@ -41,7 +41,7 @@ export class LoadedPrograms implements ProgramSource {
   constructor(
     readonly file: AheadOfTimeProgram,
     readonly leaves: readonly Tensor[],
-    readonly values: StateValues,
+    readonly values: DeviceStates,
   ) {}
 
   get #backend(): GpuRuntime {

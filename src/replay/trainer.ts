@@ -12,8 +12,8 @@ import type { Backend, CompileProgress } from "../runtime/backend.ts";
 import { GpuRuntime } from "../runtime/gpu/runtime.ts";
 import { checkSamples, type Predictions, predictInBatches, type Samples } from "../train/input/samples.ts";
 import { AnyTrainer } from "../train/loop/any-trainer.ts";
+import { DeviceStates } from "../train/state/device-states.ts";
 import { KEY, LEARNING_RATE, type RunStates } from "../train/state/run-states.ts";
-import { StateValues } from "../train/state/state-values.ts";
 import type { RunSettings } from "../train/step/runner.ts";
 import { type AheadOfTimeProgram, type NamedLeaf, PREDICT, tensorOf } from "./format.ts";
 import { compileKernels, LoadedPrograms } from "./loaded-programs.ts";
@@ -87,8 +87,8 @@ export class AheadOfTimeTrainer extends AnyTrainer {
     { seed = program.seed, ...options }: OpenProgramOptions,
   ) {
     const leaves = program.leaves.map(tensorOf);
-    const values = new StateValues(backend, seed);
     const states = statesOf(program, leaves);
+    const values = new DeviceStates(backend, seed, states);
     const programs = new LoadedPrograms(program, leaves, values);
     super({ ...options, batchSize: program.batchSize }, { states, values, programs });
     this.#programs = programs;

@@ -123,7 +123,7 @@ describe("refused, naming both", () => {
         data,
         /2 epochs and 0 steps ended at step 8, which is not possible with 2 steps per epoch/,
       ],
-      [{}, points(16), /they can't with 2 steps per epoch \(16 samples in batches of 8\)/],
+      [{}, points(16), /not possible with 2 steps per epoch \(16 samples in batches of 8\)/],
       [{ optimizer: sgd({ learningRate: 0.01 }) }, data, /optimizer states: m, v in the file, none here/],
       [{ model: net(9) }, data, /0\.weight has shape \[8, 4\]/],
     ] as const) {

@@ -111,7 +111,7 @@ export abstract class AnyTrainer extends TrainerCore {
       const step = values.get(this.states.step)?.[0];
       this.checkLoad(file, step ?? this.steps);
       if (step !== undefined) {
-        this.moveTo(step);
+        this.values.moveTo(step);
         this.trained = trained;
       }
       for (const [tensor, data] of values) this.write(tensor, data);

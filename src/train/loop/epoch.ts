@@ -5,11 +5,12 @@
 import type { TrainingData } from "../../data/sharded.ts";
 import type { MetricAccumulator } from "../metrics/accumulator.ts";
 import { checkFinite } from "../metrics/divergence.ts";
+import type { Snapshot } from "../state/device-states.ts";
 import { RunControl } from "./control.ts";
 import type { EpochRecord, TrainEvent, TrainMetrics } from "./events.ts";
 import type { FitOptions } from "./options.ts";
 import type { EpochPlan } from "./run-plan.ts";
-import type { Snapshot, TrainerCore } from "./trainer-core.ts";
+import type { TrainerCore } from "./trainer-core.ts";
 
 const PROGRESS_MILLISECONDS = 100;
 /** Time between save points: the work that is lost with a device. */

@@ -17,17 +17,14 @@ import type { Data } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import type { Backend, FileStore } from "../../runtime/backend.ts";
 import { MetricAccumulator } from "../metrics/accumulator.ts";
+import type { DeviceStates, Recovered, Snapshot } from "../state/device-states.ts";
 import type { FitState } from "../state/fit-record.ts";
-import { type Recovered, Recovery, type Snapshot } from "../state/recovery.ts";
-import { AVERAGE, LEARNING_RATE, newRunId, type RunStates, savedStates } from "../state/run-states.ts";
-import type { StateValues } from "../state/state-values.ts";
+import { AVERAGE, LEARNING_RATE, newRunId, type RunStates } from "../state/run-states.ts";
 import type { ProgramSource, TrainerParts, TrainProgram } from "../step/program-source.ts";
 import { type RunSettings, StepRunner } from "../step/runner.ts";
 import type { Weights } from "./early-stopping.ts";
 import type { Metrics } from "./events.ts";
 import { StateLock } from "./state-lock.ts";
-
-export type { Snapshot } from "../state/recovery.ts";
 
 export interface EvaluateOptions {
   readonly signal?: AbortSignal;
@@ -43,11 +40,9 @@ export abstract class TrainerCore {
   trained: string | undefined;
   /** Who may use the states now. */
   readonly lock = new StateLock();
-  protected readonly values: StateValues;
+  readonly values: DeviceStates;
   protected readonly programs: ProgramSource;
-  readonly #recovery: Recovery;
   #destroyed = false;
-  #position = 0;
   /** While a fit takes steps. */
   #runner: StepRunner | undefined;
   #submits = 0;
@@ -61,11 +56,9 @@ export abstract class TrainerCore {
     this.states = states;
     this.values = values;
     this.programs = programs;
-    const moveBack = (step: number) => {
-      this.#position = step;
-    };
-    const all = [...savedStates(states), ...states.live.values()];
-    this.#recovery = new Recovery(values, programs, all, moveBack, options.onNotice);
+    values.onReplace = () => programs.clear();
+    values.hear = ({ step, message, adapter }) =>
+      this.notice(`${message}; going on with ${adapter} from step ${step}`);
   }
 
   /** Tells the user what is unusual but no error. */
@@ -97,7 +90,7 @@ export abstract class TrainerCore {
 
   /** Steps taken so far, over all calls of `fit` and including a loaded checkpoint's. */
   get steps(): number {
-    return this.#runner?.position ?? this.#position;
+    return this.#runner?.position ?? this.values.position;
   }
 
   /** Submits made for training so far. */
@@ -121,13 +114,13 @@ export abstract class TrainerCore {
    */
   async survive<T>(work: () => Promise<T>): Promise<T> {
     this.checkUsable();
-    return this.#recovery.survive(work);
+    return this.values.survive(work);
   }
 
   /** Makes `hear` the listener for replaced devices; returns the previous listener. */
   hearRecoveries(hear: (recovered: Recovered) => void): (recovered: Recovered) => void {
-    const before = this.#recovery.hear;
-    this.#recovery.hear = hear;
+    const before = this.values.hear;
+    this.values.hear = hear;
     return before;
   }
 
@@ -137,7 +130,7 @@ export abstract class TrainerCore {
    */
   async recover(snapshot: Snapshot, lost: DeviceLostError): Promise<void> {
     const latest = this.learningRate;
-    await this.#recovery.replace(lost, snapshot);
+    await this.values.replace(lost, snapshot);
     if (snapshot.values.get(this.#rate)?.[0] !== latest) this.setLearningRate(latest);
   }
 
@@ -148,10 +141,10 @@ export abstract class TrainerCore {
 
   /** A runner that continues where training stands; call `finish` with it afterwards. */
   runner({ program, ring, loader, inspect }: TrainProgram): StepRunner {
-    this.#recovery.stepping = true;
+    this.values.stepping = true;
     this.#runner = new StepRunner(program, this.backend, ring, {
       ...this.options,
-      first: this.#position,
+      first: this.values.position,
       start: this.#stepsPerSubmit,
       ...(loader && { prepare: loader.begin() }),
       ...(inspect && { inspect, stepsPerSubmit: 1 }),
@@ -161,8 +154,8 @@ export abstract class TrainerCore {
 
   /** Takes over the step and the pace that `runner` came to. */
   finish(runner: StepRunner): void {
-    this.#recovery.stepping = false;
-    this.#position = runner.position;
+    this.values.stepping = false;
+    this.values.position = runner.position;
     this.#runner = undefined;
     this.#submits += runner.submits;
     this.#stepsPerSubmit = runner.stepsPerSubmit;
@@ -173,8 +166,9 @@ export abstract class TrainerCore {
     if (average && !this.lock.replaced)
       return this.averaged(() => this.measure(dataset, signal ? { signal } : {}));
     return this.survive(async () => {
-      const { backend } = this;
       const { program, ring, loader, layout, step, stepsPerEpoch } = await this.programs.evaluation(dataset);
+      // Read now: the device may have been replaced while the program was compiled.
+      const { backend } = this;
       backend.write(step, Uint32Array.of(0));
       const options = { ...this.options, ...(loader && { prepare: loader.begin() }) };
       const metrics = new MetricAccumulator(layout, "evaluation");
@@ -210,18 +204,7 @@ export abstract class TrainerCore {
   /** Every state of the run after all steps submitted so far; `position` is their number. */
   async snapshot(position: number): Promise<Snapshot> {
     this.checkUsable();
-    const revision = this.values.writes;
-    const values = await this.#recovery.readAll(this.#recovery.states, position);
-    this.values.keepCopies(values, revision);
-    // If the device was lost meanwhile, the run has moved back.
-    const reached = this.#recovery.stepping ? position : this.#position;
-    this.#recovery.savedAt = reached;
-    return { position: reached, values, revision };
-  }
-
-  /** Whether the host wrote no state since `snapshot`. */
-  isCurrent(snapshot: Snapshot): boolean {
-    return snapshot.revision === this.values.writes;
+    return this.values.snapshot(position);
   }
 
   /** Parameters and buffers as they were at `snapshot`. */
@@ -266,7 +249,7 @@ export abstract class TrainerCore {
       const { values, state, notes } = loadCheckpoint(bytes, this.states, this.options, file);
       this.checkLoad(file, state.step, true);
       for (const [tensor, data] of values) this.write(tensor, data);
-      this.moveTo(state.step);
+      this.values.moveTo(state.step);
       this.runId = state.run ?? this.runId;
       for (const note of notes) this.notice(note);
       return state;
@@ -279,16 +262,10 @@ export abstract class TrainerCore {
     this.lock.checkLoad(file, step, this.steps, wholeRun);
   }
 
-  /** Takes over the step of a file whose states are all loaded. */
-  protected moveTo(position: number): void {
-    this.#position = position;
-    this.#recovery.savedAt = position;
-  }
-
   /** States after all steps so far. */
   protected async read(tensors: readonly Tensor[]): Promise<Map<Tensor, Data>> {
     this.checkUsable();
-    return this.#recovery.readAll(tensors, this.steps);
+    return this.values.recoverAll(tensors, this.steps);
   }
 
   protected write(tensor: Tensor, data: Data): void {
@@ -305,7 +282,7 @@ export abstract class TrainerCore {
     if (this.#destroyed) return;
     this.#destroyed = true;
     this.programs.destroy();
-    this.values.release(this.#recovery.states);
+    this.values.release(this.values.all);
   }
 
   /** `destroy`, for `using`. */

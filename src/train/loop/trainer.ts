@@ -6,8 +6,8 @@ import { keyFromSeed } from "../../common/random.ts";
 import { state } from "../../graph/tensor.ts";
 import { allParameters, namedBuffers, namedParameters } from "../../nn/module.ts";
 import { type Backend, checkDevice } from "../../runtime/backend.ts";
+import { DeviceStates } from "../state/device-states.ts";
 import { KEY, LEARNING_RATE, type RunStates } from "../state/run-states.ts";
-import { StateValues } from "../state/state-values.ts";
 import type { TrainerParts } from "../step/program-source.ts";
 import type { TrainStates } from "../step/step-graph.ts";
 import { TracedPrograms } from "../step/traced-programs.ts";
@@ -34,7 +34,7 @@ function partsOf(backend: Backend, options: TrainerOptions): TrainerParts {
   checkDevice("Trainer.create", backend);
   checkTrainerOptions(options);
   const { states, training, drawn } = statesOf(options);
-  const values = new StateValues(backend, options.seed ?? 0);
+  const values = new DeviceStates(backend, options.seed ?? 0, states);
   // Parameters that have been trained or loaded on this device keep their values.
   drawn.forEach((t, i) => {
     values.initialise(t, i);

@@ -8,8 +8,8 @@ import type { TrainingData } from "../../data/sharded.ts";
 import { MetricAccumulator } from "../metrics/accumulator.ts";
 import { checkFinite } from "../metrics/divergence.ts";
 import type { CheckpointFolder } from "../state/checkpoint-folder.ts";
+import { MOST_LOSSES, type Recovered, type Snapshot } from "../state/device-states.ts";
 import type { FitRecord, RunIdentity } from "../state/fit-record.ts";
-import { MOST_LOSSES, type Recovered } from "../state/recovery.ts";
 import type { TrainProgram } from "../step/program-source.ts";
 import { EarlyStopping } from "./early-stopping.ts";
 import { EpochRun, type SavePoint } from "./epoch.ts";
@@ -17,7 +17,7 @@ import type { EpochRecord, EvaluationRecord, History, Metrics, TrainEvent } from
 import type { Progress } from "./fit.ts";
 import type { FitOptions } from "./options.ts";
 import { RunPlan } from "./run-plan.ts";
-import type { Snapshot, TrainerCore } from "./trainer-core.ts";
+import type { TrainerCore } from "./trainer-core.ts";
 
 /** Trains `trainer` on `train`. Yields events, returns the history, and gives `progress` access to it before the end. */
 export async function* fit(
@@ -238,7 +238,7 @@ class TrainingRun {
 
   /** `point` with the states as they are now, where a listener changed some. */
   async #upToDate(point: SavePoint): Promise<SavePoint> {
-    if (this.trainer.isCurrent(point.snapshot)) return point;
+    if (this.trainer.values.isCurrent(point.snapshot)) return point;
     return { ...point, snapshot: await this.trainer.snapshot(this.trainer.steps) };
   }
 

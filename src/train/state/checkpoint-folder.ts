@@ -8,8 +8,9 @@ import { warn } from "../../common/printable.ts";
 import type { FileStore, FolderLock } from "../../runtime/backend.ts";
 import type { Weights } from "../loop/early-stopping.ts";
 import { type CheckpointOptions, checkTrainer, checkWhole } from "../loop/options.ts";
-import type { Snapshot, TrainerCore } from "../loop/trainer-core.ts";
+import type { TrainerCore } from "../loop/trainer-core.ts";
 import { RUN_ID_WITHIN, runIdOf, saveCheckpoint, verifyChecksum } from "./checkpoint.ts";
+import type { Snapshot } from "./device-states.ts";
 import type { FitRecord, FitState } from "./fit-record.ts";
 
 /** Steps are padded with zeros, so that names sort as steps do. */
@@ -174,5 +175,7 @@ export async function resumeFrom(
     trainer.runId = run ?? trainer.runId;
     return undefined;
   }
-  throw new FormatError(`${directory}: none of its ${names.length} checkpoints can be used; all are damaged`);
+  throw new FormatError(
+    `${directory}: none of its ${names.length} checkpoints can be used, all are damaged; start again in another folder`,
+  );
 }

@@ -6,8 +6,8 @@ import type { Tensor } from "../../graph/tensor.ts";
 import type { Program } from "../../runtime/backend.ts";
 import type { DataLoader } from "../input/device-dataset.ts";
 import type { RingLayout } from "../metrics/accumulator.ts";
+import type { DeviceStates } from "../state/device-states.ts";
 import type { RunStates } from "../state/run-states.ts";
-import type { StateValues } from "../state/state-values.ts";
 
 /** A program that steps through one data set. */
 export interface StepProgram {
@@ -46,6 +46,6 @@ export interface ProgramSource {
 /** What a trainer is made of. */
 export interface TrainerParts {
   readonly states: RunStates;
-  readonly values: StateValues;
+  readonly values: DeviceStates;
   readonly programs: ProgramSource;
 }

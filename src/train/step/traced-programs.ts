@@ -8,7 +8,7 @@ import { state, type Tensor } from "../../graph/tensor.ts";
 import type { Program, TuneOptions } from "../../runtime/backend.ts";
 import { type DeviceDataset, ResidentDataset } from "../input/device-dataset.ts";
 import { evaluationBatch, type TrainerOptions } from "../loop/options.ts";
-import type { StateValues } from "../state/state-values.ts";
+import type { DeviceStates } from "../state/device-states.ts";
 import type { EvaluationProgram, ProgramSource, StepProgram, TrainProgram } from "./program-source.ts";
 import { evaluationStep, type StepGraph, type TrainStates, trainingStep } from "./step-graph.ts";
 
@@ -36,7 +36,7 @@ export class TracedPrograms implements ProgramSource {
 
   constructor(
     readonly options: TrainerOptions,
-    readonly values: StateValues,
+    readonly values: DeviceStates,
     readonly states: TrainStates,
   ) {}
 
