@@ -29,8 +29,6 @@ const bytes = {
   size: 0,
   read: async () => new Uint8Array(0),
 };
-const updated = { p: one, g: one, lr: one, step };
-const rule = { weightDecay: 0, maximize: false };
 
 walkOptions(
   "weft",
@@ -161,26 +159,11 @@ walkOptions(
     "ops.upsample": (o) => ops.upsample(image, o),
     "ops.mean": (o) => ops.mean(x, o),
     "ops.sum": (o) => ops.sum(x, o),
-    "ops.accumulateUpdate": (o) => ops.accumulateUpdate(o, 1),
-    "ops.averageUpdate": (o) => ops.averageUpdate({ average: one, p: one, step }, o),
-    "ops.averageUpdate, tensors": (o) => ops.averageUpdate(o, { decay: 0.5 }),
-    "ops.adagradUpdate": (o) => ops.adagradUpdate({ ...updated, total: one }, o),
-    "ops.adagradUpdate, tensors": (o) => ops.adagradUpdate(o, { ...rule, eps: 0, learningRateDecay: 0 }),
-    "ops.adamUpdate": (o) => ops.adamUpdate({ ...updated, m: one, v: one }, o),
-    "ops.adamUpdate, tensors": (o) =>
-      ops.adamUpdate(o, { ...rule, beta1: 0, beta2: 0, eps: 0, decoupled: false }),
-    "ops.lionUpdate": (o) => ops.lionUpdate({ ...updated, m: one }, o),
-    "ops.lionUpdate, tensors": (o) => ops.lionUpdate(o, { ...rule, beta1: 0, beta2: 0 }),
-    "ops.rmspropUpdate": (o) => ops.rmspropUpdate({ ...updated, v: one }, o),
-    "ops.rmspropUpdate, tensors": (o) =>
-      ops.rmspropUpdate(o, { ...rule, alpha: 0, eps: 0, momentum: 0, centered: false }),
-    "ops.sgdUpdate": (o) => ops.sgdUpdate(updated, o),
-    "ops.sgdUpdate, tensors": (o) =>
-      ops.sgdUpdate(o, { ...rule, momentum: 0, dampening: 0, nesterov: false }),
 
     "optim.adagrad": (o) => optim.adagrad(o),
     "optim.adam": (o) => optim.adam(o),
     "optim.adamw": (o) => optim.adamw(o),
+    "optim.defineOptimizer": (o) => optim.defineOptimizer(o),
     "optim.lion": (o) => optim.lion(o),
     "optim.rmsprop": (o) => optim.rmsprop(o),
     "optim.sgd": (o) => optim.sgd(o),
@@ -281,7 +264,7 @@ walkOptions(
       "ops",
       "adaptiveAvgPool2d adaptiveMaxPool2d globalAvgPool2d globalMaxPool2d scheduledRate logSoftmax",
     ),
-    ...of("ops", "increment softmax repeat tile permute transpose tril triu"),
+    ...of("ops", "assign increment softmax repeat tile permute transpose tril triu"),
     // Takes what `batchNorm` gives, with whatever else that has.
     "ops.updateRunningStats",
     ...of("optim", "decaysWeights sequence"),

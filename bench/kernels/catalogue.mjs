@@ -185,14 +185,14 @@ function row(name, uses, comment) {
 function generated(uses) {
   const all = [...uses].filter(([key]) => key.startsWith("generated:"));
   const isAlone = ([key, [{ kernel }]]) =>
-    kernel.shader.file === `${key.slice(10)} (generated)` && key !== "generated:pointwiseChain";
+    kernel.shader.file === `${key.slice(10)} (generated)` && !key.startsWith("generated:elementwise");
   const alone = all.filter(isAlone).map(([key]) => `\`${key.slice(10)}\``);
   const rows = all
     .filter((use) => !isAlone(use))
     .map(([, list]) => row(`\`${list[0].kernel.entry}\``, list, ""));
   return `## Generated kernels
 
-Element-wise ops have no WGSL file: \`src/kernels/elementwise/chain.ts\` writes one kernel with the entry point \`main\` for each op
+Element-wise ops have no WGSL file: \`src/kernels/elementwise/group.ts\` writes one kernel with the entry point \`main\` for each op
 that is not fused, ${alone.sort().join(", ")}, and for each fused group:
 
 ${table(rows.sort())}`;

@@ -1,6 +1,7 @@
 // Which op runs which kernel on which kind of adapter. Nothing here is written by hand: the graphs that `weft doctor` checks and
 // the training steps of the benchmark networks are planned for each adapter profile, with every variant forced in turn.
 import { gradients } from "../../src/autograd.ts";
+import { leavesOf } from "../../src/doctor/check.ts";
 import { Graph } from "../../src/graph/graph.ts";
 import * as weft from "../../src/index.ts";
 import { adapterProfile } from "../../src/runtime/gpu/adapter-profile.ts";
@@ -77,12 +78,13 @@ function doctorChecks() {
 
 function specsOf(check) {
   return check.cases.map((c) => {
-    const leaves = c.leaves.map(({ shape, dtype = "f32", state }, i) =>
+    const described = leavesOf(c);
+    const leaves = described.map(({ shape, dtype = "f32", state }, i) =>
       state ? weft.state(shape, 0, dtype, `state${i}`) : weft.input(shape, dtype, `input${i}`),
     );
     const made = c.build(...leaves);
     const { outputs = [], updates = [] } = "node" in made ? { outputs: [made] } : made;
-    const wrt = leaves.filter((t, i) => t.dtype === "f32" && c.leaves[i].gradient !== false);
+    const wrt = leaves.filter((t, i) => t.dtype === "f32" && described[i].gradient !== false);
     const [first] = outputs;
     const differentiable = check.gradients !== false && first?.dtype === "f32" && wrt.length > 0;
     const grads = differentiable ? gradients(first, wrt, weft.input(first.shape, "f32", "seed")) : [];

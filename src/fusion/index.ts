@@ -1,9 +1,10 @@
 /** The fusions in the order they are tried. A forced kernel variant switches off the fusions that would hide it. */
 import type { Rewrite } from "../graph/graph.ts";
 import { convBlocks } from "./conv-block-rewrite.ts";
+import { fuseElementwise } from "./elementwise-group.ts";
+import { fuseUpdates } from "./elementwise-updates.ts";
 import { fuseLinearActivations, fuseLinearSlopes } from "./linear.ts";
 import { fuseChainSums } from "./norm-sums-chain.ts";
-import { pointwiseChains } from "./pointwise-chain.ts";
 import { fuseRunningStats } from "./running-stats.ts";
 
 const fusions: readonly { readonly rewrite: Rewrite; readonly hides?: readonly string[] }[] = [
@@ -16,7 +17,8 @@ const fusions: readonly { readonly rewrite: Rewrite; readonly hides?: readonly s
   },
   { rewrite: fuseLinearActivations },
   { rewrite: fuseLinearSlopes },
-  { rewrite: pointwiseChains },
+  { rewrite: fuseUpdates },
+  { rewrite: fuseElementwise },
 ];
 
 export function rewrites(variants: Readonly<Record<string, string>>): Rewrite[] {

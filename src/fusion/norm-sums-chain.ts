@@ -14,14 +14,14 @@ import { type DefinedOp, defineOp } from "../graph/op.ts";
 import { packLayout } from "../graph/pack-layout.ts";
 import { type Data, sameShape } from "../graph/spec.ts";
 import type { GraphView, Node, Replaced, Tensor } from "../graph/tensor.ts";
-import { loopOf, type Step, shapesText } from "../kernels/elementwise/chain.ts";
+import { loopOf, type Step, shapesText, singleResult } from "../kernels/elementwise/group.ts";
 import { normSumsKernels } from "../kernels/norm/norm-sums.ts";
 import { ROW_VARIANTS } from "../kernels/reduce/rows.ts";
-import { runChain } from "../ops/elementwise/pointwise-cpu.ts";
+import { runGroup } from "../ops/elementwise/pointwise-cpu.ts";
 import { normSumsOp, type SumsAttrs } from "../ops/norm/norm-sums.ts";
 import { momentsOp } from "../ops/reduce/moments.ts";
 import { pack } from "../ops/shape/pack.ts";
-import { chainOf, MAX_STEPS } from "./pointwise-chain.ts";
+import { MAX_STEPS, stepsOf } from "./elementwise-group.ts";
 
 /** With x, statistics and three results, as many bindings as every WebGPU device allows in one stage. */
 const MOST_INPUTS = 3;
@@ -50,7 +50,8 @@ export function chainSumsOp(steps: readonly Step[]): DefinedOp<SumsAttrs> {
     cpu(tensors, constants) {
       const { xs0: x, xs1: stats, sumDy, sumDyXhat, dy } = tensors as Record<string, Data>;
       const { shapes } = constants;
-      runChain(steps, loopOf(shapes), { ...tensors, result: dy! }, namesOf(shapes.split(";").length));
+      const group = singleResult(steps, namesOf(shapes.split(";").length));
+      runGroup(group, loopOf(shapes), { ...tensors, result: dy! });
       const g = constants as unknown as ReductionGeometry;
       const second = packLayout([g.KEPT, g.KEPT]).offsets[1]!;
       for (let k = 0; k < g.KEPT; k++) {
@@ -93,8 +94,9 @@ export function fuseChainSums(graph: GraphView): Replaced["tensors"] {
     if (tensors.has(dy) || Math.max(at(x), at(mean)) >= at(dy)) continue;
     const members = chainBefore(graph, dy);
     if (members.length === 0 || members.length > MAX_STEPS) continue;
-    const { inputs, steps } = chainOf(members);
-    if (inputs.length > MOST_INPUTS || !inputs.every((t) => sameShape(t.shape, x.shape))) continue;
+    const { inputs, steps } = stepsOf(members);
+    const alike = inputs.every((t) => t.dtype === "f32" && sameShape(t.shape, x.shape));
+    if (inputs.length === 0 || inputs.length > MOST_INPUTS || !alike) continue;
     const label = [...members, node].map((n) => n.op.name).join("+");
     const made = chainSumsOp(steps).apply([x, pack([mean, rstd]), ...inputs], node.attrs as SumsAttrs, label);
     [...node.outputs, dy].forEach((t, i) => {

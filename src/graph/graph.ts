@@ -167,11 +167,19 @@ function dropYielding(updates: readonly Node[]): readonly Node[] {
   });
 }
 
+function orderUpdates(updates: readonly Node[]): readonly Node[] {
+  const { ordered, stuck } = sortUpdates(updates);
+  if (stuck.length === 0) return ordered;
+  const names = stuck.map(({ label }) => label).join(", ");
+  throw new GraphError(`updates: each of ${names} changes a state that another one reads`);
+}
+
 /**
  * An update that reads a state goes before another update that changes it. Of one state there is one update, and those that
- * say that they follow it, in the order of the list.
+ * say that they follow it, in the order of the list. `stuck`: updates for which there is no such order. Throws GraphError on
+ * two updates of one state.
  */
-function orderUpdates(updates: readonly Node[]): readonly Node[] {
+export function sortUpdates(updates: readonly Node[]): { ordered: readonly Node[]; stuck: readonly Node[] } {
   const changes = updates.map((u) => new Set(mutatedLeaves(u)));
   const reads = updates.map((u) => new Set(u.inputs.flatMap(leavesOf)));
   const before = (i: number, j: number): boolean => {
@@ -189,17 +197,15 @@ function orderUpdates(updates: readonly Node[]): readonly Node[] {
   const ordered: Node[] = [];
   while (left.size > 0) {
     const next = [...left].find((i) => [...left].every((j) => i === j || !before(j, i)));
-    if (next === undefined) {
-      const names = [...left].map((i) => updates[i]?.label).join(", ");
-      throw new GraphError(`updates: each of ${names} changes a state that another one reads`);
-    }
+    if (next === undefined) break;
     left.delete(next);
     ordered.push(updates[next] as Node);
   }
-  return ordered;
+  return { ordered, stuck: [...left].map((i) => updates[i] as Node) };
 }
 
-function leavesOf(tensor: Tensor): Tensor[] {
+/** The leaves that a tensor is a view of. */
+export function leavesOf(tensor: Tensor): Tensor[] {
   if (isLeaf(tensor)) return [tensor];
   return tensor.node.op.view === undefined ? [] : tensor.node.inputs.flatMap(leavesOf);
 }

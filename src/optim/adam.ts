@@ -1,62 +1,65 @@
 /** Adam (Kingma and Ba, 2014) and AdamW (Loshchilov and Hutter, 2017), torch.optim's options and defaults. */
-
 import { checkOptions, type OptionKinds } from "../common/options.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { COMMON, type CommonOptions, checkRange, defineOptimizer, type Optimizer } from "./optimizer.ts";
+import { add, div, mul, neg, square, sub } from "../ops/elementwise/arithmetic.ts";
+import { expm1, rsqrt, sqrt } from "../ops/elementwise/math.ts";
+import { defineOptimizer, movingAverage } from "./define-optimizer.ts";
+import { COMMON, type CommonOptions, checkRange, type Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedules.ts";
-import { adamUpdate } from "./updates/adam.ts";
 
+/** `weightDecay` defaults to 0 with adam and to 0.01 with adamw. */
 export interface AdamOptions extends CommonOptions {
   /** Default 1e-3. */
   readonly learningRate?: number | Schedule;
-  /** Memory of the gradient's and of the squared gradient's mean. Default [0.9, 0.999]. */
+  /** Decay of the mean gradient and of the mean squared gradient. Default [0.9, 0.999]. */
   readonly betas?: readonly [number, number];
   /** Added to the root of the second moment. Default 1e-8. */
   readonly eps?: number;
-  /** adam: L2 penalty through the gradient, default 0. adamw: shrinks the weights themselves, default 0.01. */
-  readonly weightDecay?: number;
-  /** Climb instead of descend. Default false. */
-  readonly maximize?: boolean;
 }
 
 const ADAM = {
   learningRate: "any",
+  ...COMMON,
   betas: "array",
   eps: "number",
-  weightDecay: "number",
-  maximize: "boolean",
-  ...COMMON,
 } as const satisfies OptionKinds<AdamOptions>;
 
 /** Throws ValueError on options outside their range. */
 export function adam(options: AdamOptions = {}): Optimizer {
-  return make("adam", options, 0, false);
+  return make("adam", options, false);
 }
 
 /** Adam whose weight decay does not pass through the moments. Throws ValueError on options outside their range. */
 export function adamw(options: AdamOptions = {}): Optimizer {
-  return make("adamw", options, 0.01, true);
+  return make("adamw", options, true);
 }
 
-function make(name: string, given: AdamOptions, decay: number, decoupled: boolean): Optimizer {
-  const options = checkOptions(name, given, ADAM);
-  const { learningRate = 1e-3, betas = [0.9, 0.999], eps = 1e-8 } = options;
-  const { weightDecay = decay, maximize = false } = options;
+function make(name: string, given: AdamOptions, decoupledWeightDecay: boolean): Optimizer {
+  const checked = checkOptions(name, given, ADAM);
+  const { learningRate = 1e-3, betas = [0.9, 0.999], eps = 1e-8, ...common } = checked;
   const [beta1, beta2] = betas;
-  checkRange(name, "betas[0]", beta1, 0, 1);
-  checkRange(name, "betas[1]", beta2, 0, 1);
-  checkRange(name, "eps", eps, 0, Number.POSITIVE_INFINITY);
-  const attrs = { beta1, beta2, eps, weightDecay, decoupled, maximize };
+  checkRange(name, { "betas[0]": beta1, "betas[1]": beta2 }, 1);
+  checkRange(name, { eps });
+  const options = { ...common, weightDecay: common.weightDecay ?? (decoupledWeightDecay ? 0.01 : 0) };
   return defineOptimizer({
     name,
     learningRate,
-    weightDecay,
+    decoupledWeightDecay,
     options,
-    packed: ["m", "v"],
-    update(p, g, { learningRate: lr, packed, groups, alarm, step, every }) {
-      const { m, v } = packed as { readonly m: Tensor; readonly v: Tensor };
-      const tensors = { p, g, m, v, step, lr, alarm, ...(groups === undefined ? {} : { groups }) };
-      return adamUpdate(tensors, { ...attrs, every });
+    states: ["m", "v"],
+    rule({ parameter, gradient, learningRate, updateCount, states }) {
+      const t = add(updateCount, 1);
+      const m = movingAverage(states.m, gradient, beta1);
+      const v = movingAverage(states.v, square(gradient), beta2);
+      const root = mul(sqrt(v), rsqrt(biasCorrection(beta2, t)));
+      const stride = div(learningRate, biasCorrection(beta1, t));
+      return { parameter: sub(parameter, div(mul(stride, m), add(root, eps))), m, v };
     },
   });
+}
+
+/** 1 - beta^t, accurate where beta^t is close to 1. */
+function biasCorrection(beta: number, t: Tensor): Tensor {
+  // ln 0 is infinite; e^-1000 is 0 as well.
+  return neg(expm1(mul(t, Math.max(Math.log(beta), -1000))));
 }

@@ -5,8 +5,8 @@
  */
 import { ValueError } from "../common/errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { literal } from "../kernels/elementwise/chain.ts";
-import { specialFunctions } from "../kernels/special-functions.ts";
+import { specialFunctions } from "../kernels/elementwise/functions.ts";
+import { literal } from "../kernels/elementwise/group.ts";
 import { definePointwise } from "../ops/elementwise/pointwise.ts";
 import { globalNorm } from "../ops/reduce/norm.ts";
 

@@ -2,10 +2,17 @@
 export { type AdagradOptions, adagrad } from "./adagrad.ts";
 export { type AdamOptions, adam, adamw } from "./adam.ts";
 export type { ClipOptions } from "./clip.ts";
+export {
+  defineOptimizer,
+  type OptimizerDefinition,
+  type RuleResult,
+  type RuleValues,
+} from "./define-optimizer.ts";
 export { type LionOptions, lion } from "./lion.ts";
 export {
   type CommonOptions,
   decaysWeights,
+  type ElementOptions,
   type Optimizer,
   type OptimizerStates,
   type ParameterFilter,

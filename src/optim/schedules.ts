@@ -5,8 +5,8 @@
  */
 import { ValueError } from "../common/errors.ts";
 import { checkOptions, type OptionKinds, shown } from "../common/options.ts";
-import { literal } from "../kernels/elementwise/chain.ts";
-import type { RateFormula } from "./updates/schedule.ts";
+import { literal } from "../kernels/elementwise/group.ts";
+import type { RateFormula } from "./scheduled-rate.ts";
 
 /** The learning rate as a function of the step: `rate(step)` tells it on the host. */
 export type Schedule = RateFormula;

@@ -10,7 +10,7 @@ import { linear } from "../../src/ops/linalg/linear.ts";
 import { mse } from "../../src/ops/loss/mean-losses.ts";
 import { sum } from "../../src/ops/reduce/sum.ts";
 import { pack } from "../../src/ops/shape/pack.ts";
-import { sgdUpdate } from "../../src/optim/updates/sgd.ts";
+import { assign } from "../../src/ops/state/assign.ts";
 import type { CompileProgress } from "../../src/runtime/backend.ts";
 import { gpuBackend, ownBackend } from "../support/backend.ts";
 
@@ -34,10 +34,8 @@ function training() {
   );
   const y = linear(sigmoid(linear(x, w1, b1)), w2, b2);
   const loss = mse(y, target);
-  const update = sgdUpdate(
-    { p: pack(parameters), g: pack(gradients(loss, parameters)), lr: constant(Float32Array.of(0.5)) },
-    { momentum: 0, dampening: 0, nesterov: false, weightDecay: 0, maximize: false },
-  );
+  const packed = pack(parameters);
+  const update = assign(packed, sub(packed, mul(pack(gradients(loss, parameters)), 0.5)));
   return { parameters, y, loss, update };
 }
 
@@ -198,9 +196,7 @@ describe("several programs", () => {
     expect([...(await evaluation.read(seen))]).toEqual([360, 370, 380]);
 
     const packed = pack([a, b]);
-    const g = constant(new Float32Array(packed.size).fill(1));
-    const attrs = { momentum: 0, dampening: 0, nesterov: false, weightDecay: 0, maximize: true };
-    const update = sgdUpdate({ p: packed, g, lr: constant(Float32Array.of(1)) }, attrs);
+    const update = assign(packed, add(packed, 1));
     const step = await backend.compile({ outputs: [packed], updates: [update] });
     expect([...(await backend.read(a))]).toEqual([10, 20, 30]);
     expect([...(await backend.read(b))]).toEqual(new Array(70).fill(5));
@@ -224,9 +220,7 @@ describe("several programs", () => {
     const [a, b, c] = [state([2], 1, "f32", "a"), state([2], 2), state([70], 3)];
     const climb = (states: readonly Tensor[]) => {
       const p = pack(states);
-      const g = constant(new Float32Array(p.size).fill(1));
-      const attrs = { momentum: 0, dampening: 0, nesterov: false, weightDecay: 0, maximize: true };
-      return { p, update: sgdUpdate({ p, g, lr: constant([1]) }, attrs) };
+      return { p, update: assign(p, add(p, 1)) };
     };
     const [first, second] = [climb([a, b]), climb([c, a])];
     const one = await backend.compile({ outputs: [first.p], updates: [first.update] });

@@ -2,7 +2,7 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { afterAll, expect, it } from "vitest";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
-import { type History, nn, optim, Trainer } from "../../src/index.ts";
+import { gradients, type History, nn, ops, optim, parameter, Trainer } from "../../src/index.ts";
 import { compile } from "../../src/node/cli/commands/compile.ts";
 import { openDawn, openDevice } from "../../src/node/index.ts";
 import type { AheadOfTimeTrainer } from "../../src/replay/index.ts";
@@ -47,6 +47,21 @@ it("the reader's own layer trains", async () => {
   expect([...trainer.parameters.keys()]).toContain("2.norm.weight");
   const { epochs } = await trainer.fit(train, { epochs: 3, validation: test });
   expect(epochs.at(-1)?.valAccuracy).toBeGreaterThan(0.7);
+  await device.close();
+});
+
+it("the reader's own optimizer descends", async () => {
+  const code = await documentedBlock("ts", "optim.defineOptimizer");
+  const example = await loadExample("own-optimizer", `${code}\nexport { signum };`);
+  const { signum } = example as { signum: optim.Optimizer };
+  const device = await openDevice({ backend: "webgpu" });
+  const p = parameter([3], [1, -1, 0.5]);
+  const updates = signum.updates([p], gradients(ops.sum(ops.square(p)), [p]), signum.states([p]));
+  const program = await device.compile({ outputs: [], updates });
+  program.run(300);
+  const left = await device.read(p);
+  expect(Math.abs(left[0]!)).toBeLessThan(0.8);
+  expect(Math.abs(left[1]!)).toBeLessThan(0.8);
   await device.close();
 });
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ShapeError } from "../../src/common/errors.ts";
 import { state } from "../../src/graph/tensor.ts";
 import { increment } from "../../src/ops/state/increment.ts";
-import { stepCountOp } from "../../src/optim/updates/schedule.ts";
+import { updateCount } from "../../src/optim/scheduled-rate.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
@@ -18,7 +18,7 @@ describe.each(backends)("increment, %s", (_, open) => {
     const backend = await open();
     const counter = state([1], 2 ** 31, "u32", "counter");
     const small = state([1], 5, "u32");
-    const seen = stepCountOp.one([small], { every: 1 });
+    const seen = updateCount(small);
     const program = await backend.compile({
       outputs: [seen],
       updates: [increment(counter), increment(small)],

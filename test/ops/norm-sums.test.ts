@@ -5,8 +5,8 @@
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
 import { Random } from "../../src/common/random.ts";
+import { stepsOf } from "../../src/fusion/elementwise-group.ts";
 import { chainSumsOp } from "../../src/fusion/norm-sums-chain.ts";
-import { chainOf } from "../../src/fusion/pointwise-chain.ts";
 import type { Data, Shape } from "../../src/graph/spec.ts";
 import { input, type Tensor } from "../../src/graph/tensor.ts";
 import { relu, reluBackwardOp } from "../../src/ops/elementwise/activation.ts";
@@ -75,7 +75,7 @@ describe("behind a chain, CPU body against kernels", () => {
       const [d1, d2, y] = [input(shape), input(shape), input(shape)];
       const total = add(d1, d2);
       const last = reluBackwardOp.one([total, y], {});
-      const { inputs, steps } = chainOf([total.node, last.node]);
+      const { inputs, steps } = stepsOf([total.node, last.node]);
       const stats = pack([mul(middle, 1), mul(rstd, 1)]);
       const outputs = chainSumsOp(steps).apply([x, stats, ...inputs], { axes });
       const leaves = [x, middle, rstd, d1, d2, y];

@@ -9,13 +9,13 @@ import { constant, input, parameter, state, type Tensor } from "../../src/graph/
 import { record } from "../../src/ops/data/record.ts";
 import { add, mul, square, sub } from "../../src/ops/elementwise/arithmetic.ts";
 import { sum } from "../../src/ops/reduce/sum.ts";
+import { assign } from "../../src/ops/state/assign.ts";
 import { type AdagradOptions, adagrad } from "../../src/optim/adagrad.ts";
 import { type AdamOptions, adam, adamw } from "../../src/optim/adam.ts";
 import { type LionOptions, lion } from "../../src/optim/lion.ts";
 import type { Optimizer } from "../../src/optim/optimizer.ts";
 import { type RmspropOptions, rmsprop } from "../../src/optim/rmsprop.ts";
 import { type SgdOptions, sgd } from "../../src/optim/sgd.ts";
-import { sgdUpdate } from "../../src/optim/updates/sgd.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
@@ -232,13 +232,8 @@ describe("many steps in one submit", () => {
         const loss = sum(square(sub(p, target)));
         const grads = gradients(loss, [p]);
         // The learning rate shrinks on the device by 2 % a step: frozen into the program, it would show.
-        const tensors = {
-          p: states.learningRate,
-          g: constant(Float32Array.of(0)),
-          lr: constant(Float32Array.of(0.02)),
-        };
-        const decay = { momentum: 0, dampening: 0, nesterov: false, weightDecay: 1, maximize: false };
-        const updates = [sgdUpdate(tensors, decay), ...optimizer.updates([p], grads, states, step)];
+        const decay = assign(states.learningRate, mul(states.learningRate, 0.98));
+        const updates = [decay, ...optimizer.updates([p], grads, states, step)];
         const program = await gpu.compile({
           outputs: [],
           updates: [...updates, record(ring, step, [loss])],

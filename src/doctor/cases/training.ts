@@ -1,32 +1,30 @@
 /** What only training has: optimizers, clipping, batches formed on the device, the record of a step. */
 
 import { packLayout } from "../../graph/pack-layout.ts";
-import type { Node, Tensor } from "../../graph/tensor.ts";
+import { state } from "../../graph/tensor.ts";
 import { gatherBatch } from "../../ops/data/gather-batch.ts";
 import { record } from "../../ops/data/record.ts";
 import { norm } from "../../ops/reduce/norm.ts";
-import { pack } from "../../ops/shape/pack.ts";
 import { increment } from "../../ops/state/increment.ts";
+import { adagrad } from "../../optim/adagrad.ts";
+import { adam, adamw } from "../../optim/adam.ts";
 import { clip } from "../../optim/clip.ts";
+import { lion } from "../../optim/lion.ts";
+import type { Optimizer } from "../../optim/optimizer.ts";
+import { rmsprop } from "../../optim/rmsprop.ts";
+import { scheduledRate } from "../../optim/scheduled-rate.ts";
 import { cosineRestarts, type Schedule, step as stepSchedule, warmUp } from "../../optim/schedules.ts";
-import { accumulateUpdate } from "../../optim/updates/accumulate.ts";
-import { adagradUpdate } from "../../optim/updates/adagrad.ts";
-import { adamUpdate } from "../../optim/updates/adam.ts";
-import { averageUpdate } from "../../optim/updates/average.ts";
-import { lionUpdate } from "../../optim/updates/lion.ts";
-import { rmspropUpdate } from "../../optim/updates/rmsprop.ts";
-import { scheduledRate } from "../../optim/updates/schedule.ts";
-import { sgdUpdate } from "../../optim/updates/sgd.ts";
+import { sgd } from "../../optim/sgd.ts";
 import type { Case, Check, Leaf } from "../check.ts";
 
-/** Sizes of two packed parameters. */
+/** Sizes of two flattened parameters. */
 const parameterSizes: readonly (readonly [number, number])[] = [
   [1, 1],
   [13, 65],
   [150, 2400],
 ];
 
-/** A state in pack layout: a's elements, zeros up to a multiple of 64, b's elements, zeros. */
+/** A state in the layout of flattened parameters: a's elements, zeros up to a multiple of 64, b's elements, zeros. */
 function packed(a: number, b: number, [low, high]: readonly [number, number]): Leaf {
   const { offsets, words } = packLayout([a, b]);
   const second = offsets[1] as number;
@@ -43,100 +41,45 @@ const scalar = (value: number, dtype: "f32" | "u32"): Leaf => ({
   state: true,
 });
 
-const parametersAndGradients = (a: number, b: number): Leaf[] => [
-  { shape: [a], state: true },
-  { shape: [b], state: true },
-  { shape: [a] },
-  { shape: [b] },
-];
+/** States that hold squares; others hold values around 0. */
+const SQUARES = ["v", "sum"];
 
-const adamCase =
-  (decoupled: boolean) =>
-  ([a, b]: readonly [number, number]): Case => ({
-    name: `${a} and ${b} parameters`,
-    leaves: [
-      ...parametersAndGradients(a, b),
-      packed(a, b, [-1, 1]),
-      packed(a, b, [0.1, 1]),
-      scalar(3, "u32"),
-      scalar(1e-3, "f32"),
-    ],
-    build(p, q, dp, dq, m, v, step, lr) {
-      const tensors = { p: pack([p!, q!]), g: pack([dp!, dq!]), m: m!, v: v!, step: step!, lr: lr! };
-      const attrs = { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.01, maximize: false, decoupled };
-      return { updates: [adamUpdate(tensors, attrs)] };
-    },
-  });
-
-const sgdCase =
-  (momentum: number) =>
-  ([a, b]: readonly [number, number]): Case => ({
-    name: `${a} and ${b} parameters`,
-    leaves: [
-      ...parametersAndGradients(a, b),
-      scalar(0.1, "f32"),
-      ...(momentum === 0 ? [] : [packed(a, b, [-1, 1]), scalar(1, "u32")]),
-    ],
-    build(p, q, dp, dq, lr, velocity, step) {
-      const moving = velocity === undefined || step === undefined ? {} : { velocity, step };
-      const tensors = { p: pack([p!, q!]), g: pack([dp!, dq!]), lr: lr!, ...moving };
-      const attrs = { momentum, dampening: 0, nesterov: momentum !== 0, weightDecay: 0.01, maximize: false };
-      return { updates: [sgdUpdate(tensors, attrs)] };
-    },
-  });
-
-type Update = (tensors: { p: Tensor; g: Tensor; m: Tensor; v: Tensor; step: Tensor; lr: Tensor }) => Node;
-
-/** Updates of p and of states of their own: m around 0 and v, which holds squares. `changes` says which are in use. */
-const updateCase =
-  (changes: string, update: Update) =>
+/** Step 5 of `optimizer`: parameters and all its states are compared. */
+const optimizerCase =
+  (optimizer: Optimizer) =>
   ([a, b]: readonly [number, number]): Case => {
-    const used = (name: string, { state: _, ...leaf }: Leaf): Leaf =>
-      changes.includes(name) ? { ...leaf, state: true } : leaf;
+    const names = Object.keys(optimizer.states([state([a]), state([b])]).packed);
     return {
       name: `${a} and ${b} parameters`,
       leaves: [
-        used("p", { shape: [a] }),
-        used("p", { shape: [b] }),
+        { shape: [a], state: true },
+        { shape: [b], state: true },
         { shape: [a] },
         { shape: [b] },
-        used("m", packed(a, b, [-0.1, 0.1])),
-        used("v", packed(a, b, [0.5, 1])),
-        { shape: [1], dtype: "u32", data: [3] },
-        { shape: [1], data: [1e-2] },
+        scalar(5, "u32"),
+        scalar(1e-2, "f32"),
+        scalar(0, "u32"),
+        ...names.map((name) => packed(a, b, SQUARES.includes(name) ? [0.5, 1] : [-0.1, 0.1])),
       ],
-      build: (p, q, dp, dq, m, v, step, lr) => ({
-        updates: [update({ p: pack([p!, q!]), g: pack([dp!, dq!]), m: m!, v: v!, step: step!, lr: lr! })],
-      }),
+      build(p, q, dp, dq, step, learningRate, alarm, ...states) {
+        const own = Object.fromEntries(names.map((name, i) => [name, states[i]!]));
+        const given = { step: step!, learningRate: learningRate!, alarm: alarm!, packed: own };
+        return { updates: optimizer.updates([p!, q!], [dp!, dq!], given) };
+      },
     };
   };
 
-const shared = { eps: 1e-4, weightDecay: 0.1, maximize: false };
-const updateChecks: readonly (readonly [op: string, changes: string, Update])[] = [
-  [
-    "rmsprop",
-    "pmv",
-    ({ v, m, ...t }) =>
-      rmspropUpdate({ ...t, v, velocity: m }, { ...shared, alpha: 0.99, momentum: 0.9, centered: false }),
-  ],
-  [
-    "rmsprop, centered",
-    "pmv",
-    ({ v, m, ...t }) =>
-      rmspropUpdate({ ...t, v, mean: m }, { ...shared, alpha: 0.99, momentum: 0, centered: true }),
-  ],
-  [
-    "adagrad",
-    "pv",
-    ({ v, m: _, ...t }) => adagradUpdate({ ...t, total: v }, { ...shared, learningRateDecay: 0.1 }),
-  ],
-  [
-    "lion",
-    "pm",
-    ({ v: _, ...t }) => lionUpdate(t, { weightDecay: 0.1, maximize: false, beta1: 0.9, beta2: 0.99 }),
-  ],
-  ["accumulate", "m", ({ m, g, step }) => accumulateUpdate({ kept: m, total: g, step }, 3)],
-  ["average", "pm", ({ m, p, step }) => averageUpdate({ average: m, p, step }, { decay: 0.9 })],
+const decay = { weightDecay: 0.1 };
+const optimizers: readonly (readonly [op: string, Optimizer])[] = [
+  ["sgd", sgd({ learningRate: 0.1, ...decay })],
+  ["sgd with momentum", sgd({ learningRate: 0.1, momentum: 0.9, nesterov: true, ...decay })],
+  ["adam", adam(decay)],
+  ["adamw", adamw(decay)],
+  ["rmsprop", rmsprop({ ...decay, eps: 1e-4, momentum: 0.9 })],
+  ["rmsprop, centered", rmsprop({ ...decay, eps: 1e-4, centered: true, momentum: 0.9 })],
+  ["adagrad", adagrad({ ...decay, eps: 1e-4, learningRateDecay: 0.1 })],
+  ["lion", lion(decay)],
+  ["accumulation and averages", adamw({ ...decay, accumulate: 3, averageDecay: 0.9, clipNorm: 1 })],
 ];
 
 const rates: readonly (readonly [string, Schedule])[] = [
@@ -182,17 +125,15 @@ const gatherCases = gathers.map(
 );
 
 export const trainingChecks: readonly Check[] = [
-  { op: "sgd", gradients: false, cases: parameterSizes.map(sgdCase(0)) },
-  { op: "sgd with momentum", gradients: false, cases: parameterSizes.map(sgdCase(0.9)) },
-  { op: "adam", gradients: false, cases: parameterSizes.map(adamCase(false)) },
-  { op: "adamw", gradients: false, cases: parameterSizes.map(adamCase(true)) },
-  ...updateChecks.map(
-    ([op, changes, update]): Check => ({
+  ...optimizers.map(
+    ([op, optimizer]): Check => ({
       op,
       gradients: false,
-      cases: parameterSizes.map(updateCase(changes, update)),
+      fused: true,
+      cases: parameterSizes.map(optimizerCase(optimizer)),
     }),
   ),
+  { op: "assign", gradients: false, cases: [optimizerCase(adam(decay))([13, 65])] },
   {
     op: "schedule",
     gradients: false,

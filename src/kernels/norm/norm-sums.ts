@@ -2,7 +2,7 @@
 
 import type { ReductionGeometry } from "../../geometry/reduction.ts";
 import type { Kernel, KernelEnv, KernelPlan } from "../../graph/kernel.ts";
-import { chainFunction, type Step } from "../elementwise/chain.ts";
+import { groupFunction, type Step } from "../elementwise/group.ts";
 import { rowKernels, rowShader, unitOf } from "../reduce/rows.ts";
 
 const code = () => import("../../../shaders/norm/norm-sums.wgsl?raw");
@@ -33,7 +33,7 @@ export function normSumsKernels(
     (name, i) => `@group(0) @binding(${BINDING + i}) var<storage, read> ${name}: array<f32>;\n`,
   );
   const statsOf = `fn statsOf(k: u32) -> vec2<f32> { return vec2(${mean}, ${rstd}); }\n`;
-  const gradient = chainFunction("gradientAt", steps, names, {
+  const gradient = groupFunction("gradientAt", steps, names, {
     wide: unitOf(g) === 4,
     binding: BINDING + 2,
     ...(result === undefined ? {} : { result }),

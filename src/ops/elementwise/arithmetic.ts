@@ -2,7 +2,7 @@
 
 import { ShapeError } from "../../common/errors.ts";
 import type { Tensor } from "../../graph/tensor.ts";
-import { literal } from "../../kernels/elementwise/chain.ts";
+import { literal } from "../../kernels/elementwise/group.ts";
 import { sumTo } from "../reduce/sum.ts";
 import { fill } from "./fill.ts";
 import { definePointwise } from "./pointwise.ts";

@@ -5,8 +5,8 @@
 import { ValueError } from "../../common/errors.ts";
 import type { DefinedOp } from "../../graph/op.ts";
 import type { BackwardContext, Tensor } from "../../graph/tensor.ts";
-import { literal } from "../../kernels/elementwise/chain.ts";
 import { mathFunctions, specialFunctions } from "../../kernels/elementwise/functions.ts";
+import { literal } from "../../kernels/elementwise/group.ts";
 import { sumTo } from "../reduce/sum.ts";
 import { add, div, mul, neg } from "./arithmetic.ts";
 import { eq, ge, le, where } from "./compare.ts";

@@ -1,6 +1,6 @@
 /**
- * Ops that compute each element from the elements at the same place: one scalar function, broadcasting, float32.
- * Their kernels are generated: see kernels/elementwise/chain.ts.
+ * Ops that compute each element from the elements at the same place: one scalar function, broadcasting, float32 results.
+ * Their kernels are generated: see kernels/elementwise/group.ts.
  */
 
 import { checkOptions, type OptionKinds } from "../../common/options.ts";
@@ -8,15 +8,23 @@ import { broadcastShape } from "../../geometry/broadcast.ts";
 import type { Constants } from "../../graph/kernel.ts";
 import { type DefinedOp, defineOp, shapeError } from "../../graph/op.ts";
 import type { ShaderSource } from "../../graph/shader.ts";
-import type { Data, Shape, Spec } from "../../graph/spec.ts";
+import type { Data, DType, Shape } from "../../graph/spec.ts";
 import type { BackwardContext, Tensor } from "../../graph/tensor.ts";
-import { chainKernels, loopOf, parseShapes, type Step, shapesText } from "../../kernels/elementwise/chain.ts";
-import { runChain } from "./pointwise-cpu.ts";
+import {
+  type Group,
+  groupKernels,
+  loopOf,
+  parseShapes,
+  shapesText,
+} from "../../kernels/elementwise/group.ts";
+import { runGroup } from "./pointwise-cpu.ts";
 
 /** An element-wise op; `A` are its attributes, `Record<string, never>` for none. */
 export interface PointwiseDefinition<A extends Constants> {
   readonly name: string;
   readonly args: readonly string[];
+  /** The dtype of the inputs. Default f32; the result is f32 always. */
+  readonly takes?: DType;
   /** The WGSL expression of the result. `args` are expressions of the arguments, each safe to use as an operand. */
   wgsl(args: readonly string[], attrs: A): string;
   /** The same function on numbers, which the CPU reference calls. */
@@ -32,6 +40,7 @@ export interface PointwiseDefinition<A extends Constants> {
 const DEFINITION = {
   name: "string",
   args: "array",
+  takes: ["f32", "i32", "u32"],
   wgsl: "function",
   scalar: "function",
   functions: "array",
@@ -40,13 +49,26 @@ const DEFINITION = {
 } as const satisfies OptionKinds<PointwiseDefinition<Constants>>;
 
 /**
- * Makes an op that computes each element of its f32 result from the elements of its f32 inputs at the same position, with
+ * Makes an op that computes each element of its f32 result from the elements of its inputs at the same position, with
  * broadcasting. Such ops are fused with each other and with what they follow. Throws ValueError on unknown options.
  */
 // @__NO_SIDE_EFFECTS__
 export function definePointwise<A extends Constants>(definition: PointwiseDefinition<A>): DefinedOp<A> {
   checkOptions(`definePointwise ${definition?.name}`, definition, DEFINITION);
-  const { name, args } = definition;
+  const { name, args, takes = "f32" } = definition;
+  const groupOf = (attrs: A): Group => ({
+    inputs: args.map((arg) => ({ name: arg, dtype: takes })),
+    steps: [
+      {
+        name,
+        args: args.map((_, i) => i),
+        functions: definition.functions,
+        wgsl: (values) => definition.wgsl(values, attrs),
+        scalar: (values) => definition.scalar(values, attrs),
+      },
+    ],
+    outputs: [{ name: "result", dtype: "f32", value: args.length }],
+  });
   return defineOp({
     name,
     args,
@@ -58,43 +80,20 @@ export function definePointwise<A extends Constants>(definition: PointwiseDefini
     },
     plan(inputs, attrs: A) {
       if (inputs.length !== args.length) throw shapeError(name, `takes ${args.length} inputs`, inputs);
+      if (inputs.some((s) => s.dtype !== takes)) throw shapeError(name, `inputs must be ${takes}`, inputs);
       const target = definition.stretchTo?.(attrs);
-      const all = target === undefined ? inputs : [...inputs, { shape: target, dtype: "f32" as const }];
-      return { outputs: [pointwiseSpec(name, all)], constants: { ...attrs, shapes: shapesText(all) } };
+      const all = target === undefined ? inputs : [...inputs, { shape: target, dtype: takes }];
+      const output = { shape: broadcastShape(name, all), dtype: "f32" as const };
+      return { outputs: [output], constants: { ...attrs, shapes: shapesText(all) } };
     },
     cpu(tensors, constants) {
-      runChain(
-        [single(definition, constants as unknown as A)],
-        loopOf(constants.shapes as string),
-        tensors as Record<string, Data>,
-        args,
-      );
+      const loop = loopOf(constants.shapes as string);
+      runGroup(groupOf(constants as unknown as A), loop, tensors as Record<string, Data>);
     },
     kernels(constants, env) {
-      return chainKernels(
-        name,
-        [single(definition, constants as unknown as A)],
-        parseShapes(constants.shapes as string),
-        args,
-        env,
-      );
+      const shapes = parseShapes(constants.shapes as string);
+      return groupKernels(name, groupOf(constants as unknown as A), shapes, env);
     },
     ...(definition.backward === undefined ? {} : { backward: definition.backward }),
   });
-}
-
-function single<A extends Constants>(definition: PointwiseDefinition<A>, attrs: A): Step {
-  return {
-    name: definition.name,
-    args: definition.args.map((_, i) => i),
-    functions: definition.functions,
-    wgsl: (values) => definition.wgsl(values, attrs),
-    scalar: (values) => definition.scalar(values, attrs),
-  };
-}
-
-/** The output of a pointwise op over `inputs`; refuses anything but f32. */
-export function pointwiseSpec(name: string, inputs: readonly Spec[]): Spec {
-  if (inputs.some((s) => s.dtype !== "f32")) throw shapeError(name, "inputs must be f32", inputs);
-  return { shape: broadcastShape(name, inputs), dtype: "f32" };
 }

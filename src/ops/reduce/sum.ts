@@ -8,7 +8,7 @@ import { reducedSpec, reductionGeometry, reductionIndex } from "../../geometry/r
 import { type DefinedOp, defineOp, expectTensor, shapeError } from "../../graph/op.ts";
 import { checkShape, formatShape, type Shape, sameShape } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
-import { literal, parseShapes } from "../../kernels/elementwise/chain.ts";
+import { literal, parseShapes } from "../../kernels/elementwise/group.ts";
 import { sumKernels } from "../../kernels/reduce/reduce.ts";
 import { definePointwise } from "../elementwise/pointwise.ts";
 import { reshape } from "../shape/reshape.ts";

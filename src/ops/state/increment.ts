@@ -1,8 +1,7 @@
 /** The counter of a loop: grows by 1 at the end of each run. */
-import { type DefinedOp, defineOp } from "../../graph/op.ts";
+import { type DefinedOp, defineOp, expectOne } from "../../graph/op.ts";
 import { Shader } from "../../graph/shader.ts";
 import type { Node, Tensor } from "../../graph/tensor.ts";
-import { expectOne } from "./packed-update.ts";
 
 const code = () => import("../../../shaders/optimizer/increment.wgsl?raw");
 

@@ -1,7 +1,7 @@
-/** The step as a float, and rates by formula. The formulas themselves are checked in test/optim/schedules.test.ts. */
+/** Updates by the step counter, and rates by formula. The formulas themselves are checked in schedules.test.ts. */
 import { describe, expect, it } from "vitest";
 import { state } from "../../src/graph/tensor.ts";
-import { scheduledRate, stepCountOp } from "../../src/optim/updates/schedule.ts";
+import { scheduledRate, updateCount, updateIsDue } from "../../src/optim/scheduled-rate.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 
@@ -10,13 +10,26 @@ describe("schedule", () => {
     for (const backend of [new CpuBackend(), await gpuBackend()]) {
       const step = state([1], 0, "u32");
       for (const every of [1, 3]) {
-        const count = stepCountOp.one([step], { every });
+        const count = updateCount(step, every);
         const program = await backend.compile({ outputs: [count] });
         for (const at of [0, 1, 2, 3, 4, 8, 999_999, 2 ** 24 - 1, 2 ** 24]) {
           backend.write(step, Uint32Array.of(at));
           program.run();
           expect((await program.read(count))[0]).toBe(Math.floor(at / every));
         }
+      }
+    }
+  });
+
+  it("says when an update is due, to the last step that a counter holds", async () => {
+    for (const backend of [new CpuBackend(), await gpuBackend()]) {
+      const step = state([1], 0, "u32");
+      const due = updateIsDue(step, 3);
+      const program = await backend.compile({ outputs: [due] });
+      for (const at of [0, 1, 2, 3, 5, 999_999, 2 ** 24 + 1, 2 ** 24 + 2, 2 ** 24 + 3, 2 ** 32 - 2]) {
+        backend.write(step, Uint32Array.of(at));
+        program.run();
+        expect((await program.read(due))[0]).toBe((at + 1) % 3 === 0 ? 1 : 0);
       }
     }
   });
@@ -45,9 +58,7 @@ describe("schedule", () => {
   });
 
   it("refuses what is no counter", () => {
-    expect(() => stepCountOp.one([state([1])], { every: 1 })).toThrow(
-      /stepCount: step must be u32 of rank 1/,
-    );
-    expect(() => stepCountOp.one([state([1], 0, "u32")], { every: 0 })).toThrow(/stepCount: every must be/);
+    expect(() => updateCount(state([1]))).toThrow(/updateCount: inputs must be u32/);
+    expect(() => updateCount(state([1], 0, "u32"), 0)).toThrow(/updateCount: every must be/);
   });
 });

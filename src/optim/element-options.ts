@@ -1,0 +1,70 @@
+/** Options that differ between parameters, as values of every element of the flattened parameters. */
+import { packLayout } from "../graph/pack-layout.ts";
+import { constant, type Tensor } from "../graph/tensor.ts";
+import { type CommonOptions, checkRange, type ElementOptions } from "./optimizer.ts";
+
+/** f32 `[words]`: `valueAt(i)` at the elements of parameter i, 0 between parameters. */
+function byElement(
+  parameters: readonly Tensor[],
+  label: string,
+  valueAt: (i: number, offset: number) => number,
+): Tensor {
+  const { offsets, words } = packLayout(parameters.map((t) => t.size));
+  const values = new Float64Array(words);
+  parameters.forEach(({ size }, i) => {
+    const at = offsets[i] as number;
+    values.fill(valueAt(i, at), at, at + size);
+  });
+  return constant(values, [words], label);
+}
+
+/** Weight decay and learning rate factor of `parameters` by filters and groups; filters are called with `names`. */
+export function optionsByElement(
+  who: string,
+  parameters: readonly Tensor[],
+  names: readonly string[],
+  { groups = [], weightDecayFilter, weightDecay = 0 }: CommonOptions,
+): ElementOptions {
+  const chosen = parameters.map((t, i) => {
+    const key = names[i] ?? t.label;
+    const group = groups.find((g) => g.filter(key, t));
+    const decays = weightDecayFilter === undefined || weightDecayFilter(key, t);
+    const decay = decays ? (group?.weightDecay ?? weightDecay) : 0;
+    const factor = group?.learningRateFactor ?? 1;
+    checkRange(who, { "groups: weightDecay": decay, "groups: learningRateFactor": factor });
+    return { decay, factor };
+  });
+  const spread = (label: string, values: readonly number[]) =>
+    values.every((v) => v === values[0])
+      ? (values[0] as number)
+      : byElement(parameters, label, (i) => values[i] as number);
+  return {
+    weightDecay: spread(
+      "weight decay",
+      chosen.map(({ decay }) => decay),
+    ),
+    learningRateFactor: spread(
+      "learning rate factor",
+      chosen.map(({ factor }) => factor),
+    ),
+  };
+}
+
+/** `options` with which parameters without a gradient neither decay nor move. */
+export function withoutGradient(
+  parameters: readonly Tensor[],
+  grads: readonly (Tensor | undefined)[],
+  options: ElementOptions,
+): ElementOptions {
+  if (!grads.includes(undefined)) return options;
+  const masked = (label: string, values: Tensor | number) =>
+    byElement(parameters, label, (i, at) => {
+      if (grads[i] === undefined) return 0;
+      if (typeof values === "number") return values;
+      return values.leaf?.kind === "constant" ? (values.leaf.data[at] as number) : 1;
+    });
+  return {
+    weightDecay: options.weightDecay === 0 ? 0 : masked("weight decay", options.weightDecay),
+    learningRateFactor: masked("learning rate factor", options.learningRateFactor),
+  };
+}

@@ -1,0 +1,37 @@
+/** assign: stores values of any dtype, stretched or not, and refuses what does not fit. */
+import { expect, it } from "vitest";
+import { GraphError, ShapeError } from "../../src/common/errors.ts";
+import { constant, input, state } from "../../src/graph/tensor.ts";
+import { assign } from "../../src/ops/state/assign.ts";
+import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { gpuBackend } from "../support/backend.ts";
+
+it.each([true, false])("stores what it is given, fused: %s", async (fuse) => {
+  for (const backend of [new CpuBackend(), await gpuBackend()]) {
+    const [a, b, c] = [state([2, 3]), state([3], 0, "i32"), state([1], 0, "u32")];
+    const updates = [
+      assign(a, constant([1, 2, 3])),
+      assign(b, constant(Int32Array.of(-1, 0, 7))),
+      assign(c, constant(Uint32Array.of(2 ** 32 - 1))),
+    ];
+    const program = await backend.compile({ outputs: [], updates }, { fuse });
+    program.run();
+    const values = await backend.readAll([a, b, c]);
+    expect(values.map((data) => [...data])).toEqual([[1, 2, 3, 1, 2, 3], [-1, 0, 7], [2 ** 32 - 1]]);
+    const reset = await backend.compile({ outputs: [], updates: [assign(a, 0.5)] }, { fuse });
+    reset.run();
+    expect([...(await backend.read(a))]).toEqual(Array(6).fill(0.5));
+  }
+});
+
+it("refuses other shapes and dtypes, what is no state, and a second value", async () => {
+  const a = state([3]);
+  expect(() => assign(a, input([4]))).toThrow(ShapeError);
+  expect(() => assign(state([1]), input([4]))).toThrow(/assign: value must have the state's shape f32\[1\]/);
+  expect(() => assign(a, input([3], "u32"))).toThrow(/assign: state and value must have one dtype/);
+  expect(() => assign(3 as never, a)).toThrow(/assign: state must be a tensor/);
+  const compile = (updates: ReturnType<typeof assign>[]) =>
+    new CpuBackend().compile({ outputs: [], updates });
+  await expect(compile([assign(input([3]), 1)])).rejects.toThrow(GraphError);
+  await expect(compile([assign(a, 1), assign(a, 2)])).rejects.toThrow(/both change/);
+});

@@ -1,0 +1,73 @@
+/** An update rule from outside the library, made of public exports only, in a trainer on both backends. */
+import { expect, it } from "vitest";
+import { type Backend, CpuBackend, data, io, nn, ops, optim, type Tensor, Trainer } from "../../src/index.ts";
+import { gpuBackend } from "../support/backend.ts";
+
+/** AMSGrad without bias corrections: the largest mean square so far, which no optimizer of the library remembers. */
+const amsgrad = (options: optim.CommonOptions = {}) =>
+  optim.defineOptimizer({
+    name: "amsgrad",
+    learningRate: 3e-3,
+    states: ["m", "v", "largest"],
+    options,
+    rule({ parameter, gradient, learningRate, states }) {
+      const m = ops.add(ops.mul(states.m, 0.9), ops.mul(gradient, 0.1));
+      const v = ops.add(ops.mul(states.v, 0.99), ops.mul(ops.square(gradient), 0.01));
+      const largest = ops.maximum(states.largest, v);
+      const change = ops.div(m, ops.add(ops.sqrt(largest), 1e-6));
+      return { parameter: ops.sub(parameter, ops.mul(learningRate, change)), m, v, largest };
+    },
+  });
+
+const digits = data.syntheticDigits({ seed: 3, train: 500, test: 200 });
+const create = (backend: Backend, optimizer: optim.Optimizer) =>
+  Trainer.create(backend, {
+    model: nn.sequential(nn.flatten(), nn.linear(784, 16), nn.relu(), nn.linear(16, 10)),
+    loss: nn.crossEntropy(),
+    optimizer,
+    batchSize: 50,
+    seed: 7,
+  });
+
+it.each([
+  ["plain", {}],
+  ["with all that optimizers can do", { weightDecay: 0.01, accumulate: 2, averageDecay: 0.9, clipNorm: 1 }],
+] as const)(
+  "trains, %s: the same on both backends, saved and resumed with the same bits",
+  async (_, options) => {
+    const losses: number[][] = [];
+    for (const backend of [new CpuBackend(), await gpuBackend()]) {
+      const whole = await create(backend, amsgrad(options));
+      const { epochs } = await whole.fit(digits.train, { epochs: 4 });
+      losses.push(epochs.map(({ loss }) => loss));
+      const first = await create(backend, amsgrad(options));
+      await first.fit(digits.train, { epochs: 2 });
+      const second = await create(backend, amsgrad(options));
+      await second.fromSafetensors(await first.toSafetensors());
+      await second.fit(digits.train, { epochs: 2 });
+      const bytes = await second.toSafetensors();
+      expect(bytes).toEqual(await whole.toSafetensors());
+      expect([...io.readSafetensors(bytes).tensors.keys()]).toContain("optimizer.largest.1.weight");
+    }
+    const [cpu, gpu] = losses as [number[], number[]];
+    expect(gpu.at(-1)).toBeLessThan(0.6 * gpu[0]!);
+    gpu.forEach((loss, i) => {
+      expect(loss).toBeCloseTo(cpu[i]!, 3);
+    });
+  },
+);
+
+it("refuses rules that do not fit their states", () => {
+  const p = ops.zeros([3]);
+  const define = (states: readonly string[], result: object) => {
+    const rule = () => result as { parameter: Tensor };
+    const optimizer = optim.defineOptimizer({ name: "mine", learningRate: 0.1, states, rule });
+    return optimizer.updates([p], [p], optimizer.states([p]));
+  };
+  expect(() => define(["m"], { parameter: p })).toThrow(
+    /mine: rule must return new values of parameter, m, got parameter/,
+  );
+  expect(() => define([], { parameter: p, m: p })).toThrow(/got parameter, m/);
+  expect(() => define(["average"], { parameter: p })).toThrow(/mine: a state may not be called average/);
+  expect(() => define([], { parameter: ops.zeros([3]) })).toThrow(/assign: shapes do not broadcast/);
+});
