@@ -36,7 +36,9 @@ function trafficOf(plan, node, kernel) {
     const input = node.inputs[node.op.args.indexOf(name)];
     const output = node.outputs[node.op.results.indexOf(name)];
     const times = node.op.mutates?.includes(name) ? 2 : 1;
-    words += times * (scratch?.root.words ?? input?.size ?? output?.size ?? 0);
+    // Builds before this one call an allocation a root.
+    const allocation = scratch?.allocation ?? scratch?.root;
+    words += times * (allocation?.words ?? input?.size ?? output?.size ?? 0);
   }
   return 4 * words;
 }
