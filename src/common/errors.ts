@@ -1,9 +1,9 @@
 /**
- * Every error Weft throws on purpose: one class per kind of trouble, so that callers can tell them apart.
- * Messages read `who: rule, got value (shapes)` and say what to do when that is obvious.
+ * The error classes of Weft, one per kind of failure, so that callers can tell them apart. Messages read
+ * `op or module: what was expected, what was given, what to do`.
  */
 
-/** Root of all errors that Weft throws on purpose. */
+/** Base class of all errors that Weft throws on purpose. */
 export class WeftError extends Error {
   override readonly name: string = "WeftError";
 }
@@ -23,12 +23,12 @@ export class FormatError extends WeftError {
   override readonly name: string = "FormatError";
 }
 
-/** A sound file of a run that differs from the one that is to go on with it: in model, optimizer, batch size or data. */
+/** A valid file of a run that does not fit the run that is to continue: another model, optimizer, batch size or data. */
 export class MismatchError extends FormatError {
   override readonly name = "MismatchError";
 }
 
-/** A program compiled ahead of time that is damaged, of another format, or that asks for what no program may. */
+/** A program compiled ahead of time that is damaged, of another format, or that asks for something forbidden. */
 export class ProgramError extends FormatError {
   override readonly name = "ProgramError";
 }
@@ -43,7 +43,7 @@ export class LockedError extends WeftError {
   override readonly name = "LockedError";
 }
 
-/** A call that can't be made while another one of the same trainer is under way, such as a second `fit`. */
+/** A call that can't be made while another one of the same trainer is running, such as a second `fit`. */
 export class BusyError extends WeftError {
   override readonly name = "BusyError";
 }
@@ -53,7 +53,7 @@ export class DeviceError extends WeftError {
   override readonly name: string = "DeviceError";
 }
 
-/** A device, or what belongs to it, that is used after `close()`; a program or a trainer after `destroy()`. */
+/** Use of a device or its objects after `close()`, or of a program or a trainer after `destroy()`. */
 export class ClosedError extends DeviceError {
   override readonly name = "ClosedError";
 
@@ -64,12 +64,12 @@ export class ClosedError extends DeviceError {
   }
 }
 
-/** The device went away (driver reset, tab in background, `destroy()`); a new one must be opened. */
+/** The device was lost (driver reset, tab in background, `destroy()`); a new one must be opened. */
 export class DeviceLostError extends DeviceError {
   override readonly name = "DeviceLostError";
 }
 
-/** A shader that the driver's compiler refuses; the message holds file, line, column and source line. */
+/** A shader that the driver's compiler refuses; the message contains file, line, column and source line. */
 export class ShaderError extends DeviceError {
   override readonly name = "ShaderError";
 }

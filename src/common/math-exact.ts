@@ -1,7 +1,7 @@
 /**
- * Logarithm, sine and cosine out of + - * / alone. The language leaves Math.log, Math.sin and Math.cos to the engine,
- * so two hosts may differ in the last bit; these do not, which makes everything drawn from a seed reproducible.
- * Accurate to about 1e-15; only for the arguments that random numbers need.
+ * Logarithm, sine and cosine computed with + - * / only. Engines may implement Math.log, Math.sin and Math.cos
+ * differently in the last bit; these functions give the same bits on every host, so random numbers are reproducible.
+ * Accurate to about 1e-15, for the arguments that random numbers need.
  */
 
 /** ln(m / 2^24) for a whole m in 1 .. 2^24. */

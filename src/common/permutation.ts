@@ -1,8 +1,8 @@
 /**
  * A random order of 0 .. n - 1 that takes no memory: a keyed bijection, computed one index at a time. A balanced
- * Feistel network permutes the smallest domain of 4^h >= n values; a value that lands outside [0, n) is permuted
- * again until it is inside (cycle walking, fewer than four turns on average). Only 32-bit operations, so the gather
- * shader computes the same order. Refuses indices outside [0, n).
+ * Feistel network permutes the smallest domain of 4^h >= n values; a result outside [0, n) is permuted again until it is
+ * inside (cycle walking, fewer than four times on average). Uses only 32-bit operations, so the gather shader computes
+ * the same order.
  */
 import { ValueError } from "./errors.ts";
 
@@ -10,7 +10,7 @@ import { ValueError } from "./errors.ts";
 const GOLDEN = 0x9e3779b9;
 const ROUNDS = 8;
 
-/** A 32-bit bijection that mixes well: "lowbias32", https://nullprogram.com/blog/2018/07/31/ . */
+/** A 32-bit bijection with good mixing: "lowbias32", https://nullprogram.com/blog/2018/07/31/ . */
 export function lowbias32(word: number): number {
   let x = word;
   x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
@@ -18,15 +18,16 @@ export function lowbias32(word: number): number {
   return (x ^ (x >>> 16)) >>> 0;
 }
 
-/** Half the number of bits of the domain: the smallest h >= 1 with 4^h >= n. In WGSL: `firstLeadingBit(n - 1)`. */
+/** Half the number of bits of the domain, that is the smallest h >= 1 with 4^h >= n. In WGSL: `firstLeadingBit(n - 1)`. */
 export function feistelHalfBits(n: number): number {
   const bits = 32 - Math.clz32(n - 1);
   return Math.max(1, (bits + 1) >>> 1);
 }
 
 /**
- * Where index i stands in the order of 0 .. n - 1 that belongs to the key (k0, k1); for a new order per epoch, take
- * the key from threefry2x32(seed0, seed1, epoch, purpose) or simply (seed, epoch). n is at most 2^32 - 1.
+ * Element i of the order of 0 .. n - 1 that the key (k0, k1) selects. For a new order per epoch, take the key from
+ * threefry2x32(seed0, seed1, epoch, purpose) or simply (seed, epoch). Throws ValueError unless n is a whole number from 1
+ * to 2^32 - 1 and i is in [0, n).
  */
 export function permuteIndex(i: number, n: number, k0: number, k1: number): number {
   if (!Number.isInteger(n) || n < 1 || n > 0xffffffff) {
@@ -56,7 +57,7 @@ export function permuteIndex(i: number, n: number, k0: number, k1: number): numb
   return value;
 }
 
-/** The sample that stands at `place` (0 .. count - 1) of `epoch`, or of a shard's turn, in the shuffled order of `key`. */
+/** The sample at position `place` (0 .. count - 1) of `epoch`, or of a shard visit, in the shuffled order of `key`. */
 export function sampleOrder(
   place: number,
   count: number,

@@ -1,8 +1,7 @@
 /**
- * Seeded randomness that is the same on every host: Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror, Shaw:
+ * Seeded random numbers that are the same on every host: Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror, Shaw:
  * "Parallel random numbers: as easy as 1, 2, 3", SC 2011), a pure function of key and counter made of 32-bit
- * add, rotate and xor only, so a shader computes the same words. `Random` is a stream of such words.
- * Not for secrets. Refuses seeds that are not whole numbers in 0 .. 2^53 - 1.
+ * add, rotate and xor only, so a shader computes the same words. `Random` is a stream of such words. Not for cryptography.
  */
 import { ValueError } from "./errors.ts";
 import { cosSin2Pi, logOfFraction } from "./math-exact.ts";
@@ -61,12 +60,12 @@ export function threefry2x32(k0: number, k1: number, c0: number, c1: number): [n
   return [out[0] as number, out[1] as number];
 }
 
-/** A word to [0, 1): its upper 24 bits, exact in float32. In WGSL: `f32(word >> 8u) * 0x1p-24`. */
+/** Converts a word to a number in [0, 1): its upper 24 bits, exact in float32. In WGSL: `f32(word >> 8u) * 0x1p-24`. */
 export function uniformFromU32(word: number): number {
   return (word >>> 8) * TO_UNIT;
 }
 
-/** A seed as a key: low 32 bits, high 21 bits. */
+/** A seed as a key: low 32 bits, high 21 bits. Throws ValueError unless it is a whole number from 0 to 2^53 - 1. */
 export function keyFromSeed(seed: number): [k0: number, k1: number] {
   if (!Number.isSafeInteger(seed) || seed < 0) {
     throw new ValueError(`random: the seed must be a whole number from 0 to 2^53 - 1, got ${seed}`);
@@ -74,12 +73,12 @@ export function keyFromSeed(seed: number): [k0: number, k1: number] {
   return [seed >>> 0, Math.floor(seed / TWO_32)];
 }
 
-/** How single numbers are drawn: uniform in [low, high), or normal by mean and standard deviation. */
+/** Uniform in [low, high), or normal with mean and standard deviation. */
 export type Distribution =
   | { readonly uniform: readonly [low: number, high: number] }
   | { readonly normal: readonly [mean: number, standardDeviation: number] };
 
-/** `count` numbers of `distribution`, rounded to float32. */
+/** Draws `count` numbers, rounded to float32. */
 export function draw(random: Random, distribution: Distribution, count: number): Float32Array {
   const next =
     "uniform" in distribution
@@ -88,18 +87,18 @@ export function draw(random: Random, distribution: Distribution, count: number):
   return Float32Array.from({ length: count }, next);
 }
 
-/** Where a stream stands, as plain numbers: what a checkpoint stores. */
+/** State of a stream as plain numbers, as a checkpoint stores it. */
 export interface RandomState {
   readonly key: readonly [number, number];
   readonly stream: number;
-  /** How many words have been drawn. */
+  /** Number of words drawn so far. */
   readonly drawn: number;
 }
 
 /**
  * A stream of words: word w of stream s is component w & 1 of Threefry at counter (w >> 1, s). Streams of one seed
- * are independent, so every purpose (weights of one layer, one sample) can have its own number.
- * A stream holds 2^33 words, and then repeats.
+ * are independent, so every purpose (weights of one layer, one sample) can have its own stream number. A stream repeats
+ * after 2^33 words.
  */
 export class Random {
   readonly #k0: number;
@@ -148,8 +147,8 @@ export class Random {
   }
 
   /**
-   * Normal, by Box-Muller from two words (the sine branch is dropped, so that every call costs the same two words).
-   * Uses only correctly rounded arithmetic, so engines agree to the last bit. Reaches 5.8 standard deviations.
+   * Normal, by Box-Muller from two words. The sine branch is dropped, so that every call takes the same two words. Uses
+   * only correctly rounded arithmetic, so engines agree to the last bit. At most 5.8 standard deviations from the mean.
    */
   normal(mean = 0, standardDeviation = 1): number {
     const u = (this.u32() >>> 8) + 1; // 1 .. 2^24, so the logarithm is finite
@@ -158,7 +157,7 @@ export class Random {
     return mean + standardDeviation * radius * cosSin2Pi(angle)[0];
   }
 
-  /** A whole number in [0, n), every one equally likely (words that would favour the small ones are drawn again). */
+  /** A whole number in [0, n), all equally likely: words that would favour small numbers are drawn again. */
   below(n: number): number {
     if (!Number.isInteger(n) || n < 1 || n > TWO_32) {
       throw new ValueError(`random: below(n) needs a whole number from 1 to 2^32, got ${n}`);

@@ -1,24 +1,24 @@
-/** Bytes that can be read from any place: a file on disk (`weft/node`'s fileBytes), a File or Blob of a page, memory. */
-import { FormatError, ValueError } from "../common/errors.ts";
+/** Random-access byte sources: a file on disk (`fileBytes` of weft/node), a File or Blob of a page, or memory. */
+import { expectFormat, expectValue } from "../common/expect.ts";
 import { isGzip } from "./archives/gzip.ts";
 
 export interface ByteSource {
   /** For errors. */
   readonly name: string;
-  /** How many bytes there are. */
+  /** Number of bytes. */
   readonly size: number;
-  /** Bytes `offset` … `offset + length - 1`, in memory of their own. */
+  /** Returns bytes `offset` … `offset + length - 1`, in memory of their own. */
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
-/** Bytes that can also be had all at once, at the price of their memory. */
+/** A source whose bytes can also be loaded all at once. */
 export interface LoadableBytes extends ByteSource {
-  /** As `read`, in the memory of `into` if that is as long. */
+  /** As in ByteSource, but in the memory of `into` if that has `length` bytes. */
   read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
   load(): Uint8Array;
 }
 
-/** A Blob, or a File that a user chose, whose slices are read when they are needed. */
+/** A Blob, or a File that a user chose. Slices are read when they are needed. */
 export function blobBytes(blob: Blob, name = "name" in blob ? String(blob.name) : "blob"): ByteSource {
   return {
     name,
@@ -27,25 +27,34 @@ export function blobBytes(blob: Blob, name = "name" in blob ? String(blob.name) 
   };
 }
 
-/** Reads all that was asked for. Rejects with a FormatError where the source gives less. */
+/** Bytes in memory. `load` returns them without copying. */
+export function memoryBytes(name: string, bytes: Uint8Array): LoadableBytes {
+  return {
+    name,
+    size: bytes.length,
+    read: async (offset, length) => bytes.slice(offset, offset + length),
+    load: () => bytes,
+  };
+}
+
+/** Reads exactly `length` bytes. Rejects with a FormatError where the source gives fewer. */
 export async function readBytes(source: ByteSource, offset: number, length: number): Promise<Uint8Array> {
-  if (!(Number.isSafeInteger(offset) && offset >= 0 && Number.isSafeInteger(length) && length >= 0)) {
-    throw new ValueError(`${source.name}: can't read ${length} bytes from byte ${offset} on`);
-  }
+  const { name } = source;
+  expectValue(
+    [offset, length].every((value) => Number.isSafeInteger(value) && value >= 0),
+    `${name}: can't read ${length} bytes from byte ${offset} on`,
+  );
   const bytes = await source.read(offset, length);
-  if (bytes.length !== length) {
-    throw new FormatError(
-      `${source.name}: truncated, expected ${length} bytes from byte ${offset} on, got ${bytes.length}`,
-    );
-  }
+  expectFormat(
+    bytes.length === length,
+    `${name}: truncated, expected ${length} bytes from byte ${offset} on, got ${bytes.length}`,
+  );
   return bytes;
 }
 
-/** The first bytes, at most `length`. Rejects with a FormatError on gzip, which has no places to read from. */
+/** Reads at most the first `length` bytes. Rejects with a FormatError on gzip, which can't be read at random places. */
 export async function readHead(source: ByteSource, length: number): Promise<Uint8Array> {
   const head = await readBytes(source, 0, Math.min(length, source.size));
-  if (isGzip(head)) {
-    throw new FormatError(`${source.name}: is gzipped, which can't be read in parts; unpack it first`);
-  }
+  expectFormat(!isGzip(head), `${source.name}: is gzipped, which can't be read in parts; unpack it first`);
   return head;
 }

@@ -1,9 +1,10 @@
 /**
- * A data set in memory: samples of one shape, one after the other, with a class number or target values each. Bytes
- * stay bytes, so that a device can hold pixels four to a word. Plain data and functions on it; nothing is copied
- * unless said. Refuses (see `validateDataset`) empty sets, lengths that don't match, NaN, labels out of range.
+ * A data set in memory: samples of one shape, one after the other, with a class number or target values for each. Bytes
+ * stay bytes, so that a device can hold four pixels per 32-bit word. A data set is plain data; the functions here select
+ * samples from it and check it (`validateDataset`). Nothing is copied unless the function says so.
  */
 import { DataError, ValueError } from "../common/errors.ts";
+import { expectFormat, expectValue } from "../common/expect.ts";
 import { isPromise, shown } from "../common/options.ts";
 import { Random } from "../common/random.ts";
 import { firstOf, readable, type SampleArray } from "./lazy-inputs.ts";
@@ -17,7 +18,7 @@ export interface Dataset {
   readonly inputs: SampleArray;
   /** Class numbers (Int32Array, one per sample), or target values (Float32Array, `labelShape` per sample). */
   readonly labels: Int32Array | Float32Array;
-  /** Number of classes; there exactly when the labels are class numbers. */
+  /** Number of classes; present exactly when the labels are class numbers. */
   readonly classes?: number;
   readonly classNames?: readonly string[];
   /** Shape of one sample's target values; default [1]. Only with target values. */
@@ -26,14 +27,39 @@ export interface Dataset {
   readonly columns?: readonly string[];
 }
 
-/** Numbers in one sample of this shape. */
+/** Class names of sets of handwritten digits. */
+export const DIGIT_NAMES: readonly string[] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+
+/** A validated data set with one class per name. Throws FormatError, naming `source`, if there are no samples. */
+export function datasetOfClasses(
+  { name, split }: Pick<Dataset, "name" | "split">,
+  inputs: SampleArray,
+  labels: ArrayLike<number>,
+  classNames: readonly string[],
+  source = name,
+): Dataset {
+  const count = labels.length;
+  expectFormat(count > 0, `${source}: holds no samples`);
+  const classes = classNames.length;
+  return validateDataset({
+    name,
+    split,
+    count,
+    inputs,
+    labels: Int32Array.from(labels),
+    classes,
+    classNames,
+  });
+}
+
+/** Number of values in a sample of this shape. */
 export function sampleSize(shape: readonly number[]): number {
   return shape.reduce((size, extent) => size * extent, 1);
 }
 
-/** Labels in one sample: 1 for classes. */
-export function labelSize(dataset: Dataset): number {
-  return dataset.labels instanceof Int32Array ? 1 : sampleSize(dataset.labelShape ?? [1]);
+/** Number of labels per sample: 1 for classes. */
+export function labelSize({ classes, labelShape = [1] }: Pick<Dataset, "classes" | "labelShape">): number {
+  return classes === undefined ? sampleSize(labelShape) : 1;
 }
 
 /** Sample i as the network sees it, scaled and shifted. */
@@ -46,8 +72,8 @@ export function readSample(dataset: Pick<Dataset, "inputs">, i: number): Float32
 }
 
 /**
- * Bytes as words for upload: byte i is bits 8 (i & 3) .. 8 (i & 3) + 7 of word i >> 2. A view where the bytes allow
- * it (start and length in whole words), otherwise a copy with zeros at the end.
+ * Bytes as 32-bit words for upload: byte i is bits 8 (i & 3) .. 8 (i & 3) + 7 of word i >> 2. A view where start and
+ * length are multiples of four bytes, otherwise a copy padded with zeros.
  */
 export function packBytes(bytes: Uint8Array): Uint32Array<ArrayBufferLike> {
   const words = Math.ceil(bytes.length / 4);
@@ -59,12 +85,13 @@ export function packBytes(bytes: Uint8Array): Uint32Array<ArrayBufferLike> {
   return new Uint32Array(padded.buffer);
 }
 
-/** The first n samples (fewer if there are fewer), without copying. With a seed, n samples picked at random, copied. */
+/** The first n samples, or all if there are fewer, without copying. With a seed: n random samples, copied. */
 export function subset(dataset: Dataset, n: number, seed?: number): Dataset {
   checkForm("subset", dataset);
-  if (!Number.isInteger(n) || n < 1) {
-    throw new ValueError(`subset: needs a whole number of at least 1 samples, got ${shown(n)}`);
-  }
+  expectValue(
+    Number.isInteger(n) && n >= 1,
+    `subset: needs a whole number of at least 1 samples, got ${shown(n)}`,
+  );
   const count = Math.min(n, dataset.count);
   if (seed !== undefined)
     return take(dataset, new Random(seed).permutation(dataset.count).subarray(0, count));
@@ -77,130 +104,141 @@ export function subset(dataset: Dataset, n: number, seed?: number): Dataset {
   };
 }
 
-/** The samples with these indices, in this order, copied; an index may come more than once. */
+/** The samples with these indices, in this order, copied. An index may occur more than once. */
 export function take(dataset: Dataset, indices: ArrayLike<number>, split = dataset.split): Dataset {
   checkForm("take", dataset);
   const { inputs, labels } = dataset;
-  const size = sampleSize(inputs.shape);
-  const perLabel = labelSize(dataset);
-  const count = indices.length;
-  const data =
-    inputs.data instanceof Uint8Array ? new Uint8Array(count * size) : new Float32Array(count * size);
-  const picked =
-    labels instanceof Int32Array ? new Int32Array(count * perLabel) : new Float32Array(count * perLabel);
-  for (let to = 0; to < count; to++) {
-    const from = indices[to] as number;
-    if (!Number.isInteger(from) || from < 0 || from >= dataset.count) {
-      throw new ValueError(
-        `take: index ${from} at position ${to} is outside the ${dataset.count} samples of ${titleOf(dataset)}`,
-      );
-    }
-    data.set(inputs.data.subarray(from * size, (from + 1) * size), to * size);
-    picked.set(labels.subarray(from * perLabel, (from + 1) * perLabel), to * perLabel);
+  for (let i = 0; i < indices.length; i++) {
+    const index = indices[i] as number;
+    if (Number.isInteger(index) && index >= 0 && index < dataset.count) continue;
+    throw new ValueError(
+      `take: index ${index} at position ${i} is outside the ${dataset.count} samples of ${titleOf(dataset)}`,
+    );
   }
-  return { ...dataset, split, count, inputs: { ...inputs, data }, labels: picked };
+  const data = takeRows(inputs.data, sampleSize(inputs.shape), indices);
+  const picked = takeRows(labels, labelSize(dataset), indices);
+  return { ...dataset, split, count: indices.length, inputs: { ...inputs, data }, labels: picked };
+}
+
+function takeRows<Values extends Uint8Array | Int32Array | Float32Array>(
+  values: Values,
+  size: number,
+  indices: ArrayLike<number>,
+): Values {
+  const kind = [Uint8Array, Int32Array].find((type) => values instanceof type) ?? Float32Array;
+  const out = new kind(size * indices.length);
+  for (let i = 0; i < indices.length; i++) {
+    const from = (indices[i] as number) * size;
+    out.set(values.subarray(from, from + size), i * size);
+  }
+  return out as Values;
 }
 
 /** For errors: "data set mnist/train". */
 export const titleOf = (dataset: Pick<Dataset, "name" | "split">) =>
   `data set ${dataset.name}/${dataset.split}`;
 
-/** Refuses what has not the fields of a data set in memory, and says what to write. Values are not looked at. */
+function expectData(holds: unknown, message: string): asserts holds {
+  if (!holds) throw new DataError(message);
+}
+
+/** Throws DataError, naming `who`, unless `data` has the fields of a data set in memory. Values are not looked at. */
 export function checkForm(who: string, data: unknown): asserts data is Dataset {
-  const fail = (what: string): never => {
-    throw new DataError(`${who}: ${what}`);
-  };
-  if (isPromise(data)) fail("got a promise in place of a data set; await it first");
-  if (typeof data !== "object" || data === null || !("inputs" in data && "labels" in data)) {
-    const both = typeof data === "object" && data !== null && "train" in data;
-    fail(
-      `needs a data set, an object { name, split, count, inputs: { data, shape }, labels }, got ${shown(data)}; ${
-        both ? "give its part `train` or `test`" : "`datasets` and `data` have functions that make one"
-      }`,
-    );
-  }
+  expectData(!isPromise(data), `${who}: got a promise in place of a data set; await it first`);
+  const isObject = typeof data === "object" && data !== null;
+  const advice =
+    isObject && "train" in data
+      ? "give its part `train` or `test`"
+      : "`datasets` and `data` have functions that make one";
+  expectData(
+    isObject && "inputs" in data && "labels" in data,
+    `${who}: needs a data set, an object { name, split, count, inputs: { data, shape }, labels }, got ${shown(data)}; ${advice}`,
+  );
   const { inputs, labels, count } = data as { inputs: unknown; labels: unknown; count?: unknown };
-  if (typeof inputs !== "object" || inputs === null || !("shape" in inputs && Array.isArray(inputs.shape))) {
-    fail(`inputs must be { data, shape }, shape that of one sample, got ${shown(inputs)}`);
-  }
-  const held = inputs as SampleArray;
-  if (readable(held) === undefined) {
-    const { data: values } = held;
-    if (!(values instanceof Uint8Array || values instanceof Float32Array)) {
-      fail(`inputs.data must be a Uint8Array or a Float32Array, got ${shown(values)}`);
-    }
-  }
-  if (typeof count !== "number") fail(`count must be the number of samples, got ${shown(count)}`);
-  if (!(labels instanceof Int32Array || labels instanceof Float32Array)) {
-    const texts = Array.isArray(labels) && typeof labels[0] === "string";
-    fail(
-      `labels must be an Int32Array of class numbers or a Float32Array of values, got ${shown(labels)}${
-        texts ? "; number the classes from 0, give how many as `classes` and their names as `classNames`" : ""
-      }`,
+  expectData(
+    typeof inputs === "object" && inputs !== null && "shape" in inputs && Array.isArray(inputs.shape),
+    `${who}: inputs must be { data, shape }, shape that of one sample, got ${shown(inputs)}`,
+  );
+  // Looking at `data` of inputs that are not in memory would load them.
+  if (readable(inputs as SampleArray) === undefined) {
+    const { data: values } = inputs as SampleArray;
+    expectData(
+      values instanceof Uint8Array || values instanceof Float32Array,
+      `${who}: inputs.data must be a Uint8Array or a Float32Array, got ${shown(values)}`,
     );
   }
+  expectData(typeof count === "number", `${who}: count must be the number of samples, got ${shown(count)}`);
+  const hint = "; number the classes from 0, give how many as `classes` and their names as `classNames`";
+  expectData(
+    labels instanceof Int32Array || labels instanceof Float32Array,
+    `${who}: labels must be an Int32Array of class numbers or a Float32Array of values, got ${shown(labels)}` +
+      (Array.isArray(labels) && typeof labels[0] === "string" ? hint : ""),
+  );
 }
 
 /**
- * Throws a DataError that names the first thing that is wrong; returns the data set otherwise. `ignored`: a label that need
- * not be a class.
+ * Returns the data set. Throws a DataError that names the first fault: no samples, lengths that don't match the shapes,
+ * numbers that are not finite, labels that are no classes. `ignored`: a label that need not be a class.
  */
 export function validateDataset(dataset: Dataset, ignored?: number): Dataset {
   checkForm(`data set ${dataset?.name}/${dataset?.split}`, dataset);
-  const { count, inputs, labels, classes, classNames, labelShape, columns } = dataset;
-  const fail = (what: string): never => {
-    throw new DataError(`${titleOf(dataset)}: ${what}`);
-  };
-  if (!Number.isInteger(count) || count < 1) fail(`must hold at least one sample, count is ${count}`);
-  const checkShape = (what: string, shape: readonly number[]) => {
-    if (shape.some((extent) => !Number.isInteger(extent) || extent < 1)) {
-      fail(`${what} must be whole numbers of at least 1, got [${shape.join(", ")}]`);
-    }
-  };
+  const { count, inputs, labels, classes, classNames, labelShape = [1], columns } = dataset;
+  const check = (holds: boolean, what: string) => expectData(holds, `${titleOf(dataset)}: ${what}`);
+  const checkShape = (what: string, shape: readonly number[]) =>
+    check(
+      shape.every((extent) => Number.isInteger(extent) && extent >= 1),
+      `${what} must be whole numbers of at least 1, got [${shape.join(", ")}]`,
+    );
   const checkLength = (what: string, length: number, shape: readonly number[]) => {
     const expected = count * sampleSize(shape);
-    if (length !== expected) {
-      fail(`${what} must hold ${expected} values (${count} of [${shape.join(", ")}]), got ${length}`);
-    }
+    check(
+      length === expected,
+      `${what} must hold ${expected} values (${count} of [${shape.join(", ")}]), got ${length}`,
+    );
   };
   const checkFinite = (what: string, values: Float32Array, each: number) => {
     const at = values.findIndex((value) => !Number.isFinite(value));
-    if (at >= 0) fail(`${what} ${at % each} of sample ${Math.floor(at / each)} is ${values[at]}`);
+    check(at < 0, `${what} ${at % each} of sample ${Math.floor(at / each)} is ${values[at]}`);
   };
 
+  check(Number.isInteger(count) && count >= 1, `must hold at least one sample, count is ${count}`);
   checkShape("inputs.shape", inputs.shape);
-  // What has not been loaded is checked by who reads it.
+  const size = sampleSize(inputs.shape);
+  // Inputs that are not in memory are checked where they are read.
   if (readable(inputs) === undefined) {
     checkLength("inputs.data", inputs.data.length, inputs.shape);
-    if (inputs.data instanceof Float32Array) checkFinite("input", inputs.data, sampleSize(inputs.shape));
+    if (inputs.data instanceof Float32Array) checkFinite("input", inputs.data, size);
   }
-  if (columns !== undefined && columns.length !== sampleSize(inputs.shape)) {
-    fail(`has ${sampleSize(inputs.shape)} values per sample but ${columns.length} column names`);
-  }
-  for (const [key, value] of [
-    ["scale", inputs.scale],
-    ["offset", inputs.offset],
-  ] as const) {
-    if (value !== undefined && !Number.isFinite(value)) fail(`inputs.${key} must be finite, got ${value}`);
+  check(
+    columns === undefined || columns.length === size,
+    `has ${size} values per sample but ${columns?.length} column names`,
+  );
+  for (const key of ["scale", "offset"] as const) {
+    const value = inputs[key] ?? 0;
+    check(Number.isFinite(value), `inputs.${key} must be finite, got ${value}`);
   }
 
-  if (!(labels instanceof Int32Array)) {
-    if (classes !== undefined)
-      fail("has both `classes` and target values; class numbers belong in an Int32Array");
-    const shape = labelShape ?? [1];
-    checkShape("labelShape", shape);
-    checkLength("labels", labels.length, shape);
-    checkFinite("target", labels, sampleSize(shape));
+  if (labels instanceof Float32Array) {
+    check(
+      classes === undefined,
+      "has both `classes` and target values; class numbers belong in an Int32Array",
+    );
+    checkShape("labelShape", labelShape);
+    checkLength("labels", labels.length, labelShape);
+    checkFinite("target", labels, sampleSize(labelShape));
     return dataset;
   }
   checkLength("labels", labels.length, [1]);
-  if (classes === undefined || !Number.isInteger(classes) || classes < 1) {
-    return fail(`class labels need the number of classes in \`classes\`, got ${classes}`);
-  }
-  if (classNames !== undefined && classNames.length !== classes) {
-    fail(`has ${classes} classes but ${classNames.length} class names`);
-  }
-  const bad = labels.findIndex((label) => (label < 0 || label >= classes) && label !== ignored);
-  if (bad >= 0) fail(`label ${labels[bad]} of sample ${bad} is outside 0 .. ${classes - 1}`);
+  const most = classes ?? Number.NaN;
+  check(
+    Number.isInteger(most) && most >= 1,
+    `class labels need the number of classes in \`classes\`, got ${classes}`,
+  );
+  check(
+    classNames === undefined || classNames.length === classes,
+    `has ${classes} classes but ${classNames?.length} class names`,
+  );
+  const bad = labels.findIndex((label) => (label < 0 || label >= most) && label !== ignored);
+  check(bad < 0, `label ${labels[bad]} of sample ${bad} is outside 0 .. ${most - 1}`);
   return dataset;
 }

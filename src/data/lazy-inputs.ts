@@ -1,9 +1,9 @@
 /**
- * Inputs whose bytes come into memory when someone looks at `data`. Trainers do not look: they read parts on the way to the
- * device, so a large set lies in memory once, there. To everyone else such inputs are like any others.
+ * Inputs that are loaded into memory when `data` is first accessed. Trainers do not access it: they read parts and send
+ * them to the device, so a large set is in memory only once, there. For all other code such inputs are like any others.
  */
 
-/** Samples, row-major, sample after sample without gaps. A network sees `data[i] * scale + offset`. */
+/** Samples, row-major, one after the other without gaps. A network sees `data[i] * scale + offset`. */
 export interface SampleArray {
   readonly data: Uint8Array | Float32Array;
   /** Of one sample, for example [1, 28, 28] (channels first) or [13]. */
@@ -14,11 +14,11 @@ export interface SampleArray {
   readonly offset?: number;
 }
 
-/** Bytes that can be had in parts, or all at once and from then on in memory. */
+/** Bytes that can be read in parts, or loaded all at once and then kept in memory. */
 export class BytesOnDemand {
   #all: Uint8Array | undefined;
 
-  /** `read` gives `length` bytes from `offset` on, in `into` if that is given and as long. */
+  /** `read` returns `length` bytes from `offset` on, in the memory of `into` if that has `length` bytes. */
   constructor(
     readonly read: (offset: number, length: number, into?: Uint8Array) => Promise<Uint8Array>,
     readonly load: () => Uint8Array,
@@ -29,21 +29,20 @@ export class BytesOnDemand {
     return this.#all;
   }
 
-  /** Whoever looked may have changed them. */
   get inMemory(): boolean {
     return this.#all !== undefined;
   }
 }
 
-/** `length`: how many of the bytes there are. */
 interface Part {
   readonly bytes: BytesOnDemand;
+  /** Number of bytes that belong to the inputs, from the first on. */
   readonly length: number;
 }
 
-const known = new WeakMap<SampleArray, Part>();
+const lazyParts = new WeakMap<SampleArray, Part>();
 
-/** Inputs that are the first `length` of `bytes`. */
+/** Inputs that consist of the first `length` of `bytes`. */
 export function inputsOnDemand(
   bytes: BytesOnDemand,
   { shape, scale = 1, offset = 0 }: Omit<SampleArray, "data">,
@@ -53,33 +52,34 @@ export function inputsOnDemand(
     shape,
     scale,
     offset,
-    // A property of its own, so that a copy by `...` holds the bytes and has nothing to do with this.
+    // An own getter: a copy by `...` loads the bytes and is an ordinary SampleArray.
     get data() {
       return bytes.all.subarray(0, length);
     },
   };
-  known.set(inputs, { bytes, length });
+  lazyParts.set(inputs, { bytes, length });
   return inputs;
 }
 
-function partOf(inputs: SampleArray): Part | undefined {
-  const part = known.get(inputs);
+/** The lazy part of the inputs, unless it has been loaded: then the copy in memory counts, which may have been changed. */
+function unloaded(inputs: SampleArray): Part | undefined {
+  const part = lazyParts.get(inputs);
   return part?.bytes.inMemory ? undefined : part;
 }
 
 /** Where parts of the inputs can be read; undefined if all are in memory. */
 export function readable(inputs: SampleArray): BytesOnDemand | undefined {
-  return partOf(inputs)?.bytes;
+  return unloaded(inputs)?.bytes;
 }
 
-/** Whether samples are bytes; else they are floats. */
+/** Whether samples are bytes; otherwise they are floats. */
 export function holdsBytes(inputs: SampleArray): boolean {
   return readable(inputs) !== undefined || inputs.data instanceof Uint8Array;
 }
 
-/** The same numbers with another scale and offset. */
+/** The same numbers with another scale and offset, without copying. */
 export function rescaled(inputs: SampleArray, scale: number, offset: number): SampleArray {
-  const part = partOf(inputs);
+  const part = unloaded(inputs);
   if (part === undefined) return { ...inputs, scale, offset };
   return inputsOnDemand(part.bytes, { shape: inputs.shape, scale, offset }, part.length);
 }

@@ -1,8 +1,7 @@
 /**
- * Reads and checks the header of a safetensors file: every length, type, shape and byte range, and that the ranges
- * cover the data without gap or overlap. Refuses, with the place, whatever is not as it should be.
+ * Reads and checks the header of a safetensors file: every length, type, shape and byte range, and that the ranges cover
+ * the data without gap or overlap.
  */
-
 import { FormatError } from "../common/errors.ts";
 import { quote } from "../common/printable.ts";
 import { type Dtype, isDtype, itemSizes } from "./safetensors-values.ts";
@@ -11,19 +10,19 @@ export interface HeaderEntry {
   readonly key: string;
   readonly dtype: Dtype;
   readonly shape: readonly number[];
-  /** Byte range within the data, which starts at `dataStart` of the file. */
+  /** Byte range within the data, which begins at `dataStart` of the file. */
   readonly begin: number;
   readonly end: number;
 }
 
 export interface Header {
-  /** In the order they are written in. */
+  /** In the order of the file. */
   readonly entries: readonly HeaderEntry[];
   readonly metadata: Readonly<Record<string, string>>;
   readonly dataStart: number;
 }
 
-/** Brackets within each other: the object, a tensor, its shape. */
+/** Depth of nested brackets: the object, a tensor, its shape. */
 const DEEPEST = 3;
 /** Most dimensions of a tensor; PyTorch has 64. */
 const MOST_DIMENSIONS = 64;
@@ -32,6 +31,7 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** Throws FormatError, naming `name` and the place, on anything that violates the format. */
 export function parseHeader(bytes: Uint8Array, name: string, headerLimit: number): Header {
   const fail = (what: string, cause?: unknown): never => {
     throw new FormatError(`${name}: ${what}`, { cause });
@@ -41,11 +41,10 @@ export function parseHeader(bytes: Uint8Array, name: string, headerLimit: number
   if (length > BigInt(headerLimit))
     fail(`the header is said to take ${length} bytes, the limit is ${headerLimit}`);
   const dataStart = 8 + Number(length);
-  if (dataStart > bytes.length) {
+  if (dataStart > bytes.length)
     fail(`the header is said to take ${length} bytes from byte 8 on, the file has ${bytes.length} in all`);
-  }
   const text = decodeText(bytes.subarray(8, dataStart), fail);
-  expectFlat(text, fail);
+  checkDepth(text, fail);
   const parsed = parseJson(text, fail);
   if (!isRecord(parsed)) return fail("the header at byte 8 must be a JSON object");
   const names = topLevelNames(text, (key) => fail(`the header names ${quote(key)} twice`));
@@ -90,8 +89,8 @@ function endOfString(text: string, start: number): number {
   return text.length;
 }
 
-/** Nothing in a header is deeper than the list of a tensor's shape; deeper ones would fill the stack. */
-function expectFlat(text: string, fail: Fail): void {
+/** Limits the depth before the text is parsed, because deeply nested brackets would overflow the stack. */
+function checkDepth(text: string, fail: Fail): void {
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
@@ -103,8 +102,8 @@ function expectFlat(text: string, fail: Fail): void {
 }
 
 /**
- * The names in an object, in the order written: JSON.parse moves names like "0" to the front, and keeps the last of
- * two equal ones. The text is known to be valid. `twice` is called for a name that some object in it has twice.
+ * The names in the outermost object of a valid JSON text, in the order written: JSON.parse moves names like "0" to the
+ * front, and keeps the last of two equal ones. Calls `twice` for a name that occurs twice in any object.
  */
 function topLevelNames(text: string, twice: (key: string) => never): string[] {
   const open: Set<string>[] = [];
@@ -120,7 +119,7 @@ function topLevelNames(text: string, twice: (key: string) => never): string[] {
       const end = endOfString(text, at);
       let next = end + 1;
       while (text.charCodeAt(next) <= 0x20) next++;
-      // A string with a colon behind it is a name.
+      // A string before a colon is a name.
       if (text[next] === ":" && names) {
         const key = JSON.parse(text.slice(at, end + 1)) as string;
         if (names.has(key)) twice(key);
@@ -132,7 +131,7 @@ function topLevelNames(text: string, twice: (key: string) => never): string[] {
   return topLevel;
 }
 
-/** A value as JSON, shortened. The header is flat, but a list or a text in it may be long. */
+/** A value as JSON, shortened: a list or a text in the header may be long. */
 const shown = (value: unknown): string => {
   const text = JSON.stringify(value) ?? "undefined";
   return text.length > 80 ? `${text.slice(0, 80)}...` : text;
@@ -175,7 +174,7 @@ function checkEntry(key: string, value: unknown, dataBytes: number, fail: Fail):
   return { key, dtype, shape, begin, end };
 }
 
-/** The ranges, put in order, must join end to end from 0 to the end of the file. */
+/** Checks that the ranges, sorted, join end to end from 0 to the end of the file. */
 function checkCoverage(entries: readonly HeaderEntry[], dataBytes: number, fail: Fail): void {
   let covered = 0;
   let before = "the start of the data";

@@ -1,8 +1,8 @@
 /**
- * The values of a safetensors file as typed arrays. Half and brain floats become float32 and small integers int32, which
- * hold them exactly; 64-bit integers become 32-bit ones, booleans bytes of 0 and 1. Refuses integers that don't fit and
- * booleans that are neither. Assumes a little-endian host, as WebGPU does.
+ * Decodes the values of a safetensors file. F16 and BF16 become float32 and small integers int32, which represent them
+ * exactly; 64-bit integers become 32-bit ones, booleans bytes of 0 and 1. Assumes a little-endian host, as WebGPU does.
  */
+import { floatFromHalf } from "../common/float16.ts";
 
 /** Bytes per value of each type that is read. */
 export const itemSizes = {
@@ -28,7 +28,10 @@ export function isDtype(name: unknown): name is Dtype {
   return typeof name === "string" && Object.hasOwn(itemSizes, name);
 }
 
-/** `raw` starts at offset 0 of its own buffer. `refuse` is called, and must throw, for a value that can't be given. */
+/**
+ * `raw` must start at offset 0 of its own buffer. `refuse` is called, and must throw, for integers that don't fit into 32
+ * bits and booleans other than 0 and 1.
+ */
 export function decodeValues(
   dtype: Dtype,
   raw: Uint8Array<ArrayBuffer>,
@@ -48,7 +51,7 @@ export function decodeValues(
     case "F16":
       return Float32Array.from(new Uint16Array(raw.buffer), floatFromHalf);
     case "BF16": {
-      // The upper half of a float32.
+      // BF16 is the upper half of a float32.
       const words = Uint32Array.from(new Uint16Array(raw.buffer), (bits) => bits << 16);
       return new Float32Array(words.buffer);
     }
@@ -81,14 +84,4 @@ function checked<Values extends Int32Array | Uint32Array>(
     if (numbers[i] !== value) refuse(i, `${values[i]} does not fit in 32 bits`);
   }
   return numbers;
-}
-
-/** IEEE 754 binary16: 1 sign bit, 5 of exponent, 10 of fraction. */
-export function floatFromHalf(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >>> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0x1f) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  return sign * (1024 + fraction) * 2 ** (exponent - 25);
 }

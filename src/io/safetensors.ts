@@ -1,11 +1,11 @@
 /**
  * The safetensors format: 8 bytes with the length of a header, the header as JSON (type, shape and byte range of each
- * tensor, and a map of texts under `__metadata__`), then the values, little-endian, without gaps.
- * The reader believes nothing: it refuses lying lengths and ranges, gaps, overlaps, doubled names, unknown types.
+ * tensor, and a map of texts under `__metadata__`), then the values, little-endian, without gaps. Files are untrusted:
+ * wrong lengths and ranges, gaps, overlaps, repeated names and unknown types are refused.
  * Specification: https://huggingface.co/docs/safetensors .
  */
-
-import { FormatError, ValueError } from "../common/errors.ts";
+import { FormatError } from "../common/errors.ts";
+import { expectValue } from "../common/expect.ts";
 import { checkOptions } from "../common/options.ts";
 import { quote } from "../common/printable.ts";
 import { parseHeader } from "./safetensors-header.ts";
@@ -30,11 +30,11 @@ export interface SafetensorsFile {
 export interface ReadOptions {
   /** Named in errors. */
   readonly name?: string;
-  /** Longest header accepted, in bytes; default 100,000,000 as in the original library. Not deeper than 3 brackets. */
+  /** Longest header in bytes; default 100,000,000 as in the original library. */
   readonly headerLimit?: number;
 }
 
-/** Throws FormatError, naming the place, on a file that is not as it should be and on numbers that 32 bits can't hold. */
+/** Throws FormatError, naming the place, on a file that violates the format and on numbers that don't fit into 32 bits. */
 export function readSafetensors(bytes: Uint8Array, options: ReadOptions = {}): SafetensorsFile {
   const kinds = { name: "string", headerLimit: "number" } as const;
   const { name = "safetensors", headerLimit = 100_000_000 } = checkOptions("readSafetensors", options, kinds);
@@ -54,11 +54,10 @@ export function readSafetensors(bytes: Uint8Array, options: ReadOptions = {}): S
 
 export interface TensorToStore {
   readonly shape: readonly number[];
-  /** Its kind decides the type in the file: F32, F64, I32, U32 or U8. */
+  /** The kind of array determines the type in the file: F32, F64, I32, U32 or U8. */
   readonly data: TensorValues;
 }
 
-/** The type that an array is stored as. */
 function dtypeOf(data: TensorValues): Dtype {
   if (data instanceof Float32Array) return "F32";
   if (data instanceof Float64Array) return "F64";
@@ -67,8 +66,9 @@ function dtypeOf(data: TensorValues): Dtype {
 }
 
 /**
- * The bytes of a file. The header lists the tensors in the order given; the values lie widest type first, so that each
- * is aligned to its own size, and the header is filled up with spaces to a multiple of 8. Equal input, equal bytes.
+ * Returns the bytes of a file, which depend on the input only. The header lists the tensors in the order given. The values
+ * are ordered by decreasing size of their type, and the header is padded with spaces to a multiple of 8, so that all values
+ * are aligned. Throws ValueError on equal names and on shapes that don't match the data.
  */
 export function writeSafetensors(
   tensors: Iterable<readonly [name: string, tensor: TensorToStore]>,
@@ -76,26 +76,25 @@ export function writeSafetensors(
 ): Uint8Array<ArrayBuffer> {
   const entries = [...tensors].map(([key, { shape, data }]) => {
     const size = shape.reduce((product, extent) => product * extent, 1);
-    if (shape.some((extent) => !Number.isInteger(extent) || extent < 0) || size !== data.length) {
-      throw new ValueError(
-        `safetensors: tensor "${key}" has ${data.length} values, its shape [${shape.join(", ")}] says ${size}`,
-      );
-    }
+    expectValue(
+      shape.every((extent) => Number.isInteger(extent) && extent >= 0) && size === data.length,
+      `safetensors: tensor "${key}" has ${data.length} values, its shape [${shape.join(", ")}] says ${size}`,
+    );
     return { key, shape, data, dtype: dtypeOf(data), begin: 0 };
   });
   const names = new Set<string>(["__metadata__"]);
   for (const { key } of entries) {
-    if (names.has(key)) throw new ValueError(`safetensors: the name "${key}" is taken, names must differ`);
+    expectValue(!names.has(key), `safetensors: the name "${key}" is taken, names must differ`);
     names.add(key);
   }
   let dataBytes = 0;
-  // Sorting is stable, so tensors of one width keep their order.
+  // The sort is stable: tensors of the same type keep their order.
   for (const entry of [...entries].sort((a, b) => itemSizes[b.dtype] - itemSizes[a.dtype])) {
     entry.begin = dataBytes;
     dataBytes += entry.data.byteLength;
   }
 
-  // Built by hand, because an object would move names like "0" to the front.
+  // JSON.stringify of one object would move names like "0" to the front.
   const fields = entries.map(({ key, dtype, shape, data, begin }) => {
     const about = { dtype, shape, data_offsets: [begin, begin + data.byteLength] };
     return `${JSON.stringify(key)}:${JSON.stringify(about)}`;

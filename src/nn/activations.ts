@@ -1,8 +1,8 @@
-/** Activations as layers, with PyTorch's names and defaults. relu, sigmoid, tanh, softmax are in layers.ts. */
-
+/** Activations as layers, with PyTorch's names and defaults. */
 import { checkOptions, expectNumber, withoutOptions } from "../common/options.ts";
 import { expectWhole } from "../graph/op.ts";
 import { parameter, type Tensor } from "../graph/tensor.ts";
+import { relu as reluOf, sigmoid as sigmoidOf, tanh as tanhOf } from "../ops/elementwise/activation.ts";
 import {
   elu as eluOf,
   GELU,
@@ -21,9 +21,19 @@ import {
   softplus as softplusOf,
 } from "../ops/elementwise/activations.ts";
 import { sign as signOf } from "../ops/elementwise/math.ts";
+import { logSoftmax as logSoftmaxOf, softmax as softmaxOf } from "../ops/reduce/softmax.ts";
 import type { Module } from "./module.ts";
 
 export const identity = withoutOptions("nn.identity", identityOf);
+export const relu = withoutOptions("nn.relu", reluOf);
+export const sigmoid = withoutOptions("nn.sigmoid", sigmoidOf);
+export const tanh = withoutOptions("nn.tanh", tanhOf);
+export const hardSigmoid = withoutOptions("nn.hardSigmoid", hardSigmoidOf);
+export const mish = withoutOptions("nn.mish", mishOf);
+export const selu = withoutOptions("nn.selu", seluOf);
+/** -1, 0 or 1; its gradient is 0 everywhere, so layers before it don't learn. */
+export const sign = withoutOptions("nn.sign", signOf);
+export const silu = withoutOptions("nn.silu", siluOf);
 export const elu = (alpha = 1) => {
   expectNumber("nn.elu", "alpha", alpha);
   return (x: Tensor) => eluOf(x, alpha);
@@ -32,7 +42,6 @@ export const gelu = (options: GeluOptions = {}) => {
   checkOptions("nn.gelu", options, GELU);
   return (x: Tensor) => geluOf(x, options);
 };
-export const hardSigmoid = withoutOptions("nn.hardSigmoid", hardSigmoidOf);
 export const hardtanh = (low = -1, high = 1) => {
   expectNumber("nn.hardtanh", "low", low);
   expectNumber("nn.hardtanh", "high", high);
@@ -42,14 +51,17 @@ export const leakyRelu = (negativeSlope = 0.01) => {
   expectNumber("nn.leakyRelu", "negativeSlope", negativeSlope);
   return (x: Tensor) => leakyReluOf(x, negativeSlope);
 };
-export const mish = withoutOptions("nn.mish", mishOf);
-export const selu = withoutOptions("nn.selu", seluOf);
-/** -1, 0 or 1; its gradient is 0 everywhere, so nothing before it learns. */
-export const sign = withoutOptions("nn.sign", signOf);
-export const silu = withoutOptions("nn.silu", siluOf);
 export const softplus = (options: SoftplusOptions = {}) => {
   checkOptions("nn.softplus", options, SOFTPLUS);
   return (x: Tensor) => softplusOf(x, options);
+};
+export const softmax = (axis = -1) => {
+  expectNumber("nn.softmax", "axis", axis);
+  return (x: Tensor) => softmaxOf(x, axis);
+};
+export const logSoftmax = (axis = -1) => {
+  expectNumber("nn.logSoftmax", "axis", axis);
+  return (x: Tensor) => logSoftmaxOf(x, axis);
 };
 
 /** x, or weight · x below 0; `weight` [numParameters] is learned: one for all, or one per channel. */

@@ -1,6 +1,6 @@
 /**
- * Attention with several heads, parameters named and laid out as PyTorch's MultiheadAttention. The batch comes first:
- * [N, L, E], PyTorch's `batch_first=True`.
+ * Multi-head attention with parameters named and laid out as in PyTorch's MultiheadAttention. The batch comes first, as
+ * with `batch_first=True`: [N, L, E].
  */
 import { ShapeError } from "../common/errors.ts";
 import { checkOptions } from "../common/options.ts";
@@ -15,7 +15,7 @@ import {
 import { linear as linearOf } from "../ops/linalg/linear.ts";
 import { split } from "../ops/shape/concat.ts";
 import { constant as constantInit, xavierUniform } from "./init.ts";
-import { Linear } from "./layers.ts";
+import { Linear } from "./linear.ts";
 import type { Module } from "./module.ts";
 
 export interface MultiHeadAttentionOptions extends Pick<AttentionOptions, "causal"> {
@@ -23,7 +23,7 @@ export interface MultiHeadAttentionOptions extends Pick<AttentionOptions, "causa
   readonly bias?: boolean;
 }
 
-/** `in_proj_weight` is [3 E, E] for queries, keys and values one below the other; `out_proj` a linear layer E -> E. */
+/** `in_proj_weight` [3 E, E] stacks the weights of queries, keys and values; `out_proj` is a linear layer E -> E. */
 export class MultiHeadAttention implements Module {
   readonly kind = "MultiHeadAttention";
   readonly in_proj_weight: Tensor;
@@ -71,7 +71,7 @@ export class MultiHeadAttention implements Module {
   }
 }
 
-/** Attention of `embedSize` features in `heads` parts. Throws ShapeError unless the one divides into the other. */
+/** Attention over `embedSize` features, divided among `heads`. Throws ShapeError unless `heads` divides `embedSize`. */
 export function multiHeadAttention(
   embedSize: number,
   heads: number,

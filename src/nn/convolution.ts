@@ -1,44 +1,44 @@
-/** Layers of one-dimensional and transposed convolutions, pools to a given size and upsampling, PyTorch's defaults. */
-
-import { checkOptions, withoutOptions } from "../common/options.ts";
+/** Convolution layers with PyTorch's defaults. Kernels are applied as cross-correlations. */
+import { checkOptions } from "../common/options.ts";
 import { type Pair, pair } from "../geometry/conv.ts";
 import { expectWhole } from "../graph/op.ts";
-import { parameter, type Tensor } from "../graph/tensor.ts";
+import type { Tensor } from "../graph/tensor.ts";
 import {
+  CONV,
   CONV_TRANSPOSE,
   CONV1D,
   type Conv1dOptions,
+  type ConvOptions,
   type ConvTranspose2dOptions,
   conv1d as conv1dOf,
+  conv2d as conv2dOf,
   convTranspose2d as convTransposeOf,
 } from "../ops/conv/convolutions.ts";
-import {
-  adaptiveAvgPool2d as adaptiveAvgOf,
-  adaptiveMaxPool2d as adaptiveMaxOf,
-  globalAvgPool2d as globalAvgOf,
-  globalMaxPool2d as globalMaxOf,
-  UPSAMPLE,
-  type UpsampleOptions,
-  upsample as upsampleOf,
-} from "../ops/pool/resize.ts";
-import { kaimingUniform, uniform } from "./init.ts";
-import { WEIGHT, type WeightOptions } from "./layers.ts";
+import { WEIGHT, WeightedLayer, type WeightOptions } from "./linear.ts";
 import type { Module } from "./module.ts";
 
-function weightOf(shape: readonly number[], options: WeightOptions): Tensor {
-  return parameter(shape, (options.weightInit ?? kaimingUniform())([...shape]), "weight");
+/** Shape [out, in/groups, …kernel] of a convolution's weight. `kernel` gives its checked extents. */
+function weightShape(
+  who: string,
+  inChannels: number,
+  outChannels: number,
+  kernel: () => readonly number[],
+  groups = 1,
+): readonly number[] {
+  expectWhole(who, "inChannels", inChannels, 1);
+  expectWhole(who, "outChannels", outChannels, 1);
+  const extents = kernel();
+  return [outChannels, expectWhole(who, "inChannels / groups", inChannels / groups, 1), ...extents];
 }
 
-function biasOf(size: number, fanIn: number, options: WeightOptions): Tensor {
-  const bound = 1 / Math.sqrt(fanIn);
-  return parameter([size], (options.biasInit ?? uniform(-bound, bound))([size]), "bias");
+/** The options of the op among those of a layer. */
+function opOptions<Options>({ bias: _, weightInit: _w, biasInit: _b, ...rest }: Options & WeightOptions) {
+  return rest;
 }
 
 /** `[N, in, L] -> [N, out, OL]`. `weight` is [out, in/groups, K], `bias` [out]. */
-export class Conv1d implements Module {
+export class Conv1d extends WeightedLayer implements Module {
   readonly kind = "Conv1d";
-  readonly weight: Tensor;
-  readonly bias?: Tensor;
 
   constructor(
     inChannels: number,
@@ -47,25 +47,38 @@ export class Conv1d implements Module {
     readonly options: Conv1dOptions & WeightOptions = {},
   ) {
     checkOptions("nn.conv1d", options, { ...CONV1D, ...WEIGHT });
-    expectWhole("nn.conv1d", "inChannels", inChannels, 1);
-    expectWhole("nn.conv1d", "outChannels", outChannels, 1);
-    expectWhole("nn.conv1d", "kernelSize", kernelSize, 1);
-    const perGroup = expectWhole("nn.conv1d", "inChannels / groups", inChannels / (options.groups ?? 1), 1);
-    this.weight = weightOf([outChannels, perGroup, kernelSize], options);
-    if (options.bias !== false) this.bias = biasOf(outChannels, perGroup * kernelSize, options);
+    const kernel = () => [expectWhole("nn.conv1d", "kernelSize", kernelSize, 1)];
+    super(weightShape("nn.conv1d", inChannels, outChannels, kernel, options.groups), outChannels, options);
   }
 
   forward(x: Tensor): Tensor {
-    const { bias: _, weightInit: _w, biasInit: _b, ...conv } = this.options;
-    return conv1dOf(x, this.weight, this.bias, conv);
+    return conv1dOf(x, this.weight, this.bias, opOptions(this.options));
+  }
+}
+
+/** `[N, in, H, W] -> [N, out, OH, OW]`. `weight` is [out, in/groups, KH, KW], `bias` [out]. */
+export class Conv2d extends WeightedLayer implements Module {
+  readonly kind = "Conv2d";
+
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernelSize: Pair,
+    readonly options: ConvOptions & WeightOptions = {},
+  ) {
+    checkOptions("nn.conv2d", options, { ...CONV, ...WEIGHT });
+    const kernel = () => pair("nn.conv2d", "kernelSize", kernelSize, 1);
+    super(weightShape("nn.conv2d", inChannels, outChannels, kernel, options.groups), outChannels, options);
+  }
+
+  forward(x: Tensor): Tensor {
+    return conv2dOf(x, this.weight, this.bias, opOptions(this.options));
   }
 }
 
 /** `[N, in, H, W] -> [N, out, OH, OW]`. `weight` is [in, out/groups, KH, KW], `bias` [out]. */
-export class ConvTranspose2d implements Module {
+export class ConvTranspose2d extends WeightedLayer implements Module {
   readonly kind = "ConvTranspose2d";
-  readonly weight: Tensor;
-  readonly bias?: Tensor;
 
   constructor(
     inChannels: number,
@@ -76,15 +89,13 @@ export class ConvTranspose2d implements Module {
     const who = "nn.convTranspose2d";
     checkOptions(who, options, { ...CONV_TRANSPOSE, ...WEIGHT });
     expectWhole(who, "inChannels", inChannels, 1);
-    const [ky, kx] = pair(who, "kernelSize", kernelSize, 1);
+    const kernel = pair(who, "kernelSize", kernelSize, 1);
     const perGroup = expectWhole(who, "outChannels / groups", outChannels / (options.groups ?? 1), 1);
-    this.weight = weightOf([inChannels, perGroup, ky, kx], options);
-    if (options.bias !== false) this.bias = biasOf(outChannels, perGroup * ky * kx, options);
+    super([inChannels, perGroup, ...kernel], outChannels, options);
   }
 
   forward(x: Tensor): Tensor {
-    const { bias: _, weightInit: _w, biasInit: _b, ...conv } = this.options;
-    return convTransposeOf(x, this.weight, this.bias, conv);
+    return convTransposeOf(x, this.weight, this.bias, opOptions(this.options));
   }
 }
 
@@ -95,24 +106,16 @@ export const conv1d = (
   options?: Conv1dOptions & WeightOptions,
 ) => new Conv1d(inChannels, outChannels, kernelSize, options);
 
+export const conv2d = (
+  inChannels: number,
+  outChannels: number,
+  kernelSize: Pair,
+  options?: ConvOptions & WeightOptions,
+) => new Conv2d(inChannels, outChannels, kernelSize, options);
+
 export const convTranspose2d = (
   inChannels: number,
   outChannels: number,
   kernelSize: Pair,
   options?: ConvTranspose2dOptions & WeightOptions,
 ) => new ConvTranspose2d(inChannels, outChannels, kernelSize, options);
-
-export const globalAvgPool2d = withoutOptions("nn.globalAvgPool2d", globalAvgOf);
-export const globalMaxPool2d = withoutOptions("nn.globalMaxPool2d", globalMaxOf);
-export const adaptiveAvgPool2d = (outputSize: Pair) => {
-  pair("nn.adaptiveAvgPool2d", "outputSize", outputSize, 1);
-  return (x: Tensor) => adaptiveAvgOf(x, outputSize);
-};
-export const adaptiveMaxPool2d = (outputSize: Pair) => {
-  pair("nn.adaptiveMaxPool2d", "outputSize", outputSize, 1);
-  return (x: Tensor) => adaptiveMaxOf(x, outputSize);
-};
-export const upsample = (options: UpsampleOptions) => {
-  checkOptions("nn.upsample", options, UPSAMPLE);
-  return (x: Tensor) => upsampleOf(x, options);
-};

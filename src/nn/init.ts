@@ -1,6 +1,6 @@
 /**
- * How parameters start: PyTorch's initialisers (torch.nn.init) with its fan counts. Values are drawn from a seeded
- * stream with correctly rounded arithmetic only, so that they are the same on every backend and host.
+ * Initialisers of parameters: PyTorch's (torch.nn.init) with its fan counts. Values are drawn from a seeded stream with
+ * correctly rounded arithmetic, so that they are the same on every backend and host.
  */
 import { ValueError } from "../common/errors.ts";
 import { checkOptions, type OptionKinds, shown } from "../common/options.ts";
@@ -8,13 +8,13 @@ import { type Distribution, draw, type Random } from "../common/random.ts";
 import { formatShape, type Shape, sizeOf } from "../graph/spec.ts";
 import type { Initial } from "../graph/tensor.ts";
 
-/** Makes the first value of a parameter of `shape`: `parameter(shape, xavierUniform()(shape))`. */
+/** Gives the initial value of a parameter of `shape`: `parameter(shape, xavierUniform()(shape))`. */
 export type Initializer = (shape: Shape) => Initial;
 
 export interface Fans {
-  /** Inputs that each output sums over. */
+  /** Number of inputs that each output sums over. */
   readonly fanIn: number;
-  /** Outputs that each input goes to. */
+  /** Number of outputs that each input contributes to. */
   readonly fanOut: number;
 }
 
@@ -29,9 +29,9 @@ export function fans(shape: Shape): Fans {
 }
 
 export interface KaimingOptions {
-  /** Slope of the leaky ReLU that follows, below 0. */
+  /** Negative slope of the leaky ReLU that follows. */
   readonly a?: number;
-  /** Keeps the size of values going forward ("fanIn", default) or of gradients going back ("fanOut"). */
+  /** Preserves the variance of activations ("fanIn", default) or of gradients ("fanOut"). */
   readonly mode?: "fanIn" | "fanOut";
 }
 

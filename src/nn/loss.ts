@@ -1,8 +1,9 @@
 /**
- * Losses as the trainer wants them: one number to minimise, averaged over the samples that count, and metrics beside
- * it. A sample's weight is 0 when it only pads the last batch.
+ * Losses for the trainer: a scalar to minimise, averaged over the samples of a batch, and metrics. A sample that only pads
+ * the last batch has weight 0.
  */
 import { ValueError } from "../common/errors.ts";
+import { expectValue } from "../common/expect.ts";
 import { checkOptions, noOptions, type OptionKinds } from "../common/options.ts";
 import { constant, type Tensor } from "../graph/tensor.ts";
 import { mul } from "../ops/elementwise/arithmetic.ts";
@@ -25,41 +26,41 @@ import { perSample } from "../ops/loss/loss-reduction.ts";
 import { bce as bceOf, bceWithLogits as bceWithLogitsOf, mse as mseOf } from "../ops/loss/mean-losses.ts";
 import { sum } from "../ops/reduce/sum.ts";
 
-/** What a loss says of a batch. Every tensor is a scalar of shape []. */
+/** The result of a loss for a batch. Every tensor is a scalar of shape []. */
 export interface LossResult {
-  /** Mean over the samples that count. */
+  /** Weighted mean over the samples. */
   readonly loss: Tensor;
   /** Sum of the samples' weights. */
   readonly count: Tensor;
-  /** What the mean is divided by where that is not `count`, as with class weights: batches are averaged by it. */
+  /** The divisor of the mean where that is not `count`, as with class weights. Means over batches are weighted by it. */
   readonly weight?: Tensor;
-  /** Sums over samples, by name: `correct` becomes accuracy. */
+  /** Sums over samples by name. `correct` becomes accuracy. */
   readonly sums: Readonly<Record<string, Tensor>>;
 }
 
 export interface Loss {
-  /** True when targets are class numbers (i32 [N]); else they are values of the output's shape. */
+  /** Whether targets are class numbers (i32 [N]); otherwise they are values of the output's shape. */
   readonly classes: boolean;
-  /** Outputs are [N, C, …] with one of C for each class: the trainer refuses fewer than the data have. */
+  /** Whether outputs are [N, C, …] with one of C per class: the trainer refuses fewer than the data set has. */
   readonly outputPerClass?: boolean;
-  /** Samples of this label count for nothing: it may lie outside the classes. */
+  /** Label of samples that are ignored; it may lie outside the classes. */
   readonly ignoreIndex?: number;
-  /** Outputs above this mean 1: for losses whose targets are 0 or 1. */
+  /** For losses whose targets are 0 or 1: outputs above this predict 1. */
   readonly threshold?: number;
   /** Builds the loss of a batch: output [N, …], target, weights [N]. */
   build(output: Tensor, target: Tensor, weights: Tensor): LossResult;
-  /** The same loss with other class weights or smoothing, where it has such. */
+  /** The same loss with other class weights or label smoothing, for losses that have them. */
   reweighted?(options: Pick<CrossEntropyLossOptions, "classWeights" | "labelSmoothing">): Loss;
 }
 
 export interface CrossEntropyLossOptions {
-  /** One number per class, not all 0; a label's mean is weighted by its class's, over batches as within them. */
+  /** One number per class, not all 0. Means within and over batches are weighted by the label's class weight. */
   readonly classWeights?: readonly number[];
-  /** Samples of this label count for nothing; it may lie outside the classes. Default -100. */
+  /** Label of samples that are ignored; it may lie outside the classes. Default -100. */
   readonly ignoreIndex?: number;
-  /** Share of the target that is spread over all classes, 0 to 1. Default 0. */
+  /** Share of the target distribution that is spread evenly over all classes, 0 to 1. Default 0. */
   readonly labelSmoothing?: number;
-  /** Targets are probabilities of the logits' shape and not class numbers. Default false. */
+  /** Whether targets are probabilities of the logits' shape and not class numbers. Default false. */
   readonly probabilities?: boolean;
 }
 
@@ -70,7 +71,7 @@ const CROSS_ENTROPY = {
   probabilities: "boolean",
 } as const satisfies OptionKinds<CrossEntropyLossOptions>;
 
-/** Cross-entropy of softmax(logits [N, C]) with class numbers [N]; counts correct answers too. */
+/** Cross-entropy of softmax(logits [N, C]) and class numbers [N]. Reports `correct`. */
 export function crossEntropy(options: CrossEntropyLossOptions = {}): Loss {
   const {
     classWeights,
@@ -84,7 +85,7 @@ export function crossEntropy(options: CrossEntropyLossOptions = {}): Loss {
   return { ...loss, ...ignoring(rest), reweighted: (other) => crossEntropy({ ...options, ...other }) };
 }
 
-/** Negative log-likelihood of log-probabilities [N, C], as logSoftmax gives them; counts correct answers too. */
+/** Negative log-likelihood of log-probabilities [N, C], as logSoftmax gives them. Reports `correct`. */
 export function nll(options: Pick<CrossEntropyLossOptions, "classWeights" | "ignoreIndex"> = {}): Loss {
   const { classWeights, ...rest } = checkOptions("nn.nll", options, NLL);
   const given = { ...rest, ...classWeightsOf(classWeights) };
@@ -99,37 +100,37 @@ export function nll(options: Pick<CrossEntropyLossOptions, "classWeights" | "ign
   };
 }
 
-/** Multi-class margin of scores [N, C] and class numbers [N]; counts correct answers too. */
+/** Multi-class margin loss of scores [N, C] and class numbers [N]. Reports `correct`. */
 export function multiMargin(options: Omit<MultiMarginOptions, "weights" | "reduction"> = {}): Loss {
   checkOptions("nn.multiMargin", options, { margin: "number", p: "any" });
   return classLoss(true, (output, target, weights) => multiMarginOf(output, target, { ...options, weights }));
 }
 
-/** Mean over samples of the mean squared difference: output and target of one shape [N, …]. */
+/** Mean squared error of output and target, both [N, …]. */
 export function mse(...none: readonly never[]): Loss {
   noOptions("nn.mse", none);
   return valueLoss(mseOf);
 }
 
-/** Mean over samples of the mean absolute difference: output and target of one shape [N, …]. */
+/** Mean absolute error of output and target, both [N, …]. */
 export function l1(...none: readonly never[]): Loss {
   noOptions("nn.l1", none);
   return valueLoss(l1Of);
 }
 
-/** Half the squared difference up to `delta` (default 1), the tangent beyond; otherwise as `mse`. */
+/** Half the squared error up to `delta` (default 1) and its tangent beyond, averaged as in `mse`. */
 export function huber(options: { readonly delta?: number } = {}): Loss {
   const { delta = 1 } = checkOptions("nn.huber", options, { delta: "number" });
   return valueLoss((output, target, weights) => huberOf(output, target, { delta, weights }));
 }
 
-/** `huber` divided by its threshold `beta` (default 1); otherwise as `mse`. */
+/** `huber` with threshold `beta` (default 1), divided by `beta`. */
 export function smoothL1(options: { readonly beta?: number } = {}): Loss {
   const { beta = 1 } = checkOptions("nn.smoothL1", options, { beta: "number" });
   return valueLoss((output, target, weights) => smoothL1Of(output, target, { beta, weights }));
 }
 
-/** Kullback-Leibler divergence of log-probabilities from target probabilities, mean over samples (PyTorch's batchmean). */
+/** Kullback-Leibler divergence of log-probabilities from target probabilities, averaged over samples ("batchmean" of PyTorch). */
 export function klDiv(options: { readonly logTarget?: boolean } = {}): Loss {
   const { logTarget = false } = checkOptions("nn.klDiv", options, { logTarget: "boolean" });
   return valueLoss((output, target, weights) =>
@@ -137,15 +138,15 @@ export function klDiv(options: { readonly logTarget?: boolean } = {}): Loss {
   );
 }
 
-/** Mean of max(0, margin - target output) for targets of -1 and 1; otherwise as `mse`. */
+/** max(0, margin - target · output) for targets of -1 and 1, averaged as in `mse`. */
 export function hinge(options: { readonly margin?: number } = {}): Loss {
   const { margin = 1 } = checkOptions("nn.hinge", options, { margin: "number" });
   return valueLoss((output, target, weights) => hingeOf(output, target, { margin, weights }));
 }
 
 /**
- * Binary cross-entropy of probabilities with targets in [0, 1], of one shape [N, …]; counts as right what lies on the
- * target's side of a half. Prefer `bceWithLogits`.
+ * Binary cross-entropy of probabilities and targets in [0, 1], both [N, …]. Reports `correct`: outputs on the target's side
+ * of 1/2. Prefer `bceWithLogits`, which is numerically more stable.
  */
 export function bce(...none: readonly never[]): Loss {
   noOptions("nn.bce", none);
@@ -153,15 +154,14 @@ export function bce(...none: readonly never[]): Loss {
 }
 
 /**
- * Binary cross-entropy of logits with targets in [0, 1], of one shape [N, …]; sigmoid is part of it, and right
- * answers are counted too. `posWeight` weighs the positive part, a number or one per column.
+ * Binary cross-entropy of sigmoid(logits) and targets in [0, 1], both [N, …]. Reports `correct`. `posWeight`: weight of the
+ * positive part, a number or one per column.
  */
 export function bceWithLogits(options: { readonly posWeight?: number | readonly number[] } = {}): Loss {
   const { posWeight } = checkOptions("nn.bceWithLogits", options, { posWeight: "numbers" });
   if (posWeight === undefined) return valueLoss(bceWithLogitsOf, 0);
   const values = typeof posWeight === "number" ? [posWeight] : posWeight;
-  if (!values.every(Number.isFinite))
-    throw new ValueError(`nn.bceWithLogits: posWeight must be finite, got ${values}`);
+  expectValue(values.every(Number.isFinite), `nn.bceWithLogits: posWeight must be finite, got ${values}`);
   return valueLoss(
     (output, target, weights) => bceWithLogitsOf(output, target, { weights, posWeight: constant(values) }),
     0,
@@ -172,12 +172,11 @@ const ignoring = ({ ignoreIndex = IGNORED }: { readonly ignoreIndex?: number }) 
 
 function classWeightsOf(values: readonly number[] | undefined): { classWeights?: Tensor } {
   const bad = values?.findIndex((value) => !Number.isFinite(value)) ?? -1;
-  if (bad >= 0)
-    throw new ValueError(`nn: classWeights must be finite, got ${values?.[bad]} for class ${bad}`);
-  if (values?.every((value) => value === 0))
-    throw new ValueError(
-      "nn: classWeights are all 0: nothing would be trained; give one class at least a weight",
-    );
+  expectValue(bad < 0, `nn: classWeights must be finite, got ${values?.[bad]} for class ${bad}`);
+  expectValue(
+    values?.some((value) => value !== 0) ?? true,
+    "nn: classWeights are all 0: nothing would be trained; give at least one class a weight",
+  );
   return values === undefined ? {} : { classWeights: constant(values) };
 }
 
@@ -195,7 +194,7 @@ function classLoss(
   };
 }
 
-/** `threshold`: outputs above it mean 1, for losses whose targets are 0 or 1. */
+/** `threshold`: see Loss. */
 function valueLoss(
   op: (output: Tensor, target: Tensor, weights: Tensor) => Tensor,
   threshold?: number,
@@ -206,13 +205,13 @@ function valueLoss(
     build: (output, target, weights) => ({
       loss: op(output, target, weights),
       count: sum(weights),
-      sums: threshold === undefined ? {} : { correct: rightSides(output, target, weights, threshold) },
+      sums: threshold === undefined ? {} : { correct: countCorrect(output, target, weights, threshold) },
     }),
   };
 }
 
-/** Sum over samples of the share of their values that lie on the target's side. */
-function rightSides(output: Tensor, target: Tensor, weights: Tensor, threshold: number): Tensor {
+/** Sum over samples of the share of their values that lie on the target's side of the threshold. */
+function countCorrect(output: Tensor, target: Tensor, weights: Tensor, threshold: number): Tensor {
   const right = eq(gt(output, threshold), gt(target, 0.5));
   const share = weights.size / output.size;
   return sum(mul(mul(right, perSample("bce", weights, output.shape)), share));

@@ -1,24 +1,24 @@
 /**
- * Layers: anything with `forward(x)`, or a plain function from tensor to tensor. Parameters are found by walking a
- * layer's own fields, and the arrays, plain objects, Maps and Sets in them, and named by the path to them as in PyTorch:
- * `0.weight`, `block.conv1.bias`. What is hidden from that (`#private` fields, closures, objects of other classes)
- * is missed when a step is traced: see train/step/step-graph.ts.
+ * Layers: objects with `forward(x)`, or plain functions from tensor to tensor. Parameters are found by walking a layer's
+ * own fields, and the arrays, plain objects, Maps and Sets in them. They are named by the path to them, as in PyTorch:
+ * `0.weight`, `block.conv1.bias`. Parameters in other places (`#private` fields, closures, objects of other classes) are
+ * reported when a step is traced: see train/step/step-graph.ts.
  */
 import { GraphError, ValueError } from "../common/errors.ts";
 import { isClass, isPromise, shown } from "../common/options.ts";
 import { scope, scopedLabel, Tensor } from "../graph/tensor.ts";
 
-/** A layer with fields: `parameter(…)` tensors and other layers are found in them, in the order they were set. */
+/** A layer with fields. Tensors made by `parameter(…)` and other layers are found in them, in the order they were set. */
 export interface Module {
   forward(x: Tensor): Tensor;
-  /** What the summary and errors call it; default the class name. */
+  /** Name of the kind of layer in summaries and errors; default the class name. */
   readonly kind?: string;
 }
 
-/** A module, or a function for what has no parameters. */
+/** A module, or a function if there are no parameters. */
 export type Layer = Module | ((x: Tensor) => Tensor);
 
-/** Applies a layer. Throws ValueError where `layer` is no layer, `x` no tensor, or what comes out is none. */
+/** Applies a layer. Throws ValueError unless `layer` is a layer, and its input and its result are tensors. */
 export function forward(layer: Layer, x: Tensor): Tensor {
   if (!(x instanceof Tensor)) {
     throw new ValueError(
@@ -36,7 +36,7 @@ export function forward(layer: Layer, x: Tensor): Tensor {
   );
 }
 
-/** Refuses what is not a layer, and says what to write. */
+/** Throws ValueError, with advice, unless `layer` is a layer. */
 export function checkLayer(who: string, layer: unknown): asserts layer is Layer {
   if (isModule(layer) || (typeof layer === "function" && !isClass(layer))) return;
   const rule = "must be a layer, an object with forward(x) or a function of a tensor";
@@ -51,14 +51,14 @@ export function checkLayer(who: string, layer: unknown): asserts layer is Layer 
 }
 
 /**
- * Every tensor of `layer` that training changes by its name, in order; without frozen ones. A tensor used twice counts once,
+ * The trainable tensors of `layer` by name, in order, without frozen ones. A tensor that is used twice is listed once,
  * under its first name.
  */
 export function namedParameters(layer: Layer): Map<string, Tensor> {
   return namedLeaves(layer, (t) => isParameter(t) && !isFrozen(t));
 }
 
-/** States of `layer` that are saved but not trained, such as running statistics and frozen parameters. */
+/** The states of `layer` that are saved but not trained, such as running statistics and frozen parameters. */
 export function namedBuffers(layer: Layer): Map<string, Tensor> {
   return namedLeaves(layer, (t) => t.leaf?.kind === "state" && (!isParameter(t) || isFrozen(t)));
 }
@@ -71,7 +71,7 @@ export function allParameters(layer: Layer): Tensor[] {
 const frozen = new WeakSet<Tensor>();
 
 /**
- * Keeps the parameters of `layer` as they are: trainers made from now on don't train them, but save them with the buffers.
+ * Excludes the parameters of `layer` from training by trainers that are made from now on; they are saved with the buffers.
  * Returns the layer.
  */
 export function freeze<L extends Layer>(layer: L): L {
@@ -105,7 +105,7 @@ function namedLeaves(layer: Layer, wanted: (t: Tensor) => boolean): Map<string, 
       return;
     }
     for (const [key, v] of partsOf(value)) {
-      // A Sequential's layers carry its own name, as in PyTorch: `0.weight`, not `layers.0.weight`.
+      // As in PyTorch, the layers of a Sequential are `0.weight` and not `layers.0.weight`.
       walk(v, value instanceof Sequential && key === "layers" ? path : join(path, String(key)));
     }
   };
@@ -113,7 +113,7 @@ function namedLeaves(layer: Layer, wanted: (t: Tensor) => boolean): Map<string, 
   return found;
 }
 
-/** Fields of a module, entries of an array, plain object, Map or Set; nothing of other objects. */
+/** Fields of a module, entries of an array, plain object, Map or Set; nothing for other objects. */
 function partsOf(value: object): Iterable<readonly [unknown, unknown]> {
   if (value instanceof Set) return [...value].entries();
   if (Array.isArray(value) || value instanceof Map) return value.entries();

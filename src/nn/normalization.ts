@@ -1,6 +1,6 @@
 /**
- * Layers that normalise, with PyTorch's defaults. Running statistics carry PyTorch's own names (`running_mean`), since
- * the fields of a layer are the names in a file: state dicts load as they are.
+ * Normalisation layers with PyTorch's defaults. Running statistics have PyTorch's names (`running_mean`), because the names
+ * of a layer's fields are the names in a file, and PyTorch's state dicts shall load unchanged.
  */
 import { ShapeError } from "../common/errors.ts";
 import { checkOptions, given, type OptionKinds } from "../common/options.ts";
@@ -15,32 +15,42 @@ import {
   rmsNorm as rmsNormOf,
 } from "../ops/norm/normalize.ts";
 import { updateRunningStats } from "../ops/norm/running-stats.ts";
-import { addUpdate, inEvaluation, isTraining } from "./mode.ts";
+import { addUpdate, inEvaluation, isTraining } from "./build-mode.ts";
 import type { Module } from "./module.ts";
 
 export interface NormOptions {
-  /** Added to the variance under the root. Default 1e-5 (rmsNorm: 2⁻²³). */
+  /** Added to the variance before the square root. Default 1e-5 (rmsNorm: 2⁻²³). */
   readonly eps?: number;
-  /** Weight and bias to learn. Default true. */
+  /** Whether weight and bias are learned. Default true. */
   readonly affine?: boolean;
 }
 
 export interface BatchNormOptions extends NormOptions {
-  /** Share of the new batch in the running statistics, default 0.1; null for the average of all batches. */
+  /** Weight of the new batch in the running statistics, default 0.1; null for the average of all batches. */
   readonly momentum?: number | null;
-  /** Default true. Without running statistics, evaluation takes the batch's own, too. */
+  /** Default true. Without running statistics, evaluation uses those of the batch, too. */
   readonly trackRunningStats?: boolean;
 }
 
 const NORM = { eps: "number", affine: "boolean" } as const satisfies OptionKinds<NormOptions>;
 
-/**
- * Each channel with mean 0 and variance 1 over the batch while training, by the running statistics in evaluation.
- * The last batch of an epoch, where it is partial, counts the samples that fill it up too.
- */
-export class BatchNorm implements Module {
+/** A layer with a weight, initially 1, and a bias, initially 0, unless its options say otherwise. */
+abstract class AffineLayer {
   readonly weight?: Tensor;
   readonly bias?: Tensor;
+
+  constructor(shape: Shape, { affine = true }: NormOptions, bias = true) {
+    if (!affine) return;
+    this.weight = parameter(shape, 1, "weight");
+    if (bias) this.bias = parameter(shape, 0, "bias");
+  }
+}
+
+/**
+ * Normalises each channel: in training by the statistics of the batch, in evaluation by the running statistics. If the
+ * last batch of an epoch is partial, its padding samples are part of the statistics.
+ */
+export class BatchNorm extends AffineLayer implements Module {
   readonly running_mean?: Tensor;
   readonly running_var?: Tensor;
   readonly num_batches_tracked?: Tensor;
@@ -56,15 +66,11 @@ export class BatchNorm implements Module {
       trackRunningStats: "boolean",
     });
     const C = expectWhole(`nn.${nameOf(kind)}`, "numFeatures", numFeatures, 1);
-    if (options.affine !== false) {
-      this.weight = parameter([C], 1, "weight");
-      this.bias = parameter([C], 0, "bias");
-    }
-    if (options.trackRunningStats !== false) {
-      this.running_mean = state([C], 0, "f32", "running_mean");
-      this.running_var = state([C], 1, "f32", "running_var");
-      this.num_batches_tracked = state([], 0, "i32", "num_batches_tracked");
-    }
+    super([C], options);
+    if (options.trackRunningStats === false) return;
+    this.running_mean = state([C], 0, "f32", "running_mean");
+    this.running_var = state([C], 1, "f32", "running_var");
+    this.num_batches_tracked = state([], 0, "i32", "num_batches_tracked");
   }
 
   forward(x: Tensor): Tensor {
@@ -99,11 +105,9 @@ function shapeOf(who: string, shape: number | Shape): Shape {
   throw new ShapeError(`${who}: normalizedShape must be a number or an array, got ${given(who, shape)}`);
 }
 
-/** The last axes with mean 0 and variance 1. `weight` and `bias` are of `normalizedShape`. */
-export class LayerNorm implements Module {
+/** Normalises the last axes. `weight` and `bias` have `normalizedShape`. */
+export class LayerNorm extends AffineLayer implements Module {
   readonly kind = "LayerNorm";
-  readonly weight?: Tensor;
-  readonly bias?: Tensor;
   readonly normalizedShape: Shape;
 
   constructor(
@@ -111,10 +115,9 @@ export class LayerNorm implements Module {
     readonly options: NormOptions & { readonly bias?: boolean } = {},
   ) {
     checkOptions("nn.layerNorm", options, { ...NORM, bias: "boolean" });
-    this.normalizedShape = shapeOf("nn.layerNorm", normalizedShape);
-    if (options.affine === false) return;
-    this.weight = parameter(this.normalizedShape, 1, "weight");
-    if (options.bias !== false) this.bias = parameter(this.normalizedShape, 0, "bias");
+    const shape = shapeOf("nn.layerNorm", normalizedShape);
+    super(shape, options, options.bias);
+    this.normalizedShape = shape;
   }
 
   forward(x: Tensor): Tensor {
@@ -123,11 +126,9 @@ export class LayerNorm implements Module {
   }
 }
 
-/** Groups of channels of each sample with mean 0 and variance 1. `weight` and `bias` are [numChannels]. */
-export class GroupNorm implements Module {
+/** Normalises groups of channels of each sample. `weight` and `bias` are [numChannels]. */
+export class GroupNorm extends AffineLayer implements Module {
   readonly kind = "GroupNorm";
-  readonly weight?: Tensor;
-  readonly bias?: Tensor;
 
   constructor(
     readonly numGroups: number,
@@ -137,9 +138,7 @@ export class GroupNorm implements Module {
     checkOptions("nn.groupNorm", options, NORM);
     expectWhole("nn.groupNorm", "numGroups", numGroups, 1);
     expectWhole("nn.groupNorm", "numChannels / numGroups", numChannels / numGroups, 1);
-    if (options.affine === false) return;
-    this.weight = parameter([numChannels], 1, "weight");
-    this.bias = parameter([numChannels], 0, "bias");
+    super([numChannels], options);
   }
 
   forward(x: Tensor): Tensor {
@@ -148,10 +147,9 @@ export class GroupNorm implements Module {
   }
 }
 
-/** The last axes divided by the root of their mean square. `weight` is of `normalizedShape`. */
-export class RmsNorm implements Module {
+/** Divides the last axes by their root mean square. `weight` has `normalizedShape`. */
+export class RmsNorm extends AffineLayer implements Module {
   readonly kind = "RMSNorm";
-  readonly weight?: Tensor;
   readonly normalizedShape: Shape;
 
   constructor(
@@ -159,8 +157,9 @@ export class RmsNorm implements Module {
     readonly options: NormOptions = {},
   ) {
     checkOptions("nn.rmsNorm", options, NORM);
-    this.normalizedShape = shapeOf("nn.rmsNorm", normalizedShape);
-    if (options.affine !== false) this.weight = parameter(this.normalizedShape, 1, "weight");
+    const shape = shapeOf("nn.rmsNorm", normalizedShape);
+    super(shape, options, false);
+    this.normalizedShape = shape;
   }
 
   forward(x: Tensor): Tensor {
@@ -168,10 +167,10 @@ export class RmsNorm implements Module {
   }
 }
 
-/** Of [N, C] or [N, C, L]. */
+/** Batch normalisation of [N, C] or [N, C, L]. */
 export const batchNorm1d = (numFeatures: number, options?: BatchNormOptions) =>
   new BatchNorm("BatchNorm1d", numFeatures, options);
-/** Of [N, C, H, W]. */
+/** Batch normalisation of [N, C, H, W]. */
 export const batchNorm2d = (numFeatures: number, options?: BatchNormOptions) =>
   new BatchNorm("BatchNorm2d", numFeatures, options);
 export const layerNorm = (

@@ -1,11 +1,10 @@
 /**
- * A model as a table, like Keras's `summary()`: each layer with the shape it gives and the values it trains. The model is
- * applied once to an input without data; nothing is computed.
+ * Summarises a model as a table, like Keras's `summary()`: each layer with its output shape and number of parameters. The
+ * model is applied once to an input without data; nothing is computed.
  */
-
 import type { Shape } from "../graph/spec.ts";
 import { input, Tensor } from "../graph/tensor.ts";
-import { build } from "./mode.ts";
+import { build } from "./build-mode.ts";
 import {
   checkLayer,
   forward,
@@ -20,38 +19,38 @@ import {
 export interface LayerSummary {
   /** Path to the layer as in the names of its parameters: `0`, `4.main.1`. */
   readonly name: string;
-  /** `Conv2d`; of plain functions the ops they are made of, `maxPool2d`. */
+  /** Kind of module, such as `Conv2d`; for plain functions their ops, such as `maxPool2d`. */
   readonly kind: string;
-  /** For one sample, the batch first. */
+  /** For a batch of one sample. */
   readonly outputShape: Shape;
-  /** Trained values of the layer itself; of a tensor used twice the first use counts. */
+  /** Number of trained values of the layer itself. A tensor that is used twice counts for the first layer that uses it. */
   readonly parameters: number;
 }
 
 export interface ModelSummary {
   readonly layers: readonly LayerSummary[];
   readonly outputShape: Shape;
-  /** All trained values. */
+  /** Number of trained values. */
   readonly parameters: number;
-  /** Values that are kept but not trained, such as running statistics. */
+  /** Number of values that are saved but not trained, such as running statistics. */
   readonly buffers: number;
 }
 
-/** Summarises `model` for samples of `inputShape`, without the batch. Throws what the model throws on such an input. */
+/** Summarises `model` for samples of `inputShape` (without the batch axis). Throws what the model throws for this input. */
 export function summary(model: Layer, inputShape: Shape): ModelSummary {
   checkLayer("nn.summary", model);
-  const watch = new Watch();
+  const recorder = new Recorder();
   try {
-    const watched = watch.around(model, "") as Layer;
-    const { result } = build({ training: false }, () => forward(watched, input([1, ...inputShape])));
+    const recording = recorder.around(model, "") as Layer;
+    const { result } = build({ training: false }, () => forward(recording, input([1, ...inputShape])));
     return {
-      layers: watch.layers,
+      layers: recorder.layers,
       outputShape: result.shape,
       parameters: totalSize(namedParameters(model).values()),
       buffers: totalSize(namedBuffers(model).values()),
     };
   } finally {
-    watch.end();
+    recorder.end();
   }
 }
 
@@ -77,26 +76,26 @@ export function summaryText({ layers, parameters, buffers }: ModelSummary): stri
   return [line(head), rule, ...rows.map(line), rule, `${count(parameters)} parameters${kept}`].join("\n");
 }
 
-/** Has the layers of a model tell when they are applied, until `end`. */
-class Watch {
+/** Records when the layers of a model are applied, by temporarily replacing their `forward`; `end` restores them. */
+class Recorder {
   readonly layers: LayerSummary[] = [];
   readonly #undo: (() => void)[] = [];
   readonly #seen = new Set<unknown>();
   readonly #counted = new Set<Tensor>();
 
-  /** `value`, or what stands in for it: functions and lists of layers are replaced, modules are listened to. */
+  /** Returns `value` with recording: functions and lists of layers are replaced by copies, modules are changed in place. */
   around(value: unknown, name: string): unknown {
-    if (typeof value === "function") return this.#heard(name, value as (...args: unknown[]) => unknown);
+    if (typeof value === "function") return this.#recorded(name, value as (...args: unknown[]) => unknown);
     if (Array.isArray(value)) return value.map((v, i) => this.around(v, join(name, String(i))));
     if (!isModule(value) || this.#seen.has(value)) return value;
     this.#seen.add(value);
     for (const [key, field] of Object.entries(value)) {
-      const standIn = this.around(field, value instanceof Sequential ? name : join(name, key));
-      if (standIn !== field) this.#set(value, key, standIn);
+      const recording = this.around(field, value instanceof Sequential ? name : join(name, key));
+      if (recording !== field) this.#replace(value, key, recording);
     }
-    // Layers that only hold others say nothing themselves.
+    // A layer without own parameters that contains others has no row of its own.
     if (!Object.values(value).flat().some(isModule) || ownParameters(value).length > 0) {
-      this.#set(value, "forward", this.#heard(name, value.forward.bind(value), value));
+      this.#replace(value, "forward", this.#recorded(name, value.forward.bind(value), value));
     }
     return value;
   }
@@ -105,23 +104,23 @@ class Watch {
     for (const undo of this.#undo.reverse()) undo();
   }
 
-  #heard(name: string, apply: (...args: never[]) => unknown, module?: Module) {
+  #recorded(name: string, apply: (...args: never[]) => unknown, module?: Module) {
     return (...args: never[]) => {
       const y = apply(...args);
       const [x] = args as readonly unknown[];
-      if (x instanceof Tensor && y instanceof Tensor) this.#note(name, x, y, module);
+      if (x instanceof Tensor && y instanceof Tensor) this.#add(name, x, y, module);
       return y;
     };
   }
 
-  #note(name: string, x: Tensor, y: Tensor, module: Module | undefined): void {
+  #add(name: string, x: Tensor, y: Tensor, module: Module | undefined): void {
     const own = module === undefined ? [] : ownParameters(module).filter((t) => !this.#counted.has(t));
     for (const t of own) this.#counted.add(t);
     const kind = module === undefined ? opsBetween(x, y) : (module.kind ?? module.constructor.name);
     this.layers.push({ name, kind, outputShape: y.shape, parameters: totalSize(own) });
   }
 
-  #set(holder: object, key: string, value: unknown): void {
+  #replace(holder: object, key: string, value: unknown): void {
     const before = Object.getOwnPropertyDescriptor(holder, key);
     Object.defineProperty(holder, key, { value, configurable: true, enumerable: key !== "forward" });
     this.#undo.push(() => {
@@ -139,7 +138,7 @@ function ownParameters(module: Module): Tensor[] {
   return tensors.filter((t) => t.leaf?.kind === "state" && t.leaf.trainable);
 }
 
-/** Names of the ops that lead from `x` to `y`, in order. */
+/** Names of the ops between `x` and `y`, in order. */
 function opsBetween(x: Tensor, y: Tensor): string {
   const names: string[] = [];
   for (

@@ -1,4 +1,4 @@
-/** Transforms one after the other; neighbours that are affine maps become one. */
+/** Applies transforms one after the other, and merges neighbours that are affine maps into one. */
 import { AffineTransform, applyAffine } from "./geometric.ts";
 import { type Batch, checkTransform, type Transform } from "./transform.ts";
 
@@ -16,7 +16,7 @@ class Composed implements Transform {
     };
     for (const part of this.parts) {
       if (part instanceof AffineTransform) {
-        if (!run.every((other) => other.goesWith(part))) flush();
+        if (!run.every((other) => other.canMergeWith(part))) flush();
         run.push(part);
       } else {
         flush();
@@ -28,7 +28,7 @@ class Composed implements Transform {
   }
 }
 
-/** `transforms` in order. */
+/** Applies `transforms` in order. */
 export function compose(...transforms: readonly Transform[]): Transform {
   transforms.forEach((t, i) => {
     checkTransform(`compose: transform ${i}`, t);

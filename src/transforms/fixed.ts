@@ -1,5 +1,6 @@
-/** Transforms without chance, for training and evaluation alike: pad, resize, centerCrop, normalize. */
-import { ShapeError, ValueError } from "../common/errors.ts";
+/** Deterministic transforms, applied in training and evaluation alike: pad, resize, centerCrop, normalize. */
+import { ShapeError } from "../common/errors.ts";
+import { expectValue } from "../common/expect.ts";
 import { checkOptions, shown } from "../common/options.ts";
 import { pair, sides } from "../geometry/conv.ts";
 import { constant, type Tensor } from "../graph/tensor.ts";
@@ -9,7 +10,7 @@ import { PAD, type PadOptions, pad as padOp } from "../ops/shape/pad.ts";
 import { slice } from "../ops/shape/slice.ts";
 import { imageShape, ofInputs, type Transform } from "./transform.ts";
 
-/** Both axes alike, or height and width. */
+/** One number for both axes, or height and width. */
 export type Size = number | readonly [height: number, width: number];
 
 /** Height and width of `size`; throws ShapeError unless they are whole numbers of at least 1. */
@@ -18,8 +19,8 @@ export function sizeOfImage(who: string, size: Size): readonly [number, number] 
 }
 
 /**
- * Adds pixels around images: `padding` on every side, [left and right, top and bottom] or [left, top, right, bottom], of
- * `value` (default 0) or, by `mode`, the mirror image or the edge. torchvision's Pad.
+ * Adds pixels around images: `padding` on every side, [left and right, top and bottom] or [left, top, right, bottom].
+ * They have `value` (default 0) or, by `mode`, repeat the mirrored image or the edge. torchvision's Pad.
  */
 export function pad(
   padding: number | readonly [number, number] | readonly [number, number, number, number],
@@ -39,34 +40,29 @@ export interface ResizeOptions {
 }
 
 /**
- * Images in another size, such as 28 -> 32; a number is the shorter side's length, the other follows. torchvision's
- * Resize, but shrinking does not smooth.
+ * Resizes images. A number is the length of the shorter side; the other keeps the aspect ratio. torchvision's Resize
+ * without antialiasing.
  */
 export function resize(size: Size, options: ResizeOptions = {}): Transform {
-  const { interpolation: mode = "bilinear" } = checkOptions("resize", options, { interpolation: "any" });
-  if (mode !== "bilinear" && mode !== "nearest") {
-    throw new ValueError(`resize: interpolation must be bilinear or nearest, got ${String(mode)}`);
-  }
+  const kinds = { interpolation: ["bilinear", "nearest"] } as const;
+  const { interpolation: mode = "bilinear" } = checkOptions("resize", options, kinds);
   const [height, width] = sizeOfImage("resize", size);
   return ofInputs("resize", (x) => {
     const [, , H, W] = imageShape("resize", x);
-    const short = Math.min(H, W);
-    const wanted =
-      typeof size === "number"
-        ? ([Math.floor((H * size) / short), Math.floor((W * size) / short)] as const)
-        : ([height, width] as const);
+    const scaled = (side: number) => Math.floor((side * height) / Math.min(H, W));
+    const wanted: [number, number] = typeof size === "number" ? [scaled(H), scaled(W)] : [height, width];
     return wanted[0] === H && wanted[1] === W ? x : upsample(x, { size: wanted, mode });
   });
 }
 
-/** The middle of images; what is smaller gets zeros around it. torchvision's CenterCrop. */
+/** Crops images to their centre; smaller images are padded with zeros. torchvision's CenterCrop. */
 export function centerCrop(size: Size): Transform {
   const wanted = sizeOfImage("centerCrop", size);
-  return ofInputs("centerCrop", (x) => middleOf(x, wanted, 0));
+  return ofInputs("centerCrop", (x) => cropCenter(x, wanted, 0));
 }
 
-/** The middle of images [N, C, H, W], with `fill` around what is too small. */
-export function middleOf(x: Tensor, size: readonly [number, number], fill: number): Tensor {
+/** Crops images [N, C, H, W] to their centre; axes that are too short are padded with `fill`. */
+export function cropCenter(x: Tensor, size: readonly [number, number], fill: number): Tensor {
   const [N, C, H, W] = imageShape("centerCrop", x);
   const [height, width] = size;
   const [tall, wide] = [Math.max(0, height - H), Math.max(0, width - W)];
@@ -78,34 +74,30 @@ export function middleOf(x: Tensor, size: readonly [number, number], fill: numbe
   return slice(whole, [0, 0, top, left], [N, C, top + height, left + width]);
 }
 
-/** Half of a whole number, rounded as Python does: what torchvision's crop begins at. */
+/** Half of a whole number, rounded like Python's `round`: where torchvision's crop begins. */
 function halfToEven(n: number): number {
   const half = Math.floor(n / 2);
   return n % 2 === 0 ? half : half + (half % 2);
 }
 
 /**
- * (x - mean) / std, numbers or one per channel (second axis of the batch). torchvision's Normalize. Throws ValueError on
- * a std that is not above 0.
+ * (x - mean) / std, with one number each or one per channel (second axis of the batch). torchvision's Normalize. Throws
+ * ValueError on numbers that are not finite and a std that is not above 0.
  */
 export function normalize(mean: number | readonly number[], std: number | readonly number[]): Transform {
-  for (const v of [mean, std]) {
-    if (typeof v !== "number" && !Array.isArray(v)) {
-      throw new ValueError(`normalize: mean and std must be numbers or arrays of them, got ${shown(v)}`);
-    }
-  }
-  const [means, stds] = [mean, std].map((v) => (typeof v === "number" ? [v] : [...v])) as [
-    number[],
-    number[],
-  ];
-  if (![...means, ...stds].every(Number.isFinite) || !stds.every((v) => v > 0)) {
-    throw new ValueError(
-      `normalize: needs finite means and deviations above 0, got [${means}] and [${stds}]`,
-    );
-  }
+  const listOf = (value: number | readonly number[]): readonly number[] => {
+    const isValid = typeof value === "number" || Array.isArray(value);
+    expectValue(isValid, `normalize: mean and std must be numbers or arrays of them, got ${shown(value)}`);
+    return typeof value === "number" ? [value] : value;
+  };
+  const [means, stds] = [listOf(mean), listOf(std)];
+  expectValue(
+    [...means, ...stds].every(Number.isFinite) && stds.every((value) => value > 0),
+    `normalize: needs finite means and deviations above 0, got [${means}] and [${stds}]`,
+  );
   return ofInputs("normalize", (x) => {
     const channels = x.shape[1] ?? 1;
-    const each = (values: readonly number[]) => {
+    const perChannel = (values: readonly number[]) => {
       if (values.length !== 1 && values.length !== channels) {
         throw new ShapeError(
           `normalize: needs one number or ${channels}, one per channel, got ${values.length}`,
@@ -114,6 +106,6 @@ export function normalize(mean: number | readonly number[], std: number | readon
       const shape = [values.length, ...x.shape.slice(2).map(() => 1)];
       return constant(Float64Array.from(values), shape, "normalize");
     };
-    return mul(sub(x, each(means)), each(stds.map((v) => 1 / v)));
+    return mul(sub(x, perChannel(means)), perChannel(stds.map((value) => 1 / value)));
   });
 }

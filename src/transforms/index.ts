@@ -1,4 +1,4 @@
-/** What batches go through on their way to the model: `import { transforms } from "weft"`. */
+/** Data augmentation, and other changes of batches on their way to the model: `import { transforms } from "weft"`. */
 export { compose } from "./compose.ts";
 export { centerCrop, normalize, pad, type ResizeOptions, resize, type Size } from "./fixed.ts";
 export {

@@ -1,9 +1,9 @@
-/** Random transforms that take parts of images away or mix samples with each other. In training only. */
-import { ValueError } from "../common/errors.ts";
+/** Random transforms that erase parts of images or mix samples with each other. Applied in training only. */
+import { expectValue } from "../common/expect.ts";
 import { checkOptions, shown } from "../common/options.ts";
 import { expectWhole } from "../graph/op.ts";
 import { constant, type Tensor } from "../graph/tensor.ts";
-import { isTraining, randomSource } from "../nn/mode.ts";
+import { isTraining, randomSource } from "../nn/build-mode.ts";
 import { add, mul, sub } from "../ops/elementwise/arithmetic.ts";
 import { lt, where } from "../ops/elementwise/compare.ts";
 import { abs } from "../ops/elementwise/math.ts";
@@ -17,22 +17,25 @@ export interface CutoutOptions {
 }
 
 /**
- * Fills a square of `size` pixels around a random place of each image; at the edges a part of it lies outside
- * (DeVries and Taylor, 2017, arXiv:1708.04552).
+ * Fills a square of `size` pixels at a random place of each image. The square may extend beyond the edges (DeVries and
+ * Taylor, 2017, arXiv:1708.04552).
  */
 export function cutout(size: number, options: CutoutOptions = {}): Transform {
   const { fill = 0 } = checkOptions("cutout", options, { fill: "number" });
   expectWhole("cutout", "size", size, 1);
-  if (!Number.isFinite(fill)) throw new ValueError(`cutout: fill must be finite, got ${fill}`);
+  expectValue(Number.isFinite(fill), `cutout: fill must be finite, got ${fill}`);
   return ofInputs("cutout", (x) => {
     const [N, , H, W] = imageShape("cutout", x);
     if (!isTraining()) return x;
     const source = randomSource("cutout");
-    /** 1 within the square, along one axis: places of shape `along`, counted from 0. */
+    /** 1 within the square and 0 outside, along one axis; `along` is the shape of its positions. */
     const within = (length: number, along: readonly number[]) => {
-      const places = Array.from({ length }, (_, i) => i);
-      const middles = places.map((place) => place - Math.floor(size / 2) + (size - 1) / 2);
-      const distance = sub(constant(Float64Array.from(places), along), choice([N, 1, 1, 1], middles, source));
+      const positions = Array.from({ length }, (_, i) => i);
+      const centres = positions.map((position) => position - Math.floor(size / 2) + (size - 1) / 2);
+      const distance = sub(
+        constant(Float64Array.from(positions), along),
+        choice([N, 1, 1, 1], centres, source),
+      );
       return lt(abs(distance), size / 2);
     };
     return where(mul(within(H, [H, 1]), within(W, [W])), fill, x);
@@ -40,15 +43,13 @@ export function cutout(size: number, options: CutoutOptions = {}): Transform {
 }
 
 /**
- * Mixes every sample with its neighbour in the batch: lambda x + (1 - lambda) neighbour, and the targets alike, with one
- * lambda per step from the Beta(alpha, alpha) distribution (Zhang et al., 2017, arXiv:1710.09412; torchvision's MixUp).
- * Class numbers become probabilities, in evaluation too, so the loss must take them: `nn.crossEntropy({ probabilities:
- * true })`. Put it last. Rows that fill up the last batch are mixed in too. Throws ValueError unless alpha is above 0.
+ * Mixes every sample with its neighbour in the batch: lambda x + (1 - lambda) neighbour, and likewise the targets, with
+ * one lambda per step from the Beta(alpha, alpha) distribution (Zhang et al., 2017, arXiv:1710.09412; torchvision's MixUp).
+ * Class numbers become probabilities, in evaluation too, so the loss must be `nn.crossEntropy({ probabilities: true })`.
+ * Must come last in a `compose`. Padding of the last batch is mixed, too. Throws ValueError unless alpha is above 0.
  */
 export function mixup(alpha = 1): Transform {
-  if (!(alpha > 0 && Number.isFinite(alpha))) {
-    throw new ValueError(`mixup: alpha must be above 0, got ${shown(alpha)}`);
-  }
+  expectValue(alpha > 0 && Number.isFinite(alpha), `mixup: alpha must be above 0, got ${shown(alpha)}`);
   const shares = betaQuantiles(alpha);
   return {
     name: "mixup",
@@ -71,8 +72,8 @@ export function mixup(alpha = 1): Transform {
 const QUANTILES = 4096;
 
 /**
- * Values of Beta(alpha, alpha) that stand for equal chances each: to draw one of them is to draw from the distribution.
- * Half of it is integrated over v = x^alpha, in which its density (1 - x)^(alpha - 1) is bounded; the rest is its mirror image.
+ * Quantiles of Beta(alpha, alpha) at equal distances: choosing one of them uniformly approximates the distribution. The
+ * lower half is integrated over v = x^alpha, where the density (1 - x)^(alpha - 1) is bounded; the upper half mirrors it.
  */
 export function betaQuantiles(alpha: number): number[] {
   const cells = 4 * QUANTILES;

@@ -1,7 +1,7 @@
 /**
- * What a batch goes through between the data set and the model, as part of the graph of a step: on the device, drawn by
- * the step's counter, so the same on every backend and again when a run is resumed. Random transforms change training
- * only; the others apply to evaluation too.
+ * Transforms change a batch between the data set and the model. They are part of the graph of a step, so they run on the
+ * device. Their random numbers depend on the step counter, so they are the same on every backend and when a run is resumed.
+ * Random transforms are applied in training only, the others in evaluation, too.
  */
 import { ValueError } from "../common/errors.ts";
 import { shown } from "../common/options.ts";
@@ -20,11 +20,11 @@ export interface Batch {
 }
 
 export interface Transform {
-  /** As the user knows it, for errors. */
+  /** For errors. */
   readonly name: string;
   /**
-   * Builds the transformed batch. Called when the graph of a step is built: ask `nn.isTraining()` whether for training, and
-   * `nn.randomSource(name)` for what to draw from.
+   * Builds the transformed batch. Called when the graph of a step is built: `nn.isTraining()` says whether for training, and
+   * `nn.randomSource(name)` gives the random numbers.
    */
   apply(batch: Batch): Batch;
 }
@@ -34,7 +34,7 @@ export function ofInputs(name: string, change: (x: Tensor) => Tensor): Transform
   return { name, apply: (batch) => ({ ...batch, x: change(batch.x) }) };
 }
 
-/** Refuses what is no transform, such as a transform's function that was not called. */
+/** Throws ValueError, with advice, unless `transform` is a transform. */
 export function checkTransform(who: string, transform: unknown): asserts transform is Transform {
   if (typeof transform === "object" && transform !== null && "apply" in transform) return;
   const hint = typeof transform === "function" ? "; call it, as in transforms.randomCrop(28)" : "";

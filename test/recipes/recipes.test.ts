@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ValueError } from "../../src/common/errors.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { input, state } from "../../src/graph/tensor.ts";
-import { build } from "../../src/nn/mode.ts";
+import { build } from "../../src/nn/build-mode.ts";
 import { forward, namedParameters } from "../../src/nn/module.ts";
 import { RandomSource } from "../../src/ops/random/random.ts";
 import { type RecipeOptions, recipe, recipeData, recipeRun, recipes } from "../../src/recipes/index.ts";

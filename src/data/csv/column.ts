@@ -1,10 +1,12 @@
 /**
- * Columns of a table as they are read cell by cell: numbers, True and False, or texts that become one column per
- * different text. What the first cell holds, number or text, all the others must hold, except in a column of labels.
- * Refuses empty cells, cells of the other kind, texts that look like numbers or dates, and texts with too many different
- * values, naming line and column.
+ * A column of a table, read cell by cell: numbers, True and False, or texts that become one column of 0 and 1 per
+ * different text. The first cell decides whether all others must be numbers or texts, except in the label's column.
+ * Throws FormatError, naming line and column, on empty cells, cells of the other kind, texts that look like numbers or
+ * dates, and too many different texts.
  */
+
 import { FormatError } from "../../common/errors.ts";
+import { expectFormat } from "../../common/expect.ts";
 import { quote } from "../../common/printable.ts";
 import { lookalike, MISSING, type NumberStyle } from "./numbers.ts";
 
@@ -12,21 +14,20 @@ import { lookalike, MISSING, type NumberStyle } from "./numbers.ts";
 const MOST_TEXTS = 64;
 const MOST_CLASSES = 65_536;
 const BOOLEAN = /^(?:true|false)$/i;
-/** Numbers are not written so, codes are. */
+/** Digits with zeros in front are identifiers such as 007. */
 const PADDED = /^0\d+$/;
 const CHUNK = 2 ** 16;
 
-/** Numbers that come one by one; a plain array of so many may be longer than V8 allows. */
-class Growing<Values extends Float32Array | Int32Array> {
+/** A list of numbers without an upper length: a plain array of as many cells as a table may have exceeds V8's limit. */
+class NumberList<Values extends Float32Array | Int32Array> {
   length = 0;
   readonly #chunks: Values[] = [];
   constructor(readonly make: new (length: number) => Values) {}
 
   push(value: number): void {
-    const at = this.length % CHUNK;
+    const at = this.length++ % CHUNK;
     if (at === 0) this.#chunks.push(new this.make(CHUNK));
     (this.#chunks.at(-1) as Values)[at] = value;
-    this.length++;
   }
 
   get(i: number): number {
@@ -41,33 +42,36 @@ class Growing<Values extends Float32Array | Int32Array> {
 }
 
 export interface ColumnOptions {
-  /** Named in errors. */
+  /** Name of the file, for errors. */
   readonly name: string;
   readonly index: number;
   readonly title: string | undefined;
   readonly style: NumberStyle;
-  /** Whether it is the label's, and what the caller says that the label is. */
+  /** Present for the label's column, with what the caller says that labels are. */
   readonly label?: { readonly task: "classes" | "values" | undefined };
 }
 
 export class Column {
   readonly index: number;
-  /** The name that errors and columns of features bear. */
+  /** Name of the column in errors and features. */
   readonly title: string;
   readonly isLabel: boolean;
+  /** Number of cells. */
+  count = 0;
+  /** Whether all cells are numbers. */
+  isNumbers = true;
   readonly #options: ColumnOptions;
-  readonly #numbers = new Growing(Float32Array);
-  readonly #codes = new Growing(Int32Array);
-  /** Each different text (of a label: text or number) with its number in order of appearance. */
+  readonly #numbers = new NumberList(Float32Array);
+  /** For each cell the number of its text in `#texts`. */
+  readonly #codes = new NumberList(Int32Array);
+  /** The different texts (of a label also numbers, in one spelling), numbered in order of appearance. */
   readonly #texts = new Map<string, number>();
-  #count = 0;
-  #isNumbers = true;
-  #isWhole = true;
-  /** Where a number stands that float32 can't hold. */
-  #tooLarge: string | undefined;
-  #isBoolean = true;
-  /** How labels with zeros in front of them are written, by number: codes such as 007. */
+  /** Original spelling of labels with zeros in front. */
   readonly #padded = new Map<string, string>();
+  #isWhole = true;
+  #isBoolean = true;
+  /** The first number that float32 can't hold, with its place. */
+  #tooLarge: string | undefined;
 
   constructor(options: ColumnOptions) {
     this.#options = options;
@@ -76,18 +80,18 @@ export class Column {
     this.isLabel = options.label !== undefined;
   }
 
-  readonly #where = (line: number) => {
+  #where(line: number): string {
     const { name, index, title } = this.#options;
     return `${name}: line ${line}, column ${index + 1}${title ? ` (${title})` : ""}`;
-  };
+  }
 
   add(cell: string, line: number): void {
     const text = cell.trim();
-    // A text that was there before; this is the way of most cells.
-    const known = this.#isNumbers ? undefined : this.#texts.get(text);
+    this.count++;
+    // Most cells of a text column hold a text that was seen before.
+    const known = this.isNumbers ? undefined : this.#texts.get(text);
     if (known !== undefined) {
       this.#codes.push(known);
-      this.#count++;
       return;
     }
     const value = this.#options.style.parse(text, () => this.#where(line));
@@ -96,60 +100,54 @@ export class Column {
       throw new FormatError(`${this.#where(line)}: ${what}; fill it in or leave out the line`);
     }
     if (this.isLabel) this.#addLabel(text, value, line);
-    else if (value !== undefined) this.#addNumber(text, value, line);
-    else this.#addText(text, line);
-    this.#count++;
+    else if (value === undefined) this.#addText(text, line);
+    else this.#addNumber(text, value, line);
   }
 
   #addNumber(text: string, value: number, line: number): void {
-    if (!this.#isNumbers) {
-      throw new FormatError(
-        `${this.#where(line)}: expected text as in the lines above, got the number ${quote(text)}`,
-      );
+    if (this.isNumbers && isFloat32(value)) {
+      this.#numbers.push(value);
+      return;
     }
-    if (!Number.isFinite(Math.fround(value))) {
-      throw new FormatError(`${this.#where(line)}: ${text} is too large for float32`);
-    }
-    this.#numbers.push(value);
+    throw new FormatError(
+      this.isNumbers
+        ? `${this.#where(line)}: ${text} is too large for float32`
+        : `${this.#where(line)}: expected text as in the lines above, got the number ${quote(text)}`,
+    );
   }
 
   #addText(text: string, line: number): void {
-    if (this.#isNumbers && this.#count > 0) {
+    if (this.#numbers.length > 0) {
       const why = lookalike(text);
-      throw new FormatError(
-        `${this.#where(line)}: expected a number as in the lines above, got ${quote(text)}${why ? `, which ${why}` : ""}`,
-      );
+      const what = `expected a number as in the lines above, got ${quote(text)}`;
+      throw new FormatError(`${this.#where(line)}: ${what}${why ? `, which ${why}` : ""}`);
     }
-    this.#isNumbers = false;
+    this.isNumbers = false;
     this.#isBoolean &&= BOOLEAN.test(text);
     this.#codes.push(this.#codeOf(text, line, MOST_TEXTS));
   }
 
   #addLabel(text: string, value: number | undefined, line: number): void {
     if (value === undefined) {
-      this.#isNumbers = false;
+      this.isNumbers = false;
       if (this.#options.label?.task === "values") {
+        const what = `the label ${quote(this.title)} holds text, which can't be a target value`;
         const why = lookalike(text) ?? "is no number";
-        throw new FormatError(
-          `${this.#where(line)}: the label ${quote(this.title)} holds text, which can't be a target value: ${quote(text)} ${why}`,
-        );
+        throw new FormatError(`${this.#where(line)}: ${what}: ${quote(text)} ${why}`);
       }
     } else {
-      if (!Number.isFinite(Math.fround(value))) this.#tooLarge ??= `${this.#where(line)}: ${text}`;
+      if (!isFloat32(value)) this.#tooLarge ??= `${this.#where(line)}: ${text}`;
       this.#isWhole &&= Number.isInteger(value);
       this.#numbers.push(value);
     }
-    // So many different numbers are no classes; texts are nothing else.
-    const isFull = this.#texts.size > MOST_CLASSES;
-    if (isFull && this.#isNumbers) return;
-    // 1 and 1.0 are one class, and whole numbers beyond 2^53 are told apart.
+    // Labels with so many different numbers are target values; only texts must be classes.
+    if (this.isNumbers && this.#texts.size > MOST_CLASSES) return;
     const key = value === undefined ? this.#spelling(text) : numberKey(text, value);
     if (PADDED.test(text) && !this.#texts.has(key)) this.#padded.set(key, text);
-    const code = this.#codeOf(key, line, this.#isNumbers ? MOST_CLASSES + 1 : MOST_CLASSES);
-    this.#codes.push(code);
+    this.#codes.push(this.#codeOf(key, line, this.isNumbers ? MOST_CLASSES + 1 : MOST_CLASSES));
   }
 
-  /** True, TRUE and true are one class, called as the first of them. */
+  /** True, TRUE and true are one class, named like the first of them. */
   #spelling(text: string): string {
     if (!BOOLEAN.test(text)) return text;
     const lower = text.toLowerCase();
@@ -159,103 +157,82 @@ export class Column {
   #codeOf(text: string, line: number, most: number): number {
     const known = this.#texts.get(text);
     if (known !== undefined) return known;
-    const isText = !(this.isLabel && this.#isNumbers);
-    const why = isText && this.#options.label?.task !== "classes" ? lookalike(text) : undefined;
+    const isNumber = this.isLabel && this.isNumbers;
+    const why = isNumber || this.#options.label?.task === "classes" ? undefined : lookalike(text);
+    const remedy = this.isLabel ? "" : "leave the column out with `ignore`";
     if (why !== undefined) {
-      throw new FormatError(
-        `${this.#where(line)}: ${quote(text)} ${why}; write plain numbers such as 1234.5` +
-          (this.isLabel ? "" : ", or leave the column out with `ignore`"),
-      );
+      const advice = `write plain numbers such as 1234.5${remedy && `, or ${remedy}`}`;
+      throw new FormatError(`${this.#where(line)}: ${quote(text)} ${why}; ${advice}`);
     }
     const code = this.#texts.size;
     if (code >= most) {
-      const advice = this.isLabel ? "" : "; leave the column out with `ignore`";
-      throw new FormatError(
-        `${this.#where(line)}: more than ${most} different ${this.isLabel ? "labels" : "texts"}${advice}`,
-      );
+      const what = `more than ${most} different ${this.isLabel ? "labels" : "texts"}`;
+      throw new FormatError(`${this.#where(line)}: ${what}${remedy && `; ${remedy}`}`);
     }
     this.#texts.set(text, code);
     return code;
   }
 
-  /** How many cells there are. */
-  get count(): number {
-    return this.#count;
-  }
-
-  /** Whether all labels are whole numbers, and of at most `most` different values. */
+  /** Whether all labels are whole numbers of at most `most` different values. */
   isWhole(most: number): boolean {
-    return this.#isNumbers && this.#isWhole && this.#texts.size <= most;
+    return this.isNumbers && this.#isWhole && this.#texts.size <= most;
   }
 
-  /** Whether labels are codes of digits such as 007, which tell classes apart however many there are. */
-  get isCode(): boolean {
-    return this.#isNumbers && this.#isWhole && this.#padded.size > 0;
-  }
-
-  get isNumbers(): boolean {
-    return this.#isNumbers;
+  /** Whether labels are identifiers such as 007, which are classes however many there are. */
+  get isIdentifier(): boolean {
+    return this.isNumbers && this.#isWhole && this.#padded.size > 0;
   }
 
   /** The labels as numbers. Throws FormatError where float32 can't hold one. */
   values(): Float32Array {
-    if (this.#tooLarge !== undefined) throw new FormatError(`${this.#tooLarge} is too large for float32`);
+    expectFormat(this.#tooLarge === undefined, `${this.#tooLarge} is too large for float32`);
     return this.#numbers.toArray();
   }
 
-  /** Different texts in order (numbers by size, else by code unit), and each cell's place among them. */
+  /** The different texts, sorted (numbers by size, others by code unit), and for each cell the index of its text. */
   classes(): { readonly names: string[]; readonly labels: Int32Array } {
-    if (this.isLabel && this.#texts.size > MOST_CLASSES) {
-      throw new FormatError(
-        `${this.#options.name}: the label ${quote(this.title)} has more than ${MOST_CLASSES} different values`,
-      );
-    }
+    expectFormat(
+      !this.isLabel || this.#texts.size <= MOST_CLASSES,
+      `${this.#options.name}: the label ${quote(this.title)} has more than ${MOST_CLASSES} different values`,
+    );
     const names = [...this.#texts.keys()];
-    if (this.#isNumbers) names.sort(bySize);
-    else if (names.every((text) => BOOLEAN.test(text))) names.sort(byLowerCase);
+    if (this.isNumbers) names.sort(bySize);
+    else if (names.every((text) => BOOLEAN.test(text))) names.sort(falseFirst);
     else names.sort();
-    const places = new Map(names.map((text, place) => [text, place]));
-    const rank = Int32Array.from(this.#texts.keys(), (text) => places.get(text) as number);
-    const labels = this.#codes.toArray();
+    const ranks = new Map(names.map((text, rank) => [text, rank]));
+    const rankOfCode = Int32Array.from(this.#texts.keys(), (text) => ranks.get(text) as number);
     return {
       names: names.map((name) => this.#padded.get(name) ?? name),
-      labels: labels.map((code) => rank[code] as number),
+      labels: this.#codes.toArray().map((code) => rankOfCode[code] as number),
     };
   }
 
-  get #isFlag(): boolean {
-    return !this.#isNumbers && this.#isBoolean;
-  }
-
-  /** Names of the columns that the network sees: one, or one per different text. */
+  /** Names of the columns that the network sees: one for numbers and booleans, otherwise one per different text. */
   get features(): readonly string[] {
-    const { title } = this;
-    if (this.#isNumbers || this.#isFlag) return [title];
-    return [...this.#texts.keys()].sort().map((text) => `${title}=${text}`);
+    if (this.isNumbers || this.#isBoolean) return [this.title];
+    return [...this.#texts.keys()].sort().map((text) => `${this.title}=${text}`);
   }
 
-  /** Writes the features of all rows: row i's first one at out[offset + i * stride]. */
+  /** Writes the features of all rows. The first feature of row i goes to out[offset + i * stride]. */
   write(out: Float32Array, offset: number, stride: number): void {
-    if (this.#isNumbers) {
-      for (let row = 0; row < this.#count; row++) out[offset + row * stride] = this.#numbers.get(row);
-      return;
+    const codes = this.isNumbers ? undefined : this.classes();
+    for (let row = 0; row < this.count; row++) {
+      const at = offset + row * stride;
+      if (codes === undefined) out[at] = this.#numbers.get(row);
+      else {
+        const label = codes.labels[row] as number;
+        if (this.#isBoolean) out[at] = codes.names[label]?.toLowerCase() === "true" ? 1 : 0;
+        else out[at + label] = 1;
+      }
     }
-    if (this.#isFlag) {
-      const values = Array.from(this.#texts.keys(), (text) => (text.toLowerCase() === "true" ? 1 : 0));
-      for (let row = 0; row < this.#count; row++)
-        out[offset + row * stride] = values[this.#codes.get(row)] as number;
-      return;
-    }
-    this.classes().labels.forEach((label, row) => {
-      out[offset + row * stride + label] = 1;
-    });
   }
 }
 
-/** False before True, however they are written. */
-const byLowerCase = (a: string, b: string) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1);
+const isFloat32 = (value: number) => Number.isFinite(Math.fround(value));
 
-/** One text for each number. */
+const falseFirst = (a: string, b: string) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1);
+
+/** One spelling for each number: 1 and 1.0 are one class, and whole numbers beyond 2^53 stay apart. */
 function numberKey(text: string, value: number): string {
   if (!Number.isInteger(value) || Number.isSafeInteger(value)) return String(value === 0 ? 0 : value);
   return /^[+-]?\d+$/.test(text) ? String(BigInt(text.replace("+", ""))) : String(value);

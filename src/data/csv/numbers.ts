@@ -1,17 +1,19 @@
 /**
- * Numbers as people write them in tables: with a decimal point or a decimal comma. Everything else that looks like a
- * number or a date (thousands separators, percent signs, currencies, hexadecimal) is told apart from text, because text
- * would become classes or columns of 0 and 1 without a word.
+ * Numbers as people write them in tables: with a decimal point or a decimal comma. Everything else that looks like a number
+ * or a date (thousands separators, percent signs, currencies, hexadecimal) is told apart from text, because text would
+ * silently become classes or one-hot columns.
  */
+
 import { FormatError } from "../../common/errors.ts";
+import { expectFormat } from "../../common/expect.ts";
 import { quote } from "../../common/printable.ts";
 
 const POINT = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 const COMMA = /^[+-]?(?:\d+,\d*|,\d+)(?:[eE][+-]?\d+)?$/;
-/** A comma that may as well separate thousands. */
+/** A comma that may also separate thousands. */
 const THOUSANDS = /^[+-]?[1-9]\d{0,2},\d{3}$/;
 
-/** What pandas, R, spreadsheets and people write where there is no value. */
+/** How pandas, R, spreadsheets and people mark a missing value. */
 export const MISSING =
   /^(?:|na|n\.?\/?a\.?|<na>|nan|-nan|nat|null|nil|none|missing|\?|-{1,3}|\.|#n\/a(?: n\/a)?|#na|-?1\.#(?:ind|qnan)|#(?:div\/0!|ref!|value!|name\?|num!|null!))$/i;
 
@@ -46,7 +48,7 @@ const LOOKALIKES: readonly (readonly [pattern: RegExp, what: string])[] = [
   [/^[+-]?(?=.*[^\x20-\x7e])\p{Nd}+(?:[.,٫]\p{Nd}+)?$/u, "has digits other than 0 to 9"],
 ];
 
-/** What keeps a text that looks like a number or a date from being a plain number; undefined for text proper. */
+/** Why a text that looks like a number or a date is not a plain number; undefined for any other text. */
 export function lookalike(text: string): string | undefined {
   return LOOKALIKES.find(([pattern]) => pattern.test(text))?.[1];
 }
@@ -55,57 +57,56 @@ export function lookalike(text: string): string | undefined {
 export const isNumeric = (text: string): boolean =>
   POINT.test(text) || COMMA.test(text) || lookalike(text) !== undefined;
 
-interface Seen {
+interface Example {
   readonly text: string;
   readonly where: string;
 }
 
-/** How the numbers of one file are written. */
+/** Parses the numbers of one file, and checks that all of them use the same decimal sign. */
 export class NumberStyle {
-  readonly #decimal: "." | "," | undefined;
-  readonly #commaAllowed: boolean;
-  #point: Seen | undefined;
-  #comma: Seen | undefined;
+  readonly #isCommaAllowed: boolean;
+  #point: Example | undefined;
+  #comma: Example | undefined;
   /** Whether some comma can't separate thousands. */
-  #certain = false;
+  #isCertain = false;
 
-  /** `decimal`: what the caller says; else a comma is allowed where it does not separate the cells. */
-  constructor(decimal: "." | "," | undefined, delimiter: string) {
-    this.#decimal = decimal;
-    this.#commaAllowed = decimal === "," || (decimal === undefined && delimiter !== ",");
+  /** Without `decimal`, decimal commas are allowed unless commas delimit the cells. */
+  constructor(
+    readonly decimal: "." | "," | undefined,
+    delimiter: string,
+  ) {
+    this.#isCommaAllowed = decimal === "," || (decimal === undefined && delimiter !== ",");
   }
 
   /** The number in a cell, infinite if it is too large for a float64; undefined for anything else. Throws FormatError. */
   parse(text: string, where: () => string): number | undefined {
     if (POINT.test(text)) {
-      if (text.includes(".")) {
-        if (this.#decimal === ",")
-          throw new FormatError(`${where()}: ${quote(text)} has a point, where the decimal sign is a comma`);
-        this.#point ??= { text, where: where() };
-      }
+      if (!text.includes(".")) return Number(text);
+      if (this.decimal === ",")
+        throw new FormatError(`${where()}: ${quote(text)} has a point, where the decimal sign is a comma`);
+      this.#point ??= { text, where: where() };
       return Number(text);
     }
-    if (!this.#commaAllowed || !COMMA.test(text)) return undefined;
+    if (!this.#isCommaAllowed || !COMMA.test(text)) return undefined;
     this.#comma ??= { text, where: where() };
-    this.#certain ||= !THOUSANDS.test(text);
+    this.#isCertain ||= !THOUSANDS.test(text);
     return Number(text.replace(",", "."));
   }
 
-  /** Throws FormatError where the numbers can be read in two ways. */
+  /** Throws FormatError where the numbers parsed so far can be read in two ways. */
   check(): void {
     const [point, comma] = [this.#point, this.#comma];
-    if (comma === undefined || this.#decimal !== undefined) return;
+    if (comma === undefined || this.decimal !== undefined) return;
+    const begin = `${comma.where}: ${quote(comma.text)}`;
     if (point !== undefined) {
       throw new FormatError(
-        `${comma.where}: ${quote(comma.text)} has a comma, ${quote(point.text)} (${point.where}) a point; ` +
+        `${begin} has a comma, ${quote(point.text)} (${point.where}) a point; ` +
           "write all numbers alike, or say which is the decimal sign with `decimal`",
       );
     }
-    if (!this.#certain) {
-      throw new FormatError(
-        `${comma.where}: ${quote(comma.text)} may have a decimal comma or a comma between thousands; ` +
-          'say `decimal: ","`, or remove the commas',
-      );
-    }
+    expectFormat(
+      this.#isCertain,
+      `${begin} may have a decimal comma or a comma between thousands; say \`decimal: ","\`, or remove the commas`,
+    );
   }
 }

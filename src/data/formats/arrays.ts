@@ -1,11 +1,12 @@
 /**
- * Data sets from plain arrays, as NumPy saves them: `.npy` pairs and `.npz` archives. Images may have their channels
- * last, which is turned round; bytes stay bytes.
- * Refuses arrays of different lengths, labels that are neither whole numbers nor targets, and empty arrays.
+ * Data sets from plain arrays, as NumPy saves them: `.npy` pairs and `.npz` archives. Bytes stay bytes; images whose
+ * channels come last are rearranged.
  */
-import { FormatError, ValueError } from "../../common/errors.ts";
+
+import { FormatError } from "../../common/errors.ts";
+import { expectFormat, expectValue } from "../../common/expect.ts";
 import { checkOptions, type OptionKinds, shown } from "../../common/options.ts";
-import { unzipSome, ZIP, type ZipOptions } from "../archives/zip.ts";
+import { unzipReadable, ZIP, type ZipOptions } from "../archives/zip.ts";
 import { MOST_NUMBER_CLASSES } from "../csv/parse-csv.ts";
 import { type Dataset, sampleSize, validateDataset } from "../dataset.ts";
 import type { TrainTest } from "../published/dataset-source.ts";
@@ -40,40 +41,40 @@ export const ARRAYS = {
   split: "string",
 } as const satisfies OptionKinds<ArraysOptions>;
 
-/** Inputs `[count, ...]` and labels `[count]` (or `[count, ...]` targets) as a data set. */
+/**
+ * Inputs `[count, ...]` and labels `[count]` (or targets `[count, ...]`) as a data set. Throws FormatError on arrays that
+ * are empty or of different lengths, and on class labels that are not whole numbers from 0 to 65535.
+ */
 export function datasetFromArrays(inputs: NpyArray, labels: NpyArray, options: ArraysOptions = {}): Dataset {
   const { name = "arrays", split = "all", classNames } = checkOptions("datasetFromArrays", options, ARRAYS);
-  for (const [role, array] of [
-    ["inputs", inputs],
-    ["labels", labels],
-  ] as const) {
-    if (Array.isArray(array?.shape)) continue;
-    throw new ValueError(
+  for (const [role, array] of Object.entries({ inputs, labels })) {
+    expectValue(
+      Array.isArray(array?.shape),
       `${name}: ${role} must be { shape, data } as parseNpy gives it, got ${shown(array)}`,
     );
   }
   const [count = 0, ...extents] = inputs.shape;
-  if (inputs.shape.length === 0 || count === 0) {
-    throw new FormatError(`${name}: the inputs [${inputs.shape.join(", ")}] hold no samples`);
-  }
-  if (labels.shape[0] !== count) {
-    throw new FormatError(`${name}: ${count} inputs, but labels of shape [${labels.shape.join(", ")}]`);
-  }
+  expectFormat(count > 0, `${name}: the inputs ${listed(inputs.shape)} hold no samples`);
+  expectFormat(
+    labels.shape[0] === count,
+    `${name}: ${count} inputs, but labels of shape ${listed(labels.shape)}`,
+  );
   const shape = extents.length === 0 ? [1] : extents;
-  if (sampleSize(shape) === 0)
-    throw new FormatError(`${name}: inputs of shape [${shape.join(", ")}] hold nothing`);
+  expectFormat(sampleSize(shape) > 0, `${name}: inputs of shape ${listed(shape)} hold nothing`);
   const isBytes = inputs.data instanceof Uint8Array;
-  const plain = isBytes ? inputs.data : asFloat32(inputs.data, `${name}: input`);
+  const data = isBytes ? inputs.data : finiteFloats(inputs.data, `${name}: input`);
   const { scale = isBytes && !isBoolean(inputs) ? 1 / 255 : 1 } = options;
   return validateDataset({
     name,
     split,
     count,
-    inputs: { ...channelsFirst(plain, shape, options.channels), scale },
+    inputs: { ...channelsFirst(data, shape, options.channels), scale },
     ...labelsOf(labels, count, options, name),
     ...(classNames ? { classNames } : {}),
   });
 }
+
+const listed = (shape: readonly number[]) => `[${shape.join(", ")}]`;
 
 const isBoolean = ({ dtype }: NpyArray) => /b1$/.test(dtype);
 
@@ -90,29 +91,26 @@ function areClasses({ dtype, data, shape }: NpyArray): boolean {
 
 function labelsOf(labels: NpyArray, count: number, { task, classNames }: ArraysOptions, name: string) {
   const { data, shape } = labels;
-  const perSample = data.length / count;
   if (task === "values" || (task === undefined && !areClasses(labels))) {
     const rest = shape.slice(1);
-    return { labels: asFloat32(data, `${name}: label`), labelShape: rest.length === 0 ? [1] : rest };
+    return { labels: finiteFloats(data, `${name}: label`), labelShape: rest.length === 0 ? [1] : rest };
   }
   const bad = data.findIndex((label: number) => !Number.isInteger(label) || label < 0 || label >= 65_536);
-  if (bad >= 0 || perSample !== 1) {
-    throw new FormatError(
-      `${name}: class labels must be one whole number from 0 to 65535 per sample, got ` +
-        (bad >= 0 ? `${data[bad]} at ${bad}` : `shape [${shape.join(", ")}]`) +
-        (task === undefined ? '; if they are values to predict, say `task: "values"`' : ""),
-    );
-  }
+  expectFormat(
+    bad < 0 && data.length === count,
+    `${name}: class labels must be one whole number from 0 to 65535 per sample, got ` +
+      (bad >= 0 ? `${data[bad]} at ${bad}` : `shape ${listed(shape)}`) +
+      (task === undefined ? '; if they are values to predict, say `task: "values"`' : ""),
+  );
   const numbers = Int32Array.from(data);
   const most = numbers.reduce((a, b) => Math.max(a, b), isBoolean(labels) ? 1 : 0);
-  const classes = classNames?.length ?? most + 1;
-  return { labels: numbers, classes };
+  return { labels: numbers, classes: classNames?.length ?? most + 1 };
 }
 
-function asFloat32(data: NpyArray["data"], where: string): Float32Array {
+function finiteFloats(data: NpyArray["data"], where: string): Float32Array {
   const values = data instanceof Float32Array ? data : Float32Array.from(data);
   const bad = values.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) throw new FormatError(`${where} value ${bad} is ${data[bad]}, expected a finite float32`);
+  expectFormat(bad < 0, `${where} value ${bad} is ${data[bad]}, expected a finite float32`);
   return values;
 }
 
@@ -125,19 +123,19 @@ function channelsFirst<Values extends Uint8Array | Float32Array>(
   if (shape.length === 2) return { data, shape: [1, ...shape] };
   const [height = 1, width = 1, depth = 1] = shape;
   const looksLast = [1, 3, 4].includes(depth) && ![1, 3, 4].includes(height);
-  if (shape.length !== 3 || channels === "first" || (channels === undefined && !looksLast))
-    return { data, shape };
-  const turned = data.slice() as Values;
-  const plane = height * width;
+  const isLast = channels === "last" || (channels === undefined && looksLast);
+  if (shape.length !== 3 || !isLast) return { data, shape };
+  const rearranged = data.slice() as Values;
+  const pixels = height * width;
   for (let at = 0; at < data.length; at++) {
-    const sample = Math.floor(at / (plane * depth));
-    const pixel = Math.floor((at - sample * plane * depth) / depth);
-    turned[sample * plane * depth + (at % depth) * plane + pixel] = data[at] as number;
+    const sample = Math.floor(at / (pixels * depth));
+    const pixel = Math.floor(at / depth) % pixels;
+    rearranged[(sample * depth + (at % depth)) * pixels + pixel] = data[at] as number;
   }
-  return { data: turned, shape: [depth, height, width] };
+  return { data: rearranged, shape: [depth, height, width] };
 }
 
-/** Arrays by name. Those that can't be read are refused when they are asked for. */
+/** Arrays by name, including those that can't be read: `get` throws a FormatError with the reason for them. */
 class NpzArrays extends Map<string, NpyArray> {
   readonly faults = new Map<string, FormatError>();
 
@@ -145,7 +143,6 @@ class NpzArrays extends Map<string, NpyArray> {
     return super.has(key) || this.faults.has(key);
   }
 
-  /** Throws FormatError, with the reason, for an array that can't be read. */
   override get(key: string): NpyArray | undefined {
     const fault = this.faults.get(key);
     if (fault !== undefined) throw new FormatError(fault.message, { cause: fault });
@@ -154,14 +151,14 @@ class NpzArrays extends Map<string, NpyArray> {
 }
 
 /**
- * The arrays of an `.npz` archive by name, without `.npy` at the end. Arrays of text, objects and the like don't hinder the
- * others: `get` throws a FormatError for such a name. Rejects where no array can be read.
+ * The arrays of an `.npz` archive by name, without `.npy` at the end. An array that can't be read (text, objects) does not
+ * affect the others: `get` throws a FormatError for its name. Rejects where no array can be read.
  */
 export async function parseNpz(bytes: Uint8Array, options: ZipOptions = {}): Promise<Map<string, NpyArray>> {
   const { name = "npz data" } = checkOptions("parseNpz", options, ZIP);
   const arrays = new NpzArrays();
   const keyOf = (path: string) => path.replace(/\.npy$/, "");
-  const files = await unzipSome(bytes, options, (path, fault) => arrays.faults.set(keyOf(path), fault));
+  const files = await unzipReadable(bytes, options, (path, fault) => arrays.faults.set(keyOf(path), fault));
   for (const [path, content] of files) {
     try {
       arrays.set(keyOf(path), parseNpy(content, `${name}: ${path}`));
@@ -176,7 +173,7 @@ export async function parseNpz(bytes: Uint8Array, options: ZipOptions = {}): Pro
 }
 
 export interface NpzOptions extends ArraysOptions {
-  /** Names of the arrays with inputs and labels; for archives in one piece. */
+  /** Names of the arrays with inputs and labels; for archives that hold one data set. */
   readonly inputs?: string;
   readonly labels?: string;
 }
@@ -187,7 +184,7 @@ export const NPZ = {
   labels: "string",
 } as const satisfies OptionKinds<NpzOptions>;
 
-/** Names that people give to inputs and labels, each with its pair. */
+/** Usual names of inputs and labels. */
 const PAIRS = [
   ["x", "y"],
   ["X", "y"],
@@ -208,30 +205,31 @@ export function datasetFromNpz(
 ): Dataset | TrainTest {
   const { inputs: ownInputs, labels: ownLabels, ...others } = checkOptions("datasetFromNpz", options, NPZ);
   const { name = "npz data" } = others;
-  const there = [...arrays.keys()].join(", ");
+  const existing = [...arrays.keys()].join(", ");
   const get = (key: string): NpyArray => {
     const found = arrays.get(key);
-    if (found === undefined) throw new ValueError(`${name}: there is no array ${key}, there are ${there}`);
+    expectValue(found, `${name}: there is no array ${key}, there are ${existing}`);
     return found;
   };
-  const isDivided = ownInputs === undefined && arrays.has("x_train");
-  if (isDivided) {
+  if (ownInputs === undefined && arrays.has("x_train")) {
     const held = ["val", "valid", "validation"].find((key) => arrays.has(`x_${key}`));
     const keys = { train: "train", test: "test", ...(held === undefined ? {} : { validation: held }) };
-    const looksSo = () => Object.values(keys).every((key) => areClasses(get(`y_${key}`)));
-    const task = options.task ?? (looksSo() ? "classes" : "values");
-    const part = (split: string, key: string) =>
-      datasetFromArrays(get(`x_${key}`), get(`y_${key}`), { ...others, name, split, task });
-    const parts = Object.entries(keys).map(([split, key]) => part(split, key));
-    const classes = Math.max(...parts.map((one) => one.classes ?? 0));
-    const [train, test, validation] = parts.map((one) => (classes === 0 ? one : { ...one, classes }));
+    const allClasses = () => Object.values(keys).every((key) => areClasses(get(`y_${key}`)));
+    const task = options.task ?? (allClasses() ? "classes" : "values");
+    const parts = Object.entries(keys).map(([split, key]) =>
+      datasetFromArrays(get(`x_${key}`), get(`y_${key}`), { ...others, name, split, task }),
+    );
+    // A part may lack samples of the last classes.
+    const classes = Math.max(...parts.map((part) => part.classes ?? 0));
+    const [train, test, validation] = parts.map((part) => (classes === 0 ? part : { ...part, classes }));
     const both = { train: train as Dataset, test: test as Dataset };
     return validation === undefined ? both : { ...both, validation };
   }
   const pair = PAIRS.find(([x, y]) => arrays.has(x) && arrays.has(y));
   const [inputs, labels] = [ownInputs ?? pair?.[0], ownLabels ?? pair?.[1]];
-  if (inputs === undefined || labels === undefined) {
-    throw new ValueError(`${name}: say which arrays are inputs and labels; there are ${there}`);
-  }
+  expectValue(
+    inputs !== undefined && labels !== undefined,
+    `${name}: say which arrays are inputs and labels; there are ${existing}`,
+  );
   return datasetFromArrays(get(inputs), get(labels), others);
 }

@@ -1,4 +1,4 @@
-/** Names formats by the first bytes of a file, so that an error says what a file is instead of what it is not. */
+/** Recognises file formats by their first bytes, so that an error can say what a file is instead of what it is not. */
 
 const SIGNATURES: readonly (readonly [start: string, kind: string])[] = [
   ["\x89PNG\r\n\x1a\n", "a PNG image"],
@@ -36,7 +36,7 @@ const SIGNATURES: readonly (readonly [start: string, kind: string])[] = [
   ["version https://git-lfs", "a Git LFS pointer, not the file itself; fetch it with `git lfs pull`"],
 ];
 
-/** Brands of the ISO base media file format, whose files begin with a box `ftyp`. */
+/** Image formats within the ISO base media file format, whose files begin with a box `ftyp` that lists their brands. */
 const BRANDS: Readonly<Record<string, string>> = {
   avif: "an AVIF image",
   avis: "an AVIF image",
@@ -50,12 +50,12 @@ const BRANDS: Readonly<Record<string, string>> = {
   msf1: "a HEIF image",
 };
 
-/** "a WebP image", "a zip archive", ...; undefined for what is not known. */
+/** The format with its article, such as "a WebP image"; undefined for unknown ones. */
 export function fileKind(bytes: Uint8Array): string | undefined {
   const text = String.fromCharCode(...bytes.subarray(0, 512));
   if (text.startsWith("RIFF")) return text.startsWith("WEBP", 8) ? "a WebP image" : "a RIFF file";
   if (text.startsWith("ftyp", 4)) {
-    // The first brand is the major one; files of brand "mif1" say what they are among the compatible ones.
+    // The major brand comes first. If that is "mif1", one of the compatible brands that follow is more specific.
     const length = Math.min(text.length, text.charCodeAt(2) * 256 + text.charCodeAt(3));
     const brands = [text.slice(8, 12), ...(text.slice(16, length).match(/.{4}/gs) ?? [])];
     const known = brands.flatMap((brand) => BRANDS[brand] ?? []);

@@ -1,9 +1,9 @@
 /**
- * The IDX format of MNIST and its kin: two zero bytes, a type, a rank, the extents as big-endian 32-bit numbers, then
- * the values. Reads unsigned bytes, which is what the published files hold.
- * Refuses other types, another rank than the caller expects, extents of zero, and files shorter or longer than said.
+ * The IDX format of MNIST: two zero bytes, a type, a rank, the extents as big-endian 32-bit numbers, then the values.
+ * Only files of unsigned bytes are read, which all published ones are.
  */
-import { FormatError } from "../../common/errors.ts";
+import { expectFormat } from "../../common/expect.ts";
+import { sampleSize } from "../dataset.ts";
 
 const UNSIGNED_BYTE = 0x08;
 const OTHER_TYPES: Readonly<Record<number, string>> = {
@@ -20,7 +20,7 @@ export interface IdxArray {
   readonly data: Uint8Array;
 }
 
-/** Reads an IDX file of unsigned bytes; `rank` is 3 for images, 1 for labels. `name` is named in errors. */
+/** Parses an IDX file of unsigned bytes. `rank`: 3 for images, 1 for labels. `name` is named in errors. */
 export function parseIdx(bytes: Uint8Array, rank: number, name = "IDX data"): IdxArray {
   const shape = parseIdxHeader(bytes, bytes.length, rank, name);
   return { shape, data: bytes.subarray(idxHeaderBytes(rank)) };
@@ -31,40 +31,41 @@ export function idxHeaderBytes(rank: number): number {
   return 4 + 4 * rank;
 }
 
-/** The shape that the header at the begin of `bytes` speaks of; a file of `size` bytes must hold just that. */
+/**
+ * The shape in the header at the begin of `bytes`. Throws FormatError on other types, another rank, extents of 0, and
+ * unless a file of `size` bytes holds exactly this shape.
+ */
 export function parseIdxHeader(
   bytes: Uint8Array,
   size: number,
   rank: number,
   name: string,
 ): readonly number[] {
-  const fail = (what: string): never => {
-    throw new FormatError(`${name}: ${what}`);
-  };
   const headerBytes = idxHeaderBytes(rank);
-  if (bytes.length < headerBytes) {
-    fail(`truncated IDX header, expected ${headerBytes} bytes for rank ${rank}, got ${bytes.length}`);
-  }
+  expectFormat(
+    bytes.length >= headerBytes,
+    `${name}: truncated IDX header, expected ${headerBytes} bytes for rank ${rank}, got ${bytes.length}`,
+  );
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const magic = view.getUint32(0);
   const expected = (UNSIGNED_BYTE << 8) | rank;
-  if (magic !== expected) {
-    const type = (magic >>> 8) & 0xff;
-    let hint = "";
-    if (magic >>> 16 !== 0) hint = "; not an IDX file";
-    else if (type !== UNSIGNED_BYTE)
-      hint = `; type ${OTHER_TYPES[type] ?? type}, only unsigned bytes are read`;
-    else hint = `; rank ${magic & 0xff}, expected ${rank}`;
-    fail(`bad magic number at byte 0, expected ${expected}, got ${magic}${hint}`);
-  }
+  const type = (magic >>> 8) & 0xff;
+  let hint = `rank ${magic & 0xff}, expected ${rank}`;
+  if (type !== UNSIGNED_BYTE) hint = `type ${OTHER_TYPES[type] ?? type}, only unsigned bytes are read`;
+  if (magic >>> 16 !== 0) hint = "not an IDX file";
+  expectFormat(
+    magic === expected,
+    `${name}: bad magic number at byte 0, expected ${expected}, got ${magic}; ${hint}`,
+  );
   const shape = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));
   const axis = shape.indexOf(0);
-  if (axis >= 0) fail(`extent ${axis} at byte ${4 + 4 * axis} is 0, the file holds nothing`);
-  const wanted = shape.reduce((product, extent) => product * extent, 1);
+  expectFormat(axis < 0, `${name}: extent ${axis} at byte ${4 + 4 * axis} is 0, the file holds nothing`);
+  const wanted = sampleSize(shape);
   const got = size - headerBytes;
-  if (got !== wanted) {
-    const what = got < wanted ? "truncated" : "bytes behind the end";
-    fail(`${what}: [${shape.join(", ")}] takes ${wanted} bytes from byte ${headerBytes} on, got ${got}`);
-  }
+  const what = got < wanted ? "truncated" : "bytes behind the end";
+  expectFormat(
+    got === wanted,
+    `${name}: ${what}: [${shape.join(", ")}] takes ${wanted} bytes from byte ${headerBytes} on, got ${got}`,
+  );
   return shape;
 }

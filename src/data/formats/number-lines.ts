@@ -1,11 +1,13 @@
 /**
- * Text made of lines of numbers, separated by white space or by commas: USPS, digits, Boston housing.
- * Refuses text that is not UTF-8, and anything that is not a finite decimal number, naming its line and place.
+ * Reads text that consists of lines of decimal numbers, separated by white space or by commas: the format of the USPS,
+ * digits and Boston housing files. Error messages name the line and the position in it.
  */
+
 import { FormatError } from "../../common/errors.ts";
+import { expectFormat } from "../../common/expect.ts";
 import { quote } from "../../common/printable.ts";
 
-/** The bytes as text, without a byte order mark. Throws FormatError unless they are UTF-8. */
+/** Decodes UTF-8 without a byte order mark. Throws FormatError on invalid UTF-8. */
 export function decodeText(bytes: Uint8Array, name: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -16,15 +18,14 @@ export function decodeText(bytes: Uint8Array, name: string): string {
 
 const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 
-/** A decimal number as people write it; undefined for anything else, "Infinity", "0x10" and "" included. */
+/** Parses a finite decimal number; returns undefined for anything else, such as "Infinity", "0x10" and "". */
 export function decimal(text: string): number | undefined {
-  if (!DECIMAL.test(text)) return undefined;
-  const value = Number(text);
+  const value = DECIMAL.test(text) ? Number(text) : Number.NaN;
   return Number.isFinite(value) ? value : undefined;
 }
 
 export interface NumberLine {
-  /** From 1. */
+  /** Line number, from 1. */
   readonly line: number;
   readonly values: readonly number[];
 }
@@ -33,34 +34,40 @@ export interface NumberLinesOptions {
   /** Named in errors. */
   readonly name: string;
   readonly separator: "space" | "comma";
-  /** Skips the lines before this one (from 1). */
+  /** Number of values that every line must have; default: any. */
+  readonly length?: number;
+  /** What these values are, for errors. */
+  readonly meaning?: string;
+  /** First line to read, from 1; default 1. */
   readonly from?: number;
 }
 
-/** The lines of the text, one by one; blank lines are left out. */
+/** Yields the lines of `text` one by one, without blank lines. Throws FormatError on anything that is not a number. */
 export function* numberLines(text: string, options: NumberLinesOptions): Generator<NumberLine> {
-  const { name, separator, from = 1 } = options;
+  const { name, separator, length, meaning, from = 1 } = options;
+  const between = separator === "comma" ? /\s*,\s*/ : /\s+/;
   let start = 0;
   for (let line = 1; start < text.length; line++) {
-    let end = text.indexOf("\n", start);
-    if (end < 0) end = text.length;
+    const newline = text.indexOf("\n", start);
+    const end = newline < 0 ? text.length : newline;
     const row = line < from ? "" : text.slice(start, end).trim();
     start = end + 1;
     if (row === "") continue;
-    const fields = separator === "comma" ? row.split(",") : row.split(/\s+/);
-    const values = fields.map((field, i) => {
-      const value = decimal(separator === "comma" ? field.trim() : field);
+    const values = row.split(between).map((field, i) => {
+      const value = decimal(field);
       if (value !== undefined) return value;
       throw new FormatError(`${name}: line ${line}, value ${i + 1}: expected a number, got ${quote(field)}`);
     });
+    expectFormat(
+      length === undefined || values.length === length,
+      `${name}: line ${line}: expected ${length} numbers (${meaning}), got ${values.length}`,
+    );
     yield { line, values };
   }
 }
 
-/** Throws FormatError unless `value` is a whole number in 0 .. most. */
+/** Returns `value`. Throws FormatError unless it is a whole number in 0 .. most. */
 export function wholeAt(value: number, most: number, where: string): number {
-  if (!Number.isInteger(value) || value < 0 || value > most) {
-    throw new FormatError(`${where}: expected a whole number from 0 to ${most}, got ${value}`);
-  }
-  return value;
+  if (Number.isInteger(value) && value >= 0 && value <= most) return value;
+  throw new FormatError(`${where}: expected a whole number from 0 to ${most}, got ${value}`);
 }

@@ -1,11 +1,11 @@
 /**
- * Decoded images as samples: resized to one size, with one or three channels, channels first, bytes.
- * Resizing stretches; it averages with a triangle as wide as an output pixel, so shrinking does not alias. Transparent
- * pixels are laid on white. Refuses pixel arrays of the wrong length and sizes that are not whole numbers.
+ * Turns decoded images into samples: resized to one size, with one or three channels, channels first, bytes. Transparent
+ * pixels are blended with white.
  */
-import { ShapeError, ValueError } from "../../common/errors.ts";
+import { ShapeError } from "../../common/errors.ts";
+import { expectValue } from "../../common/expect.ts";
 
-/** As `ImageData` in a page has it. */
+/** The same fields as `ImageData` in a page. */
 export interface DecodedImage {
   readonly width: number;
   readonly height: number;
@@ -18,42 +18,47 @@ export interface ImageSize {
   readonly width: number;
 }
 
-/** The image as bytes [3, height, width]. */
+/**
+ * The image as bytes [3, height, width], stretched to that size. Throws ValueError on sizes that are not whole numbers of
+ * at least 1, ShapeError on pixel arrays of another length than the image's size.
+ */
 export function imageToSample(image: DecodedImage, size: ImageSize): Uint8Array {
   const { width, height, data } = image;
   for (const extent of [width, height, size.width, size.height]) {
-    if (!Number.isInteger(extent) || extent < 1) {
-      throw new ValueError(`image: sizes must be whole numbers of at least 1, got ${extent}`);
-    }
+    expectValue(
+      Number.isInteger(extent) && extent >= 1,
+      `image: sizes must be whole numbers of at least 1, got ${extent}`,
+    );
   }
   if (data.length !== 4 * width * height) {
     throw new ShapeError(
       `image: ${width}x${height} pixels take ${4 * width * height} bytes, got ${data.length}`,
     );
   }
-  const sample = new Uint8Array(3 * size.height * size.width);
+  const pixels = size.height * size.width;
+  const sample = new Uint8Array(3 * pixels);
   for (let channel = 0; channel < 3; channel++) {
     const plane = new Float32Array(width * height);
     for (let i = 0; i < plane.length; i++) {
       const alpha = (data[4 * i + 3] as number) / 255;
       plane[i] = (data[4 * i + channel] as number) * alpha + 255 * (1 - alpha);
     }
-    const resized = resizePlane(plane, { width, height }, size);
-    const start = channel * resized.length;
-    for (let i = 0; i < resized.length; i++) sample[start + i] = Math.round(resized[i] as number);
+    sample.set(resizePlane(plane, image, size).map(Math.round), channel * pixels);
   }
   return sample;
 }
 
-/** One channel of numbers [height, width] in another size. */
+/**
+ * Resizes one channel [height, width]. Each output pixel averages the input with a triangle as wide as two output pixels,
+ * or two input pixels if these are larger, so that shrinking does not alias.
+ */
 export function resizePlane(plane: Float32Array, from: ImageSize, to: ImageSize): Float32Array {
   const wide = resizeRows(plane, from.height, from.width, to.width);
-  const turned = transpose(wide, from.height, to.width);
-  const high = resizeRows(turned, to.width, from.height, to.height);
+  const high = resizeRows(transpose(wide, from.height, to.width), to.width, from.height, to.height);
   return transpose(high, to.width, to.height);
 }
 
-/** Each row from `length` to `next` numbers. */
+/** Resizes each of `count` rows from `length` to `next` numbers. */
 function resizeRows(rows: Float32Array, count: number, length: number, next: number): Float32Array {
   if (length === next) return rows;
   const out = new Float32Array(count * next);
@@ -88,7 +93,7 @@ function transpose(values: Float32Array, rows: number, columns: number): Float32
   return out;
 }
 
-/** Whether the three channels of every sample are the same. */
+/** Whether the three channels of every sample [3, `pixels`] are the same. */
 export function isGrey(samples: Uint8Array, pixels: number): boolean {
   for (let start = 0; start < samples.length; start += 3 * pixels) {
     for (let i = start; i < start + pixels; i++) {
@@ -98,18 +103,17 @@ export function isGrey(samples: Uint8Array, pixels: number): boolean {
   return true;
 }
 
-/** Samples [3, ...] as [1, ...], by brightness (ITU-R BT.601). */
+/** Samples [3, `pixels`] as [1, `pixels`], by brightness (ITU-R BT.601). */
 export function toGrey(samples: Uint8Array, pixels: number): Uint8Array {
-  const count = samples.length / (3 * pixels);
-  const grey = new Uint8Array(count * pixels);
-  for (let sample = 0; sample < count; sample++) {
-    const start = sample * 3 * pixels;
-    for (let i = 0; i < pixels; i++) {
-      const [red, green, blue] = [0, 1, 2].map(
-        (channel) => samples[start + channel * pixels + i] as number,
-      ) as [number, number, number];
-      grey[sample * pixels + i] = Math.round(0.299 * red + 0.587 * green + 0.114 * blue);
-    }
+  const grey = new Uint8Array(samples.length / 3);
+  for (let i = 0; i < grey.length; i++) {
+    const red = i + 2 * pixels * Math.floor(i / pixels);
+    const [r, g, b] = [samples[red], samples[red + pixels], samples[red + 2 * pixels]] as [
+      number,
+      number,
+      number,
+    ];
+    grey[i] = Math.round(0.299 * r + 0.587 * g + 0.114 * b);
   }
   return grey;
 }

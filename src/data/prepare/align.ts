@@ -1,6 +1,6 @@
 /**
- * Brings a table that was read later into the form that a model was trained on: the same columns in the same order, the
- * same class numbers. Refuses columns and classes that the model has never seen, and columns that are missing.
+ * Brings a table that was read later into the form that a model was trained on: the same columns in the same order, and
+ * the same class numbers.
  */
 import { DataError } from "../../common/errors.ts";
 import { quote } from "../../common/printable.ts";
@@ -11,7 +11,10 @@ export interface Form {
   readonly classNames?: readonly string[] | undefined;
 }
 
-/** Copies. A column "colour=red" that is missing is 0 throughout if another of "colour" is there. */
+/**
+ * A copy of the data set in the given form. A missing column "colour=red" is 0 throughout if another one of "colour"
+ * exists. Throws DataError on other missing columns, and on columns and classes that the form does not have.
+ */
 export function alignTo(dataset: Dataset, { columns, classNames }: Form): Dataset {
   let aligned = dataset;
   if (columns !== undefined) aligned = withColumns(aligned, columns);
@@ -19,42 +22,42 @@ export function alignTo(dataset: Dataset, { columns, classNames }: Form): Datase
   return aligned;
 }
 
+/** "colour" for a column "colour=red". */
 const textColumn = (column: string) => /^(.*)=/s.exec(column)?.[1];
 
 function withColumns(dataset: Dataset, wanted: readonly string[]): Dataset {
-  const { inputs, count, columns: there = [] } = dataset;
-  const stranger = there.find((column) => !wanted.includes(column));
-  if (stranger !== undefined) throw new DataError(`${dataset.name}: the model knows no column ${stranger}`);
-  const texts = new Set(there.map(textColumn));
-  const from = wanted.map((column) => {
-    const index = there.indexOf(column);
+  const { name, inputs, count, columns: existing = [] } = dataset;
+  const unknown = existing.find((column) => !wanted.includes(column));
+  if (unknown !== undefined) throw new DataError(`${name}: the model knows no column ${unknown}`);
+  const texts = new Set(existing.map(textColumn));
+  const sources = wanted.map((column) => {
+    const index = existing.indexOf(column);
     const text = textColumn(column);
-    if (index < 0 && !(text !== undefined && texts.has(text))) {
-      throw new DataError(`${dataset.name}: has no column ${column}, which the model needs`);
-    }
-    return index;
+    if (index >= 0 || (text !== undefined && texts.has(text))) return index;
+    throw new DataError(`${name}: has no column ${column}, which the model needs`);
   });
   const data = new Float32Array(count * wanted.length);
   for (let row = 0; row < count; row++) {
-    from.forEach((index, column) => {
-      if (index >= 0) data[row * wanted.length + column] = inputs.data[row * there.length + index] as number;
+    sources.forEach((index, column) => {
+      if (index >= 0)
+        data[row * wanted.length + column] = inputs.data[row * existing.length + index] as number;
     });
   }
   return { ...dataset, inputs: { ...inputs, data, shape: [wanted.length] }, columns: wanted };
 }
 
 function withClasses(dataset: Dataset, wanted: readonly string[]): Dataset {
-  const { classNames } = dataset;
+  const { name, classNames } = dataset;
   if (classNames === undefined)
-    throw new DataError(`${dataset.name}: has target values, the model tells classes apart`);
-  const numbers = classNames.map((name) => wanted.indexOf(name));
+    throw new DataError(`${name}: has target values, but the model predicts classes`);
+  const numbers = classNames.map((className) => wanted.indexOf(className));
   const unknown = numbers.indexOf(-1);
-  if (unknown >= 0) throw new DataError(`${dataset.name}: the model knows no class ${classNames[unknown]}`);
+  if (unknown >= 0) throw new DataError(`${name}: the model knows no class ${classNames[unknown]}`);
   const labels = Int32Array.from(dataset.labels, (label) => numbers[label] as number);
   return { ...dataset, labels, classes: wanted.length, classNames: wanted };
 }
 
-/** Throws DataError where the names of classes or columns that both have stand at other numbers than in the training set. */
+/** Throws DataError where a class or column of both sets has another number than in the training set. */
 export function expectAligned(
   dataset: Form & Pick<Dataset, "name" | "split">,
   training: Form & Pick<Dataset, "name" | "split">,
@@ -62,7 +65,7 @@ export function expectAligned(
   const check = (what: string, names: readonly string[] = [], trained: readonly string[] = []) => {
     if (names === trained) return;
     const at = names.findIndex((name, i) => i < trained.length && name !== trained[i]);
-    // Names that have nothing in common are those of other things, or of a file without a header.
+    // Names that have nothing in common belong to different things, or to a file without a header.
     if (at < 0 || !names.some((name) => trained.includes(name))) return;
     throw new DataError(
       `${titleOf(dataset)}: ${what} ${at} is ${quote(names[at] as string)}, in the training set (${titleOf(training)}) ` +

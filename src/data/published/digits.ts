@@ -1,44 +1,29 @@
 /**
- * Handwritten digits of 8x8 pixels (Alpaydin, Kaynak, "Optical Recognition of Handwritten Digits", UCI, CC BY 4.0;
- * the test part, also scikit-learn's `load_digits`): 1,797 lines of 64 numbers 0 .. 16 and the label.
- * Refuses other line lengths and values, and contents that are not the published ones.
+ * Handwritten digits of 8x8 pixels (Alpaydin, Kaynak, "Optical Recognition of Handwritten Digits", UCI, CC BY 4.0). This
+ * is the test part, which is also scikit-learn's `load_digits`: 1,797 lines of 64 pixels 0 .. 16 and the label.
  */
-import { FormatError } from "../../common/errors.ts";
-import { gunzipIfPacked } from "../archives/gzip.ts";
-import { type Dataset, validateDataset } from "../dataset.ts";
+import { type Dataset, DIGIT_NAMES, datasetOfClasses } from "../dataset.ts";
 import { decodeText, numberLines, wholeAt } from "../formats/number-lines.ts";
-import { type DatasetSource, findAnyOf, verifyFile } from "./dataset-source.ts";
+import { type DatasetSource, readAnyOf, verifyFile } from "./dataset-source.ts";
 
 const PIXELS = 64;
 const DARKEST = 16;
-/** The text has 0.26 MB. */
+/** The published text has 0.26 MB. */
 const CONTENT_LIMIT = 16 * 2 ** 20;
 
-/** Reads lines of 64 pixels, row-major, and the label, separated by commas. The network sees pixels / 16. */
+/** Parses lines of 64 pixels, row-major, and the label, separated by commas. The network sees pixels / 16. */
 export function parseDigits(bytes: Uint8Array, name = "digits data"): Dataset {
   const pixels: number[] = [];
   const labels: number[] = [];
-  for (const { line, values } of numberLines(decodeText(bytes, name), { name, separator: "comma" })) {
-    if (values.length !== PIXELS + 1) {
-      throw new FormatError(
-        `${name}: line ${line}: expected ${PIXELS + 1} numbers (8x8 pixels, label), got ${values.length}`,
-      );
-    }
+  const row = { length: PIXELS + 1, meaning: "8x8 pixels, label" };
+  for (const { line, values } of numberLines(decodeText(bytes, name), { name, separator: "comma", ...row })) {
     values.forEach((value, i) => {
       if (i < PIXELS) pixels.push(wholeAt(value, DARKEST, `${name}: line ${line}, value ${i + 1}`));
       else labels.push(wholeAt(value, 9, `${name}: line ${line}, label`));
     });
   }
-  if (labels.length === 0) throw new FormatError(`${name}: holds no samples`);
-  return validateDataset({
-    name: "digits",
-    split: "all",
-    count: labels.length,
-    inputs: { data: Uint8Array.from(pixels), shape: [1, 8, 8], scale: 1 / DARKEST },
-    labels: Int32Array.from(labels),
-    classes: 10,
-    classNames: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
-  });
+  const inputs = { data: Uint8Array.from(pixels), shape: [1, 8, 8], scale: 1 / DARKEST };
+  return datasetOfClasses({ name: "digits", split: "all" }, inputs, labels, DIGIT_NAMES, name);
 }
 
 const PUBLISHED = {
@@ -55,9 +40,7 @@ export const digitsSource: DatasetSource<Dataset> = {
   mirrors: ["https://archive.ics.uci.edu/ml/machine-learning-databases/optdigits/"],
   async read(fetchFile, findFile) {
     const names = ["optdigits.tes", "digits.csv.gz", "digits.csv"] as const;
-    const [file, bytes] = await findAnyOf(names, fetchFile, findFile);
-    const name = `digits/${file}`;
-    const content = await gunzipIfPacked(bytes, { name, limit: CONTENT_LIMIT });
+    const [name, content] = await readAnyOf("digits", names, CONTENT_LIMIT, fetchFile, findFile);
     const set = parseDigits(content, name);
     await verifyFile(PUBLISHED, content, `${name}: content`);
     return set;

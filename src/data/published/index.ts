@@ -1,4 +1,4 @@
-/** The table of published data sets, one line each; hosts build their loaders from it. */
+/** The published data sets, one line each; Node and pages build their loaders from this table. */
 import { bostonSource } from "./boston.ts";
 import { cifar10Source } from "./cifar10.ts";
 import { digitsSource } from "./digits.ts";

@@ -1,106 +1,84 @@
 /**
  * MNIST (LeCun, Cortes, Burges) and Fashion-MNIST (Xiao, Rasul, Vollgraf; MIT licence): 60,000 + 10,000 grey images
- * of 28x28 in ten classes, as four gzipped IDX files each. Refuses files that disagree with each other or hold other
- * labels than 0 .. 9.
+ * of 28x28 in ten classes, published as four gzipped IDX files each.
  */
-import { FormatError } from "../../common/errors.ts";
+import { expectFormat } from "../../common/expect.ts";
 import { gunzip } from "../archives/gzip.ts";
-import { readBytes } from "../byte-source.ts";
-import { type Dataset, sampleSize, validateDataset } from "../dataset.ts";
-import { type IdxArray, idxHeaderBytes, parseIdx, parseIdxHeader } from "../formats/idx.ts";
-import { BytesOnDemand, inputsOnDemand, type SampleArray } from "../lazy-inputs.ts";
-import type { DatasetSource, FetchFile, OpenFile, SourceFile, TrainTest } from "./dataset-source.ts";
+import { memoryBytes, readBytes } from "../byte-source.ts";
+import { type Dataset, DIGIT_NAMES, sampleSize, validateDataset } from "../dataset.ts";
+import { idxHeaderBytes, parseIdx, parseIdxHeader } from "../formats/idx.ts";
+import { BytesOnDemand, inputsOnDemand } from "../lazy-inputs.ts";
+import type { DatasetSource, OpenFile, TrainTest } from "./dataset-source.ts";
 
-const CLASSES = 10;
 /** Well above the 47 MB of the largest file's content. */
 const CONTENT_LIMIT = 256 * 2 ** 20;
 
-interface About {
-  readonly name: string;
-  readonly split: string;
-  readonly classNames: readonly string[];
-}
+const FILES = {
+  train: ["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"],
+  test: ["t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"],
+} as const;
 
-/** The names of a part's two files. */
-type Files = readonly [images: string, labels: string];
-
-/** Reads one part from a file of images and a file of labels, gzipped. */
-async function readPart(fetchFile: FetchFile, about: About, files: Files): Promise<Dataset> {
-  const open = async (name: string, rank: number) => {
-    const title = `${about.name}/${name}`;
-    const content = await gunzip(await fetchFile(name), { name: title, limit: CONTENT_LIMIT });
-    return parseIdx(content, rank, title);
-  };
-  const images = await open(files[0], 3);
-  const labels = await open(files[1], 1);
-  return validateDataset(
-    partOf(about, files, images.shape, labels, (form) => ({ ...form, data: images.data })),
-  );
-}
-
-/** The same with images that stay in their file until someone looks at them. What is in them is checked when it is read. */
-async function openPart(openFile: OpenFile, about: About, files: Files): Promise<Dataset> {
-  const [images, labels] = [await openFile(files[0]), await openFile(files[1])];
+/** Opens one part. Images stay in their file until they are used; labels are checked by who validates the set. */
+async function openPart(
+  openFile: OpenFile,
+  name: string,
+  split: keyof typeof FILES,
+  classNames: readonly string[],
+): Promise<Dataset> {
+  const [imageFile, labelFile] = FILES[split];
+  const [images, labels] = [await openFile(imageFile), await openFile(labelFile)];
   const begin = idxHeaderBytes(3);
-  const shape = parseIdxHeader(await readBytes(images, 0, begin), images.size, 3, images.name);
+  const header = await readBytes(images, 0, Math.min(begin, images.size));
+  const [count = 0, ...extents] = parseIdxHeader(header, images.size, 3, images.name);
+  const { data } = parseIdx(labels.load(), 1, labels.name);
+  expectFormat(
+    data.length === count,
+    `${name}: ${imageFile} holds ${count} images, ${labelFile} holds ${data.length} labels`,
+  );
   const bytes = new BytesOnDemand(
     (offset, length, into) => images.read(begin + offset, length, into),
     () => parseIdx(images.load(), 3, images.name).data,
   );
-  const inputs = (form: Omit<SampleArray, "data">) => inputsOnDemand(bytes, form, sampleSize(shape));
-  return partOf(about, files, shape, parseIdx(labels.load(), 1, labels.name), inputs);
-}
-
-function partOf(
-  { name, split, classNames }: About,
-  [imageFile, labelFile]: Files,
-  [count = 0, rows = 0, columns = 0]: readonly number[],
-  labels: IdxArray,
-  inputs: (form: Omit<SampleArray, "data">) => SampleArray,
-): Dataset {
-  if (labels.shape[0] !== count) {
-    throw new FormatError(
-      `${name}: ${imageFile} holds ${count} images, ${labelFile} holds ${labels.shape[0]} labels`,
-    );
-  }
+  const shape = [1, ...extents];
+  const inputs = inputsOnDemand(bytes, { shape, scale: 1 / 255 }, count * sampleSize(shape));
   return {
     name,
     split,
     count,
-    inputs: inputs({ shape: [1, rows, columns], scale: 1 / 255 }),
-    labels: Int32Array.from(labels.data),
-    classes: CLASSES,
+    inputs,
+    labels: Int32Array.from(data),
+    classes: classNames.length,
     classNames,
   };
 }
 
-/** A source whose four files bear MNIST's names. */
+/** A source whose four files have MNIST's names. `sizesAndHashes`: in the order of `FILES`. */
 function idxSource(
-  about: { name: string; title: string; homepage: string; mirrors: readonly string[] },
+  about: Pick<DatasetSource, "name" | "title" | "homepage" | "mirrors">,
   classNames: readonly string[],
   sizesAndHashes: readonly (readonly [bytes: number, sha256: string])[],
 ): DatasetSource {
-  const names = [
-    "train-images-idx3-ubyte.gz",
-    "train-labels-idx1-ubyte.gz",
-    "t10k-images-idx3-ubyte.gz",
-    "t10k-labels-idx1-ubyte.gz",
-  ] as const;
-  const files = names.map((name, i): SourceFile => {
-    const [bytes = 0, sha256 = ""] = sizesAndHashes[i] ?? [];
-    return { name, bytes, sha256 };
+  const { name } = about;
+  const open = async (openFile: OpenFile): Promise<TrainTest> => ({
+    train: await openPart(openFile, name, "train", classNames),
+    test: await openPart(openFile, name, "test", classNames),
   });
-  const bothParts = async (part: (set: About, parts: Files) => Promise<Dataset>): Promise<TrainTest> => {
-    const set = { name: about.name, classNames };
-    const train = await part({ ...set, split: "train" }, [names[0], names[1]]);
-    const test = await part({ ...set, split: "test" }, [names[2], names[3]]);
-    return { train, test };
-  };
   return {
     ...about,
-    files,
-    read: (fetchFile) => bothParts((set, parts) => readPart(fetchFile, set, parts)),
-    open: (openFile) => bothParts((set, parts) => openPart(openFile, set, parts)),
+    files: [...FILES.train, ...FILES.test].map((file, i) => {
+      const [bytes, sha256] = sizesAndHashes[i] as readonly [number, string];
+      return { name: file, bytes, sha256 };
+    }),
+    open,
+    async read(fetchFile) {
+      const { train, test } = await open(async (file) => {
+        const title = `${name}/${file}`;
+        return memoryBytes(title, await gunzip(await fetchFile(file), { name: title, limit: CONTENT_LIMIT }));
+      });
+      // The content is in memory, so copying the inputs makes them plain arrays.
+      const loaded = (set: Dataset) => validateDataset({ ...set, inputs: { ...set.inputs } });
+      return { train: loaded(train), test: loaded(test) };
+    },
   };
 }
 
@@ -115,7 +93,7 @@ export const mnistSource: DatasetSource = idxSource(
       "http://yann.lecun.com/exdb/mnist/",
     ],
   },
-  ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
+  DIGIT_NAMES,
   [
     [9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"],
     [28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"],

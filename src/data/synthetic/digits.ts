@@ -1,36 +1,24 @@
 /**
- * Handwritten-looking digits made by rule: 28x28 grey images like MNIST's, as many as wanted, nothing to download.
- * Image i of a seed is a pure function of (seed, i), with the same bytes on every host (see pen-canvas.ts).
- * Every ten images in a row hold each digit once. Training and test images come from different indices.
+ * Generates images that look like handwritten digits: 28x28 grey images like MNIST's, any number, nothing to download.
+ * Image i of a seed is a pure function of (seed, i), with the same bytes on every host (see pen-canvas.ts). Every ten
+ * images in a row contain each digit once. Training and test images come from different indices.
  */
 import { ValueError } from "../../common/errors.ts";
+import { expectValue } from "../../common/expect.ts";
 import { checkOptions } from "../../common/options.ts";
 import { permuteIndex } from "../../common/permutation.ts";
 import { keyFromSeed, Random } from "../../common/random.ts";
-import { type Dataset, validateDataset } from "../dataset.ts";
+import { type Dataset, DIGIT_NAMES, datasetOfClasses } from "../dataset.ts";
 import type { TrainTest } from "../published/dataset-source.ts";
 import { PenCanvas, SIDE } from "./pen-canvas.ts";
-import { type Distortion, PenPath, spread } from "./pen-path.ts";
+import { PenPath, spread } from "./pen-path.ts";
 import { readWritingStyles, type WritingStyle } from "./writing-styles.ts";
 
 const PIXELS = SIDE * SIDE;
-/** Most images in a set. Test images start here, out of reach of training images. */
+/** Most images in a set. Test images start at this index, which no training image has. */
 const MOST = 2_000_000_000;
 
-const DISTORTION: Distortion = {
-  jitter: 0.075,
-  rotation: 0.05,
-  shear: 0.42,
-  lean: 0.15,
-  stretch: 0.5,
-  taper: 0.55,
-  waist: 0.09,
-  bend: 1.6,
-  shift: 2,
-  size: [18, 21.5],
-};
-
-/** Draws images one by one; keep one to draw many. */
+/** Draws images one by one. Reuse a painter for many images. */
 export class DigitPainter {
   readonly #key: readonly [number, number];
   readonly #canvas = new PenCanvas();
@@ -44,23 +32,16 @@ export class DigitPainter {
   /** The digit that image `index` shows. */
   labelOf(index: number): number {
     const [k0, k1] = this.#key;
-    const block = Math.floor(index / 10);
-    return permuteIndex(index % 10, 10, k0 ^ block, k1);
+    return permuteIndex(index % 10, 10, k0 ^ Math.floor(index / 10), k1);
   }
 
   /** Draws image `index` (0 .. 2^32 - 1) into out[offset ..] and returns its label. */
   paint(index: number, out: Uint8Array, offset = 0): number {
     const label = this.labelOf(index);
     const random = new Random(this.#key, index);
-    const path = this.#path;
-    // Some hands are steady, some are not.
-    path.write(
-      pickStyle(this.#styles[label] ?? [], random),
-      random,
-      DISTORTION.jitter * (0.3 + 0.7 * random.uniform()),
-    );
+    this.#path.write(pickStyle(this.#styles[label] ?? [], random), random);
     const radius = 0.8 + 1.7 * random.uniform() * random.uniform();
-    path.place(random, DISTORTION, radius);
+    this.#path.place(random, radius);
     this.#ink(random, radius, out, offset);
     return label;
   }
@@ -69,19 +50,20 @@ export class DigitPainter {
     const canvas = this.#canvas;
     const { x, y, begins, count } = this.#path;
     const edge = random.uniform(1, 2);
-    const reach = edge / 2;
     const ink = random.uniform(235, 330);
     const noise = random.uniform(0, 0.15);
     canvas.clear();
-    // The pen's pressure wanders as it moves.
+    // The pressure of the pen varies as it moves.
     let r0 = radius;
     for (let i = 0; i < count; i++) {
       const r1 = r0 + 0.25 * (radius + spread(random, 0.8) - r0);
       if (!begins[i]) {
-        canvas.line(x[i - 1] as number, y[i - 1] as number, r0, x[i] as number, y[i] as number, r1, reach);
+        const [x0, y0] = [x[i - 1] as number, y[i - 1] as number];
+        canvas.line(x0, y0, r0, x[i] as number, y[i] as number, r1, edge / 2);
       }
       r0 = r1;
     }
+    // Each random word gives the grain of four pixels.
     let word = 0;
     let bytesLeft = 0;
     canvas.develop(out, offset, edge, ink, noise, () => {
@@ -103,7 +85,7 @@ function pickStyle(styles: readonly WritingStyle[], random: Random): WritingStyl
     left -= style.weight;
     if (left < 0) return style;
   }
-  throw new ValueError("synthetic digits: no way of writing left to pick from");
+  throw new ValueError("synthetic digits: there is no writing style to choose from");
 }
 
 export interface SyntheticOptions {
@@ -119,27 +101,17 @@ export interface SyntheticOptions {
 export function syntheticDigits(options: SyntheticOptions = {}): TrainTest {
   const kinds = { train: "any", test: "any", seed: "number" } as const;
   const { train = 60_000, test = 10_000, seed = 1 } = checkOptions("syntheticDigits", options, kinds);
-  return {
-    train: paintSet("train", train, seed, 0),
-    test: paintSet("test", test, seed, MOST),
-  };
+  return { train: paintSet("train", train, seed, 0), test: paintSet("test", test, seed, MOST) };
 }
 
 function paintSet(split: string, count: number, seed: number, start: number): Dataset {
-  if (!Number.isInteger(count) || count < 1 || count > MOST) {
-    throw new ValueError(`synthetic digits: ${split} must be a whole number from 1 to ${MOST}, got ${count}`);
-  }
+  expectValue(
+    Number.isInteger(count) && count >= 1 && count <= MOST,
+    `synthetic digits: ${split} must be a whole number from 1 to ${MOST}, got ${count}`,
+  );
   const painter = new DigitPainter(seed);
   const data = new Uint8Array(count * PIXELS);
-  const labels = new Int32Array(count);
-  for (let i = 0; i < count; i++) labels[i] = painter.paint(start + i, data, i * PIXELS);
-  return validateDataset({
-    name: "synthetic-digits",
-    split,
-    count,
-    inputs: { data, shape: [1, SIDE, SIDE], scale: 1 / 255 },
-    labels,
-    classes: 10,
-    classNames: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
-  });
+  const labels = Int32Array.from({ length: count }, (_, i) => painter.paint(start + i, data, i * PIXELS));
+  const inputs = { data, shape: [1, SIDE, SIDE], scale: 1 / 255 };
+  return datasetOfClasses({ name: "synthetic-digits", split }, inputs, labels, DIGIT_NAMES);
 }

@@ -1,6 +1,6 @@
 /**
- * Inks pen paths into a small grey image: the signed distance of every pixel to the nearest edge of the pen, then a
- * soft edge. Only + - * / and square roots, which IEEE 754 rounds the same everywhere, so all hosts give equal bytes.
+ * Draws pen strokes into a small grey image: computes the signed distance of every pixel to the nearest edge of the pen,
+ * then shades the edge softly. Uses only + - * / and square roots, which IEEE 754 rounds the same on every host.
  */
 
 /** Side of the image in pixels. */
@@ -8,24 +8,24 @@ export const SIDE = 28;
 const PIXELS = SIDE * SIDE;
 const FAR = 1e3;
 
-/** Reusable canvas; one per thread of drawing. */
+/** A canvas that is reused for many images. */
 export class PenCanvas {
-  /** Distance in pixels from each pixel's centre to the pen's edge: negative is under the pen. */
+  /** Distance in pixels from each pixel's centre to the edge of the pen; negative inside the stroke. */
   readonly #distance = new Float64Array(PIXELS);
 
   clear(): void {
     this.#distance.fill(FAR);
   }
 
-  /** The pen moves from (x0, y0) to (x1, y1) while its radius goes from r0 to r1; `reach` is how far the edge blurs. */
+  /** Moves the pen from (x0, y0) to (x1, y1) while its radius changes from r0 to r1. `reach`: pixels that the edge blurs over. */
   line(x0: number, y0: number, r0: number, x1: number, y1: number, r1: number, reach: number): void {
     const distance = this.#distance;
-    const margin = (r0 > r1 ? r0 : r1) + reach;
+    const margin = Math.max(r0, r1) + reach;
     // Pixel i has its centre at i + 0.5.
-    const left = Math.max(0, Math.floor((x0 < x1 ? x0 : x1) - margin));
-    const right = Math.min(SIDE - 1, Math.floor((x0 < x1 ? x1 : x0) + margin));
-    const top = Math.max(0, Math.floor((y0 < y1 ? y0 : y1) - margin));
-    const bottom = Math.min(SIDE - 1, Math.floor((y0 < y1 ? y1 : y0) + margin));
+    const left = Math.max(0, Math.floor(Math.min(x0, x1) - margin));
+    const right = Math.min(SIDE - 1, Math.floor(Math.max(x0, x1) + margin));
+    const top = Math.max(0, Math.floor(Math.min(y0, y1) - margin));
+    const bottom = Math.min(SIDE - 1, Math.floor(Math.max(y0, y1) + margin));
     const dx = x1 - x0;
     const dy = y1 - y0;
     const squared = dx * dx + dy * dy;
@@ -49,8 +49,8 @@ export class PenCanvas {
   }
 
   /**
-   * Writes the image: `edge` is the width of the soft edge in pixels, `ink` the darkest value (cut off at 255), and
-   * `grain(i)` gives 0 .. 1, by how much of `noise` the ink of pixel i is weakened.
+   * Writes the image. `edge`: width of the soft edge in pixels. `ink`: darkest value, clamped to 255. `grain()` returns
+   * 0 .. 1 for the next pixel, by how much of `noise` its ink is weakened.
    */
   develop(
     out: Uint8Array,
@@ -63,14 +63,13 @@ export class PenCanvas {
     const distance = this.#distance;
     const slope = 1 / edge;
     for (let at = 0; at < PIXELS; at++) {
-      let cover = 0.5 - (distance[at] as number) * slope;
+      const cover = Math.min(1, 0.5 - (distance[at] as number) * slope);
       if (cover <= 0) {
         out[offset + at] = 0;
         continue;
       }
-      if (cover > 1) cover = 1;
-      cover = cover * cover * (3 - 2 * cover);
-      const value = ink * cover * (1 - noise * grain());
+      const shade = cover * cover * (3 - 2 * cover);
+      const value = ink * shade * (1 - noise * grain());
       out[offset + at] = value < 255 ? Math.floor(value + 0.5) : 255;
     }
   }

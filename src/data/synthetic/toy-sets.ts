@@ -1,14 +1,23 @@
 /**
- * Data made by rule to try networks on: spirals, which no line can part, and noise, in which there is nothing to learn.
- * The same seed gives the same samples on every host. Refuses counts and sizes that are not whole numbers of at least 1.
+ * Generated data to try networks on: spirals, which are not linearly separable, and noise, which nothing can be learned
+ * from. The same seed gives the same samples on every host.
  */
-import { ValueError } from "../../common/errors.ts";
+import { expectValue } from "../../common/expect.ts";
 import { cosSin2Pi } from "../../common/math-exact.ts";
-import { checkOptions } from "../../common/options.ts";
+import { checkOptions, type OptionKinds } from "../../common/options.ts";
 import { Random } from "../../common/random.ts";
 import { type Dataset, sampleSize, validateDataset } from "../dataset.ts";
 
-export interface SpiralOptions {
+interface ToyOptions {
+  /** Default 1. */
+  readonly seed?: number;
+  /** Default "all". */
+  readonly split?: string;
+}
+
+const TOY = { count: "any", classes: "any", seed: "number", split: "string" } as const;
+
+export interface SpiralOptions extends ToyOptions {
   /** Default 600. */
   readonly count?: number;
   /** Arms, each a class; default 2. */
@@ -17,35 +26,22 @@ export interface SpiralOptions {
   readonly turns?: number;
   /** Standard deviation of the points around their arm, whose outer end is at radius 1; default 0.02. */
   readonly noise?: number;
-  /** Default 1. */
-  readonly seed?: number;
-  /** Default "all". */
-  readonly split?: string;
 }
 
-/** Points [2] on arms that wind out from the middle; classes take turns, so any stretch of samples has all of them. */
+const SPIRALS = { ...TOY, turns: "any", noise: "any" } as const satisfies OptionKinds<SpiralOptions>;
+
+/**
+ * Points [2] on arms that wind outwards. Classes alternate, so any stretch of samples contains all of them. Throws
+ * ValueError on counts that are not whole numbers of at least 1.
+ */
 export function spirals(options: SpiralOptions = {}): Dataset {
-  const {
-    count = 600,
-    classes = 2,
-    turns = 1.5,
-    noise = 0.02,
-    seed = 1,
-    split = "all",
-  } = checkOptions("spirals", options, {
-    count: "any",
-    classes: "any",
-    turns: "any",
-    noise: "any",
-    seed: "number",
-    split: "string",
-  });
+  const checked = checkOptions("spirals", options, SPIRALS);
+  const { count = 600, classes = 2, turns = 1.5, noise = 0.02, seed = 1, split = "all" } = checked;
   expectWhole("spirals", { count, classes });
-  if (!(Number.isFinite(turns) && Number.isFinite(noise) && noise >= 0)) {
-    throw new ValueError(
-      `spirals: turns and noise must be finite, noise at least 0, got ${turns} and ${noise}`,
-    );
-  }
+  expectValue(
+    Number.isFinite(turns) && Number.isFinite(noise) && noise >= 0,
+    `spirals: turns and noise must be finite, noise at least 0, got ${turns} and ${noise}`,
+  );
   const random = new Random(seed);
   const data = new Float32Array(2 * count);
   const labels = Int32Array.from({ length: count }, (_, i) => i % classes);
@@ -59,34 +55,21 @@ export function spirals(options: SpiralOptions = {}): Dataset {
   return validateDataset({ name: "spirals", split, count, inputs: { data, shape: [2] }, labels, classes });
 }
 
-export interface NoiseOptions {
+export interface NoiseOptions extends ToyOptions {
   /** Default 1000. */
   readonly count?: number;
   /** Of one sample; default [1, 28, 28]. */
   readonly shape?: readonly number[];
   /** Default 10. */
   readonly classes?: number;
-  /** Default 1. */
-  readonly seed?: number;
-  /** Default "all". */
-  readonly split?: string;
 }
 
-/** Random bytes with random labels: what a network gets right of unseen ones is chance. */
+const NOISE = { ...TOY, shape: "array" } as const satisfies OptionKinds<NoiseOptions>;
+
+/** Random bytes with random labels: the accuracy on unseen samples is that of guessing. */
 export function noise(options: NoiseOptions = {}): Dataset {
-  const {
-    count = 1000,
-    shape = [1, 28, 28],
-    classes = 10,
-    seed = 1,
-    split = "all",
-  } = checkOptions("noise", options, {
-    count: "any",
-    shape: "array",
-    classes: "any",
-    seed: "number",
-    split: "string",
-  });
+  const checked = checkOptions("noise", options, NOISE);
+  const { count = 1000, shape = [1, 28, 28], classes = 10, seed = 1, split = "all" } = checked;
   const size = sampleSize(shape);
   expectWhole("noise", { count, classes, size });
   const pixels = new Random(seed);
@@ -104,8 +87,9 @@ export function noise(options: NoiseOptions = {}): Dataset {
 
 function expectWhole(who: string, values: Readonly<Record<string, number>>): void {
   for (const [key, value] of Object.entries(values)) {
-    if (!Number.isInteger(value) || value < 1) {
-      throw new ValueError(`${who}: ${key} must be a whole number of at least 1, got ${value}`);
-    }
+    expectValue(
+      Number.isInteger(value) && value >= 1,
+      `${who}: ${key} must be a whole number of at least 1, got ${value}`,
+    );
   }
 }

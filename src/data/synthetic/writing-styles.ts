@@ -1,24 +1,24 @@
 /**
- * How people write digits: for each digit several ways, each a few pen strokes given by the points the pen passes, in
- * hundredths of the digit's height. x runs right and y down, "!" marks a sharp turn. Drawn for Weft by hand.
+ * How people write digits: several styles per digit, each with a few pen strokes. A stroke is a list of the points that the
+ * pen passes, in hundredths of the digit's height; x points right and y down, "!" marks a sharp turn.
  */
 
 export interface PenPoint {
   readonly x: number;
   readonly y: number;
-  /** The pen turns sharply here; elsewhere its path is smooth. */
+  /** Whether the pen turns sharply here; elsewhere its path is smooth. */
   readonly corner: boolean;
 }
 
 /** A way to write a digit. */
 export interface WritingStyle {
-  /** How often it is used, relative to the digit's other ways. */
+  /** How often it is used, relative to the digit's other styles. */
   readonly weight: number;
   readonly strokes: readonly (readonly PenPoint[])[];
 }
 
 /** For each digit: [weight, strokes]. */
-const WAYS: readonly (readonly (readonly [weight: number, ...strokes: string[]])[])[] = [
+const STYLES: readonly (readonly (readonly [weight: number, ...strokes: string[]])[])[] = [
   // 0: closed, with overlapping ends, narrow, with a curl inside, crossing at the top
   [
     [4, "34,0 10,16 0,52 10,87 34,100 60,86 70,50 60,14 34,0"],
@@ -104,10 +104,10 @@ const WAYS: readonly (readonly (readonly [weight: number, ...strokes: string[]])
   ],
 ];
 
-/** All ways to write each digit: `readWritingStyles()[7]` are those of the 7. */
+/** The styles of each digit: `readWritingStyles()[7]` are those of the 7. */
 export function readWritingStyles(): readonly (readonly WritingStyle[])[] {
-  return WAYS.map((ways) =>
-    ways.map(([weight, ...strokes]) => ({
+  return STYLES.map((styles) =>
+    styles.map(([weight, ...strokes]) => ({
       weight,
       strokes: strokes.map((stroke) => stroke.split(" ").map(readPoint)),
     })),

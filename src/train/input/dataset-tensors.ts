@@ -1,8 +1,8 @@
 /** The tensors that hold a data set on a device. Uses no op, so that programs compiled ahead of time need none. */
 
-import { type Dataset, packBytes, sampleSize } from "../../data/dataset.ts";
+import { type Dataset, labelSize, packBytes, sampleSize } from "../../data/dataset.ts";
 import { readable } from "../../data/lazy-inputs.ts";
-import { type ShardedDataset, shardedLabelSize } from "../../data/sharded.ts";
+import type { ShardedDataset } from "../../data/sharded.ts";
 import { input, type Tensor } from "../../graph/tensor.ts";
 import type { Backend } from "../../runtime/backend.ts";
 
@@ -26,7 +26,7 @@ export class DatasetTensors {
     const { name, split, classes, inputs } = form;
     const values = samples * sampleSize(inputs.shape);
     const words = inputs.bytes ? Math.ceil(values / 4) : values;
-    const labels = samples * shardedLabelSize(form);
+    const labels = samples * labelSize(form);
     this.inputs = input([words], inputs.bytes ? "u32" : "f32", `${name}/${split} inputs`);
     this.targets = input([labels], classes === undefined ? "f32" : "i32", `${name}/${split} labels`);
   }

@@ -4,14 +4,8 @@
  * counter and the key alone, so a run that is resumed, or whose device was lost, sees the same batches.
  */
 
-import { packBytes, sampleSize } from "../../data/dataset.ts";
-import {
-  readPart,
-  type Samples,
-  type ShardedDataset,
-  sampleBytes,
-  shardedLabelSize,
-} from "../../data/sharded.ts";
+import { labelSize, packBytes, sampleSize } from "../../data/dataset.ts";
+import { readPart, type Samples, type ShardedDataset, sampleBytes } from "../../data/sharded.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import type { Batch } from "../../transforms/transform.ts";
@@ -187,7 +181,7 @@ export class ShardLoader implements DataLoader {
     this.#loaded[slot] = undefined;
     const words = samples.inputs instanceof Uint8Array ? packBytes(samples.inputs) : samples.inputs;
     const perSample = sampleSize(dataset.inputs.shape) / (dataset.inputs.bytes ? 4 : 1);
-    const perLabel = shardedLabelSize(dataset);
+    const perLabel = labelSize(dataset);
     const offset = slot * layout.size + written;
     this.backend.write(tensors.inputs, words, offset * perSample);
     this.backend.write(tensors.targets, samples.labels, offset * perLabel);

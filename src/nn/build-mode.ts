@@ -1,6 +1,7 @@
 /**
- * How a graph is being built: for training or for evaluation, with which random numbers, and which updates the layers
- * ask for on the way (running statistics). Decided when the graph is built, so a compiled step has no switches.
+ * The mode in which a graph is being built: for training or evaluation, with which random numbers; and the updates that
+ * layers request meanwhile (running statistics). The mode is fixed when the graph is built, so a compiled step has no
+ * branches.
  */
 import { GraphError } from "../common/errors.ts";
 import { checkOptions } from "../common/options.ts";
@@ -9,15 +10,15 @@ import type { RandomSource } from "../ops/random/random.ts";
 
 export interface BuildMode {
   readonly training: boolean;
-  /** What dropout draws from while training. */
+  /** Random numbers for dropout and random transforms, in training. */
   readonly random?: RandomSource;
 }
 
 const builds: { readonly mode: BuildMode; readonly updates: Node[] }[] = [];
 
 /**
- * Runs `make` with layers in the given mode. Returns what it made and the updates that layers asked for, which belong
- * in the graph's `updates`.
+ * Runs `make` with layers in the given mode. Returns its result and the updates that layers requested, which belong in
+ * the graph's `updates`.
  */
 export function build<T>(mode: BuildMode, make: () => T): { result: T; updates: Node[] } {
   checkOptions("nn.build", mode, { training: "boolean", random: "object" });
@@ -30,17 +31,20 @@ export function build<T>(mode: BuildMode, make: () => T): { result: T; updates: 
   }
 }
 
-/** Whether layers are applied for training. False outside `build`: evaluation changes nothing. */
+/** Whether layers are applied for training. False outside `build`. */
 export function isTraining(): boolean {
   return builds.at(-1)?.mode.training ?? false;
 }
 
-/** Whether `build` is at work. */
+/** Whether the caller runs within `build`. */
 export function isBuilding(): boolean {
   return builds.length > 0;
 }
 
-/** The evaluation result of layer `who`. Outside `build`, where no mode was chosen, `gradients` of parameters refuse it. */
+/**
+ * The result of layer `who` in evaluation. Outside `build`, where no mode was chosen, it is marked so that `gradients` of
+ * parameters refuses it.
+ */
 export function inEvaluation(who: string, y: Tensor): Tensor {
   return isBuilding() ? y : markEvaluation(y, who);
 }
@@ -52,7 +56,7 @@ export function addUpdate(update: Node): void {
   current.updates.push(update);
 }
 
-/** The random numbers of the graph that is being built. Throws GraphError, naming `who`, where there are none. */
+/** The random numbers of the graph that is being built. Throws GraphError, naming `who`, if `build` was given none. */
 export function randomSource(who: string): RandomSource {
   const random = builds.at(-1)?.mode.random;
   if (random === undefined) throw new GraphError(`${who}: training needs nn.build with a RandomSource`);
