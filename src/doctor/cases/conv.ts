@@ -1,4 +1,4 @@
-/** Convolutions, alone and fused with what follows them, and pooling. */
+/** The doctor's checks of convolutions, alone and fused with what follows them, and of pooling. */
 import { gradients } from "../../autograd.ts";
 import { convBlockBackwardOp, convBlockOp } from "../../fusion/conv-block.ts";
 import type { Tensor } from "../../graph/tensor.ts";
