@@ -108,9 +108,10 @@ export class Fields {
 
   /** A text of this form; `expected` describes it. */
   matching(name: string, pattern: RegExp, expected: string): string {
-    const text = this.text(name);
-    if (!pattern.test(text)) this.fail(name, expected);
-    return text;
+    const value = this.get(name);
+    if (typeof value !== "string" || value.length > MOST_TEXT || !pattern.test(value))
+      this.fail(name, expected);
+    return value as string;
   }
 
   oneOf<T extends string>(name: string, choices: readonly T[]): T {

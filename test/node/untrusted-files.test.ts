@@ -320,7 +320,7 @@ describe("run.json", () => {
       /recipe must be the name of a recipe/,
     ],
     ["a later format", (run) => Object.assign(run, { format: 2 }), /has format 2, .* update Weft/],
-    ["no data", (run) => Object.assign(run, { data: null }), /data: expected a JSON object/],
+    ["no data", (run) => Object.assign(run, { data: null }), /data: expected an object/],
     [
       "samples that are no number",
       (run) => Object.assign(run, { data: { ...(run.data as object), train: "5" } }),
