@@ -49,7 +49,7 @@ export class Page {
         this.#enter("training", this.#trainingStatus());
         void session.resume();
       },
-      step: () => void (this.#panel.phase === "paused" ? session.step() : this.#train(1)),
+      step: () => void (this.#panel.phase === "held" ? session.step() : this.#train(1)),
       reset: () => void this.#prepare(this.#form.settings),
     });
     this.#form = new SetupForm(settings, (changed) => this.#settingsChanged(changed));
@@ -127,7 +127,7 @@ export class Page {
         this.#probe(false);
         break;
       case "paused":
-        if (this.#panel.phase === "training") this.#enter("paused", `Paused at step ${count(event.step)}.`);
+        if (this.#panel.phase === "training") this.#enter("held", `Paused at step ${count(event.step)}.`);
         this.#probe(true);
         break;
       case "epoch": {
@@ -243,7 +243,7 @@ export class Page {
   #settingsChanged(settings: Settings): void {
     history.replaceState(null, "", `#${settingsToHash(settings)}`);
     const run = this.#run;
-    const running = ["training", "paused", "done"].includes(this.#panel.phase);
+    const running = ["training", "held", "done"].includes(this.#panel.phase);
     const differs = run === undefined || !sameRun(settings, run.settings);
     say(byId("reset"), running && differs ? "New run" : "Reset");
     if (running) {

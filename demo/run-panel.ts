@@ -3,10 +3,10 @@ import { byId, say } from "./dom.ts";
 import { count, loss as lossText, milliseconds, percent } from "./format.ts";
 
 /**
- * `waiting`: the device is opened or data are loaded. `ready`: not trained yet. `paused`: training is paused. `done`: all
+ * `waiting`: the device is opened or data are loaded. `ready`: not trained yet. `held`: training is paused. `done`: all
  * epochs are trained; more may follow.
  */
-export type Phase = "waiting" | "ready" | "training" | "paused" | "done" | "failed";
+export type Phase = "waiting" | "ready" | "training" | "held" | "done" | "failed";
 
 export interface RunActions {
   train(): void;
@@ -20,7 +20,7 @@ const LABELS: Record<Phase, string> = {
   waiting: "Train",
   ready: "Train",
   training: "Pause",
-  paused: "Resume",
+  held: "Resume",
   done: "Train more",
   failed: "Train",
 };
@@ -54,7 +54,7 @@ export class RunPanel {
     const train = byId<HTMLButtonElement>("train");
     say(train, LABELS[phase]);
     train.disabled = phase === "waiting" || phase === "failed";
-    byId<HTMLButtonElement>("step").disabled = !["ready", "paused", "done"].includes(phase);
+    byId<HTMLButtonElement>("step").disabled = !["ready", "held", "done"].includes(phase);
     byId<HTMLButtonElement>("reset").disabled = phase === "waiting";
     say(byId("run-status"), status);
   }
@@ -92,7 +92,7 @@ export class RunPanel {
   #primary(): void {
     const { actions } = this;
     if (this.#phase === "training") actions.pause();
-    else if (this.#phase === "paused") actions.resume();
+    else if (this.#phase === "held") actions.resume();
     else actions.train();
   }
 }

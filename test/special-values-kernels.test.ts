@@ -8,7 +8,7 @@ import type { Data } from "../src/graph/spec.ts";
 import { constant, type Tensor } from "../src/graph/tensor.ts";
 import { BLOCK_VARIANTS } from "../src/kernels/conv/conv-block.ts";
 import { CONV_VARIANTS } from "../src/kernels/conv/conv2d.ts";
-import { LINEAR_BACKWARD_VARIANTS } from "../src/kernels/gemm/linear-backward.ts";
+import { LINEAR_BACKWARD_VARIANTS } from "../src/kernels/gemm/linear-gradients.ts";
 import { PRODUCT_VARIANTS } from "../src/kernels/gemm/matmul.ts";
 import * as ops from "../src/ops/index.ts";
 import { CpuBackend } from "../src/runtime/cpu/backend.ts";

@@ -1,6 +1,6 @@
-// relu and max-pool over windows PKH x PKW that neither overlap nor are padded, and back: what stands around a
-// convolution where the two are not one kernel. conv [N, O, OH, OW], y, dy and code [N, O, PH, PW].
-// code: row * PKW + column of the window's first maximum, NONE where relu is inactive and so nothing flows back.
+// relu and max-pool over windows PKH x PKW that neither overlap nor are padded, and their gradient, for convolution blocks
+// whose convolution is a kernel of its own. conv [N, O, OH, OW], y, dy and code [N, O, PH, PW].
+// code: the argmax index, row * PKW + column of the window's first maximum; NONE where relu is inactive and no gradient passes.
 
 override N: u32;
 override O: u32;

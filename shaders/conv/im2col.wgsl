@@ -1,9 +1,8 @@
-// Convolution as a matrix product with an explicit matrix of columns.
-// col [N, C, KH, KW, OH, OW]: for each group of an image a matrix K x P, K = CG KH KW, P = OH OW.
-// w is OG x K per group.
-//   forward          y[n, g]  = w[g] col[n, g]          (OG x P)
-//   backwardInput    col[n, g] = w[g]^T dy[n, g]         (K x P), then col2im adds what belongs to each pixel
-//   backwardWeight   dw[g]    = sum over n, p of dy[n, g] col[n, g]^T   (OG x K)
+// What a convolution as matrix products with an explicit matrix of columns has beside the products of the GEMM family.
+// col [N, C, KH, KW, OH, OW]: for each group of an image a matrix K x P, K = CG KH KW, P = OH OW. w is OG x K per group.
+//   forward         y[n, g]   = w[g] col[n, g]          (OG x P)
+//   input gradient  col[n, g] = w[g]^T dy[n, g]         (K x P), then col2im adds what belongs to each pixel
+//   weight gradient dw[g]     = sum over n, p of dy[n, g] col[n, g]^T   (OG x K), here with db
 
 override N: u32;
 override C: u32;
@@ -22,7 +21,6 @@ override padTop: u32;
 override padLeft: u32;
 override dilationY: u32;
 override dilationX: u32;
-override BIAS: bool;
 override PARTS: u32;  // the sum over images of the weight gradient is cut into PARTS parts of CHUNK images
 override CHUNK: u32;
 
@@ -75,68 +73,6 @@ fn col2im(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: ve
 
 const TM = 4u;  // rows and columns of the product that one invocation computes
 const TN = 4u;
-
-@group(0) @binding(1) var<storage, read> w: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
-
-@compute @workgroup_size(8, 8)
-fn forward(@builtin(global_invocation_id) id: vec3<u32>) {
-  let K = CG * KH * KW;
-  let P = OH * OW;
-  let p = id.x * TN;
-  let o = id.y * TM;  // within the group
-  if (p >= P || o >= OG) { return; }
-  let n = id.z / (O / OG);
-  let group = id.z % (O / OG);
-  let columnsAt = (n * C * KH * KW + group * K) * P;
-  let weightsAt = (group * OG) * K;
-  var sum: array<array<f32, TN>, TM>;
-  for (var k = 0u; k < K; k++) {
-    var v: array<f32, TN>;
-    for (var j = 0u; j < TN; j++) { v[j] = columns[columnsAt + k * P + min(p + j, P - 1u)]; }
-    for (var i = 0u; i < TM; i++) {
-      let weight = w[weightsAt + min(o + i, OG - 1u) * K + k];
-      for (var j = 0u; j < TN; j++) { sum[i][j] += weight * v[j]; }
-    }
-  }
-  for (var i = 0u; i < TM; i++) {
-    if (o + i >= OG) { break; }
-    var bias = 0.0;
-    if (BIAS) { bias = b[group * OG + o + i]; }
-    for (var j = 0u; j < TN; j++) {
-      if (p + j < P) { y[(n * O + group * OG + o + i) * P + p + j] = sum[i][j] + bias; }
-    }
-  }
-}
-
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dcol: array<f32>;
-
-@compute @workgroup_size(8, 8)
-fn backwardColumns(@builtin(global_invocation_id) id: vec3<u32>) {
-  let K = CG * KH * KW;
-  let P = OH * OW;
-  let p = id.x * TN;
-  let k = id.y * TM;
-  if (p >= P || k >= K) { return; }
-  let n = id.z / (O / OG);
-  let group = id.z % (O / OG);
-  var sum: array<array<f32, TN>, TM>;
-  for (var o = 0u; o < OG; o++) {
-    var v: array<f32, TN>;
-    for (var j = 0u; j < TN; j++) { v[j] = dy[(n * O + group * OG + o) * P + min(p + j, P - 1u)]; }
-    for (var i = 0u; i < TM; i++) {
-      let weight = w[(group * OG + o) * K + min(k + i, K - 1u)];
-      for (var j = 0u; j < TN; j++) { sum[i][j] += weight * v[j]; }
-    }
-  }
-  for (var i = 0u; i < TM; i++) {
-    for (var j = 0u; j < TN; j++) {
-      if (k + i < K && p + j < P) { dcol[(n * C * KH * KW + group * K + k + i) * P + p + j] = sum[i][j]; }
-    }
-  }
-}
 
 @group(0) @binding(1) var<storage, read> g: array<f32>;
 @group(0) @binding(2) var<storage, read_write> partial: array<f32>;

@@ -1,6 +1,6 @@
 /**
- * The fusion that puts convBlock in: every conv2d -> relu -> maxPool2d, with its backward nodes if there are any, when
- * nobody else reads what lies between. Leaves alone pools that overlap, pad or round up, and grouped convolutions.
+ * The fusion that introduces convBlock: every conv2d -> relu -> maxPool2d, with its backward nodes if there are any, where
+ * nothing else reads the values between. Leaves alone pools that overlap, pad or round up, and grouped convolutions.
  */
 
 import type { ConvAttrs } from "../geometry/conv.ts";
@@ -12,7 +12,7 @@ import { reluBackwardOp, reluOp } from "../ops/elementwise/activation.ts";
 import { maxPool2dBackwardOp, maxPool2dOp } from "../ops/pool/pool.ts";
 import { convBlockBackwardOp, convBlockOp } from "./conv-block.ts";
 
-/** A `Rewrite`: pooled outputs and gradients, and what they are had from instead. */
+/** A `Rewrite`: pooled outputs and gradients, and the outputs of blocks that replace them. */
 export function convBlocks(graph: Graph): ReadonlyMap<Tensor, Tensor> {
   const replaced = new Map<Tensor, Tensor>();
   for (const node of graph.nodes) {
@@ -49,15 +49,15 @@ function convBlockAt(graph: Graph, pool: Node): [Tensor, Tensor][] | undefined {
   if (unpools.length > 1 || unpool.op !== maxPool2dBackwardOp || !onlyUser(graph, unpool, reluBackward))
     return undefined;
   if (reluBackward?.op !== reluBackwardOp || reluBackward.inputs[1] !== active) return undefined;
-  const slope = reluBackward.outputs[0]!;
-  if (graph.isOutput(slope)) return undefined;
+  const preActivation = reluBackward.outputs[0]!;
+  if (graph.isOutput(preActivation)) return undefined;
   const of = { input: conv2dBackwardInputOp, weight: conv2dBackwardWeightOp };
-  const users = graph.users(slope);
+  const users = graph.users(preActivation);
   const input = users.find(
-    (user) => user.op === of.input && user.inputs[0] === w && user.inputs[1] === slope,
+    (user) => user.op === of.input && user.inputs[0] === w && user.inputs[1] === preActivation,
   );
   const weight = users.find(
-    (user) => user.op === of.weight && user.inputs[0] === x && user.inputs[1] === slope,
+    (user) => user.op === of.weight && user.inputs[0] === x && user.inputs[1] === preActivation,
   );
   if (users.length !== (input ? 1 : 0) + (weight ? 1 : 0)) return undefined;
   const needs = { needsX: input !== undefined, needsW: weight !== undefined };

@@ -1,6 +1,7 @@
 /**
- * conv2d + bias + relu + maxPool2d as one op, for windows that neither overlap nor are padded and one group of
- * channels. Put in by `convBlocks` of conv-block-rewrite.ts; what runs back is a quarter (for 2x2 windows) of what the parts would compute.
+ * conv2d + bias + relu + maxPool2d as one op, for windows that neither overlap nor are padded and one group of channels.
+ * Introduced by `convBlocks` of conv-block-rewrite.ts. Only the position that wins a window has a gradient, so that with
+ * 2 x 2 windows the backward kernels that use this do a quarter of the work.
  */
 
 import { type ConvAttrs, convConstants } from "../geometry/conv.ts";
@@ -17,10 +18,10 @@ import { maxPool2dBackwardOp, maxPool2dOp } from "../ops/pool/pool.ts";
 type BlockAttrs = ConvAttrs & { readonly PKH: number; readonly PKW: number };
 type BackwardAttrs = BlockAttrs & { readonly needsX: boolean; readonly needsW: boolean };
 
-/** The code of a window where relu is inactive. */
+/** The argmax index of a window where relu is inactive. */
 const NONE = 0xffffffff;
 
-/** (x, w, b?) -> y and, for the gradients, each window's code: row * PKW + column of its first maximum, or NONE. */
+/** (x, w, b?) -> y and, for the gradients, each window's argmax index: row * PKW + column of its first maximum, or NONE. */
 export const convBlockOp: DefinedOp<BlockAttrs> = defineOp({
   name: "convBlock",
   args: ["x", "w", "b"],
@@ -132,7 +133,7 @@ function poolConstants(c: BlockConstants): PoolConstants {
   };
 }
 
-/** The gradient of the convolution's output: dy where each window's code says, zero elsewhere. */
+/** The gradient of the convolution's output: dy at each window's argmax index, zero elsewhere. */
 function unpooled(dy: Data, code: Data, c: BlockConstants): Data {
   const indices = Int32Array.from(code, (k, i) => {
     if (k === NONE) return -1;

@@ -3,7 +3,7 @@ import type { Rewrite } from "../graph/graph.ts";
 import { convBlocks } from "./conv-block-rewrite.ts";
 import { fuseElementwise } from "./elementwise-group.ts";
 import { fuseUpdates } from "./elementwise-updates.ts";
-import { fuseLinearActivations, fuseLinearSlopes } from "./linear.ts";
+import { fuseActivationGradients, fuseLinearActivations } from "./linear.ts";
 import { fuseChainSums } from "./norm-sums-chain.ts";
 import { fuseRunningStats } from "./running-stats.ts";
 
@@ -16,7 +16,7 @@ const fusions: readonly { readonly rewrite: Rewrite; readonly hides?: readonly s
     hides: ["conv2d", "conv2dBackwardInput", "conv2dBackwardWeight", "maxPool2dBackward"],
   },
   { rewrite: fuseLinearActivations },
-  { rewrite: fuseLinearSlopes },
+  { rewrite: fuseActivationGradients },
   { rewrite: fuseUpdates },
   { rewrite: fuseElementwise },
 ];

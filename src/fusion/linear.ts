@@ -1,4 +1,4 @@
-/** Fusions of linear layers with an activation behind them, and of their gradients with the activation's slope. */
+/** Fusions of linear layers with the activation that follows, and of their gradients with the gradient of the activation before. */
 import type { Rewrite } from "../graph/graph.ts";
 import { sameShape } from "../graph/spec.ts";
 import type { Tensor } from "../graph/tensor.ts";
@@ -13,8 +13,8 @@ import {
 import { reshape } from "../ops/shape/reshape.ts";
 
 /**
- * relu, sigmoid or tanh of a linear layer becomes part of it where nothing else reads the value before: the gradient
- * of these asks for the value after only.
+ * relu, sigmoid or tanh of a linear layer becomes part of it where nothing else reads the value before: the gradients of
+ * these activations need only their output.
  */
 export const fuseLinearActivations: Rewrite = (graph) => {
   const replaced = new Map<Tensor, Tensor>();
@@ -31,31 +31,36 @@ export const fuseLinearActivations: Rewrite = (graph) => {
 };
 
 /**
- * The gradient of an activation, taken of a linear layer's dx and of nothing else, is multiplied in while dx is
- * computed. Reshapes between the two are looked through.
+ * The gradient of an activation that is applied to a linear layer's dx, where nothing else reads that, becomes part of
+ * computing dx. Reshapes between the two don't matter.
  */
-export const fuseLinearSlopes: Rewrite = (graph) => {
+export const fuseActivationGradients: Rewrite = (graph) => {
   const replaced = new Map<Tensor, Tensor>();
   for (const node of graph.nodes) {
     const activation = ACTIVATED.find((a) => a.backward === node.op);
     const [dx, y] = node.inputs;
     if (activation === undefined || dx === undefined || y === undefined) continue;
     let plain = dx;
-    const alone = () => graph.users(plain).length === 1 && !graph.isOutput(plain);
-    while (alone() && plain.node.op.view === "reshape") plain = plain.node.inputs[0]!;
-    if (!alone() || plain.node.op !== linearBackwardOp || plain.index !== 0 || plain.node.inputs.length > 3)
+    const isOnlyUse = () => graph.users(plain).length === 1 && !graph.isOutput(plain);
+    while (isOnlyUse() && plain.node.op.view === "reshape") plain = plain.node.inputs[0]!;
+    if (
+      !isOnlyUse() ||
+      plain.node.op !== linearBackwardOp ||
+      plain.index !== 0 ||
+      plain.node.inputs.length > 3
+    )
       continue;
     const { inputs, attrs, label, outputs } = plain.node;
-    const mask = sameShape(y.shape, plain.shape) ? y : reshape(y, plain.shape);
+    const saved = sameShape(y.shape, plain.shape) ? y : reshape(y, plain.shape);
     const fused = linearBackwardOp.apply(
-      [...inputs, mask],
+      [...inputs, saved],
       { ...(attrs as LinearBackwardAttrs), activation: activation.code },
       label,
     );
-    const masked = fused[0]!;
+    const fusedX = fused[0]!;
     replaced.set(
       node.outputs[0]!,
-      sameShape(masked.shape, node.outputs[0]!.shape) ? masked : reshape(masked, node.outputs[0]!.shape),
+      sameShape(fusedX.shape, node.outputs[0]!.shape) ? fusedX : reshape(fusedX, node.outputs[0]!.shape),
     );
     for (const i of [1, 2]) replaced.set(outputs[i]!, fused[i]!);
   }

@@ -19,7 +19,7 @@ export interface Conv2dOptions {
   readonly stride?: Pair;
   /** Zeros around the input: one number, [y, x] or [top, left, bottom, right]. Default 0. */
   readonly padding?: Padding;
-  /** Distance between the taps of the kernel: one number or [y, x]. Default 1. */
+  /** Distance between elements of the kernel: one number or [y, x]. Default 1. */
   readonly dilation?: Pair;
   /** Channels are split into this many groups that do not see each other. Default 1. */
   readonly groups?: number;
@@ -32,7 +32,7 @@ export const CONV2D = {
   groups: "number",
 } as const satisfies OptionKinds<Conv2dOptions>;
 
-/** Options in full. */
+/** Options with all defaults filled in. */
 export type ConvAttrs = {
   readonly strideY: number;
   readonly strideX: number;

@@ -153,18 +153,18 @@ describe("a visit", () => {
     await page.click("#train");
     await reach(8);
     await page.click("#train");
-    await phaseOf(page, "paused");
-    const pausedAt = await stepsShown();
+    await phaseOf(page, "held");
+    const held = await stepsShown();
     await drawStrokes(page, DIGITS[1]);
     await page.waitForFunction(() => document.querySelector("#bars .best") !== null);
-    expect(await stepsShown()).toBe(pausedAt);
+    expect(await stepsShown()).toBe(held);
     await page.click("#step");
-    await reach(pausedAt + 1);
+    await reach(held + 1);
     await page.click("#step");
-    await reach(pausedAt + 2);
-    expect(await stepsShown()).toBe(pausedAt + 2);
+    await reach(held + 2);
+    expect(await stepsShown()).toBe(held + 2);
     await page.click("#train");
-    await reach(pausedAt + 5);
+    await reach(held + 5);
   });
 
   it("learns: at least 95 % of the validation images within three epochs", async () => {
@@ -280,7 +280,7 @@ describe("a visit", () => {
     await loseDevice();
     await reach(45);
     await page.click("#train");
-    await phaseOf(page, "paused");
+    await phaseOf(page, "held");
     const losses = await history(1, "loss");
     expect(losses.length).toBeGreaterThanOrEqual(45);
     expect(losses).toEqual(firstRun.slice(0, losses.length));
@@ -289,10 +289,10 @@ describe("a visit", () => {
   it("notices the loss of the device while it is paused, when a drawing is to be read", async () => {
     await drawStrokes(page, DIGITS[7]);
     await loseDevice(() => drawStrokes(page, DIGITS[7]));
-    const pausedAt = await stepsShown();
+    const held = await stepsShown();
     await page.click("#step");
-    await reach(pausedAt + 1);
-    expect(await history(1, "loss")).toEqual(firstRun.slice(0, pausedAt + 1));
+    await reach(held + 1);
+    expect(await history(1, "loss")).toEqual(firstRun.slice(0, held + 1));
   });
 
   it("loads the weights again and finds the same accuracy", async () => {

@@ -193,6 +193,11 @@ describe("ops and kernels", () => {
     expect(wrong.map(({ from, to }) => `${from} -> ${to}`)).toEqual([]);
   });
 
+  test("fragments of WGSL, and no other files, are named and described as such", () => {
+    const says = shaders.filter((file) => /^\/\/ FRAGMENT\b/.test(textOf(file)));
+    expect(says).toEqual(shaders.filter((file) => stem(file).endsWith("-fragment")));
+  });
+
   test("every file that defines an op has a test of its name", () => {
     const files = sources.filter((file) => /\bdefineOp\(/.test(withoutComments(textOf(file))));
     const opFiles = files.filter((file) => !["src/graph/op.ts", ...NO_TEST_OF_ITS_NAME].includes(file));

@@ -39,7 +39,7 @@ const cases: readonly Case[] = [
 ];
 
 /** What the kernels for 5 x 5 and 2 x 2 have to cope with: few and many channels, edges, padding, wide and low planes. */
-const strips: readonly Case[] = [
+const rowStrip: readonly Case[] = [
   { x: [1, 1, 6, 6], w: [1, 1, 5, 5], pool: 2 },
   { x: [7, 2, 13, 12], w: [7, 2, 5, 5], pool: 2, options: { padding: [0, 1, 1, 0] } },
   { x: [17, 3, 14, 14], w: [17, 3, 5, 5], pool: 2 },
@@ -47,8 +47,8 @@ const strips: readonly Case[] = [
   { x: [2, 1, 8, 45], w: [13, 1, 5, 5], pool: 2, options: { padding: [1, 3] } },
 ];
 
-/** More of the same for kernels of any size: parts of several tiles, several tiles of windows, taps in several stages. */
-const few: readonly Case[] = [
+/** More of the same for kernels of any size: parts of several tiles, several tiles of windows, kernels in several stages. */
+const fewChannels: readonly Case[] = [
   { x: [1, 1, 3, 28], w: [5, 1, 1, 13], pool: 2, bias: false },
   { x: [41, 7, 6, 7], w: [17, 7, 2, 3], pool: 2, options: { padding: [1, 0, 0, 1] } },
   { x: [2, 3, 19, 37], w: [23, 3, 5, 5], pool: 2, options: { padding: [2, 2, 3, 1] } },
@@ -147,9 +147,12 @@ const tiles: readonly Case[] = [
 describe("the ops themselves, CPU bodies against kernels", () => {
   const runs = [
     ...cases.map((c) => ({ c, variants: [undefined] })),
-    ...tiles.map((c) => ({ c, variants: ["quad", "registers", "slabs", "smallSlabs"] })),
-    ...strips.map((c) => ({ c, variants: ["strips"] })),
-    ...few.map((c) => ({ c, variants: ["few"] })),
+    ...tiles.map((c) => ({
+      c,
+      variants: ["subgroup", "register", "skinny", "sharedMemory", "smallSharedMemory"],
+    })),
+    ...rowStrip.map((c) => ({ c, variants: ["rowStrip"] })),
+    ...fewChannels.map((c) => ({ c, variants: ["fewChannels"] })),
   ];
   for (const { c, variants } of runs) {
     for (const v of variants) {

@@ -14,9 +14,9 @@ import { expectClose } from "../support/close.ts";
 import { listFixtures, readFixture, readJsonFixture } from "../support/fixtures.ts";
 
 const force = (v: string) => ({ conv2d: v, conv2dBackwardInput: v, conv2dBackwardWeight: v });
-const variants = ["quad", "registers", "direct", "im2col"].map(force);
+const variants = ["subgroup", "register", "direct", "im2col"].map(force);
 /** Kernels with barriers, which take software adapters about a second to compile. */
-const slabs = ["slabs", "smallSlabs"].map(force);
+const sharedMemory = ["sharedMemory", "smallSharedMemory"].map(force);
 
 type Case = readonly [x: Shape, w: Shape, options?: Conv2dOptions, bias?: boolean];
 
@@ -61,7 +61,7 @@ checkOp(
 );
 
 checkOp(
-  "conv2d in slabs",
+  "conv2d in shared memory",
   casesOf([
     [
       [2, 3, 5, 7],
@@ -71,23 +71,7 @@ checkOp(
     [[1, 4, 5, 8], [4, 4, 3, 3], { padding: 1 }],
     [[3, 17, 9, 10], [66, 17, 3, 3], { padding: 1 }],
   ]),
-  { variants: slabs, numeric: false, atol: 1e-5 },
-);
-
-// Widths and channels around a strip of 8 and 6, kernels up to 5, paddings up to a kernel's reach, an image of two strips.
-checkOp(
-  "conv2d in rows",
-  casesOf([
-    [
-      [1, 1, 1, 1],
-      [1, 1, 1, 1],
-    ],
-    [[2, 1, 9, 9], [6, 1, 5, 5], { padding: 2 }],
-    [[3, 6, 8, 12], [7, 6, 5, 4], { padding: [4, 3] }, false],
-    [[2, 5, 4, 21], [13, 5, 2, 3], { padding: [0, 2] }],
-    [[1, 2, 7, 9], [3, 2, 3, 2], { padding: [1, 0, 2, 1] }],
-  ]),
-  { variants: [force("rows")], atol: 5e-6 },
+  { variants: sharedMemory, numeric: false, atol: 1e-5 },
 );
 
 checkOp(
@@ -193,8 +177,8 @@ describe("goldens", () => {
     it(`${name}: CPU, float64`, async () => {
       await checkGolden(await readJsonFixture<Golden>(path), new CpuBackend({ bits: 64 }), {});
     });
-    // Slabs take turns: what they compute is held against the CPU body above.
-    const slow = i % 8 === 0 ? slabs.slice((i / 8) % 2, ((i / 8) % 2) + 1) : [];
+    // Shared-memory tiles take turns: what they compute is held against the CPU body above.
+    const slow = i % 8 === 0 ? sharedMemory.slice((i / 8) % 2, ((i / 8) % 2) + 1) : [];
     for (const variant of [...variants, ...slow]) {
       it(`${name}: ${variant.conv2d}`, async () => {
         await checkGolden(await readJsonFixture<Golden>(path), await gpuBackend(), variant);

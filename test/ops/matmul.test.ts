@@ -2,10 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { Shape } from "../../src/graph/spec.ts";
 import { input } from "../../src/graph/tensor.ts";
-import { productKernels } from "../../src/kernels/gemm/matmul.ts";
 import { matmul } from "../../src/ops/linalg/matmul.ts";
-import { PORTABLE } from "../../src/replay/compile.ts";
-import { adapterProfile } from "../../src/runtime/gpu/adapter-profile.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 import { checkGoldens } from "../support/golden.ts";
 
@@ -31,8 +28,8 @@ const everyWay = [
 // Sums of up to 300 products of numbers up to 1 in float32: rounding grows with the length, not with the result.
 const atol = 1e-5;
 
-// Tiles are 16 x 16 or 16 x 32 (quad), 8 x 64 (registers), 64 x 64 (slabs); ks go by 2 in quads, by 4 in registers, by
-// 16 in slabs. Rows of odd length are read otherwise than those of even length.
+// Tiles are 16 x 16 or 16 x 32 (subgroup), 8 x 64 (register), 64 x 64 (shared memory), with k steps of 2, 4 and 16. Rows of
+// odd length are read otherwise than those of even length.
 checkOp(
   "matmul",
   [
@@ -56,7 +53,7 @@ checkOp(
       everyWay,
     ),
   ],
-  { variants: [{ matmul: "quad" }], atol },
+  { variants: [{ matmul: "subgroup" }], atol },
 );
 checkOp(
   "matmul",
@@ -71,11 +68,11 @@ checkOp(
     ),
   ],
   {
-    variants: [{ matmul: "registers" }],
+    variants: [{ matmul: "register" }],
     atol,
   },
 );
-// Few rows or few columns: the planner's choice is narrow.
+// Few rows or few columns: the skinny tile is chosen.
 checkOp(
   "matmul",
   cases(
@@ -90,11 +87,11 @@ checkOp(
   ),
   { atol },
 );
-checkOp("matmul", cases([[6, 33, 5]], [[true, false]]), { variants: [{ matmul: "narrow" }], atol });
-// Slow to compile on software adapters, hence few cases; the golden values below go through slabs, too.
-checkOp("matmul", cases([[65, 127, 33]], straight), { variants: [{ matmul: "slabs" }], atol });
+checkOp("matmul", cases([[6, 33, 5]], [[true, false]]), { variants: [{ matmul: "skinny" }], atol });
+// Slow to compile on software adapters, hence few cases; the golden values below go through shared memory, too.
+checkOp("matmul", cases([[65, 127, 33]], straight), { variants: [{ matmul: "sharedMemory" }], atol });
 checkOp("matmul", [...cases([[33, 65, 35]], straight), ...cases([[3, 4, 20]], [[true, true]])], {
-  variants: [{ matmul: "smallSlabs" }],
+  variants: [{ matmul: "smallSharedMemory" }],
   atol,
 });
 checkOp(
@@ -109,7 +106,7 @@ checkOp(
     [[false, true]],
   ),
   {
-    variants: [{ matmul: "split" }],
+    variants: [{ matmul: "splitK" }],
     atol,
   },
 );
@@ -191,34 +188,11 @@ checkGoldens(
       matmul(a!, b!, { transposeA: attrs.transpose_a === true, transposeB: attrs.transpose_b === true }),
   },
   {
-    variants: ["quad", "registers", "narrow", "split"].map((matmul) => ({ matmul })),
-    slow: [{ matmul: "slabs" }],
+    variants: ["subgroup", "register", "skinny", "splitK"].map((matmul) => ({ matmul })),
+    slow: [{ matmul: "sharedMemory" }],
     atol: 3e-5,
   },
 );
-
-describe("matmul on a software adapter", () => {
-  const env = adapterProfile({ ...PORTABLE, software: true, subgroupSize: 4 });
-  const sums = (M: number, N: number, K: number) =>
-    productKernels({ M, N, K, transposeA: false, transposeB: false, a: "a", b: "b", y: "y" }, env).kernels[0];
-  it("computes three columns beyond the tiles in blocks, not in tiles", () => {
-    expect(sums(127, 131, 129)?.constants).toMatchObject({
-      TILES_M: 8,
-      TILES_N: 8,
-      RIGHT_GROUPS: 8,
-      BELOW_GROUPS: 0,
-    });
-    expect(sums(129, 129, 129)?.constants).toMatchObject({
-      TILES_M: 8,
-      TILES_N: 8,
-      RIGHT_GROUPS: 8,
-      BELOW_GROUPS: 9,
-    });
-  });
-  it("compiles nothing more for products that are soon done", () => {
-    expect(sums(64, 84, 120)).toMatchObject({ entry: "quadVector", constants: { TILES_N: 6 } });
-  });
-});
 
 describe("matmul refuses", () => {
   it("inner sizes that differ", () => {

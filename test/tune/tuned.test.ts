@@ -175,21 +175,23 @@ describe("a graph", () => {
   it("never gets a kernel that computes something else or does not compile, however fast", async () => {
     const damage: Readonly<Record<string, (code: string) => string>> = {
       "im2col.wgsl": (code) => offByAThousandth(code.replace(/\/\/.*/g, "")),
-      "conv2d.wgsl": (code) => `${code}\nfn broken() { return 1 }`,
+      "direct-conv.wgsl": (code) => `${code}\nfn broken() { return 1 }`,
     };
     const backend = await brokenBackend((file, code) => damage[file]?.(code) ?? code);
     try {
       const clock = byClock({
         "im2col.wgsl:im2col": 0.1,
-        "im2col.wgsl:forward": 0.1,
-        "conv2d.wgsl:forward": 0.1,
+        "matmul.wgsl:subgroupTile": 0.1,
+        "matmul-vector.wgsl:subgroupTile": 0.1,
+        "matmul-vector.wgsl:smallSharedMemoryTile": 0.1,
+        "direct-conv.wgsl:forward": 0.1,
       });
       const outputs = [conv2d(drawn(1, [2, 3, 9, 8]), drawn(2, [5, 3, 3, 3]))];
       const program = await backend.compile({ outputs }, { tune: clock.options });
-      expect(entriesOf(program).join()).not.toMatch(/im2col|conv2d\.wgsl/);
+      expect(entriesOf(program).join()).not.toMatch(/im2col|direct-conv/);
       const [{ variants = {} } = {}] = choicesOf(clock);
       expect(variants.im2col).toMatch(/\d+ of 420 values of \[2, 5, 7, 6\] differ from the default's/);
-      expect(variants.direct).toMatch(/conv2d\.wgsl/);
+      expect(variants.direct).toMatch(/direct-conv\.wgsl/);
     } finally {
       await backend.close();
     }
@@ -257,7 +259,7 @@ describe("a store", () => {
 describe("training", () => {
   const { train } = syntheticDigits({ seed: 3, train: 60, test: 1 });
   // Forced, so that few kernels are compiled.
-  const variants = { linear: "registers", linearBackward: "registers" };
+  const variants = { linear: "register", linearBackward: "register" };
   const losses = async (backend: Backend, tune: false | TuneOptions, steps = 6) => {
     const trainer = await Trainer.create(backend, {
       model: nn.sequential(nn.flatten(), nn.linear(784, 10)),

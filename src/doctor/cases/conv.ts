@@ -1,4 +1,4 @@
-/** The doctor's checks of convolutions, alone and fused with what follows them, and of pooling. */
+/** Convolutions, alone and fused with what follows them, and pooling. */
 import { gradients } from "../../autograd.ts";
 import { convBlockBackwardOp, convBlockOp } from "../../fusion/conv-block.ts";
 import type { Tensor } from "../../graph/tensor.ts";

@@ -1,4 +1,4 @@
-/** The doctor's checks of element-wise ops: arithmetic, functions, comparisons, and groups that are fused. */
+/** Element-wise ops: arithmetic, functions of one number, comparisons, and chains that are fused. */
 
 import type { Tolerance } from "../../common/allclose.ts";
 import type { Tensor } from "../../graph/tensor.ts";

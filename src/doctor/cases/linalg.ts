@@ -1,4 +1,4 @@
-/** The doctor's checks of matrix products and linear layers. */
+/** Matrix products and linear layers. */
 
 import { relu, sigmoid, tanh } from "../../ops/elementwise/activation.ts";
 import { linear } from "../../ops/linalg/linear.ts";

@@ -1,4 +1,4 @@
-/** The doctor's checks of softmax and losses. */
+/** Softmax and losses. */
 
 import { constant, type Tensor } from "../../graph/tensor.ts";
 import { type ClassLoss, multiMargin } from "../../ops/loss/class-loss.ts";

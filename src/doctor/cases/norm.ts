@@ -1,4 +1,4 @@
-/** The doctor's checks of normalisations, the statistics that they need, and running statistics. */
+/** Normalisations, the statistics that they need, and running statistics. */
 
 import { trackedMomentsOp } from "../../fusion/running-stats.ts";
 import { type Shape, sizeOf } from "../../graph/spec.ts";

@@ -1,4 +1,4 @@
-/** The doctor's checks of random numbers drawn on the device; the reference draws the same. */
+/** Random numbers drawn on the device; the reference draws the same. */
 
 import type { Shape } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";

@@ -1,4 +1,4 @@
-/** The doctor's checks of reductions: sums, extremes, products, running sums. */
+/** Reductions: sums, extremes, products, running sums. */
 
 import type { Tensor } from "../../graph/tensor.ts";
 import { add, mul } from "../../ops/elementwise/arithmetic.ts";

@@ -1,4 +1,4 @@
-/** The doctor's checks of ops that move elements: copies, other orders, parts, and elements by index. */
+/** Ops that move elements without computing: copies, other orders, parts, and elements by index. */
 
 import { type Shape, sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";

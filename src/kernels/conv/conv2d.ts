@@ -1,130 +1,69 @@
 /**
- * Which kernels a convolution runs as. `quad`, `registers`, `slabs`, `smallSlabs` are the tiles of matmul over operands read in
- * place (see matmul-kernels.ts); `rows` is for few channels on adapters that run on a CPU; `im2col` lays out a matrix of
- * columns first; `direct` sums output by output, for groups too small for tiles.
+ * Which kernels a convolution runs as: the tiles of the GEMM family over im2col views that are never laid out in memory;
+ * `im2col`, which lays them out first; or `direct`, which sums output by output, for groups too small for tiles.
  */
 
 import type { ConvConstants } from "../../geometry/conv.ts";
 import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../../graph/kernel.ts";
-import { Shader, type ShaderSource } from "../../graph/shader.ts";
-import { hasQuads } from "../gemm/matmul.ts";
+import { Shader } from "../../graph/shader.ts";
+import { type Batch, productKernels } from "../gemm/matmul.ts";
+import { chooseTile, cutSum, gemmShader, TILE_VARIANTS, tilesOf } from "../gemm/tiles.ts";
 
-const direct = () => import("../../../shaders/conv/conv2d.wgsl?raw");
-const combine = () => import("../../../shaders/conv/conv2d-combine.wgsl?raw");
-const forward = () => import("../../../shaders/conv/conv2d-forward.wgsl?raw");
-const gradients = () => import("../../../shaders/conv/conv2d-gradients.wgsl?raw");
-const input = () => import("../../../shaders/conv/conv2d-input.wgsl?raw");
-const part = () => import("../../../shaders/conv/conv2d-part.wgsl?raw");
-const places = () => import("../../../shaders/conv/conv2d-places.wgsl?raw");
-const weight = () => import("../../../shaders/conv/conv2d-weight.wgsl?raw");
-const weightParts = () => import("../../../shaders/conv/conv2d-weight-parts.wgsl?raw");
-const weightWhole = () => import("../../../shaders/conv/conv2d-weight-whole.wgsl?raw");
+const direct = () => import("../../../shaders/conv/direct-conv.wgsl?raw");
+const reduce = () => import("../../../shaders/conv/reduce-weight-parts.wgsl?raw");
 const columns = () => import("../../../shaders/conv/im2col.wgsl?raw");
-const few = () => import("../../../shaders/conv/conv2d-rows.wgsl?raw");
-const plain = () => import("../../../shaders/gemm/matmul.wgsl?raw");
-const quad = () => import("../../../shaders/gemm/matmul-quad.wgsl?raw");
-const swaps = () => import("../../../shaders/gemm/quad-functions.wgsl?raw");
-const quadTile = () => import("../../../shaders/conv/conv2d-quad.wgsl?raw");
+const common = () => import("../../../shaders/conv/conv-fragment.wgsl?raw");
+const operands = () => import("../../../shaders/conv/conv-operands-fragment.wgsl?raw");
+const result = () => import("../../../shaders/conv/conv-result-fragment.wgsl?raw");
+const store = () => import("../../../shaders/conv/conv-store-fragment.wgsl?raw");
+const storeVector = () => import("../../../shaders/conv/conv-store-vector-fragment.wgsl?raw");
+const weightOperands = () => import("../../../shaders/conv/conv-weight-operands-fragment.wgsl?raw");
+const weightRows = () => import("../../../shaders/conv/conv-weight-rows-fragment.wgsl?raw");
 
-export const TILE_VARIANTS = ["quad", "registers", "slabs", "smallSlabs"];
-/** `rows` means the default where it does not apply. */
-export const CONV_VARIANTS = [...TILE_VARIANTS, "rows", "direct", "im2col"];
+export const CONV_VARIANTS = [...TILE_VARIANTS, "direct", "im2col"];
 
-const conv2d = new Shader("conv2d.wgsl", direct);
-const secondStage = new Shader("conv2d-combine.wgsl", combine);
-const im2col = new Shader("im2col.wgsl", columns);
-const fewChannels = new Shader("conv2d-rows.wgsl", few);
+/** What every convolution's product, and every weight gradient's, has beside its result and its operand A. */
+export const FORWARD_PARTS = [common, operands] as const;
+export const WEIGHT_PARTS = [common, weightOperands] as const;
 
-/** The tiles of matmul with these operands. */
-// @__NO_SIDE_EFFECTS__
-export function tiled(name: string, ...operands: readonly ShaderSource[]) {
-  return {
-    quad: new Shader(`${name}-quad`, quad, swaps, quadTile, part, ...operands),
-    plain: new Shader(name, plain, part, ...operands),
-  };
-}
+const directShader = new Shader("direct-conv.wgsl", direct);
+const reduceShader = new Shader("reduce-weight-parts.wgsl", reduce);
+const im2colShader = new Shader("im2col.wgsl", columns);
+const scalar = gemmShader("conv2d.wgsl", common, operands, result, store);
+const vectors = gemmShader("conv2d-vector.wgsl", common, operands, result, storeVector);
+const weightShader = gemmShader("conv2d-weight.wgsl", common, weightOperands, weightRows);
 
-const forwardTiles = tiled("conv2d-forward.wgsl", forward, places);
-const inputTiles = tiled("conv2d-input.wgsl", input);
-const weightTiles = tiled("conv2d-weight.wgsl", weight, weightParts, gradients);
-const wholeWeightTiles = tiled("conv2d-weight-whole.wgsl", weight, weightWhole, gradients);
-
-/** A product of `rows` x `depth` by `depth` x `columns` for each of `count` groups and parts. */
-export interface TileJob {
-  readonly tiles: ReturnType<typeof tiled>;
-  readonly rows: number;
-  readonly columns: number;
-  readonly depth: number;
-  readonly count: number;
-  /** Four columns of the result may be written as one. */
-  readonly vector: boolean;
+/** One product per group of channels, of M x DEPTH by DEPTH x N. */
+export interface ConvProduct {
+  readonly shader: ReturnType<typeof gemmShader>;
+  readonly M: number;
+  readonly N: number;
+  readonly DEPTH: number;
+  readonly GROUPS: number;
+  /** The sum is cut into PARTS parts of CHUNK. Default: whole. */
+  readonly PARTS?: number;
+  readonly CHUNK?: number;
+  /** See gemm-fragment.wgsl. */
   readonly TRANSPOSE_A: boolean;
   readonly TRANSPOSE_B: boolean;
   readonly bind: Kernel["bind"];
   readonly constants?: Kernel["constants"];
 }
 
-interface Family {
-  readonly entry: string;
-  /** Of the product, that one workgroup computes. */
-  readonly rows: number;
-  readonly columns: number;
-  /** Taken at once along the sum. */
-  readonly step: number;
-  readonly LANES: number;
-}
-
-const SLABS: Family = { entry: "slabs", rows: 64, columns: 64, step: 16, LANES: 64 };
-const SMALL_SLABS: Family = { entry: "smallSlabs", rows: 32, columns: 32, step: 32, LANES: 64 };
-const REGISTERS: Family = { entry: "registers", rows: 8, columns: 64, step: 4, LANES: 8 };
-
-/** The tiles for a product, as matmul chooses them. */
-function familyOf(
-  { rows, columns, count }: Pick<TileJob, "rows" | "columns" | "count">,
-  env: KernelEnv,
-): Family {
-  const { barrierCost, subgroupSize, variant } = env;
-  if (variant === "slabs") return SLABS;
-  if (variant === "smallSlabs") return SMALL_SLABS;
-  if (variant === "registers" || (barrierCost === "high" && !hasQuads(env))) return REGISTERS;
-  if (barrierCost === "high" || (variant === "quad" && hasQuads(env))) {
-    return { entry: "quad", rows: 16, columns: 4 * subgroupSize, step: 4, LANES: subgroupSize };
-  }
-  // Too few large tiles leave most of a chip idle.
-  return Math.ceil(rows / 64) * Math.ceil(columns / 64) * count < 128 ? SMALL_SLABS : SLABS;
-}
-
-/** The kernel that does `job`. */
-export function tileKernel(job: TileJob, env: KernelEnv): Kernel {
-  const family = familyOf(job, env);
-  const TILES_M = Math.ceil(job.rows / family.rows);
-  const TILES_N = Math.ceil(job.columns / family.columns);
+export function convProductKernel(product: ConvProduct, env: KernelEnv): Kernel {
+  const { shader, M, N, DEPTH, GROUPS, PARTS = 1, CHUNK = DEPTH, TRANSPOSE_A, TRANSPOSE_B, bind } = product;
+  const count = GROUPS * PARTS;
+  const tile = chooseTile(M, N, count, env);
+  const [TILES_M, TILES_N] = tilesOf(M, N, tile);
+  const sizes = { DEPTH, PARTS, CHUNK, TILES_M, TILES_N, LANES: tile.LANES };
+  const flags = { K_TAIL: DEPTH % tile.step !== 0, TRANSPOSE_A, TRANSPOSE_B, SEPARATE_LOOPS: false };
   return {
-    shader: family.entry === "quad" ? job.tiles.quad : job.tiles.plain,
-    entry: job.vector ? `${family.entry}Vector` : family.entry,
-    bind: job.bind,
-    constants: {
-      ...job.constants,
-      TILES_M,
-      TILES_N,
-      LANES: family.LANES,
-      RAGGED: family.entry !== "quad" && job.depth % family.step !== 0,
-      ODD: job.depth % 2 !== 0,
-      TRANSPOSE_A: job.TRANSPOSE_A,
-      TRANSPOSE_B: job.TRANSPOSE_B,
-    },
-    groups: spread(TILES_M * TILES_N * job.count),
+    shader: shader(tile),
+    entry: tile.entry,
+    bind,
+    constants: { ...product.constants, ...sizes, ...flags },
+    groups: spread(TILES_M * TILES_N * count),
   };
-}
-
-/** Into how many parts a sum over `places` is cut so that tiles of `rows` x `columns` keep the adapter busy. */
-export function partsOf(rows: number, columns: number, groups: number, places: number, env: KernelEnv) {
-  const family = familyOf({ rows, columns, count: groups }, env);
-  const tiles = Math.ceil(rows / family.rows) * Math.ceil(columns / family.columns) * groups;
-  const wanted = Math.min(Math.ceil((env.parallelism === "low" ? 64 : 512) / tiles), Math.ceil(places / 256));
-  // Parts are whole steps of every family, since how many there are may change the family.
-  const CHUNK = Math.ceil(places / Math.max(1, wanted) / 32) * 32;
-  return { PARTS: Math.ceil(places / CHUNK), CHUNK };
 }
 
 /** The variant that is forced, else the one for this shape: a channel or few per group would leave tiles empty. */
@@ -133,168 +72,177 @@ function variantOf(rows: number, { parallelism, variant }: KernelEnv): string {
   return variant === undefined && rows < (parallelism === "low" ? 2 : 8) ? "direct" : "tiles";
 }
 
-/** Whether `rows` is to compute a convolution into `channels` channels of planes `width` wide. */
-function rowsApply(c: ConvConstants, channels: number, width: number, env: KernelEnv): boolean {
-  const { barrierCost, variant } = env;
-  const possible =
-    hasQuads(env) &&
-    [c.strideY, c.strideX, c.dilationY, c.dilationX, c.GROUPS].every((n) => n === 1) &&
-    c.KW <= 5;
-  // Six channels and eight places at a time: what is left empty counts against it.
-  const good = channels <= 6 && c.KW > 2 && width > 4;
-  return possible && (variant === "rows" || (variant === undefined && barrierCost === "high" && good));
-}
-
-/** The convolution that `constants`, those of conv2d with other names for what plays which part, describe. */
-function rowsKernel(
-  bind: Kernel["bind"],
-  constants: ConvConstants & { readonly TURNED: boolean },
-): KernelPlan {
-  const { N, O, OH, OW } = constants;
-  const groups = spread(Math.ceil((Math.ceil(OW / 8) * OH * N) / 32) * Math.ceil(O / 6));
-  return { kernels: [{ shader: fewChannels, entry: "rows", bind, constants, groups }] };
+/** im2col's products, one per image and group: A moves with the group, B and the result with both. */
+function batchOf({ N, GROUPS }: ConvConstants, a: number, b: number): Batch {
+  return { BATCH: N * GROUPS, Z1: 1, Z2: GROUPS, A0: 0, A1: 0, A2: a, B0: GROUPS * b, B1: 0, B2: b };
 }
 
 export function forwardKernels(c: ConvConstants, env: KernelEnv): KernelPlan {
-  if (rowsApply(c, c.O, c.OW, env)) {
-    return rowsKernel(["x", "w", c.BIAS ? "b" : ["b", "w"], "y"], { ...c, TURNED: false });
-  }
   const variant = variantOf(c.OG, env);
+  const [K, P] = [c.CG * c.KH * c.KW, c.OH * c.OW];
   if (variant === "im2col") {
-    const product: Kernel = {
-      shader: im2col,
-      entry: "forward",
-      bind: [["columns", "col"], "w", "b", "y"],
-      groups: [Math.ceil((c.OH * c.OW) / TILE), Math.ceil(c.OG / TILE), c.N * c.GROUPS],
+    const operands = { a: "w", b: "col", y: "y", transposeA: false, transposeB: false };
+    const bias = c.BIAS ? ({ bias: "b", biasPerRow: true } as const) : {};
+    const batch = batchOf(c, c.OG * K, K * P);
+    const product = productKernels({ M: c.OG, N: P, K, ...operands, ...bias, batch }, unforced(env));
+    return {
+      scratch: { ...product.scratch, col: columnWords(c) },
+      kernels: [columnKernel(c), ...product.kernels],
     };
-    return { scratch: { col: columnWords(c) }, kernels: [columnKernel(c), product] };
   }
   if (variant === "direct") {
-    const groups = spread(Math.ceil((c.N * c.O * c.OH * c.OW) / 64));
-    return { kernels: [{ shader: conv2d, entry: "forward", bind: ["x", "w", "b", "y"], groups }] };
+    const groups = spread(Math.ceil((c.N * c.O * P) / 64));
+    return { kernels: [{ shader: directShader, entry: "forward", bind: ["x", "w", "b", "y"], groups }] };
   }
-  const vector = (c.OH * c.OW) % 4 === 0;
-  const job: TileJob = {
-    tiles: forwardTiles,
-    rows: c.OG,
-    columns: c.N * c.OH * c.OW,
-    depth: c.CG * c.KH * c.KW,
-    count: c.GROUPS,
-    vector,
-    TRANSPOSE_A: false,
+  return { kernels: [convProductKernel(forwardProduct(c, env), env)] };
+}
+
+/**
+ * A convolution, or with `INPUT_GRADIENT` the gradient of its input. `c` has sizes as conv-fragment.wgsl names them; `image`,
+ * `bias` and `y` are names of tensors.
+ */
+function imageProduct(
+  c: ConvConstants,
+  INPUT_GRADIENT: boolean,
+  [image, bias, y]: readonly [string, string, string],
+  env: KernelEnv,
+): ConvProduct {
+  // Where channels are a multiple of 4, taking them innermost lets four share one pixel's address. On GPUs it gains less
+  // than reading four elements of the kernel as one vector, which the input gradient can't.
+  const CHANNELS_INNER = INPUT_GRADIENT || (env.barrierCost === "high" && c.CG % 4 === 0);
+  // What the node's own constants name otherwise where the roles of image and result are exchanged.
+  const { C, H, W, O, CG, OG, OH, OW, BIAS } = c;
+  return {
+    shader: (c.OH * c.OW) % 4 === 0 ? vectors : scalar,
+    M: c.OG,
+    N: c.N * c.OH * c.OW,
+    DEPTH: c.CG * c.KH * c.KW,
+    GROUPS: c.GROUPS,
+    TRANSPOSE_A: INPUT_GRADIENT,
     TRANSPOSE_B: false,
     // A kernel must bind what it may read: without a bias it binds w again and does not look.
-    bind: ["x", "w", ["w4", "w"], c.BIAS ? "b" : ["b", "w"], vector ? ["y4", "y"] : "y"],
-    constants: { BY_PLACE: env.barrierCost === "high" && c.CG % 4 === 0 },
+    bind: [["x", image], "w", ["w4", "w"], ["b", c.BIAS ? bias : "w"], ["y", y]],
+    constants: { C, H, W, O, CG, OG, OH, OW, BIAS, CHANNELS_INNER, INPUT_GRADIENT },
   };
-  return { kernels: [tileKernel(job, env)] };
+}
+
+/** The product of a convolution alone. */
+export function forwardProduct(c: ConvConstants, env: KernelEnv): ConvProduct {
+  return imageProduct(c, false, ["x", "b", "y"], env);
 }
 
 export function backwardInputKernels(c: ConvConstants, env: KernelEnv): KernelPlan {
-  const [padTop, padLeft] = [c.KH - 1 - c.padTop, c.KW - 1 - c.padLeft];
-  if (padTop >= 0 && padLeft >= 0 && rowsApply(c, c.C, c.W, env)) {
-    const turned = { C: c.O, H: c.OH, W: c.OW, O: c.C, OH: c.H, OW: c.W, padTop, padLeft, BIAS: false };
-    return rowsKernel([["x", "dy"], "w", ["b", "w"], ["y", "dx"]], { ...c, ...turned, TURNED: true });
-  }
   const variant = variantOf(c.CG, env);
+  const [K, P] = [c.CG * c.KH * c.KW, c.OH * c.OW];
   const pixels = spread(Math.ceil((c.N * c.C * c.H * c.W) / 64));
   if (variant === "im2col") {
-    const product: Kernel = {
-      shader: im2col,
-      entry: "backwardColumns",
-      bind: ["dy", "w", ["dcol", "col"]],
-      groups: [Math.ceil((c.OH * c.OW) / TILE), Math.ceil((c.CG * c.KH * c.KW) / TILE), c.N * c.GROUPS],
+    const operands = { a: "w", b: "dy", y: "col", transposeA: true, transposeB: false };
+    const batch = batchOf(c, c.OG * K, c.OG * P);
+    const product = productKernels({ M: K, N: P, K: c.OG, ...operands, batch }, unforced(env));
+    const sum: Kernel = {
+      shader: im2colShader,
+      entry: "col2im",
+      bind: [["columns", "col"], "dx"],
+      groups: pixels,
     };
-    const sum: Kernel = { shader: im2col, entry: "col2im", bind: [["columns", "col"], "dx"], groups: pixels };
-    return { scratch: { col: columnWords(c) }, kernels: [product, sum] };
+    return {
+      scratch: { ...product.scratch, col: columnWords(c) },
+      kernels: [...product.kernels, sum],
+    };
   }
   if (variant === "direct") {
-    return { kernels: [{ shader: conv2d, entry: "backwardInput", bind: ["dy", "w", "dx"], groups: pixels }] };
+    const bind = ["dy", "w", "dx"];
+    return { kernels: [{ shader: directShader, entry: "backwardInput", bind, groups: pixels }] };
   }
-  const vector = (c.H * c.W) % 4 === 0;
-  const job: TileJob = {
-    tiles: inputTiles,
-    rows: c.CG,
-    columns: c.N * c.H * c.W,
-    depth: c.OG * c.KH * c.KW,
-    count: c.GROUPS,
-    vector,
-    TRANSPOSE_A: true,
-    TRANSPOSE_B: false,
-    bind: ["dy", "w", vector ? ["dx4", "dx"] : "dx"],
-  };
-  return { kernels: [tileKernel(job, env)] };
+  const image = { C: c.O, H: c.OH, W: c.OW, CG: c.OG };
+  const exchanged = { ...c, ...image, O: c.C, OH: c.H, OW: c.W, OG: c.CG, BIAS: false };
+  return { kernels: [convProductKernel(imageProduct(exchanged, true, ["dy", "w", "dx"], env), env)] };
 }
 
 export function backwardWeightKernels(c: ConvConstants, env: KernelEnv): KernelPlan {
   const variant = variantOf(c.OG, env);
-  const count = c.O * c.CG * c.KH * c.KW + c.O;
   if (variant === "tiles") {
-    const PLACES = c.N * c.OH * c.OW;
-    const size = { rows: c.OG, columns: c.CG * c.KH * c.KW + 1 };
-    const parts = partsOf(size.rows, size.columns, c.GROUPS, PLACES, env);
-    const whole = parts.PARTS === 1;
-    const job: TileJob = {
-      ...size,
-      tiles: whole ? wholeWeightTiles : weightTiles,
-      depth: PLACES,
-      count: c.GROUPS * parts.PARTS,
-      vector: false,
-      TRANSPOSE_A: false,
-      TRANSPOSE_B: true,
-      bind: ["x", "dy", ["dy4", "dy"], ...(whole ? ["dw", "db"] : ["partial"])],
-      constants: { ...parts, PLACES, ROWS: c.OH, COLUMNS: c.OW },
-    };
-    if (whole) return { kernels: [tileKernel(job, env)] };
-    return {
-      scratch: { partial: parts.PARTS * count },
-      kernels: [tileKernel(job, env), combineParts(c, parts.PARTS, env.parallelism === "high")],
-    };
+    return weightProductKernels(c, weightShader, [c.OH, c.OW], ["dy", ["dy4", "dy"]], env);
   }
+  const count = weightWords(c);
   const CHUNK = Math.ceil(c.N / 16);
   const PARTS = Math.ceil(c.N / CHUNK);
   const constants = { PARTS, CHUNK };
+  const scratch = { partial: PARTS * count };
+  const last = reduceParts(c, PARTS, env);
   if (variant === "im2col") {
     const product: Kernel = {
-      shader: im2col,
+      shader: im2colShader,
       entry: "backwardWeight",
       bind: [["columns", "col"], ["g", "dy"], "partial"],
       constants,
       groups: [Math.ceil((c.CG * c.KH * c.KW) / TILE), Math.ceil(c.OG / TILE), c.GROUPS * PARTS],
     };
-    return {
-      scratch: { col: columnWords(c), partial: PARTS * count },
-      kernels: [columnKernel(c), product, combineParts(c, PARTS, env.parallelism === "high")],
-    };
+    return { scratch: { ...scratch, col: columnWords(c) }, kernels: [columnKernel(c), product, last] };
   }
   const first: Kernel = {
-    shader: conv2d,
+    shader: directShader,
     entry: "backwardWeight",
     bind: ["x", ["g", "dy"], "partial"],
     constants,
     groups: spread(Math.ceil((count * PARTS) / 64)),
   };
+  return { scratch, kernels: [first, last] };
+}
+
+/** The weight gradient as a product over `rows` x `columns` output positions of each image; `bindA`: its operand A. */
+export function weightProductKernels(
+  c: ConvConstants,
+  shader: ConvProduct["shader"],
+  [ROWS, COLUMNS]: readonly [rows: number, columns: number],
+  bindA: Kernel["bind"],
+  env: KernelEnv,
+): KernelPlan {
+  // One column more than there are weights per channel: that of ones, for the bias.
+  const [M, N, DEPTH] = [c.OG, c.CG * c.KH * c.KW + 1, c.N * ROWS * COLUMNS];
+  const [down, across] = tilesOf(M, N, chooseTile(M, N, c.GROUPS, env));
+  const busy = env.parallelism === "low" ? 64 : 512;
+  const wanted = Math.min(Math.ceil(busy / (down * across * c.GROUPS)), Math.ceil(DEPTH / 256));
+  const { parts: PARTS, CHUNK } = cutSum(DEPTH, wanted);
+  const whole = PARTS === 1;
+  const product: ConvProduct = {
+    shader,
+    M,
+    N,
+    DEPTH,
+    GROUPS: c.GROUPS,
+    PARTS,
+    CHUNK,
+    TRANSPOSE_A: false,
+    TRANSPOSE_B: true,
+    bind: ["x", ...bindA, ["dw", whole ? "dw" : "partial"], "db"],
+    constants: { ROWS, COLUMNS },
+  };
+  const first = convProductKernel(product, env);
+  if (whole) return { kernels: [first] };
+  return { scratch: { partial: PARTS * weightWords(c) }, kernels: [first, reduceParts(c, PARTS, env)] };
+}
+
+/** The second dispatch of a weight gradient: adds up `partial` [PARTS, weights and biases]. */
+export function reduceParts(c: ConvConstants, PARTS: number, env: KernelEnv): Kernel {
+  const count = weightWords(c);
+  // On GPUs eight lanes to a sum; few parts would leave most of them without any.
+  const wide = env.parallelism === "high" && PARTS > 8;
   return {
-    scratch: { partial: PARTS * count },
-    kernels: [first, combineParts(c, PARTS, env.parallelism === "high")],
+    shader: reduceShader,
+    entry: wide ? "reduceWide" : "reduceParts",
+    bind: ["partial", "dw", "db"],
+    constants: { WEIGHTS: count - c.O, BIASES: c.O, PARTS },
+    groups: spread(Math.ceil(count / (wide ? 32 : 64))),
   };
 }
 
-/** The second stage of a weight gradient: adds up `partial` [PARTS, weights, biases]. `real`: for GPUs. */
-export function combineParts(c: ConvConstants, PARTS: number, real: boolean): Kernel {
-  const WEIGHTS = c.O * c.CG * c.KH * c.KW;
-  // Eight lanes to a sum; few parts would leave most of them without any.
-  const wide = real && PARTS > 8;
-  return {
-    shader: secondStage,
-    entry: wide ? "combineWide" : "combine",
-    bind: [["parts", "partial"], "dw", "db"],
-    constants: { WEIGHTS, BIASES: c.O, PARTS },
-    groups: spread(Math.ceil((WEIGHTS + c.O) / (wide ? 32 : 64))),
-  };
+/** Numbers in a weight's gradient and its bias's. */
+export function weightWords(c: ConvConstants): number {
+  return c.O * c.CG * c.KH * c.KW + c.O;
 }
 
-/** Outputs of a matrix product that one workgroup of im2col.wgsl covers, each way. */
+/** Outputs of the weight gradient that one workgroup of im2col.wgsl covers, each way. */
 const TILE = 32;
 
 function columnWords(c: ConvConstants): number {
@@ -303,5 +251,10 @@ function columnWords(c: ConvConstants): number {
 
 function columnKernel(c: ConvConstants): Kernel {
   const groups = spread(Math.ceil(columnWords(c) / 64));
-  return { shader: im2col, entry: "im2col", bind: ["x", "col"], groups };
+  return { shader: im2colShader, entry: "im2col", bind: ["x", "col"], groups };
+}
+
+/** The adapter alone: products of a forced variant are chosen as usual. */
+function unforced({ variant: _, ...adapter }: KernelEnv): KernelEnv {
+  return adapter;
 }

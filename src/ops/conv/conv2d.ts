@@ -1,6 +1,6 @@
 /**
  * 2-d convolution (cross-correlation: the kernel is not flipped) and its two gradients, which are convolutions again
- * and so have gradients themselves. Kernels are chosen in conv2d-kernels.ts.
+ * and so have gradients themselves. Kernels are chosen in src/kernels/conv/conv2d.ts.
  */
 
 import { checkOptions } from "../../common/options.ts";
@@ -165,8 +165,8 @@ function checkGradient(op: string, dy: Shape, { N, O, OH, OW }: ConvConstants): 
 }
 
 /**
- * Calls `visit` for every run of products that a convolution sums with one weight: from places xi and yi on, `count`
- * steps of `strideX` in x and of 1 in y. Whole runs, because a call per product would cost more than the product.
+ * Calls `visit` for every run of products that a convolution sums with one weight: from indices xi and yi on, `count`
+ * steps of `strideX` in x and of 1 in y. Runs, because a call per product would cost more than the product.
  */
 function forEachRun(
   c: ConvConstants,

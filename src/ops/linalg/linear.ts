@@ -1,12 +1,12 @@
 /**
  * Linear layers in PyTorch's layout, float32: y = activation(x wᵀ + b). The three gradients come out of one dispatch,
- * with the slope of the activation that made x multiplied into dx where a rewrite says so.
+ * dx multiplied by the derivative of the activation that made x where the rewrite `fuseActivationGradients` says so.
  */
 import { type DefinedOp, defineOp, expectSpec, expectTensor, shapeError } from "../../graph/op.ts";
 import { type Shape, type Spec, sameShape, sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { ACTIVATION, activate, derivative } from "../../kernels/activation-codes.ts";
-import { LINEAR_BACKWARD_VARIANTS, linearBackwardKernels } from "../../kernels/gemm/linear-backward.ts";
+import { LINEAR_BACKWARD_VARIANTS, linearBackwardKernels } from "../../kernels/gemm/linear-gradients.ts";
 import { PRODUCT_VARIANTS, productKernels } from "../../kernels/gemm/matmul.ts";
 import { ACTIVATED } from "../elementwise/activation.ts";
 import { add } from "../elementwise/arithmetic.ts";
@@ -66,40 +66,44 @@ export const linearOp: DefinedOp<LinearAttrs> = defineOp({
 });
 
 export interface LinearBackwardAttrs {
-  /** Code of the activation whose output `mask` is. */
+  /** Code of the activation whose output is `saved`. */
   readonly activation: number;
   readonly needsX: boolean;
   readonly needsW: boolean;
   readonly needsB: boolean;
 }
 
-/** x [N, IN], w [OUT, IN], dy [N, OUT], mask [N, IN] -> dx, dw, db; those not needed are single unset elements. */
+/** x [N, IN], w [OUT, IN], dy [N, OUT], saved [N, IN] -> dx, dw, db; those not needed are single unset elements. */
 export const linearBackwardOp: DefinedOp<LinearBackwardAttrs> = defineOp({
   name: "linearBackward",
-  args: ["x", "w", "dy", "mask"],
+  args: ["x", "w", "dy", "saved"],
   results: ["dx", "dw", "db"],
   variants: LINEAR_BACKWARD_VARIANTS,
   plan(inputs, { activation, needsX, needsW, needsB }: LinearBackwardAttrs) {
     const { N, IN, OUT } = sizes("linearBackward", inputs);
-    const [, , dy, mask] = inputs;
+    const [, , dy, saved] = inputs;
     if (dy === undefined || dy.dtype !== "f32" || !sameShape(dy.shape, [N, OUT]))
       throw shapeError("linearBackward", `dy must be f32[${N}, ${OUT}]`, inputs);
-    if ((mask !== undefined) !== (activation !== ACTIVATION.none))
-      throw shapeError("linearBackward", "mask and activation go together", inputs);
-    if (mask !== undefined && (mask.dtype !== "f32" || !sameShape(mask.shape, [N, IN])))
-      throw shapeError("linearBackward", `mask must be f32[${N}, ${IN}]`, inputs);
+    if ((saved !== undefined) !== (activation !== ACTIVATION.none))
+      throw shapeError(
+        "linearBackward",
+        "saved (an output of the activation) and activation go together",
+        inputs,
+      );
+    if (saved !== undefined && (saved.dtype !== "f32" || !sameShape(saved.shape, [N, IN])))
+      throw shapeError("linearBackward", `saved must be f32[${N}, ${IN}]`, inputs);
     const spec = (needed: boolean, shape: Shape): Spec => ({ shape: needed ? shape : [1], dtype: "f32" });
     return {
       outputs: [spec(needsX, [N, IN]), spec(needsW, [OUT, IN]), spec(needsB, [OUT])],
       constants: { N, IN, OUT, activation, needsX, needsW, needsB },
     };
   },
-  cpu({ x, w, dy, mask, dx, dw, db }, { N, IN, OUT, activation, needsX, needsW, needsB }) {
+  cpu({ x, w, dy, saved, dx, dw, db }, { N, IN, OUT, activation, needsX, needsW, needsB }) {
     for (let n = 0; needsX && n < N; n++) {
       for (let i = 0; i < IN; i++) {
         let sum = 0;
         for (let o = 0; o < OUT; o++) sum += dy[n * OUT + o]! * w[o * IN + i]!;
-        dx[n * IN + i] = sloped(activation, sum, mask[n * IN + i]!);
+        dx[n * IN + i] = activationGradient(activation, sum, saved[n * IN + i]!);
       }
     }
     for (let o = 0; needsW && o < OUT; o++) {
@@ -116,9 +120,9 @@ export const linearBackwardOp: DefinedOp<LinearBackwardAttrs> = defineOp({
     }
   },
   kernels: linearBackwardKernels,
-  // Before fusion: no mask. dx = dy w, dw = dyᵀ x, db = sum of dy, each of them linear in both factors.
-  backward: ({ inputs: [x, w, dy, mask], grads: [gx, gw, gb], needs }) => {
-    if (mask !== undefined) return [];
+  // Gradients are taken before fusion, so nothing is saved. dx = dy w, dw = dyᵀ x, db = sum of dy, each of them linear in both factors.
+  backward: ({ inputs: [x, w, dy, saved], grads: [gx, gw, gb], needs }) => {
+    if (saved !== undefined) return [];
     const total = (...terms: (Tensor | undefined)[]): Tensor | undefined =>
       terms.reduce((a, t) => (a === undefined ? t : t === undefined ? a : add(a, t)), undefined);
     return [
@@ -135,8 +139,8 @@ export const linearBackwardOp: DefinedOp<LinearBackwardAttrs> = defineOp({
   },
 });
 
-/** What the activation's own gradient op makes of dy; 0, not NaN, where relu is off and dy is infinite. */
-function sloped(activation: number, dy: number, y: number): number {
+/** What the activation's own gradient op makes of dy: 0, not NaN, where relu is inactive and dy is infinite. */
+function activationGradient(activation: number, dy: number, y: number): number {
   if (activation === ACTIVATION.relu) return y === 0 ? 0 : dy;
   return activation === ACTIVATION.none ? dy : dy * derivative(activation, y);
 }

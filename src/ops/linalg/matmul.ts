@@ -1,6 +1,5 @@
 /**
- * Matrix products with NumPy's batch broadcasting, operands transposed in place, float32. The kernels are a general
- * matrix product with steps as constants, an optional bias and a fused activation, which linear layers use too.
+ * Matrix products with NumPy's batch broadcasting, operands transposed in place, float32. Kernels: src/kernels/gemm/matmul.ts.
  */
 import { ShapeError } from "../../common/errors.ts";
 import { checkOptions } from "../../common/options.ts";

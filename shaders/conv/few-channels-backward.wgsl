@@ -1,7 +1,7 @@
-// Both gradients of the blocks of conv-block-few.wgsl. Only the place that won a window has a gradient there: sums are
-// over windows and not over the four times as many places. What lanes read again and again lies in workgroup memory,
-// where the place makes a difference to the address alone.
-// x and dx [N, C, H, W], w [O, C, KH, KW], dy and code [N, O, PH, PW], partial as conv2d-combine.wgsl has it.
+// Both gradients of few-channels.wgsl in one dispatch. Only the position that won a window has a gradient: sums are over
+// windows, not over the four times as many positions. What lanes read many times lies in workgroup memory, where the
+// winning position changes only the address.
+// x and dx [N, C, H, W], w [O, C, KH, KW], dy and code [N, O, PH, PW], partial as reduce-weight-parts.wgsl has it.
 
 override KH: u32;
 override KW: u32;
@@ -16,8 +16,8 @@ struct Sizes {
   PW: u32,
   padTop: u32,
   padLeft: u32,
-  INPUT_GROUPS: u32,  // workgroups with blocks of dx, which come first
-  FOURS: u32,         // fours of channels of y that a workgroup with taps of dw has
+  INPUT_GROUPS: u32,  // workgroups that compute dx, which come first
+  FOURS: u32,         // groups of four channels of y per workgroup of the weight gradient
   ROWS: u32,          // of windows in a tile of the weight gradient, at most 8
   COLUMNS: u32,
   CHUNK: u32,         // tiles per part
@@ -34,27 +34,27 @@ const NONE = 0xffffffffu;
 @group(0) @binding(4) var<storage, read> w: array<f32>;
 @group(0) @binding(5) var<storage, read_write> dx: array<f32>;
 
-// Taps of two channels, or gradients with the places in `tile` that they belong to; in the end sums of lanes.
+// Kernels of two channels, or gradients with their places in `tile`; in the end sums of lanes.
 var<workgroup> pool: array<vec2<u32>, 1024>;
 // Pixels under a tile of windows.
 var<workgroup> tile: array<f32, 785>;
 
-// The gradient of window `at`, if it exists, and how far its place is from the window's first where rows are `wide`.
+// The gradient of window `at`, if it exists, and the distance of its position from the window's first in rows of `wide`.
 struct Gradient {
   value: f32,
-  away: u32,
+  offset: u32,
 }
 
 fn gradient(at: u32, exists: bool, wide: u32) -> Gradient {
   let here = select(0u, at, exists);
-  let place = select(NONE, code[here], exists);
-  let wins = place != NONE;
-  return Gradient(select(0.0, dy[here], wins), select(0u, place / 2u * wide + place % 2u, wins));
+  let position = select(NONE, code[here], exists);
+  let wins = position != NONE;
+  return Gradient(select(0.0, dy[here], wins), select(0u, position / 2u * wide + position % 2u, wins));
 }
 
 // 64 blocks of 2 x 2 pixels of two channels. Rows and columns count from the padding's edge, so that a window of the
 // convolution is a block too. Of the windows that reach a block, lanes 64 apart have those of every fourth channel.
-fn inputBlocks(s: Sizes, g: u32, lane: u32) {
+fn inputGradient(s: Sizes, g: u32, lane: u32) {
   let top = s.padTop / 2u;
   let left = s.padLeft / 2u;
   let high = (s.H + s.padTop + 1u) / 2u - top;
@@ -90,11 +90,11 @@ fn inputBlocks(s: Sizes, g: u32, lane: u32) {
         for (var back = 0u; back <= KW / 2u; back++) {
           // Above or left of the windows the unsigned difference wraps round to something huge.
           let d = gradient((plane + m - up) * s.PW + k - back, (m - up < s.PH) & (k - back < s.PW), wide);
-          let tap = o * kernel + (up * 2u + 1u) * wide + back * 2u + 1u - d.away;
-          t0 += d.value * bitcast<vec2<f32>>(pool[tap]);
-          t1 += d.value * bitcast<vec2<f32>>(pool[tap + 1u]);
-          t2 += d.value * bitcast<vec2<f32>>(pool[tap + wide]);
-          t3 += d.value * bitcast<vec2<f32>>(pool[tap + wide + 1u]);
+          let element = o * kernel + (up * 2u + 1u) * wide + back * 2u + 1u - d.offset;
+          t0 += d.value * bitcast<vec2<f32>>(pool[element]);
+          t1 += d.value * bitcast<vec2<f32>>(pool[element + 1u]);
+          t2 += d.value * bitcast<vec2<f32>>(pool[element + wide]);
+          t3 += d.value * bitcast<vec2<f32>>(pool[element + wide + 1u]);
         }
       }
     }
@@ -118,10 +118,10 @@ fn inputBlocks(s: Sizes, g: u32, lane: u32) {
   }
 }
 
-// All taps of one channel of x for 4 FOURS channels of y, over a part of the tiles, each in the windows of one image. A lane
-// has one tap of four channels; tap KH KW, whose pixel is a 1, is the bias. As often as there are lanes for it, lanes
-// share a tile's windows.
-fn weightTaps(s: Sizes, job: u32, lane: u32) {
+// The kernels from one channel of x to 4 FOURS channels of y, summed over one part of the tiles, each of windows of one image.
+// A lane has one kernel element of four channels; element KH KW, whose pixel is a 1, is the bias. Where there are more
+// lanes than elements, several share a tile's windows.
+fn weightGradient(s: Sizes, job: u32, lane: u32) {
   let windows = s.ROWS * s.COLUMNS;
   let wide = s.COLUMNS * 2u + KW - 1u;
   let tall = s.ROWS * 2u + KH - 1u;
@@ -133,10 +133,10 @@ fn weightTaps(s: Sizes, job: u32, lane: u32) {
   let part = job / (s.C * fours);
   let each = KH * KW + 1u;
   let share = each * s.FOURS;
-  let tap = lane % each;
+  let element = lane % each;
   let four = lane / each % s.FOURS * 4u;
-  let bias = tap == KH * KW;
-  let start = select(tap / KW * wide + tap % KW, 784u, bias);
+  let bias = element == KH * KW;
+  let start = select(element / KW * wide + element % KW, 784u, bias);
   let reach = select(1u, 0u, bias);
   if (lane == 0u) { tile[784] = 1.0; }
   var t = vec4<f32>();
@@ -160,7 +160,7 @@ fn weightTaps(s: Sizes, job: u32, lane: u32) {
       let exists = (o < s.O) & (py + r < s.PH) & (px + q < s.PW);
       let d = gradient(((n * s.O + o) * s.PH + py + r) * s.PW + px + q, exists, wide);
       if ((r < s.ROWS) & (q < s.COLUMNS)) {
-        pool[e * windows + r * s.COLUMNS + q] = vec2(bitcast<u32>(d.value), (r * wide + q) * 2u + d.away);
+        pool[e * windows + r * s.COLUMNS + q] = vec2(bitcast<u32>(d.value), (r * wide + q) * 2u + d.offset);
       }
     }
     workgroupBarrier();
@@ -184,7 +184,7 @@ fn weightTaps(s: Sizes, job: u32, lane: u32) {
   let weights = s.O * s.C * KH * KW;
   for (var e = 0u; e < 4u; e++) {
     let o = firstO + four + e;
-    let to = select((o * s.C + c) * (KH * KW) + tap, weights + o, bias);
+    let to = select((o * s.C + c) * (KH * KW) + element, weights + o, bias);
     if ((o < s.O) & (!bias | (c == 0u))) { partial[part * (weights + s.O) + to] = t[e]; }
   }
 }
@@ -195,8 +195,8 @@ fn backward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: 
   let s = sizes;
   let g = wg.y * num.x + wg.x;
   if (g < s.INPUT_GROUPS) {
-    inputBlocks(s, g, lane);
+    inputGradient(s, g, lane);
   } else {
-    weightTaps(s, g - s.INPUT_GROUPS, lane);
+    weightGradient(s, g - s.INPUT_GROUPS, lane);
   }
 }

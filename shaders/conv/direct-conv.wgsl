@@ -1,4 +1,4 @@
-// One output per invocation, for groups too small for tiles.
+// Direct convolution, one output per invocation: for groups too small for tiles.
 // y[n, o, oy, ox] = b[o] + sum over c, ky, kx of w[o, c, ky, kx] * x[n, g CG + c, iy, ix],
 // iy = oy strideY - padTop + ky dilationY, ix likewise.
 // x [N, C, H, W], w [O, CG, KH, KW], b [O], y [N, O, OH, OW]; group g has CG of the C and OG of the O channels.

@@ -1,7 +1,7 @@
-// Gradients of the blocks of conv-block-strips.wgsl, in the same way. A window of the gradient is dy in one of its
-// places.
+// Both gradients of row-strip.wgsl in one dispatch. The gradient of a window's four sums is dy at the position that won the
+// window (its argmax index is in code), zero at the others. Needs row-strip-fragment.wgsl.
 
-override WHOLE: bool;  // 16 images to a workgroup and 5 windows to a row: strips of the input's gradient reach nothing else
+override UNCHECKED: bool;  // 16 images per workgroup and 5 windows per row: the input gradient's strips reach no others
 
 struct Sizes {
   N: u32,
@@ -15,8 +15,8 @@ struct Sizes {
   padLeft: u32,
   CHUNK: u32,         // windows per part of the weight gradient
   PARTS: u32,
-  INPUT_GROUPS: u32,  // workgroups with strips of the input's gradient, which come first
-  IMAGES: u32,        // in each of those, 1, 2, 4, 8 or 16
+  INPUT_GROUPS: u32,  // workgroups that compute the input gradient, which come first
+  IMAGES: u32,        // per workgroup of those: 1, 2, 4, 8 or 16
 }
 @group(0) @binding(7) var<uniform> sizes: Sizes;
 
@@ -39,14 +39,14 @@ fn amid(above: vec4<f32>, below: vec4<f32>) -> vec4<f32> {
   return vec4(above.zw, below.xy);
 }
 
-// Of the convolution's places in a window, if it is there.
+// Of the four sums of window `at`, if it exists.
 fn gradient(at: u32, exists: bool) -> vec4<f32> {
   return select(vec4<f32>(), vec4(dy[at]), vec4(select(NONE, code[at], exists)) == STEPS);
 }
 
-// All taps of 2 channels of y per lane for one channel of x; the quad has 8 channels and shares the pixels.
-// partial [PARTS, O C 25 + O]: weights and then biases of each part of the images.
-fn weightTaps(s: Sizes, job: u32, q: u32, one: u32) {
+// The whole kernel from one channel of x to 2 channels of y per lane; the quad has 8 channels of y and shares the pixels.
+// partial [PARTS, O C 25 + O]: weights and then biases of each part of the windows.
+fn weightGradient(s: Sizes, job: u32, q: u32, one: u32) {
   let eights = (s.O + 7u) / 8u;
   let c = job % s.C;
   let o = (job / s.C % eights * 4u + q) * 2u;
@@ -122,14 +122,14 @@ fn weightTaps(s: Sizes, job: u32, q: u32, one: u32) {
   }
 }
 
-// Tap (row, column) of channel `at` of w, zero beyond the kernel; a row of -1 has wrapped round to something huge.
-fn tap(at: u32, row: u32, column: u32) -> f32 {
+// Element (row, column) of kernel `at` of w, zero beyond it; a row of -1 has wrapped round to something huge.
+fn element(at: u32, row: u32, column: u32) -> f32 {
   return select(0.0, w[at * 25u + min(row, 4u) * 5u + column], row < 5u);
 }
 
 // Two rows of 14 pixels of two channels of one image per lane: all that up to 5 windows side by side reach. Lanes have
-// the same channels and share the taps; where there are few images they have other rows.
-fn inputRows(s: Sizes, tile: u32, lane: u32, q: u32, one: u32) {
+// the same channels and share the kernel; where there are few images they have different rows.
+fn inputGradient(s: Sizes, tile: u32, lane: u32, q: u32, one: u32) {
   let images = (s.N + s.IMAGES - 1u) / s.IMAGES;
   let pairs = (s.C + 1u) / 2u;
   let n = tile % images * s.IMAGES + lane % s.IMAGES;
@@ -162,23 +162,23 @@ fn inputRows(s: Sizes, tile: u32, lane: u32, q: u32, one: u32) {
   for (var i = 0u; i < s.O * reach * one; i++) {
     let at = ((image + o) * s.PH + rows - back) * s.PW;
     let end = select(0u, s.PW, rows - back < s.PH);
-    let g0 = gradient(at, WHOLE | (end > 0u));
-    let g1 = gradient(at + 1u, WHOLE | (end > 1u));
-    let g2 = gradient(at + 2u, WHOLE | (end > 2u));
-    let g3 = gradient(at + 3u, WHOLE | (end > 3u));
-    let g4 = gradient(at + 4u, WHOLE | (end > 4u));
-    // Rows of taps: two that carry the upper places of windows to both rows of pixels, and one before them, since the lower
-    // places are carried by the row before.
+    let g0 = gradient(at, UNCHECKED | (end > 0u));
+    let g1 = gradient(at + 1u, UNCHECKED | (end > 1u));
+    let g2 = gradient(at + 2u, UNCHECKED | (end > 2u));
+    let g3 = gradient(at + 3u, UNCHECKED | (end > 3u));
+    let g4 = gradient(at + 4u, UNCHECKED | (end > 4u));
+    // Rows of the kernel: two that carry the upper positions of windows to both rows of pixels, and one before them, which
+    // carries the lower positions to the upper row.
     let kernel = o * s.C + channel;
     let row = back * 2u;
-    let k0 = spread(tap(kernel, row + q % 2u, 0u));
-    let k1 = spread(tap(kernel, row + q % 2u, 1u));
-    let k2 = spread(tap(kernel, row + q % 2u, 2u));
-    let k3 = spread(tap(kernel, row + q % 2u, 3u));
-    let k4 = spread(tap(kernel, row + q % 2u, 4u));
-    let before01 = spread(tap(kernel, row - 1u, q % 2u));
-    let before23 = spread(tap(kernel, row - 1u, 2u + q % 2u));
-    let before4 = spread(tap(kernel, row - 1u, 4u));
+    let k0 = spread(element(kernel, row + q % 2u, 0u));
+    let k1 = spread(element(kernel, row + q % 2u, 1u));
+    let k2 = spread(element(kernel, row + q % 2u, 2u));
+    let k3 = spread(element(kernel, row + q % 2u, 3u));
+    let k4 = spread(element(kernel, row + q % 2u, 4u));
+    let before01 = spread(element(kernel, row - 1u, q % 2u));
+    let before23 = spread(element(kernel, row - 1u, 2u + q % 2u));
+    let before4 = spread(element(kernel, row - 1u, 4u));
     let m0 = mat2x4(k0, vec4(before01.x, k0.x, before01.z, k0.z));
     let m1 = mat2x4(k1, vec4(before01.y, k1.x, before01.w, k1.z));
     let m2 = mat2x4(k2, vec4(before23.x, k2.x, before23.z, k2.z));
@@ -219,15 +219,15 @@ fn inputRows(s: Sizes, tile: u32, lane: u32, q: u32, one: u32) {
   }
 }
 
-// The first INPUT_GROUPS workgroups have tiles of dx, the others taps. Branches around all that would double the time that
-// CPU adapters take to compile it, so what a workgroup has no part in runs with loops of no turns. num.z is 1, which
-// compilers do not know: unrolled, loops take them long.
+// The first INPUT_GROUPS workgroups compute dx, the others partial sums of dw. Branches around either would double the time
+// software adapters take to compile it, so the part that a workgroup has no share in runs with zero loop iterations. num.z is
+// 1, but compilers do not know it: unrolled, loops take software adapters seconds to compile.
 @compute @workgroup_size(16)
 fn backward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: vec3<u32>,
             @builtin(local_invocation_index) lane: u32, @builtin(subgroup_invocation_id) sid: u32) {
   let s = sizes;
   let g = wg.y * num.x + wg.x;
   let input = g < s.INPUT_GROUPS;
-  inputRows(s, g, lane, sid % 4u, select(0u, num.z, input));
-  weightTaps(s, (g - s.INPUT_GROUPS) * 4u + lane / 4u, sid % 4u, select(num.z, 0u, input));
+  inputGradient(s, g, lane, sid % 4u, select(0u, num.z, input));
+  weightGradient(s, (g - s.INPUT_GROUPS) * 4u + lane / 4u, sid % 4u, select(num.z, 0u, input));
 }

@@ -1,6 +1,6 @@
-// Convolution blocks with windows of 2 x 2 at stride 1, for real GPUs and few channels. A workgroup has 64 windows of four
-// channels. Taps lie in workgroup memory; pixels are read in place, since lanes side by side have windows side by side.
-// x [N, C, H, W], w [O, C, KH, KW], y and code [N, O, PH, PW]; with conv-block-window.wgsl.
+// Convolution, relu and 2 x 2 max-pool in one, at stride 1: few-channel direct convolution, for GPUs. A workgroup has 64 windows
+// of four channels. Kernels lie in workgroup memory; pixels are read in place, since lanes side by side have windows side
+// by side. x [N, C, H, W], w [O, C, KH, KW], y and code [N, O, PH, PW]. Needs window-fragment.wgsl.
 
 override KH: u32;
 override KW: u32;
@@ -25,7 +25,7 @@ struct Sizes {
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read_write> code: array<u32>;
 
-// Taps of the four channels; in the end sums of lanes.
+// Kernels of the four channels; in the end sums of lanes.
 var<workgroup> pool: array<vec4<f32>, 1024>;
 
 // Two pixels one above the other. Above or left of x the unsigned row or column has wrapped round to something huge.
@@ -35,7 +35,7 @@ fn pixels(s: Sizes, plane: u32, row: u32, column: u32) -> vec2<f32> {
   return select(vec2<f32>(), vec2(x[at], x[at + s.W]), inside);
 }
 
-// Of the rows of taps, lanes 64 apart have every fourth.
+// Lanes 64 apart have every fourth row of the kernels.
 @compute @workgroup_size(256)
 fn forward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: vec3<u32>,
            @builtin(local_invocation_index) lane: u32) {
@@ -53,7 +53,7 @@ fn forward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: v
     pool[e] = vec4(w[first.x + e], w[first.y + e], w[first.z + e], w[first.w + e]);
   }
   workgroupBarrier();
-  // A vec4 per channel: the places of the window.
+  // A vec4 per channel: the positions of the window.
   var t0 = vec4<f32>();
   var t1 = vec4<f32>();
   var t2 = vec4<f32>();
@@ -64,11 +64,11 @@ fn forward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: v
     for (var e = 0u; e < KW; e++) {
       let right = pixels(s, plane, row + k % KH, column + e + 1u);
       let v = vec4(left.x, right.x, left.y, right.y);
-      let taps = pool[k * KW + e];
-      t0 += v * taps.x;
-      t1 += v * taps.y;
-      t2 += v * taps.z;
-      t3 += v * taps.w;
+      let weights = pool[k * KW + e];
+      t0 += v * weights.x;
+      t1 += v * weights.y;
+      t2 += v * weights.z;
+      t3 += v * weights.w;
       left = right;
     }
   }
@@ -83,5 +83,5 @@ fn forward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: v
   var sum = vec4<f32>();
   if (BIAS) { sum += b[min(to, s.O - 1u)]; }
   for (var e = 0u; e < 256u; e += 64u) { sum += pool[lane / 64u * 256u + e + lane % 64u]; }
-  if ((to < s.O) & (n < s.N)) { putWindow((n * s.O + to) * (s.PH * s.PW) + p % (s.PH * s.PW), sum); }
+  if ((to < s.O) & (n < s.N)) { storeWindow((n * s.O + to) * (s.PH * s.PW) + p % (s.PH * s.PW), sum); }
 }

@@ -1,7 +1,8 @@
-// Convolution blocks with kernels of 5 x 5 at stride 1 and windows of 2 x 2, for adapters where loads are dear and
-// lanes run in lockstep. The lanes of a quad load for each other; sums stay in registers. Everything is in blocks of
-// 2 x 2, (top left, top right, bottom left, bottom right): windows of places, blocks of pixels.
-// x [N, C, H, W], w [O, C, 5, 5], b [O], y, dy and code [N, O, PH, PW].
+// Convolution, relu and 2 x 2 max-pool in one, with kernels of 5 x 5 at stride 1: row-strip direct convolution, for software
+// adapters with subgroups. An invocation computes a strip of pooling windows of one row. The lanes of a quad load for
+// each other; sums stay in registers. A vec4 holds a block of 2 x 2 (top left, top right, bottom left, bottom right): the
+// four output positions of a window, or four pixels.
+// x [N, C, H, W], w [O, C, 5, 5], b [O], y and code [N, O, PH, PW]. Needs row-strip-fragment.wgsl and window-fragment.wgsl.
 
 override BIAS: bool;
 override LANES: u32;
@@ -34,26 +35,26 @@ fn pixels(row: Row, column: u32) -> vec2<f32> {
   return vec2(pixel(row, column), pixel(row, column + 1u));
 }
 
-// A block of pixels, its rows in turn loaded by the lanes that are two apart: each has its own first.
+// A block of pixels, each row loaded by one of two lanes that are two apart: every lane has its own row first.
 fn block(row: Row, column: u32) -> vec4<f32> {
   let own = pixels(row, column);
   return vec4(own, quadSwapY(own));
 }
 
-// Two taps, in turn loaded by lanes side by side.
-fn taps(at: u32, right: bool) -> vec2<f32> {
+// Two elements of the kernel, each loaded by one of two lanes side by side.
+fn elements(at: u32, right: bool) -> vec2<f32> {
   let own = w[at];
   let other = quadSwapX(own);
   return select(vec2(own, other), vec2(other, own), right);
 }
 
-// What the sums of channel o begin with.
+// Sums of channel o start from its bias.
 fn bias(s: Sizes, o: u32) -> vec4<f32> {
   if (BIAS) { return vec4(b[min(o, s.O - 1u)]); }
   return vec4<f32>();
 }
 
-// Per channel, one column each: the sum over a row of 5 taps at the places of a window, over pixels p, q and r.
+// Per channel, one column each: the sum over a row of the kernel at the four positions of a window, over pixels p, q and r.
 fn sums(p: vec4<f32>, q: vec4<f32>, r: vec4<f32>, t: array<vec2<f32>, 8>) -> mat3x4<f32> {
   let under = mat4x4(p, between(p, q), q, between(q, r));
   return mat3x4(under * vec4(t[0], t[1]) + r * t[2].x, under * vec4(t[2].y, t[3], t[4].x) + r * t[4].y,
@@ -86,7 +87,7 @@ fn forward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: v
   var t4 = begin;
   var t5 = begin;
   var t6 = begin;
-  // num.z is 1, which compilers do not know: unrolled, loops take CPU adapters long to compile.
+  // num.z is 1, but compilers do not know it: unrolled, loops take software adapters seconds to compile.
   for (var k = 0u; k < s.C * 5u * num.z; k++) {
     let plane = (n * s.C + k / 5u) * (s.H * s.W);
     let row = rowOf(s, plane, py * 2u + k % 5u + low - s.padTop);
@@ -99,8 +100,8 @@ fn forward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: v
     let p6 = block(row, column + 12u);
     let f = first + k * 5u;
     let g = f + sid % 2u;
-    let t = array(taps(g.x, right), taps(g.x + 2u, right), taps(select(f.x + 4u, f.y, right), right), taps(g.y + 1u, right),
-                  taps(g.y + 3u, right), taps(g.z, right), taps(g.z + 2u, right), taps(f.z + 4u, right));
+    let t = array(elements(g.x, right), elements(g.x + 2u, right), elements(select(f.x + 4u, f.y, right), right), elements(g.y + 1u, right),
+                  elements(g.y + 3u, right), elements(g.z, right), elements(g.z + 2u, right), elements(f.z + 4u, right));
     t0 += sums(p0, p1, p2, t);
     t1 += sums(p1, p2, p3, t);
     t2 += sums(p2, p3, p4, t);
@@ -119,7 +120,7 @@ fn forward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: v
     let to = o + e % 3u;
     let column = px + e / 3u;
     if ((to < s.O) & (column < s.PW) & (n < s.N)) {
-      putWindow(((n * s.O + to) * s.PH + py) * s.PW + column, select(v, v.zwxy, low == 1u));
+      storeWindow(((n * s.O + to) * s.PH + py) * s.PW + column, select(v, v.zwxy, low == 1u));
     }
   }
 }

@@ -1,9 +1,9 @@
-// What the strips of conv-block-strips.wgsl and conv-block-strips-backward.wgsl read of x [N, C, H, W].
+// FRAGMENT: how row-strip.wgsl and row-strip-backward.wgsl read x [N, C, H, W]. Needs `Sizes` with H and W.
 enable subgroups;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 
-// Where a row of a plane of x begins, and at which column it ends: above or below x at once.
+// Where a row of a plane of x begins, and its number of columns: 0 above and below x.
 struct Row {
   start: u32,
   end: u32,

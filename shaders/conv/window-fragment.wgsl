@@ -1,10 +1,10 @@
-// What becomes of the four sums in a window when relu and max-pool follow: y, and the place it came from, see
-// conv-block.wgsl.
+// FRAGMENT: what relu and a 2 x 2 max-pool make of the four sums of a window: y, and in code the argmax index, row * 2 + column,
+// or NONE where relu is inactive and so no gradient passes. Needs y: array<f32>, code: array<u32> and special-functions.wgsl.
 
 const NONE = 0xffffffffu;
 
-fn putWindow(at: u32, sum: vec4<f32>) {
-  let r = relu4(sum);
+fn storeWindow(at: u32, sums: vec4<f32>) {
+  let r = relu4(sums);
   let best = max(max(r.x, r.y), max(r.z, r.w));
   // A NaN beats everything, the last one the others, and only a NaN makes the sum of relus one.
   let all = r.x + r.y + r.z + r.w;
