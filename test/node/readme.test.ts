@@ -2,7 +2,19 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { afterAll, expect, it } from "vitest";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
-import { gradients, type History, nn, ops, optim, parameter, Trainer } from "../../src/index.ts";
+import {
+  checkGradients,
+  compare,
+  gradients,
+  type History,
+  input,
+  nn,
+  ops,
+  optim,
+  parameter,
+  type Tensor,
+  Trainer,
+} from "../../src/index.ts";
 import { compile } from "../../src/node/cli/commands/compile.ts";
 import { openDawn, openDevice } from "../../src/node/index.ts";
 import type { AheadOfTimeTrainer } from "../../src/replay/index.ts";
@@ -72,6 +84,20 @@ it("the loop without a trainer learns XOR", async () => {
   );
   const { last } = (await loadExample("own-loop", code)) as { last: number };
   expect(last).toBeLessThan(0.01);
+});
+
+it("the reader's own op has the right values and gradient", async () => {
+  const code = await documentedBlock("ts", "const softsign =");
+  const { softsign } = (await loadExample("own-op", `${code}\nexport { softsign };`)) as {
+    softsign: (x: Tensor) => Tensor;
+  };
+  const x = input([5]);
+  const device = await openDevice({ backend: "webgpu" });
+  const values = new Map([[x, Float32Array.of(-3, -1, 0, 0.5, 4)]]);
+  expect(await compare(device, { outputs: [softsign(x)] }, values)).toMatchObject({ ok: true });
+  await device.close();
+  const report = await checkGradients((t) => softsign(t as Tensor), [{ data: [-3, -1, 0.5, 4] }]);
+  expect(report).toMatchObject({ ok: true });
 });
 
 it("training from files with augmentation runs", async () => {
