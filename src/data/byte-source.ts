@@ -52,7 +52,7 @@ export async function readBytes(source: ByteSource, offset: number, length: numb
   return bytes;
 }
 
-/** Reads at most the first `length` bytes. Rejects with a FormatError on gzip, which can't be read at random places. */
+/** Reads at most the first `length` bytes. Rejects with a FormatError on gzip, which has no random access. */
 export async function readHead(source: ByteSource, length: number): Promise<Uint8Array> {
   const head = await readBytes(source, 0, Math.min(length, source.size));
   expectFormat(!isGzip(head), `${source.name}: is gzipped, which can't be read in parts; unpack it first`);

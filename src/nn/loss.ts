@@ -43,7 +43,7 @@ export interface Loss {
   readonly classes: boolean;
   /** Whether outputs are [N, C, …] with one of C per class: the trainer refuses fewer than the data set has. */
   readonly outputPerClass?: boolean;
-  /** Label of samples that are ignored; it may lie outside the classes. */
+  /** Label of samples that are ignored; it may be outside the classes. */
   readonly ignoreIndex?: number;
   /** For losses whose targets are 0 or 1: outputs above this predict 1. */
   readonly threshold?: number;
@@ -56,7 +56,7 @@ export interface Loss {
 export interface CrossEntropyLossOptions {
   /** One number per class, not all 0. Means within and over batches are weighted by the label's class weight. */
   readonly classWeights?: readonly number[];
-  /** Label of samples that are ignored; it may lie outside the classes. Default -100. */
+  /** Label of samples that are ignored; it may be outside the classes. Default -100. */
   readonly ignoreIndex?: number;
   /** Share of the target distribution that is spread evenly over all classes, 0 to 1. Default 0. */
   readonly labelSmoothing?: number;

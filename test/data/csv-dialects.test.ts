@@ -109,7 +109,7 @@ describe("files of other programs", () => {
     }
     expect(read("1,0,\n2,1,\n")).toMatchObject({ x: [1, 2], y: [0, 1] });
     const late = ["a,y,", ...Array.from({ length: 300 }, () => "1,0,"), "1,0,7"].join("\n");
-    refused(late, "f: line 302: expected nothing behind the last delimiter");
+    refused(late, "f: line 302: expected nothing after the last delimiter");
   });
 
   test("Excel: sep=, semicolons, a byte order mark, UTF-16", () => {
@@ -190,8 +190,8 @@ describe("numbers", () => {
     ["5,00 €", "currency sign"],
     ["EUR 5", "currency sign"],
     ["(5.00)", "parentheses"],
-    ["5-", "minus sign behind"],
-    ["\u22125", "minus sign that is no hyphen"],
+    ["5-", "minus sign after"],
+    ["\u22125", "minus sign that is not a hyphen"],
     ["2024-01-31", "date"],
     ["2024-01-31T12:00:00Z", "date"],
     ["31.12.2024", "date"],

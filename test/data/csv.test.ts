@@ -105,7 +105,7 @@ describe("parseCsv", () => {
     ],
     ["text behind a quote", 'a,y\n"1"2,3\n', {}, 'f: line 2, column 1: "2" follows the closing quote'],
     ["text as a target", "a,y\n1,red\n", { task: "values" }, 'the label "y" holds text'],
-    ["nothing but labels", "y\n1\n", {}, "f: has no column beside the label's"],
+    ["nothing but labels", "y\n1\n", {}, "f: has no column besides the label's"],
     [
       "an identifier as a feature",
       `a,y\n${Array.from({ length: 99 }, (_, i) => `n${i},1`).join("\n")}`,

@@ -138,7 +138,7 @@ describe("parseIdx", () => {
       idx([2, 2, 2]).subarray(0, 23),
       "truncated: [2, 2, 2] takes 8 bytes from byte 16 on, got 7",
     ],
-    ["too many bytes", Uint8Array.from([...idx([2, 2, 2]), 0]), "bytes behind the end"],
+    ["too many bytes", Uint8Array.from([...idx([2, 2, 2]), 0]), "bytes after the end"],
     ["a count that lies", idx([2, 2, 2]).with(4, 0xff), "truncated"],
   ];
   test.each(wrong)("refuses %s", (_, bytes, message) => {

@@ -1,6 +1,6 @@
 /**
- * Decompresses gzip files (RFC 1952): one or several members, one after the other, and zeros behind the last one, as tapes
- * and some writers leave them. Refuses damaged or truncated files, other bytes behind the end, and contents above a limit.
+ * Decompresses gzip files (RFC 1952): one or several members, one after the other, and zeros after the last one, as tapes
+ * and some writers leave them. Refuses damaged or truncated files, other bytes after the end, and contents above a limit.
  */
 
 import { FormatError } from "../../common/errors.ts";
@@ -60,8 +60,8 @@ export async function gunzip(bytes: Uint8Array, options: GunzipOptions = {}): Pr
 }
 
 /**
- * Reads member after member. Hosts don't report where a member ends, and differ in how they treat bytes behind it, so
- * possible ends are tried: every place where another member may begin, and the end of the file. An end is right if the
+ * Reads member after member. Hosts don't report where a member ends, and differ in how they treat bytes after it, so
+ * possible ends are tried: every position where another member may begin, and the end of the file. An end is right if the
  * host accepts the bytes up to it and the size of the content agrees with the trailer before it.
  */
 class MemberReader {
@@ -128,7 +128,7 @@ class MemberReader {
   }
 }
 
-/** Places where the member that `bytes` begin with may end, in order. `wholeFirst`: the end of the file before all others. */
+/** Positions where the member that `bytes` begin with may end, in order. `wholeFirst`: the end of the file before all others. */
 function* possibleEnds(bytes: Uint8Array, wholeFirst: boolean): Generator<number> {
   // Most files have one member, and where the file has more than that the host soon fails.
   if (wholeFirst) yield bytes.length;
@@ -136,7 +136,7 @@ function* possibleEnds(bytes: Uint8Array, wholeFirst: boolean): Generator<number
     const hasValidFlags = ((bytes[at + 3] ?? 0xff) & 0xe0) === 0;
     if (isGzip(bytes.subarray(at, at + 3)) && hasValidFlags) yield at;
   }
-  // The trailer may end in zeros, and zeros may follow it: up to nine places behind the last byte that is not 0.
+  // The trailer may end in zeros, and zeros may follow it: up to nine bytes after the last byte that is not 0.
   const last = bytes.findLastIndex((byte) => byte !== 0);
   for (let end = Math.max(last + 1, SMALLEST); end <= Math.min(last + 10, bytes.length); end++) {
     if (!(wholeFirst && end === bytes.length)) yield end;

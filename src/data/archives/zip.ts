@@ -139,7 +139,7 @@ function findEnd(view: DataView, name: string): number {
 }
 
 /**
- * Where an entry's content begins: behind its local header, whose lengths may differ from the directory's. Returns a text
+ * Where an entry's content begins: after its local header, whose lengths may differ from the directory's. Returns a text
  * with the reason where it is not within the archive.
  */
 function contentStart(view: DataView, at: number, packed: number, end: number): number | string {

@@ -15,7 +15,7 @@ export const HEAD = 200;
 export interface Layout {
   /** Names of the columns, if the file has a header. */
   readonly titles: readonly string[] | undefined;
-  /** Number of columns, without row names and without the empty field behind a delimiter at the end of each line. */
+  /** Number of columns, without row names and without the empty field after a delimiter at the end of each line. */
   readonly width: number;
   /** Number of fields of a record before the columns (row names) and after them (empty ones). */
   readonly before: number;

@@ -69,7 +69,7 @@ export function parseCsv(source: Uint8Array | string, options: CsvOptions): Data
   const features = columns.filter((column) => column !== label);
   expectFormat(
     features.length > 0,
-    `${name}: has no column beside the label's; cells are divided by commas, semicolons, tabs or bars`,
+    `${name}: has no column besides the label's; cells are divided by commas, semicolons, tabs or bars`,
   );
   const names = distinct(features.flatMap((column) => column.features));
   const { count } = label;
@@ -134,7 +134,7 @@ function readColumns(pieces: Generator<string>, options: CsvOptions, name: strin
     for (const column of columns) column.add(fields[before + column.index] as string, line);
     if (after > 0 && fields.at(-1) !== "") {
       throw new FormatError(
-        `${name}: line ${line}: expected nothing behind the last delimiter, as in the lines above`,
+        `${name}: line ${line}: expected nothing after the last delimiter, as in the lines above`,
       );
     }
     checkSize(++rows, columns.length - 1, name);

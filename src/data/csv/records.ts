@@ -27,7 +27,7 @@ export interface CsvRecord {
 }
 
 /**
- * Guesses the delimiter from the begin of the file: the one with which the records have equally many fields, most of them
+ * Guesses the delimiter from the beginning of the file: the one with which the records have equally many fields, most of them
  * numbers; otherwise the one that is most frequent in the first record; a comma if there is none.
  */
 export function guessDelimiter(text: string): Delimiter {
@@ -75,7 +75,7 @@ function scoreOf(sample: string, isCut: boolean, delimiter: Delimiter): Score {
 
 /**
  * Yields the records one by one, without blank lines. Throws FormatError, naming `name`, line and column, on quotes that
- * are never closed, text behind a closing quote, and endless records.
+ * are never closed, text after a closing quote, and endless records.
  */
 export function* csvRecords(
   text: string | Iterable<string>,
@@ -174,7 +174,7 @@ class RecordReader {
     return text.slice(at, end);
   }
 
-  /** The content of the field whose quote opens at `start`, and the position behind its closing quote. */
+  /** The content of the field whose quote opens at `start`, and the position after its closing quote. */
   #quotedField(start: number, where: string): [content: string, end: number] | undefined {
     const { text } = this;
     let content = "";

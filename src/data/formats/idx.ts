@@ -32,7 +32,7 @@ export function idxHeaderBytes(rank: number): number {
 }
 
 /**
- * The shape in the header at the begin of `bytes`. Throws FormatError on other types, another rank, extents of 0, and
+ * The shape in the header at the beginning of `bytes`. Throws FormatError on other types, another rank, extents of 0, and
  * unless a file of `size` bytes holds exactly this shape.
  */
 export function parseIdxHeader(
@@ -62,7 +62,7 @@ export function parseIdxHeader(
   expectFormat(axis < 0, `${name}: extent ${axis} at byte ${4 + 4 * axis} is 0, the file holds nothing`);
   const wanted = sampleSize(shape);
   const got = size - headerBytes;
-  const what = got < wanted ? "truncated" : "bytes behind the end";
+  const what = got < wanted ? "truncated" : "bytes after the end";
   expectFormat(
     got === wanted,
     `${name}: ${what}: [${shape.join(", ")}] takes ${wanted} bytes from byte ${headerBytes} on, got ${got}`,

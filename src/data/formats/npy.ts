@@ -26,7 +26,7 @@ export interface NpyArray {
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
 /** Longest dictionary that is read. NumPy writes 118 bytes; version 1 of the format allows 64 KiB. */
 const MOST_DICTIONARY = 65_536;
-/** Longest header, with what stands before its dictionary. */
+/** Longest header, with the bytes before its dictionary. */
 export const MOST_NPY_HEADER = MOST_DICTIONARY + 12;
 
 interface Kind {
@@ -77,7 +77,7 @@ export interface NpyHeader {
 }
 
 /**
- * Parses the header at the begin of `source`, which may end behind it. Throws FormatError, naming `name`, on other formats
+ * Parses the header at the beginning of `source`, which may end after it. Throws FormatError, naming `name`, on other formats
  * and versions, and on structured and object arrays (reading the pickles in them would run code).
  */
 export function parseNpyHeader(source: Uint8Array, name = "npy data"): NpyHeader {

@@ -57,7 +57,7 @@ export function jpegOrientation(bytes: Uint8Array): number {
 
 const isExif = (bytes: Uint8Array) => EXIF.every((byte, i) => bytes[i] === byte);
 
-/** Orientation in Exif metadata: TIFF tags, as PNG files have them, or these behind the word "Exif". */
+/** Orientation in Exif metadata: TIFF tags, as PNG files have them, or these after the word "Exif". */
 export function exifOrientation(bytes: Uint8Array): number {
   const tiff = isExif(bytes) ? bytes.subarray(6) : bytes;
   const view = new DataView(tiff.buffer, tiff.byteOffset, tiff.length);
