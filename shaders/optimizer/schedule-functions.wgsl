@@ -1,7 +1,7 @@
-// Parts of learning-rate schedules. Steps are whole numbers, and what is made of them stays in whole numbers until nothing can
-// cancel: a rate that goes to 0 keeps a relative error below 1e-6 to its last step. Needs math-functions.wgsl.
+// Functions of learning-rate schedules. Steps are integers, and differences of them are taken in integers before anything is
+// rounded: a rate that goes to 0 has a relative error below 1e-6 up to its last step. Needs math-functions.wgsl.
 
-// n * factor / 2^64 as three words, the first of them before the point.
+// n * factor / 2^64 in fixed point: one word before the point, two after it.
 fn scaledWords(n: u32, factor: vec2<u32>) -> vec3<u32> {
   let high = multiplyWide(n, factor.x);
   let low = multiplyWide(n, factor.y);
@@ -9,7 +9,7 @@ fn scaledWords(n: u32, factor: vec2<u32>) -> vec3<u32> {
   return vec3(high.x + select(0u, 1u, middle < low.x), middle, low.y);
 }
 
-// n / size, where `inverse` is 2^64 / size as float64 has it.
+// n / size; `inverse` is 2^64 / size, computed in float64.
 fn shareOf(n: u32, inverse: vec2<u32>) -> f32 {
   let words = vec3<f32>(scaledWords(n, inverse));
   return words.x + (words.y * 0x1p-32 + words.z * 0x1p-64);
@@ -21,7 +21,7 @@ fn sineSquareOf(share: f32, rest: f32) -> f32 {
   return root * root;
 }
 
-// From `first` to `last` along half a cosine, `done` of the way with `rest` to go: no difference, so nothing cancels.
+// From `first` to `last` along half a cosine; done + rest = 1. Without a difference, so that nothing cancels.
 fn halfCosineOf(first: f32, last: f32, done: f32, rest: f32) -> f32 {
   return first * sineSquareOf(rest, done) + last * sineSquareOf(done, rest);
 }
@@ -30,7 +30,7 @@ fn lineOf(first: f32, last: f32, done: f32, rest: f32) -> f32 {
   return first * rest + last * done;
 }
 
-// Half a cosine of `steps` steps, and back, and so on.
+// Half a cosine of `steps` steps, then back, and so on.
 fn cosineOf(first: f32, last: f32, t: u32, steps: u32, inverse: vec2<u32>) -> f32 {
   let within = t % (2u * steps);
   let done = min(within, 2u * steps - within);

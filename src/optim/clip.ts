@@ -1,7 +1,7 @@
 /**
- * Gradient clipping on packed gradients, on the device: every element by value, then all of them by their common
- * norm (torch.nn.utils.clip_grad_value_ and clip_grad_norm_). By value NaN stays where it is; by norm one NaN makes all NaN,
- * and one infinity that and the rest 0, so that they show.
+ * Clipping of flattened gradients on the device: each element by value, then all of them by their common norm
+ * (torch.nn.utils.clip_grad_value_ and clip_grad_norm_). Clipping by value keeps NaN. Clipping by norm turns all gradients
+ * into NaN if one is NaN; if one is infinite it becomes NaN and the others 0.
  */
 import { ValueError } from "../common/errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
@@ -11,7 +11,7 @@ import { definePointwise } from "../ops/elementwise/pointwise.ts";
 import { globalNorm } from "../ops/reduce/norm.ts";
 
 export interface ClipOptions {
-  /** Scales all gradients down together where their norm is larger than this. Default: no limit. */
+  /** If the norm of all gradients is larger than this, they are scaled down to it. Default: no limit. */
   readonly clipNorm?: number;
   /** Limits every gradient to ±this, before `clipNorm`. Default: no limit. */
   readonly clipValue?: number;
@@ -34,7 +34,7 @@ const scaleOp = definePointwise<{ most: number }>({
   scalar: ([g, norm], { most }) => g! * Math.min(most / (norm! + 1e-6), 1),
 });
 
-/** `g`, a pack of all gradients, clipped as `options` ask. */
+/** `g`, all gradients in one tensor, clipped by value and norm as `options` say. */
 export function clip(g: Tensor, options: ClipOptions): Tensor {
   const { clipNorm, clipValue } = options;
   let clipped = g;
@@ -43,7 +43,7 @@ export function clip(g: Tensor, options: ClipOptions): Tensor {
   return clipped;
 }
 
-/** Refuses limits that are not above 0. */
+/** Throws ValueError on limits that are not above 0. */
 export function checkClip(who: string, options: ClipOptions): void {
   for (const name of ["clipNorm", "clipValue"] as const) {
     const limit = options[name];

@@ -5,24 +5,24 @@ import type { Node, Tensor } from "../graph/tensor.ts";
 import type { ClipOptions } from "./clip.ts";
 import type { Schedule } from "./schedules.ts";
 
-/** Says of a parameter, by its name (`0.weight`) and its tensor, whether something holds for it. */
+/** Whether an option applies to a parameter, by its name (`0.weight`) and its tensor. */
 export type ParameterFilter = (name: string, parameter: Tensor) => boolean;
 
 export interface ParameterGroup {
   readonly filter: ParameterFilter;
-  /** What the learning rate is multiplied by in this group. Default 1. */
+  /** Factor of the learning rate in this group. Default 1. */
   readonly learningRateFactor?: number;
-  /** Weight decay of this group. Default the optimizer's. */
+  /** Weight decay of this group. Default: the optimizer's. */
   readonly weightDecay?: number;
 }
 
 /** Options of every optimizer. */
 export interface CommonOptions extends ClipOptions {
-  /** L2 penalty, or with decoupled weight decay the share of the learning rate by which parameters shrink. Default 0. */
+  /** L2 penalty, added to the gradient; if decoupled, parameters shrink by learning rate times this. Default 0. */
   readonly weightDecay?: number;
   /** Ascend instead of descend. Default false. */
   readonly maximize?: boolean;
-  /** Weight decay is for the parameters of which this is true. Default: for all. See `decaysWeights`. */
+  /** Which parameters have weight decay. Default: all. See `decaysWeights`. */
   readonly weightDecayFilter?: ParameterFilter;
   /** A parameter has the options of the first group whose filter accepts it, or the optimizer's own if none does. */
   readonly groups?: readonly ParameterGroup[];

@@ -1,27 +1,27 @@
 /**
- * A learning rate that falls when a metric stops getting better, torch.optim's ReduceLROnPlateau. The metric is known on
- * the host only, so this is driven from there, once an epoch as a rule.
+ * A learning rate that is lowered when a metric stops improving, torch.optim's ReduceLROnPlateau. The metric is known on the
+ * host only, so the host calls it, usually once per epoch.
  */
 import { ValueError } from "../common/errors.ts";
 import { checkOptions } from "../common/options.ts";
 
 export interface PlateauOptions {
-  /** The rate to begin with. */
+  /** The first rate. */
   readonly learningRate: number;
   /** Whether the metric should fall or rise. Default min. */
   readonly mode?: "min" | "max";
-  /** What the rate is multiplied by, below 1. Default 0.1. */
+  /** Factor, below 1, by which the rate is lowered. Default 0.1. */
   readonly factor?: number;
-  /** Observations without progress that are put up with. Default 10. */
+  /** Observations without an improvement before the rate is lowered. Default 10. */
   readonly patience?: number;
-  /** Progress smaller than this is none: a share of the best (`rel`, default) or a distance (`abs`). Default 1e-4. */
+  /** Smallest improvement that counts, as a share of the best value (`rel`, default) or a difference (`abs`). Default 1e-4. */
   readonly threshold?: number;
   readonly thresholdMode?: "rel" | "abs";
-  /** Observations after a reduction during which nothing is counted. Default 0. */
+  /** Observations after a reduction that are not counted. Default 0. */
   readonly cooldown?: number;
   /** Default 0. */
   readonly minLearningRate?: number;
-  /** Smaller reductions are left undone. Default 1e-8. */
+  /** Smallest reduction that is carried out. Default 1e-8. */
   readonly eps?: number;
 }
 
@@ -72,7 +72,7 @@ export class ReduceOnPlateau {
     return this.#rate;
   }
 
-  /** Takes the next value of the metric; returns the rate to go on with. */
+  /** Takes the next value of the metric and returns the rate to use from now on. */
   observe(metric: number): number {
     const { patience, cooldown, factor, minLearningRate, eps } = this.#options;
     if (this.#better(metric)) {
@@ -93,9 +93,9 @@ export class ReduceOnPlateau {
   }
 
   /**
-   * A callback for `trainer.fit`: at every epoch's end observes its validation loss, or its loss where there is none. What it
-   * lowers is the trainer's own rate (the optimizer's, one that was set since, or that of a resumed run), whatever the rate
-   * that this began with; a run that is resumed counts observations anew. Throws ValueError in mode "max".
+   * A callback for `trainer.fit`: at the end of each epoch it observes the validation loss, or the training loss if there is
+   * none. It lowers the trainer's present rate (the optimizer's, one that was set later, or that of a resumed run), not the
+   * rate that it was created with. A resumed run counts observations from 0. Throws ValueError in mode "max".
    */
   follow(trainer: Settable): (event: { readonly event: string }) => void {
     if (this.#options.mode === "max") {
@@ -107,7 +107,7 @@ export class ReduceOnPlateau {
       if (event.event !== "epoch") return;
       const { valLoss, loss } = event as { readonly valLoss?: number; readonly loss?: number };
       const { learningRate = this.#rate } = trainer;
-      // The trainer has it in float32.
+      // The trainer holds the rate in float32.
       if (Math.fround(learningRate) !== Math.fround(this.#rate)) this.#rate = learningRate;
       const before = this.#rate;
       const after = this.observe(valLoss ?? loss ?? Number.NaN);
@@ -118,7 +118,7 @@ export class ReduceOnPlateau {
   #better(metric: number): boolean {
     const { mode, threshold, thresholdMode } = this.#options;
     const best = this.#best;
-    // PyTorch's rule; a best of ±infinity is beaten by every number.
+    // As in PyTorch. Every number is better than a best value of ±infinity.
     if (!Number.isFinite(best)) return mode === "min" ? metric < best : metric > best;
     const sign = mode === "min" ? -1 : 1;
     const limit = thresholdMode === "rel" ? best * (1 + sign * threshold) : best + sign * threshold;

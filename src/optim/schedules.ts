@@ -1,6 +1,6 @@
 /**
- * Learning-rate schedules after torch.optim.lr_scheduler, worked out on the device at every step: an optimizer takes one
- * in place of a number. Steps count the optimizer's updates from 0. `Trainer.setLearningRate` scales a whole schedule.
+ * Learning-rate schedules after torch.optim.lr_scheduler, computed on the device at every step: an optimizer takes one
+ * instead of a number. Steps count the optimizer's updates from 0. `Trainer.setLearningRate` scales the whole schedule.
  * The device's float32 rate is within 1e-6 of the host's float64 `rate(step)`, relative to it, up to step 2^24.
  */
 import { ValueError } from "../common/errors.ts";
@@ -8,14 +8,14 @@ import { checkOptions, type OptionKinds, shown } from "../common/options.ts";
 import { literal } from "../kernels/elementwise/group.ts";
 import type { RateFormula } from "./scheduled-rate.ts";
 
-/** The learning rate as a function of the step: `rate(step)` tells it on the host. */
+/** The learning rate as a function of the step; `rate(step)` computes it on the host. */
 export type Schedule = RateFormula;
 
-/** Steps are float32 in the schedules' kernel, which are exact below this. */
+/** Kernels hold the step as float32, which is exact below this. */
 const MOST_STEPS = 2 ** 24;
 
 interface Base {
-  /** The rate that the schedule is built on. Above 0. */
+  /** The rate that the schedule multiplies or starts from. Above 0. */
   readonly learningRate: number;
 }
 
@@ -40,7 +40,7 @@ function finite(who: string, numbers: Readonly<Record<string, number>>, least = 
   }
 }
 
-/** The rate times `factor` for `steps` steps, then the rate itself. Without options the rate for good. ConstantLR. */
+/** The rate times `factor` for `steps` steps, then the rate itself. Without other options the rate is constant. ConstantLR. */
 export function constant(options: Base & { readonly factor?: number; readonly steps?: number }): Schedule {
   const kinds = { ...RATE, factor: "number", steps: "number" } as const;
   const { learningRate, factor = 1, steps = 1 } = checkOptions("constant", options, kinds);
@@ -95,7 +95,7 @@ function decaying(
     throw new ValueError(`${who}: gamma must be above 0, got ${gamma}`);
   const exponent = Math.abs(Math.log2(gamma));
   const whole = Math.floor(exponent);
-  const power = `${gamma > 1}, ${whole}u, ${words(exponent - whole)}`;
+  const power = `${gamma > 1}, ${whole}u, ${fixedPoint(exponent - whole)}`;
   return {
     learningRate,
     rate: (t) => learningRate * gamma ** times(t),
@@ -103,8 +103,8 @@ function decaying(
   };
 }
 
-/** 2^64 times a number from 0, as WGSL of its two words; a little less than 2^64 from 1 on. */
-function words(share: number): string {
+/** WGSL of a number from 0 to 1 in fixed point: two words, 2^64 for 1, which itself becomes a little less than that. */
+function fixedPoint(share: number): string {
   const fixed = BigInt(Math.min(Math.floor(share * 2 ** 64), 2 ** 64 - 2 ** 11));
   return `vec2(${fixed >> 32n}u, ${fixed & 0xffffffffn}u)`;
 }
@@ -131,7 +131,7 @@ export function cosine(options: CosineOptions & { readonly steps: number }): Sch
       const done = Math.min(within, 2 * steps - within);
       return halfCosine(learningRate, minLearningRate, done / steps, (steps - done) / steps);
     },
-    wgsl: (t) => `cosineOf(${ends}, u32(${t}), ${steps}u, ${words(1 / steps)})`,
+    wgsl: (t) => `cosineOf(${ends}, u32(${t}), ${steps}u, ${fixedPoint(1 / steps)})`,
   };
 }
 
@@ -152,16 +152,16 @@ export function cosineRestarts(
   checked("cosineRestarts", learningRate, { period, factor });
   finite("cosineRestarts", { minLearningRate });
   const ends = `${literal(learningRate)}, ${literal(minLearningRate)}`;
-  // One expression per length that a period has while steps are exact.
+  // One expression for each period that begins while steps are exact.
   const periods: { readonly begin: number; readonly size: number }[] = [{ begin: 0, size: period }];
   for (let begin = period, size = period; factor > 1 && begin < MOST_STEPS; begin += size) {
     size *= factor;
     periods.push({ begin, size });
   }
   const shares = (t: string, size: number) => {
-    const done = `shareOf(${t}, ${words(1 / size)})`;
-    // The rest of a period of more steps than a device counts is near 1.
-    const rest = size < 2 ** 32 ? `shareOf(${size}u - ${t}, ${words(1 / size)})` : `1.0 - ${done}`;
+    const done = `shareOf(${t}, ${fixedPoint(1 / size)})`;
+    // Of a period of more steps than a u32 counts, only a part near its begin is ever reached.
+    const rest = size < 2 ** 32 ? `shareOf(${size}u - ${t}, ${fixedPoint(1 / size)})` : `1.0 - ${done}`;
     return `halfCosineOf(${ends}, ${done}, ${rest})`;
   };
   return {
@@ -185,7 +185,7 @@ export function cosineRestarts(
   };
 }
 
-/** first (1 + cos(π done))/2 + last (1 - cos(π done))/2, in a form in which nothing cancels; done + rest = 1. */
+/** first (1 + cos(π done))/2 + last (1 - cos(π done))/2, in a form without cancellation; done + rest = 1. */
 function halfCosine(first: number, last: number, done: number, rest: number): number {
   return first * Math.sin((Math.PI / 2) * rest) ** 2 + last * Math.sin((Math.PI / 2) * done) ** 2;
 }
@@ -204,7 +204,7 @@ export function linear(
   checked("linear", learningRate, { steps });
   finite("linear", { startFactor, endFactor });
   const [first, last] = [learningRate * startFactor, learningRate * endFactor];
-  const inverse = words(1 / steps);
+  const inverse = fixedPoint(1 / steps);
   return {
     learningRate,
     rate: (t) => (first * Math.max(0, steps - t) + last * Math.min(t, steps)) / steps,
@@ -225,7 +225,7 @@ export function polynomial(options: Base & { readonly steps: number; readonly po
     throw new ValueError(`polynomial: power must be above 0, got ${power}`);
   }
   const whole = Math.floor(power);
-  const inverse = words(1 / steps);
+  const inverse = fixedPoint(1 / steps);
   return {
     learningRate,
     rate: (t) => learningRate * (Math.max(0, steps - t) / steps) ** power,
@@ -241,13 +241,13 @@ export function polynomial(options: Base & { readonly steps: number; readonly po
 export interface OneCycleOptions {
   /** The highest rate. */
   readonly learningRate: number;
-  /** Length of the cycle; the lowest rate stays afterwards (PyTorch throws). */
+  /** Length of the cycle. Afterwards the rate stays at its lowest value (PyTorch throws). */
   readonly steps: number;
   /** Share of the cycle in which the rate rises, above 0 and below 1. Default 0.3. */
   readonly riseShare?: number;
-  /** The highest rate over the first. Default 25. */
+  /** The highest rate divided by the first. Default 25. */
   readonly startDivisor?: number;
-  /** The first rate over the last. Default 1e4. */
+  /** The first rate divided by the last. Default 1e4. */
   readonly endDivisor?: number;
   /** Shape of rise and fall. Default cosine. */
   readonly anneal?: "cosine" | "linear";
@@ -262,7 +262,7 @@ const ONE_CYCLE = {
   anneal: ["cosine", "linear"],
 } as const satisfies OptionKinds<OneCycleOptions>;
 
-/** Rises to the rate, then falls far below where it began (Smith and Topin, 2017). OneCycleLR with two phases. */
+/** Rises to the rate, then falls far below its first value (Smith and Topin, 2017). OneCycleLR with two phases. */
 export function oneCycle(options: OneCycleOptions): Schedule {
   const {
     learningRate,
@@ -297,8 +297,8 @@ export function oneCycle(options: OneCycleOptions): Schedule {
       return along(high, last, 1 - rest, rest);
     },
     wgsl(t) {
-      const done = `shareOf(min(u32(${t}), ${Math.floor(peak)}u), ${words(1 / peak)})`;
-      const rest = `shareOf(${end}u - min(u32(${t}), ${end}u), ${words(1 / (end - peak))})`;
+      const done = `shareOf(min(u32(${t}), ${Math.floor(peak)}u), ${fixedPoint(1 / peak)})`;
+      const rest = `shareOf(${end}u - min(u32(${t}), ${end}u), ${fixedPoint(1 / (end - peak))})`;
       const rise = `${name}(${literal(low)}, ${literal(high)}, ${done}, 1.0 - ${done})`;
       const fall = `${name}(${literal(high)}, ${literal(last)}, 1.0 - ${rest}, ${rest})`;
       return `select(${fall}, ${rise}, u32(${t}) <= ${Math.floor(peak)}u)`;
@@ -306,7 +306,7 @@ export function oneCycle(options: OneCycleOptions): Schedule {
   };
 }
 
-/** Schedules one after another, each from its own step 0 on; the next begins at each of `milestones`. SequentialLR. */
+/** Schedules one after another, each counting from its own step 0. The next begins at each of `milestones`. SequentialLR. */
 export function sequence(schedules: readonly Schedule[], milestones: readonly number[]): Schedule {
   if (!Array.isArray(schedules) || !Array.isArray(milestones)) {
     throw new ValueError("sequence: takes an array of schedules and one of milestones");
@@ -341,7 +341,7 @@ export function sequence(schedules: readonly Schedule[], milestones: readonly nu
   };
 }
 
-/** Rises in a line from `startFactor` (default 0) times the next schedule's first rate for `steps` steps; then `next`. */
+/** Rises linearly from `startFactor` (default 0) times the first rate of `next` for `steps` steps; then follows `next`. */
 export function warmUp(
   options: { readonly steps: number; readonly startFactor?: number },
   next: Schedule | number,
