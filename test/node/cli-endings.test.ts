@@ -2,10 +2,8 @@
 import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readSafetensors } from "../../src/io/safetensors.ts";
-import { describeFailure, exitCodeOf } from "../../src/node/cli/exit-codes.ts";
-import { runCommand } from "../../src/node/cli/program.ts";
 import { buildCli, type Cli, jsonLines, neverSaved } from "../support/cli.ts";
 
 let cli: Cli;
@@ -17,20 +15,8 @@ beforeAll(async () => {
 });
 afterAll(() => cli.remove());
 
-/** Runs a command in this process, in the folder of the tests: what it would write on stderr, and its exit code. */
-async function failureOf(words: readonly string[]): Promise<{ code: number; stderr: string }> {
-  const before = process.cwd();
-  process.chdir(cli.folder);
-  try {
-    const error: unknown = await runCommand(words).catch((cause: unknown) => cause);
-    return { code: exitCodeOf(error), stderr: `${describeFailure(error)}\n` };
-  } finally {
-    process.chdir(before);
-  }
-}
-
 describe("words that can't be followed: one line, exit code 2", () => {
-  // In this process: a process of its own for each would take a minute of one core. The first is run in both ways.
+  // The first in a process of its own, too.
   test.each([
     ["bogus", /unknown command 'bogus'/],
     ["train --epoch 3", /unknown option '--epoch' \(Did you mean --epochs\?\)/],
@@ -74,15 +60,11 @@ describe("words that can't be followed: one line, exit code 2", () => {
     ["doctor --hard", /unknown option '--hard'/],
     ["train --dataset mnist --data-dir plain.txt", /plain\.txt.*can't be read/],
   ])("weft %s", async (words, message) => {
-    const write = vi.spyOn(process.stdout, "write");
-    const { code, stderr } = await failureOf(words.split(" "));
-    expect(code).toBe(2);
-    expect(write).not.toHaveBeenCalled();
+    const { code, stdout, stderr } = await cli.refusal(words.split(" "));
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     expect(stderr).toMatch(/^weft: [^\n]+\n$/);
     expect(stderr).toMatch(message);
-    if (words === "bogus")
-      expect(await cli.run([words])).toEqual({ code: 2, signal: null, stdout: "", stderr });
-    write.mockRestore();
+    if (words === "bogus") expect(await cli.run([words])).toEqual({ code, signal: null, stdout, stderr });
   });
 
   test("a file without a recipe's name wants one, and a model that does not fit is told apart", async () => {

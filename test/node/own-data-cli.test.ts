@@ -7,8 +7,6 @@ import { join } from "node:path";
 import { PNG } from "pngjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Random } from "../../src/common/random.ts";
-import { describeFailure, exitCodeOf } from "../../src/node/cli/exit-codes.ts";
-import { runCommand } from "../../src/node/cli/program.ts";
 import { buildCli, type Cli, jsonLines } from "../support/cli.ts";
 import { documentedBlock, exampleFolder, loadExample } from "../support/documents.ts";
 
@@ -172,17 +170,10 @@ describe("what does not fit is said in one line, with exit code 2", () => {
     ["eval csv.safetensors --images shapes", "was trained on table; --images does not fit"],
   ];
   test("each", async () => {
-    // In this process: nothing of it gets as far as a device.
-    const before = process.cwd();
-    process.chdir(cli.folder);
-    try {
-      for (const [words, message] of wrong) {
-        const error: unknown = await runCommand(words.split(" ")).catch((cause: unknown) => cause);
-        expect([exitCodeOf(error), describeFailure(error).split("\n").length], words).toEqual([2, 1]);
-        expect(describeFailure(error)).toContain(message);
-      }
-    } finally {
-      process.chdir(before);
+    for (const [words, message] of wrong) {
+      const { code, stderr } = await cli.refusal(words.split(" "));
+      expect([code, stderr.split("\n").length], words).toEqual([2, 2]);
+      expect(stderr).toContain(message);
     }
   });
 });

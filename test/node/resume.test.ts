@@ -140,7 +140,7 @@ test("refuses what is no run, other data, and a second run in one folder", async
 test("two processes in one run folder: one is refused, whatever each of them does; and so is a stranger's checkpoint", async () => {
   const pair = (one: readonly string[], other: readonly string[]) =>
     Promise.all([cli.run(one), cli.run(other)]);
-  const short = [...settings, "--epochs", "1"];
+  const short = [...settings, "--epochs", "1", "--limit", "300"];
   for (let round = 0; round < 3; round++) {
     const start = [...short, "--run", `pair-${round}`];
     const both = await pair(start, start);

@@ -264,7 +264,7 @@ describe("run.json", () => {
     ];
     for (const [name, value] of attacks) {
       const folder = write("stranger", option(name, value));
-      const { code, stderr } = await cli.run(["train", "--resume", folder]);
+      const { code, stderr } = await cli.refusal(["train", "--resume", folder]);
       expect(code, `${name} ${value}`).toBe(2);
       expect(stderr).toMatch(
         /would write to .*outside.*, outside its folder, and was not written by your Weft: give --/,
@@ -299,7 +299,7 @@ describe("run.json", () => {
         run.options.save = inFolder("stranger/link/model");
         writeFileSync(inFolder("stranger/run.json"), JSON.stringify(run));
       }
-      const { code, stderr } = await cli.run(["train", "--resume", "stranger"]);
+      const { code, stderr } = await cli.refusal(["train", "--resume", "stranger"]);
       expect(code, name).toBe(2);
       expect(stderr).toMatch(/was not written by your Weft|is a link that leads out of stranger; remove it/);
     }
@@ -328,7 +328,7 @@ describe("run.json", () => {
     ],
     ["a run that is no text", (run) => Object.assign(run, { run: {} }), /run must be hexadecimal digits/],
   ])("with %s is refused by name", async (_, change, message) => {
-    const { code, stdout, stderr } = await cli.run(["train", "--resume", write("forged", change)]);
+    const { code, stdout, stderr } = await cli.refusal(["train", "--resume", write("forged", change)]);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     expect(stderr).toMatch(message);
   });

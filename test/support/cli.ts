@@ -3,7 +3,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { inject } from "vitest";
+import { inject, vi } from "vitest";
+import { describeFailure, exitCodeOf } from "../../src/node/cli/exit-codes.ts";
+import { runCommand } from "../../src/node/cli/program.ts";
 import { swiftShader } from "../../src/node/device/swiftshader.ts";
 import type { Ended } from "./child.ts";
 import { HANG_LIMIT_MS } from "./hang-limit.ts";
@@ -23,6 +25,11 @@ export interface Cli {
   readonly folder: string;
   /** Ended with SIGKILL when it hangs. */
   run(words: readonly string[], options?: RunOptions): Promise<Ended>;
+  /**
+   * Runs a command that must be refused in this process, which takes a tenth of the time. Not the built code, and without
+   * what main.ts does.
+   */
+  refusal(words: readonly string[]): Promise<Omit<Ended, "signal">>;
   remove(): void;
 }
 
@@ -39,6 +46,7 @@ export async function buildCli(): Promise<Cli> {
     file,
     folder,
     run: (words, options) => runCli(file, folder, words, options),
+    refusal: (words) => refusal(folder, words),
     remove() {
       for (const made of [outDir, folder]) rmSync(made, { recursive: true, force: true });
     },
@@ -92,6 +100,20 @@ function runCli(
       done({ code, signal, ...out });
     });
   });
+}
+
+async function refusal(folder: string, words: readonly string[]): Promise<Omit<Ended, "signal">> {
+  const before = process.cwd();
+  const write = vi.spyOn(process.stdout, "write").mockReturnValue(true);
+  process.chdir(folder);
+  try {
+    const error: unknown = await runCommand(words).catch((cause: unknown) => cause);
+    const stdout = write.mock.calls.map(([text]) => String(text)).join("");
+    return { code: exitCodeOf(error), stdout, stderr: `${describeFailure(error)}\n` };
+  } finally {
+    process.chdir(before);
+    write.mockRestore();
+  }
 }
 
 /** The objects of `--json` output; fails on a line that is none. */
