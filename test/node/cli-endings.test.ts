@@ -52,7 +52,7 @@ describe("words that can't be followed: one line, exit code 2", () => {
     ["train --log /proc/nowhere/run.jsonl", /--log: can't write \/proc\/nowhere\/run\.jsonl/],
     ["eval", /missing required argument 'file'/],
     ["eval missing.safetensors", /missing\.safetensors: can't be read: ENOENT/],
-    ["eval folder", /folder: can't be read: it is no file but a folder/],
+    ["eval folder", /folder: can't be read: it is a folder, not a file/],
     ["eval plain.txt", /plain\.txt: /],
     ["eval cut.safetensors", /cut\.safetensors: /],
     ["data", /needs a subcommand/],

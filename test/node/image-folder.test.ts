@@ -180,7 +180,7 @@ describe("what is no image", () => {
       "@eaDir/1.png",
     );
     expect(await whole()).toMatchObject({ count: 3, classNames: ["cat", "dog"] });
-    expect(notices).toEqual([`${root}: 3 files are no images and left out`]);
+    expect(notices).toEqual([`${root}: 3 files are not images and are left out`]);
     await put("0.png");
     await read();
     expect(notices).toContain(`${root}: 1 images lie beside the classes' folders and are left out`);
@@ -227,7 +227,7 @@ describe("files that are none", () => {
       const error = await open(path).catch((cause: unknown) => cause);
       expect(error).toBeInstanceOf(DataError);
       expect((error as Error).message).toMatch(
-        /: can't be read: it is no file but a (pipe|device)$|: is no folder$/,
+        /: can't be read: it is a (pipe|device), not a file$|: is not a folder$/,
       );
       expect((error as Error).message).toContain(path);
     }

@@ -164,7 +164,7 @@ describe("what does not fit is said in one line, with exit code 2", () => {
     ["train --images shapes --decimal ,", "--decimal goes with --csv FILE"],
     ["train --csv none.csv --label 0", "none.csv: there is no such file"],
     ["train --csv shapes --label 0", "shapes: can't be read"],
-    ["train --images flowers.csv", "is no folder"],
+    ["train --images flowers.csv", "is not a folder"],
     ["train --images shapes/bar", "holds no folders"],
     ["eval csv.safetensors --csv houses.csv --label price", "the model knows no column rooms"],
     ["eval csv.safetensors --images shapes", "was trained on table; --images does not fit"],

@@ -105,7 +105,7 @@ describe("imageFolder", () => {
 
   test("refuses what is no folder", async () => {
     const file = await put("file", "");
-    await expect(datasets.imageFolder(file)).rejects.toThrow(`${file}: is no folder`);
+    await expect(datasets.imageFolder(file)).rejects.toThrow(`${file}: is not a folder`);
     await expect(datasets.imageFolder(join(root, "none"))).rejects.toThrow("there is no such folder");
   });
 });

@@ -36,7 +36,7 @@ async function withFile<T>(
     // Non-blocking: opening a pipe would wait for its writer.
     file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     const info = await file.stat();
-    if (!info.isFile()) throw new Error(`it is no file but ${nameOfKind(info)}`);
+    if (!info.isFile()) throw new Error(`it is ${nameOfKind(info)}, not a file`);
     return await work(file, info.size);
   } catch (cause) {
     throw readError(path, cause);

@@ -74,7 +74,9 @@ export async function findImages(root: string, notice: Notice): Promise<readonly
       : parts.map(([kind, folder]) => imagePart(kind, folder, notice));
   const others = sum(tree, ({ others }) => others);
   if (others > 0)
-    notice(`${root}: ${others} ${others === 1 ? "file is" : "files are"} no images and left out`);
+    notice(
+      `${root}: ${others === 1 ? "1 file is not an image and is" : `${others} files are not images and are`} left out`,
+    );
   return found;
 }
 
@@ -244,7 +246,7 @@ async function otherFormat(path: string): Promise<DataError> {
 
 async function listFolder(folder: string): Promise<Dirent[]> {
   return readdir(folder, { withFileTypes: true, recursive: false }).catch((cause: NodeJS.ErrnoException) => {
-    const known: Record<string, string> = { ENOENT: "there is no such folder", ENOTDIR: "is no folder" };
+    const known: Record<string, string> = { ENOENT: "there is no such folder", ENOTDIR: "is not a folder" };
     throw new DataError(`${folder}: ${known[cause.code ?? ""] ?? cause.message}`, { cause });
   });
 }

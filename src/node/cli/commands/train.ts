@@ -17,7 +17,7 @@ import { runTraining } from "../training/run.ts";
 import { expectNoRun, readRun } from "../training/run-folder.ts";
 import { deviceOptionsOf, expectFits, recipeOptionsOf } from "../training/settings.ts";
 
-/** `given`: names of the flags on the command line. Everything that can be refused is refused before data are loaded. */
+/** `given`: names of the flags on the command line. Checks flags, files and folders before the device is opened. */
 export async function train(
   name: string,
   commandFlags: TrainFlags,
