@@ -102,7 +102,7 @@ export async function realTarget(path: string): Promise<string> {
  * Creates a folder and those above it. Node's own recursive mkdir never returns where a file system such as /proc answers
  * ENOENT to every attempt; so a second ENOENT is an error here.
  */
-export async function makeFolder(folder: string): Promise<void> {
+async function makeFolder(folder: string): Promise<void> {
   const make = (onMissing: () => Promise<void>) =>
     mkdir(folder).then(
       () => undefined,
