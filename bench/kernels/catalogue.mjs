@@ -119,7 +119,8 @@ function gains(results) {
   const commands = [...new Set(results.map(({ command }) => command).filter(Boolean))];
   return `${head}
 
-Time of a training step with the mechanism over the time without it, paired runs; below 1 is a gain. Figures are in
+Time of a training step with the mechanism over the time without it, paired runs; below 1 is a gain. An interval from 1 to 1
+means that no dispatch of the step uses the mechanism. Mechanisms marked as deleted were measured before. Figures are in
 \`${RESULTS}\`.
 
 | mechanism | network | adapter | ratio | 95 % interval |
