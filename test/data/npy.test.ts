@@ -166,10 +166,14 @@ describe("unzip", () => {
       return performance.now() - begun;
     };
     const [few, many] = [await entries(6554), await entries(65_534)];
-    // Ten times as many: a hundred times as long if it were quadratic. The quickest of three, as other processes cost time.
-    const quickest = async (bytes: Uint8Array) =>
-      Math.min(await took(bytes), await took(bytes), await took(bytes));
-    expect(await quickest(many)).toBeLessThan(60 * Math.max(20, await quickest(few)));
+    // Ten times as many: a hundred times as long if it were quadratic. One quick attempt is enough: other processes may
+    // take the processor away at any time.
+    let ratio = Number.POSITIVE_INFINITY;
+    for (let attempt = 0; attempt < 20 && ratio >= 60; attempt++) {
+      const base = Math.max(20, await took(few));
+      ratio = Math.min(ratio, (await took(many)) / base);
+    }
+    expect(ratio).toBeLessThan(60);
   });
 
   test("refuses entries that share their bytes", async () => {
