@@ -4,12 +4,12 @@ import { convBlocks } from "./conv-block-rewrite.ts";
 import { fuseElementwise } from "./elementwise-group.ts";
 import { fuseUpdates } from "./elementwise-updates.ts";
 import { fuseActivationGradients, fuseLinearActivations } from "./linear.ts";
-import { fuseChainSums } from "./norm-sums-chain.ts";
+import { fuseNormSums } from "./norm-sums.ts";
 import { fuseRunningStats } from "./running-stats.ts";
 
 const fusions: readonly { readonly rewrite: Rewrite; readonly hides?: readonly string[] }[] = [
   // Looks for moments that fuseRunningStats would replace.
-  { rewrite: fuseChainSums },
+  { rewrite: fuseNormSums },
   { rewrite: fuseRunningStats },
   {
     rewrite: convBlocks,

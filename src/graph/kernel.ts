@@ -41,8 +41,6 @@ export interface AdapterProfile {
 
 /** What kernel choice may depend on: the adapter, and a variant that the user or a test forces. */
 export interface KernelEnv extends AdapterProfile {
-  /** True on SwiftShader and lavapipe. To be replaced by the fields of AdapterProfile. */
-  readonly software: boolean;
   readonly variant?: string;
 }
 

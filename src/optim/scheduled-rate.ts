@@ -6,9 +6,8 @@ import { expectWhole } from "../graph/op.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { mathFunctions, specialFunctions } from "../kernels/elementwise/functions.ts";
 import { literal } from "../kernels/elementwise/group.ts";
+import { scheduleFunctions } from "../kernels/optimizer/optimizer.ts";
 import { definePointwise } from "../ops/elementwise/pointwise.ts";
-
-const functions = () => import("../../shaders/optimizer/schedule-functions.wgsl?raw");
 
 const updateCountOp = definePointwise<{ every: number }>({
   name: "updateCount",
@@ -58,7 +57,7 @@ export function ratesAt(formula: RateFormula, counts: Tensor, rate: Tensor): Ten
   const op = definePointwise<{ learningRate: number }>({
     name: "schedule",
     args: ["count", "rate"],
-    functions: [specialFunctions, mathFunctions, functions],
+    functions: [specialFunctions, mathFunctions, scheduleFunctions],
     // A quotient: exactly 1 unless the rate was changed during the run.
     wgsl: ([count, r], { learningRate }) =>
       `(${formula.wgsl(count as string)}) * (${r} / ${literal(learningRate)})`,

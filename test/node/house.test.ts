@@ -70,16 +70,13 @@ const GLOBALS = [
   { name: "document or window", pattern: /(?<![.\w])(document|window)\.\w/, room: "browser" },
 ];
 
-/** Ops that tests of another name check: norm-sums.test.ts, and those of every element-wise op. */
-const NO_TEST_OF_ITS_NAME = ["src/fusion/norm-sums-chain.ts", "src/ops/elementwise/pointwise.ts"];
+/** Files of ops that tests of another name check: pointwise.ts, by the tests of every element-wise op. */
+const NO_TEST_OF_ITS_NAME = ["src/ops/elementwise/pointwise.ts"];
 
 /** Who imports shaders from a folder that is not its own, and why. */
 const OTHER_SHADERS: Record<string, string> = {
   "src/kernels/conv/conv2d.ts": "gemm: a convolution is a matrix product over views of its operands",
 };
-
-/** Folders that still import shaders and must not grow: optimizers, until their updates are element-wise ops. */
-const NOT_YET_KERNELS = /^src\/(optim|ops\/state)\//;
 
 /** WGSL functions shared by several ops; no kernels in there. */
 const isLibrary = (shader: string) => shader.endsWith("-functions");
@@ -188,7 +185,7 @@ describe("ops and kernels", () => {
     const wrong = users.filter(({ from, to }) => {
       const [, room, folder] = from.split("/");
       const own = room === "kernels" && to.startsWith(`shaders/${folder}/`);
-      return !own && OTHER_SHADERS[from] === undefined && !NOT_YET_KERNELS.test(from);
+      return !own && OTHER_SHADERS[from] === undefined;
     });
     expect(wrong.map(({ from, to }) => `${from} -> ${to}`)).toEqual([]);
   });

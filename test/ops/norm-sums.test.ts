@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
 import { Random } from "../../src/common/random.ts";
 import { stepsOf } from "../../src/fusion/elementwise-group.ts";
-import { chainSumsOp } from "../../src/fusion/norm-sums-chain.ts";
+import { fusedNormSumsOp } from "../../src/fusion/norm-sums.ts";
 import type { Data, Shape } from "../../src/graph/spec.ts";
 import { input, type Tensor } from "../../src/graph/tensor.ts";
 import { relu, reluBackwardOp } from "../../src/ops/elementwise/activation.ts";
@@ -77,7 +77,7 @@ describe("behind a chain, CPU body against kernels", () => {
       const last = reluBackwardOp.one([total, y], {});
       const { inputs, steps } = stepsOf([total.node, last.node]);
       const stats = pack([mul(middle, 1), mul(rstd, 1)]);
-      const outputs = chainSumsOp(steps).apply([x, stats, ...inputs], { axes });
+      const outputs = fusedNormSumsOp(steps).apply([x, stats, ...inputs], { axes });
       const leaves = [x, middle, rstd, d1, d2, y];
       const truth = await run(new CpuBackend({ bits: 64 }), leaves, [...outputs, last]);
       expect(truth.values[2]).toEqual(truth.values[3]);

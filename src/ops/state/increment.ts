@@ -1,11 +1,7 @@
 /** The counter of a loop: grows by 1 at the end of each run. */
 import { type DefinedOp, defineOp, expectOne } from "../../graph/op.ts";
-import { Shader } from "../../graph/shader.ts";
 import type { Node, Tensor } from "../../graph/tensor.ts";
-
-const code = () => import("../../../shaders/optimizer/increment.wgsl?raw");
-
-const shader = new Shader("increment.wgsl", code);
+import { incrementKernels } from "../../kernels/optimizer/optimizer.ts";
 
 export const incrementOp: DefinedOp<Record<string, never>> = defineOp({
   name: "increment",
@@ -20,7 +16,7 @@ export const incrementOp: DefinedOp<Record<string, never>> = defineOp({
   cpu({ counter }) {
     counter[0]!++;
   },
-  kernels: () => ({ kernels: [{ shader, entry: "increment", bind: ["counter"], groups: [1] }] }),
+  kernels: incrementKernels,
 });
 
 /**

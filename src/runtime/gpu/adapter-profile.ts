@@ -20,7 +20,6 @@ export function adapterProfile({
   limits,
 }: AdapterTraits): Omit<KernelEnv, "variant"> {
   return {
-    software,
     barrierCost: software ? "high" : "low",
     parallelism: software ? "low" : "high",
     // SwiftShader compiles for 4 lanes; lavapipe for 8 or 16, which takes many times as long.

@@ -1,7 +1,7 @@
 /**
- * The sums of a normalisation's gradient with what makes the incoming gradient in front of them: the slope of an
- * activation, the sum over the branches of a residual block. It is made where it is first read. The fusion leaves alone
- * chains with broadcast inputs or with more than kernels bind.
+ * The fusion of the two sums in a normalisation's gradient with the element-wise ops that compute the incoming gradient: the
+ * derivative of an activation, the sum over the branches of a residual block. The incoming gradient is computed where the sums
+ * read it, and stored. Groups with broadcast inputs or with more inputs than a kernel can bind are not fused.
  */
 
 import {
@@ -24,15 +24,15 @@ import { pack } from "../ops/shape/pack.ts";
 import { MAX_STEPS, stepsOf } from "./elementwise-group.ts";
 
 /** With x, statistics and three results, as many bindings as every WebGPU device allows in one stage. */
-const MOST_INPUTS = 3;
+const MAX_INPUTS = 3;
 
 const namesOf = (count: number) => Array.from({ length: count }, (_, i) => `xs${i + 2}`);
 
 /**
- * (x, stats, ...inputs of the chain) -> Σ dy, Σ dy (x - mean) rstd, dy, where dy is what `steps` make of the inputs, all of
- * x's shape, and stats the pack of mean and rstd.
+ * (x, stats, ...inputs of the group) -> Σ dy, Σ dy (x - mean) rstd, dy, where `steps` compute dy from the inputs, all of x's
+ * shape, and stats is the flattened buffer of mean and rstd.
  */
-export function chainSumsOp(steps: readonly Step[]): DefinedOp<SumsAttrs> {
+export function fusedNormSumsOp(steps: readonly Step[]): DefinedOp<SumsAttrs> {
   return defineOp({
     name: "normSums",
     args: ["...xs"],
@@ -41,10 +41,10 @@ export function chainSumsOp(steps: readonly Step[]): DefinedOp<SumsAttrs> {
     plan([x, , ...inputs], { axes }: SumsAttrs) {
       const one = reducedSpec(x!, axes);
       const shapes = shapesText(inputs);
-      const chain = steps.map((s) => s.name).join();
+      const group = steps.map((s) => s.name).join();
       return {
         outputs: [one, one, x!],
-        constants: { ...reductionGeometry("normSums", x!, axes), shapes, chain },
+        constants: { ...reductionGeometry("normSums", x!, axes), shapes, group },
       };
     },
     cpu(tensors, constants) {
@@ -81,8 +81,8 @@ export function chainSumsOp(steps: readonly Step[]): DefinedOp<SumsAttrs> {
   });
 }
 
-/** The fusion of nodes of normSums, (dy, x, mean, rstd), whose statistics come from a node of moments. */
-export function fuseChainSums(graph: GraphView): Replaced["tensors"] {
+/** Fuses normSums of (dy, x, mean, rstd) whose statistics come from one node of moments. */
+export function fuseNormSums(graph: GraphView): Replaced["tensors"] {
   const tensors = new Map<Tensor, Tensor>();
   const position = new Map(graph.nodes.map((n, i) => [n, i]));
   const at = (t: Tensor) => position.get(t.node) ?? -1;
@@ -90,15 +90,19 @@ export function fuseChainSums(graph: GraphView): Replaced["tensors"] {
     const [dy, x, mean, rstd] = node.inputs;
     if (node.op !== normSumsOp || !dy || !x || mean?.node.op !== momentsOp || rstd?.node !== mean.node)
       continue;
-    // All else has to be there where dy is made, or nodes could wait for each other.
+    // The other inputs must be computed before dy is, or nodes could depend on each other in a cycle.
     if (tensors.has(dy) || Math.max(at(x), at(mean)) >= at(dy)) continue;
-    const members = chainBefore(graph, dy);
+    const members = groupBefore(graph, dy);
     if (members.length === 0 || members.length > MAX_STEPS) continue;
     const { inputs, steps } = stepsOf(members);
     const alike = inputs.every((t) => t.dtype === "f32" && sameShape(t.shape, x.shape));
-    if (inputs.length === 0 || inputs.length > MOST_INPUTS || !alike) continue;
+    if (inputs.length === 0 || inputs.length > MAX_INPUTS || !alike) continue;
     const label = [...members, node].map((n) => n.op.name).join("+");
-    const made = chainSumsOp(steps).apply([x, pack([mean, rstd]), ...inputs], node.attrs as SumsAttrs, label);
+    const made = fusedNormSumsOp(steps).apply(
+      [x, pack([mean, rstd]), ...inputs],
+      node.attrs as SumsAttrs,
+      label,
+    );
     [...node.outputs, dy].forEach((t, i) => {
       tensors.set(t, made[i] as Tensor);
     });
@@ -106,8 +110,8 @@ export function fuseChainSums(graph: GraphView): Replaced["tensors"] {
   return tensors;
 }
 
-/** The pointwise nodes behind `last`, its own included, that nobody outside reads: in the order of the graph. */
-function chainBefore(graph: GraphView, last: Tensor): Node[] {
+/** The element-wise nodes that compute `last` and that no node outside the group reads, in the order of the graph. */
+function groupBefore(graph: GraphView, last: Tensor): Node[] {
   const members = new Set<Node>(last.node.op.pointwise === undefined ? [] : [last.node]);
   for (const node of members) {
     for (const t of node.inputs) {
