@@ -113,7 +113,7 @@ it("trains and evaluates a file of 41 MB in 4 MB, and all of its samples count",
 it("names a file that is not there, is none, or has become shorter", async () => {
   await expect(fileBytes(path("nothing"))).rejects.toThrow(DataError);
   await expect(fileBytes(path("nothing"))).rejects.toThrow(/nothing: can't be read: ENOENT/);
-  await expect(fileBytes(folder)).rejects.toThrow(/is no file/);
+  await expect(fileBytes(folder)).rejects.toThrow(/it is a folder, not a file/);
   await writeFile(path("short"), new Uint8Array(40));
   const source = await fileBytes(path("short"));
   const labels = { source: await fileBytes(path("short")), dtype: "u8" } as const;

@@ -351,7 +351,7 @@ describe("run.json", () => {
     ]);
     for (const { code, stderr } of runs) {
       expect(code).toBe(2);
-      expect(stderr).toMatch(/it is no file/);
+      expect(stderr).toMatch(/it is a [\w ]+, not a file/);
     }
   });
 
