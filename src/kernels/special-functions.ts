@@ -1,2 +1,0 @@
-/** Moved to elementwise/functions.ts. */
-export { specialFunctions } from "./elementwise/functions.ts";
