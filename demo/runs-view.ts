@@ -59,7 +59,7 @@ function item(
     { href: `#${settingsToHash(run.settings)}`, className: "run-link" },
     "Use these settings",
   );
-  link.setAttribute("aria-label", `Use the settings of run ${run.number}: ${title}`);
+  link.setAttribute("aria-label", `Use these settings: run ${run.number}, ${title}`);
   const parts: (Node | string)[] = [label, score, link];
   if (!current) {
     const close = make(

@@ -39,7 +39,7 @@ it("without WebGPU says what to do in this browser, and trains on the CPU refere
   });
   await phaseOf(page, "ready");
   expect(await page.textContent(".notice[role=alert]")).toMatch(
-    /There is no WebGPU here\. .*chrome:\/\/flags.*CPU reference/,
+    /WebGPU is not available\. .*chrome:\/\/flags.*trains on the CPU/,
   );
   expect(await page.textContent("#adapter")).toBe("CPU reference, no GPU");
   expect(await page.evaluate(() => location.href)).toContain("device=cpu");
@@ -48,7 +48,7 @@ it("without WebGPU says what to do in this browser, and trains on the CPU refere
   expect(await page.textContent("#run-status")).toMatch(
     /^Trained: \d+\.\d % of the validation images classified correctly/,
   );
-  expect(await page.textContent("#kernels-empty")).toContain("no clock");
+  expect(await page.textContent("#kernels-empty")).toContain("can't measure kernels");
   expect(problems).toEqual([]);
   await close();
 });
@@ -87,7 +87,7 @@ it("works with the keyboard only, keeps runs for comparison, and survives broken
   await page.fill("[name=batch]", "none");
   await page.keyboard.press("Tab");
   expect(await page.getAttribute("[name=batch]", "aria-invalid")).toBe("true");
-  expect(await page.textContent("#form-note")).toBe("This must be a whole number from 1 to 1000.");
+  expect(await page.textContent("#form-note")).toBe("Enter a whole number from 1 to 1000.");
 
   const folder = mkdtempSync(join(tmpdir(), "weft-demo-"));
   const broken = join(folder, "broken.safetensors");
