@@ -96,8 +96,7 @@ one. The text under each file name is the comment at its top.
 
 "Default on" names the adapter profiles on which an op chooses the entry point by itself at some shape. "Variants" are the
 names that force it (\`variants\` of \`device.compile\`). "Steps" names the benchmark networks (Adam; LeNet-5 and MLP-512 at batch
-64, VGG and ResNet-20 at batch 16) that run it in a training step on some profile. An entry point marked † only runs until the kernel
-that the op chose is compiled; it computes the same bits.
+64, VGG and ResNet-20 at batch 16) that run it in a training step on some profile.
 
 | profile | barrier cost | parallelism | compile cost | subgroup size |
 | --- | --- | --- | --- | --- |
@@ -165,15 +164,13 @@ const table = (rows) =>
 
 function row(name, uses, comment) {
   const list = (values) => [...new Set(values)].sort().join(", ");
-  const own = uses.filter(({ fallback }) => !fallback);
-  const chosen = own.filter(({ variant }) => variant === undefined);
+  const chosen = uses.filter(({ variant }) => variant === undefined);
   const on = Object.keys(profiles).filter((profile) => chosen.some((use) => use.profile === profile));
   const everywhere = on.length === Object.keys(profiles).length;
-  const variants = own.flatMap(({ variant }) => (variant === undefined ? [] : [`\`${variant}\``]));
+  const variants = uses.flatMap(({ variant }) => (variant === undefined ? [] : [`\`${variant}\``]));
   const steps = chosen.flatMap(({ network }) => (network === undefined ? [] : [network]));
-  const mark = uses.length > 0 && own.length === 0 ? " †" : "";
   const cells = [
-    name + mark,
+    name,
     list(uses.map(({ op }) => op)),
     everywhere ? "all" : on.join(", "),
     list(variants),

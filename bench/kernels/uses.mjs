@@ -34,7 +34,6 @@ const STEPS = {
  * @property {string} profile
  * @property {string | undefined} variant the forced variant; undefined where the op chose by itself
  * @property {string | undefined} network the benchmark network whose step it is part of
- * @property {boolean} fallback whether it only runs until the op's own kernel is compiled
  */
 
 /** @returns {Use[]} */
@@ -61,11 +60,12 @@ export function allUses() {
 function usesOf(spec, env, options, common) {
   const { kernels } = planForGpu(spec, env, options);
   return [...kernels].flatMap(([node, plan]) =>
-    plan.kernels.flatMap((kernel) => {
-      const use = { ...common, op: node.op.name, variant: options.variants?.[node.op.name] };
-      const other = kernel.standIn && { ...use, kernel: kernel.standIn, fallback: true };
-      return [{ ...use, kernel, fallback: false }, ...(other ? [other] : [])];
-    }),
+    plan.kernels.map((kernel) => ({
+      ...common,
+      op: node.op.name,
+      variant: options.variants?.[node.op.name],
+      kernel,
+    })),
   );
 }
 

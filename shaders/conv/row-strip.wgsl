@@ -6,8 +6,6 @@
 
 override BIAS: bool;
 override LANES: u32;
-override WIDE: bool;  // strips of 7 windows instead of 5
-override PADDED: bool;  // pixels of windows may lie outside of x
 override EVEN: bool;  // rows of x are even, and windows begin at even columns: pixels are read two at a time
 
 struct Sizes {
@@ -31,7 +29,7 @@ struct Sizes {
 
 // Two pixels side by side.
 fn pixels(row: Row, column: u32) -> vec2<f32> {
-  if (EVEN) { return select(vec2<f32>(), x2[(row.start + column) / 2u], !PADDED | (column < row.end)); }
+  if (EVEN) { return select(vec2<f32>(), x2[(row.start + column) / 2u], column < row.end); }
   return vec2(pixel(row, column), pixel(row, column + 1u));
 }
 
@@ -61,19 +59,18 @@ fn sums(p: vec4<f32>, q: vec4<f32>, r: vec4<f32>, t: array<vec2<f32>, 8>) -> mat
                 under * vec4(t[5], t[6]) + r * t[7].x);
 }
 
-// 5 or 7 windows side by side and 3 channels per lane; the quad has two such strips and 6 channels.
+// 5 windows side by side and 3 channels per lane; the quad has two such strips and 6 channels.
 @compute @workgroup_size(LANES)
 fn forward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: vec3<u32>,
            @builtin(local_invocation_index) lane: u32, @builtin(subgroup_invocation_id) sid: u32) {
   let s = sizes;
   let right = sid % 2u == 1u;
   let low = sid % 4u / 2u;
-  let across = select(5u, 7u, WIDE);
-  let strips = (s.PW + across - 1u) / across;
+  let strips = (s.PW + 4u) / 5u;
   let tiles = (strips * s.PH * s.N + LANES / 2u - 1u) / (LANES / 2u);
   let tile = wg.y * num.x + wg.x;
   let strip = tile % tiles * (LANES / 2u) + lane / 4u * 2u + sid % 2u;
-  let px = strip % strips * across;
+  let px = strip % strips * 5u;
   let py = strip / strips % s.PH;
   let n = strip / (strips * s.PH);
   let o = tile / tiles * 6u + low * 3u;
@@ -85,8 +82,6 @@ fn forward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: v
   var t2 = begin;
   var t3 = begin;
   var t4 = begin;
-  var t5 = begin;
-  var t6 = begin;
   // num.z is 1, but compilers do not know it: unrolled, loops take software adapters seconds to compile.
   for (var k = 0u; k < s.C * 5u * num.z; k++) {
     let plane = (n * s.C + k / 5u) * (s.H * s.W);
@@ -107,15 +102,9 @@ fn forward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) num: v
     t2 += sums(p2, p3, p4, t);
     t3 += sums(p3, p4, p5, t);
     t4 += sums(p4, p5, p6, t);
-    if (WIDE) {
-      let p7 = block(row, column + 14u);
-      let p8 = block(row, column + 16u);
-      t5 += sums(p5, p6, p7, t);
-      t6 += sums(p6, p7, p8, t);
-    }
   }
-  var t = array<mat3x4<f32>, 7>(t0, t1, t2, t3, t4, t5, t6);
-  for (var e = 0u; e < across * 3u * num.z; e++) {
+  var t = array<mat3x4<f32>, 5>(t0, t1, t2, t3, t4);
+  for (var e = 0u; e < 15u * num.z; e++) {
     let v = t[e / 3u][e % 3u];
     let to = o + e % 3u;
     let column = px + e / 3u;

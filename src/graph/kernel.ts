@@ -56,11 +56,6 @@ export interface Kernel {
   /** Constants beside the plan's (tile sizes, flags); they win over those of the same name. */
   readonly constants?: Readonly<Record<string, number | boolean>>;
   readonly groups: readonly [x: number, y?: number, z?: number];
-  /**
-   * Stands in for this kernel until it has been compiled, where that saves pipelines before the first run. Same shader,
-   * bindings and content of `sizes`; same results, bit for bit.
-   */
-  readonly standIn?: Kernel;
 }
 
 /** A kernel with the constants of the node that it is for. */

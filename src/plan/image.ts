@@ -56,8 +56,6 @@ export interface DispatchImage {
   /** Workgroups along x, y and z; trailing ones may be missing. */
   readonly groups: readonly number[];
   readonly bindings: readonly BindingImage[];
-  /** What runs until `kernel` is compiled, with the same bindings and the same results bit for bit. */
-  readonly fallback?: { readonly kernel: number; readonly groups: readonly number[] };
 }
 
 /** A value that can be read after a run. */
@@ -109,18 +107,11 @@ export class ImageBuilder implements ImageTables {
           words.push(...text.sizesOf(constants));
           while (words.length % ALIGN_WORDS > 0) words.push(0);
         }
-        const other = kernel.standIn;
         dispatches.push({
           label: kernels.length > 1 ? `${node.label}.${kernel.entry}` : node.label,
           kernel: own,
           groups: groupsOf(kernel),
           bindings,
-          ...(other && {
-            fallback: {
-              kernel: await this.#kernel({ kernel: other, constants: node.plan.constants }),
-              groups: groupsOf(other),
-            },
-          }),
         });
       }
     }

@@ -6,7 +6,7 @@ import { isSharded, shardsOf, type TrainingData } from "../data/sharded.ts";
 import { countConstants, stepsPerEpoch } from "../geometry/batches.ts";
 import { formatShape } from "../graph/spec.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
-import type { BufferImage, ProgramImage } from "../plan/image.ts";
+import { type BufferImage, type ProgramImage, sourceOf } from "../plan/image.ts";
 import { paddedWords } from "../plan/storage.ts";
 import type { GpuProgram } from "../runtime/gpu/program.ts";
 import type { GpuRuntime } from "../runtime/gpu/runtime.ts";
@@ -136,7 +136,7 @@ function imageOf({ modules, kernels, leaves }: AheadOfTimeProgram, stored: Store
   return { modules, kernels, leaves, buffers, dispatches, outputs };
 }
 
-/** Compiles the kernels that `stored` runs first, except those that depend on the number of samples. */
+/** Compiles the kernels of `stored`, except the one that depends on the number of samples. */
 export async function compileKernels(
   { pipelines }: GpuRuntime,
   file: AheadOfTimeProgram,
@@ -145,9 +145,11 @@ export async function compileKernels(
 ): Promise<void> {
   const image = imageOf(file, stored);
   const gather = "data" in stored ? stored.data.kernel : -1;
-  const dispatches = image.dispatches.filter(({ kernel }) => kernel !== gather);
-  const sources = pipelines.first({ ...image, dispatches }).map(({ source }) => source);
-  await pipelines.compileAll(sources, onProgress);
+  const kernels = image.dispatches.map(({ kernel }) => kernel).filter((kernel) => kernel !== gather);
+  await pipelines.compileAll(
+    kernels.map((kernel) => sourceOf(image, kernel)),
+    onProgress,
+  );
 }
 
 /** The image of `steps` for a data set of `count` samples, which is in tensors of `leaves`. */

@@ -206,11 +206,7 @@ export class ImageReader {
   }
 
   #dispatch(fields: Fields, buffers: readonly BufferImage[]): DispatchImage {
-    const run = (of: Fields) => ({
-      kernel: of.index("kernel", this.kernels.length),
-      groups: groupsOf(of),
-    });
-    const own = run(fields);
+    const own = { kernel: fields.index("kernel", this.kernels.length), groups: groupsOf(fields) };
     const { layout } = this.kernels[own.kernel] as KernelImage;
     const accesses = layout.split(" ").map((slot) => slot.at(-1));
     const count = accesses.length;
@@ -235,11 +231,7 @@ export class ImageReader {
     };
     const bindings = fields.list("bindings", read, count, count);
     const label = fields.text("label", LIMITS.label);
-    if (!fields.has("fallback")) return { label, ...own, bindings };
-    const fallback = run(fields.fields("fallback"));
-    if (this.kernels[fallback.kernel]?.layout !== layout)
-      fields.refuse("its kernel has another layout", "fallback");
-    return { label, ...own, bindings, fallback };
+    return { label, ...own, bindings };
   }
 
   #binding(entries: Fields, name: string, buffers: readonly BufferImage[]): BindingImage {

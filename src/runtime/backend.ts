@@ -130,8 +130,7 @@ export interface Program {
   /** Runs once and measures every dispatch with the adapter's clock. Only where the backend has `timestamps`. */
   profile?(): Promise<readonly KernelTime[]>;
   /**
-   * Resolves when all kernels are compiled. Until then, fallbacks with the same results may run in place of some of them, so
-   * that the first run starts early; measurements should wait for this.
+   * Resolves when work that was put off until after the first runs is done; measurements should wait for this.
    */
   ready?(): Promise<void>;
   /** Runs `times` times and returns the milliseconds that took, by the adapter's clock if it has one. */

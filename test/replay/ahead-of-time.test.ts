@@ -100,7 +100,7 @@ test("opening a program compiles the kernels of training, and reports progress",
   const { program } = await opened({ test: held }, settings(), {
     onCompile: ({ compiled, total }) => void told.push(compiled / total),
   });
-  // All but the kernel that depends on the number of samples, and fallbacks instead of what they stand for.
+  // All but the kernel that depends on the number of samples.
   const { length } = told;
   const own = new Set(program.train.dispatches.map(({ kernel }) => kernel)).size;
   expect(told).toEqual(Array.from({ length }, (_, i) => (i + 1) / length));

@@ -63,12 +63,11 @@ function isSound(program: AheadOfTimeProgram): boolean {
     for (const b of buffers) total += b.bytes;
     return (
       buffers.every((b) => b.bytes === bytesOf(b) && b.bytes > 0 && b.bytes <= maxBytes) &&
-      dispatches.every(({ kernel, fallback, bindings, groups }) => {
+      dispatches.every(({ kernel, bindings, groups }) => {
         const slots = kernels[kernel]?.layout.split(" ") ?? [];
         return (
           within(kernel, kernels) &&
-          (fallback === undefined || within(fallback.kernel, kernels)) &&
-          [groups, fallback?.groups ?? [1]].every((g) => g.every((n) => n >= 1 && n <= 65535)) &&
+          groups.every((n) => n >= 1 && n <= 65535) &&
           slots.length === bindings.length &&
           bindings.every(
             ([index, offset, size]) =>

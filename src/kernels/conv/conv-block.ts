@@ -45,7 +45,7 @@ const forwardShader = gemmShader("conv-block.wgsl", ...FORWARD_PARTS, result, wi
 const weightShader = gemmShader("conv-block-weight.wgsl", ...WEIGHT_PARTS, weightRows);
 
 export function blockForwardKernels(c: BlockConstants, env: KernelEnv): KernelPlan {
-  if (rowStripApplies(c, env)) return { kernels: [forwardRowStrip(c, env)] };
+  if (rowStripApplies(c, env)) return { kernels: [forwardRowStrip(c)] };
   if (fewChannelsApply(c, env)) return { kernels: [forwardFewChannels(c)] };
   if (!hasSquareWindows(c)) {
     const conv = forwardKernels(c, env);
@@ -168,22 +168,17 @@ function backwardFewChannels(c: BlockBackwardConstants, env: KernelEnv): KernelP
   };
 }
 
-function forwardRowStrip(c: BlockConstants, env: KernelEnv): Kernel {
+function forwardRowStrip(c: BlockConstants): Kernel {
   // Small workgroups leave fewer lanes idle, large ones have less overhead. By batch size, so that all layers share a pipeline.
   const LANES = c.N <= 4 ? 16 : c.N <= 16 ? 32 : 64;
-  const inside = c.padTop + c.padLeft === 0 && c.PH * 2 + 4 <= c.H && c.PW * 2 + 4 <= c.W;
-  const across = Math.ceil(c.PW / 7) * 7 <= Math.ceil(c.PW / 5) * 5 ? 7 : 5;
-  const strips = (PADDED: boolean, windows: number): Kernel => ({
+  const strips = c.N * c.PH * Math.ceil(c.PW / 5);
+  return {
     shader: rowStripShader,
     entry: "forward",
     bind: ["x", ["x2", "x"], "w", c.BIAS ? "b" : ["b", "w"], "y", "code"],
-    constants: { EVEN: c.W % 2 === 0 && c.padLeft % 2 === 0, LANES, PADDED, WIDE: windows === 7 },
-    groups: spread(Math.ceil((c.N * c.PH * Math.ceil(c.PW / windows) * 2) / LANES) * Math.ceil(c.O / 6)),
-  });
-  // A pipeline made for a layer, with strips that fit it and without checks of padding that it lacks, is a little faster; until
-  // it is compiled, the one that all layers share takes its place. Where compiling is slow, that one stays.
-  const common = strips(true, 5);
-  return env.compileCost === "high" ? common : { ...strips(!inside, across), standIn: common };
+    constants: { EVEN: c.W % 2 === 0 && c.padLeft % 2 === 0, LANES },
+    groups: spread(Math.ceil((strips * 2) / LANES) * Math.ceil(c.O / 6)),
+  };
 }
 
 function rowStripApplies(c: BlockConstants, env: KernelEnv): boolean {

@@ -58,7 +58,7 @@ export class GpuBackend extends GpuRuntime {
     const store = await this.#tuneStore?.();
     const adapter = this.device.identity;
     // A cache of its own, so that the pipelines of variants that are not chosen are freed.
-    const pipelines = new PipelineCache(this.device, false);
+    const pipelines = new PipelineCache(this.device);
     const isolated = () => new GpuBackend(this.device, {}, async () => undefined, pipelines);
     const precompile = async (kernels: readonly KernelUse[]) => {
       await Promise.allSettled(kernels.map(async (use) => pipelines.compile(await kernelSource(use))));

@@ -4,7 +4,7 @@
  */
 
 import { DeviceError, ShaderError } from "../../common/errors.ts";
-import { type KernelSource, type ProgramImage, type ShaderModule, sourceOf } from "../../plan/image.ts";
+import type { KernelSource, ShaderModule } from "../../plan/image.ts";
 import type { CompileProgress } from "../backend.ts";
 import type { GpuDevice } from "./device.ts";
 
@@ -25,28 +25,12 @@ export interface CompiledKernel {
   readonly layout: Layout;
 }
 
-/** A kernel, and the fallback that may run until it is compiled. */
-export interface KernelChoice {
-  readonly own: KernelSource;
-  readonly fallback?: KernelSource | undefined;
-}
-
-/** A kernel to compile before the first run, and its workgroups. */
-export interface FirstKernel {
-  readonly source: KernelSource;
-  readonly groups: readonly number[];
-}
-
 export class PipelineCache {
   readonly #modules = new Map<string, GPUShaderModule>();
   readonly #layouts = new Map<string, Layout>();
   readonly #pipelines = new Map<string, Promise<CompiledKernel>>();
 
-  /** `standIns`: whether fallback kernels are used. */
-  constructor(
-    readonly device: GpuDevice,
-    readonly standIns = true,
-  ) {}
+  constructor(readonly device: GpuDevice) {}
 
   /** The pipeline of `source`, compiled at most once. */
   async compile(source: KernelSource): Promise<CompiledKernel> {
@@ -75,39 +59,6 @@ export class PipelineCache {
         return compiled;
       }),
     );
-  }
-
-  /** For each of `choices` whether to start with its fallback: true where that leaves fewer pipelines to compile. */
-  useFallbacks(choices: readonly KernelChoice[]): boolean[] {
-    const keyed = choices.map(({ own, fallback }) => ({
-      own: keyOf(own),
-      fallback: fallback && keyOf(fallback),
-    }));
-    const missing = (keys: readonly string[]) =>
-      new Set(keys.filter((key) => !this.#pipelines.has(key))).size;
-    return keyed.map(({ own, fallback }) => {
-      if (!this.standIns || fallback === undefined || this.#pipelines.has(own)) return false;
-      const needed = keyed.some((use) => use.own === fallback);
-      const sharing = keyed.filter((use) => use.fallback === fallback && use.own !== fallback);
-      const fewer = missing(sharing.map((use) => use.own)) - (needed ? 0 : missing([fallback]));
-      return fewer > 0;
-    });
-  }
-
-  /** What each dispatch of `image` starts with: its kernel or its fallback. */
-  first(image: ProgramImage): FirstKernel[] {
-    const sources = image.kernels.map((_, i) => sourceOf(image, i));
-    const source = (index: number) => sources[index] as KernelSource;
-    const useFallback = this.useFallbacks(
-      image.dispatches.map(({ kernel, fallback }) => ({
-        own: source(kernel),
-        fallback: fallback && source(fallback.kernel),
-      })),
-    );
-    return image.dispatches.map((dispatch, i) => {
-      const { kernel, groups } = useFallback[i] ? (dispatch.fallback ?? dispatch) : dispatch;
-      return { source: source(kernel), groups };
-    });
   }
 
   /** Resolves when no compilation is in progress, or the device is lost. */

@@ -44,10 +44,7 @@ export interface GpuProgramOptions {
 
 interface Dispatch {
   readonly image: DispatchImage;
-  /** The pipeline of the kernel, or of its fallback until the kernel is compiled. */
-  compiled: CompiledKernel;
-  /** Workgroups of `compiled`. */
-  groups: readonly number[];
+  readonly compiled: CompiledKernel;
   group: GPUBindGroup;
 }
 
@@ -74,7 +71,7 @@ export class GpuProgram implements Program {
     tensors: ImageTensors,
     { seed = 0, onProgress, afterFirstRuns }: GpuProgramOptions = {},
   ): Promise<GpuProgram> {
-    const { device, memory, pipelines } = resources;
+    const { device, memory } = resources;
     const program = new GpuProgram(resources, image, tensors);
     // Compilation takes longest, so it starts first and buffers are made meanwhile.
     const compiling = program.#compile(onProgress);
@@ -100,12 +97,10 @@ export class GpuProgram implements Program {
       else for (const buffer of program.#buffers.values()) buffer.destroy();
       throw error;
     }
-    const fallbacks = first.some(({ image: { groups }, groups: now }) => groups !== now);
-    if (fallbacks || afterFirstRuns !== undefined) {
+    if (afterFirstRuns !== undefined) {
       program.#startDeferred = async () => {
         await program.finished();
-        if (fallbacks) await program.#replaceFallbacks(pipelines);
-        await afterFirstRuns?.();
+        await afterFirstRuns();
       };
     }
     return program;
@@ -219,30 +214,10 @@ export class GpuProgram implements Program {
   async #compile(onProgress: CompileOptions["onProgress"]): Promise<Omit<Dispatch, "group">[]> {
     const { device, pipelines } = this.resources;
     const { dispatches } = this.image;
-    const first = pipelines.first(this.image);
-    dispatches.forEach(({ label, groups }, i) => {
-      checkGroups(device, label, groups);
-      checkGroups(device, label, first[i]?.groups ?? groups);
-    });
-    const compiled = await pipelines.compileAll(
-      first.map(({ source }) => source),
-      onProgress,
-    );
-    return dispatches.map((image, i) => ({
-      image,
-      groups: first[i]?.groups ?? image.groups,
-      compiled: compiled[i] as CompiledKernel,
-    }));
-  }
-
-  async #replaceFallbacks(pipelines: PipelineCache): Promise<void> {
-    const compiled = await pipelines.compileAll(
-      this.#dispatches.map(({ image }) => sourceOf(this.image, image.kernel)),
-    );
-    this.#dispatches.forEach((d, i) => {
-      d.compiled = compiled[i] as CompiledKernel;
-      d.groups = d.image.groups;
-    });
+    for (const { label, groups } of dispatches) checkGroups(device, label, groups);
+    const sources = dispatches.map(({ kernel }) => sourceOf(this.image, kernel));
+    const compiled = await pipelines.compileAll(sources, onProgress);
+    return dispatches.map((image, i) => ({ image, compiled: compiled[i] as CompiledKernel }));
   }
 
   #prepare(): void {
@@ -326,10 +301,10 @@ export class GpuProgram implements Program {
   }
 }
 
-function encode(pass: GPUComputePassEncoder, { compiled, group, groups }: Dispatch): void {
+function encode(pass: GPUComputePassEncoder, { compiled, group, image }: Dispatch): void {
   pass.setPipeline(compiled.pipeline);
   pass.setBindGroup(0, group);
-  pass.dispatchWorkgroups(...(groups as [number]));
+  pass.dispatchWorkgroups(...(image.groups as [number]));
 }
 
 /**

@@ -23,8 +23,6 @@ export interface GpuOptions extends DeviceOptions {
   readonly files?: FileStore | undefined;
   /** Opens the store of tuned kernel choices when something is tuned. Default: none. */
   readonly tuneStore?: (() => Promise<TuneStore>) | undefined;
-  /** Whether kernels with a fallback are compiled only after a program's first run. Default true. */
-  readonly standIns?: boolean;
   /** Opens another device when this one was lost. */
   readonly reopen?: () => Promise<Backend>;
   /** Called by `close` once the device is destroyed. */
@@ -36,7 +34,6 @@ export const GPU = {
   submitMilliseconds: "number",
   files: "object",
   tuneStore: "function",
-  standIns: "boolean",
   reopen: "function",
   onClose: "function",
 } as const satisfies OptionKinds<GpuOptions>;
@@ -58,7 +55,7 @@ export class GpuRuntime implements Backend {
     readonly device: GpuDevice,
     options: GpuOptions,
     onClose?: () => Promise<void>,
-    readonly pipelines = new PipelineCache(device, options.standIns),
+    readonly pipelines = new PipelineCache(device),
   ) {
     this.memory = new LeafMemory(device);
     this.submitMilliseconds = options.submitMilliseconds ?? 16;
