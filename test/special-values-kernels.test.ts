@@ -63,9 +63,12 @@ async function alike(
   }
 }
 
+/** Without the smaller one of two shared-memory tiles, which is the same code and takes seconds to compile. */
+const distinct = (variants: readonly string[]) => variants.filter((v) => v !== "smallSharedMemory");
+
 const forced = (names: readonly string[], variants: readonly string[]): Variants[] => [
   {},
-  ...variants.map((v) => Object.fromEntries(names.map((n) => [n, v]))),
+  ...distinct(variants).map((v) => Object.fromEntries(names.map((n) => [n, v]))),
 ];
 
 describe("an image with one NaN or infinite pixel is PyTorch's", () => {

@@ -149,7 +149,8 @@ describe("the ops themselves, CPU bodies against kernels", () => {
     ...cases.map((c) => ({ c, variants: [undefined] })),
     ...tiles.map((c) => ({
       c,
-      variants: ["subgroup", "register", "skinny", "sharedMemory", "smallSharedMemory"],
+      // The others take seconds to compile on software adapters; gemm.test.ts has them.
+      variants: ["subgroup", "register", "skinny"],
     })),
     ...rowStrip.map((c) => ({ c, variants: ["rowStrip"] })),
     ...fewChannels.map((c) => ({ c, variants: ["fewChannels"] })),
