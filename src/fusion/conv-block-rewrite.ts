@@ -8,7 +8,7 @@ import type { PoolConstants } from "../geometry/pool.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Node, Tensor } from "../graph/tensor.ts";
 import { conv2dBackwardInputOp, conv2dBackwardWeightOp, conv2dOp } from "../ops/conv/conv2d.ts";
-import { reluBackwardOp, reluOp } from "../ops/elementwise/activation.ts";
+import { reluBackwardOp, reluOp } from "../ops/elementwise/relu-sigmoid-tanh.ts";
 import { maxPool2dBackwardOp, maxPool2dOp } from "../ops/pool/pool.ts";
 import { convBlockBackwardOp, convBlockOp } from "./conv-block.ts";
 

@@ -11,7 +11,7 @@ import { type DefinedOp, defineOp, expectSpec, shapeError } from "../graph/op.ts
 import { type Data, formatShape, type Shape, type Spec, sameShape } from "../graph/spec.ts";
 import { BLOCK_VARIANTS, blockBackwardKernels, blockForwardKernels } from "../kernels/conv/conv-block.ts";
 import { conv2dBackwardInputOp, conv2dBackwardWeightOp, conv2dOp } from "../ops/conv/conv2d.ts";
-import { reluOp } from "../ops/elementwise/activation.ts";
+import { reluOp } from "../ops/elementwise/relu-sigmoid-tanh.ts";
 import { maxPool2dBackwardOp, maxPool2dOp } from "../ops/pool/pool.ts";
 
 /** Attributes of the convolution (one group) and the size of the pool's windows. */

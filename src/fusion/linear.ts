@@ -3,7 +3,7 @@ import type { Rewrite } from "../graph/graph.ts";
 import { sameShape } from "../graph/spec.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { ACTIVATION } from "../kernels/activation-codes.ts";
-import { ACTIVATED } from "../ops/elementwise/activation.ts";
+import { ACTIVATED } from "../ops/elementwise/relu-sigmoid-tanh.ts";
 import {
   type LinearAttrs,
   type LinearBackwardAttrs,

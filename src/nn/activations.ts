@@ -2,7 +2,6 @@
 import { checkOptions, expectNumber, withoutOptions } from "../common/options.ts";
 import { expectWhole } from "../graph/op.ts";
 import { parameter, type Tensor } from "../graph/tensor.ts";
-import { relu as reluOf, sigmoid as sigmoidOf, tanh as tanhOf } from "../ops/elementwise/activation.ts";
 import {
   elu as eluOf,
   GELU,
@@ -21,6 +20,11 @@ import {
   softplus as softplusOf,
 } from "../ops/elementwise/activations.ts";
 import { sign as signOf } from "../ops/elementwise/math.ts";
+import {
+  relu as reluOf,
+  sigmoid as sigmoidOf,
+  tanh as tanhOf,
+} from "../ops/elementwise/relu-sigmoid-tanh.ts";
 import { logSoftmax as logSoftmaxOf, softmax as softmaxOf } from "../ops/reduce/softmax.ts";
 import type { Module } from "./module.ts";
 

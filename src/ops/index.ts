@@ -13,7 +13,6 @@ export {
 } from "./conv/convolutions.ts";
 export { gatherBatch } from "./data/gather-batch.ts";
 export { record, recordedSteps } from "./data/record.ts";
-export { relu, sigmoid, tanh } from "./elementwise/activation.ts";
 export {
   elu,
   type GeluOptions,
@@ -52,6 +51,7 @@ export {
   sin,
   sqrt,
 } from "./elementwise/math.ts";
+export { relu, sigmoid, tanh } from "./elementwise/relu-sigmoid-tanh.ts";
 export { type AffineSampleOptions, affineSample } from "./index/affine-sample.ts";
 export { embedding, gather, oneHot, scatterAdd, take } from "./index/gather.ts";
 export { linear } from "./linalg/linear.ts";

@@ -6,7 +6,7 @@ import type { Dataset } from "../data/dataset.ts";
 import { parameter, type Tensor } from "../graph/tensor.ts";
 import type { Module } from "../nn/module.ts";
 import { conv2d } from "../ops/conv/conv2d.ts";
-import { sigmoid } from "../ops/elementwise/activation.ts";
+import { sigmoid } from "../ops/elementwise/relu-sigmoid-tanh.ts";
 import { linear } from "../ops/linalg/linear.ts";
 import { maxPool2d } from "../ops/pool/pool.ts";
 import { reshape } from "../ops/shape/reshape.ts";

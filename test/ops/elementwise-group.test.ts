@@ -2,8 +2,8 @@
 import { describe, expect, it } from "vitest";
 import type { Data } from "../../src/graph/spec.ts";
 import { input, type Node, type Tensor } from "../../src/graph/tensor.ts";
-import { sigmoid, tanh } from "../../src/ops/elementwise/activation.ts";
 import { add, div, mul, square, sub } from "../../src/ops/elementwise/arithmetic.ts";
+import { sigmoid, tanh } from "../../src/ops/elementwise/relu-sigmoid-tanh.ts";
 import { expand, mean, sum } from "../../src/ops/reduce/sum.ts";
 import { pack } from "../../src/ops/shape/pack.ts";
 import { reshape } from "../../src/ops/shape/reshape.ts";

@@ -4,8 +4,8 @@ import { gradients } from "../../src/autograd.ts";
 import type { Pair } from "../../src/geometry/conv.ts";
 import type { Shape } from "../../src/graph/spec.ts";
 import { constant, input, type Tensor } from "../../src/graph/tensor.ts";
-import { relu } from "../../src/ops/elementwise/activation.ts";
 import { add, mul, square } from "../../src/ops/elementwise/arithmetic.ts";
+import { relu } from "../../src/ops/elementwise/relu-sigmoid-tanh.ts";
 import {
   type AvgPool2dOptions,
   avgPool2d,

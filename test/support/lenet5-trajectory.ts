@@ -9,7 +9,7 @@ import { input, state, type Tensor } from "../../src/graph/tensor.ts";
 import { readSafetensors } from "../../src/io/safetensors.ts";
 import * as nn from "../../src/nn/index.ts";
 import { record } from "../../src/ops/data/record.ts";
-import { relu } from "../../src/ops/elementwise/activation.ts";
+import { relu } from "../../src/ops/elementwise/relu-sigmoid-tanh.ts";
 import { crossEntropy } from "../../src/ops/loss/cross-entropy.ts";
 import { maxPool2d } from "../../src/ops/pool/pool.ts";
 import { flatten } from "../../src/ops/shape/reshape.ts";

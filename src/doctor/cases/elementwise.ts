@@ -2,11 +2,11 @@
 
 import type { Tolerance } from "../../common/allclose.ts";
 import type { Tensor } from "../../graph/tensor.ts";
-import { relu, sigmoid, tanh } from "../../ops/elementwise/activation.ts";
 import { gelu, softplus } from "../../ops/elementwise/activations.ts";
 import { add, div, mul, square, sub } from "../../ops/elementwise/arithmetic.ts";
 import * as compare from "../../ops/elementwise/compare.ts";
 import * as math from "../../ops/elementwise/math.ts";
+import { relu, sigmoid, tanh } from "../../ops/elementwise/relu-sigmoid-tanh.ts";
 import { type Check, each } from "../check.ts";
 
 type Unary = (x: Tensor) => Tensor;

@@ -1,6 +1,6 @@
 /** Matrix products and linear layers. */
 
-import { relu, sigmoid, tanh } from "../../ops/elementwise/activation.ts";
+import { relu, sigmoid, tanh } from "../../ops/elementwise/relu-sigmoid-tanh.ts";
 import { linear } from "../../ops/linalg/linear.ts";
 import { matmul } from "../../ops/linalg/matmul.ts";
 import { type Check, each } from "../check.ts";

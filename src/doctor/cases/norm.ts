@@ -3,7 +3,7 @@
 import { trackedMomentsOp } from "../../fusion/running-stats.ts";
 import { type Shape, sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
-import { relu } from "../../ops/elementwise/activation.ts";
+import { relu } from "../../ops/elementwise/relu-sigmoid-tanh.ts";
 import { normSumsOp } from "../../ops/norm/norm-sums.ts";
 import { batchNorm, batchNormWith, groupNorm, layerNorm, rmsNorm } from "../../ops/norm/normalize.ts";
 import { updateRunningStats } from "../../ops/norm/running-stats.ts";

@@ -1,6 +1,6 @@
 /**
  * Activations composed of other ops; element-wise ops fuse, so each is one kernel all the same. Formulas and defaults as in
- * PyTorch. relu, sigmoid and tanh, which other kernels can apply to their results, are in activation.ts.
+ * PyTorch. relu, sigmoid and tanh, which other kernels can apply to their results, are in relu-sigmoid-tanh.ts.
  */
 import { ShapeError, ValueError } from "../../common/errors.ts";
 import { checkOptions, type OptionKinds } from "../../common/options.ts";
@@ -9,11 +9,11 @@ import { formatShape } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { mathFunctions, specialFunctions } from "../../kernels/elementwise/functions.ts";
 import { reshape } from "../shape/reshape.ts";
-import { sigmoid, tanh } from "./activation.ts";
 import { add, mul } from "./arithmetic.ts";
 import { ge, gt, le, where } from "./compare.ts";
 import { erf, expm1 } from "./math.ts";
 import { definePointwise } from "./pointwise.ts";
+import { sigmoid, tanh } from "./relu-sigmoid-tanh.ts";
 
 /** log(1 + eˣ): an op of its own, since composed of |x| and relu it would have the wrong derivative at 0. */
 export const softplusOp = definePointwise<Record<string, never>>({

@@ -9,12 +9,12 @@ import { sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { specialFunctions } from "../../kernels/elementwise/functions.ts";
 import { literal } from "../../kernels/elementwise/group.ts";
-import { relu } from "../elementwise/activation.ts";
 import { softplusOp } from "../elementwise/activations.ts";
 import { add, mul, neg, sub } from "../elementwise/arithmetic.ts";
 import { eq, where } from "../elementwise/compare.ts";
 import { abs, clamp, exp, log } from "../elementwise/math.ts";
 import { definePointwise } from "../elementwise/pointwise.ts";
+import { relu } from "../elementwise/relu-sigmoid-tanh.ts";
 import {
   elementLoss,
   LOSS,

@@ -8,9 +8,9 @@ import { type DefinedOp, defineOp, shapeError } from "../../graph/op.ts";
 import { sameShape, sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { meanLossKernels } from "../../kernels/loss/mean-losses.ts";
-import { sigmoid, sigmoidBackwardOp } from "../elementwise/activation.ts";
 import { add, div, mul, neg, square, sub } from "../elementwise/arithmetic.ts";
 import { isOne } from "../elementwise/fill.ts";
+import { sigmoid, sigmoidBackwardOp } from "../elementwise/relu-sigmoid-tanh.ts";
 import { reshape } from "../shape/reshape.ts";
 import { bceDerivativeOf, bceItemOp, bceOf, bceWithLogitsItem } from "./element-losses.ts";
 import {
