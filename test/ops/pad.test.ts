@@ -64,6 +64,6 @@ it("refuses what it can't pad", () => {
   expect(() => pad(x, [1])).toThrow(/pad: needs pairs of \[before, after\], at most one per axis/);
   expect(() => pad(x, [1, 1, 1, 1, 1, 1])).toThrow(/pad: needs pairs/);
   expect(() => pad(x, [-1, 0])).toThrow(/pad: padding must be a whole number of at least 0, got -1/);
-  expect(() => pad(x, [3, 0], { mode: "reflect" })).toThrow(/pad: can reflect at most 2 places of axis 1/);
+  expect(() => pad(x, [3, 0], { mode: "reflect" })).toThrow(/pad: can reflect at most 2 elements of axis 1/);
   expect(() => pad(input([2], "i32"), [1, 0], { value: 0.5 })).toThrow(/pad: value must be a whole number/);
 });
