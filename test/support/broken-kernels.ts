@@ -18,9 +18,11 @@ export async function brokenBackend(alter: (file: string, code: string) => strin
   return GpuBackend.open(adapter);
 }
 
-/** The shader with every float that it stores a thousandth too large; one that stores integers no longer compiles. */
+/** The shader with every float that it stores a thousandth too large; one that stores only integers no longer compiles. */
 export function offByAThousandth(code: string): string {
-  const written = [...code.matchAll(/var<storage\s*,\s*read_write>\s*(\w+)/g)].map((match) => match[1]);
-  const stores = new RegExp(`\\b((?:${written.join("|")})\\[[^;=]*\\](?:\\.\\w+)? [-+]?=) ([^;]+);`, "g");
+  const written = [...code.matchAll(/var<storage\s*,\s*read_write>\s*(\w+)\s*:\s*([^;]+);/g)];
+  const floats = written.filter(([, , type]) => type?.includes("f32"));
+  const names = (floats.length > 0 ? floats : written).map(([, name]) => name);
+  const stores = new RegExp(`\\b((?:${names.join("|")})\\[[^;=]*\\](?:\\.\\w+)? [-+]?=) ([^;]+);`, "g");
   return code.replace(stores, "$1 ($2) * 1.001;");
 }
