@@ -11,7 +11,6 @@ import {
   type Group,
   groupKernels,
   literal,
-  loopOf,
   parseShapes,
   type Step,
   shapesText,
@@ -44,8 +43,8 @@ export function groupOp(group: Group, inPlace?: InPlace) {
       const shapes = shapesText([...inputs.slice(0, names.length), spec]);
       return { outputs: inPlace === undefined ? [spec] : [], constants: { shapes } };
     },
-    cpu(tensors, { shapes }) {
-      runGroup(group, loopOf(shapes), tensors as Record<string, Data>);
+    cpu(tensors, constants) {
+      runGroup(constants, () => group, tensors as Record<string, Data>);
     },
     kernels: ({ shapes }, env) => groupKernels(name, group, parseShapes(shapes), env),
   });

@@ -14,7 +14,7 @@ import { type DefinedOp, defineOp } from "../graph/op.ts";
 import { packLayout } from "../graph/pack-layout.ts";
 import { type Data, sameShape } from "../graph/spec.ts";
 import type { GraphView, Node, Replaced, Tensor } from "../graph/tensor.ts";
-import { loopOf, type Step, shapesText, singleResult } from "../kernels/elementwise/group.ts";
+import { type Step, shapesText, singleResult } from "../kernels/elementwise/group.ts";
 import { normSumsKernels } from "../kernels/norm/norm-sums.ts";
 import { ROW_VARIANTS } from "../kernels/reduce/rows.ts";
 import { runGroup } from "../ops/elementwise/pointwise-cpu.ts";
@@ -49,9 +49,8 @@ export function fusedNormSumsOp(steps: readonly Step[]): DefinedOp<SumsAttrs> {
     },
     cpu(tensors, constants) {
       const { xs0: x, xs1: stats, sumDy, sumDyXhat, dy } = tensors as Record<string, Data>;
-      const { shapes } = constants;
-      const group = singleResult(steps, namesOf(shapes.split(";").length));
-      runGroup(group, loopOf(shapes), { ...tensors, result: dy! });
+      const groupOf = () => singleResult(steps, namesOf(constants.shapes.split(";").length));
+      runGroup(constants, groupOf, { ...tensors, result: dy! });
       const g = constants as unknown as ReductionGeometry;
       const second = packLayout([g.KEPT, g.KEPT]).offsets[1]!;
       for (let k = 0; k < g.KEPT; k++) {

@@ -10,13 +10,7 @@ import { type DefinedOp, defineOp, shapeError } from "../../graph/op.ts";
 import type { ShaderSource } from "../../graph/shader.ts";
 import type { Data, DType, Shape } from "../../graph/spec.ts";
 import type { BackwardContext, Tensor } from "../../graph/tensor.ts";
-import {
-  type Group,
-  groupKernels,
-  loopOf,
-  parseShapes,
-  shapesText,
-} from "../../kernels/elementwise/group.ts";
+import { type Group, groupKernels, parseShapes, shapesText } from "../../kernels/elementwise/group.ts";
 import { runGroup } from "./pointwise-cpu.ts";
 
 /** An element-wise op; `A` are its attributes, `Record<string, never>` for none. */
@@ -87,8 +81,7 @@ export function definePointwise<A extends Constants>(definition: PointwiseDefini
       return { outputs: [output], constants: { ...attrs, shapes: shapesText(all) } };
     },
     cpu(tensors, constants) {
-      const loop = loopOf(constants.shapes as string);
-      runGroup(groupOf(constants as unknown as A), loop, tensors as Record<string, Data>);
+      runGroup(constants, () => groupOf(constants as unknown as A), tensors as Record<string, Data>);
     },
     kernels(constants, env) {
       const shapes = parseShapes(constants.shapes as string);

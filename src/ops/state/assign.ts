@@ -3,13 +3,7 @@ import { broadcastShape } from "../../geometry/broadcast.ts";
 import { type DefinedOp, defineOp, expectTensor, shapeError } from "../../graph/op.ts";
 import { type Data, type DType, formatSpec, sameShape } from "../../graph/spec.ts";
 import { isLeaf, type Node, type Tensor } from "../../graph/tensor.ts";
-import {
-  type Group,
-  groupKernels,
-  loopOf,
-  parseShapes,
-  shapesText,
-} from "../../kernels/elementwise/group.ts";
+import { type Group, groupKernels, parseShapes, shapesText } from "../../kernels/elementwise/group.ts";
 import { copy } from "../elementwise/copy.ts";
 import { fill } from "../elementwise/fill.ts";
 import { runGroup } from "../elementwise/pointwise-cpu.ts";
@@ -38,8 +32,8 @@ export const assignOp: DefinedOp<Record<string, never>> = defineOp({
     }
     return { outputs: [], constants: { dtype: state.dtype, shapes: shapesText([value, state]) } };
   },
-  cpu(tensors, { dtype, shapes }) {
-    runGroup(groupOf(dtype), loopOf(shapes), tensors as Record<string, Data>);
+  cpu(tensors, constants) {
+    runGroup(constants, () => groupOf(constants.dtype), tensors as Record<string, Data>);
   },
   kernels: ({ dtype, shapes }, env) => groupKernels("assign", groupOf(dtype), parseShapes(shapes), env),
 });

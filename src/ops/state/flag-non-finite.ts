@@ -2,13 +2,7 @@
 import { type DefinedOp, defineOp, expectOne, expectSpec } from "../../graph/op.ts";
 import type { Data } from "../../graph/spec.ts";
 import type { Node, Tensor } from "../../graph/tensor.ts";
-import {
-  type Group,
-  groupKernels,
-  loopOf,
-  parseShapes,
-  shapesText,
-} from "../../kernels/elementwise/group.ts";
+import { type Group, groupKernels, parseShapes, shapesText } from "../../kernels/elementwise/group.ts";
 import { runGroup } from "../elementwise/pointwise-cpu.ts";
 
 const group: Group = {
@@ -27,8 +21,8 @@ export const flagNonFiniteOp: DefinedOp<Record<string, never>> = defineOp({
     const spec = expectSpec("flagNonFinite", "value", value, value?.shape.length ?? 0);
     return { outputs: [], constants: { shapes: shapesText([spec]) } };
   },
-  cpu(tensors, { shapes }) {
-    runGroup(group, loopOf(shapes), tensors as Record<string, Data>);
+  cpu(tensors, constants) {
+    runGroup(constants, () => group, tensors as Record<string, Data>);
   },
   kernels: ({ shapes }, env) => groupKernels("flagNonFinite", group, parseShapes(shapes), env),
 });
