@@ -2,11 +2,12 @@
  * Reverse-mode differentiation from graph to graph: gradients are ordinary nodes, so they are planned, fused and checked like
  * all others and can be differentiated again.
  */
-import { GraphError, ShapeError } from "./common/errors.ts";
+
 import { formatShape, sameShape } from "./graph/spec.ts";
 import { evaluatedBy, type Node, type Tensor } from "./graph/tensor.ts";
 import { add } from "./ops/elementwise/arithmetic.ts";
 import { fill } from "./ops/elementwise/fill.ts";
+import { GraphError, ShapeError } from "./validation/errors.ts";
 
 /**
  * d loss / d wrt[i], one tensor per entry, each with the shape of its `wrt`.

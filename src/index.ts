@@ -10,9 +10,6 @@ export {
   type GradientReport,
 } from "./checks/check-gradients.ts";
 export { type CompareOptions, type CompareReport, compare, type Divergence } from "./checks/compare.ts";
-export * from "./common/errors.ts";
-export { Random } from "./common/random.ts";
-export { version } from "./common/version.ts";
 export * as data from "./data/index.ts";
 export { type DoctorOptions, type DoctorResult, type Report, runDoctor } from "./doctor/index.ts";
 export type { GraphSpec } from "./graph/graph.ts";
@@ -34,6 +31,7 @@ export {
 } from "./graph/tensor.ts";
 export * as io from "./io/index.ts";
 export * as nn from "./nn/index.ts";
+export { Random } from "./numbers/random.ts";
 export { definePointwise, type PointwiseDefinition } from "./ops/elementwise/pointwise.ts";
 export * as optim from "./optim/index.ts";
 export * as recipes from "./recipes/index.ts";
@@ -91,3 +89,5 @@ export { resumeFrom } from "./train/state/checkpoint-folder.ts";
 export type { FitState } from "./train/state/fit-record.ts";
 export { loadStateDict, type StateDict, stateDict } from "./train/state/state-dict.ts";
 export * as transforms from "./transforms/index.ts";
+export * from "./validation/errors.ts";
+export { version } from "./version.ts";

@@ -1,8 +1,8 @@
 /** The CPU reference takes the place of WebGPU only where that is allowed, and never unsaid. */
 import { afterEach, expect, it, vi } from "vitest";
-import { DeviceError, ValueError } from "../src/common/errors.ts";
 import { CpuBackend } from "../src/runtime/cpu/backend.ts";
 import { type DeviceChoice, openChosen } from "../src/runtime/open-device.ts";
+import { DeviceError, ValueError } from "../src/validation/errors.ts";
 
 const none = (reason: string) => ({
   gpu: () => Promise.reject(new DeviceError(reason)),

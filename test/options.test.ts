@@ -1,8 +1,8 @@
 /** Options: every public function refuses those it does not have, with the nearest name; other names; other kinds. */
 import { describe, expect, it } from "vitest";
-import { checkOptions, nearest } from "../src/common/options.ts";
 import * as weft from "../src/index.ts";
 import * as replay from "../src/replay/index.ts";
+import { checkOptions, nearest } from "../src/validation/options.ts";
 import { walkOptions } from "./support/walk-options.ts";
 
 const { constant, data, input, io, metrics, nn, ops, optim, recipes, report, transforms } = weft;

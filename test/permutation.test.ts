@@ -1,7 +1,7 @@
 /** The memory-free shuffle: bijective, spread evenly, unrelated between neighbouring keys, the same on every host. */
 import { describe, expect, test } from "vitest";
-import { ValueError } from "../src/common/errors.ts";
-import { feistelHalfBits, lowbias32, permuteIndex } from "../src/common/permutation.ts";
+import { feistelHalfBits, lowbias32, permuteIndex } from "../src/numbers/permutation.ts";
+import { ValueError } from "../src/validation/errors.ts";
 
 const orderOf = (n: number, k0: number, k1: number) =>
   Uint32Array.from({ length: n }, (_, i) => permuteIndex(i, n, k0, k1));

@@ -1,12 +1,12 @@
 /** Plans of random graphs: lifetimes by brute force, and values against a run that shares no memory. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../src/autograd.ts";
-import { Random } from "../src/common/random.ts";
 import { Graph } from "../src/graph/graph.ts";
 import { argName } from "../src/graph/op.ts";
 import { ALIGN_WORDS } from "../src/graph/pack-layout.ts";
 import type { Data } from "../src/graph/spec.ts";
 import { input, isLeaf, type Node, parameter, type Tensor } from "../src/graph/tensor.ts";
+import { Random } from "../src/numbers/random.ts";
 import { add, mul } from "../src/ops/elementwise/arithmetic.ts";
 import { relu } from "../src/ops/elementwise/relu-sigmoid-tanh.ts";
 import { maxPool2dWithIndices } from "../src/ops/pool/pool.ts";

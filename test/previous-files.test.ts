@@ -11,10 +11,10 @@
  *   Trainer had after three epochs.
  */
 import { describe, expect, it } from "vitest";
-import { allclose } from "../src/common/allclose.ts";
 import type { Dataset } from "../src/data/dataset.ts";
 import { constant } from "../src/graph/tensor.ts";
 import * as nn from "../src/nn/index.ts";
+import { allclose } from "../src/numbers/allclose.ts";
 import { cumsum } from "../src/ops/reduce/cumsum.ts";
 import { adam } from "../src/optim/index.ts";
 import { openProgram, readProgram } from "../src/replay/index.ts";

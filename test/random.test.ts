@@ -1,8 +1,14 @@
 /** Known answers, shared fixed values and plain statistics of the generator; they must hold on every host. */
 import { describe, expect, test } from "vitest";
-import { ValueError } from "../src/common/errors.ts";
-import { cosSin2Pi, logOfFraction } from "../src/common/math-exact.ts";
-import { keyFromSeed, Random, threefry2x32, threefry2x32Into, uniformFromU32 } from "../src/common/random.ts";
+import { cosSin2Pi, logOfFraction } from "../src/numbers/math-exact.ts";
+import {
+  keyFromSeed,
+  Random,
+  threefry2x32,
+  threefry2x32Into,
+  uniformFromU32,
+} from "../src/numbers/random.ts";
+import { ValueError } from "../src/validation/errors.ts";
 
 /** FNV-1a over 32-bit words: one number that all hosts must agree on. */
 function hashOf(words: Iterable<number>): string {

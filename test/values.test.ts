@@ -1,11 +1,11 @@
 /** Numbers from the host: one rule for what device.write, constants and first values take, on every backend. */
 import { describe, expect, it } from "vitest";
-import { ShapeError, ValueError } from "../src/common/errors.ts";
 import type { DType } from "../src/graph/spec.ts";
 import { constant, input, parameter, state, type Tensor } from "../src/graph/tensor.ts";
 import type { Values } from "../src/graph/values.ts";
 import type { Backend } from "../src/runtime/backend.ts";
 import { CpuBackend } from "../src/runtime/cpu/backend.ts";
+import { ShapeError, ValueError } from "../src/validation/errors.ts";
 import { gpuBackend } from "./support/backend.ts";
 
 const backends: readonly (readonly [string, () => Promise<Backend>])[] = [

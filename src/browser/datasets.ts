@@ -2,10 +2,11 @@
  * Published data sets in a page or worker: `await datasets.mnist()` fetches files from beside the page, else from the mirrors
  * with https. Every file is checked against its published sha256 and stored in Cache Storage.
  */
-import { DataError } from "../common/errors.ts";
-import { checkOptions } from "../common/options.ts";
+
 import type { DatasetSource } from "../data/published/dataset-source.ts";
 import { fashionMnistSource, mnistSource } from "../data/published/mnist.ts";
+import { DataError } from "../validation/errors.ts";
+import { checkOptions } from "../validation/options.ts";
 import { fetchFile } from "./fetch-file.ts";
 
 export interface DownloadProgress {

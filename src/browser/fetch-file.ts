@@ -2,8 +2,9 @@
  * Fetches one file of known size and hash in a page or worker: from Cache Storage, else from the first address that delivers
  * it, with progress and abort. Size and hash are checked in both cases, and before the file is stored.
  */
-import { DataError } from "../common/errors.ts";
+
 import { type SourceFile, verifyFile } from "../data/published/dataset-source.ts";
+import { DataError } from "../validation/errors.ts";
 
 export interface FetchOptions {
   readonly signal?: AbortSignal | undefined;

@@ -1,9 +1,10 @@
 /** Weft in a page or worker: devices through `navigator.gpu`, published data sets through `fetch`. */
-import { DeviceError } from "../common/errors.ts";
-import { checkOptions } from "../common/options.ts";
+
 import type { Backend } from "../runtime/backend.ts";
 import { GpuBackend } from "../runtime/gpu/backend.ts";
 import { choiceKinds, type DeviceChoice, openChosen } from "../runtime/open-device.ts";
+import { DeviceError } from "../validation/errors.ts";
+import { checkOptions } from "../validation/options.ts";
 
 export { type DownloadProgress, datasets, type LoadOptions, loadDataset, pageMirrors } from "./datasets.ts";
 export { cacheTuneStore } from "./tune-store.ts";

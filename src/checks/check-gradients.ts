@@ -3,15 +3,15 @@
  * for users who doubt their model.
  */
 import { gradients } from "../autograd.ts";
-import { allclose } from "../common/allclose.ts";
-import { ValueError } from "../common/errors.ts";
-import { checkOptions } from "../common/options.ts";
-import { Random } from "../common/random.ts";
 import { type Data, type Shape, sizeOf } from "../graph/spec.ts";
 import { constant, input, type Tensor } from "../graph/tensor.ts";
+import { allclose } from "../numbers/allclose.ts";
+import { Random } from "../numbers/random.ts";
 import { mul } from "../ops/elementwise/arithmetic.ts";
 import { sum } from "../ops/reduce/sum.ts";
 import { CpuBackend } from "../runtime/cpu/backend.ts";
+import { ValueError } from "../validation/errors.ts";
+import { checkOptions } from "../validation/options.ts";
 
 /** One argument of the function: values and their shape, default a vector. */
 export interface GradientInput {

@@ -3,15 +3,15 @@
  * 64-bit CPU reference, unfused, and compares every tensor. For users whose loss is wrong on one machine.
  */
 
-import { allclose, type Tolerance } from "../common/allclose.ts";
-import { ValueError } from "../common/errors.ts";
-import { checkOptions } from "../common/options.ts";
 import { Graph, type GraphSpec } from "../graph/graph.ts";
 import { type Data, formatSpec } from "../graph/spec.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { allclose, type Tolerance } from "../numbers/allclose.ts";
 import { type Backend, checkDevice } from "../runtime/backend.ts";
 import { CpuBackend } from "../runtime/cpu/backend.ts";
 import { firstValues } from "../runtime/initial-values.ts";
+import { ValueError } from "../validation/errors.ts";
+import { checkOptions } from "../validation/options.ts";
 
 export interface CompareOptions {
   /** Tolerance of a tensor's elements: atol + rtol · |reference|. Default 1e-5 and 1e-4, because errors accumulate. */

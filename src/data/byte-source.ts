@@ -1,5 +1,5 @@
 /** Random-access byte sources: a file on disk (`fileBytes` of weft/node), a File or Blob of a page, or memory. */
-import { expectFormat, expectValue } from "../common/expect.ts";
+import { expectFormat, expectValue } from "../validation/expect.ts";
 import { isGzip } from "./archives/gzip.ts";
 
 export interface ByteSource {

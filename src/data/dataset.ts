@@ -3,10 +3,11 @@
  * stay bytes, so that a device can hold four pixels per 32-bit word. A data set is plain data; the functions here select
  * samples from it and check it (`validateDataset`). Nothing is copied unless the function says so.
  */
-import { DataError, ValueError } from "../common/errors.ts";
-import { expectFormat, expectValue } from "../common/expect.ts";
-import { isPromise, shown } from "../common/options.ts";
-import { Random } from "../common/random.ts";
+
+import { Random } from "../numbers/random.ts";
+import { DataError, ValueError } from "../validation/errors.ts";
+import { expectFormat, expectValue } from "../validation/expect.ts";
+import { isPromise, shown } from "../validation/options.ts";
 import { firstOf, readable, type SampleArray } from "./lazy-inputs.ts";
 
 export interface Dataset {

@@ -2,9 +2,9 @@
  * A data set that is not in memory: its samples are read from files or elsewhere when they are needed, some megabytes at
  * a time. Training on it takes two shards of device memory, and some megabytes on the host.
  */
-import { DataError } from "../common/errors.ts";
-import { expectValue } from "../common/expect.ts";
-import { isPromise } from "../common/options.ts";
+import { DataError } from "../validation/errors.ts";
+import { expectValue } from "../validation/expect.ts";
+import { isPromise } from "../validation/options.ts";
 import { checkForm, type Dataset, labelSize, sampleSize, validateDataset } from "./dataset.ts";
 import { holdsBytes, readable, type SampleArray } from "./lazy-inputs.ts";
 

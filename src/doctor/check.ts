@@ -1,8 +1,8 @@
 /** What the doctor checks: uses of an op at small and odd shapes, with seeded numbers. Also the notation of the tables in cases/. */
 
-import type { Tolerance } from "../common/allclose.ts";
 import type { DType, Shape } from "../graph/spec.ts";
 import type { Node, Op, Tensor } from "../graph/tensor.ts";
+import type { Tolerance } from "../numbers/allclose.ts";
 
 export interface Leaf {
   readonly shape: Shape;

@@ -3,9 +3,9 @@
  * special values, and two whole training steps are compared with the 64-bit CPU reference.
  */
 
-import { ValueError } from "../common/errors.ts";
-import { checkOptions } from "../common/options.ts";
 import { type Backend, checkDevice } from "../runtime/backend.ts";
+import { ValueError } from "../validation/errors.ts";
+import { checkOptions } from "../validation/options.ts";
 import { convChecks } from "./cases/conv.ts";
 import { elementwiseChecks } from "./cases/elementwise.ts";
 import { linalgChecks } from "./cases/linalg.ts";

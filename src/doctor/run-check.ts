@@ -1,13 +1,13 @@
 /** Runs one check on a device and on the 64-bit CPU reference, and compares the results. */
 import { gradients } from "../autograd.ts";
-import { allclose, type Tolerance } from "../common/allclose.ts";
-import { DeviceLostError } from "../common/errors.ts";
-import { Random } from "../common/random.ts";
 import { Graph, type GraphSpec } from "../graph/graph.ts";
 import { type Data, formatShape, type Shape, sizeOf } from "../graph/spec.ts";
 import { input, state, type Tensor } from "../graph/tensor.ts";
+import { allclose, type Tolerance } from "../numbers/allclose.ts";
+import { Random } from "../numbers/random.ts";
 import type { Backend } from "../runtime/backend.ts";
 import { CpuBackend } from "../runtime/cpu/backend.ts";
+import { DeviceLostError } from "../validation/errors.ts";
 import { type Build, type Case, type Check, type Leaf, leavesOf, nameOf, type Uses } from "./check.ts";
 
 /** One row of the report. */

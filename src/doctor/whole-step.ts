@@ -1,8 +1,8 @@
 /** Checks training as a whole: two steps of LeNet-5 on the device and on the 64-bit CPU reference, weights compared. */
 
-import { Random } from "../common/random.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { Data } from "../graph/spec.ts";
+import { Random } from "../numbers/random.ts";
 import { sgd } from "../optim/sgd.ts";
 import { lenet5Recipe } from "../recipes/lenet5.ts";
 import type { Backend } from "../runtime/backend.ts";

@@ -2,9 +2,10 @@
  * Axes by number, and a tensor seen as [OUTER, SIZE, INNER] around one axis. A row is the SIZE elements along that axis; they lie
  * INNER elements apart. Also what of a tensor is contiguous when it is walked by sizes and strides.
  */
-import { ShapeError, ValueError } from "../common/errors.ts";
-import { shown } from "../common/options.ts";
+
 import { formatShape, type Shape, sizeOf } from "../graph/spec.ts";
+import { ShapeError, ValueError } from "../validation/errors.ts";
+import { shown } from "../validation/options.ts";
 
 /** One axis or several, negative ones counted from the end; undefined means all. */
 export type Axes = number | readonly number[] | undefined;

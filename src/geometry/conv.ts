@@ -2,10 +2,11 @@
  * The arithmetic of a 2-d convolution's shapes: options as users give them, made into attributes, and the constants
  * that CPU bodies and kernels share. Refuses kernels that do not fit and channels that do not divide.
  */
-import { ShapeError } from "../common/errors.ts";
-import { given, type OptionKinds, shown } from "../common/options.ts";
+
 import { expectWhole } from "../graph/op.ts";
 import { formatShape, type Shape } from "../graph/spec.ts";
+import { ShapeError } from "../validation/errors.ts";
+import { given, type OptionKinds, shown } from "../validation/options.ts";
 
 /** One number for both axes, or [y, x]. */
 export type Pair = number | readonly [y: number, x: number];

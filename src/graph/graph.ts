@@ -2,8 +2,8 @@
  * A graph as the planner and fusions see it, without knowing any op by name: the needed nodes in a deterministic order, the
  * users of a tensor, and the graph rebuilt with some nodes replaced.
  */
-import { GraphError } from "../common/errors.ts";
-import { checkOptions, shown } from "../common/options.ts";
+import { GraphError } from "../validation/errors.ts";
+import { checkOptions, shown } from "../validation/options.ts";
 import type { GraphView, Replaced } from "./tensor.ts";
 import { isLeaf, Node, Tensor } from "./tensor.ts";
 

@@ -2,8 +2,8 @@
  * The contract of an op: one definition with a shape rule, a naive CPU body, WGSL kernels and a backward pass.
  * The CPU body and the kernels are independent of each other but read the same names. Nothing here depends on WebGPU.
  */
-import { ShapeError } from "../common/errors.ts";
-import { checkOptions, given, type OptionKinds, shown } from "../common/options.ts";
+import { ShapeError } from "../validation/errors.ts";
+import { checkOptions, given, type OptionKinds, shown } from "../validation/options.ts";
 import type { Constants, KernelEnv, KernelPlan, Pointwise } from "./kernel.ts";
 import { type Data, formatSpec, type Spec, sizeOf } from "./spec.ts";
 import { type BackwardContext, Node, type Op, type OpPlan, scopedLabel, Tensor } from "./tensor.ts";

@@ -3,7 +3,7 @@
  * constants. The text is fetched when a kernel of the module is first compiled, so that a page loads only kernels that it runs.
  * Only declarations are parsed; the text itself is never changed.
  */
-import { ShaderError } from "../common/errors.ts";
+import { ShaderError } from "../validation/errors.ts";
 
 export interface ShaderBinding {
   readonly binding: number;

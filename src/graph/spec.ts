@@ -1,6 +1,6 @@
 /** Shapes, dtypes and host-side data of tensors, and how messages show them. */
-import { ShapeError } from "../common/errors.ts";
-import { shown } from "../common/options.ts";
+import { ShapeError } from "../validation/errors.ts";
+import { shown } from "../validation/options.ts";
 
 export type DType = "f32" | "i32" | "u32";
 export type Shape = readonly number[];

@@ -3,8 +3,9 @@
  * tensors. A graph starts from leaves: inputs (written by the host before a run), states (kept on the device from run to run:
  * parameters, moments, counters) and constants.
  */
-import { GraphError, ShapeError } from "../common/errors.ts";
-import type { Distribution, Random } from "../common/random.ts";
+
+import type { Distribution, Random } from "../numbers/random.ts";
+import { GraphError, ShapeError } from "../validation/errors.ts";
 import type { Constants, KernelEnv, KernelPlan, Pointwise } from "./kernel.ts";
 import {
   checkShape,

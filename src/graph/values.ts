@@ -2,7 +2,7 @@
  * Numbers from the host as data of a tensor: one rule for every backend, for constants and for initial values. An array of
  * the matching kind is taken as it is; other numbers are converted if that changes none of them except by rounding to float32.
  */
-import { ShapeError, ValueError } from "../common/errors.ts";
+import { ShapeError, ValueError } from "../validation/errors.ts";
 import type { Data, DType } from "./spec.ts";
 
 /** Numbers as users have them: any array of numbers, big integers or booleans, nested or not. */

@@ -2,8 +2,8 @@
  * Reads and checks the header of a safetensors file: every length, type, shape and byte range, and that the ranges cover
  * the data without gap or overlap.
  */
-import { FormatError } from "../common/errors.ts";
-import { quote } from "../common/printable.ts";
+import { FormatError } from "../validation/errors.ts";
+import { quote } from "../validation/printable.ts";
 import { type Dtype, isDtype, itemSizes } from "./safetensors-values.ts";
 
 export interface HeaderEntry {

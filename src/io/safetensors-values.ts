@@ -2,7 +2,7 @@
  * Decodes the values of a safetensors file. F16 and BF16 become float32 and small integers int32, which represent them
  * exactly; 64-bit integers become 32-bit ones, booleans bytes of 0 and 1. Assumes a little-endian host, as WebGPU does.
  */
-import { floatFromHalf } from "../common/float16.ts";
+import { floatFromHalf } from "../numbers/float16.ts";
 
 /** Bytes per value of each type that is read. */
 export const itemSizes = {

@@ -4,10 +4,10 @@
  * wrong lengths and ranges, gaps, overlaps, repeated names and unknown types are refused.
  * Specification: https://huggingface.co/docs/safetensors .
  */
-import { FormatError } from "../common/errors.ts";
-import { expectValue } from "../common/expect.ts";
-import { checkOptions } from "../common/options.ts";
-import { quote } from "../common/printable.ts";
+import { FormatError } from "../validation/errors.ts";
+import { expectValue } from "../validation/expect.ts";
+import { checkOptions } from "../validation/options.ts";
+import { quote } from "../validation/printable.ts";
 import { parseHeader } from "./safetensors-header.ts";
 import { type Dtype, decodeValues, itemSizes, type TensorValues } from "./safetensors-values.ts";
 

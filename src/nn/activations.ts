@@ -1,5 +1,5 @@
 /** Activations as layers, with PyTorch's names and defaults. */
-import { checkOptions, expectNumber, withoutOptions } from "../common/options.ts";
+
 import { expectWhole } from "../graph/op.ts";
 import { parameter, type Tensor } from "../graph/tensor.ts";
 import {
@@ -26,6 +26,7 @@ import {
   tanh as tanhOf,
 } from "../ops/elementwise/relu-sigmoid-tanh.ts";
 import { logSoftmax as logSoftmaxOf, softmax as softmaxOf } from "../ops/reduce/softmax.ts";
+import { checkOptions, expectNumber, withoutOptions } from "../validation/options.ts";
 import type { Module } from "./module.ts";
 
 export const identity = withoutOptions("nn.identity", identityOf);

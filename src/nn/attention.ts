@@ -2,8 +2,7 @@
  * Multi-head attention with parameters named and laid out as in PyTorch's MultiheadAttention. The batch comes first, as
  * with `batch_first=True`: [N, L, E].
  */
-import { ShapeError } from "../common/errors.ts";
-import { checkOptions } from "../common/options.ts";
+
 import { expectWhole } from "../graph/op.ts";
 import { parameter, type Tensor } from "../graph/tensor.ts";
 import {
@@ -14,6 +13,8 @@ import {
 } from "../ops/attention/attention.ts";
 import { linear as linearOf } from "../ops/linalg/linear.ts";
 import { split } from "../ops/shape/concat.ts";
+import { ShapeError } from "../validation/errors.ts";
+import { checkOptions } from "../validation/options.ts";
 import { constant as constantInit, xavierUniform } from "./init.ts";
 import { Linear } from "./linear.ts";
 import type { Module } from "./module.ts";

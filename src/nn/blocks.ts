@@ -1,12 +1,13 @@
 /** Layers without a file of their own: residual connections, embedding, dropout, flatten. */
-import { ValueError } from "../common/errors.ts";
-import { checkOptions, expectNumber, given } from "../common/options.ts";
+
 import { expectWhole } from "../graph/op.ts";
 import { parameter, scope, type Tensor } from "../graph/tensor.ts";
 import { add } from "../ops/elementwise/arithmetic.ts";
 import { embedding as embeddingOf } from "../ops/index/gather.ts";
 import { dropout2d as dropout2dOf, dropout as dropoutOf } from "../ops/random/random.ts";
 import { flatten as flattenOf, reshape } from "../ops/shape/reshape.ts";
+import { ValueError } from "../validation/errors.ts";
+import { checkOptions, expectNumber, given } from "../validation/options.ts";
 import { inEvaluation, isBuilding, isTraining, randomSource } from "./build-mode.ts";
 import { type Initializer, normal } from "./init.ts";
 import { checkLayer, forward, type Layer, type Module } from "./module.ts";

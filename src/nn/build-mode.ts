@@ -3,10 +3,11 @@
  * layers request meanwhile (running statistics). The mode is fixed when the graph is built, so a compiled step has no
  * branches.
  */
-import { GraphError } from "../common/errors.ts";
-import { checkOptions } from "../common/options.ts";
+
 import { markEvaluation, type Node, type Tensor } from "../graph/tensor.ts";
 import type { RandomSource } from "../ops/random/random.ts";
+import { GraphError } from "../validation/errors.ts";
+import { checkOptions } from "../validation/options.ts";
 
 export interface BuildMode {
   readonly training: boolean;

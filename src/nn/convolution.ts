@@ -1,5 +1,5 @@
 /** Convolution layers with PyTorch's defaults. Kernels are applied as cross-correlations. */
-import { checkOptions } from "../common/options.ts";
+
 import { type Pair, pair } from "../geometry/conv.ts";
 import { expectWhole } from "../graph/op.ts";
 import type { Tensor } from "../graph/tensor.ts";
@@ -14,6 +14,7 @@ import {
   conv2d as conv2dOf,
   convTranspose2d as convTransposeOf,
 } from "../ops/conv/convolutions.ts";
+import { checkOptions } from "../validation/options.ts";
 import { WEIGHT, WeightedLayer, type WeightOptions } from "./linear.ts";
 import type { Module } from "./module.ts";
 

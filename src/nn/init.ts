@@ -2,11 +2,12 @@
  * Initialisers of parameters: PyTorch's (torch.nn.init) with its fan counts. Values are drawn from a seeded stream with
  * correctly rounded arithmetic, so that they are the same on every backend and host.
  */
-import { ValueError } from "../common/errors.ts";
-import { checkOptions, type OptionKinds, shown } from "../common/options.ts";
-import { type Distribution, draw, type Random } from "../common/random.ts";
+
 import { formatShape, type Shape, sizeOf } from "../graph/spec.ts";
 import type { Initial } from "../graph/tensor.ts";
+import { type Distribution, draw, type Random } from "../numbers/random.ts";
+import { ValueError } from "../validation/errors.ts";
+import { checkOptions, type OptionKinds, shown } from "../validation/options.ts";
 
 /** Gives the initial value of a parameter of `shape`: `parameter(shape, xavierUniform()(shape))`. */
 export type Initializer = (shape: Shape) => Initial;

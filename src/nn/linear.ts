@@ -2,11 +2,12 @@
  * The fully connected layer, and what it shares with convolutions: options and start values of weight and bias, which are
  * PyTorch's by default.
  */
-import { checkOptions, type OptionKinds } from "../common/options.ts";
+
 import { expectWhole } from "../graph/op.ts";
 import { type Shape, sizeOf } from "../graph/spec.ts";
 import { parameter, type Tensor } from "../graph/tensor.ts";
 import { linear as linearOf } from "../ops/linalg/linear.ts";
+import { checkOptions, type OptionKinds } from "../validation/options.ts";
 import { type Initializer, kaimingUniform, uniform } from "./init.ts";
 import type { Module } from "./module.ts";
 

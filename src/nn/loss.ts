@@ -2,9 +2,7 @@
  * Losses for the trainer: a scalar to minimise, averaged over the samples of a batch, and metrics. A sample that only pads
  * the last batch has weight 0.
  */
-import { ValueError } from "../common/errors.ts";
-import { expectValue } from "../common/expect.ts";
-import { checkOptions, noOptions, type OptionKinds } from "../common/options.ts";
+
 import { constant, type Tensor } from "../graph/tensor.ts";
 import { mul } from "../ops/elementwise/arithmetic.ts";
 import { eq, gt } from "../ops/elementwise/compare.ts";
@@ -25,6 +23,9 @@ import {
 import { perSample } from "../ops/loss/loss-reduction.ts";
 import { bce as bceOf, bceWithLogits as bceWithLogitsOf, mse as mseOf } from "../ops/loss/mean-losses.ts";
 import { sum } from "../ops/reduce/sum.ts";
+import { ValueError } from "../validation/errors.ts";
+import { expectValue } from "../validation/expect.ts";
+import { checkOptions, noOptions, type OptionKinds } from "../validation/options.ts";
 
 /** The result of a loss for a batch. Every tensor is a scalar of shape []. */
 export interface LossResult {

@@ -4,9 +4,10 @@
  * `0.weight`, `block.conv1.bias`. Parameters in other places (`#private` fields, closures, objects of other classes) are
  * reported when a step is traced: see train/step/step-graph.ts.
  */
-import { GraphError, ValueError } from "../common/errors.ts";
-import { isClass, isPromise, shown } from "../common/options.ts";
+
 import { scope, scopedLabel, Tensor } from "../graph/tensor.ts";
+import { GraphError, ValueError } from "../validation/errors.ts";
+import { isClass, isPromise, shown } from "../validation/options.ts";
 
 /** A layer with fields. Tensors made by `parameter(…)` and other layers are found in them, in the order they were set. */
 export interface Module {

@@ -2,8 +2,7 @@
  * Normalisation layers with PyTorch's defaults. Running statistics have PyTorch's names (`running_mean`), because the names
  * of a layer's fields are the names in a file, and PyTorch's state dicts shall load unchanged.
  */
-import { ShapeError } from "../common/errors.ts";
-import { checkOptions, given, type OptionKinds } from "../common/options.ts";
+
 import { expectWhole } from "../graph/op.ts";
 import { formatSpec, type Shape } from "../graph/spec.ts";
 import { parameter, state, type Tensor } from "../graph/tensor.ts";
@@ -15,6 +14,8 @@ import {
   rmsNorm as rmsNormOf,
 } from "../ops/norm/normalize.ts";
 import { updateRunningStats } from "../ops/norm/running-stats.ts";
+import { ShapeError } from "../validation/errors.ts";
+import { checkOptions, given, type OptionKinds } from "../validation/options.ts";
 import { addUpdate, inEvaluation, isTraining } from "./build-mode.ts";
 import type { Module } from "./module.ts";
 

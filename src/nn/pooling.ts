@@ -1,5 +1,5 @@
 /** Layers that change the size of images: pooling, by kernel size or to a given output size, and upsampling. */
-import { checkOptions, withoutOptions } from "../common/options.ts";
+
 import { type Pair, pair } from "../geometry/conv.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import {
@@ -19,6 +19,7 @@ import {
   type UpsampleOptions,
   upsample as upsampleOf,
 } from "../ops/pool/resize.ts";
+import { checkOptions, withoutOptions } from "../validation/options.ts";
 
 export const maxPool2d = (kernelSize: Pair, options: MaxPool2dOptions = {}) => {
   pair("nn.maxPool2d", "kernelSize", kernelSize, 1);

@@ -5,8 +5,6 @@
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { DataError, ValueError } from "../common/errors.ts";
-import { checkOptions, type OptionKinds, shown } from "../common/options.ts";
 import { gunzipIfPacked } from "../data/archives/gzip.ts";
 import { CSV, type CsvOptions, parseCsv } from "../data/csv/parse-csv.ts";
 import type { Dataset } from "../data/dataset.ts";
@@ -23,6 +21,8 @@ import { parseNpy } from "../data/formats/npy.ts";
 import type { DatasetSource, SourceFile, TrainTest } from "../data/published/dataset-source.ts";
 import { expectHash, expectSize, verifyFile } from "../data/published/dataset-source.ts";
 import { datasetSources } from "../data/published/index.ts";
+import { DataError, ValueError } from "../validation/errors.ts";
+import { checkOptions, type OptionKinds, shown } from "../validation/options.ts";
 import { downloadFile, MirrorsError } from "./download/download-file.ts";
 import { writeFileAtomic } from "./files/atomic-write.ts";
 import { dataDirectory } from "./files/cache-folder.ts";

@@ -1,7 +1,7 @@
 /** The graph functions of every op in this folder, one line each. */
 
-export { sampleOrder } from "../common/permutation.ts";
 export { stepsPerEpoch } from "../geometry/batches.ts";
+export { sampleOrder } from "../numbers/permutation.ts";
 export { type AttentionOptions, einsum, outer, scaledDotProductAttention } from "./attention/attention.ts";
 export {
   type Conv1dOptions,

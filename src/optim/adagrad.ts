@@ -1,7 +1,8 @@
 /** Adagrad (Duchi, Hazan and Singer, 2011), torch.optim.Adagrad's options and defaults. */
-import { checkOptions, type OptionKinds } from "../common/options.ts";
+
 import { add, div, mul, square, sub } from "../ops/elementwise/arithmetic.ts";
 import { sqrt } from "../ops/elementwise/math.ts";
+import { checkOptions, type OptionKinds } from "../validation/options.ts";
 import { defineOptimizer } from "./define-optimizer.ts";
 import { COMMON, type CommonOptions, checkRange, type Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedules.ts";

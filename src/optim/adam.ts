@@ -1,8 +1,9 @@
 /** Adam (Kingma and Ba, 2014) and AdamW (Loshchilov and Hutter, 2017), torch.optim's options and defaults. */
-import { checkOptions, type OptionKinds } from "../common/options.ts";
+
 import type { Tensor } from "../graph/tensor.ts";
 import { add, div, mul, neg, square, sub } from "../ops/elementwise/arithmetic.ts";
 import { expm1, rsqrt, sqrt } from "../ops/elementwise/math.ts";
+import { checkOptions, type OptionKinds } from "../validation/options.ts";
 import { defineOptimizer, movingAverage } from "./define-optimizer.ts";
 import { COMMON, type CommonOptions, checkRange, type Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedules.ts";

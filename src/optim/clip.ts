@@ -3,12 +3,13 @@
  * (torch.nn.utils.clip_grad_value_ and clip_grad_norm_). Clipping by value keeps NaN. Clipping by norm turns all gradients
  * into NaN if one is NaN; if one is infinite it becomes NaN and the others 0.
  */
-import { ValueError } from "../common/errors.ts";
+
 import type { Tensor } from "../graph/tensor.ts";
-import { specialFunctions } from "../kernels/elementwise/functions.ts";
 import { literal } from "../kernels/elementwise/group.ts";
+import { specialFunctions } from "../kernels/elementwise/wgsl-functions.ts";
 import { definePointwise } from "../ops/elementwise/pointwise.ts";
 import { globalNorm } from "../ops/reduce/norm.ts";
+import { ValueError } from "../validation/errors.ts";
 
 export interface ClipOptions {
   /** If the norm of all gradients is larger than this, they are scaled down to it. Default: no limit. */

@@ -3,8 +3,7 @@
  * the same states. What all optimizers can do is added here: clipping, schedules, parameter groups, gradient accumulation,
  * averaged weights, the alarm.
  */
-import { ShapeError, ValueError } from "../common/errors.ts";
-import { checkOptions, type OptionKinds, shown } from "../common/options.ts";
+
 import { packLayout } from "../graph/pack-layout.ts";
 import { sameShape } from "../graph/spec.ts";
 import { state, type Tensor } from "../graph/tensor.ts";
@@ -15,6 +14,8 @@ import { pack } from "../ops/shape/pack.ts";
 import { assign } from "../ops/state/assign.ts";
 import { flagNonFinite } from "../ops/state/flag-non-finite.ts";
 import { increment } from "../ops/state/increment.ts";
+import { ShapeError, ValueError } from "../validation/errors.ts";
+import { checkOptions, type OptionKinds, shown } from "../validation/options.ts";
 import { checkClip, clip } from "./clip.ts";
 import { optionsByElement, withoutGradient } from "./element-options.ts";
 import { AVERAGE, COMMON, type CommonOptions, checkRange, type Optimizer } from "./optimizer.ts";

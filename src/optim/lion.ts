@@ -1,7 +1,8 @@
 /** Lion (Chen et al., 2023, "Symbolic discovery of optimization algorithms"), with the paper's defaults. */
-import { checkOptions, type OptionKinds } from "../common/options.ts";
+
 import { mul, sub } from "../ops/elementwise/arithmetic.ts";
 import { sign } from "../ops/elementwise/math.ts";
+import { checkOptions, type OptionKinds } from "../validation/options.ts";
 import { defineOptimizer, movingAverage } from "./define-optimizer.ts";
 import { COMMON, type CommonOptions, checkRange, type Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedules.ts";

@@ -1,7 +1,8 @@
 /** What an optimizer is: states beside the parameters, and updates that change both; and the options that all have. */
-import { ValueError } from "../common/errors.ts";
-import { type OptionKinds, shown } from "../common/options.ts";
+
 import type { Node, Tensor } from "../graph/tensor.ts";
+import { ValueError } from "../validation/errors.ts";
+import { type OptionKinds, shown } from "../validation/options.ts";
 import type { ClipOptions } from "./clip.ts";
 import type { Schedule } from "./schedules.ts";
 

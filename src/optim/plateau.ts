@@ -2,8 +2,8 @@
  * A learning rate that is lowered when a metric stops improving, torch.optim's ReduceLROnPlateau. The metric is known on the
  * host only, so the host calls it, usually once per epoch.
  */
-import { ValueError } from "../common/errors.ts";
-import { checkOptions } from "../common/options.ts";
+import { ValueError } from "../validation/errors.ts";
+import { checkOptions } from "../validation/options.ts";
 
 export interface PlateauOptions {
   /** The first rate. */

@@ -1,8 +1,9 @@
 /** RMSprop (Hinton, 2012; centered: Graves, 2013), torch.optim.RMSprop's options and defaults. */
-import { checkOptions, type OptionKinds } from "../common/options.ts";
+
 import { add, div, mul, square, sub } from "../ops/elementwise/arithmetic.ts";
 import { sqrt } from "../ops/elementwise/math.ts";
 import { relu } from "../ops/elementwise/relu-sigmoid-tanh.ts";
+import { checkOptions, type OptionKinds } from "../validation/options.ts";
 import { defineOptimizer, movingAverage } from "./define-optimizer.ts";
 import { COMMON, type CommonOptions, checkRange, type Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedules.ts";

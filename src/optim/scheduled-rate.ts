@@ -4,9 +4,9 @@
  */
 import { expectWhole } from "../graph/op.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { mathFunctions, specialFunctions } from "../kernels/elementwise/functions.ts";
 import { literal } from "../kernels/elementwise/group.ts";
-import { scheduleFunctions } from "../kernels/optimizer/optimizer.ts";
+import { mathFunctions, specialFunctions } from "../kernels/elementwise/wgsl-functions.ts";
+import { scheduleFunctions } from "../kernels/optimizer/steps-and-schedules.ts";
 import { definePointwise } from "../ops/elementwise/pointwise.ts";
 
 const updateCountOp = definePointwise<{ every: number }>({

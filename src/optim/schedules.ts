@@ -3,9 +3,10 @@
  * instead of a number. Steps count the optimizer's updates from 0. `Trainer.setLearningRate` scales the whole schedule.
  * The device's float32 rate is within 1e-6 of the host's float64 `rate(step)`, relative to it, up to step 2^24.
  */
-import { ValueError } from "../common/errors.ts";
-import { checkOptions, type OptionKinds, shown } from "../common/options.ts";
+
 import { literal } from "../kernels/elementwise/group.ts";
+import { ValueError } from "../validation/errors.ts";
+import { checkOptions, type OptionKinds, shown } from "../validation/options.ts";
 import type { RateFormula } from "./scheduled-rate.ts";
 
 /** The learning rate as a function of the step; `rate(step)` computes it on the host. */

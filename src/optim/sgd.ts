@@ -1,8 +1,9 @@
 /** Stochastic gradient descent with momentum, torch.optim.SGD's options and defaults. */
-import { ValueError } from "../common/errors.ts";
-import { checkOptions, type OptionKinds } from "../common/options.ts";
+
 import { add, mul, sub } from "../ops/elementwise/arithmetic.ts";
 import { eq, where } from "../ops/elementwise/compare.ts";
+import { ValueError } from "../validation/errors.ts";
+import { checkOptions, type OptionKinds } from "../validation/options.ts";
 import { defineOptimizer } from "./define-optimizer.ts";
 import { COMMON, type CommonOptions, checkRange, type Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedules.ts";

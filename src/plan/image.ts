@@ -2,11 +2,12 @@
  * The program image: a planned graph as plain data, which `GpuProgram` runs and which a file can hold. It refers to modules,
  * kernels, leaves and buffers by index. Images made by one `ImageBuilder` share the tables of modules, kernels and leaves.
  */
-import { GraphError } from "../common/errors.ts";
+
 import type { Kernel, KernelUse } from "../graph/kernel.ts";
 import { argName } from "../graph/op.ts";
 import type { Shape, Spec } from "../graph/spec.ts";
 import { isLeaf, type Node, type Tensor } from "../graph/tensor.ts";
+import { GraphError } from "../validation/errors.ts";
 import type { Plan } from "./plan.ts";
 import { type Allocation, baseOf, type Placement, paddedWords } from "./storage.ts";
 

@@ -2,10 +2,11 @@
  * Plans a graph: applies the fusions, inserts the copies that flattened buffers need, chooses the kernels of each node and
  * assigns memory. Knows neither WebGPU nor any op by name.
  */
-import { GraphError } from "../common/errors.ts";
+
 import { Graph, type GraphSpec, type Rewrite } from "../graph/graph.ts";
 import type { KernelEnv, KernelPlan } from "../graph/kernel.ts";
 import { isLeaf, Node, type Op, type Tensor } from "../graph/tensor.ts";
+import { GraphError } from "../validation/errors.ts";
 import { assignStorage, baseOf, type Storage } from "./storage.ts";
 
 export interface PlanOptions {

@@ -3,11 +3,12 @@
  * slices of it, and every computed tensor gets a slot that is reused once the last node that reads it has run. A node never
  * writes into a slot that it reads.
  */
-import { GraphError } from "../common/errors.ts";
+
 import type { Graph } from "../graph/graph.ts";
 import type { KernelPlan } from "../graph/kernel.ts";
 import { packLayout } from "../graph/pack-layout.ts";
 import type { Node, Tensor } from "../graph/tensor.ts";
+import { GraphError } from "../validation/errors.ts";
 
 /** One piece of memory. A `slot` is reused by other tensors during a run; all other kinds belong to one tensor. */
 export interface Allocation {

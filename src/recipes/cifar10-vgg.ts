@@ -3,9 +3,9 @@
  * CIFAR-10, flipped and shifted at random. It needs a GPU.
  */
 
-import { checkOptions } from "../common/options.ts";
 import * as nn from "../nn/index.ts";
 import { compose, randomCrop, randomHorizontalFlip } from "../transforms/index.ts";
+import { checkOptions } from "../validation/options.ts";
 import { classLoss } from "./losses.ts";
 import { activation, RECIPE, type RecipeOptions } from "./options.ts";
 import { cifarPart } from "./prepare.ts";

@@ -1,5 +1,5 @@
 /** All recipes by name, and the networks and functions of recipes that are public: `import { recipes } from "weft"`. */
-import { ValueError } from "../common/errors.ts";
+import { ValueError } from "../validation/errors.ts";
 import { bostonRecipes } from "./boston.ts";
 import { cifar10VggRecipe } from "./cifar10-vgg.ts";
 import { digitsRecipes } from "./digits.ts";

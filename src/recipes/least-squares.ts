@@ -1,5 +1,5 @@
 /** Linear least squares with an intercept, by the normal equations in float64: the minimum that gradient descent approaches. */
-import { ValueError } from "../common/errors.ts";
+import { ValueError } from "../validation/errors.ts";
 
 export interface LeastSquares {
   /** One per column, then the intercept. */

@@ -3,9 +3,9 @@
  * 1998) with ReLU and max-pooling, and its recipes for MNIST, Fashion-MNIST and CIFAR-10.
  */
 
-import { checkOptions } from "../common/options.ts";
 import * as nn from "../nn/index.ts";
 import { compose, randomRotation, randomShift } from "../transforms/index.ts";
+import { checkOptions } from "../validation/options.ts";
 import { classLoss } from "./losses.ts";
 import { activation, RECIPE, type RecipeOption, type RecipeOptions } from "./options.ts";
 import { cifarPart, normalizedBy } from "./prepare.ts";

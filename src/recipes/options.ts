@@ -1,12 +1,13 @@
 /** The options of recipes, which change the network or its data. A recipe lists those that it has; others are refused by name. */
-import { ValueError } from "../common/errors.ts";
-import { checkChoice, checkOptions, type OptionKinds } from "../common/options.ts";
+
 import type { Tensor } from "../graph/tensor.ts";
 import * as nn from "../nn/index.ts";
 import { hardtanh } from "../ops/elementwise/activations.ts";
 import { add, sub } from "../ops/elementwise/arithmetic.ts";
 import { detach } from "../ops/elementwise/detach.ts";
 import { sign } from "../ops/elementwise/math.ts";
+import { ValueError } from "../validation/errors.ts";
+import { checkChoice, checkOptions, type OptionKinds } from "../validation/options.ts";
 import { type ActivationName, activationNames } from "./update-names.ts";
 
 export interface RecipeOptions {

@@ -4,13 +4,13 @@
  * target's unit. A saved file describes the model as text, from which it is built again.
  */
 
-import { FormatError, ValueError } from "../common/errors.ts";
 import { type Dataset, sampleSize } from "../data/dataset.ts";
 import { columnStatistics } from "../data/prepare/standardize.ts";
 import { state, type Tensor } from "../graph/tensor.ts";
 import * as nn from "../nn/index.ts";
 import { crossEntropy, type Loss, mse } from "../nn/loss.ts";
 import { add, div, mul, sub } from "../ops/elementwise/arithmetic.ts";
+import { FormatError, ValueError } from "../validation/errors.ts";
 import { lenet5 } from "./lenet5.ts";
 import type { Recipe } from "./recipe.ts";
 

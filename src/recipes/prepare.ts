@@ -1,10 +1,10 @@
 /** Prepares data sets for training: divides them, selects classes, scales values. All functions return new data sets. */
 
-import { ValueError } from "../common/errors.ts";
 import { type Dataset, subset, take } from "../data/dataset.ts";
 import { split } from "../data/prepare/split.ts";
 import { fitStandardizer, normalize } from "../data/prepare/standardize.ts";
 import type { TrainTest } from "../data/published/dataset-source.ts";
+import { ValueError } from "../validation/errors.ts";
 
 /** Training and test set unchanged; a set that is not divided is split with `share` for training, classes in proportion. */
 export function divided(data: Dataset | TrainTest, seed: number, share = 0.8): TrainTest {

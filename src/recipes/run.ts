@@ -1,10 +1,10 @@
 /** Turns a recipe and a user's settings into data, trainer options and fit options, for command line, pages, tests and benchmarks. */
 
-import { ValueError } from "../common/errors.ts";
-import { checkOptions, type OptionKinds } from "../common/options.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { TrainTest } from "../data/published/dataset-source.ts";
 import type { FitOptions, TrainerOptions } from "../train/loop/options.ts";
+import { ValueError } from "../validation/errors.ts";
+import { checkOptions, type OptionKinds } from "../validation/options.ts";
 import { type RecipeOptions, recipeOptions } from "./options.ts";
 import { divided } from "./prepare.ts";
 import type { Recipe } from "./recipe.ts";

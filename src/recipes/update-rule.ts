@@ -1,5 +1,5 @@
 /** The update rule of a recipe as plain values (optimizer, rate, schedule, clipping), and the optimizer made from it. */
-import { ValueError } from "../common/errors.ts";
+
 import {
   type AdamOptions,
   adagrad,
@@ -18,6 +18,7 @@ import {
   sgd,
   warmUp,
 } from "../optim/index.ts";
+import { ValueError } from "../validation/errors.ts";
 import type { OptimizerName, ScheduleName } from "./update-names.ts";
 
 export { type OptimizerName, optimizerNames, type ScheduleName, scheduleNames } from "./update-names.ts";

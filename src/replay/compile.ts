@@ -3,8 +3,6 @@
  * the program images as a file. No device is needed. Of data sets only the form matters, not the contents.
  */
 
-import { DeviceError, ValueError } from "../common/errors.ts";
-import { checkOptions, type OptionKinds } from "../common/options.ts";
 import { checkForm, type Dataset, labelSize } from "../data/dataset.ts";
 import type { GraphSpec } from "../graph/graph.ts";
 import { input, state, type Tensor } from "../graph/tensor.ts";
@@ -19,6 +17,8 @@ import { statesOf } from "../train/loop/trainer.ts";
 import type { MetricBatch } from "../train/metrics/definition.ts";
 import { KEY, LEARNING_RATE } from "../train/state/run-states.ts";
 import { evaluationStep, predictionOf, type StepGraph, trainingStep } from "../train/step/step-graph.ts";
+import { DeviceError, ValueError } from "../validation/errors.ts";
+import { checkOptions, type OptionKinds } from "../validation/options.ts";
 import {
   type AheadOfTimeProgram,
   checksumOf,

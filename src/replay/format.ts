@@ -4,10 +4,10 @@
  * runs it.
  */
 
-import { type Distribution, draw } from "../common/random.ts";
 import { crc32 } from "../data/archives/zip.ts";
 import { type Data, type DType, type Shape, sizeOf } from "../graph/spec.ts";
 import { constant, type Initial, input, state, type Tensor } from "../graph/tensor.ts";
+import { type Distribution, draw } from "../numbers/random.ts";
 import type { ImageTables, LeafImage, ProgramImage, ShaderModule } from "../plan/image.ts";
 
 /** Changes when earlier programs can no longer be read. */

@@ -1,6 +1,5 @@
 /** The programs of an ahead-of-time file on the device in use, for the data sets that they are run with. */
 
-import { DataError, GraphError } from "../common/errors.ts";
 import { type Dataset, labelSize, titleOf, validateDataset } from "../data/dataset.ts";
 import { isSharded, shardsOf, type TrainingData } from "../data/sharded.ts";
 import { countConstants, stepsPerEpoch } from "../geometry/batches.ts";
@@ -18,6 +17,7 @@ import type {
   StepProgram,
   TrainProgram,
 } from "../train/step/program-source.ts";
+import { DataError, GraphError } from "../validation/errors.ts";
 import type { AheadOfTimeProgram, StoredData, StoredImage, StoredSteps } from "./format.ts";
 
 /** A step program for one data set. */

@@ -3,7 +3,6 @@
  * offset, name and binding is checked against what the file declares, and totals against limits.
  */
 
-import type { Fields } from "../common/json-fields.ts";
 import { packLayout } from "../graph/pack-layout.ts";
 import { ShaderText } from "../graph/shader.ts";
 import { type DType, type Shape, sizeOf } from "../graph/spec.ts";
@@ -16,6 +15,7 @@ import type {
   ShaderModule,
 } from "../plan/image.ts";
 import { paddedWords } from "../plan/storage.ts";
+import type { Fields } from "../validation/json-fields.ts";
 import { dataOf, type StoredImage, type StoredLeaf, type StoredValue } from "./format.ts";
 
 /** Upper limits: far above what networks need, and low enough that a file is checked in milliseconds. */

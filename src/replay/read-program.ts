@@ -3,14 +3,15 @@
  * file declares, and totals against limits, before anything is created from it. The result is a copy that holds nothing but
  * checked fields. WGSL itself is checked by WebGPU, which keeps it within its buffers but does not limit how long it runs.
  */
-import { ProgramError } from "../common/errors.ts";
-import { Fields } from "../common/json-fields.ts";
-import { checkOptions } from "../common/options.ts";
+
 import { countConstants } from "../geometry/batches.ts";
 import { packLayout } from "../graph/pack-layout.ts";
 import { type DType, formatShape, type Shape, sameShape, sizeOf } from "../graph/spec.ts";
 import type { KernelImage } from "../plan/image.ts";
 import { paddedWords } from "../plan/storage.ts";
+import { ProgramError } from "../validation/errors.ts";
+import { Fields } from "../validation/json-fields.ts";
+import { checkOptions } from "../validation/options.ts";
 import {
   type AheadOfTimeProgram,
   checksumOf,

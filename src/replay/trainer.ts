@@ -3,11 +3,9 @@
  * traced trainer, but a page loads no ops, no model and no planner for it.
  */
 
-import { DeviceError, GraphError, ProgramError, ShapeError } from "../common/errors.ts";
-import { checkOptions, type OptionKinds } from "../common/options.ts";
-import { keyFromSeed } from "../common/random.ts";
 import { type Data, formatShape, type Spec, sizeOf } from "../graph/spec.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { keyFromSeed } from "../numbers/random.ts";
 import type { Backend, CompileProgress } from "../runtime/backend.ts";
 import { GpuRuntime } from "../runtime/gpu/runtime.ts";
 import { checkSamples, type Predictions, predictInBatches, type Samples } from "../train/input/samples.ts";
@@ -15,6 +13,8 @@ import { AnyTrainer } from "../train/loop/any-trainer.ts";
 import { DeviceStates } from "../train/state/device-states.ts";
 import { KEY, LEARNING_RATE, type RunStates } from "../train/state/run-states.ts";
 import type { RunSettings } from "../train/step/runner.ts";
+import { DeviceError, GraphError, ProgramError, ShapeError } from "../validation/errors.ts";
+import { checkOptions, type OptionKinds } from "../validation/options.ts";
 import { type AheadOfTimeProgram, type NamedLeaf, PREDICT, tensorOf } from "./format.ts";
 import { compileKernels, LoadedPrograms } from "./loaded-programs.ts";
 import { type ReadProgramOptions, readProgram } from "./read-program.ts";

@@ -1,5 +1,5 @@
 /** Small images as data URLs, so that a page contains them. The format is BMP, which needs no compression. */
-import { ValueError } from "../common/errors.ts";
+import { ValueError } from "../validation/errors.ts";
 
 export interface Pixels {
   readonly width: number;

@@ -2,10 +2,10 @@
  * The report of a run as one HTML file: settings, curves, confusion matrix, filters, mistakes, time per kernel, environment. The
  * file contains the run's data, so that later reports can draw its curves beside theirs.
  */
-import { FormatError } from "../common/errors.ts";
-import { Fields } from "../common/json-fields.ts";
-import { checkOptions, type OptionKinds } from "../common/options.ts";
-import { printable } from "../common/printable.ts";
+import { FormatError } from "../validation/errors.ts";
+import { Fields } from "../validation/json-fields.ts";
+import { checkOptions, type OptionKinds } from "../validation/options.ts";
+import { printable } from "../validation/printable.ts";
 import { bitmapAddress, type Pixels } from "./bitmap.ts";
 import { escaped, lineChart, type Point, type Series, scatterPlot, shortNumber } from "./svg.ts";
 

@@ -1,9 +1,9 @@
 /**
  * Charts as the text of SVG files without scripts, fonts or links. They are strings, so that any host can write or show them.
  */
-import { ValueError } from "../common/errors.ts";
-import { checkOptions } from "../common/options.ts";
-import { printable } from "../common/printable.ts";
+import { ValueError } from "../validation/errors.ts";
+import { checkOptions } from "../validation/options.ts";
+import { printable } from "../validation/printable.ts";
 
 export type Point = readonly [x: number, y: number];
 

@@ -2,12 +2,13 @@
  * The interface of a device, WebGPU or CPU reference: it holds the values of leaves, compiles graphs to programs and runs
  * them. The Trainer uses nothing else of a device. Also the options of compiling and tuning, and what they report.
  */
-import { ClosedError, ValueError } from "../common/errors.ts";
-import { isPromise, type OptionKinds, shown } from "../common/options.ts";
+
 import type { GraphSpec } from "../graph/graph.ts";
 import type { Data } from "../graph/spec.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Values } from "../graph/values.ts";
+import { ClosedError, ValueError } from "../validation/errors.ts";
+import { isPromise, type OptionKinds, shown } from "../validation/options.ts";
 import type { StartValues } from "./initial-values.ts";
 
 export interface CompileOptions {

@@ -1,7 +1,8 @@
 /** The values that leaves start with; the same numbers on every backend. */
-import { Random } from "../common/random.ts";
+
 import type { Data, DType } from "../graph/spec.ts";
 import { type Tensor, valuesFor } from "../graph/tensor.ts";
+import { Random } from "../numbers/random.ts";
 
 /** `length` times `value`. Floats have 64 bits; a backend with narrower ones rounds them. */
 function filled(dtype: DType, length: number, value: number): Data {

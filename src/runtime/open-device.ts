@@ -1,7 +1,7 @@
 /** Opens a device in Node and in a page: WebGPU, or with a notice the CPU reference where there is no WebGPU. */
 
-import { ValueError } from "../common/errors.ts";
-import { warn } from "../common/printable.ts";
+import { ValueError } from "../validation/errors.ts";
+import { warn } from "../validation/printable.ts";
 import type { Backend } from "./backend.ts";
 
 export interface DeviceChoice {

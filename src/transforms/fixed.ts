@@ -1,13 +1,14 @@
 /** Deterministic transforms, applied in training and evaluation alike: pad, resize, centerCrop, normalize. */
-import { ShapeError } from "../common/errors.ts";
-import { expectValue } from "../common/expect.ts";
-import { checkOptions, shown } from "../common/options.ts";
+
 import { pair, sides } from "../geometry/conv.ts";
 import { constant, type Tensor } from "../graph/tensor.ts";
 import { mul, sub } from "../ops/elementwise/arithmetic.ts";
 import { upsample } from "../ops/pool/resize.ts";
 import { PAD, type PadOptions, pad as padOp } from "../ops/shape/pad.ts";
 import { slice } from "../ops/shape/slice.ts";
+import { ShapeError } from "../validation/errors.ts";
+import { expectValue } from "../validation/expect.ts";
+import { checkOptions, shown } from "../validation/options.ts";
 import { imageShape, ofInputs, type Transform } from "./transform.ts";
 
 /** One number for both axes, or height and width. */

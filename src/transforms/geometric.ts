@@ -4,15 +4,16 @@
  * step can bring back what an earlier one moved out of the image. In evaluation they do nothing, except that a random crop
  * becomes a centre crop.
  */
-import { ShapeError } from "../common/errors.ts";
-import { expectValue } from "../common/expect.ts";
-import { checkOptions, type OptionKinds, shown } from "../common/options.ts";
+
 import { pair } from "../geometry/conv.ts";
 import { expectWhole } from "../graph/op.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { isTraining, randomSource } from "../nn/build-mode.ts";
 import { affineSample } from "../ops/index/affine-sample.ts";
 import { type AffineRange, drawAffine } from "../ops/random/draw-affine.ts";
+import { ShapeError } from "../validation/errors.ts";
+import { expectValue } from "../validation/expect.ts";
+import { checkOptions, type OptionKinds, shown } from "../validation/options.ts";
 import { cropCenter, type Size, sizeOfImage } from "./fixed.ts";
 import { type Batch, imageShape, type Transform } from "./transform.ts";
 

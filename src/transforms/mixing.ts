@@ -1,6 +1,5 @@
 /** Random transforms that erase parts of images or mix samples with each other. Applied in training only. */
-import { expectValue } from "../common/expect.ts";
-import { checkOptions, shown } from "../common/options.ts";
+
 import { expectWhole } from "../graph/op.ts";
 import { constant, type Tensor } from "../graph/tensor.ts";
 import { isTraining, randomSource } from "../nn/build-mode.ts";
@@ -9,6 +8,8 @@ import { lt, where } from "../ops/elementwise/compare.ts";
 import { abs } from "../ops/elementwise/math.ts";
 import { oneHot, take } from "../ops/index/gather.ts";
 import { choice } from "../ops/random/random.ts";
+import { expectValue } from "../validation/expect.ts";
+import { checkOptions, shown } from "../validation/options.ts";
 import { imageShape, ofInputs, type Transform } from "./transform.ts";
 
 export interface CutoutOptions {

@@ -3,10 +3,11 @@
  * device. Their random numbers depend on the step counter, so they are the same on every backend and when a run is resumed.
  * Random transforms are applied in training only, the others in evaluation, too.
  */
-import { ValueError } from "../common/errors.ts";
-import { shown } from "../common/options.ts";
+
 import { expectSpec } from "../graph/op.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { ValueError } from "../validation/errors.ts";
+import { shown } from "../validation/options.ts";
 
 export interface Batch {
   /** f32 [batchSize, …shape] */

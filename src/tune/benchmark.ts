@@ -3,12 +3,12 @@
  * inputs that a run of the graph gives it. A variant whose results differ from the default's can't be chosen.
  */
 
-import { allclose } from "../common/allclose.ts";
-import { Random } from "../common/random.ts";
 import { type GraphSpec, mutatedLeaves } from "../graph/graph.ts";
 import type { KernelEnv, KernelUse } from "../graph/kernel.ts";
 import { type Data, formatShape } from "../graph/spec.ts";
 import { input, Node, state, type Tensor } from "../graph/tensor.ts";
+import { allclose } from "../numbers/allclose.ts";
+import { Random } from "../numbers/random.ts";
 import type { Choose, Plan } from "../plan/plan.ts";
 import type { Backend, Program, Stopwatch, TuneOptions, TuneStore } from "../runtime/backend.ts";
 import { type ComparisonOptions, findFastest, type TimeComparison } from "./compare-times.ts";

@@ -3,10 +3,10 @@
  * version of Weft, on this adapter and between the same kernels are used; others are ignored, a damaged text with a notice.
  */
 
-import { FormatError } from "../common/errors.ts";
-import { Fields } from "../common/json-fields.ts";
-import { version } from "../common/version.ts";
 import type { TuneStore } from "../runtime/backend.ts";
+import { FormatError } from "../validation/errors.ts";
+import { Fields } from "../validation/json-fields.ts";
+import { version } from "../version.ts";
 import type { NodeGroup } from "./node-groups.ts";
 
 const FORMAT_VERSION = 1;

@@ -2,8 +2,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { loadDataset, pageMirrors } from "../../src/browser/datasets.ts";
 import { fetchFile } from "../../src/browser/fetch-file.ts";
-import { DataError } from "../../src/common/errors.ts";
 import { type SourceFile, sha256Hex } from "../../src/data/published/dataset-source.ts";
+import { DataError } from "../../src/validation/errors.ts";
 
 const CACHE = "weft-test-fetch-file";
 const bytes = Uint8Array.from({ length: 5000 }, (_, i) => (i * 31) % 251);

@@ -1,7 +1,7 @@
 /** openDevice in a page without WebGPU, or without an adapter. */
 import { afterEach, expect, it, vi } from "vitest";
 import { openDevice } from "../../src/browser/index.ts";
-import { DeviceError } from "../../src/common/errors.ts";
+import { DeviceError } from "../../src/validation/errors.ts";
 
 const gpu = Object.getOwnPropertyDescriptor(Navigator.prototype, "gpu") as PropertyDescriptor;
 afterEach(() => {

@@ -1,9 +1,9 @@
 /** CSV as programs and people write it: headers, number signs, encodings, row names, and what is refused for being unclear. */
 import { describe, expect, test } from "vitest";
-import { FormatError } from "../../src/common/errors.ts";
 import { textPieces } from "../../src/data/csv/decode-text.ts";
 import { type CsvOptions, parseCsv } from "../../src/data/csv/parse-csv.ts";
 import { csvRecords, guessDelimiter } from "../../src/data/csv/records.ts";
+import { FormatError } from "../../src/validation/errors.ts";
 
 const read = (source: string | Uint8Array, options: Partial<CsvOptions> = {}) => {
   const set = parseCsv(source, { label: -1, name: "f", ...options });

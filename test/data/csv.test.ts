@@ -1,8 +1,8 @@
 /** CSV: what is inferred, what quoting allows, and every complaint with its line and column. */
 import { describe, expect, test } from "vitest";
-import { FormatError, ValueError } from "../../src/common/errors.ts";
 import { type CsvOptions, parseCsv } from "../../src/data/csv/parse-csv.ts";
 import { csvRecords, guessDelimiter } from "../../src/data/csv/records.ts";
+import { FormatError, ValueError } from "../../src/validation/errors.ts";
 
 const fields = (text: string) =>
   [...csvRecords(text, guessDelimiter(text), "f")].map((record) => record.fields);

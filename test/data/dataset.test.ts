@@ -1,6 +1,5 @@
 /** Data sets: cutting, picking, dividing, packing, and every complaint of the validator. */
 import { describe, expect, test } from "vitest";
-import { DataError, ValueError } from "../../src/common/errors.ts";
 import {
   type Dataset,
   packBytes,
@@ -11,6 +10,7 @@ import {
   validateDataset,
 } from "../../src/data/dataset.ts";
 import { split } from "../../src/data/prepare/split.ts";
+import { DataError, ValueError } from "../../src/validation/errors.ts";
 
 const bytes = (count: number): Dataset => ({
   name: "toy",

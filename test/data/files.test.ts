@@ -1,11 +1,11 @@
 /** The file formats of MNIST: gzip and IDX, sound and broken in every way, and the two put together. */
 import { describe, expect, test } from "vitest";
-import { DataError, FormatError } from "../../src/common/errors.ts";
 import { gunzip, isGzip } from "../../src/data/archives/gzip.ts";
 import { parseIdx } from "../../src/data/formats/idx.ts";
 import { sha256Hex, verifyFile } from "../../src/data/published/dataset-source.ts";
 import { datasetSources } from "../../src/data/published/index.ts";
 import { mnistSource } from "../../src/data/published/mnist.ts";
+import { DataError, FormatError } from "../../src/validation/errors.ts";
 import { gzip } from "../support/archives.ts";
 
 /** An IDX file of bytes 0, 1, 2, ... unless the values are given. */

@@ -3,7 +3,6 @@
  * decode by themselves, are fuzzed in test/node.
  */
 import { describe, expect, test } from "vitest";
-import { FormatError } from "../../src/common/errors.ts";
 import { gunzip } from "../../src/data/archives/gzip.ts";
 import { parseTar } from "../../src/data/archives/tar.ts";
 import { parseCsv } from "../../src/data/csv/parse-csv.ts";
@@ -16,6 +15,7 @@ import { parseCifarBatch } from "../../src/data/published/cifar10.ts";
 import { parseDigits } from "../../src/data/published/digits.ts";
 import { parseUsps } from "../../src/data/published/usps.ts";
 import { readSafetensors, writeSafetensors } from "../../src/io/safetensors.ts";
+import { FormatError } from "../../src/validation/errors.ts";
 import { ascii, gzip, join, npy, tar, zip } from "../support/archives.ts";
 import { type FuzzFormat, fuzz } from "../support/fuzz.ts";
 

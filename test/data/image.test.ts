@@ -1,8 +1,8 @@
 /** Resizing against weights by hand, alpha, and grey. */
 import { describe, expect, test } from "vitest";
-import { ShapeError, ValueError } from "../../src/common/errors.ts";
 import { jpegOrientation, upright } from "../../src/data/images/orientation.ts";
 import { imageToSample, isGrey, resizePlane, toGrey } from "../../src/data/images/resize.ts";
+import { ShapeError, ValueError } from "../../src/validation/errors.ts";
 
 const pixels = (...rgba: number[][]) => Uint8Array.from(rgba.flat());
 

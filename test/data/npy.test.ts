@@ -1,9 +1,9 @@
 /** NumPy's files: every type and order, archives stored and deflated, and what is refused. */
 import { describe, expect, test } from "vitest";
-import { FormatError, ValueError } from "../../src/common/errors.ts";
 import { crc32, unzip } from "../../src/data/archives/zip.ts";
 import { datasetFromArrays, datasetFromNpz, parseNpz } from "../../src/data/formats/arrays.ts";
 import { parseNpy } from "../../src/data/formats/npy.ts";
+import { FormatError, ValueError } from "../../src/validation/errors.ts";
 import { npy, zip } from "../support/archives.ts";
 
 describe("parseNpy", () => {

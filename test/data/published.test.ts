@@ -1,12 +1,12 @@
 /** CIFAR-10, USPS, digits and Boston housing in small: every form they come in, and every way they can be broken. */
 import { describe, expect, test } from "vitest";
-import { DataError, FormatError } from "../../src/common/errors.ts";
 import { parseTar } from "../../src/data/archives/tar.ts";
 import { parseBoston } from "../../src/data/published/boston.ts";
 import { cifar10SourceOf, parseCifarBatch, parseCifarNames } from "../../src/data/published/cifar10.ts";
 import { sha256Hex } from "../../src/data/published/dataset-source.ts";
 import { digitsSource, parseDigits } from "../../src/data/published/digits.ts";
 import { parseUsps } from "../../src/data/published/usps.ts";
+import { DataError, FormatError } from "../../src/validation/errors.ts";
 import { ascii, gzip, join, tar } from "../support/archives.ts";
 
 describe("parseTar", () => {

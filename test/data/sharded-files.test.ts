@@ -1,11 +1,11 @@
 /** Data sets that stay in files: every format against its reader in memory, at every cut, and what is refused. */
 import { describe, expect, it } from "vitest";
-import { Random } from "../../src/common/random.ts";
 import { type ByteSource, blobBytes } from "../../src/data/byte-source.ts";
 import { shardedCifar10, shardedIdx, shardedNpy, shardedRaw } from "../../src/data/formats/sharded-files.ts";
 import { parseCifarBatch } from "../../src/data/published/cifar10.ts";
 import { loadSharded, type ShardedDataset, shardsOf } from "../../src/data/sharded.ts";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
+import { Random } from "../../src/numbers/random.ts";
 
 const random = new Random(4);
 const bytes = (n: number, most = 256) => Uint8Array.from({ length: n }, () => random.below(most));

@@ -1,8 +1,8 @@
 /** Stratified splits, folds and shuffles: nothing lost, nothing twice, classes in proportion. */
 import { describe, expect, test } from "vitest";
-import { ValueError } from "../../src/common/errors.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { kFold, shuffle, split } from "../../src/data/prepare/split.ts";
+import { ValueError } from "../../src/validation/errors.ts";
 
 /** Sample i is the number i; `sizes[c]` samples of class c, mixed. */
 function classes(...sizes: number[]): Dataset {

@@ -1,6 +1,5 @@
 /** Statistics of the training set, and what they do to it and to others. */
 import { describe, expect, test } from "vitest";
-import { ShapeError, ValueError } from "../../src/common/errors.ts";
 import { type Dataset, readSample } from "../../src/data/dataset.ts";
 import {
   columnStatistics,
@@ -8,6 +7,7 @@ import {
   meanAndStd,
   normalize,
 } from "../../src/data/prepare/standardize.ts";
+import { ShapeError, ValueError } from "../../src/validation/errors.ts";
 
 const table = (...rows: number[][]): Dataset => ({
   name: "table",

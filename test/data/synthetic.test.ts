@@ -1,10 +1,10 @@
 /** Synthetic digits: the same bytes on every host, balanced, inside the frame, too hard for a straight line. */
 import { describe, expect, test } from "vitest";
-import { ValueError } from "../../src/common/errors.ts";
 import { readSample } from "../../src/data/dataset.ts";
 import { DigitPainter, syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { PenCanvas } from "../../src/data/synthetic/pen-canvas.ts";
 import { readWritingStyles } from "../../src/data/synthetic/writing-styles.ts";
+import { ValueError } from "../../src/validation/errors.ts";
 
 /** FNV-1a: one number that all hosts must agree on. */
 function hashOf(bytes: Uint8Array): string {

@@ -1,7 +1,7 @@
 /** Spirals and noise: what they look like, the same every time. */
 import { expect, test } from "vitest";
-import { ValueError } from "../../src/common/errors.ts";
 import { noise, spirals } from "../../src/data/synthetic/toy-sets.ts";
+import { ValueError } from "../../src/validation/errors.ts";
 
 test("spirals lie on their arms", () => {
   const { inputs, labels, classes } = spirals({ count: 300, classes: 3, noise: 0 });

@@ -1,6 +1,5 @@
 /** Memory is freed by `destroy`, `free`, `using` and garbage collection, and not while it is in use. On both backends. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ClosedError, GraphError } from "../../src/common/errors.ts";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { constant, input, state } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
@@ -11,6 +10,7 @@ import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import type { GpuBackend } from "../../src/runtime/gpu/backend.ts";
 import { predict } from "../../src/train/loop/predict.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
+import { ClosedError, GraphError } from "../../src/validation/errors.ts";
 import { ownBackend } from "../support/backend.ts";
 import { liveBuffers } from "../support/live-buffers.ts";
 

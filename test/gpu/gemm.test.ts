@@ -3,13 +3,13 @@
  * one row and one column smaller than a tile, as large, and larger, and sums that are and are not whole steps.
  */
 import { describe, it } from "vitest";
-import { Random } from "../../src/common/random.ts";
 import { convBlockBackwardOp, convBlockOp } from "../../src/fusion/conv-block.ts";
 import { convAttrs } from "../../src/geometry/conv.ts";
 import { type Data, sizeOf } from "../../src/graph/spec.ts";
 import { input, type Tensor } from "../../src/graph/tensor.ts";
 import { ACTIVATION } from "../../src/kernels/activation-codes.ts";
 import { TILE_VARIANTS } from "../../src/kernels/gemm/tiles.ts";
+import { Random } from "../../src/numbers/random.ts";
 import {
   type Conv2dOptions,
   conv2dBackwardInputOp,

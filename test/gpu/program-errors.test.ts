@@ -1,6 +1,5 @@
 /** Errors of programs name their cause: kernels that do not compile or bind, limits, a lost device. */
 import { describe, expect, it } from "vitest";
-import { DeviceLostError, ShaderError } from "../../src/common/errors.ts";
 import type { Kernel } from "../../src/graph/kernel.ts";
 import { defineOp } from "../../src/graph/op.ts";
 import { Shader } from "../../src/graph/shader.ts";
@@ -8,6 +7,7 @@ import { constant, input, state } from "../../src/graph/tensor.ts";
 import { add, mul } from "../../src/ops/elementwise/arithmetic.ts";
 import { sum } from "../../src/ops/reduce/sum.ts";
 import { reshape } from "../../src/ops/shape/reshape.ts";
+import { DeviceLostError, ShaderError } from "../../src/validation/errors.ts";
 import { gpuBackend, ownBackend } from "../support/backend.ts";
 
 /** An op with one kernel of the given WGSL text. */

@@ -1,9 +1,8 @@
 /** Programs on a device: bit-identical replay, states shared by programs, flattened buffers that move, descriptions. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { DeviceError, GraphError, ShapeError } from "../../src/common/errors.ts";
-import { Random } from "../../src/common/random.ts";
 import { constant, input, parameter, scope, state, type Tensor } from "../../src/graph/tensor.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { add, mul, sub } from "../../src/ops/elementwise/arithmetic.ts";
 import { sigmoid } from "../../src/ops/elementwise/relu-sigmoid-tanh.ts";
 import { linear } from "../../src/ops/linalg/linear.ts";
@@ -12,6 +11,7 @@ import { sum } from "../../src/ops/reduce/sum.ts";
 import { pack } from "../../src/ops/shape/pack.ts";
 import { assign } from "../../src/ops/state/assign.ts";
 import type { CompileProgress } from "../../src/runtime/backend.ts";
+import { DeviceError, GraphError, ShapeError } from "../../src/validation/errors.ts";
 import { gpuBackend, ownBackend } from "../support/backend.ts";
 
 /** Two layers, squared error, one step of gradient descent on flattened parameters. */

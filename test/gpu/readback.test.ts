@@ -1,6 +1,5 @@
 /** States are read and written in pieces; after a failed read the device still works. */
 import { afterEach, expect, it } from "vitest";
-import { DeviceError } from "../../src/common/errors.ts";
 import type { Data } from "../../src/graph/spec.ts";
 import { state } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
@@ -11,6 +10,7 @@ import type { GpuDevice } from "../../src/runtime/gpu/device.ts";
 import { LeafMemory } from "../../src/runtime/gpu/memory.ts";
 import { PIECE_BYTES } from "../../src/runtime/gpu/readback.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
+import { DeviceError } from "../../src/validation/errors.ts";
 import { ownBackend } from "../support/backend.ts";
 
 let open: GpuBackend | undefined;

@@ -1,8 +1,8 @@
 /** Safetensors: the golden files, every type, byte-exact writing, and every way a file can lie. */
 import { describe, expect, test } from "vitest";
-import { FormatError, ValueError } from "../../src/common/errors.ts";
-import { floatFromHalf } from "../../src/common/float16.ts";
 import { readSafetensors, type TensorToStore, writeSafetensors } from "../../src/io/safetensors.ts";
+import { floatFromHalf } from "../../src/numbers/float16.ts";
+import { FormatError, ValueError } from "../../src/validation/errors.ts";
 import { readFixture } from "../support/fixtures.ts";
 
 /** A file from header text (or an object) and data, with the true length unless another is given. */

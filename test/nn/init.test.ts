@@ -1,9 +1,9 @@
 /** Initialisers: fixed values, bounds and spreads of PyTorch's formulas, the same numbers on every backend. */
 import { describe, expect, it } from "vitest";
-import { Random } from "../../src/common/random.ts";
 import { type Shape, sizeOf } from "../../src/graph/spec.ts";
 import { input, parameter } from "../../src/graph/tensor.ts";
 import * as init from "../../src/nn/init.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { mul } from "../../src/ops/elementwise/arithmetic.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";

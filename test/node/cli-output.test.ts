@@ -4,10 +4,10 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PNG } from "pngjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { printable } from "../../src/common/printable.ts";
 import { readSafetensors, writeSafetensors } from "../../src/io/safetensors.ts";
 import { lineChart } from "../../src/report/svg.ts";
 import { historyCsv } from "../../src/train/loop/history.ts";
+import { printable } from "../../src/validation/printable.ts";
 import { bundle, type Ended, runScript } from "../support/child.ts";
 import { buildCli, type Cli, jsonLines, neverSaved } from "../support/cli.ts";
 

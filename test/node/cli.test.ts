@@ -2,8 +2,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { version } from "../../src/common/version.ts";
 import { readSafetensors } from "../../src/io/safetensors.ts";
+import { version } from "../../src/version.ts";
 import { buildCli, type Cli, jsonLines } from "../support/cli.ts";
 
 let cli: Cli;

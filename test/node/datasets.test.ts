@@ -7,10 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { DataError } from "../../src/common/errors.ts";
 import type { DatasetSource } from "../../src/data/published/dataset-source.ts";
 import { type DownloadProgress, datasets, loadDataset } from "../../src/node/datasets.ts";
 import { downloadFile } from "../../src/node/download/download-file.ts";
+import { DataError } from "../../src/validation/errors.ts";
 import { withRealData } from "../support/real-data.ts";
 
 const contents: Record<string, Uint8Array> = {

@@ -2,9 +2,9 @@
 import { performance } from "node:perf_hooks";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { DeviceError } from "../../src/common/errors.ts";
 import { type Dawn, openDawn } from "../../src/node/device/dawn.ts";
 import { adapterKind } from "../../src/runtime/gpu/adapter-kind.ts";
+import { DeviceError } from "../../src/validation/errors.ts";
 import { submitLongJob } from "../support/long-job.ts";
 
 const info = (text: Partial<GPUAdapterInfo>) =>

@@ -1,8 +1,8 @@
 /** What PNG and JPEG files may hold beyond the usual: colour spaces, orientation, depths, and files of other formats. */
 import { describe, expect, test } from "vitest";
-import { FormatError } from "../../src/common/errors.ts";
 import { crc32 } from "../../src/data/archives/zip.ts";
 import { decodeImage } from "../../src/node/images/decode-image.ts";
+import { FormatError } from "../../src/validation/errors.ts";
 import { adobe, exif, jfif, type RawJpeg, rawJpeg, segment, tiff } from "../support/raw-jpeg.ts";
 import { rawPng } from "../support/raw-png.ts";
 

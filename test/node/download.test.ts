@@ -8,10 +8,10 @@ import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { DataError } from "../../src/common/errors.ts";
 import { type DownloadOptions, downloadFile } from "../../src/node/download/download-file.ts";
 import { proxyFor } from "../../src/node/download/http-get.ts";
 import { lockFolder } from "../../src/node/files/folder-lock.ts";
+import { DataError } from "../../src/validation/errors.ts";
 
 /** Of no host but the one in these tests. */
 const KEY = `-----BEGIN PRIVATE KEY-----

@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { DataError } from "../../src/common/errors.ts";
 import { shardedRaw } from "../../src/data/formats/sharded-files.ts";
 import { loadSharded } from "../../src/data/sharded.ts";
 import type { Tensor } from "../../src/graph/tensor.ts";
@@ -15,6 +14,7 @@ import { slice } from "../../src/ops/shape/slice.ts";
 import { sgd } from "../../src/optim/index.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
+import { DataError } from "../../src/validation/errors.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 setFlagsFromString("--expose-gc");

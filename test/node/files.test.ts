@@ -3,9 +3,9 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { WeftError } from "../../src/common/errors.ts";
 import { writeFileAtomic } from "../../src/node/files/atomic-write.ts";
 import { cacheDirectory, dataDirectory } from "../../src/node/files/cache-folder.ts";
+import { WeftError } from "../../src/validation/errors.ts";
 
 let folder = "";
 beforeEach(async () => {

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { DataError, FormatError } from "../../src/common/errors.ts";
 import { gunzippedFile } from "../../src/node/files/gunzip-file.ts";
+import { DataError, FormatError } from "../../src/validation/errors.ts";
 
 /** Larger than what is unpacked at a time, and hard to pack. */
 const content = Uint8Array.from({ length: 300_001 }, (_, i) => Math.imul(i ^ (i >>> 3), 2654435761) >>> 24);

@@ -14,7 +14,9 @@ const LONGEST_FILE = 400;
  * file directly in src. docs/architecture.md says why they stand in this order.
  */
 const LAYERS = [
-  "common",
+  "version",
+  "validation",
+  "numbers",
   "graph",
   "geometry",
   "kernels",
@@ -167,7 +169,7 @@ describe("layers", () => {
 
 test("text leaves the process in two places only, which let no controls through", () => {
   const writes = /\bprocess\.std(out|err)\.write\b|\bconsole\.\w/;
-  const places = ["src/common/printable.ts", "src/node/cli/output/terminal.ts"];
+  const places = ["src/node/cli/output/terminal.ts", "src/validation/printable.ts"];
   const others = sources.filter((file) => writes.test(withoutStrings(withoutComments(textOf(file)))));
   expect(others).toEqual(places);
 });

@@ -4,10 +4,10 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { DataError } from "../../src/common/errors.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { datasets } from "../../src/node/datasets.ts";
 import type { ImageParts } from "../../src/node/images/image-folder.ts";
+import { DataError } from "../../src/validation/errors.ts";
 import { rawPng } from "../support/raw-png.ts";
 
 let root = "";

@@ -12,7 +12,6 @@ import {
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { FormatError, LockedError, ValueError } from "../../src/common/errors.ts";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import * as nn from "../../src/nn/index.ts";
 import { nodeFiles } from "../../src/node/device/open-device.ts";
@@ -21,6 +20,7 @@ import * as optim from "../../src/optim/index.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
 import { resumeFrom } from "../../src/train/state/checkpoint-folder.ts";
+import { FormatError, LockedError, ValueError } from "../../src/validation/errors.ts";
 import { bundle } from "../support/child.ts";
 
 let built: Awaited<ReturnType<typeof bundle>>;

@@ -6,7 +6,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PNG } from "pngjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Random } from "../../src/common/random.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { buildCli, type Cli, jsonLines } from "../support/cli.ts";
 import { documentedBlock, exampleFolder, loadExample } from "../support/documents.ts";
 

@@ -6,10 +6,10 @@ import { gzipSync } from "node:zlib";
 import jpeg from "jpeg-js";
 import { PNG } from "pngjs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { DataError, FormatError, ValueError } from "../../src/common/errors.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { datasets } from "../../src/node/datasets.ts";
 import { decodeImage } from "../../src/node/images/decode-image.ts";
+import { DataError, FormatError, ValueError } from "../../src/validation/errors.ts";
 import { npy, zip } from "../support/archives.ts";
 import { rawPng } from "../support/raw-png.ts";
 

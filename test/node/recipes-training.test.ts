@@ -3,9 +3,9 @@
  * Real data: test/node/recipes.test.ts.
  */
 import { describe, expect, it } from "vitest";
-import { Random } from "../../src/common/random.ts";
 import { type Dataset, readSample, sampleSize, subset } from "../../src/data/dataset.ts";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
+import { Random } from "../../src/numbers/random.ts";
 import {
   leastSquares,
   type RecipeSettings,

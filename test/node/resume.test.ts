@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Random } from "../../src/common/random.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { buildCli, type Cli } from "../support/cli.ts";
 
 let cli: Cli;

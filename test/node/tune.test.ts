@@ -3,10 +3,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
-import { version } from "../../src/common/version.ts";
 import { runCommand } from "../../src/node/cli/program.ts";
 import { swiftShader } from "../../src/node/device/swiftshader.ts";
 import { fileTuneStore } from "../../src/node/device/tune-store.ts";
+import { version } from "../../src/version.ts";
 import { jsonLines } from "../support/cli.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "weft-tune-"));

@@ -13,7 +13,6 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { FormatError } from "../../src/common/errors.ts";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { readSafetensors, writeSafetensors } from "../../src/io/safetensors.ts";
 import * as nn from "../../src/nn/index.ts";
@@ -26,6 +25,7 @@ import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
 import { addChecksum } from "../../src/train/state/checkpoint.ts";
 import { StoredChoices } from "../../src/tune/stored-choices.ts";
+import { FormatError } from "../../src/validation/errors.ts";
 import { buildCli, type Cli } from "../support/cli.ts";
 import { fuzz } from "../support/fuzz.ts";
 

@@ -1,9 +1,9 @@
 /** argmax, argmin: any axis, short and long lines, ties, NaN, infinities, refusals. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { Random } from "../../src/common/random.ts";
 import { type Shape, sizeOf } from "../../src/graph/spec.ts";
 import { constant, input } from "../../src/graph/tensor.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { argmax, argmin } from "../../src/ops/reduce/argmax.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";

@@ -1,9 +1,9 @@
 /** assign: stores values of any dtype, stretched or not, and refuses what does not fit. */
 import { expect, it } from "vitest";
-import { GraphError, ShapeError } from "../../src/common/errors.ts";
 import { constant, input, state } from "../../src/graph/tensor.ts";
 import { assign } from "../../src/ops/state/assign.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { GraphError, ShapeError } from "../../src/validation/errors.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 it.each([true, false])("stores what it is given, fused: %s", async (fuse) => {

@@ -1,11 +1,11 @@
 /** The fused convolution block: fused program = unfused program = CPU reference, and when it is (not) put in. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { Random } from "../../src/common/random.ts";
 import { convBlockBackwardOp, convBlockOp } from "../../src/fusion/conv-block.ts";
 import { convAttrs } from "../../src/geometry/conv.ts";
 import type { Data, Shape } from "../../src/graph/spec.ts";
 import { input, type Tensor } from "../../src/graph/tensor.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { type Conv2dOptions, conv2d } from "../../src/ops/conv/conv2d.ts";
 import { add, mul } from "../../src/ops/elementwise/arithmetic.ts";
 import { relu } from "../../src/ops/elementwise/relu-sigmoid-tanh.ts";

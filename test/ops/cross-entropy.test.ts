@@ -1,8 +1,8 @@
 /** Cross-entropy: every kernel family against the CPU reference, weights, extreme logits, bad labels, refusals. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { Random } from "../../src/common/random.ts";
 import { constant, input, type Tensor } from "../../src/graph/tensor.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { mul, square } from "../../src/ops/elementwise/arithmetic.ts";
 import { crossEntropy, crossEntropyOp, nll, nllOp } from "../../src/ops/loss/cross-entropy.ts";
 import { logSoftmax } from "../../src/ops/reduce/softmax.ts";

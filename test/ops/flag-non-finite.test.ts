@@ -1,9 +1,9 @@
 /** flagNonFinite: one NaN or infinity anywhere sets the flag, and nothing resets it. */
 import { expect, it } from "vitest";
-import { ShapeError } from "../../src/common/errors.ts";
 import { input, state } from "../../src/graph/tensor.ts";
 import { flagNonFinite } from "../../src/ops/state/flag-non-finite.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { ShapeError } from "../../src/validation/errors.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 it.each([1, 3, 64, 8195, 20_000])("watches %i values", async (size) => {

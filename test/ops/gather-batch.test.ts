@@ -1,10 +1,10 @@
 /** gatherBatch: kernels against the CPU body, the order against sampleOrder bit for bit, whole epochs. */
 import { describe, expect, it } from "vitest";
-import { sampleOrder } from "../../src/common/permutation.ts";
-import { Random } from "../../src/common/random.ts";
 import { stepsPerEpoch } from "../../src/geometry/batches.ts";
 import { type Data, type Shape, sizeOf } from "../../src/graph/spec.ts";
 import { input, state } from "../../src/graph/tensor.ts";
+import { sampleOrder } from "../../src/numbers/permutation.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { type GatherOptions, gatherBatch } from "../../src/ops/data/gather-batch.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";

@@ -1,9 +1,9 @@
 /** gather, scatterAdd, take, embedding, oneHot: every axis, repeated and missing indices, the same bits, refusals. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { Random } from "../../src/common/random.ts";
 import { type Shape, sizeOf } from "../../src/graph/spec.ts";
 import { input } from "../../src/graph/tensor.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { square } from "../../src/ops/elementwise/arithmetic.ts";
 import { embedding, gather, oneHot, scatterAdd, take } from "../../src/ops/index/gather.ts";
 import { sum } from "../../src/ops/reduce/sum.ts";

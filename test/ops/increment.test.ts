@@ -1,11 +1,11 @@
 /** increment: counts runs on every backend, after everything that reads the counter. */
 import { describe, expect, it } from "vitest";
-import { ShapeError } from "../../src/common/errors.ts";
 import { state } from "../../src/graph/tensor.ts";
 import { increment } from "../../src/ops/state/increment.ts";
 import { updateCount } from "../../src/optim/scheduled-rate.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { ShapeError } from "../../src/validation/errors.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 const backends: readonly (readonly [string, () => Promise<Backend>])[] = [

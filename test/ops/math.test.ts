@@ -1,8 +1,8 @@
 /** Functions of mathematics, comparisons and choices: values, slopes, second slopes, and the corners as in PyTorch. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { Random } from "../../src/common/random.ts";
 import { constant, input, type Tensor } from "../../src/graph/tensor.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { softplus } from "../../src/ops/elementwise/activations.ts";
 import { eq, ge, gt, le, lt, maximum, minimum, ne, where } from "../../src/ops/elementwise/compare.ts";
 import * as math from "../../src/ops/elementwise/math.ts";

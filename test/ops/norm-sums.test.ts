@@ -4,11 +4,11 @@
  */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { Random } from "../../src/common/random.ts";
 import { stepsOf } from "../../src/fusion/elementwise-group.ts";
 import { fusedNormSumsOp } from "../../src/fusion/norm-sums.ts";
 import type { Data, Shape } from "../../src/graph/spec.ts";
 import { input, type Tensor } from "../../src/graph/tensor.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { add, mul } from "../../src/ops/elementwise/arithmetic.ts";
 import { relu, reluBackwardOp } from "../../src/ops/elementwise/relu-sigmoid-tanh.ts";
 import { normSumsOp } from "../../src/ops/norm/norm-sums.ts";

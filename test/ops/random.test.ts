@@ -1,9 +1,9 @@
 /** Random tensors and dropout: kernels against the CPU body, words against Threefry, statistics, gradients. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { lowbias32 } from "../../src/common/permutation.ts";
-import { threefry2x32 } from "../../src/common/random.ts";
 import { input, state, type Tensor } from "../../src/graph/tensor.ts";
+import { lowbias32 } from "../../src/numbers/permutation.ts";
+import { threefry2x32 } from "../../src/numbers/random.ts";
 import { record } from "../../src/ops/data/record.ts";
 import { mul } from "../../src/ops/elementwise/arithmetic.ts";
 import {

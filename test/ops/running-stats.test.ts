@@ -3,9 +3,9 @@
  * the moments that they follow: fused = unfused = CPU, in every variant, and when the fusion is (not) made.
  */
 import { describe, expect, it } from "vitest";
-import { Random } from "../../src/common/random.ts";
 import type { Shape } from "../../src/graph/spec.ts";
 import { input, type Node, state, type Tensor } from "../../src/graph/tensor.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { mul } from "../../src/ops/elementwise/arithmetic.ts";
 import { batchNorm } from "../../src/ops/norm/normalize.ts";
 import { updateRunningStats } from "../../src/ops/norm/running-stats.ts";

@@ -1,10 +1,10 @@
 /** sum and mean: every choice of axes, long sums, sumTo, axis names that make no sense. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { Random } from "../../src/common/random.ts";
 import { normalizeAxes } from "../../src/geometry/axis.ts";
 import { type Shape, sizeOf } from "../../src/graph/spec.ts";
 import { constant, input } from "../../src/graph/tensor.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { mean, sum, sumTo } from "../../src/ops/reduce/sum.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";

@@ -3,8 +3,8 @@
  * many steps in one submit against one by one; ReduceLROnPlateau; refusals.
  */
 import { describe, expect, it } from "vitest";
-import { Random } from "../../src/common/random.ts";
 import { constant as leaf, state } from "../../src/graph/tensor.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { record } from "../../src/ops/data/record.ts";
 import { reduceOnPlateau } from "../../src/optim/plateau.ts";
 import { ratesAt, scheduledRate } from "../../src/optim/scheduled-rate.ts";

@@ -1,11 +1,10 @@
 /** Models for the user's own tables and images: they learn in any unit, and can be built again from a saved file. */
 import { describe, expect, test } from "vitest";
-import { DataError, FormatError, ValueError } from "../../src/common/errors.ts";
-import { Random } from "../../src/common/random.ts";
 import { type Dataset, take } from "../../src/data/dataset.ts";
 import { alignTo } from "../../src/data/prepare/align.ts";
 import { split } from "../../src/data/prepare/split.ts";
 import { spirals } from "../../src/data/synthetic/toy-sets.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { adam } from "../../src/optim/index.ts";
 import {
   type OwnModel,
@@ -15,6 +14,7 @@ import {
 } from "../../src/recipes/own-data.ts";
 import type { Recipe } from "../../src/recipes/recipe.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
+import { DataError, FormatError, ValueError } from "../../src/validation/errors.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 const trainerOf = async (recipe: Recipe) =>

@@ -1,15 +1,15 @@
 /** Parts of recipes against their definitions: losses, least squares, activations, position bias, log-softmax. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { ValueError } from "../../src/common/errors.ts";
-import { Random } from "../../src/common/random.ts";
 import { constant, input, type Tensor } from "../../src/graph/tensor.ts";
 import { forward } from "../../src/nn/module.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { sum } from "../../src/ops/reduce/sum.ts";
 import { leastSquares, PositionBias, recipe } from "../../src/recipes/index.ts";
 import { squaredError, squaredErrorOfClasses } from "../../src/recipes/losses.ts";
 import { activation } from "../../src/recipes/options.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { ValueError } from "../../src/validation/errors.ts";
 
 /** Values of tensors on the 64-bit reference. */
 async function valuesOf(...tensors: Tensor[]): Promise<number[][]> {

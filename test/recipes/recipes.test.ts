@@ -1,6 +1,5 @@
 /** Every recipe: number of parameters, options, prepared data, and the effect of a user's settings. */
 import { describe, expect, it } from "vitest";
-import { ValueError } from "../../src/common/errors.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { input, state } from "../../src/graph/tensor.ts";
 import { build } from "../../src/nn/build-mode.ts";
@@ -9,6 +8,7 @@ import { RandomSource } from "../../src/ops/random/random.ts";
 import { type RecipeOptions, recipe, recipeData, recipeRun, recipes } from "../../src/recipes/index.ts";
 import { activations, parseRecipeOptions, recipeOptions } from "../../src/recipes/options.ts";
 import { optimizerOf } from "../../src/recipes/update-rule.ts";
+import { ValueError } from "../../src/validation/errors.ts";
 
 const PARAMETERS: Readonly<Record<string, number>> = {
   "worked-example": 16,

@@ -3,11 +3,10 @@
  * adapter. Programs are converted to JSON and back, as in use.
  */
 import { expect, test } from "vitest";
-import { DeviceLostError, FormatError, ValueError } from "../../src/common/errors.ts";
-import { Random } from "../../src/common/random.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { input } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { softmax } from "../../src/ops/reduce/softmax.ts";
 import * as optim from "../../src/optim/index.ts";
 import {
@@ -26,6 +25,7 @@ import type { TrainEvent } from "../../src/train/loop/events.ts";
 import type { TrainerOptions } from "../../src/train/loop/options.ts";
 import { predict } from "../../src/train/loop/predict.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
+import { DeviceLostError, FormatError, ValueError } from "../../src/validation/errors.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { countCalls } from "../support/count-calls.ts";
 import { testGpu } from "../support/device.ts";

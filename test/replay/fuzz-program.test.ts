@@ -3,17 +3,17 @@
  * program whose indices and bindings are all within what it declares. Some of the latter are opened on the device.
  */
 import { expect, test } from "vitest";
-import { ProgramError, WeftError } from "../../src/common/errors.ts";
-import { Random } from "../../src/common/random.ts";
 import { packLayout } from "../../src/graph/pack-layout.ts";
 import { sizeOf } from "../../src/graph/spec.ts";
 import * as nn from "../../src/nn/index.ts";
+import { Random } from "../../src/numbers/random.ts";
 import * as optim from "../../src/optim/index.ts";
 import type { BufferImage } from "../../src/plan/image.ts";
 import { compileAheadOfTime } from "../../src/replay/compile.ts";
 import { type AheadOfTimeProgram, checksumOf, type StoredImage } from "../../src/replay/format.ts";
 import { readProgram } from "../../src/replay/read-program.ts";
 import { openProgram } from "../../src/replay/trainer.ts";
+import { ProgramError, WeftError } from "../../src/validation/errors.ts";
 import { ascii } from "../support/archives.ts";
 import { testGpu } from "../support/device.ts";
 import { fuzz } from "../support/fuzz.ts";

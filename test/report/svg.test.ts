@@ -1,8 +1,8 @@
 /** Charts as SVG text: well formed, correct positions, and errors for what can't be drawn. */
 import { describe, expect, it } from "vitest";
-import { ValueError } from "../../src/common/errors.ts";
 import { curvePicture } from "../../src/recipes/curves.ts";
 import { heatMap, lineChart, scatterPlot, shortNumber } from "../../src/report/svg.ts";
+import { ValueError } from "../../src/validation/errors.ts";
 
 /** Names of elements in order, after checking that every tag is closed by its own kind. */
 function elements(svg: string): string[] {

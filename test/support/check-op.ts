@@ -4,9 +4,9 @@
  */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import { Random } from "../../src/common/random.ts";
 import { type Data, type DType, type Shape, sizeOf } from "../../src/graph/spec.ts";
 import { input, type Tensor } from "../../src/graph/tensor.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { add, mul } from "../../src/ops/elementwise/arithmetic.ts";
 import { sum } from "../../src/ops/reduce/sum.ts";
 import type { Backend } from "../../src/runtime/backend.ts";

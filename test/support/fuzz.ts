@@ -2,8 +2,9 @@
  * A seeded fuzzer of file formats: mutates sound files and expects, of each mutant, a sound result or a typed error that
  * names the file, and neither a crash nor a long wait. What fails can be made again from format, seed and number.
  */
-import { DataError, FormatError, ShapeError, ValueError } from "../../src/common/errors.ts";
-import { Random } from "../../src/common/random.ts";
+
+import { Random } from "../../src/numbers/random.ts";
+import { DataError, FormatError, ShapeError, ValueError } from "../../src/validation/errors.ts";
 import { ascii, join } from "./archives.ts";
 
 export interface FuzzFormat {

@@ -1,7 +1,7 @@
 /** A data set for tests of training that need images but not much work: bars of ten slopes, 12 x 12 pixels, as bytes. */
 
-import { Random } from "../../src/common/random.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
+import { Random } from "../../src/numbers/random.ts";
 
 export const TINY = 12;
 

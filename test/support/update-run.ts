@@ -1,8 +1,8 @@
 /** Seeded numbers, and states that start with given ones. */
 
-import { Random } from "../../src/common/random.ts";
 import type { Data } from "../../src/graph/spec.ts";
 import { state, type Tensor } from "../../src/graph/tensor.ts";
+import { Random } from "../../src/numbers/random.ts";
 
 export const numbers = (length: number, stream: number, low = -1, high = 1) => {
   const random = new Random(5, stream);

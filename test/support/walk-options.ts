@@ -1,6 +1,6 @@
 /** Checks that every public function either refuses options that it does not have, or is listed as having none. */
 import { describe, expect, it } from "vitest";
-import { ValueError } from "../../src/common/errors.ts";
+import { ValueError } from "../../src/validation/errors.ts";
 
 /** Calls a function with `options` where its options belong. */
 export type Call = (options: never) => unknown;

@@ -1,7 +1,6 @@
 /** After `close`, all calls reject with a ClosedError, also those under way, and no other device is opened. */
 import { describe, expect, it } from "vitest";
 import { compare } from "../../src/checks/compare.ts";
-import { ClosedError, DeviceError } from "../../src/common/errors.ts";
 import { state, type Tensor } from "../../src/graph/tensor.ts";
 import { mul } from "../../src/ops/elementwise/arithmetic.ts";
 import { sgd } from "../../src/optim/index.ts";
@@ -11,6 +10,7 @@ import { GpuBackend } from "../../src/runtime/gpu/backend.ts";
 import { predict } from "../../src/train/loop/predict.ts";
 import { resumeFrom } from "../../src/train/state/checkpoint-folder.ts";
 import { loadStateDict, stateDict } from "../../src/train/state/state-dict.ts";
+import { ClosedError, DeviceError } from "../../src/validation/errors.ts";
 import { testGpu } from "../support/device.ts";
 import { MemoryFiles } from "../support/memory-files.ts";
 import { points, smallTrainer } from "../support/small-run.ts";

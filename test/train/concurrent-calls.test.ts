@@ -1,6 +1,5 @@
 /** Runs that are left early, and calls made while a run is under way: they neither mix with its steps nor block. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { BusyError } from "../../src/common/errors.ts";
 import { sgd } from "../../src/optim/index.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { RunControl } from "../../src/train/loop/control.ts";
@@ -10,6 +9,7 @@ import { predict } from "../../src/train/loop/predict.ts";
 import type { Trainer } from "../../src/train/loop/trainer.ts";
 import { resumeFrom } from "../../src/train/state/checkpoint-folder.ts";
 import { loadStateDict, stateDict } from "../../src/train/state/state-dict.ts";
+import { BusyError } from "../../src/validation/errors.ts";
 import { MemoryFiles } from "../support/memory-files.ts";
 import { ownBackends, points, smallTrainer, stepOnDevice } from "../support/small-run.ts";
 

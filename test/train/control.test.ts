@@ -1,6 +1,5 @@
 /** Runs that are paused, resumed and stepped end with the same bits; other graphs can be run while they are paused. */
 import { expect, it } from "vitest";
-import { ValueError } from "../../src/common/errors.ts";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { constant } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
@@ -8,6 +7,7 @@ import { adam } from "../../src/optim/index.ts";
 import { RunControl } from "../../src/train/loop/control.ts";
 import type { Metrics } from "../../src/train/loop/events.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
+import { ValueError } from "../../src/validation/errors.ts";
 import { ownBackend } from "../support/backend.ts";
 
 const { train, test } = syntheticDigits({ seed: 3, train: 500, test: 100 });

@@ -2,12 +2,12 @@
 import { describe, expect, it } from "vitest";
 import { add, mean, mul, RandomSource, record, square, sub, sum } from "../../src/all-ops.ts";
 import { gradients } from "../../src/autograd.ts";
-import { GraphError } from "../../src/common/errors.ts";
 import { constant, input, parameter, state, type Tensor } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
 import { adagrad, adam, adamw, cosine, lion, type Optimizer, rmsprop, sgd } from "../../src/optim/index.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { GraphError } from "../../src/validation/errors.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { numbers } from "../support/update-run.ts";
 

@@ -1,6 +1,5 @@
 /** Parameters and statistics outside of searched fields are refused when a step is traced; those in them are found and saved. */
 import { describe, expect, it, vi } from "vitest";
-import { GraphError, ValueError } from "../../src/common/errors.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { state, type Tensor } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
@@ -11,6 +10,7 @@ import type { TrainerOptions } from "../../src/train/loop/options.ts";
 import { predict } from "../../src/train/loop/predict.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
 import { stateDict } from "../../src/train/state/state-dict.ts";
+import { GraphError, ValueError } from "../../src/validation/errors.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 const data: Dataset = {

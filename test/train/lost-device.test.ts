@@ -1,6 +1,5 @@
 /** A device that is lost at any moment is replaced, and results are the same bit for bit; where it can't be, calls reject. */
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { DeviceError, DeviceLostError } from "../../src/common/errors.ts";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import type { Tensor } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
@@ -13,6 +12,7 @@ import type { TrainEvent } from "../../src/train/loop/events.ts";
 import type { FitOptions, TrainerOptions } from "../../src/train/loop/options.ts";
 import { predict } from "../../src/train/loop/predict.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
+import { DeviceError, DeviceLostError } from "../../src/validation/errors.ts";
 import { testGpu } from "../support/device.ts";
 import { MemoryFiles } from "../support/memory-files.ts";
 

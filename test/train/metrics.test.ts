@@ -1,8 +1,8 @@
 /** Metrics on the device against the same figures computed from the predictions on the host, on both backends. */
 import { describe, expect, it } from "vitest";
-import { Random } from "../../src/common/random.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import * as nn from "../../src/nn/index.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { sub } from "../../src/ops/elementwise/arithmetic.ts";
 import { abs } from "../../src/ops/elementwise/math.ts";
 import { cosine, sgd } from "../../src/optim/index.ts";

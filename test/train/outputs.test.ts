@@ -1,6 +1,5 @@
 /** Outputs, labels and weights that do not fit each other are refused with both shapes when a step is traced. */
 import { describe, expect, it } from "vitest";
-import { DataError, ShapeError, ValueError, WeftError } from "../../src/common/errors.ts";
 import { parseCsv } from "../../src/data/csv/parse-csv.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { alignTo } from "../../src/data/prepare/align.ts";
@@ -15,6 +14,7 @@ import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import type { TrainerOptions } from "../../src/train/loop/options.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
 import * as metrics from "../../src/train/metrics/metrics.ts";
+import { DataError, ShapeError, ValueError, WeftError } from "../../src/validation/errors.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 const COUNT = 16;

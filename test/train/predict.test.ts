@@ -1,6 +1,5 @@
 /** `predict`: every sample in order, a partial last batch, transforms applied, the current weights. */
 import { describe, expect, it } from "vitest";
-import { ValueError } from "../../src/common/errors.ts";
 import { subset } from "../../src/data/dataset.ts";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import * as nn from "../../src/nn/index.ts";
@@ -11,6 +10,7 @@ import type { Samples } from "../../src/train/input/samples.ts";
 import { predict } from "../../src/train/loop/predict.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
 import { ofInputs } from "../../src/transforms/transform.ts";
+import { ValueError } from "../../src/validation/errors.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 const { train, test } = syntheticDigits({ train: 400, test: 253, seed: 3 });

@@ -1,6 +1,5 @@
 /** A run that is resumed with other options or data: refused by name, or well defined and told. */
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { FormatError, MismatchError } from "../../src/common/errors.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { readSafetensors, writeSafetensors } from "../../src/io/safetensors.ts";
 import * as nn from "../../src/nn/index.ts";
@@ -9,6 +8,7 @@ import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import type { FitOptions, TrainerOptions } from "../../src/train/loop/options.ts";
 import { addChecksum, NO_CHECKSUM } from "../../src/train/state/checkpoint.ts";
 import { resumeFrom } from "../../src/train/state/checkpoint-folder.ts";
+import { FormatError, MismatchError } from "../../src/validation/errors.ts";
 import { MemoryFiles } from "../support/memory-files.ts";
 import { points, smallTrainer } from "../support/small-run.ts";
 

@@ -1,6 +1,5 @@
 /** A fit that is stopped anywhere and resumed from its checkpoints ends as if it had never stopped, bit for bit. */
 import { describe, expect, it } from "vitest";
-import { FormatError } from "../../src/common/errors.ts";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import * as nn from "../../src/nn/index.ts";
 import * as optim from "../../src/optim/index.ts";
@@ -11,6 +10,7 @@ import type { FitOptions } from "../../src/train/loop/options.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
 import * as metrics from "../../src/train/metrics/metrics.ts";
 import { resumeFrom } from "../../src/train/state/checkpoint-folder.ts";
+import { FormatError } from "../../src/validation/errors.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { MemoryFiles } from "../support/memory-files.ts";
 

@@ -1,10 +1,10 @@
 /** The trainer on every backend: it learns, is reproducible bit for bit, counts every sample, saves, loads and stops. */
 import { describe, expect, it } from "vitest";
-import { Random } from "../../src/common/random.ts";
 import { type Dataset, subset } from "../../src/data/dataset.ts";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { readSafetensors, writeSafetensors } from "../../src/io/safetensors.ts";
 import * as nn from "../../src/nn/index.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { adam, sgd } from "../../src/optim/index.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";

@@ -1,9 +1,9 @@
 /** Transforms of batches: what they do in training and evaluation, by themselves and together, on both backends. */
 import { describe, expect, it } from "vitest";
-import { Random } from "../../src/common/random.ts";
 import { type Shape, sizeOf } from "../../src/graph/spec.ts";
 import { constant, input } from "../../src/graph/tensor.ts";
 import { build } from "../../src/nn/build-mode.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { RandomSource } from "../../src/ops/random/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";

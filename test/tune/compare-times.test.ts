@@ -1,6 +1,6 @@
 /** Comparing times with a simulated clock: what counts as faster, what is given up early, how often each candidate runs. */
 import { describe, expect, it } from "vitest";
-import { Random } from "../../src/common/random.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { findFastest, type TimedWork } from "../../src/tune/compare-times.ts";
 
 const options = { margin: 0.07, duration: 4 };

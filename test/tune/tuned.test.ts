@@ -3,10 +3,10 @@
  * and not timed again; training with it gives the same results.
  */
 import { describe, expect, it } from "vitest";
-import { Random } from "../../src/common/random.ts";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { constant, state, type Tensor } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { conv2d } from "../../src/ops/conv/conv2d.ts";
 import { linearBackwardOp } from "../../src/ops/linalg/linear.ts";
 import { batchNorm, layerNorm } from "../../src/ops/norm/normalize.ts";

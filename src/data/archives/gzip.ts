@@ -3,9 +3,9 @@
  * and some writers leave them. Refuses damaged or truncated files, other bytes after the end, and contents above a limit.
  */
 
-import { FormatError } from "../../common/errors.ts";
-import { expectFormat } from "../../common/expect.ts";
-import { checkOptions, type OptionKinds } from "../../common/options.ts";
+import { FormatError } from "../../validation/errors.ts";
+import { expectFormat } from "../../validation/expect.ts";
+import { checkOptions, type OptionKinds } from "../../validation/options.ts";
 import { DEFAULT_LIMIT, inflate, MOST_PER_BYTE } from "./inflate.ts";
 
 /** Smallest member: a header of at least 10 bytes and a trailer of 8 (checksum, size). */

@@ -2,7 +2,7 @@
  * Decompresses with the host's DecompressionStream (browsers, Node 18 and later), piece by piece, and stops at a size
  * limit, so that a small malicious file can't fill the memory.
  */
-import { FormatError } from "../../common/errors.ts";
+import { FormatError } from "../../validation/errors.ts";
 
 /** Largest content unless the caller sets another limit: 1 GiB. */
 export const DEFAULT_LIMIT = 2 ** 30;

@@ -2,7 +2,7 @@
  * Reads tar archives in memory: the regular files in them, by name. Knows the old form, ustar (POSIX.1-1988), GNU's long
  * names and the `path` of pax headers (POSIX.1-2001); skips folders, links and devices.
  */
-import { expectFormat } from "../../common/expect.ts";
+import { expectFormat } from "../../validation/expect.ts";
 
 const BLOCK = 512;
 const CHECKSUM = 148;

@@ -4,10 +4,10 @@
  * of several parts, and contents above a limit. Format: PKWARE's APPNOTE 6.3.
  */
 
-import { FormatError } from "../../common/errors.ts";
-import { expectFormat } from "../../common/expect.ts";
-import { checkOptions, type OptionKinds } from "../../common/options.ts";
-import { quote } from "../../common/printable.ts";
+import { FormatError } from "../../validation/errors.ts";
+import { expectFormat } from "../../validation/expect.ts";
+import { checkOptions, type OptionKinds } from "../../validation/options.ts";
+import { quote } from "../../validation/printable.ts";
 import { DEFAULT_LIMIT, inflate } from "./inflate.ts";
 
 const END_SIGNATURE = 0x06054b50;

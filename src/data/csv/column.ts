@@ -5,9 +5,9 @@
  * dates, and too many different texts.
  */
 
-import { FormatError } from "../../common/errors.ts";
-import { expectFormat } from "../../common/expect.ts";
-import { quote } from "../../common/printable.ts";
+import { FormatError } from "../../validation/errors.ts";
+import { expectFormat } from "../../validation/expect.ts";
+import { quote } from "../../validation/printable.ts";
 import { lookalike, MISSING, type NumberStyle } from "./numbers.ts";
 
 /** Most different texts in a column of features, and most different labels. */

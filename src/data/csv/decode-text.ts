@@ -3,8 +3,8 @@
  * allows (512 MiB). Reads UTF-8, and UTF-16 with a byte order mark.
  */
 
-import { FormatError } from "../../common/errors.ts";
-import { expectFormat } from "../../common/expect.ts";
+import { FormatError } from "../../validation/errors.ts";
+import { expectFormat } from "../../validation/expect.ts";
 import { fileKind } from "../formats/file-kind.ts";
 
 /** Bytes that are decoded at a time. */

@@ -3,9 +3,9 @@
  * writes them, delimiters at the ends of lines.
  */
 
-import { FormatError } from "../../common/errors.ts";
-import { expectFormat } from "../../common/expect.ts";
-import { quote } from "../../common/printable.ts";
+import { FormatError } from "../../validation/errors.ts";
+import { expectFormat } from "../../validation/expect.ts";
+import { quote } from "../../validation/printable.ts";
 import { isNumeric, MISSING } from "./numbers.ts";
 import type { CsvRecord } from "./records.ts";
 

@@ -4,9 +4,9 @@
  * silently become classes or one-hot columns.
  */
 
-import { FormatError } from "../../common/errors.ts";
-import { expectFormat } from "../../common/expect.ts";
-import { quote } from "../../common/printable.ts";
+import { FormatError } from "../../validation/errors.ts";
+import { expectFormat } from "../../validation/expect.ts";
+import { quote } from "../../validation/printable.ts";
 
 const POINT = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 const COMMA = /^[+-]?(?:\d+,\d*|,\d+)(?:[eE][+-]?\d+)?$/;

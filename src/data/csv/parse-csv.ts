@@ -5,10 +5,10 @@
  * Throws FormatError, naming line and column, on anything that could be read in two ways or not at all.
  */
 
-import { FormatError, ValueError } from "../../common/errors.ts";
-import { expectFormat, expectValue } from "../../common/expect.ts";
-import { checkOptions, type OptionKinds, shown } from "../../common/options.ts";
-import { quote } from "../../common/printable.ts";
+import { FormatError, ValueError } from "../../validation/errors.ts";
+import { expectFormat, expectValue } from "../../validation/expect.ts";
+import { checkOptions, type OptionKinds, shown } from "../../validation/options.ts";
+import { quote } from "../../validation/printable.ts";
 import { type Dataset, validateDataset } from "../dataset.ts";
 import { Column } from "./column.ts";
 import { textPieces } from "./decode-text.ts";

@@ -3,9 +3,9 @@
  * breaks in them, any line ending, commas, semicolons, tabs or bars as delimiters. The text may come in pieces of any size.
  */
 
-import { FormatError } from "../../common/errors.ts";
-import { expectFormat } from "../../common/expect.ts";
-import { quote } from "../../common/printable.ts";
+import { FormatError } from "../../validation/errors.ts";
+import { expectFormat } from "../../validation/expect.ts";
+import { quote } from "../../validation/printable.ts";
 import { isNumeric, lookalike } from "./numbers.ts";
 
 export type Delimiter = "," | ";" | "\t" | "|";

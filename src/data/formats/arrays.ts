@@ -3,9 +3,9 @@
  * channels come last are rearranged.
  */
 
-import { FormatError } from "../../common/errors.ts";
-import { expectFormat, expectValue } from "../../common/expect.ts";
-import { checkOptions, type OptionKinds, shown } from "../../common/options.ts";
+import { FormatError } from "../../validation/errors.ts";
+import { expectFormat, expectValue } from "../../validation/expect.ts";
+import { checkOptions, type OptionKinds, shown } from "../../validation/options.ts";
 import { unzipReadable, ZIP, type ZipOptions } from "../archives/zip.ts";
 import { MOST_NUMBER_CLASSES } from "../csv/parse-csv.ts";
 import { type Dataset, sampleSize, validateDataset } from "../dataset.ts";

@@ -2,7 +2,7 @@
  * The IDX format of MNIST: two zero bytes, a type, a rank, the extents as big-endian 32-bit numbers, then the values.
  * Only files of unsigned bytes are read, which all published ones are.
  */
-import { expectFormat } from "../../common/expect.ts";
+import { expectFormat } from "../../validation/expect.ts";
 import { sampleSize } from "../dataset.ts";
 
 const UNSIGNED_BYTE = 0x08;

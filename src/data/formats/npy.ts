@@ -4,10 +4,10 @@
  * Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
 
-import { FormatError } from "../../common/errors.ts";
-import { expectFormat } from "../../common/expect.ts";
-import { floatFromHalf } from "../../common/float16.ts";
-import { quote } from "../../common/printable.ts";
+import { floatFromHalf } from "../../numbers/float16.ts";
+import { FormatError } from "../../validation/errors.ts";
+import { expectFormat } from "../../validation/expect.ts";
+import { quote } from "../../validation/printable.ts";
 import { sampleSize } from "../dataset.ts";
 
 export type NpyValues = Uint8Array | Int32Array | Float32Array | Float64Array;

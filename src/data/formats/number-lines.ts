@@ -3,9 +3,9 @@
  * digits and Boston housing files. Error messages name the line and the position in it.
  */
 
-import { FormatError } from "../../common/errors.ts";
-import { expectFormat } from "../../common/expect.ts";
-import { quote } from "../../common/printable.ts";
+import { FormatError } from "../../validation/errors.ts";
+import { expectFormat } from "../../validation/expect.ts";
+import { quote } from "../../validation/printable.ts";
 
 /** Decodes UTF-8 without a byte order mark. Throws FormatError on invalid UTF-8. */
 export function decodeText(bytes: Uint8Array, name: string): string {

@@ -4,9 +4,9 @@
  * other. Labels and values are checked when a part is read.
  */
 
-import { FormatError } from "../../common/errors.ts";
-import { expectFormat, expectValue } from "../../common/expect.ts";
-import { checkOptions, type OptionKinds } from "../../common/options.ts";
+import { FormatError } from "../../validation/errors.ts";
+import { expectFormat, expectValue } from "../../validation/expect.ts";
+import { checkOptions, type OptionKinds } from "../../validation/options.ts";
 import { type ByteSource, readBytes, readHead } from "../byte-source.ts";
 import { sampleSize } from "../dataset.ts";
 import { CIFAR_RECORD, parseCifarBatch } from "../published/cifar10.ts";

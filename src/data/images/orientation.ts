@@ -2,8 +2,8 @@
  * Reads the orientation from the Exif metadata of JPEG and PNG files, and rotates images upright, as browsers show them.
  * Damaged metadata counts as "upright", because the pixels can be read without it. Format: Exif 2.3, tag 0x0112.
  */
-import { FormatError } from "../../common/errors.ts";
-import { expectFormat } from "../../common/expect.ts";
+import { FormatError } from "../../validation/errors.ts";
+import { expectFormat } from "../../validation/expect.ts";
 import type { DecodedImage } from "./resize.ts";
 
 const ORIENTATION_TAG = 0x0112;

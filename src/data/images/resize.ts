@@ -2,8 +2,8 @@
  * Turns decoded images into samples: resized to one size, with one or three channels, channels first, bytes. Transparent
  * pixels are blended with white.
  */
-import { ShapeError } from "../../common/errors.ts";
-import { expectValue } from "../../common/expect.ts";
+import { ShapeError } from "../../validation/errors.ts";
+import { expectValue } from "../../validation/expect.ts";
 
 /** The same fields as `ImageData` in a page. */
 export interface DecodedImage {

@@ -2,8 +2,8 @@
  * Brings a table that was read later into the form that a model was trained on: the same columns in the same order, and
  * the same class numbers.
  */
-import { DataError } from "../../common/errors.ts";
-import { quote } from "../../common/printable.ts";
+import { DataError } from "../../validation/errors.ts";
+import { quote } from "../../validation/printable.ts";
 import { type Dataset, titleOf } from "../dataset.ts";
 
 export interface Form {

@@ -3,10 +3,10 @@
  * every host. Stratified parts contain each class in the proportion of the whole set.
  */
 
-import { ValueError } from "../../common/errors.ts";
-import { expectValue } from "../../common/expect.ts";
-import { checkOptions, shown } from "../../common/options.ts";
-import { Random } from "../../common/random.ts";
+import { Random } from "../../numbers/random.ts";
+import { ValueError } from "../../validation/errors.ts";
+import { expectValue } from "../../validation/expect.ts";
+import { checkOptions, shown } from "../../validation/options.ts";
 import { checkForm, type Dataset, take, titleOf } from "../dataset.ts";
 
 export interface SplitOptions {

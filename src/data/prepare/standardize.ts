@@ -4,9 +4,9 @@
  * the number of samples, and accumulated in float64 in two passes.
  */
 
-import { ShapeError } from "../../common/errors.ts";
-import { expectValue } from "../../common/expect.ts";
-import { checkOptions } from "../../common/options.ts";
+import { ShapeError } from "../../validation/errors.ts";
+import { expectValue } from "../../validation/expect.ts";
+import { checkOptions } from "../../validation/options.ts";
 import { checkForm, type Dataset, sampleSize, titleOf } from "../dataset.ts";
 import { rescaled } from "../lazy-inputs.ts";
 

@@ -3,7 +3,7 @@
  * the StatLib text (prose, then records over two lines) or UCI's `housing.data` (one record per line).
  * One column encodes race in a way now rejected: use it as a historical regression benchmark only.
  */
-import { expectFormat } from "../../common/expect.ts";
+import { expectFormat } from "../../validation/expect.ts";
 import { type Dataset, validateDataset } from "../dataset.ts";
 import { decimal, decodeText, numberLines } from "../formats/number-lines.ts";
 import { type DatasetSource, readAnyOf, verifyFile } from "./dataset-source.ts";

@@ -3,8 +3,8 @@
  * photographs of 32x32 in ten classes. Reads the published `cifar-10-binary.tar.gz`, or its batches as separate files,
  * plain or gzipped; with fewer than five training batches the training set is smaller, and its note says so.
  */
-import { DataError } from "../../common/errors.ts";
-import { expectFormat } from "../../common/expect.ts";
+import { DataError } from "../../validation/errors.ts";
+import { expectFormat } from "../../validation/expect.ts";
 import { gunzipIfPacked } from "../archives/gzip.ts";
 import { parseTar } from "../archives/tar.ts";
 import { type Dataset, datasetOfClasses } from "../dataset.ts";

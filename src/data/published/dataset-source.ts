@@ -2,7 +2,7 @@
  * Describes where a published data set comes from: its files with sizes and hashes, its mirrors, and a function that
  * turns the files into data sets. The host (Node or a page) fetches and caches files; a source only asks for them by name.
  */
-import { DataError } from "../../common/errors.ts";
+import { DataError } from "../../validation/errors.ts";
 import { gunzipIfPacked } from "../archives/gzip.ts";
 import type { LoadableBytes } from "../byte-source.ts";
 import type { Dataset } from "../dataset.ts";

@@ -2,7 +2,7 @@
  * MNIST (LeCun, Cortes, Burges) and Fashion-MNIST (Xiao, Rasul, Vollgraf; MIT licence): 60,000 + 10,000 grey images
  * of 28x28 in ten classes, published as four gzipped IDX files each.
  */
-import { expectFormat } from "../../common/expect.ts";
+import { expectFormat } from "../../validation/expect.ts";
 import { gunzip } from "../archives/gzip.ts";
 import { memoryBytes, readBytes } from "../byte-source.ts";
 import { type Dataset, DIGIT_NAMES, sampleSize, validateDataset } from "../dataset.ts";

@@ -2,7 +2,7 @@
  * USPS handwritten ZIP-code digits (LeCun et al., NIPS 1989; the files of "The Elements of Statistical Learning"):
  * 7,291 + 2,007 images of 16x16, real values from -1 (background) to 1 (ink), as lines of a label and 256 pixels.
  */
-import { FormatError } from "../../common/errors.ts";
+import { FormatError } from "../../validation/errors.ts";
 import { type Dataset, DIGIT_NAMES, datasetOfClasses } from "../dataset.ts";
 import { decodeText, numberLines, wholeAt } from "../formats/number-lines.ts";
 import { type DatasetSource, readAnyOf, type TrainTest, verifyFile } from "./dataset-source.ts";

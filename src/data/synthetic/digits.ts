@@ -3,11 +3,12 @@
  * Image i of a seed is a pure function of (seed, i), with the same bytes on every host (see pen-canvas.ts). Every ten
  * images in a row contain each digit once. Training and test images come from different indices.
  */
-import { ValueError } from "../../common/errors.ts";
-import { expectValue } from "../../common/expect.ts";
-import { checkOptions } from "../../common/options.ts";
-import { permuteIndex } from "../../common/permutation.ts";
-import { keyFromSeed, Random } from "../../common/random.ts";
+
+import { permuteIndex } from "../../numbers/permutation.ts";
+import { keyFromSeed, Random } from "../../numbers/random.ts";
+import { ValueError } from "../../validation/errors.ts";
+import { expectValue } from "../../validation/expect.ts";
+import { checkOptions } from "../../validation/options.ts";
 import { type Dataset, DIGIT_NAMES, datasetOfClasses } from "../dataset.ts";
 import type { TrainTest } from "../published/dataset-source.ts";
 import { PenCanvas, SIDE } from "./pen-canvas.ts";

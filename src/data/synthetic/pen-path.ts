@@ -2,8 +2,8 @@
  * Turns a writing style into one person's version of it: points moved a little and joined by smooth curves, then slanted,
  * rotated, stretched, bent and fitted to the image. All randomness comes from the given stream, in a fixed order.
  */
-import { cosSin2Pi } from "../../common/math-exact.ts";
-import type { Random } from "../../common/random.ts";
+import { cosSin2Pi } from "../../numbers/math-exact.ts";
+import type { Random } from "../../numbers/random.ts";
 import { SIDE } from "./pen-canvas.ts";
 import type { WritingStyle } from "./writing-styles.ts";
 

@@ -2,10 +2,11 @@
  * Generated data to try networks on: spirals, which are not linearly separable, and noise, which nothing can be learned
  * from. The same seed gives the same samples on every host.
  */
-import { expectValue } from "../../common/expect.ts";
-import { cosSin2Pi } from "../../common/math-exact.ts";
-import { checkOptions, type OptionKinds } from "../../common/options.ts";
-import { Random } from "../../common/random.ts";
+
+import { cosSin2Pi } from "../../numbers/math-exact.ts";
+import { Random } from "../../numbers/random.ts";
+import { expectValue } from "../../validation/expect.ts";
+import { checkOptions, type OptionKinds } from "../../validation/options.ts";
 import { type Dataset, sampleSize, validateDataset } from "../dataset.ts";
 
 interface ToyOptions {

@@ -1,7 +1,7 @@
 /** Element-wise ops: arithmetic, functions of one number, comparisons, and chains that are fused. */
 
-import type { Tolerance } from "../../common/allclose.ts";
 import type { Tensor } from "../../graph/tensor.ts";
+import type { Tolerance } from "../../numbers/allclose.ts";
 import { gelu, softplus } from "../../ops/elementwise/activations.ts";
 import { add, div, mul, square, sub } from "../../ops/elementwise/arithmetic.ts";
 import * as compare from "../../ops/elementwise/compare.ts";

@@ -8,7 +8,7 @@
 import type { BlockBackwardConstants, BlockConstants } from "../../geometry/conv-block.ts";
 import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../../graph/kernel.ts";
 import { Shader } from "../../graph/shader.ts";
-import { specialFunctions } from "../elementwise/functions.ts";
+import { specialFunctions } from "../elementwise/wgsl-functions.ts";
 import { gemmShader, hasQuads, TILE_VARIANTS } from "../gemm/tiles.ts";
 import {
   backwardInputKernels,

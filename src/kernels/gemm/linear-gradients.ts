@@ -4,7 +4,7 @@
  */
 import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../../graph/kernel.ts";
 import { ACTIVATION } from "../activation-codes.ts";
-import { specialFunctions } from "../elementwise/functions.ts";
+import { specialFunctions } from "../elementwise/wgsl-functions.ts";
 import { productKernels } from "./matmul.ts";
 import { chooseTile, gemmShader, TILE_VARIANTS, tilesOf } from "./tiles.ts";
 

@@ -7,7 +7,7 @@
 import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../../graph/kernel.ts";
 import { Shader } from "../../graph/shader.ts";
 import { ACTIVATION } from "../activation-codes.ts";
-import { specialFunctions } from "../elementwise/functions.ts";
+import { specialFunctions } from "../elementwise/wgsl-functions.ts";
 import { chooseTile, cutSum, gemmShader, TILE_VARIANTS, tilesOf } from "./tiles.ts";
 
 const operands = () => import("../../../shaders/gemm/matrix-operands-fragment.wgsl?raw");

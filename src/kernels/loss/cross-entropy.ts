@@ -1,7 +1,7 @@
 /** Kernels of losses over classes: the weighted mean of cross-entropies, and the targets that composed class losses use. */
 import { type KernelEnv, type KernelPlan, spread } from "../../graph/kernel.ts";
 import { Shader } from "../../graph/shader.ts";
-import { specialFunctions } from "../elementwise/functions.ts";
+import { specialFunctions } from "../elementwise/wgsl-functions.ts";
 import { oneDispatch } from "../one-dispatch.ts";
 
 const crossEntropy = () => import("../../../shaders/loss/cross-entropy.wgsl?raw");

@@ -1,7 +1,7 @@
 /** Kernels of losses that are a weighted mean over elements: squared difference, binary cross-entropy. */
 import type { KernelEnv, KernelPlan } from "../../graph/kernel.ts";
 import { Shader } from "../../graph/shader.ts";
-import { mathFunctions, specialFunctions } from "../elementwise/functions.ts";
+import { mathFunctions, specialFunctions } from "../elementwise/wgsl-functions.ts";
 
 const code = () => import("../../../shaders/loss/mean-losses.wgsl?raw");
 

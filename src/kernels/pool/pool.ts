@@ -5,7 +5,7 @@
 import { type PoolConstants, spanOf, windowsInside } from "../../geometry/pool.ts";
 import type { KernelEnv, KernelPlan } from "../../graph/kernel.ts";
 import { Shader } from "../../graph/shader.ts";
-import { specialFunctions } from "../elementwise/functions.ts";
+import { specialFunctions } from "../elementwise/wgsl-functions.ts";
 import { oneDispatch } from "../one-dispatch.ts";
 
 const code = () => import("../../../shaders/pool/pool.wgsl?raw");

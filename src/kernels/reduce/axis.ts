@@ -5,7 +5,7 @@
 import type { AxisGeometry } from "../../geometry/axis.ts";
 import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../../graph/kernel.ts";
 import { Shader } from "../../graph/shader.ts";
-import { specialFunctions } from "../elementwise/functions.ts";
+import { specialFunctions } from "../elementwise/wgsl-functions.ts";
 import { oneDispatch } from "../one-dispatch.ts";
 
 const rows = () => import("../../../shaders/reduce/axis-functions.wgsl?raw");

@@ -2,7 +2,7 @@
 import { type ReductionGeometry, reductionParts } from "../../geometry/reduction.ts";
 import { type KernelPlan, spread } from "../../graph/kernel.ts";
 import { Shader } from "../../graph/shader.ts";
-import { specialFunctions } from "../elementwise/functions.ts";
+import { specialFunctions } from "../elementwise/wgsl-functions.ts";
 
 const functions = () => import("../../../shaders/reduce/reduction-functions.wgsl?raw");
 const sum = () => import("../../../shaders/reduce/sum.wgsl?raw");

@@ -4,9 +4,9 @@
  */
 import { constants } from "node:os";
 import { CommanderError } from "commander";
-import { DeviceError, WeftError } from "../../common/errors.ts";
-import { printable } from "../../common/printable.ts";
 import { DivergedError } from "../../train/metrics/divergence.ts";
+import { DeviceError, WeftError } from "../../validation/errors.ts";
+import { printable } from "../../validation/printable.ts";
 
 export type StopSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
 

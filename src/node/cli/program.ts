@@ -1,7 +1,7 @@
 /** Commands and their options. The modules of a command are imported when it runs, so that starting up stays fast. */
 import { Command, Option } from "commander";
-import { version } from "../../common/version.ts";
 import { optimizerNames } from "../../recipes/update-names.ts";
+import { version } from "../../version.ts";
 import type { CompileFlags } from "./commands/compile.ts";
 import type { EvalFlags } from "./commands/eval.ts";
 import type { PredictFlags } from "./commands/predict.ts";

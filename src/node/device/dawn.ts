@@ -5,11 +5,11 @@
  */
 import { constants, tmpdir } from "node:os";
 import { isMainThread } from "node:worker_threads";
-import { DeviceError } from "../../common/errors.ts";
-import { checkOptions } from "../../common/options.ts";
-import { warn } from "../../common/printable.ts";
 import { adapterKind } from "../../runtime/gpu/adapter-kind.ts";
 import { DEVICE_LABEL } from "../../runtime/gpu/device.ts";
+import { DeviceError } from "../../validation/errors.ts";
+import { checkOptions } from "../../validation/options.ts";
+import { warn } from "../../validation/printable.ts";
 import { limitDawnPolling } from "./dawn-polling.ts";
 import { knownDriver, rememberDriver } from "./known-driver.ts";
 import { swiftShader } from "./swiftshader.ts";

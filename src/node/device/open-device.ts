@@ -1,11 +1,11 @@
 /** Opens the best device of this machine: a hardware adapter, else a software adapter, or the CPU reference on request. */
 import { readdir, rm } from "node:fs/promises";
-import { WeftError } from "../../common/errors.ts";
-import { checkOptions } from "../../common/options.ts";
 import type { Backend, FileStore } from "../../runtime/backend.ts";
 import { CpuBackend } from "../../runtime/cpu/backend.ts";
 import { GpuBackend } from "../../runtime/gpu/backend.ts";
 import { choiceKinds, type DeviceChoice, openChosen } from "../../runtime/open-device.ts";
+import { WeftError } from "../../validation/errors.ts";
+import { checkOptions } from "../../validation/options.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import { lockFolder } from "../files/folder-lock.ts";
 import { fileBytes, readPlainFile } from "../files/plain-file.ts";

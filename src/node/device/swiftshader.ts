@@ -17,8 +17,8 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { brotliDecompressSync } from "node:zlib";
-import { DeviceError } from "../../common/errors.ts";
 import { parseTar } from "../../data/archives/tar.ts";
+import { DeviceError } from "../../validation/errors.ts";
 import { cacheDirectory } from "../files/cache-folder.ts";
 
 /** Paths of a software Vulkan driver. */

@@ -6,9 +6,9 @@
  */
 import type { IncomingMessage } from "node:http";
 import { connect } from "node:net";
-import { defined } from "../../common/defined.ts";
-import { DataError } from "../../common/errors.ts";
 import { type SourceFile, verifyFile } from "../../data/published/dataset-source.ts";
+import { defined } from "../../validation/defined.ts";
+import { DataError } from "../../validation/errors.ts";
 import { httpGet, portOf, proxyFor, withoutBrackets } from "./http-get.ts";
 import { PartialFile } from "./partial-file.ts";
 

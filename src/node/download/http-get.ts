@@ -6,7 +6,7 @@ import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { isIP } from "node:net";
 import { connect as tlsConnect } from "node:tls";
-import { DataError } from "../../common/errors.ts";
+import { DataError } from "../../validation/errors.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { link, mkdir, open, readlink, realpath, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { WeftError } from "../../common/errors.ts";
+import { WeftError } from "../../validation/errors.ts";
 import { readPlainFile } from "./plain-file.ts";
 
 export interface WriteFileOptions {

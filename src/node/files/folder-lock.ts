@@ -10,9 +10,9 @@ import { readFileSync, readlinkSync, unlinkSync } from "node:fs";
 import { readFile, rm, stat, utimes } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { LockedError } from "../../common/errors.ts";
-import { Fields } from "../../common/json-fields.ts";
 import type { FolderLock } from "../../runtime/backend.ts";
+import { LockedError } from "../../validation/errors.ts";
+import { Fields } from "../../validation/json-fields.ts";
 import { atExit } from "../at-exit.ts";
 import { FileExistsError, writeFileAtomic } from "./atomic-write.ts";
 

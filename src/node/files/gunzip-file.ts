@@ -5,8 +5,8 @@
 import { readFileSync } from "node:fs";
 import { pipeline, Readable } from "node:stream";
 import { createGunzip, gunzipSync } from "node:zlib";
-import { FormatError, WeftError } from "../../common/errors.ts";
 import { type ByteSource, type LoadableBytes, readBytes } from "../../data/byte-source.ts";
+import { FormatError, WeftError } from "../../validation/errors.ts";
 import { fileBytes, piecesOf, readError } from "./plain-file.ts";
 
 /** Bytes that are decompressed at a time. */

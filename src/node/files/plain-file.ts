@@ -1,8 +1,8 @@
 /** Reads regular files, whole or in parts; refuses pipes, devices and folders, naming the path. */
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { DataError } from "../../common/errors.ts";
 import { type ByteSource, readBytes } from "../../data/byte-source.ts";
+import { DataError } from "../../validation/errors.ts";
 
 /** Bytes per piece of `piecesOf`. */
 const PIECE = 2 ** 18;

@@ -2,9 +2,10 @@
  * Decodes PNG and JPEG files; photographs are rotated upright by their Exif orientation. Refuses other formats (naming them),
  * truncated and damaged files, and more pixels than allowed or than the file's bytes can hold, before memory is allocated.
  */
-import { FormatError } from "../../common/errors.ts";
+
 import { fileKind } from "../../data/formats/file-kind.ts";
 import type { DecodedImage, ImageSize } from "../../data/images/resize.ts";
+import { FormatError } from "../../validation/errors.ts";
 import { decodeJpeg } from "./decode-jpeg.ts";
 import { decodePng } from "./decode-png.ts";
 

@@ -4,9 +4,9 @@
  * hierarchical frames), truncated files and headers with more pixels than the bytes can hold.
  */
 import jpeg from "jpeg-js";
-import { FormatError } from "../../common/errors.ts";
 import { jpegOrientation, jpegSegments, upright } from "../../data/images/orientation.ts";
 import type { DecodedImage, ImageSize } from "../../data/images/resize.ts";
+import { FormatError } from "../../validation/errors.ts";
 
 /** A block of 8x8 pixels takes at least one bit. */
 const MOST_PIXELS_PER_BYTE = 8 * 64;

@@ -1,9 +1,9 @@
 /** Decodes PNG files with pngjs, after checking what pngjs does not: it fills in missing pixels, and trusts the header's size. */
 import { constants, crc32, inflateSync } from "node:zlib";
 import { PNG } from "pngjs";
-import { FormatError } from "../../common/errors.ts";
 import { exifOrientation, upright } from "../../data/images/orientation.ts";
 import type { DecodedImage, ImageSize } from "../../data/images/resize.ts";
+import { FormatError } from "../../validation/errors.ts";
 
 /** Deflate compresses at most 1032 bytes to one. */
 const MOST_DEFLATED = 1032;

@@ -3,12 +3,12 @@
  * above the classes become separate sets. Images are decoded one at a time; only samples of the final size stay in memory.
  */
 import { basename, join, resolve } from "node:path";
-import { DataError, ValueError } from "../../common/errors.ts";
-import { checkOptions, shown } from "../../common/options.ts";
-import { warn } from "../../common/printable.ts";
 import { type Dataset, validateDataset } from "../../data/dataset.ts";
 import { type ImageSize, imageToSample, isGrey, toGrey } from "../../data/images/resize.ts";
 import type { TrainTest } from "../../data/published/dataset-source.ts";
+import { DataError, ValueError } from "../../validation/errors.ts";
+import { checkOptions, shown } from "../../validation/options.ts";
+import { warn } from "../../validation/printable.ts";
 import { readPlainFile } from "../files/plain-file.ts";
 import { decodeImage } from "./decode-image.ts";
 import { findImages, type ImagePart } from "./image-tree.ts";

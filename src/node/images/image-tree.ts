@@ -7,8 +7,8 @@
 import type { Dirent } from "node:fs";
 import { readdir, readlink, realpath, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { DataError } from "../../common/errors.ts";
 import { fileKind } from "../../data/formats/file-kind.ts";
+import { DataError } from "../../validation/errors.ts";
 import { fileBytes, nameOfKind } from "../files/plain-file.ts";
 
 type PartKind = "train" | "validation" | "test";

@@ -1,9 +1,10 @@
 /** Products of tensors made of matmul and softmax: attention, outer products, Einstein sums of two operands. */
-import { ShapeError } from "../../common/errors.ts";
-import { checkOptions } from "../../common/options.ts";
+
 import { expectTensor, shapeError } from "../../graph/op.ts";
 import { formatShape } from "../../graph/spec.ts";
 import { constant, type Tensor } from "../../graph/tensor.ts";
+import { ShapeError } from "../../validation/errors.ts";
+import { checkOptions } from "../../validation/options.ts";
 import { mul } from "../elementwise/arithmetic.ts";
 import { where } from "../elementwise/compare.ts";
 import { matmul } from "../linalg/matmul.ts";

@@ -3,7 +3,6 @@
  * and so have gradients themselves. Kernels are chosen in src/kernels/conv/conv2d.ts.
  */
 
-import { checkOptions } from "../../common/options.ts";
 import {
   CONV2D,
   type Conv2dOptions,
@@ -21,6 +20,7 @@ import {
   CONV_VARIANTS,
   forwardKernels,
 } from "../../kernels/conv/conv2d.ts";
+import { checkOptions } from "../../validation/options.ts";
 import { fill } from "../elementwise/fill.ts";
 
 export type { Conv2dOptions } from "../../geometry/conv.ts";

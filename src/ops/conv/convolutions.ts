@@ -2,11 +2,12 @@
  * Convolutions made of conv2d and its gradients: padding "same", one dimension, transposed. Their gradients follow from
  * those of what they are made of. Refuses an output padding as large as stride and dilation.
  */
-import { ShapeError } from "../../common/errors.ts";
-import { checkChoice, checkOptions, type OptionKinds, shown } from "../../common/options.ts";
+
 import { CONV2D, convAttrs, FORMS, type Padding, type Pair, pair, sides } from "../../geometry/conv.ts";
 import { expectSpec, expectWhole, shapeError } from "../../graph/op.ts";
 import type { Tensor } from "../../graph/tensor.ts";
+import { ShapeError } from "../../validation/errors.ts";
+import { checkChoice, checkOptions, type OptionKinds, shown } from "../../validation/options.ts";
 import { add } from "../elementwise/arithmetic.ts";
 import { pad } from "../shape/pad.ts";
 import { reshape } from "../shape/reshape.ts";

@@ -5,9 +5,7 @@
  * weight 0, so that statistics over a batch (batch norm's) are of real samples. Of a data set that does not fit on the device
  * some shards are there, each in a slot; samples are then shuffled within a shard.
  */
-import { ShapeError } from "../../common/errors.ts";
-import { checkOptions } from "../../common/options.ts";
-import { sampleOrder } from "../../common/permutation.ts";
+
 import { countConstants, stepsPerEpoch } from "../../geometry/batches.ts";
 import {
   type DefinedOp,
@@ -21,6 +19,9 @@ import {
 import { checkShape, type Shape, type Spec, sizeOf } from "../../graph/spec.ts";
 import { constant, type Tensor } from "../../graph/tensor.ts";
 import { GATHER_BATCH_VARIANTS, gatherBatchKernels } from "../../kernels/data/gather-batch.ts";
+import { sampleOrder } from "../../numbers/permutation.ts";
+import { ShapeError } from "../../validation/errors.ts";
+import { checkOptions } from "../../validation/options.ts";
 
 interface Attrs {
   readonly count: number;

@@ -2,12 +2,13 @@
  * Activations composed of other ops; element-wise ops fuse, so each is one kernel all the same. Formulas and defaults as in
  * PyTorch. relu, sigmoid and tanh, which other kernels can apply to their results, are in relu-sigmoid-tanh.ts.
  */
-import { ShapeError, ValueError } from "../../common/errors.ts";
-import { checkOptions, type OptionKinds } from "../../common/options.ts";
+
 import { expectTensor } from "../../graph/op.ts";
 import { formatShape } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
-import { mathFunctions, specialFunctions } from "../../kernels/elementwise/functions.ts";
+import { mathFunctions, specialFunctions } from "../../kernels/elementwise/wgsl-functions.ts";
+import { ShapeError, ValueError } from "../../validation/errors.ts";
+import { checkOptions, type OptionKinds } from "../../validation/options.ts";
 import { reshape } from "../shape/reshape.ts";
 import { add, mul } from "./arithmetic.ts";
 import { ge, gt, le, where } from "./compare.ts";

@@ -1,8 +1,8 @@
 /** Element-wise arithmetic with broadcasting: add, sub, mul, div and their forms with a number. float32. */
 
-import { ShapeError } from "../../common/errors.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { literal } from "../../kernels/elementwise/group.ts";
+import { ShapeError } from "../../validation/errors.ts";
 import { sumTo } from "../reduce/sum.ts";
 import { fill } from "./fill.ts";
 import { definePointwise } from "./pointwise.ts";

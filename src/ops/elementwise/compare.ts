@@ -4,7 +4,7 @@
  * as a condition counts as true. minimum and maximum give NaN where one of the two is NaN.
  */
 import type { Tensor } from "../../graph/tensor.ts";
-import { specialFunctions } from "../../kernels/elementwise/functions.ts";
+import { specialFunctions } from "../../kernels/elementwise/wgsl-functions.ts";
 import { sumTo } from "../reduce/sum.ts";
 import { mul } from "./arithmetic.ts";
 import { fill } from "./fill.ts";

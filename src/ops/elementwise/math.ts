@@ -2,11 +2,12 @@
  * Element-wise mathematical functions, float32, as in PyTorch: values outside a function's domain give NaN, poles give
  * infinities. Their gradients are composed of ops, so they can be differentiated again.
  */
-import { ValueError } from "../../common/errors.ts";
+
 import type { DefinedOp } from "../../graph/op.ts";
 import type { BackwardContext, Tensor } from "../../graph/tensor.ts";
-import { mathFunctions, specialFunctions } from "../../kernels/elementwise/functions.ts";
 import { literal } from "../../kernels/elementwise/group.ts";
+import { mathFunctions, specialFunctions } from "../../kernels/elementwise/wgsl-functions.ts";
+import { ValueError } from "../../validation/errors.ts";
 import { sumTo } from "../reduce/sum.ts";
 import { add, div, mul, neg } from "./arithmetic.ts";
 import { eq, ge, le, where } from "./compare.ts";

@@ -3,7 +3,6 @@
  * Their kernels are generated: see kernels/elementwise/group.ts.
  */
 
-import { checkOptions, type OptionKinds } from "../../common/options.ts";
 import { broadcastShape } from "../../geometry/broadcast.ts";
 import type { Constants } from "../../graph/kernel.ts";
 import { type DefinedOp, defineOp, shapeError } from "../../graph/op.ts";
@@ -11,6 +10,7 @@ import type { ShaderSource } from "../../graph/shader.ts";
 import type { Data, DType, Shape } from "../../graph/spec.ts";
 import type { BackwardContext, Tensor } from "../../graph/tensor.ts";
 import { type Group, groupKernels, parseShapes, shapesText } from "../../kernels/elementwise/group.ts";
+import { checkOptions, type OptionKinds } from "../../validation/options.ts";
 import { runGroup } from "./pointwise-cpu.ts";
 
 /** An element-wise op; `A` are its attributes, `Record<string, never>` for none. */

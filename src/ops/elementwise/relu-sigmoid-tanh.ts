@@ -6,7 +6,7 @@
 import type { DefinedOp } from "../../graph/op.ts";
 import type { BackwardContext, Tensor } from "../../graph/tensor.ts";
 import { ACTIVATION, sigmoidOf } from "../../kernels/activation-codes.ts";
-import { specialFunctions } from "../../kernels/elementwise/functions.ts";
+import { specialFunctions } from "../../kernels/elementwise/wgsl-functions.ts";
 import { mul, sub } from "./arithmetic.ts";
 import { definePointwise } from "./pointwise.ts";
 

@@ -3,8 +3,7 @@
  * Positions are 16.16 fixed point, so that every backend reads the same pixels with the same weights. For data augmentation: it
  * has no gradient. Refuses images of more than 2048 pixels along an axis.
  */
-import { ValueError } from "../../common/errors.ts";
-import { checkOptions } from "../../common/options.ts";
+
 import {
   type DefinedOp,
   defineOp,
@@ -15,6 +14,8 @@ import {
 } from "../../graph/op.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { affineSampleKernels } from "../../kernels/index/affine-sample.ts";
+import { ValueError } from "../../validation/errors.ts";
+import { checkOptions } from "../../validation/options.ts";
 
 /** Most pixels along an axis. */
 const MAX_PIXELS = 2048;

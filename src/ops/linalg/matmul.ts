@@ -1,13 +1,14 @@
 /**
  * Matrix products with NumPy's batch broadcasting, operands transposed in place, float32. Kernels: src/kernels/gemm/matmul.ts.
  */
-import { ShapeError } from "../../common/errors.ts";
-import { checkOptions } from "../../common/options.ts";
+
 import { broadcastLoop, broadcastShape } from "../../geometry/broadcast.ts";
 import { type DefinedOp, defineOp, expectTensor, shapeError } from "../../graph/op.ts";
 import { type Shape, type Spec, sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { PRODUCT_VARIANTS, productKernels } from "../../kernels/gemm/matmul.ts";
+import { ShapeError } from "../../validation/errors.ts";
+import { checkOptions } from "../../validation/options.ts";
 import { sumTo } from "../reduce/sum.ts";
 import { reshape } from "../shape/reshape.ts";
 

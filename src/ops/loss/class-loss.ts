@@ -3,11 +3,12 @@
  * label, more than two axes, other reductions; and the multi-class margin. Composed of ops; the plain mean over labelled
  * rows is one dispatch in cross-entropy.ts.
  */
-import { ValueError } from "../../common/errors.ts";
-import { checkOptions, type OptionKinds } from "../../common/options.ts";
+
 import { expectTensor, shapeError } from "../../graph/op.ts";
 import { formatShape, sameShape, sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
+import { ValueError } from "../../validation/errors.ts";
+import { checkOptions, type OptionKinds } from "../../validation/options.ts";
 import { add, mul, neg, sub } from "../elementwise/arithmetic.ts";
 import { eq, ne, where } from "../elementwise/compare.ts";
 import { relu } from "../elementwise/relu-sigmoid-tanh.ts";

@@ -2,11 +2,12 @@
  * The targets of each row of a class loss: labels or probabilities made into smoothed, class-weighted targets, with the weights
  * of the rows and whether the largest logit is right. Has no gradient. A label outside 0…C-1 that is not ignored gives NaN.
  */
-import { GraphError } from "../../common/errors.ts";
+
 import { type DefinedOp, defineOp, expectSpec, shapeError } from "../../graph/op.ts";
 import { sameShape } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { classTargetsKernels } from "../../kernels/loss/cross-entropy.ts";
+import { GraphError } from "../../validation/errors.ts";
 import { fill } from "../elementwise/fill.ts";
 
 /** The label that PyTorch ignores by default. */

@@ -3,10 +3,11 @@
  * answers and the number of samples that count: what a training step needs of a batch, in one dispatch.
  * A GPU can't throw on a label outside 0…C-1 that is not ignored: such a label makes the loss and its row of the gradient NaN.
  */
-import { GraphError } from "../../common/errors.ts";
+
 import { type DefinedOp, defineOp, expectSpec, expectTensor, shapeError } from "../../graph/op.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { crossEntropyKernels } from "../../kernels/loss/cross-entropy.ts";
+import { GraphError } from "../../validation/errors.ts";
 import { add, div, mul } from "../elementwise/arithmetic.ts";
 import { isOne } from "../elementwise/fill.ts";
 import { softmax, softmaxBackwardOp } from "../reduce/softmax.ts";

@@ -2,13 +2,14 @@
  * Losses composed of element-wise ops, which fuse: absolute difference, Huber's two forms, Kullback-Leibler divergence,
  * hinge; and single elements of the losses in mean-losses.ts, for other reductions than the mean.
  */
-import { ValueError } from "../../common/errors.ts";
-import { checkOptions } from "../../common/options.ts";
+
 import type { DefinedOp } from "../../graph/op.ts";
 import { sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
-import { specialFunctions } from "../../kernels/elementwise/functions.ts";
 import { literal } from "../../kernels/elementwise/group.ts";
+import { specialFunctions } from "../../kernels/elementwise/wgsl-functions.ts";
+import { ValueError } from "../../validation/errors.ts";
+import { checkOptions } from "../../validation/options.ts";
 import { softplusOp } from "../elementwise/activations.ts";
 import { add, mul, neg, sub } from "../elementwise/arithmetic.ts";
 import { eq, where } from "../elementwise/compare.ts";

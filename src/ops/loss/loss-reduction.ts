@@ -2,11 +2,12 @@
  * Reductions of losses of single elements: mean, sum or none, with samples weighted. A sample of weight 0 counts for nothing,
  * whatever it holds: its elements are replaced before anything is computed.
  */
-import { ValueError } from "../../common/errors.ts";
-import { checkOptions, type OptionKinds } from "../../common/options.ts";
+
 import { expectSpec, expectTensor, shapeError } from "../../graph/op.ts";
 import { type Shape, sameShape } from "../../graph/spec.ts";
 import { Tensor } from "../../graph/tensor.ts";
+import { ValueError } from "../../validation/errors.ts";
+import { checkOptions, type OptionKinds } from "../../validation/options.ts";
 import { div, mul } from "../elementwise/arithmetic.ts";
 import { eq, ne, where } from "../elementwise/compare.ts";
 import { mean, sum } from "../reduce/sum.ts";

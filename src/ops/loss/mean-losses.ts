@@ -2,12 +2,13 @@
  * Losses that are a weighted mean over elements, each with its gradient in the same dispatch: squared difference, binary
  * cross-entropy of probabilities or of logits. Losses over classes are in cross-entropy.ts, composed ones in element-losses.ts.
  */
-import { GraphError } from "../../common/errors.ts";
+
 import { broadcastShape } from "../../geometry/broadcast.ts";
 import { type DefinedOp, defineOp, shapeError } from "../../graph/op.ts";
 import { sameShape, sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { meanLossKernels } from "../../kernels/loss/mean-losses.ts";
+import { GraphError } from "../../validation/errors.ts";
 import { add, div, mul, neg, square, sub } from "../elementwise/arithmetic.ts";
 import { isOne } from "../elementwise/fill.ts";
 import { sigmoid, sigmoidBackwardOp } from "../elementwise/relu-sigmoid-tanh.ts";

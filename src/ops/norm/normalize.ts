@@ -3,11 +3,12 @@
  * what follows. The input gradient includes that of the statistics in closed form. float32, PyTorch's formulas and
  * defaults. Second derivatives are right for inputs and weights.
  */
-import { ShapeError } from "../../common/errors.ts";
-import { checkOptions, type OptionKinds } from "../../common/options.ts";
+
 import { type DefinedOp, expectArray, expectTensor, expectWhole, shapeError } from "../../graph/op.ts";
 import { formatShape, type Shape, sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
+import { ShapeError } from "../../validation/errors.ts";
+import { checkOptions, type OptionKinds } from "../../validation/options.ts";
 import { add, mul, sub } from "../elementwise/arithmetic.ts";
 import { fill } from "../elementwise/fill.ts";
 import { rsqrt } from "../elementwise/math.ts";

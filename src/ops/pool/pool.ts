@@ -3,8 +3,7 @@
  * padding counts as -Infinity. Among equal pixels the first in row-major order wins; NaN beats every number, the last of several
  * NaN the others. A dilated window without a pixel of the input gives -Infinity and the index -1.
  */
-import { ShapeError } from "../../common/errors.ts";
-import { checkOptions, type OptionKinds } from "../../common/options.ts";
+
 import { FORMS, type Padding, type Pair, pair, sides } from "../../geometry/conv.ts";
 import {
   inputShape,
@@ -27,6 +26,8 @@ import {
   maxPickKernels,
   POOL_VARIANTS,
 } from "../../kernels/pool/pool.ts";
+import { ShapeError } from "../../validation/errors.ts";
+import { checkOptions, type OptionKinds } from "../../validation/options.ts";
 
 export type { Pair };
 

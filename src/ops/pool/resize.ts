@@ -2,11 +2,12 @@
  * Pooling to a given size and interpolation between pixels, composed of other ops: along an axis each result is a weighted sum of
  * a few gathered input positions. Where the sizes are multiples of each other, ordinary pooling or broadcasting does it.
  */
-import { ShapeError, ValueError } from "../../common/errors.ts";
-import { checkOptions, type OptionKinds, shown } from "../../common/options.ts";
+
 import { type Pair, pair } from "../../geometry/conv.ts";
 import { expectSpec } from "../../graph/op.ts";
 import { constant, type Tensor } from "../../graph/tensor.ts";
+import { ShapeError, ValueError } from "../../validation/errors.ts";
+import { checkOptions, type OptionKinds, shown } from "../../validation/options.ts";
 import { mul } from "../elementwise/arithmetic.ts";
 import { where } from "../elementwise/compare.ts";
 import { take } from "../index/gather.ts";

@@ -3,12 +3,13 @@
  * sequence, multiplied in one dispatch. Integer arithmetic only (16.16 fixed point, CORDIC for the angles), drawn by counter like
  * every random op here: the same bits on every backend, and again when a run is resumed.
  */
-import { ShapeError, ValueError } from "../../common/errors.ts";
-import { checkOptions, type OptionKinds } from "../../common/options.ts";
-import { threefry2x32 } from "../../common/random.ts";
+
 import { type DefinedOp, defineOp, expectSpec, expectWhole } from "../../graph/op.ts";
 import { constant, type Tensor } from "../../graph/tensor.ts";
 import { drawAffineKernels } from "../../kernels/random/random.ts";
+import { threefry2x32 } from "../../numbers/random.ts";
+import { ShapeError, ValueError } from "../../validation/errors.ts";
+import { checkOptions, type OptionKinds } from "../../validation/options.ts";
 import { checkSource, DRAW, type DrawOptions, type RandomSource, streamOf } from "./random.ts";
 
 /** 1 in fixed point. */

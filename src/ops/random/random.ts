@@ -4,11 +4,6 @@
  * the backward pass of dropout draws the same mask again, which needs no storage.
  */
 
-import { ValueError } from "../../common/errors.ts";
-import { cosSin2Pi, logOfFraction } from "../../common/math-exact.ts";
-import { checkOptions, type OptionKinds, shown } from "../../common/options.ts";
-import { lowbias32 } from "../../common/permutation.ts";
-import { threefry2x32Into, uniformFromU32 } from "../../common/random.ts";
 import {
   type DefinedOp,
   defineOp,
@@ -22,6 +17,11 @@ import { checkShape, type Data, type Shape, type Spec, sizeOf } from "../../grap
 import { constant, type Tensor } from "../../graph/tensor.ts";
 import { GRID_VARIANTS } from "../../kernels/elementwise/grid.ts";
 import { drawKernels, dropoutKernels } from "../../kernels/random/random.ts";
+import { cosSin2Pi, logOfFraction } from "../../numbers/math-exact.ts";
+import { lowbias32 } from "../../numbers/permutation.ts";
+import { threefry2x32Into, uniformFromU32 } from "../../numbers/random.ts";
+import { ValueError } from "../../validation/errors.ts";
+import { checkOptions, type OptionKinds, shown } from "../../validation/options.ts";
 import { mul } from "../elementwise/arithmetic.ts";
 import { ones } from "../elementwise/fill.ts";
 

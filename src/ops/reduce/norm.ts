@@ -2,12 +2,13 @@
  * Norms, float32: the Euclidean norm of a whole tensor as an op of its own (for gradient clipping), others composed of
  * reductions. Squares above 3.4e38 overflow.
  */
-import { ValueError } from "../../common/errors.ts";
-import { checkOptions } from "../../common/options.ts";
+
 import { type DefinedOp, defineOp, expectSpec } from "../../graph/op.ts";
 import { sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { normKernels } from "../../kernels/reduce/reduce.ts";
+import { ValueError } from "../../validation/errors.ts";
+import { checkOptions } from "../../validation/options.ts";
 import { div, mul, square } from "../elementwise/arithmetic.ts";
 import { eq, where } from "../elementwise/compare.ts";
 import { abs } from "../elementwise/math.ts";

@@ -2,14 +2,15 @@
  * Reductions over any axes beside sums, float32: max, min and prod as ops; variance, std and logSumExp composed of other
  * ops. Defaults and special cases as in PyTorch (amax, amin, prod, var, std, logsumexp).
  */
-import { ValueError } from "../../common/errors.ts";
-import { checkOptions } from "../../common/options.ts";
+
 import { normalizeAxes } from "../../geometry/axis.ts";
 import { reducedSpec, reductionGeometry, reductionIndex } from "../../geometry/reduction.ts";
 import { type DefinedOp, defineOp, expectTensor, shapeError } from "../../graph/op.ts";
 import { sizeOf } from "../../graph/spec.ts";
 import type { BackwardContext, Tensor } from "../../graph/tensor.ts";
 import { reduceKernels } from "../../kernels/reduce/reduce.ts";
+import { ValueError } from "../../validation/errors.ts";
+import { checkOptions } from "../../validation/options.ts";
 import { add, div, mul, square, sub } from "../elementwise/arithmetic.ts";
 import { eq, le, ne, where } from "../elementwise/compare.ts";
 import { detach } from "../elementwise/detach.ts";

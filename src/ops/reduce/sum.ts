@@ -2,7 +2,7 @@
  * Sums and means over any axes, and their gradient, stretching by broadcasting: float32. Long sums are split into parts that
  * are added in a fixed order.
  */
-import { checkOptions, type OptionKinds, type OtherNames } from "../../common/options.ts";
+
 import { type Axes, normalizeAxes } from "../../geometry/axis.ts";
 import { reducedSpec, reductionGeometry, reductionIndex } from "../../geometry/reduction.ts";
 import { type DefinedOp, defineOp, expectTensor, shapeError } from "../../graph/op.ts";
@@ -10,6 +10,7 @@ import { checkShape, formatShape, type Shape, sameShape } from "../../graph/spec
 import type { Tensor } from "../../graph/tensor.ts";
 import { literal, parseShapes } from "../../kernels/elementwise/group.ts";
 import { sumKernels } from "../../kernels/reduce/reduce.ts";
+import { checkOptions, type OptionKinds, type OtherNames } from "../../validation/options.ts";
 import { definePointwise } from "../elementwise/pointwise.ts";
 import { reshape } from "../shape/reshape.ts";
 

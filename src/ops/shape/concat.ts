@@ -1,5 +1,5 @@
 /** Joining tensors along an axis and splitting them again: concat, stack, split. Any dtype. */
-import { ShapeError } from "../../common/errors.ts";
+
 import { axisGeometry, normalizeAxis } from "../../geometry/axis.ts";
 import {
   type DefinedOp,
@@ -12,6 +12,7 @@ import {
 import type { Data } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { concatKernels } from "../../kernels/shape/strided-copy.ts";
+import { ShapeError } from "../../validation/errors.ts";
 import { expandDims } from "./reshape.ts";
 import { slice } from "./slice.ts";
 

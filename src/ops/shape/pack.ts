@@ -2,11 +2,12 @@
  * Many float32 tensors as one flattened tensor, without moving them: the planner allocates the inputs as slices of one buffer.
  * Parameters, gradients and moments are flattened like this, so that an optimizer updates all of them in one dispatch.
  */
-import { ShapeError } from "../../common/errors.ts";
+
 import { defineOp, expectArray, shapeError } from "../../graph/op.ts";
 import { packLayout } from "../../graph/pack-layout.ts";
 import { sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
+import { ShapeError } from "../../validation/errors.ts";
 
 export const packOp = defineOp({
   name: "pack",

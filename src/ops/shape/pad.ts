@@ -1,8 +1,9 @@
 /** Padding, torch.nn.functional.pad: constant padding of any dtype, the other modes f32. */
-import { ValueError } from "../../common/errors.ts";
-import { checkOptions, type OptionKinds, shown } from "../../common/options.ts";
+
 import { expectTensor, expectWhole, shapeError } from "../../graph/op.ts";
 import { constant, type Tensor } from "../../graph/tensor.ts";
+import { ValueError } from "../../validation/errors.ts";
+import { checkOptions, type OptionKinds, shown } from "../../validation/options.ts";
 import { take } from "../index/gather.ts";
 import { embed } from "./slice.ts";
 

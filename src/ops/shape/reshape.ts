@@ -1,8 +1,9 @@
 /** The same elements with another shape, without moving them: reshape, flatten, squeeze, expandDims. Any dtype. */
-import { ShapeError } from "../../common/errors.ts";
+
 import { defineOp, expectArray, expectTensor, shapeError } from "../../graph/op.ts";
 import { checkShape, formatShape, type Shape, sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
+import { ShapeError } from "../../validation/errors.ts";
 
 export const reshapeOp = defineOp({
   name: "reshape",

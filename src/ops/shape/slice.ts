@@ -2,13 +2,14 @@
  * Strided parts of tensors, any dtype, gradients for float32: slice and flip read a part; `embed`, the gradient of both, writes
  * one into a tensor filled with one value. Refuses parts of more than six groups of axes.
  */
-import { ShapeError } from "../../common/errors.ts";
+
 import { type Axes, mergeLoops, normalizeAxes } from "../../geometry/axis.ts";
 import { eachStrided, MAX_LOOPS, stridedConstants } from "../../geometry/strided.ts";
 import { type DefinedOp, defineOp, expectArray, expectTensor, shapeError } from "../../graph/op.ts";
 import { checkShape, formatShape, type Shape, type Spec, sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { embedKernels, readKernels } from "../../kernels/shape/strided-copy.ts";
+import { ShapeError } from "../../validation/errors.ts";
 
 /** A part of a tensor: coordinate c of an axis is start + c · step of the tensor. */
 interface Part {

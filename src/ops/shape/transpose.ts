@@ -1,11 +1,12 @@
 /** Permuting axes: permute and transpose. Any dtype, gradients for float32. Refuses permutations of more than six groups of axes. */
-import { ShapeError } from "../../common/errors.ts";
+
 import { type Loop, mergeLoops } from "../../geometry/axis.ts";
 import { eachStrided, MAX_LOOPS, stridedConstants } from "../../geometry/strided.ts";
 import { type DefinedOp, defineOp, expectArray, expectTensor, shapeError } from "../../graph/op.ts";
 import { formatShape, type Shape, sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { readKernels } from "../../kernels/shape/strided-copy.ts";
+import { ShapeError } from "../../validation/errors.ts";
 import { reshape } from "./reshape.ts";
 
 interface Attrs {

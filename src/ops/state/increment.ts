@@ -1,7 +1,7 @@
 /** The counter of a loop: grows by 1 at the end of each run. */
 import { type DefinedOp, defineOp, expectOne } from "../../graph/op.ts";
 import type { Node, Tensor } from "../../graph/tensor.ts";
-import { incrementKernels } from "../../kernels/optimizer/optimizer.ts";
+import { incrementKernels } from "../../kernels/optimizer/steps-and-schedules.ts";
 
 export const incrementOp: DefinedOp<Record<string, never>> = defineOp({
   name: "increment",

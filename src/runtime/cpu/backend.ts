@@ -3,8 +3,6 @@
  * every kernel is checked against it.
  */
 
-import { ClosedError, GraphError, ValueError } from "../../common/errors.ts";
-import { checkOptions } from "../../common/options.ts";
 import type { GraphSpec } from "../../graph/graph.ts";
 import { argName } from "../../graph/op.ts";
 import type { Data, DType } from "../../graph/spec.ts";
@@ -13,6 +11,8 @@ import type { Values } from "../../graph/values.ts";
 import { copy } from "../../ops/elementwise/copy.ts";
 import { makePlan, type Plan } from "../../plan/plan.ts";
 import type { Allocation, Placement } from "../../plan/storage.ts";
+import { ClosedError, GraphError, ValueError } from "../../validation/errors.ts";
+import { checkOptions } from "../../validation/options.ts";
 import {
   type Backend,
   COMPILE,

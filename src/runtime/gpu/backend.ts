@@ -1,12 +1,12 @@
 /** The WebGPU backend: compiles graphs for one device. */
 
-import { checkOptions } from "../../common/options.ts";
 import { rewrites } from "../../fusion/index.ts";
 import type { GraphSpec } from "../../graph/graph.ts";
 import type { KernelEnv, KernelUse } from "../../graph/kernel.ts";
 import { copy } from "../../ops/elementwise/copy.ts";
 import { ImageBuilder, kernelSource } from "../../plan/image.ts";
 import { type Choose, makePlan, type Plan } from "../../plan/plan.ts";
+import { checkOptions } from "../../validation/options.ts";
 import { COMPILE, type CompileOptions, TUNE } from "../backend.ts";
 import { adapterProfile } from "./adapter-profile.ts";
 import { GpuDevice } from "./device.ts";

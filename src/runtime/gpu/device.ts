@@ -2,7 +2,7 @@
  * A WebGPU device whose failures become typed errors: limits, out-of-memory, uncaptured errors, loss. Only this file requests
  * features and limits of an adapter.
  */
-import { ClosedError, DeviceError, DeviceLostError } from "../../common/errors.ts";
+import { ClosedError, DeviceError, DeviceLostError } from "../../validation/errors.ts";
 import { adapterKind, adapterName } from "./adapter-kind.ts";
 
 export interface DeviceOptions {

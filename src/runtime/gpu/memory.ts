@@ -3,11 +3,12 @@
  * buffer: where they lie otherwise their values are moved, and other programs then make their bind groups anew. A leaf that
  * is freed, or that nothing refers to any more, gives its memory back.
  */
-import { GraphError } from "../../common/errors.ts";
+
 import { packLayout } from "../../graph/pack-layout.ts";
 import type { Data } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { paddedWords } from "../../plan/storage.ts";
+import { GraphError } from "../../validation/errors.ts";
 import { StartValues } from "../initial-values.ts";
 import { LeafUsers } from "../leaf-users.ts";
 import type { GpuDevice } from "./device.ts";

@@ -3,8 +3,8 @@
  * are compiled concurrently; a compile error is reported with file, line, column, message and source line.
  */
 
-import { DeviceError, ShaderError } from "../../common/errors.ts";
 import type { KernelSource, ShaderModule } from "../../plan/image.ts";
+import { DeviceError, ShaderError } from "../../validation/errors.ts";
 import type { CompileProgress } from "../backend.ts";
 import type { GpuDevice } from "./device.ts";
 

@@ -3,7 +3,6 @@
  * compute pass and one submit, and creates nothing but the command buffer.
  */
 
-import { ClosedError, DeviceError, GraphError } from "../../common/errors.ts";
 import type { Data } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import {
@@ -13,6 +12,7 @@ import {
   type ProgramImage,
   sourceOf,
 } from "../../plan/image.ts";
+import { ClosedError, DeviceError, GraphError } from "../../validation/errors.ts";
 import type { CompileOptions, KernelTime, Program, ProgramDescription } from "../backend.ts";
 import { firstValues } from "../initial-values.ts";
 import type { GpuDevice } from "./device.ts";

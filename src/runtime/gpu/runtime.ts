@@ -3,13 +3,13 @@
  * images. `GpuBackend` extends it by compiling graphs; a page with an ahead-of-time program loads only this.
  */
 
-import { GraphError } from "../../common/errors.ts";
-import { checkOptions, type OptionKinds } from "../../common/options.ts";
 import type { GraphSpec } from "../../graph/graph.ts";
 import type { Data } from "../../graph/spec.ts";
 import { type Tensor, valuesFor } from "../../graph/tensor.ts";
 import type { Values } from "../../graph/values.ts";
 import type { ProgramImage } from "../../plan/image.ts";
+import { GraphError } from "../../validation/errors.ts";
+import { checkOptions, type OptionKinds } from "../../validation/options.ts";
 import type { Backend, CompileOptions, FileStore, Program, TuneStore } from "../backend.ts";
 import type { StartValues } from "../initial-values.ts";
 import { type DeviceOptions, GpuDevice } from "./device.ts";

@@ -1,11 +1,11 @@
 /** Samples that a model predicts: what is checked of them, and how they are cut into batches. */
 
-import { ShapeError, ValueError } from "../../common/errors.ts";
-import { shown } from "../../common/options.ts";
 import { readSample, sampleSize } from "../../data/dataset.ts";
 import { readable, type SampleArray } from "../../data/lazy-inputs.ts";
 import { type Data, formatShape, type Shape, sizeOf } from "../../graph/spec.ts";
 import { toData } from "../../graph/values.ts";
+import { ShapeError, ValueError } from "../../validation/errors.ts";
+import { shown } from "../../validation/options.ts";
 
 /** Samples to predict; a Dataset is one too. */
 export interface Samples {

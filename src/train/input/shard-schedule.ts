@@ -3,9 +3,10 @@
  * neighbouring samples in whole batches; the last one may be shorter. Each epoch visits every shard once. The run's key
  * decides where an epoch's first shard starts and in which order shards are visited; the device shuffles within a shard.
  */
-import { DeviceError } from "../../common/errors.ts";
-import { permuteIndex } from "../../common/permutation.ts";
-import { threefry2x32 } from "../../common/random.ts";
+
+import { permuteIndex } from "../../numbers/permutation.ts";
+import { threefry2x32 } from "../../numbers/random.ts";
+import { DeviceError } from "../../validation/errors.ts";
 
 /** Second half of Threefry's counter for an epoch's start and order; random numbers of steps have keys of their own. */
 const START_COUNTER = 0x73686172;

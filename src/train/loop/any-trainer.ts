@@ -3,12 +3,12 @@
  * once and replayed; data, step counter, shuffling and metrics are on the device. The host submits steps and reads metrics.
  */
 
-import { GraphError } from "../../common/errors.ts";
-import { checkOptions } from "../../common/options.ts";
 import { checkTrainingData, type TrainingData } from "../../data/sharded.ts";
 import type { GraphSpec } from "../../graph/graph.ts";
 import type { Data } from "../../graph/spec.ts";
 import type { KernelTime, Program } from "../../runtime/backend.ts";
+import { GraphError } from "../../validation/errors.ts";
+import { checkOptions } from "../../validation/options.ts";
 import { savedStates } from "../state/run-states.ts";
 import type { Metrics } from "./events.ts";
 import { type Fit, startFit } from "./fit.ts";

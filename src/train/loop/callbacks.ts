@@ -1,6 +1,6 @@
 /** Ready-made callbacks, for `fit(…, { callbacks: […] })`. */
 
-import { checkOptions } from "../../common/options.ts";
+import { checkOptions } from "../../validation/options.ts";
 import { checkFinite } from "../metrics/divergence.ts";
 import type { AnyTrainer } from "./any-trainer.ts";
 import { improvement, type Monitor, type MonitorMode, modeOf, monitored } from "./early-stopping.ts";

@@ -1,6 +1,6 @@
 /** Pauses a run of training, resumes it, and takes single steps. Results stay the same, bit for bit. */
-import { ValueError } from "../../common/errors.ts";
-import { shown } from "../../common/options.ts";
+import { ValueError } from "../../validation/errors.ts";
+import { shown } from "../../validation/options.ts";
 
 /** Give it to `fit` as `control`, and call it while the run goes on. */
 export class RunControl {

@@ -1,6 +1,7 @@
 /** Judges the records of a run by one figure: which way is better, and when a run stops because it no longer improves. */
-import { ValueError } from "../../common/errors.ts";
+
 import type { Data } from "../../graph/spec.ts";
+import { ValueError } from "../../validation/errors.ts";
 import type { Best, EpochRecord, EvaluationRecord, Metrics } from "./events.ts";
 import { numbersOf, validationName } from "./history.ts";
 

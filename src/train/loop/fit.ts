@@ -1,5 +1,5 @@
 /** What `fit` returns: a running training, as a promise of its history and as a stream of its events. */
-import { BusyError } from "../../common/errors.ts";
+import { BusyError } from "../../validation/errors.ts";
 import type { Callback, History, TrainEvent } from "./events.ts";
 import type { StateLock } from "./state-lock.ts";
 

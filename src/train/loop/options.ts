@@ -1,13 +1,13 @@
 /** Options of trainers and of `fit`, and the checks of what users give. */
 
-import { ValueError } from "../../common/errors.ts";
-import { checkOptions, isPromise, type OptionKinds, shown } from "../../common/options.ts";
 import { checkTrainingData, type TrainingData } from "../../data/sharded.ts";
 import type { Loss } from "../../nn/loss.ts";
 import { checkLayer, type Layer } from "../../nn/module.ts";
 import type { Optimizer } from "../../optim/optimizer.ts";
 import { type CompileProgress, TUNE, type TuneOptions } from "../../runtime/backend.ts";
 import { checkTransform, type Transform } from "../../transforms/transform.ts";
+import { ValueError } from "../../validation/errors.ts";
+import { checkOptions, isPromise, type OptionKinds, shown } from "../../validation/options.ts";
 import { checkMetric, type Metric } from "../metrics/definition.ts";
 import type { FitState } from "../state/fit-record.ts";
 import { RING_STEPS } from "../step/runner.ts";

@@ -1,9 +1,9 @@
 /** Predictions of a model for samples in memory, in their order. */
 
-import { checkOptions } from "../../common/options.ts";
 import { type Shape, sameShape } from "../../graph/spec.ts";
 import { input, type Tensor } from "../../graph/tensor.ts";
 import type { Backend, Program } from "../../runtime/backend.ts";
+import { checkOptions } from "../../validation/options.ts";
 import { checkSamples, type Predictions, predictInBatches, type Samples } from "../input/samples.ts";
 import { predictionOf } from "../step/step-graph.ts";
 import { checkTrainer } from "./options.ts";

@@ -2,7 +2,7 @@
  * Where the epochs of a run begin and end, counted in steps of the run. All of it follows from the step counter and the
  * records so far, so that a resumed run does what the interrupted one would have done.
  */
-import { MismatchError, ValueError } from "../../common/errors.ts";
+import { MismatchError, ValueError } from "../../validation/errors.ts";
 import { type FitState, MOST_STEPS } from "../state/fit-record.ts";
 import type { FitOptions } from "./options.ts";
 

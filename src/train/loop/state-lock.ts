@@ -2,7 +2,7 @@
  * Who may use a trainer's states: one caller at a time, in the order of calls. A fit has the lock while it takes steps, and
  * passes it on whenever it yields an event or is paused: `evaluate` or `save` called meanwhile see the weights of one step.
  */
-import { BusyError } from "../../common/errors.ts";
+import { BusyError } from "../../validation/errors.ts";
 
 export class StateLock {
   #last: Promise<void> = Promise.resolve();

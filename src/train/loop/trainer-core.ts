@@ -3,19 +3,19 @@
  * states, takes snapshots, restores checkpoints and evaluates. AnyTrainer adds what users call.
  */
 
+import type { TrainingData } from "../../data/sharded.ts";
+import { packLayout } from "../../graph/pack-layout.ts";
+import type { Data } from "../../graph/spec.ts";
+import type { Tensor } from "../../graph/tensor.ts";
+import type { Backend, FileStore } from "../../runtime/backend.ts";
 import {
   ClosedError,
   DeviceError,
   type DeviceLostError,
   GraphError,
   ValueError,
-} from "../../common/errors.ts";
-import { warn } from "../../common/printable.ts";
-import type { TrainingData } from "../../data/sharded.ts";
-import { packLayout } from "../../graph/pack-layout.ts";
-import type { Data } from "../../graph/spec.ts";
-import type { Tensor } from "../../graph/tensor.ts";
-import type { Backend, FileStore } from "../../runtime/backend.ts";
+} from "../../validation/errors.ts";
+import { warn } from "../../validation/printable.ts";
 import { MetricAccumulator } from "../metrics/accumulator.ts";
 import type { DeviceStates, Recovered, Snapshot } from "../state/device-states.ts";
 import type { FitState } from "../state/fit-record.ts";

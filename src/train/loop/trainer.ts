@@ -1,11 +1,11 @@
 /** The trainer of a model: its programs are traced from model, loss and optimizer. */
 
-import { ValueError } from "../../common/errors.ts";
-import { notAwaited } from "../../common/options.ts";
-import { keyFromSeed } from "../../common/random.ts";
 import { state } from "../../graph/tensor.ts";
 import { allParameters, namedBuffers, namedParameters } from "../../nn/module.ts";
+import { keyFromSeed } from "../../numbers/random.ts";
 import { type Backend, checkDevice } from "../../runtime/backend.ts";
+import { ValueError } from "../../validation/errors.ts";
+import { notAwaited } from "../../validation/options.ts";
 import { DeviceStates } from "../state/device-states.ts";
 import { KEY, LEARNING_RATE, type RunStates } from "../state/run-states.ts";
 import type { TrainerParts } from "../step/program-source.ts";

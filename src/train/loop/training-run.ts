@@ -3,8 +3,8 @@
  * and training continues from the last save point.
  */
 
-import { DeviceLostError, GraphError } from "../../common/errors.ts";
 import type { TrainingData } from "../../data/sharded.ts";
+import { DeviceLostError, GraphError } from "../../validation/errors.ts";
 import { MetricAccumulator } from "../metrics/accumulator.ts";
 import { checkFinite } from "../metrics/divergence.ts";
 import type { CheckpointFolder } from "../state/checkpoint-folder.ts";

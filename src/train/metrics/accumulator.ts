@@ -1,5 +1,5 @@
 /** Adds up the metrics of many steps, in float64, from the rows that the steps logged on the device. */
-import { ValueError } from "../../common/errors.ts";
+import { ValueError } from "../../validation/errors.ts";
 import type { TrainMetrics } from "../loop/events.ts";
 import type { Metric, MetricValue } from "./definition.ts";
 import { DivergedError, divergedLoss } from "./divergence.ts";

@@ -3,11 +3,11 @@
  * fusion and read back. Many times slower than training, so it is off by default (`detectAnomaly`).
  */
 
-import { WeftError } from "../../common/errors.ts";
 import { Graph, type GraphSpec } from "../../graph/graph.ts";
 import { formatSpec } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import type { Backend } from "../../runtime/backend.ts";
+import { WeftError } from "../../validation/errors.ts";
 
 /** The result or gradient of an op became NaN or infinite. */
 export class AnomalyError extends WeftError {

@@ -3,8 +3,6 @@
  * their totals. Totals over batches are added in float64 on the host, so that they stay exact over any number of samples.
  */
 
-import { ShapeError, ValueError } from "../../common/errors.ts";
-import { checkOptions, type OptionKinds, shown } from "../../common/options.ts";
 import type { TrainingData } from "../../data/sharded.ts";
 import { formatSpec } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
@@ -13,6 +11,8 @@ import { ne, where } from "../../ops/elementwise/compare.ts";
 import { perSample } from "../../ops/loss/loss-reduction.ts";
 import { sum } from "../../ops/reduce/sum.ts";
 import type { Batch } from "../../transforms/transform.ts";
+import { ShapeError, ValueError } from "../../validation/errors.ts";
+import { checkOptions, type OptionKinds, shown } from "../../validation/options.ts";
 
 /** A number, one per class or column, or a matrix by rows. */
 export type MetricValue = number | readonly number[] | readonly (readonly number[])[];

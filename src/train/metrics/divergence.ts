@@ -1,7 +1,8 @@
 /** Detects runs that diverged: a loss, or weights, that are NaN or infinite. */
-import { WeftError } from "../../common/errors.ts";
+
 import type { Data } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
+import { WeftError } from "../../validation/errors.ts";
 import type { RunStates } from "../state/run-states.ts";
 
 /** A loss or a weight is NaN or infinite. */

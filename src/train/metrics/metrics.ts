@@ -2,8 +2,7 @@
  * The metrics that Weft provides, computed on the device: `import { metrics } from "weft"`. Targets may be class numbers,
  * values of the output's width (the largest is the class), or 0 and 1 for a single output.
  */
-import { ShapeError, ValueError } from "../../common/errors.ts";
-import { checkOptions, type OptionKinds, shown } from "../../common/options.ts";
+
 import { type Dataset, labelSize, titleOf } from "../../data/dataset.ts";
 import { isSharded, type TrainingData } from "../../data/sharded.ts";
 import { formatSpec, sameShape } from "../../graph/spec.ts";
@@ -18,6 +17,8 @@ import { mean, sum } from "../../ops/reduce/sum.ts";
 import { concat } from "../../ops/shape/concat.ts";
 import { expandDims, reshape } from "../../ops/shape/reshape.ts";
 import { transpose } from "../../ops/shape/transpose.ts";
+import { ShapeError, ValueError } from "../../validation/errors.ts";
+import { checkOptions, type OptionKinds, shown } from "../../validation/options.ts";
 import { METRIC, type Metric, type MetricBatch, type MetricOptions, overSamples } from "./definition.ts";
 
 export { custom, type Metric, type MetricBatch, type MetricOptions, type MetricValue } from "./definition.ts";

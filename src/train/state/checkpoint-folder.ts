@@ -3,9 +3,9 @@
  * is not damaged.
  */
 
-import { FormatError, MismatchError, ValueError } from "../../common/errors.ts";
-import { warn } from "../../common/printable.ts";
 import type { FileStore, FolderLock } from "../../runtime/backend.ts";
+import { FormatError, MismatchError, ValueError } from "../../validation/errors.ts";
+import { warn } from "../../validation/printable.ts";
 import type { Weights } from "../loop/early-stopping.ts";
 import { type CheckpointOptions, checkTrainer, checkWhole } from "../loop/options.ts";
 import type { TrainerCore } from "../loop/trainer-core.ts";

@@ -2,11 +2,12 @@
  * A checkpoint of a running fit: a safetensors file with a checksum that holds what a saved run has, and the random key, the
  * learning rate, the records so far and the best weights.
  */
-import { FormatError, GraphError } from "../../common/errors.ts";
+
 import { crc32 } from "../../data/archives/zip.ts";
 import type { Data } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { readSafetensors, type TensorToStore } from "../../io/safetensors.ts";
+import { FormatError, GraphError } from "../../validation/errors.ts";
 import type { Weights } from "../loop/early-stopping.ts";
 import type { RunSettings } from "../step/runner.ts";
 import { type FitRecord, type FitState, parseRecord } from "./fit-record.ts";

@@ -4,11 +4,11 @@
  * those of the last snapshot, and what was written since. Steps after the snapshot are taken again.
  */
 
-import { ClosedError, DeviceLostError } from "../../common/errors.ts";
 import type { Data } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import { initialData } from "../../runtime/initial-values.ts";
+import { ClosedError, DeviceLostError } from "../../validation/errors.ts";
 import { type RunStates, savedStates } from "./run-states.ts";
 
 /** After so many losses without a step in between, the run ends. */

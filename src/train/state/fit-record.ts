@@ -2,7 +2,7 @@
  * What a run of `fit` has come to besides its states on the device: enough to continue it as if it had never stopped. Records
  * that come from files are checked field by field.
  */
-import { Fields } from "../../common/json-fields.ts";
+import { Fields } from "../../validation/json-fields.ts";
 import type { EarlyStoppingState, Weights } from "../loop/early-stopping.ts";
 import type { EpochRecord, EvaluationRecord } from "../loop/events.ts";
 import type { AccumulatorState } from "../metrics/accumulator.ts";

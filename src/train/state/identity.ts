@@ -3,11 +3,11 @@
  * the same is compared: a difference is refused by name, or told where training can go on with it.
  */
 
-import { MismatchError } from "../../common/errors.ts";
 import { crc32 } from "../../data/archives/zip.ts";
 import { type Dataset, labelSize, sampleSize } from "../../data/dataset.ts";
 import { readable } from "../../data/lazy-inputs.ts";
 import { isSharded, type TrainingData } from "../../data/sharded.ts";
+import { MismatchError } from "../../validation/errors.ts";
 import type { TrainerOptions } from "../loop/options.ts";
 import type { RunSettings } from "../step/runner.ts";
 import type { DataIdentity, RunIdentity } from "./fit-record.ts";

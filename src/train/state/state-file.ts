@@ -2,8 +2,7 @@
  * The states of a run as a safetensors file, and back: parameters and buffers under their PyTorch names, each optimizer state
  * cut into one tensor per parameter (`optimizer.<state>.<parameter>`), and the step counter.
  */
-import { FormatError, GraphError, MismatchError } from "../../common/errors.ts";
-import { laterFormat } from "../../common/json-fields.ts";
+
 import { packLayout } from "../../graph/pack-layout.ts";
 import { type Data, formatShape, type Shape, sameShape } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
@@ -14,6 +13,8 @@ import {
   type TensorToStore,
   writeSafetensors,
 } from "../../io/safetensors.ts";
+import { FormatError, GraphError, MismatchError } from "../../validation/errors.ts";
+import { laterFormat } from "../../validation/json-fields.ts";
 import { MOST_STEPS } from "./fit-record.ts";
 import { differentStates } from "./identity.ts";
 import type { RunStates } from "./run-states.ts";

@@ -3,9 +3,9 @@
  * buffer on the device. Nothing waits for a metric until it is asked for.
  */
 
-import { DeviceError, GraphError } from "../../common/errors.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import type { Backend, Program } from "../../runtime/backend.ts";
+import { DeviceError, GraphError } from "../../validation/errors.ts";
 import type { MetricAccumulator, RingRow } from "../metrics/accumulator.ts";
 
 /** Most rows of a ring; they must be read before the ring wraps around. */

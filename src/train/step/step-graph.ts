@@ -1,7 +1,5 @@
 /** The graphs of a trainer: a training step with its updates, an evaluation step, and the model's prediction. */
 import { gradients } from "../../autograd.ts";
-import { DataError, GraphError, ShapeError } from "../../common/errors.ts";
-import { warn } from "../../common/printable.ts";
 import { titleOf } from "../../data/dataset.ts";
 import { type GraphSpec, mutatedLeaves } from "../../graph/graph.ts";
 import { formatSpec } from "../../graph/spec.ts";
@@ -17,6 +15,8 @@ import { sum } from "../../ops/reduce/sum.ts";
 import { concat } from "../../ops/shape/concat.ts";
 import { reshape } from "../../ops/shape/reshape.ts";
 import type { OptimizerStates } from "../../optim/optimizer.ts";
+import { DataError, GraphError, ShapeError } from "../../validation/errors.ts";
+import { warn } from "../../validation/printable.ts";
 import type { TrainerOptions } from "../loop/options.ts";
 import { type RingLayout, SAMPLES, WEIGHT } from "../metrics/accumulator.ts";
 import type { MetricBatch } from "../metrics/definition.ts";

@@ -1,12 +1,12 @@
 /** `weft compile`: compiles a recipe's training run ahead of time into a file that `weft/replay` runs in a page. */
 import { gzipSync } from "node:zlib";
-import { defined } from "../../../common/defined.ts";
-import { DeviceError } from "../../../common/errors.ts";
 import { recipe as recipeOf } from "../../../recipes/index.ts";
 import { recipeRun } from "../../../recipes/run.ts";
 import type { OptimizerName } from "../../../recipes/update-names.ts";
 import { compileAheadOfTime, targetOf } from "../../../replay/compile.ts";
 import { GpuBackend } from "../../../runtime/gpu/backend.ts";
+import { defined } from "../../../validation/defined.ts";
+import { DeviceError } from "../../../validation/errors.ts";
 import { writeFileAtomic } from "../../files/atomic-write.ts";
 import { expectDataset, trainingData } from "../data/published-data.ts";
 import { withDevice } from "../device-and-data.ts";

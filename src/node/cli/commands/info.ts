@@ -1,6 +1,6 @@
 /** `weft info`: the adapters that Weft finds on this machine with their limits and features, and the folders it uses. */
-import { DeviceError } from "../../../common/errors.ts";
-import { version } from "../../../common/version.ts";
+import { DeviceError } from "../../../validation/errors.ts";
+import { version } from "../../../version.ts";
 import { openDawn } from "../../device/dawn.ts";
 import { tuneDirectory } from "../../device/tune-store.ts";
 import { dataDirectory } from "../../files/cache-folder.ts";

@@ -1,10 +1,11 @@
 /** `weft predict FILE image…`: classifies images, or predicts their values, with a saved model. */
-import { DataError, ValueError } from "../../../common/errors.ts";
+
 import { imageToSample, toGrey } from "../../../data/images/resize.ts";
 import type { SampleArray } from "../../../data/lazy-inputs.ts";
 import { formatShape } from "../../../graph/spec.ts";
 import { shares } from "../../../report/answers.ts";
 import { predict as predictAll } from "../../../train/loop/predict.ts";
+import { DataError, ValueError } from "../../../validation/errors.ts";
 import { readPlainFile } from "../../files/plain-file.ts";
 import { decodeImage } from "../../images/decode-image.ts";
 import { MOST_FILE_BYTES } from "../../images/image-folder.ts";

@@ -1,7 +1,7 @@
 /** `weft train`: trains a recipe from its data to a saved file, or resumes a stopped run. */
 import { join } from "node:path";
-import { ValueError } from "../../../common/errors.ts";
 import { recipe as recipeOf } from "../../../recipes/index.ts";
+import { ValueError } from "../../../validation/errors.ts";
 import { lockFolder } from "../../files/folder-lock.ts";
 import { ownData } from "../data/own-data.ts";
 import { expectDataset, trainingData } from "../data/published-data.ts";

@@ -2,13 +2,14 @@
  * The user's own data: `--csv FILE --label COLUMN` and `--images FOLDER`, divided 80 to 20, and the recipe that fits them.
  * The saved model records the source and how it was read; `weft eval` evaluates the held-out part again, or another file.
  */
-import { defined } from "../../../common/defined.ts";
-import { DataError, FormatError, ValueError } from "../../../common/errors.ts";
+
 import { type Dataset, subset } from "../../../data/dataset.ts";
 import { alignTo } from "../../../data/prepare/align.ts";
 import type { TrainTest } from "../../../data/published/dataset-source.ts";
 import { lenet5Side, type OwnModel, recipeForOwnData } from "../../../recipes/own-data.ts";
 import type { Recipe } from "../../../recipes/recipe.ts";
+import { defined } from "../../../validation/defined.ts";
+import { DataError, FormatError, ValueError } from "../../../validation/errors.ts";
 import { datasets } from "../../datasets.ts";
 import type { OwnDataFlags } from "../options/shared-options.ts";
 import { printError } from "../output/terminal.ts";

@@ -3,7 +3,6 @@
  * may be replaced by built-in synthetic digits, with a notice.
  */
 import { join } from "node:path";
-import { DataError, ValueError } from "../../../common/errors.ts";
 import { type Dataset, subset } from "../../../data/dataset.ts";
 import { split } from "../../../data/prepare/split.ts";
 import type { TrainTest } from "../../../data/published/dataset-source.ts";
@@ -11,6 +10,7 @@ import { datasetSources } from "../../../data/published/index.ts";
 import { syntheticDigits } from "../../../data/synthetic/digits.ts";
 import type { Recipe } from "../../../recipes/recipe.ts";
 import { type RecipeSettings, recipeData } from "../../../recipes/run.ts";
+import { DataError, ValueError } from "../../../validation/errors.ts";
 import { type LoadOptions, loadDataset } from "../../datasets.ts";
 import { dataDirectory } from "../../files/cache-folder.ts";
 import type { DataFlags } from "../options/shared-options.ts";

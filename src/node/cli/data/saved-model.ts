@@ -1,7 +1,5 @@
 /** Rebuilds the model of a saved file, with what the file says of its inputs. Metadata is untrusted and checked here. */
-import { defined } from "../../../common/defined.ts";
-import { FormatError, ValueError } from "../../../common/errors.ts";
-import { quote } from "../../../common/printable.ts";
+
 import type { SampleArray } from "../../../data/lazy-inputs.ts";
 import { readSafetensors } from "../../../io/safetensors.ts";
 import type { Loss } from "../../../nn/loss.ts";
@@ -13,6 +11,9 @@ import type { Recipe } from "../../../recipes/recipe.ts";
 import type { Backend } from "../../../runtime/backend.ts";
 import { Trainer } from "../../../train/loop/trainer.ts";
 import type { Metric } from "../../../train/metrics/metrics.ts";
+import { defined } from "../../../validation/defined.ts";
+import { FormatError, ValueError } from "../../../validation/errors.ts";
+import { quote } from "../../../validation/printable.ts";
 import { nodeFiles } from "../../device/open-device.ts";
 
 /** Metadata key of the description of a model for the user's own data. */

@@ -1,11 +1,11 @@
 /** `--picture` and `--compare`: a run's picture or learning curves as an SVG file, beside those of earlier runs. */
 import { basename } from "node:path";
-import { FormatError } from "../../../common/errors.ts";
-import { Fields } from "../../../common/json-fields.ts";
 import { type CurveRecord, type CurveRun, curvePicture } from "../../../recipes/curves.ts";
 import type { FinishedRun, PictureMaker } from "../../../recipes/recipe.ts";
 import { readReport } from "../../../report/run-report.ts";
 import { checkEpoch } from "../../../train/state/fit-record.ts";
+import { FormatError } from "../../../validation/errors.ts";
+import { Fields } from "../../../validation/json-fields.ts";
 import { readTextFile, writeFileAtomic } from "../../files/atomic-write.ts";
 
 /** The name of a run in a legend. */

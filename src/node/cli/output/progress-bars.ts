@@ -1,7 +1,8 @@
 /** Progress of training and downloads: a bar on a terminal; elsewhere a plain line per 10 s or per file. */
-import { printable } from "../../../common/printable.ts";
+
 import type { CompileProgress } from "../../../runtime/backend.ts";
 import type { Callback, TrainEvent } from "../../../train/loop/events.ts";
+import { printable } from "../../../validation/printable.ts";
 import type { DownloadProgress } from "../../datasets.ts";
 import { count, duration, megabytes, percent } from "./format.ts";
 import { type Bar, openBar, print, printError } from "./terminal.ts";

@@ -3,8 +3,6 @@
  * history as .csv and .json beside it.
  */
 import { arch, cpus, platform, release } from "node:os";
-import { defined } from "../../../common/defined.ts";
-import { version } from "../../../common/version.ts";
 import { type Dataset, readSample } from "../../../data/dataset.ts";
 import type { CurveRun } from "../../../recipes/curves.ts";
 import type { Recipe } from "../../../recipes/recipe.ts";
@@ -14,6 +12,8 @@ import { type ReportPicture, type RunReport, reportHtml } from "../../../report/
 import type { History } from "../../../train/loop/events.ts";
 import { predict } from "../../../train/loop/predict.ts";
 import type { Trainer } from "../../../train/loop/trainer.ts";
+import { defined } from "../../../validation/defined.ts";
+import { version } from "../../../version.ts";
 import { writeFileAtomic } from "../../files/atomic-write.ts";
 import type { ChosenData } from "../data/published-data.ts";
 import { reportFiles } from "../training/check-outputs.ts";

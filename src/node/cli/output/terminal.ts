@@ -3,7 +3,7 @@
  * they are written as escapes, so that no file can move the cursor or forge a line.
  */
 import { type Options, SingleBar } from "cli-progress";
-import { printable } from "../../../common/printable.ts";
+import { printable } from "../../../validation/printable.ts";
 import { atExit } from "../../at-exit.ts";
 
 const joined = (lines: readonly string[]) => lines.map((text) => `${printable(text)}\n`).join("");

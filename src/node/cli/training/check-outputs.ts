@@ -1,7 +1,7 @@
 /** Checks the files that a command will write before anything is computed: writable, and not among those that it reads. */
 import { readdir, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
-import { ValueError } from "../../../common/errors.ts";
+import { ValueError } from "../../../validation/errors.ts";
 import { realTarget, writeFileAtomic } from "../../files/atomic-write.ts";
 import { dataDirectory } from "../../files/cache-folder.ts";
 import { LOCK_NAME } from "../../files/folder-lock.ts";

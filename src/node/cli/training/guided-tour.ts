@@ -1,6 +1,7 @@
 /** Runs a recipe that explains itself step by step instead of training; nothing is saved. */
-import { ValueError } from "../../../common/errors.ts";
+
 import type { Demonstration, Recipe } from "../../../recipes/recipe.ts";
+import { ValueError } from "../../../validation/errors.ts";
 import { withDevice } from "../device-and-data.ts";
 import { interruptSignal, stopCode } from "../interrupt.ts";
 import type { TrainFlags } from "../options/train-options.ts";

@@ -5,10 +5,10 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
 import { CommanderError } from "commander";
-import { FormatError, ValueError } from "../../../common/errors.ts";
-import { Fields } from "../../../common/json-fields.ts";
-import { version } from "../../../common/version.ts";
 import { crc32 } from "../../../data/archives/zip.ts";
+import { FormatError, ValueError } from "../../../validation/errors.ts";
+import { Fields } from "../../../validation/json-fields.ts";
+import { version } from "../../../version.ts";
 import { readTextFile, realTarget, writeFileAtomic } from "../../files/atomic-write.ts";
 import { signatureOf } from "../../files/signature.ts";
 import type { ChosenData } from "../data/published-data.ts";

@@ -1,8 +1,9 @@
 /** The result of a training run: the last line of `--json`, from which the summary for people is made, too. */
-import { defined } from "../../../common/defined.ts";
+
 import type { Recipe } from "../../../recipes/recipe.ts";
 import type { History } from "../../../train/loop/events.ts";
 import type { Trainer } from "../../../train/loop/trainer.ts";
+import { defined } from "../../../validation/defined.ts";
 import type { ChosenData } from "../data/published-data.ts";
 import type { TrainFlags } from "../options/train-options.ts";
 import type { Settings } from "./settings.ts";

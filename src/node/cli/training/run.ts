@@ -1,5 +1,5 @@
 /** A training run on an open device: begins or resumes it, trains, saves the model, draws and reports. */
-import { version } from "../../../common/version.ts";
+
 import type { CurveRun } from "../../../recipes/curves.ts";
 import type { Recipe } from "../../../recipes/recipe.ts";
 import type { Backend, TuneEvent } from "../../../runtime/backend.ts";
@@ -8,6 +8,7 @@ import type { FitOptions } from "../../../train/loop/options.ts";
 import { Trainer } from "../../../train/loop/trainer.ts";
 import { resumeFrom } from "../../../train/state/checkpoint-folder.ts";
 import type { FitState } from "../../../train/state/fit-record.ts";
+import { version } from "../../../version.ts";
 import type { ChosenData } from "../data/published-data.ts";
 import type { TrainFlags } from "../options/train-options.ts";
 import { runName, writePicture } from "../output/curves.ts";

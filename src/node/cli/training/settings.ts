@@ -1,6 +1,5 @@
 /** Converts a recipe, its data and the flags of the command line to the options of the trainer and its `fit`. */
-import { defined } from "../../../common/defined.ts";
-import { ValueError } from "../../../common/errors.ts";
+
 import type { Dataset } from "../../../data/dataset.ts";
 import { formatShape, sameShape } from "../../../graph/spec.ts";
 import type { Loss } from "../../../nn/loss.ts";
@@ -10,6 +9,8 @@ import { type RecipeRun, recipeRun } from "../../../recipes/run.ts";
 import type { EarlyStoppingOptions } from "../../../train/loop/early-stopping.ts";
 import type { FitOptions, TrainerOptions } from "../../../train/loop/options.ts";
 import { classification, type Metric, regression } from "../../../train/metrics/metrics.ts";
+import { defined } from "../../../validation/defined.ts";
+import { ValueError } from "../../../validation/errors.ts";
 import type { OpenOptions } from "../../device/open-device.ts";
 import type { TrainFlags } from "../options/train-options.ts";
 

@@ -4,7 +4,7 @@
  * inside (cycle walking, fewer than four times on average). Uses only 32-bit operations, so the gather shader computes
  * the same order.
  */
-import { ValueError } from "./errors.ts";
+import { ValueError } from "../validation/errors.ts";
 
 /** Odd, 2^32 / golden ratio. */
 const GOLDEN = 0x9e3779b9;

@@ -3,7 +3,7 @@
  * "Parallel random numbers: as easy as 1, 2, 3", SC 2011), a pure function of key and counter made of 32-bit
  * add, rotate and xor only, so a shader computes the same words. `Random` is a stream of such words. Not for cryptography.
  */
-import { ValueError } from "./errors.ts";
+import { ValueError } from "../validation/errors.ts";
 import { cosSin2Pi, logOfFraction } from "./math-exact.ts";
 
 /** Skein's key-schedule parity word. */
