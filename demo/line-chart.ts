@@ -7,7 +7,7 @@ import { type Scale, shareOf, ticks } from "./scales.ts";
 import { colour } from "./theme.ts";
 
 export interface Line {
-  /** A value for each element of `xs`; null where there is none. */
+  /** A value for each element of `xs`; null for missing values. */
   readonly values: readonly (number | null)[];
   readonly colour: string;
   readonly width: number;

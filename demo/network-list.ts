@@ -18,7 +18,7 @@ export const networkList: readonly RecipeInfo[] = [
   { ...common, name: "mlp", title: "One hidden layer", parameters: 101_770 },
 ];
 
-/** Throws an Error with a message for visitors where there is none of that name. */
+/** Throws an Error, with a message for visitors, if no network has that name. */
 export function networkNamed(name: string): RecipeInfo {
   const network = networkList.find((n) => n.name === name);
   if (network === undefined)

@@ -19,7 +19,7 @@ override dilationY: u32;
 override dilationX: u32;
 override GROUPS: u32;
 override DEPTH: u32;    // K of the product
-override PARTS: u32;    // the sum is cut into PARTS parts of CHUNK ks
+override PARTS: u32;    // the sum is cut into PARTS parts of CHUNK k steps
 override CHUNK: u32;
 override TILES_M: u32;
 override TILES_N: u32;

@@ -42,9 +42,9 @@ fn aBlock(z: u32, rows: Rows, k: u32) -> mat4x4<f32> {
     if (K_TAIL & (k >= DEPTH)) { return mat4x4<f32>(); }
     return mat4x4(w4[at.x], w4[at.y], w4[at.z], w4[at.w]);
   }
-  let ks = min(k + STEPS, vec4(DEPTH - 1u));
-  var at = ks;
-  if (CHANNELS_INNER) { at = ks % CG * channelStride() + ks / CG; }
+  let steps = min(k + STEPS, vec4(DEPTH - 1u));
+  var at = steps;
+  if (CHANNELS_INNER) { at = steps % CG * channelStride() + steps / CG; }
   if (CHANNELS_INNER & (CG % 4u == 0u)) { at = k % CG * channelStride() + k / CG + STEPS * channelStride(); }
   let inside = k + STEPS < vec4(DEPTH);
   let zero = vec4<f32>();

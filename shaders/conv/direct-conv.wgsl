@@ -1,28 +1,9 @@
 // Direct convolution, one output per invocation: for groups too small for tiles.
 // y[n, o, oy, ox] = b[o] + sum over c, ky, kx of w[o, c, ky, kx] * x[n, g CG + c, iy, ix],
 // iy = oy strideY - padTop + ky dilationY, ix likewise.
-// x [N, C, H, W], w [O, CG, KH, KW], b [O], y [N, O, OH, OW]; group g has CG of the C and OG of the O channels.
+// b [O]; the other shapes are in conv-sizes-fragment.wgsl, which this needs.
 
-override N: u32;
-override C: u32;
-override H: u32;
-override W: u32;
-override O: u32;
-override CG: u32;
-override OG: u32;
-override KH: u32;
-override KW: u32;
-override OH: u32;
-override OW: u32;
-override strideY: u32;
-override strideX: u32;
-override padTop: u32;
-override padLeft: u32;
-override dilationY: u32;
-override dilationX: u32;
 override BIAS: bool;
-override PARTS: u32;  // the sum over images of the weight gradient is cut into PARTS parts of CHUNK images
-override CHUNK: u32;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;

@@ -1,23 +1,11 @@
 // Convolution, relu and 2 x 2 max-pool in one, at stride 1: few-channel direct convolution, for GPUs. A workgroup has 64 windows
 // of four channels. Kernels lie in workgroup memory; pixels are read in place, since lanes side by side have windows side
-// by side. x [N, C, H, W], w [O, C, KH, KW], y and code [N, O, PH, PW]. Needs window-fragment.wgsl.
+// by side. x [N, C, H, W], w [O, C, KH, KW], y and code [N, O, PH, PW]. Needs window-fragment.wgsl and
+// window-sizes-fragment.wgsl.
 
 override KH: u32;
 override KW: u32;
 override BIAS: bool;
-
-struct Sizes {
-  N: u32,
-  C: u32,
-  H: u32,
-  W: u32,
-  O: u32,
-  PH: u32,
-  PW: u32,
-  padTop: u32,
-  padLeft: u32,
-}
-@group(0) @binding(7) var<uniform> sizes: Sizes;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;

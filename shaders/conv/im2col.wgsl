@@ -3,26 +3,7 @@
 //   forward         y[n, g]   = w[g] col[n, g]          (OG x P)
 //   input gradient  col[n, g] = w[g]^T dy[n, g]         (K x P), then col2im adds what belongs to each pixel
 //   weight gradient dw[g]     = sum over n, p of dy[n, g] col[n, g]^T   (OG x K), here with db
-
-override N: u32;
-override C: u32;
-override H: u32;
-override W: u32;
-override O: u32;
-override CG: u32;
-override OG: u32;
-override KH: u32;
-override KW: u32;
-override OH: u32;
-override OW: u32;
-override strideY: u32;
-override strideX: u32;
-override padTop: u32;
-override padLeft: u32;
-override dilationY: u32;
-override dilationX: u32;
-override PARTS: u32;  // the sum over images of the weight gradient is cut into PARTS parts of CHUNK images
-override CHUNK: u32;
+// Needs conv-sizes-fragment.wgsl.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> col: array<f32>;

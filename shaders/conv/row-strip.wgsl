@@ -2,24 +2,12 @@
 // adapters with subgroups. An invocation computes a strip of pooling windows of one row. The lanes of a quad load for
 // each other; sums stay in registers. A vec4 holds a block of 2 x 2 (top left, top right, bottom left, bottom right): the
 // four output positions of a window, or four pixels.
-// x [N, C, H, W], w [O, C, 5, 5], b [O], y and code [N, O, PH, PW]. Needs row-strip-fragment.wgsl and window-fragment.wgsl.
+// x [N, C, H, W], w [O, C, 5, 5], b [O], y and code [N, O, PH, PW]. Needs row-strip-fragment.wgsl,
+// window-fragment.wgsl and window-sizes-fragment.wgsl.
 
 override BIAS: bool;
 override LANES: u32;
 override EVEN: bool;  // rows of x are even, and windows begin at even columns: pixels are read two at a time
-
-struct Sizes {
-  N: u32,
-  C: u32,
-  H: u32,
-  W: u32,
-  O: u32,
-  PH: u32,
-  PW: u32,
-  padTop: u32,
-  padLeft: u32,
-}
-@group(0) @binding(7) var<uniform> sizes: Sizes;
 
 @group(0) @binding(6) var<storage, read> x2: array<vec2<f32>>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;

@@ -13,13 +13,13 @@
 //   Columns, fn columnsOf(z: u32, n: u32) -> Columns        where columns n … n + 3 of B[z] are
 // for the register and shared-memory tiles:
 //   fn aBlock(z: u32, rows: Rows, k: u32) -> mat4x4<f32>        one row of A per column of the result, over k … k + 3
-//   fn bBlock(z: u32, columns: Columns, k: u32) -> mat4x4<f32>  one k per column of the result, over four columns of B
+//   fn bBlock(z: u32, columns: Columns, k: u32) -> mat4x4<f32>  one k step per column of the result, over four columns of B
 // so that bBlock * aBlock is a block of the product, one row of it per column; and for the subgroup tile:
 //   Counter, fn counterFrom(k: u32) -> Counter, fn counterAfter(c: Counter, k: u32) -> Counter
-//                                                           what the loop carries to k from the k before
-//   Steps, fn stepsOf(c: Counter, k: u32) -> Steps          where k and k + 1 are; at an odd end the last k twice
-//   fn aPair(z: u32, rows: Rows, s: Steps) -> mat2x4<f32>       one k per column of the result, over four rows of A
-//   fn bPair(z: u32, columns: Columns, s: Steps) -> mat2x4<f32> one k per column of the result, over four columns of B
+//                                                           what the loop carries from one k step to the next
+//   Steps, fn stepsOf(c: Counter, k: u32) -> Steps          where k and k + 1 are; at an odd end the last k step twice
+//   fn aPair(z: u32, rows: Rows, s: Steps) -> mat2x4<f32>       one k step per column of the result, over four rows of A
+//   fn bPair(z: u32, columns: Columns, s: Steps) -> mat2x4<f32> one k step per column of the result, over four columns of B
 // Rows and columns outside of the matrices repeat the last one; their sums are dropped. Blocks are zero from K on, in both
 // operands: zero in one alone would turn an infinity in the other into NaN.
 //
@@ -28,8 +28,8 @@
 //   fn store(d: Destination, m: u32, n: u32, sums: vec4<f32>)  takes columns n … n + 3 of row m, drops those outside
 
 override K_TAIL: bool;       // K is not a multiple of the tile's steps
-override TRANSPOSE_A: bool;  // in memory rows of A lie nearer to each other than ks; tells shared-memory tiles how to load
-override TRANSPOSE_B: bool;  // in memory ks of B lie nearer to each other than columns
+override TRANSPOSE_A: bool;  // rows of A, not k, are contiguous in memory; tells shared-memory tiles how to load
+override TRANSPOSE_B: bool;  // k, not columns of B, is contiguous in memory
 
 const STEPS = vec4<u32>(0u, 1u, 2u, 3u);
 
@@ -38,7 +38,7 @@ struct Work {
   z: u32,
   tileM: u32,  // in tiles from the first row
   tileN: u32,
-  first: u32,  // ks from first to last
+  first: u32,  // sums run over k steps first … last - 1
   last: u32,
   to: Destination,
   // num_workgroups.z, which is 1, but compilers do not know it: a loop whose bound is multiplied by it is not unrolled.

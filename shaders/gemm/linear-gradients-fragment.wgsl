@@ -89,9 +89,9 @@ fn dyStored(rows: vec4<u32>, columns: vec4<u32>) -> mat4x4<f32> {
 }
 
 fn aBlock(z: u32, rows: Rows, k: u32) -> mat4x4<f32> {
-  let ks = clamped(z, k);
+  let steps = clamped(z, k);
   var block: mat4x4<f32>;
-  if (z == 1u) { block = transpose(dyStored(ks * sizes.OUT, rows)); } else { block = dyStored(rows * sizes.OUT, ks); }
+  if (z == 1u) { block = transpose(dyStored(steps * sizes.OUT, rows)); } else { block = dyStored(rows * sizes.OUT, steps); }
   let inside = k + STEPS < vec4(sumLength(z));
   let zero = vec4<f32>();
   return mat4x4(select(zero, block[0], inside), select(zero, block[1], inside),
@@ -99,11 +99,11 @@ fn aBlock(z: u32, rows: Rows, k: u32) -> mat4x4<f32> {
 }
 
 fn bBlock(z: u32, columns: Columns, k: u32) -> mat4x4<f32> {
-  let ks = clamped(z, k);
+  let steps = clamped(z, k);
   let inside = k + STEPS < vec4(sumLength(z));
   let zero = vec4<f32>();
-  return mat4x4(select(zero, bRow(z, columns, ks.x), inside.x), select(zero, bRow(z, columns, ks.y), inside.y),
-                select(zero, bRow(z, columns, ks.z), inside.z), select(zero, bRow(z, columns, ks.w), inside.w));
+  return mat4x4(select(zero, bRow(z, columns, steps.x), inside.x), select(zero, bRow(z, columns, steps.y), inside.y),
+                select(zero, bRow(z, columns, steps.z), inside.z), select(zero, bRow(z, columns, steps.w), inside.w));
 }
 
 // Row k of B at four columns.

@@ -2,7 +2,7 @@
 // A is `a` as stored or, with TRANSPOSE_A, its transpose; B likewise. Needs matrix-result-fragment.wgsl for `Sizes`.
 //
 // Batch: z runs over Z0 x Z1 x Z2; a moves by A0, A1, A2 and b by B0, B1, B2 (0 where it is broadcast).
-// Split-K: the workgroups of split s sum over CHUNK ks from s * CHUNK on and write to copy s of the result.
+// Split-K: the workgroups of split s sum over CHUNK k steps from s * CHUNK on and write to copy s of the result.
 
 override A_VECTOR: bool;   // blocks of a as stored are read as vec4: its columns are a multiple of 4
 override B_VECTOR: bool;
@@ -58,7 +58,7 @@ fn columnsOf(z: u32, n: u32) -> Columns {
   return Lines(batchStart(z, sizes.B0, sizes.B1, sizes.B2) + at, sizes.B_COLUMNS);
 }
 
-// ks k … k + 3; those from K on are the last one again.
+// k steps k … k + 3; those from K on repeat the last one.
 fn clamped(k: u32) -> vec4<u32> {
   if (K_TAIL) { return min(k + STEPS, vec4(sizes.K - 1u)); }
   return k + STEPS;

@@ -1,7 +1,7 @@
 // FRAGMENT: two tiles, see gemm-fragment.wgsl. For GPUs: the 64 invocations of a workgroup load parts of A and B once, into
 // workgroup memory, and read them from there many times.
 
-// Several ks of the workgroup's rows of A and columns of B, as vec4 of four rows or columns.
+// Several k steps of the workgroup's rows of A and columns of B, as vec4 of four rows or columns.
 var<workgroup> aShared: array<vec4<f32>, 256>;
 var<workgroup> bShared: array<vec4<f32>, 256>;
 
@@ -9,7 +9,7 @@ fn outer(columns: vec4<f32>, rows: vec4<f32>) -> mat4x4<f32> {
   return mat4x4(columns * rows.x, columns * rows.y, columns * rows.z, columns * rows.w);
 }
 
-// 64 x 64 results per workgroup, 16 ks at a time; 8 x 8 results per invocation, as four blocks 32 apart. Every invocation
+// 64 x 64 results per workgroup, 16 k steps at a time; 8 x 8 results per invocation, as four blocks 32 apart. Every invocation
 // loads one block of A and one of B: along k in neighbours where k is contiguous in memory, else along rows or columns.
 fn sharedMemorySums(work: Work, lane: u32) -> Tile {
   let aK = select(lane % 4u, lane / 16u, TRANSPOSE_A);
@@ -57,7 +57,7 @@ fn sharedMemoryTile(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroup
   }
 }
 
-// For small results: 32 x 32 per workgroup, 32 ks at a time; 4 x 4 results per invocation.
+// For small results: 32 x 32 per workgroup, 32 k steps at a time; 4 x 4 results per invocation.
 fn smallSharedMemorySums(work: Work, lane: u32) -> mat4x4<f32> {
   let aK = select(lane % 8u, lane / 8u, TRANSPOSE_A);
   let aM = select(lane / 8u, lane % 8u, TRANSPOSE_A);

@@ -25,6 +25,7 @@ import {
 
 const around = () => import("../../../shaders/conv/conv-block.wgsl?raw");
 const windows = () => import("../../../shaders/conv/window-fragment.wgsl?raw");
+const windowSizes = () => import("../../../shaders/conv/window-sizes-fragment.wgsl?raw");
 const result = () => import("../../../shaders/conv/conv-block-result-fragment.wgsl?raw");
 const weightRows = () => import("../../../shaders/conv/conv-block-weight-rows-fragment.wgsl?raw");
 const rowStrip = () => import("../../../shaders/conv/row-strip.wgsl?raw");
@@ -37,9 +38,23 @@ const fewChannelsBackward = () => import("../../../shaders/conv/few-channels-bac
 export const BLOCK_VARIANTS = ["rowStrip", "fewChannels", ...TILE_VARIANTS];
 
 const aroundShader = new Shader("conv-block.wgsl", around, specialFunctions);
-const rowStripShader = new Shader("row-strip.wgsl", rowStripPixels, windows, rowStrip, specialFunctions);
+const rowStripShader = new Shader(
+  "row-strip.wgsl",
+  // First, because of its directive `enable subgroups`.
+  rowStripPixels,
+  windowSizes,
+  windows,
+  rowStrip,
+  specialFunctions,
+);
 const rowStripBackwardShader = new Shader("row-strip-backward.wgsl", rowStripPixels, rowStripBackward);
-const fewChannelsShader = new Shader("few-channels.wgsl", windows, fewChannels, specialFunctions);
+const fewChannelsShader = new Shader(
+  "few-channels.wgsl",
+  windowSizes,
+  windows,
+  fewChannels,
+  specialFunctions,
+);
 const fewChannelsBackwardShader = new Shader("few-channels-backward.wgsl", fewChannelsBackward);
 const forwardShader = gemmShader("conv-block.wgsl", ...FORWARD_PARTS, result, windows, specialFunctions);
 const weightShader = gemmShader("conv-block-weight.wgsl", ...WEIGHT_PARTS, weightRows);

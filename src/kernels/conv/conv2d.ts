@@ -10,9 +10,10 @@ import { type Batch, productKernels } from "../gemm/matmul.ts";
 import { chooseTile, cutSum, gemmShader, TILE_VARIANTS, tilesOf } from "../gemm/tiles.ts";
 
 const direct = () => import("../../../shaders/conv/direct-conv.wgsl?raw");
+const sizes = () => import("../../../shaders/conv/conv-sizes-fragment.wgsl?raw");
 const reduce = () => import("../../../shaders/conv/reduce-weight-parts.wgsl?raw");
 const columns = () => import("../../../shaders/conv/im2col.wgsl?raw");
-const common = () => import("../../../shaders/conv/conv-fragment.wgsl?raw");
+const family = () => import("../../../shaders/conv/conv-fragment.wgsl?raw");
 const operands = () => import("../../../shaders/conv/conv-operands-fragment.wgsl?raw");
 const result = () => import("../../../shaders/conv/conv-result-fragment.wgsl?raw");
 const store = () => import("../../../shaders/conv/conv-store-fragment.wgsl?raw");
@@ -23,15 +24,15 @@ const weightRows = () => import("../../../shaders/conv/conv-weight-rows-fragment
 export const CONV_VARIANTS = [...TILE_VARIANTS, "direct", "im2col"];
 
 /** What every convolution's product, and every weight gradient's, has beside its result and its operand A. */
-export const FORWARD_PARTS = [common, operands] as const;
-export const WEIGHT_PARTS = [common, weightOperands] as const;
+export const FORWARD_PARTS = [family, operands] as const;
+export const WEIGHT_PARTS = [family, weightOperands] as const;
 
-const directShader = new Shader("direct-conv.wgsl", direct);
+const directShader = new Shader("direct-conv.wgsl", sizes, direct);
 const reduceShader = new Shader("reduce-weight-parts.wgsl", reduce);
-const im2colShader = new Shader("im2col.wgsl", columns);
-const scalar = gemmShader("conv2d.wgsl", common, operands, result, store);
-const vectors = gemmShader("conv2d-vector.wgsl", common, operands, result, storeVector);
-const weightShader = gemmShader("conv2d-weight.wgsl", common, weightOperands, weightRows);
+const im2colShader = new Shader("im2col.wgsl", sizes, columns);
+const scalar = gemmShader("conv2d.wgsl", family, operands, result, store);
+const vectors = gemmShader("conv2d-vector.wgsl", family, operands, result, storeVector);
+const weightShader = gemmShader("conv2d-weight.wgsl", family, weightOperands, weightRows);
 
 /** One product per group of channels, of M x DEPTH by DEPTH x N. */
 export interface ConvProduct {
