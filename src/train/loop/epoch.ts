@@ -56,6 +56,8 @@ export class EpochRun {
     const first = runner.position - stepsBefore;
     let begun = performance.now();
     const elapsed = () => (performance.now() - begun) / 1000;
+    /** Training time up to the latest row of metrics; steps submitted since then have no rows yet. */
+    let readSeconds = 0;
     // The first progress is reported as soon as there is any.
     let reportedAt = Number.NEGATIVE_INFINITY;
     let savedAt = begun;
@@ -67,6 +69,7 @@ export class EpochRun {
       const from = first + metrics.steps;
       if (from === runner.position) return;
       const rows = await runner.collect();
+      readSeconds = elapsed();
       metrics.add(rows, from);
       unreported ||= rows.length > 0;
       if (rows.length > 0) onSteps?.(from, metrics.metricsOf(rows));
@@ -94,7 +97,7 @@ export class EpochRun {
     };
     const progress = (): TrainEvent => {
       unreported = false;
-      return this.#progress(metrics, elapsed() / (metrics.steps - stepsBefore));
+      return this.#progress(metrics, readSeconds / (metrics.steps - stepsBefore));
     };
     try {
       while (runner.position < until && !aborted()) {

@@ -29,7 +29,7 @@ export class TrainingBar {
       this.#bar.update(step, payload);
     } else if (step < stepsPerEpoch && performance.now() - this.#lastPlainLine > PLAIN_LINE_EVERY_MS) {
       this.#lastPlainLine = performance.now();
-      print(`Epoch ${epoch}/${epochs} ${percent(step / stepsPerEpoch, 0)}  ${figures}`);
+      print(`Epoch ${epoch}/${epochs} at ${percent(step / stepsPerEpoch, 0)}  ${figures}`);
     }
   }
 
