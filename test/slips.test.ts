@@ -6,6 +6,8 @@ import {
   compileAheadOfTime,
   constant,
   data,
+  defineOp,
+  definePointwise,
   input,
   metrics,
   nn,
@@ -13,6 +15,7 @@ import {
   parameter,
   predict,
   runDoctor,
+  Shader,
   stateDict,
   type Tensor,
   Trainer,
@@ -398,10 +401,57 @@ describe("a layer's function that nobody called", () => {
   });
 });
 
+const body = () => undefined;
+const plan = () => ({ outputs: [{ shape: [4, 2], dtype: "f32" as const }], constants: {} });
+const op = { name: "o", args: ["a"], results: ["y"], plan, cpu: body };
+const scale = { name: "p", args: ["a"], wgsl: ([a]: readonly string[]) => `${a}`, scalar: () => 0 };
+
+it.each<[slip: string, () => unknown, RegExp]>([
+  ["an op without a CPU body", () => defineOp({ ...op, cpu: undefined } as never), /defineOp o: needs cpu/],
+  ["an op without a plan", () => defineOp({ ...op, plan: undefined } as never), /defineOp o: needs plan/],
+  ["an op with a name twice", () => defineOp({ ...op, args: ["a", "a"] }), /o: a names two args or results/],
+  ["an op that mutates no arg", () => defineOp({ ...op, mutates: ["z" as never] }), /o: mutates z/],
+  [
+    "an op whose plan has too few outputs",
+    () => defineOp({ ...op, results: ["y", "z"] }).apply([x], {}),
+    /o: plan gave 1 outputs for the results y, z/,
+  ],
+  [
+    "an element-wise op without WGSL",
+    () => definePointwise({ ...scale, wgsl: undefined } as never),
+    /definePointwise p: needs wgsl/,
+  ],
+  [
+    "an element-wise op without a CPU function",
+    () => definePointwise({ ...scale, scalar: undefined } as never),
+    /definePointwise p: needs scalar/,
+  ],
+  ["a shader without WGSL", () => new Shader("scale.wgsl"), /Shader: needs a name for messages and the WGSL/],
+  [
+    "an optimizer without a rule",
+    () => optim.defineOptimizer({ name: "mine", learningRate: 1 } as never),
+    /defineOptimizer: needs rule/,
+  ],
+])("a definition: %s", (_, slip, message) => {
+  expect(slip).toThrow(message);
+  expect(slip).toThrow(WeftError);
+});
+
 describe.each([
   ["cpu", async () => new CpuBackend()],
   ["webgpu", gpuBackend],
-] as const)("fit without options on %s", (_, open) => {
+] as const)("what %s is given", (_, open) => {
+  it("refuses variants of ops that do not exist, and updates that are none", async () => {
+    const backend = await open();
+    const outputs = [x];
+    await expect(backend.compile({ outputs }, { variants: { linaer: "register" } })).rejects.toThrow(
+      /variants: there is no op "linaer"; did you mean linear\?/,
+    );
+    await expect(backend.compile({ outputs, updates: [x as never] })).rejects.toThrow(
+      /updates must be an array of updates.*got a tensor f32\[4, 2\]/,
+    );
+  });
+
   it("takes one epoch, as Keras does", async () => {
     const own = await Trainer.create(await open(), parts());
     expect((await own.fit(set)).epochs.map(({ epoch }) => epoch)).toEqual([1]);

@@ -32,6 +32,12 @@ export class Graph implements GraphView {
     if (spec.outputs === undefined || wrong !== undefined) {
       throw new GraphError(`compile: outputs must be an array of tensors, got ${shown(wrong)}`);
     }
+    const stray = spec.updates?.find((u) => !(u instanceof Node));
+    if (stray !== undefined) {
+      throw new GraphError(
+        `compile: updates must be an array of updates, as ops.assign and optimizer.updates give them, got ${shown(stray)}`,
+      );
+    }
     this.outputs = spec.outputs;
     this.updates = orderUpdates(dropYielding([...new Set(spec.updates)]));
     const updates = new Set(this.updates);

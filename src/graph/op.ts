@@ -2,8 +2,8 @@
  * The contract of an op: one definition with a shape rule, a naive CPU body, WGSL kernels and a backward pass.
  * The CPU body and the kernels are independent of each other but read the same names. Nothing here depends on WebGPU.
  */
-import { ShapeError } from "../validation/errors.ts";
-import { checkOptions, given, type OptionKinds, shown } from "../validation/options.ts";
+import { GraphError, ShapeError } from "../validation/errors.ts";
+import { checkOptions, expectGiven, given, nearest, type OptionKinds, shown } from "../validation/options.ts";
 import type { Constants, KernelEnv, KernelPlan, Pointwise } from "./kernel.ts";
 import { type Data, formatSpec, type Spec, sizeOf } from "./spec.ts";
 import { type BackwardContext, Node, type Op, type OpPlan, scopedLabel, Tensor } from "./tensor.ts";
@@ -64,33 +64,53 @@ const DEFINITION = {
   backward: "function",
 } as const satisfies OptionKinds<OpDefinition<string, string, unknown, Constants>>;
 
+const opNames = new Set<string>();
+
+/** Throws GraphError, with the nearest name, unless every key of `variants` is the name of an op that was defined. */
+export function checkVariants(variants: Readonly<Record<string, string>> = {}): void {
+  const unknown = Object.keys(variants).find((name) => !opNames.has(name));
+  if (unknown === undefined) return;
+  const close = nearest(unknown, [...opNames]);
+  const hint = close === undefined ? "" : `; did you mean ${close}?`;
+  throw new GraphError(`compile: variants: there is no op ${shown(unknown)}${hint}`);
+}
+
 /**
- * Makes an op out of its definition. Throws ValueError on unknown options, ShapeError where an arg and a result have the same
- * name. Check a new op with `compare` (device against CPU body) and `checkGradients` (backward against differences).
+ * Makes an op out of its definition. Throws ValueError on options that are unknown or missing, ShapeError where two args or
+ * results have the same name, or `mutates` names no arg. Check a new op with `compare` (device against CPU body) and `checkGradients` (backward against differences).
  */
 // @__NO_SIDE_EFFECTS__
 export function defineOp<const Args extends string, const Results extends string, A, C extends Constants>(
   definition: OpDefinition<Args, Results, A, C>,
 ): DefinedOp<A> {
-  checkOptions(`defineOp ${definition?.name}`, definition, DEFINITION);
+  const who = `defineOp ${definition?.name}`;
+  checkOptions(who, definition, DEFINITION);
+  expectGiven(who, definition, ["name", "args", "results", "plan", "cpu"]);
   // The definition's types hold because every node of this op is made by `node` below.
   const op = { variants: [], mutates: [], ...definition } as unknown as Op;
-  const twice = op.args.find((name) => op.results.includes(name));
-  if (twice !== undefined) throw new ShapeError(`${op.name}: ${twice} names both an arg and a result`);
-  const required = (inputs: readonly Tensor[]) => {
-    const variadic = op.args[0]?.startsWith("...") === true;
-    if (!variadic && inputs.length > op.args.length) {
+  const names = [...op.args, ...op.results];
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined) throw new ShapeError(`${op.name}: ${twice} names two args or results`);
+  const isVariadic = op.args[0]?.startsWith("...") === true;
+  const stranger = op.mutates.find((name) => !isVariadic && !op.args.includes(name));
+  if (stranger !== undefined) throw new ShapeError(`${op.name}: mutates ${stranger}, which is no arg`);
+  opNames.add(op.name);
+  const node = (inputs: readonly Tensor[], attrs: A, label: string = op.name): Node => {
+    if (!isVariadic && inputs.length > op.args.length) {
       throw new ShapeError(`${op.name}: takes at most ${op.args.length} inputs, got ${inputs.length}`);
     }
-  };
-  const node = (inputs: readonly Tensor[], attrs: A, label: string = op.name): Node => {
-    required(inputs);
     const wrong = inputs.findIndex((x) => !(x instanceof Tensor));
     if (wrong >= 0) {
       const name = argName(defined, wrong);
       expectTensor(op.name, name, inputs[wrong]);
     }
-    return new Node(defined, inputs, attrs, op.plan(inputs, attrs), scopedLabel(label));
+    const plan = op.plan(inputs, attrs);
+    if (plan.outputs.length !== op.results.length) {
+      throw new ShapeError(
+        `${op.name}: plan gave ${plan.outputs.length} outputs for the results ${op.results.join(", ") || "(none)"}`,
+      );
+    }
+    return new Node(defined, inputs, attrs, plan, scopedLabel(label));
   };
   const defined: DefinedOp<A> = Object.assign(op, {
     node,

@@ -3,7 +3,7 @@
  * constants. The text is fetched when a kernel of the module is first compiled, so that a page loads only kernels that it runs.
  * Only declarations are parsed; the text itself is never changed.
  */
-import { ShaderError } from "../validation/errors.ts";
+import { ShaderError, ValueError } from "../validation/errors.ts";
 
 export interface ShaderBinding {
   readonly binding: number;
@@ -18,11 +18,16 @@ export class Shader {
   readonly sources: readonly ShaderSource[];
   #text: Promise<ShaderText> | undefined;
 
-  /** `file`: name that errors show, such as `conv2d.wgsl`. */
+  /** `file`: name that errors show, such as `conv2d.wgsl`. Throws ValueError without a name or WGSL. */
   constructor(
     readonly file: string,
     ...sources: readonly ShaderSource[]
   ) {
+    if (typeof file !== "string" || sources.length === 0) {
+      throw new ValueError(
+        `Shader: needs a name for messages and the WGSL, as in new Shader("scale.wgsl", code)`,
+      );
+    }
     this.sources = sources;
   }
 

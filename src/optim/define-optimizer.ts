@@ -4,6 +4,7 @@
  * averaged weights, the alarm.
  */
 
+import { expectTensor } from "../graph/op.ts";
 import { packLayout } from "../graph/pack-layout.ts";
 import { sameShape } from "../graph/spec.ts";
 import { state, type Tensor } from "../graph/tensor.ts";
@@ -15,7 +16,7 @@ import { assign } from "../ops/state/assign.ts";
 import { flagNonFinite } from "../ops/state/flag-non-finite.ts";
 import { increment } from "../ops/state/increment.ts";
 import { ShapeError, ValueError } from "../validation/errors.ts";
-import { checkOptions, type OptionKinds, shown } from "../validation/options.ts";
+import { checkOptions, expectGiven, type OptionKinds, shown } from "../validation/options.ts";
 import { checkClip, clip } from "./clip.ts";
 import { optionsByElement, withoutGradient } from "./element-options.ts";
 import { AVERAGE, COMMON, type CommonOptions, checkRange, type Optimizer } from "./optimizer.ts";
@@ -39,7 +40,7 @@ export interface RuleValues<State extends string> {
   readonly states: Readonly<Record<State, Tensor>>;
 }
 
-/** New values of the parameters and of every state, which stretch to `[words]`. */
+/** New values of the parameters, `[words]`, and of every state, which stretch to that. */
 export type RuleResult<State extends string> = { readonly parameter: Tensor } & {
   readonly [Name in State]?: Tensor;
 };
@@ -84,12 +85,14 @@ const ACCUMULATED = "accumulated";
  *       },
  *     });
  *
- * Throws ValueError on options outside their range.
+ * Throws ValueError on options that are missing, unknown or outside their range; `step` does on a rule that does not return
+ * what it should.
  */
 export function defineOptimizer<const State extends string>(
   definition: OptimizerDefinition<State>,
 ): Optimizer {
   checkOptions("defineOptimizer", definition, DEFINITION);
+  expectGiven("defineOptimizer", definition, ["name", "rule"]);
   const { name, decoupledWeightDecay = false } = definition;
   const options = checkOptions(name, definition.options ?? {}, COMMON);
   const { accumulate: every = 1, averageDecay, weightDecay = 0, maximize = false } = options;
@@ -160,6 +163,11 @@ export function defineOptimizer<const State extends string>(
         states: states.packed as Readonly<Record<State, Tensor>>,
       });
       checkResult(name, Object.keys(own), next);
+      if (!sameShape(next.parameter.shape, parameter.shape)) {
+        throw new ShapeError(
+          `${name}: rule must return a value for each parameter, ${parameter}, got ${next.parameter}`,
+        );
+      }
       const shrinks = decays && decoupledWeightDecay;
       const moved = shrinks ? sub(next.parameter, mul(parameter, mul(ownRate, decay))) : next.parameter;
       const stored = due(moved, parameter);
@@ -193,6 +201,11 @@ export function movingAverage(old: Tensor, fresh: Tensor, decay: number): Tensor
 
 /** First values of the states of a rule by name. */
 function firstValues({ name, states = [] }: OptimizerDefinition<string>): Readonly<Record<string, number>> {
+  const names: readonly unknown[] = Array.isArray(states) ? states : Object.keys(states);
+  const wrong = names.find((key, i) => typeof key !== "string" || names.indexOf(key) < i);
+  if (wrong !== undefined) {
+    throw new ValueError(`${name}: states must be different names, got ${shown(wrong)}`);
+  }
   const values = Array.isArray(states)
     ? Object.fromEntries((states as readonly string[]).map((key) => [key, 0]))
     : (states as Readonly<Record<string, number>>);
@@ -250,11 +263,15 @@ function checkGradients(
   });
 }
 
-/** Refuses a rule that leaves a state out or names one that it has not declared. */
+/** Refuses a rule that leaves a state out, names one that it has not declared, or returns anything but tensors. */
 function checkResult(name: string, states: readonly string[], result: object): void {
   const wanted = ["parameter", ...states];
   const given = Object.keys(result ?? {});
-  if (given.length === wanted.length && wanted.every((key) => given.includes(key))) return;
+  if (given.length === wanted.length && wanted.every((key) => given.includes(key))) {
+    for (const [key, value] of Object.entries(result))
+      expectTensor(name, `${key}, which rule returns,`, value);
+    return;
+  }
   throw new ValueError(
     `${name}: rule must return new values of ${wanted.join(", ")}, got ${given.join(", ") || shown(result)}`,
   );

@@ -5,6 +5,7 @@
 
 import { Graph, type GraphSpec, type Rewrite } from "../graph/graph.ts";
 import type { KernelEnv, KernelPlan } from "../graph/kernel.ts";
+import { checkVariants } from "../graph/op.ts";
 import { isLeaf, Node, type Op, type Tensor } from "../graph/tensor.ts";
 import { GraphError } from "../validation/errors.ts";
 import { assignStorage, baseOf, type Storage } from "./storage.ts";
@@ -33,7 +34,9 @@ export interface Plan {
   readonly outputs: readonly Tensor[];
 }
 
+/** Throws GraphError on what can't be planned: see `Graph`, `checkVariants`, and the kernels of the ops. */
 export function makePlan(spec: GraphSpec, options: PlanOptions): Plan {
+  checkVariants(options.variants);
   let graph = new Graph(spec);
   for (const rewrite of options.rewrites ?? []) {
     const replaced = rewrite(graph);

@@ -117,6 +117,12 @@ export function checkOptions<O extends object>(who: string, passed: O | undefine
   return options as O;
 }
 
+/** Throws ValueError, naming those that are missing, unless `passed` has a value for each of `names`. */
+export function expectGiven<O extends object>(who: string, passed: O, names: readonly (keyof O & string)[]) {
+  const missing = names.filter((name) => passed?.[name] === undefined);
+  if (missing.length > 0) throw new ValueError(`${who}: needs ${missing.join(", ")}`);
+}
+
 function checkKind(who: string, name: string, value: unknown, kind: Kind): void {
   if (typeof kind !== "string") checkChoice(who, name, value, kind);
   else if (!isOfKind(kind, value))

@@ -69,5 +69,10 @@ it("refuses rules that do not fit their states", () => {
   );
   expect(() => define([], { parameter: p, m: p })).toThrow(/got parameter, m/);
   expect(() => define(["average"], { parameter: p })).toThrow(/mine: a state may not be called average/);
-  expect(() => define([], { parameter: ops.zeros([3]) })).toThrow(/assign: shapes do not broadcast/);
+  expect(() => define(["m", "m"], { parameter: p })).toThrow(/mine: states must be different names, got "m"/);
+  expect(() => define([1 as never], { parameter: p })).toThrow(/mine: states must be different names, got 1/);
+  const shape = /mine: rule must return a value for each parameter/;
+  expect(() => define([], { parameter: ops.zeros([3]) })).toThrow(shape);
+  expect(() => define([], { parameter: ops.zeros([]) })).toThrow(shape);
+  expect(() => define([], { parameter: 1 })).toThrow(/mine: parameter, which rule returns, must be a tensor/);
 });

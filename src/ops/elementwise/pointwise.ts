@@ -10,7 +10,7 @@ import type { ShaderSource } from "../../graph/shader.ts";
 import type { Data, DType, Shape } from "../../graph/spec.ts";
 import type { BackwardContext, Tensor } from "../../graph/tensor.ts";
 import { type Group, groupKernels, parseShapes, shapesText } from "../../kernels/elementwise/group.ts";
-import { checkOptions, type OptionKinds } from "../../validation/options.ts";
+import { checkOptions, expectGiven, type OptionKinds } from "../../validation/options.ts";
 import { runGroup } from "./pointwise-cpu.ts";
 
 /** An element-wise op; `A` are its attributes, `Record<string, never>` for none. */
@@ -48,7 +48,9 @@ const DEFINITION = {
  */
 // @__NO_SIDE_EFFECTS__
 export function definePointwise<A extends Constants>(definition: PointwiseDefinition<A>): DefinedOp<A> {
-  checkOptions(`definePointwise ${definition?.name}`, definition, DEFINITION);
+  const who = `definePointwise ${definition?.name}`;
+  checkOptions(who, definition, DEFINITION);
+  expectGiven(who, definition, ["name", "args", "wgsl", "scalar"]);
   const { name, args, takes = "f32" } = definition;
   const groupOf = (attrs: A): Group => ({
     inputs: args.map((arg) => ({ name: arg, dtype: takes })),

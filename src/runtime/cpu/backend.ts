@@ -61,10 +61,10 @@ export class CpuBackend implements Backend {
   }
 
   async compile(spec: GraphSpec, options: CompileOptions = {}): Promise<Program> {
-    const { seed = 0 } = checkOptions("compile", options, COMPILE);
+    const { seed = 0, variants = {} } = checkOptions("compile", options, COMPILE);
     const memory = this.#memory;
     memory.check();
-    const plan = makePlan(spec, { copy });
+    const plan = makePlan(spec, { copy, variants });
     const leaves = plan.graph.leaves();
     const firstValue = firstValues(leaves, seed);
     for (const leaf of leaves) {
