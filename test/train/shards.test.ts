@@ -5,12 +5,14 @@
 import { describe, expect, it } from "vitest";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { type ShardedDataset, shardsOf } from "../../src/data/sharded.ts";
+import { formatSpec } from "../../src/graph/spec.ts";
 import { input, state } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
 import { adam } from "../../src/optim/index.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { GpuBackend } from "../../src/runtime/gpu/backend.ts";
+import { ResidentDataset } from "../../src/train/input/device-dataset.ts";
 import { StreamedDataset } from "../../src/train/input/shard-loader.ts";
 import { samplesOf, shardLayout, visitOf } from "../../src/train/input/shard-schedule.ts";
 import type { TrainerOptions } from "../../src/train/loop/options.ts";
@@ -107,6 +109,21 @@ describe.each(backends)("on the %s", (_, open) => {
     const data = new StreamedDataset(shardsOf(numbered(45, "floats")), 4, 220, 1e6);
     expect(await walk(await open(), data, 2, false)).toEqual([upTo(45), upTo(45)]);
   });
+});
+
+it("columns are the batch by name, resident and in shards", () => {
+  const set = numbered(45, "floats");
+  const sets = [new ResidentDataset(set).batches(4), new StreamedDataset(shardsOf(set), 4, 220, 1e6)];
+  const step = state([1], 0, "u32", "step");
+  for (const data of sets) {
+    const { columns, weights } = data.columns(step, undefined);
+    expect(Object.entries(columns).map(([name, t]) => `${name} ${formatSpec(t)}`)).toEqual([
+      "inputs f32[4, 3]",
+      "labels i32[4]",
+    ]);
+    expect(formatSpec(weights)).toBe("f32[4]");
+    expect(columns.inputs!.node.op.name).toBe("gatherBatch");
+  }
 });
 
 it("a loader whose key has changed starts again in the order of the new key", async () => {

@@ -22,9 +22,19 @@ export interface DataLoader {
   begin(): (step: number) => Promise<number>;
 }
 
+/** What a step function gets: the samples of one step by column. */
+export interface StepBatch {
+  /** Each `[batchSize, …shape]`: f32, i32 or u32. An ordinary data set has the columns `inputs` and `labels`. */
+  readonly columns: Readonly<Record<string, Tensor>>;
+  /** f32 [batchSize]: 1, or 0 for rows after the last sample. */
+  readonly weights: Tensor;
+}
+
 /** A data set in batches of one size. */
 export interface DeviceDataset {
   readonly stepsPerEpoch: number;
+  /** `batch` by column names. */
+  columns(step: Tensor, key: Tensor | undefined): StepBatch;
   /** The batch of step `step[0]`; with `key`, every epoch is shuffled anew. */
   batch(step: Tensor, key: Tensor | undefined): Batch;
   /** Writes all samples, where there is room for all of them. */
@@ -56,6 +66,11 @@ export function batchFrom(
   return { x, target, weights, ...(classes === undefined ? {} : { classes }) };
 }
 
+/** The batch of a data set with inputs and labels by column names. */
+export function columnsOf({ x, target, weights }: Batch): StepBatch {
+  return { columns: { inputs: x, labels: target }, weights };
+}
+
 /** A data set that is wholly on the device. */
 export class ResidentDataset {
   readonly tensors: DatasetTensors;
@@ -71,9 +86,11 @@ export class ResidentDataset {
 
   /** Any number of batch sizes share the samples. */
   batches(batchSize: number): DeviceDataset {
+    const batch = (step: Tensor, key: Tensor | undefined) => batchFrom(this.tensors, batchSize, step, key);
     return {
       stepsPerEpoch: stepsPerEpoch(this.dataset.count, batchSize),
-      batch: (step, key) => batchFrom(this.tensors, batchSize, step, key),
+      batch,
+      columns: (step, key) => columnsOf(batch(step, key)),
       upload: (backend) => this.tensors.upload(this.dataset, backend),
     };
   }

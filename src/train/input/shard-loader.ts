@@ -10,7 +10,14 @@ import type { Tensor } from "../../graph/tensor.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import type { Batch } from "../../transforms/transform.ts";
 import { DatasetTensors } from "./dataset-tensors.ts";
-import { batchFrom, type DataLoader, type DeviceDataset, type ReadKey } from "./device-dataset.ts";
+import {
+  batchFrom,
+  columnsOf,
+  type DataLoader,
+  type DeviceDataset,
+  type ReadKey,
+  type StepBatch,
+} from "./device-dataset.ts";
 import { type Key, type ShardLayout, samplesOf, shardLayout, visitOf } from "./shard-schedule.ts";
 
 /** Most bytes on the device of a data set that is loaded in shards. */
@@ -50,6 +57,10 @@ export class StreamedDataset implements DeviceDataset {
   batch(step: Tensor, key: Tensor | undefined): Batch {
     const { size, slots } = this.layout;
     return batchFrom(this.tensors, this.batchSize, step, key, { size, slots });
+  }
+
+  columns(step: Tensor, key: Tensor | undefined): StepBatch {
+    return columnsOf(this.batch(step, key));
   }
 
   /** Without `readKey`, shards are visited in the order of the data. */
