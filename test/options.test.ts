@@ -227,6 +227,8 @@ walkOptions(
     "io.writeSafetensors",
     ...of("nn.init", "fans xavierUniform xavierNormal uniform normal constant zeros ones"),
     ...of("nn", "summary summaryText identity elu hardSigmoid hardtanh leakyRelu mish selu sign silu PRelu"),
+    ...of("nn", "celu hardSwish logSigmoid relu6 softsign threshold"),
+    ...of("ops", "celu hardSwish logSigmoid relu6 softsign threshold"),
     ...of(
       "nn",
       "prelu Residual Embedding residual embedding dropout dropout2d globalAvgPool2d globalMaxPool2d",

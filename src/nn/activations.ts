@@ -3,21 +3,27 @@
 import { expectWhole } from "../graph/op.ts";
 import { parameter, type Tensor } from "../graph/tensor.ts";
 import {
+  celu as celuOf,
   elu as eluOf,
   GELU,
   type GeluOptions,
   gelu as geluOf,
   hardSigmoid as hardSigmoidOf,
+  hardSwish as hardSwishOf,
   hardtanh as hardtanhOf,
   identity as identityOf,
   leakyRelu as leakyReluOf,
+  logSigmoid as logSigmoidOf,
   mish as mishOf,
   prelu as preluOf,
+  relu6 as relu6Of,
   SOFTPLUS,
   type SoftplusOptions,
   selu as seluOf,
   silu as siluOf,
   softplus as softplusOf,
+  softsign as softsignOf,
+  threshold as thresholdOf,
 } from "../ops/elementwise/activations.ts";
 import { sign as signOf } from "../ops/elementwise/math.ts";
 import {
@@ -34,11 +40,19 @@ export const relu = withoutOptions("nn.relu", reluOf);
 export const sigmoid = withoutOptions("nn.sigmoid", sigmoidOf);
 export const tanh = withoutOptions("nn.tanh", tanhOf);
 export const hardSigmoid = withoutOptions("nn.hardSigmoid", hardSigmoidOf);
+export const hardSwish = withoutOptions("nn.hardSwish", hardSwishOf);
+export const logSigmoid = withoutOptions("nn.logSigmoid", logSigmoidOf);
 export const mish = withoutOptions("nn.mish", mishOf);
+export const relu6 = withoutOptions("nn.relu6", relu6Of);
 export const selu = withoutOptions("nn.selu", seluOf);
 /** -1, 0 or 1; its gradient is 0 everywhere, so layers before it don't learn. */
 export const sign = withoutOptions("nn.sign", signOf);
 export const silu = withoutOptions("nn.silu", siluOf);
+export const softsign = withoutOptions("nn.softsign", softsignOf);
+export const celu = (alpha = 1) => {
+  expectNumber("nn.celu", "alpha", alpha);
+  return (x: Tensor) => celuOf(x, alpha);
+};
 export const elu = (alpha = 1) => {
   expectNumber("nn.elu", "alpha", alpha);
   return (x: Tensor) => eluOf(x, alpha);
@@ -59,6 +73,11 @@ export const leakyRelu = (negativeSlope = 0.01) => {
 export const softplus = (options: SoftplusOptions = {}) => {
   checkOptions("nn.softplus", options, SOFTPLUS);
   return (x: Tensor) => softplusOf(x, options);
+};
+export const threshold = (threshold: number, value: number) => {
+  expectNumber("nn.threshold", "threshold", threshold);
+  expectNumber("nn.threshold", "value", value);
+  return (x: Tensor) => thresholdOf(x, threshold, value);
 };
 export const softmax = (axis = -1) => {
   expectNumber("nn.softmax", "axis", axis);

@@ -14,19 +14,25 @@ export {
 export { gatherBatch } from "./data/gather-batch.ts";
 export { record, recordedSteps } from "./data/record.ts";
 export {
+  celu,
   elu,
   type GeluOptions,
   gelu,
   hardSigmoid,
+  hardSwish,
   hardtanh,
   identity,
   leakyRelu,
+  logSigmoid,
   mish,
   prelu,
+  relu6,
   type SoftplusOptions,
   selu,
   silu,
   softplus,
+  softsign,
+  threshold,
 } from "./elementwise/activations.ts";
 export { add, div, mul, neg, square, sub } from "./elementwise/arithmetic.ts";
 export { eq, ge, gt, le, lt, maximum, minimum, ne, where } from "./elementwise/compare.ts";

@@ -3,11 +3,13 @@ import { expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
 import { constant, input, type Tensor } from "../../src/graph/tensor.ts";
 import * as act from "../../src/ops/elementwise/activations.ts";
+import { mul } from "../../src/ops/elementwise/arithmetic.ts";
 import { sum } from "../../src/ops/reduce/sum.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";
+import { checkTorch } from "../support/golden.ts";
 
 type Unary = (x: Tensor) => Tensor;
 const all: readonly (readonly [string, Unary])[] = [
@@ -21,6 +23,12 @@ const all: readonly (readonly [string, Unary])[] = [
   ["mish", act.mish],
   ["hardtanh", act.hardtanh],
   ["hardSigmoid", act.hardSigmoid],
+  ["celu", (x) => act.celu(x, 0.7)],
+  ["hardSwish", act.hardSwish],
+  ["logSigmoid", act.logSigmoid],
+  ["relu6", (x) => act.relu6(mul(x, 2))],
+  ["softsign", act.softsign],
+  ["threshold", (x) => act.threshold(x, 0.3, -2)],
   ["identity", act.identity],
 ];
 
@@ -47,6 +55,41 @@ checkOp("prelu", [
     build: (x, w) => act.prelu(x!, w!),
   },
 ]);
+
+checkTorch(
+  "activations",
+  {
+    celu: ({ x }, { attrs }) => act.celu(x!, attrs.alpha as number),
+    hardSwish: ({ x }) => act.hardSwish(x!),
+    logSigmoid: ({ x }) => act.logSigmoid(x!),
+    relu6: ({ x }) => act.relu6(x!),
+    softsign: ({ x }) => act.softsign(x!),
+    threshold: ({ x }, { attrs }) => act.threshold(x!, attrs.threshold as number, attrs.value as number),
+  },
+  { rtol: 2e-5 },
+);
+
+it("limits let NaN and infinities through as PyTorch does", async () => {
+  const x = constant(Float32Array.of(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY));
+  const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
+  const expected = new Map([
+    [act.celu(x, 2), [nan, inf, -2]],
+    [act.hardSwish(x), [nan, inf, nan]],
+    [act.logSigmoid(x), [nan, 0, -inf]],
+    [act.relu6(x), [nan, 6, 0]],
+    [act.softsign(x), [nan, nan, nan]],
+    [act.threshold(x, 0, 5), [nan, inf, 5]],
+  ]);
+  for (const backend of [new CpuBackend(), await gpuBackend()]) {
+    const program = await backend.compile({ outputs: [...expected.keys()] });
+    program.run();
+    for (const [y, values] of expected) expectClose(y.label, await program.read(y), values, [3]);
+  }
+});
+
+it("refuses a celu without a slope", () => {
+  expect(() => act.celu(input([2]), 0)).toThrow("celu: alpha must be above 0, got 0");
+});
 
 it("elu's slope far below 0 is small, not 0", async () => {
   const values = [-1, -10, -20, -40];

@@ -66,6 +66,23 @@ export function checkGoldens(
   });
 }
 
+/** Registers a test per case of test/fixtures/torch/<name>.json, as `checkGoldens` does; the script beside it wrote it. */
+export function checkTorch(
+  name: string,
+  builders: Readonly<
+    Record<string, (inputs: Readonly<Record<string, Tensor>>, golden: GoldenCase) => Tensor>
+  >,
+  options: Tolerance = {},
+): void {
+  describe(`PyTorch: ${name}`, async () => {
+    const cases = await readJsonFixture<readonly GoldenCase[]>(`torch/${name}.json`);
+    it("has cases for the ops that are tested here, and no others", () => {
+      expect([...new Set(cases.map((c) => c.op))].sort()).toEqual(Object.keys(builders).sort());
+    });
+    it.each(cases)("$name", (golden) => check("torch", golden, builders[golden.op]!, options));
+  });
+}
+
 async function check(
   folder: string,
   golden: GoldenCase,

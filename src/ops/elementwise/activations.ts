@@ -10,9 +10,9 @@ import { mathFunctions, specialFunctions } from "../../kernels/elementwise/wgsl-
 import { ShapeError, ValueError } from "../../validation/errors.ts";
 import { checkOptions, type OptionKinds } from "../../validation/options.ts";
 import { reshape } from "../shape/reshape.ts";
-import { add, mul } from "./arithmetic.ts";
+import { add, div, mul, neg } from "./arithmetic.ts";
 import { ge, gt, le, where } from "./compare.ts";
-import { erf, expm1 } from "./math.ts";
+import { abs, erf, expm1 } from "./math.ts";
 import { definePointwise } from "./pointwise.ts";
 import { sigmoid, tanh } from "./relu-sigmoid-tanh.ts";
 
@@ -51,6 +51,13 @@ export function elu(x: Tensor, alpha = 1): Tensor {
   const positive = gt(x, 0);
   // The branch not taken must stay finite, or its gradient of 0 · Infinity would be NaN.
   return where(positive, x, mul(expm1(where(positive, 0, x)), alpha));
+}
+
+/** x, or alpha (exp(x / alpha) - 1) below 0: elu with a slope of 1 at 0 (Barron, 2017). Throws ValueError unless alpha > 0. */
+export function celu(x: Tensor, alpha = 1): Tensor {
+  if (!(alpha > 0)) throw new ValueError(`celu: alpha must be above 0, got ${alpha}`);
+  const positive = gt(x, 0);
+  return where(positive, x, mul(expm1(where(positive, 0, mul(x, 1 / alpha))), alpha));
 }
 
 /** elu scaled so that activations keep mean 0 and variance 1 through the layers (Klambauer et al., 2017). */
@@ -113,6 +120,31 @@ export function hardtanh(x: Tensor, low = -1, high = 1): Tensor {
 /** x/6 + 1/2 limited to [0, 1]. */
 export function hardSigmoid(x: Tensor): Tensor {
   return hardtanh(add(mul(x, 1 / 6), 0.5), 0, 1);
+}
+
+/** x limited to [0, 6]; the derivative is 0 at and outside the limits. */
+export function relu6(x: Tensor): Tensor {
+  return hardtanh(x, 0, 6);
+}
+
+/** x · hardSigmoid(x) (Howard et al., 2019). The derivative is 0 at -3 and 1 at 3. */
+export function hardSwish(x: Tensor): Tensor {
+  return mul(x, hardSigmoid(x));
+}
+
+/** log(sigmoid(x)), without overflow. */
+export function logSigmoid(x: Tensor): Tensor {
+  return neg(softplusOp.one([neg(x)], {}));
+}
+
+/** x / (1 + |x|); NaN at ±Infinity, as in PyTorch. */
+export function softsign(x: Tensor): Tensor {
+  return div(x, add(abs(x), 1));
+}
+
+/** x where it is above `threshold`, else `value`; NaN stays NaN. The derivative is 0 where `value` is. */
+export function threshold(x: Tensor, threshold: number, value: number): Tensor {
+  return where(le(x, threshold), value, x);
 }
 
 /** x itself. */
