@@ -6,6 +6,7 @@
 import { formatShape, sameShape } from "./graph/spec.ts";
 import { evaluatedBy, type Node, type Tensor } from "./graph/tensor.ts";
 import { add } from "./ops/elementwise/arithmetic.ts";
+import { detachOp } from "./ops/elementwise/detach.ts";
 import { fill } from "./ops/elementwise/fill.ts";
 import { GraphError, ShapeError } from "./validation/errors.ts";
 
@@ -68,6 +69,20 @@ export function gradients(loss: Tensor, wrt: readonly Tensor[], seed?: Tensor): 
     });
   }
   return wrt.map((t) => grads.get(t) ?? fill(t.shape, 0));
+}
+
+/** The parameters that a gradient of `result` can reach, each with the label of a node that uses it. */
+export function parametersOf(result: Tensor): Map<Tensor, string> {
+  const found = new Map<Tensor, string>();
+  const seen = new Set<Node>([result.node]);
+  for (const node of seen) {
+    if (node.op === detachOp || node.op.backward === undefined) continue;
+    for (const t of node.inputs) {
+      if (t.leaf?.kind === "state" && t.leaf.trainable && !found.has(t)) found.set(t, node.label);
+      seen.add(t.node);
+    }
+  }
+  return found;
 }
 
 /** Throws GraphError on layers that differ between training and evaluation and were built without saying for which. */

@@ -18,8 +18,9 @@ import { increment } from "../ops/state/increment.ts";
 import { ShapeError, ValueError } from "../validation/errors.ts";
 import { checkOptions, expectGiven, type OptionKinds, shown } from "../validation/options.ts";
 import { checkClip, clip } from "./clip.ts";
-import { optionsByElement, withoutGradient } from "./element-options.ts";
+import { optionsByElement, withGradient } from "./element-options.ts";
 import { AVERAGE, COMMON, type CommonOptions, checkRange, type Optimizer } from "./optimizer.ts";
+import { withOwnStates } from "./own-states.ts";
 import { scheduledRate, updateCount, updateIsDue } from "./scheduled-rate.ts";
 import type { Schedule } from "./schedules.ts";
 
@@ -110,7 +111,7 @@ export function defineOptimizer<const State extends string>(
     ...(every > 1 && { [ACCUMULATED]: 0 }),
     ...(averageDecay !== undefined && { [AVERAGE]: 0 }),
   };
-  return {
+  const optimizer: Omit<Optimizer, "minimize" | "apply"> = {
     name,
     learningRate,
     ...(schedule && { schedule }),
@@ -129,7 +130,7 @@ export function defineOptimizer<const State extends string>(
       };
     },
     updates(parameters, grads, states, step) {
-      return this.step(parameters, grads, states, step).updates;
+      return optimizer.step(parameters, grads, states, step).updates;
     },
     step(parameters, grads, states, step = states.step) {
       checkGradients(name, parameters, grads);
@@ -142,17 +143,21 @@ export function defineOptimizer<const State extends string>(
       const isWrittenByHost = step.leaf?.kind !== "state";
       // A counter that the host writes has to be on the device, so something has to read it.
       const isDue = every === 1 && !isWrittenByHost ? undefined : updateIsDue(step, every);
-      /** `value` at steps that end with an update, `otherwise` at others. */
+      const moves = withGradient(parameters, grads);
+      const changes = isDue !== undefined && moves !== undefined ? mul(isDue, moves) : (isDue ?? moves);
+      /** `value` at steps that end with an update and for parameters that have a gradient, `otherwise` at others. */
       const due = (value: Tensor, otherwise: Tensor | number) =>
-        isDue === undefined ? value : where(isDue, value, otherwise);
+        changes === undefined ? value : where(changes, value, otherwise);
       const count = updateCount(step, every);
       const rate =
         schedule === undefined
           ? states.learningRate
           : scheduledRate(schedule, states.learningRate, step, every);
 
-      const groups = states.groups ?? { weightDecay, learningRateFactor: 1 };
-      const { weightDecay: decay, learningRateFactor } = withoutGradient(parameters, grads, groups);
+      const { weightDecay: decay, learningRateFactor } = states.groups ?? {
+        weightDecay,
+        learningRateFactor: 1,
+      };
       const ownRate = learningRateFactor === 1 ? rate : mul(rate, learningRateFactor);
       const decays = decay !== 0;
       const next = definition.rule({
@@ -179,7 +184,8 @@ export function defineOptimizer<const State extends string>(
       updates.push(flagNonFinite(states.alarm, due(add(parameter, direction), 0)));
       if (average !== undefined && averageDecay !== undefined) {
         const blended = movingAverage(average, stored, averageDecay);
-        updates.push(assign(average, due(where(eq(count, 0), stored, blended), average), name));
+        const next = where(eq(count, 0), stored, blended);
+        updates.push(assign(average, isDue === undefined ? next : where(isDue, next, average), name));
       }
       if (kept !== undefined && isDue !== undefined) {
         updates.push(assign(kept, where(isDue, 0, total), name));
@@ -188,6 +194,7 @@ export function defineOptimizer<const State extends string>(
       return { updates, gradient: fresh, learningRate: rate };
     },
   };
+  return { ...optimizer, ...withOwnStates(optimizer) };
 }
 
 /**

@@ -4,16 +4,12 @@ import { constant, type Tensor } from "../graph/tensor.ts";
 import { type CommonOptions, checkRange, type ElementOptions } from "./optimizer.ts";
 
 /** f32 `[words]`: `valueAt(i)` at the elements of parameter i, 0 between parameters. */
-function byElement(
-  parameters: readonly Tensor[],
-  label: string,
-  valueAt: (i: number, offset: number) => number,
-): Tensor {
+function byElement(parameters: readonly Tensor[], label: string, valueAt: (i: number) => number): Tensor {
   const { offsets, words } = packLayout(parameters.map((t) => t.size));
   const values = new Float64Array(words);
   parameters.forEach(({ size }, i) => {
     const at = offsets[i] as number;
-    values.fill(valueAt(i, at), at, at + size);
+    values.fill(valueAt(i), at, at + size);
   });
   return constant(values, [words], label);
 }
@@ -50,21 +46,11 @@ export function optionsByElement(
   };
 }
 
-/** `options` with which parameters without a gradient neither decay nor move. */
-export function withoutGradient(
+/** 1 for elements of parameters that have a gradient, which alone change, 0 for others; undefined if all have one. */
+export function withGradient(
   parameters: readonly Tensor[],
   grads: readonly (Tensor | undefined)[],
-  options: ElementOptions,
-): ElementOptions {
-  if (!grads.includes(undefined)) return options;
-  const masked = (label: string, values: Tensor | number) =>
-    byElement(parameters, label, (i, at) => {
-      if (grads[i] === undefined) return 0;
-      if (typeof values === "number") return values;
-      return values.leaf?.kind === "constant" ? (values.leaf.data[at] as number) : 1;
-    });
-  return {
-    weightDecay: options.weightDecay === 0 ? 0 : masked("weight decay", options.weightDecay),
-    learningRateFactor: masked("learning rate factor", options.learningRateFactor),
-  };
+): Tensor | undefined {
+  if (!grads.includes(undefined)) return undefined;
+  return byElement(parameters, "has gradient", (i) => (grads[i] === undefined ? 0 : 1));
 }

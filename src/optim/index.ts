@@ -13,10 +13,14 @@ export {
   type CommonOptions,
   decaysWeights,
   type ElementOptions,
+  type MinimizedStep,
   type Optimizer,
   type OptimizerStates,
+  type OptimizerStep,
+  type OwnStep,
   type ParameterFilter,
   type ParameterGroup,
+  type ParameterList,
 } from "./optimizer.ts";
 export { type PlateauOptions, ReduceOnPlateau, reduceOnPlateau } from "./plateau.ts";
 export { type RmspropOptions, rmsprop } from "./rmsprop.ts";

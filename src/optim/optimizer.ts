@@ -73,6 +73,19 @@ export interface Optimizer {
   readonly learningRate: number;
   /** The schedule of the learning rate, if there is one. */
   readonly schedule?: Schedule;
+  /**
+   * One step down `loss`, which must hold one value, in a loop without a trainer: its gradients and the updates that follow
+   * from them. The states, the step count among them, are made at the first call for these parameters and belong to the
+   * optimizer: other graphs, made by later calls, continue with them. Parameters that `loss` does not depend on stay as they
+   * are. `parameters`: an array, or a Map by name as `nn.namedParameters` gives it, in any order; default all that the loss
+   * depends on and that are not frozen. Throws GraphError where the loss depends on none of them.
+   */
+  minimize(loss: Tensor, parameters?: ParameterList): MinimizedStep;
+  /**
+   * The same with gradients from anywhere, such as inputs that the host writes: `gradients[i]` has the shape of parameter i, which
+   * stays as it is if that is undefined.
+   */
+  apply(parameters: ParameterList, gradients: readonly (Tensor | undefined)[]): OwnStep;
   /** States for `parameters`; filters are called with `names`, default the tensors' labels. */
   states(parameters: readonly Tensor[], names?: readonly string[]): OptimizerStates;
   /**
@@ -102,6 +115,21 @@ export interface OptimizerStep {
   readonly gradient: Tensor;
   /** f32 [1]: the learning rate of this step. */
   readonly learningRate: Tensor;
+}
+
+/** Parameters, or parameters by name. */
+export type ParameterList = readonly Tensor[] | ReadonlyMap<string, Tensor>;
+
+/** A step of an optimizer with states of its own. */
+export interface OwnStep extends OptimizerStep {
+  readonly states: OptimizerStates;
+}
+
+export interface MinimizedStep extends OwnStep {
+  /** The parameters, in the order of `gradients`. */
+  readonly parameters: readonly Tensor[];
+  /** Gradients of the loss; undefined for parameters that it does not depend on. */
+  readonly gradients: readonly (Tensor | undefined)[];
 }
 
 /** Name of the state that holds averaged weights. */

@@ -5,7 +5,7 @@
 
 import { Graph, type GraphSpec, type Rewrite } from "../graph/graph.ts";
 import type { KernelEnv, KernelPlan } from "../graph/kernel.ts";
-import { checkVariants } from "../graph/op.ts";
+import { argName, checkVariants } from "../graph/op.ts";
 import { isLeaf, Node, type Op, type Tensor } from "../graph/tensor.ts";
 import { GraphError } from "../validation/errors.ts";
 import { assignStorage, baseOf, type Storage } from "./storage.ts";
@@ -79,17 +79,27 @@ function planKernels(
 }
 
 /**
- * Copies of tensors that can't be computed straight into their slice of a flattened buffer: leaves beside computed tensors,
- * tensors with two slices, and tensors whose node reads another slice of the same buffer, because WebGPU forbids a dispatch
+ * Copies of tensors that can't be computed straight into their slice of a flattened buffer: leaves beside computed tensors or in
+ * another flattened buffer, tensors with two slices, and tensors whose node reads another slice of the same buffer, because WebGPU forbids a dispatch
  * to read and write one buffer. Answers what replaces the nodes that flatten.
  */
 function insertCopies(graph: Graph, copy: (tensor: Tensor) => Tensor): Map<Tensor, Tensor> {
   const replaced = new Map<Tensor, Tensor>();
   const computedInPlace = new Set<Tensor>();
-  for (const node of graph.nodes) {
-    if (node.op.view !== "pack") continue;
+  // A leaf has one place: in the buffer that an update changes, else in the first.
+  const packs = graph.nodes.filter(({ op }) => op.view === "pack");
+  const changed = new Set(
+    graph.updates.flatMap(({ op, inputs }) => inputs.filter((_, i) => op.mutates.includes(argName(op, i)))),
+  );
+  const isChanged = (node: Node) => node.outputs.some((t) => changed.has(t));
+  const placed = new Set<Tensor>();
+  for (const node of [...packs.filter(isChanged), ...packs.filter((node) => !isChanged(node))]) {
     const bases = node.inputs.map(baseOf);
-    if (bases.every(isLeaf) && new Set(bases).size === bases.length) continue;
+    const isFree = (t: Tensor) => isLeaf(t) && (isChanged(node) || !placed.has(t));
+    if (bases.every(isFree) && new Set(bases).size === bases.length) {
+      for (const t of bases) placed.add(t);
+      continue;
+    }
     const computed = new Set(bases.filter((t) => !isLeaf(t)));
     const inputs = node.inputs.map((t, i) => {
       const base = bases[i] as Tensor;

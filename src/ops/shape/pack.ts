@@ -8,6 +8,8 @@ import { packLayout } from "../../graph/pack-layout.ts";
 import { sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { ShapeError } from "../../validation/errors.ts";
+import { reshape } from "./reshape.ts";
+import { slice } from "./slice.ts";
 
 export const packOp = defineOp({
   name: "pack",
@@ -20,6 +22,13 @@ export const packOp = defineOp({
     return { outputs: [{ shape: [words], dtype: "f32" }], constants: {} };
   },
   cpu() {},
+  backward: ({ inputs, grads: [dy], needs }) => {
+    const { offsets } = packLayout(inputs.map((t) => t.size));
+    return inputs.map(({ size, shape }, i) => {
+      const start = offsets[i] as number;
+      return needs[i] ? reshape(slice(dy as Tensor, [start], [start + size]), shape) : undefined;
+    });
+  },
 });
 
 /** The inputs one after another in a tensor of rank 1, each starting at a multiple of 64 elements, with zeros between. */

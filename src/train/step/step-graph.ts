@@ -1,14 +1,13 @@
 /** The graphs of a trainer: a training step with its updates, an evaluation step, and the model's prediction. */
-import { gradients } from "../../autograd.ts";
+import { gradients, parametersOf } from "../../autograd.ts";
 import { titleOf } from "../../data/dataset.ts";
 import { type GraphSpec, mutatedLeaves } from "../../graph/graph.ts";
 import { formatSpec } from "../../graph/spec.ts";
 import { constant, type Node, scope, state, type Tensor } from "../../graph/tensor.ts";
 import { type BuildMode, build } from "../../nn/build-mode.ts";
 import type { LossResult } from "../../nn/loss.ts";
-import { forward, isFrozen, isParameter, namedParameters } from "../../nn/module.ts";
+import { forward, isFrozen, namedParameters } from "../../nn/module.ts";
 import { MAX_RECORDED, record } from "../../ops/data/record.ts";
-import { detachOp } from "../../ops/elementwise/detach.ts";
 import { RandomSource } from "../../ops/random/random.ts";
 import { globalNorm } from "../../ops/reduce/norm.ts";
 import { sum } from "../../ops/reduce/sum.ts";
@@ -184,20 +183,6 @@ function logged(
   const log = record(ring, step, recorded, alarm);
   const layout = { columns, metrics, sums: Object.keys(sums) };
   return { spec: { outputs: [], updates: [...updates, log] }, ring, layout };
-}
-
-/** The parameters that a gradient of `result` can reach, each with the label of a node that uses it. */
-function parametersOf(result: Tensor): Map<Tensor, string> {
-  const found = new Map<Tensor, string>();
-  const seen = new Set<Node>([result.node]);
-  for (const node of seen) {
-    if (node.op === detachOp || node.op.backward === undefined) continue;
-    for (const t of node.inputs) {
-      if (isParameter(t) && !found.has(t)) found.set(t, node.label);
-      seen.add(t.node);
-    }
-  }
-  return found;
 }
 
 /**
