@@ -132,6 +132,8 @@ walkOptions(
     "ops.bce": (o) => ops.bce(x, x, o),
     "ops.bceWithLogits": (o) => ops.bceWithLogits(x, x, o),
     "ops.mse": (o) => ops.mse(x, x, o),
+    "ops.batchOrder": (o) => ops.batchOrder(step, o),
+    "ops.gatherRows": (o) => ops.gatherRows(one, step, o),
     "ops.gatherBatch": (o) => ops.gatherBatch(one, one, step, o),
     "ops.matmul": (o) => ops.matmul(x, x, o),
     "ops.norm": (o) => ops.norm(x, o),

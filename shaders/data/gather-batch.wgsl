@@ -1,21 +1,12 @@
 // The batch of a step, gathered from a data set on the device. With s(b) the sample of row b:
 //   x[b, :] = inputs[s(b), :] * scale + offset    y[b, :] = targets[s(b), :]    weights[b] = 1
-// Rows past the end of the data start again at its first sample, with weights[b] = 0. Needs order-functions.wgsl.
-// Of a data set in shards, inputs and targets hold SLOTS shards at a time; shard visit t, counted over all epochs, reads slot
-// t % SLOTS. inputs: SLOTS x SHARD x SIZE bytes, four to a word, or floats   targets: SLOTS x SHARD x TARGET words   x [B, SIZE]
+// Rows past the end of the data start again at its first sample, with weights[b] = 0. Needs batch-row-fragment.wgsl.
+// inputs: SLOTS x SHARD x SIZE bytes, four to a word, or floats   targets: SLOTS x SHARD x TARGET words   x [B, SIZE]
 // LANES invocations share a row, so that the permutation is computed LANES times per row instead of SIZE times.
 
-override COUNT: u32;
 override SIZE: u32;
 override TARGET: u32;
-override B: u32;
-override STEPS: u32;     // per epoch
-override SHARD: u32;     // samples of each shard but the last; COUNT without shards
-override SHARDS: u32;
-override PER: u32;       // steps per full shard
-override SLOTS: u32;     // shards that are resident
 override FLOATS: bool;
-override shuffle: bool;
 override CHANNELS: u32;  // 1: one scale and offset; else `channels` holds them per channel
 override PLANE: u32;     // SIZE / CHANNELS
 override scale: f32;
@@ -42,17 +33,10 @@ struct Row {
 fn begin(i: u32) -> Row {
   let row = i / LANES;
   let lane = i % LANES;
-  let within = step[0] % STEPS;
-  let shard = within / PER;
-  let visit = step[0] / STEPS * SHARDS + shard;
-  let size = select(SHARD, COUNT - shard * SHARD, shard == SHARDS - 1u);
-  let position = within % PER * B + row;
-  var sample = position % size;
-  if (shuffle) { sample = permuteIndex(sample, size, key[0], key[1] ^ lowbias32(visit)); }
-  sample += visit % SLOTS * SHARD;
-  if (lane == 0u) { weights[row] = select(0.0, 1.0, position < size); }
-  for (var j = lane; j < TARGET; j += LANES) { y[row * TARGET + j] = targets[sample * TARGET + j]; }
-  return Row(row, lane, sample);
+  let r = rowOf(row, step[0], key[0], key[1]);
+  if (lane == 0u) { weights[row] = select(0.0, 1.0, r.counts); }
+  for (var j = lane; j < TARGET; j += LANES) { y[row * TARGET + j] = targets[r.sample * TARGET + j]; }
+  return Row(row, lane, r.sample);
 }
 
 fn scaled(value: f32, j: u32) -> f32 {

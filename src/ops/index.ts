@@ -11,7 +11,9 @@ export {
   conv2d,
   convTranspose2d,
 } from "./conv/convolutions.ts";
+export { batchOrder } from "./data/batch-order.ts";
 export { gatherBatch } from "./data/gather-batch.ts";
+export { gatherRows } from "./data/gather-rows.ts";
 export { record, recordedSteps } from "./data/record.ts";
 export {
   celu,

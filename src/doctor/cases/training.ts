@@ -2,7 +2,9 @@
 
 import { packLayout } from "../../graph/pack-layout.ts";
 import { state } from "../../graph/tensor.ts";
+import { batchOrder } from "../../ops/data/batch-order.ts";
 import { gatherBatch } from "../../ops/data/gather-batch.ts";
+import { gatherRows } from "../../ops/data/gather-rows.ts";
 import { record } from "../../ops/data/record.ts";
 import { norm } from "../../ops/reduce/norm.ts";
 import { increment } from "../../ops/state/increment.ts";
@@ -160,6 +162,40 @@ export const trainingChecks: readonly Check[] = [
     })),
   },
   { op: "gatherBatch", gradients: false, cases: gatherCases },
+  {
+    op: "batchOrder",
+    gradients: false,
+    cases: [
+      [1, 1, 3],
+      [37, 8, 4],
+      [1000, 67, 1_000_003],
+    ].map(([count = 0, batchSize = 0, step = 0]) => ({
+      name: `${count} samples by ${batchSize}, step ${step}`,
+      leaves: [scalar(step, "u32"), { shape: [2], dtype: "u32", data: [7, 9] }],
+      build(step, shuffleKey) {
+        const { samples, weights } = batchOrder(step!, { count, batchSize, shuffleKey: shuffleKey! });
+        return { outputs: [samples, weights] };
+      },
+    })),
+  },
+  {
+    op: "gatherRows",
+    gradients: false,
+    cases: (["f32", "i32", "u32", "bytes"] as const).flatMap((kind) =>
+      [1, 13, 300].map((size): Case => {
+        const bytes = kind === "bytes";
+        const words = bytes ? Math.ceil((37 * size) / 4) : 37 * size;
+        return {
+          name: `rows of ${size}, ${kind}`,
+          leaves: [
+            { shape: [words], dtype: bytes ? "u32" : kind, range: bytes ? [0, 2 ** 32] : [0, 99] },
+            { shape: [5], dtype: "u32", data: [36, 0, 5, 5, 17] },
+          ],
+          build: (data, rows) => ({ outputs: [gatherRows(data!, rows!, { shape: [size], bytes })] }),
+        };
+      }),
+    ),
+  },
   {
     op: "increment",
     gradients: false,

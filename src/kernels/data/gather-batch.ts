@@ -1,11 +1,10 @@
 /** The kernel that forms the batch of a step from a data set on the device. */
 import { type KernelEnv, type KernelPlan, spread } from "../../graph/kernel.ts";
 import { Shader } from "../../graph/shader.ts";
+import { batchRow } from "./batch-order.ts";
 
 const code = () => import("../../../shaders/data/gather-batch.wgsl?raw");
-const order = () => import("../../../shaders/data/order-functions.wgsl?raw");
-
-const shader = new Shader("gather-batch.wgsl", code, order);
+const shader = new Shader("gather-batch.wgsl", code, ...batchRow);
 
 /** How much of a sample each invocation copies: 32 elements or vec4s, or 2. */
 export const GATHER_BATCH_VARIANTS = ["long", "short"];

@@ -6,40 +6,26 @@
  * some shards are there, each in a slot; samples are then shuffled within a shard.
  */
 
-import { countConstants, stepsPerEpoch } from "../../geometry/batches.ts";
 import {
   type DefinedOp,
   defineOp,
   expectArray,
   expectSpec,
   expectTensor,
-  expectWhole,
   shapeError,
 } from "../../graph/op.ts";
 import { checkShape, type Shape, type Spec, sizeOf } from "../../graph/spec.ts";
 import { constant, type Tensor } from "../../graph/tensor.ts";
 import { GATHER_BATCH_VARIANTS, gatherBatchKernels } from "../../kernels/data/gather-batch.ts";
-import { sampleOrder } from "../../numbers/permutation.ts";
 import { ShapeError } from "../../validation/errors.ts";
 import { checkOptions } from "../../validation/options.ts";
+import { rowOf, type Schedule, type Shards, scheduleConstants } from "./batch-schedule.ts";
 
-interface Attrs {
-  readonly count: number;
+interface Attrs extends Schedule {
   readonly shape: Shape;
   readonly targetShape: Shape;
-  readonly batchSize: number;
-  readonly shuffle: boolean;
   readonly scale: number;
   readonly offset: number;
-  readonly shards: Shards | undefined;
-}
-
-/** How a data set is cut into shards, of which some are on the device at a time. */
-export interface Shards {
-  /** Samples per shard, a multiple of the batch size; the last shard may have fewer. */
-  readonly size: number;
-  /** Shards on the device: that of visit v, counted over all epochs, is in slot v % slots. */
-  readonly slots: number;
 }
 
 export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
@@ -48,23 +34,13 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
   results: ["x", "y", "weights"],
   variants: GATHER_BATCH_VARIANTS,
   plan([inputs, targets, step, key, channels], attrs: Attrs) {
-    const { count, shape, targetShape, batchSize, shuffle, scale, offset } = attrs;
-    expectWhole("gatherBatch", "count", count, 1);
-    expectWhole("gatherBatch", "batchSize", batchSize, 1);
+    const { shape, targetShape, batchSize, scale, offset } = attrs;
     checkShape("gatherBatch: sample", shape);
     checkShape("gatherBatch: target", targetShape);
     const SIZE = sizeOf(shape);
     const FLOATS = inputs?.dtype === "f32";
-    const whole = countConstants(count, batchSize);
-    const { size: SHARD, slots: SLOTS } = attrs.shards ?? { size: whole.SHARD, slots: whole.SLOTS };
-    expectWhole("gatherBatch", "slots", SLOTS, 1);
-    expectWhole("gatherBatch", "shard size", SHARD, 1);
-    if (SHARD < count && SHARD % batchSize !== 0) {
-      throw new ShapeError(
-        `gatherBatch: shards must hold whole batches of ${batchSize}, got shards of ${SHARD} samples`,
-      );
-    }
-    const samples = SLOTS * SHARD;
+    const schedule = scheduleConstants("gatherBatch", attrs);
+    const samples = schedule.SLOTS * schedule.SHARD;
     expectData(
       "inputs",
       inputs,
@@ -96,16 +72,10 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
         { shape: [batchSize], dtype: "f32" },
       ],
       constants: {
-        ...whole,
+        ...schedule,
         SIZE,
         TARGET: sizeOf(targetShape),
-        B: batchSize,
-        SHARD,
-        SHARDS: Math.ceil(count / SHARD),
-        PER: stepsPerEpoch(SHARD, batchSize),
-        SLOTS,
         FLOATS,
-        shuffle,
         CHANNELS,
         PLANE: SIZE / CHANNELS,
         scale,
@@ -114,18 +84,10 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
     };
   },
   cpu({ inputs, targets, step, key, channels, x, y, weights }, constants) {
-    const { COUNT, SIZE, TARGET, B, STEPS, FLOATS, shuffle, CHANNELS, PLANE, scale, offset } = constants;
-    const { SHARD, SHARDS, PER, SLOTS } = constants;
-    const within = step[0]! % STEPS;
-    const shard = Math.floor(within / PER);
-    const visit = Math.floor(step[0]! / STEPS) * SHARDS + shard;
-    const size = shard === SHARDS - 1 ? COUNT - shard * SHARD : SHARD;
+    const { SIZE, TARGET, B, FLOATS, CHANNELS, PLANE, scale, offset } = constants;
     for (let b = 0; b < B; b++) {
-      const position = (within % PER) * B + b;
-      const inShard = position % size;
-      const ordered = shuffle ? sampleOrder(inShard, size, visit, [key[0]!, key[1]!]) : inShard;
-      const sample = (visit % SLOTS) * SHARD + ordered;
-      weights[b] = position < size ? 1 : 0;
+      const { sample, counts } = rowOf(constants, step[0]!, key, b);
+      weights[b] = counts ? 1 : 0;
       for (let j = 0; j < TARGET; j++) y[b * TARGET + j] = targets[sample * TARGET + j]!;
       for (let j = 0; j < SIZE; j++) {
         const at = sample * SIZE + j;
