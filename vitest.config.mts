@@ -9,8 +9,14 @@ import { chromiumLaunch } from "./test/support/drivers.ts";
 import { HANG_LIMIT_MS } from "./test/support/hang-limit.ts";
 
 const everywhere = ["test/**/*.test.ts"];
-/** For test/support/custom-op.ts, which imports the package by its name as users do. */
-const resolve = { alias: { weft: fileURLToPath(new URL("src/index.ts", import.meta.url)) } };
+const source = (file: string) => fileURLToPath(new URL(file, import.meta.url));
+/** For test/support/custom-op.ts and the examples, which import the package by its name as users do. */
+const resolve = {
+  alias: [
+    { find: /^weft$/, replacement: source("src/index.ts") },
+    { find: /^weft\/node$/, replacement: source("src/node/index.ts") },
+  ],
+};
 const limits = {
   testTimeout: 1.5 * HANG_LIMIT_MS,
   hookTimeout: 1.5 * HANG_LIMIT_MS,
@@ -26,6 +32,7 @@ export default defineConfig({
     reporters: ["default", "./test/support/totals-reporter.ts"],
     projects: [
       {
+        resolve,
         test: {
           name: "node",
           include: ["test/node/**/*.test.ts"],
