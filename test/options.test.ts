@@ -252,6 +252,7 @@ walkOptions(
       "ops",
       "argmax argmin add div mul neg square sub einsum outer eq ge gt le lt maximum minimum ne where",
     ),
+    ...of("ops", "cast logicalAnd logicalNot logicalOr logicalXor"),
     ...of(
       "ops",
       "concat split stack copy expand cumsum detach fill ones zeros embedding gather oneHot scatterAdd",

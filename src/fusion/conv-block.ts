@@ -47,7 +47,7 @@ export const convBlockOp: DefinedOp<BlockAttrs> = defineOp({
     const conv = floats(x, c.N * c.O * c.OH * c.OW);
     conv2dOp.cpu({ x, w, b, y: conv }, c);
     conv.forEach((v, i) => {
-      conv[i] = reluOp.pointwise!.scalar([v], {});
+      conv[i] = reluOp.pointwise!.scalar([v], {}, ["f32"]);
     });
     const indices = new Int32Array(y.length);
     maxPool2dOp.cpu({ x: conv, y, indices }, poolConstants(c));

@@ -5,7 +5,7 @@
 
 import type { Graph } from "../graph/graph.ts";
 import { defineOp } from "../graph/op.ts";
-import { type Data, type Spec, sameShape } from "../graph/spec.ts";
+import { type Data, type DType, type Spec, sameShape } from "../graph/spec.ts";
 import { Node, type Tensor } from "../graph/tensor.ts";
 import {
   type Group,
@@ -38,8 +38,8 @@ export function groupOp(group: Group, inPlace?: InPlace) {
     args: [...names, ...(inPlace?.written ?? [])],
     results: inPlace === undefined ? ["result"] : [],
     ...(inPlace && { mutates: inPlace.mutates, follows: inPlace.follows }),
-    plan(inputs, attrs: { readonly shape: readonly number[] }) {
-      const spec: Spec = { shape: attrs.shape, dtype: "f32" };
+    plan(inputs, attrs: { readonly shape: readonly number[]; readonly dtype: DType }) {
+      const spec: Spec = attrs;
       const shapes = shapesText([...inputs.slice(0, names.length), spec]);
       return { outputs: inPlace === undefined ? [spec] : [], constants: { shapes } };
     },
@@ -56,13 +56,14 @@ export function fuseElementwise(graph: Graph): Map<Tensor, Tensor> {
   for (const members of findGroups(graph)) {
     const last = members.at(-1) as Node;
     const { inputs, steps } = stepsOf(members);
+    const { shape, dtype } = last.outputs[0] as Tensor;
     const group: Group = {
       inputs: inputs.map(({ dtype }, i) => ({ name: `xs${i}`, dtype })),
       steps,
-      outputs: [{ name: "result", dtype: "f32", value: inputs.length + steps.length - 1 }],
+      outputs: [{ name: "result", dtype, value: inputs.length + steps.length - 1 }],
     };
     const op = groupOp(group);
-    const attrs = { shape: (last.outputs[0] as Tensor).shape };
+    const attrs = { shape, dtype };
     const label = members.map((n) => n.op.name).join("+");
     const scope = last.label.slice(0, last.label.lastIndexOf(".") + 1);
     const fused = new Node(op, inputs, attrs, op.plan(inputs, attrs), scope + label);
@@ -114,21 +115,23 @@ export function stepsOf(
   for (const t of read) {
     const value = numberOf(t);
     if (value === undefined) continue;
+    const { dtype } = t;
     push(t, {
       name: String(value),
       args: [],
       functions: undefined,
-      wgsl: () => literal(value),
+      wgsl: () => literal(value, dtype),
       scalar: () => value,
     });
   }
   for (const { op, plan, inputs: args, outputs } of members) {
+    const dtypes = args.map(({ dtype }) => dtype);
     push(outputs[0] as Tensor, {
       name: op.name,
       args: args.map((t) => numbers.get(t) as number),
       functions: op.pointwise?.functions,
-      wgsl: (values) => op.pointwise?.wgsl(values, plan.constants) ?? "",
-      scalar: (values) => op.pointwise?.scalar(values, plan.constants) ?? Number.NaN,
+      wgsl: (values) => op.pointwise?.wgsl(values, plan.constants, dtypes) ?? "",
+      scalar: (values) => op.pointwise?.scalar(values, plan.constants, dtypes) ?? Number.NaN,
     });
   }
   return { inputs, steps, numbers };
@@ -139,8 +142,9 @@ const SMALLEST_NORMAL = 2 ** -126;
 
 /** The number that a constant holds, where WGSL can write it. */
 function numberOf({ leaf, size, dtype }: Tensor): number | undefined {
-  if (leaf?.kind !== "constant" || size !== 1 || dtype !== "f32") return undefined;
+  if (leaf?.kind !== "constant" || size !== 1) return undefined;
   const value = leaf.data[0] as number;
+  if (dtype !== "f32") return value;
   const isNormal = Number.isFinite(Math.fround(value)) && Math.abs(value) >= SMALLEST_NORMAL;
   return isNormal || Object.is(value, 0) ? value : undefined;
 }

@@ -138,7 +138,9 @@ class GroupBuilder {
     // Other views of what changes would be read after some of it has changed.
     const written = new Set(targets.flatMap(leavesOf));
     const overlaps = (t: Tensor) => leavesOf(t).some((leaf) => written.has(leaf));
-    if (inputs.some((t) => overlaps(t) && !(targets.includes(t) && t.dtype === "f32"))) return undefined;
+    // Every invocation writes a flag, whichever element it reads.
+    const own = new Set(updates.filter(({ op }) => op === assignOp).map(targetOf));
+    if (inputs.some((t) => overlaps(t) && !own.has(t))) return undefined;
     const nameOf = (t: Tensor) => `xs${bound.indexOf(t)}`;
     const group = {
       inputs: inputs.map((t) => ({
@@ -161,7 +163,7 @@ class GroupBuilder {
       mutates: [...new Set([...targets, ...after])].map(nameOf),
       follows: after.length > 0,
     });
-    const attrs = { shape: shapeOf(updates[0] as Node) };
+    const attrs = { shape: shapeOf(updates[0] as Node), dtype: "f32" as const };
     return new Node(op, bound, attrs, op.plan(bound, attrs), (updates[0] as Node).label);
   }
 

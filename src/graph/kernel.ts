@@ -3,6 +3,7 @@
  * nothing here knows WebGPU objects or tensors.
  */
 import type { Shader, ShaderSource } from "./shader.ts";
+import type { DType } from "./spec.ts";
 
 /**
  * Numbers computed once by `plan`; those that a shader declares, as `override` or in `struct Sizes`, are given to it.
@@ -72,11 +73,11 @@ export interface KernelPlan {
 
 export interface Pointwise {
   /** WGSL expression of the result from the expressions of its arguments (each already in parentheses or a name). */
-  wgsl(args: readonly string[], constants: Constants): string;
+  wgsl(args: readonly string[], constants: Constants, dtypes: readonly DType[]): string;
   /** WGSL functions that the expression calls. */
   readonly functions?: readonly ShaderSource[] | undefined;
   /** The same function on numbers. */
-  scalar(args: readonly number[], constants: Constants): number;
+  scalar(args: readonly number[], constants: Constants, dtypes: readonly DType[]): number;
 }
 
 /** The largest number of workgroups along one axis that every WebGPU device allows. */

@@ -28,6 +28,13 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((d, i) => d === b[i]);
 }
 
+/** Throws ShapeError on anything but a dtype. */
+export function checkDType(who: string, dtype: DType): void {
+  if (dtype === "f32" || dtype === "i32" || dtype === "u32") return;
+  const hint = String(dtype) === "bool" ? "; truth values are f32, 1 and 0" : "";
+  throw new ShapeError(`${who}: dtype must be "f32", "i32" or "u32", got ${shown(dtype)}${hint}`);
+}
+
 /** Throws ShapeError on shapes with an axis that is not a whole number of at least 1. */
 export function checkShape(who: string, shape: Shape): void {
   if (!Array.isArray(shape)) {

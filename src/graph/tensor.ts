@@ -8,6 +8,7 @@ import type { Distribution, Random } from "../numbers/random.ts";
 import { GraphError, ShapeError } from "../validation/errors.ts";
 import type { Constants, KernelEnv, KernelPlan, Pointwise } from "./kernel.ts";
 import {
+  checkDType,
   checkShape,
   type Data,
   type DType,
@@ -158,6 +159,7 @@ const leafOp: Op = {
 
 function makeLeaf(leaf: Leaf, shape: Shape, dtype: DType, label: string): Tensor {
   checkShape(label, shape);
+  checkDType(label, dtype);
   const plan: OpPlan = { outputs: [{ shape: [...shape], dtype }], constants: {} };
   const tensor = new Node(leafOp, [], leaf, plan, scopedLabel(label)).outputs[0] as Tensor;
   leaves.set(tensor, leaf);
@@ -195,6 +197,7 @@ function makeState(
   trainable: boolean,
 ): Tensor {
   checkShape(label, shape);
+  checkDType(label, dtype);
   if (typeof initial === "function") {
     return makeLeaf({ kind: "state", initial, trainable }, shape, dtype, label);
   }

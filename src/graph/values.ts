@@ -19,6 +19,13 @@ const RANGES = { i32: [-(2 ** 31), 2 ** 31 - 1], u32: [0, 2 ** 32 - 1] } as cons
 /** Halfway from the largest float32 to 2^128: from here on numbers round to infinity. */
 const F32_LIMIT = 2 ** 128 - 2 ** 103;
 
+/** Whether `dtype` has `value`: for integers whole and in range, for f32 not beyond its largest number, unless infinite. */
+export function isValueOf(dtype: DType, value: number): boolean {
+  return dtype === "f32"
+    ? !(Math.abs(value) >= F32_LIMIT) || Math.abs(value) === Number.POSITIVE_INFINITY
+    : Number.isInteger(value) && value >= RANGES[dtype][0] && value <= RANGES[dtype][1];
+}
+
 /**
  * `given` as data of `dtype`: itself where it is a Float32Array or Float64Array for f32, an Int32Array for i32, a Uint32Array for
  * u32; otherwise converted. Throws ValueError, naming `who`, on anything but an array of numbers (ArrayBuffer, DataView, text), on
@@ -30,11 +37,7 @@ export function toData(who: string, dtype: DType, given: Values): Data {
   if (dtype === "u32" && given instanceof Uint32Array) return given;
   const from = numbersOf(who, dtype, given);
   const check = (value: number, i: number): void => {
-    const fits =
-      dtype === "f32"
-        ? !(Math.abs(value) >= F32_LIMIT) || Math.abs(value) === Number.POSITIVE_INFINITY
-        : Number.isInteger(value) && value >= RANGES[dtype][0] && value <= RANGES[dtype][1];
-    if (!fits) {
+    if (!isValueOf(dtype, value)) {
       const wanted =
         dtype === "f32" ? "a number that float32 can hold" : `a whole number in ${dtype}'s range`;
       throw new ValueError(

@@ -3,16 +3,20 @@
  * formula that exists as WGSL and as a function on numbers. Nothing that changes from step to step is compiled in.
  */
 import { expectWhole } from "../graph/op.ts";
+import type { DType } from "../graph/spec.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { literal } from "../kernels/elementwise/group.ts";
 import { mathFunctions, specialFunctions } from "../kernels/elementwise/wgsl-functions.ts";
 import { scheduleFunctions } from "../kernels/optimizer/steps-and-schedules.ts";
 import { definePointwise } from "../ops/elementwise/pointwise.ts";
 
+/** f32 of u32. */
+const ofSteps = ([step]: readonly DType[]): DType | undefined => (step === "u32" ? "f32" : undefined);
+
 const updateCountOp = definePointwise<{ every: number }>({
   name: "updateCount",
   args: ["step"],
-  takes: "u32",
+  dtype: ofSteps,
   wgsl: ([step], { every }) => `f32(${step} / ${every}u)`,
   scalar: ([step], { every }) => Math.floor(step! / every),
 });
@@ -20,7 +24,7 @@ const updateCountOp = definePointwise<{ every: number }>({
 const updateIsDueOp = definePointwise<{ every: number }>({
   name: "updateIsDue",
   args: ["step"],
-  takes: "u32",
+  dtype: ofSteps,
   wgsl: ([step], { every }) => `select(0.0, 1.0, (${step} + 1u) % ${every}u == 0u)`,
   scalar: ([step], { every }) => ((step! + 1) % every === 0 ? 1 : 0),
 });

@@ -1,7 +1,7 @@
 /** copy and expand: the same values in storage of their own, stretched where asked. */
 import { expect, it } from "vitest";
 import type { Shape } from "../../src/graph/spec.ts";
-import { constant, input } from "../../src/graph/tensor.ts";
+import { input } from "../../src/graph/tensor.ts";
 import { copy } from "../../src/ops/elementwise/copy.ts";
 import { expand } from "../../src/ops/reduce/sum.ts";
 import { gpuBackend } from "../support/backend.ts";
@@ -60,12 +60,11 @@ it("keeps special values", async () => {
   expect([...(await program.read(y))]).toEqual(values.map(Math.fround));
 });
 
-it("refuses shapes that can't be stretched to and whole numbers", () => {
+it("refuses shapes that can't be stretched to", () => {
   expect(() => expand(input([3]), [2])).toThrow(/expand: shapes do not broadcast, got f32\[3\], f32\[2\]/);
   expect(() => expand(input([3]), [1])).toThrow(/expand: \[1\] is smaller than the tensor, got f32\[3\]/);
   expect(() => expand(input([2, 3]), [3])).toThrow(
     /expand: \[3\] is smaller than the tensor, got f32\[2, 3\]/,
   );
   expect(() => expand(input([1]), [0])).toThrow(/expand: every axis must be a whole number of at least 1/);
-  expect(() => copy(constant(new Int32Array(3)))).toThrow(/copy: inputs must be f32, got i32\[3\]/);
 });

@@ -58,7 +58,9 @@ describe("schedule", () => {
   });
 
   it("refuses what is no counter", () => {
-    expect(() => updateCount(state([1]))).toThrow(/updateCount: inputs must be u32/);
+    expect(() => updateCount(state([1]))).toThrow(
+      /updateCount: does not take f32, got f32\[1\]; convert with ops.cast/,
+    );
     expect(() => updateCount(state([1], 0, "u32"), 0)).toThrow(/updateCount: every must be/);
   });
 });

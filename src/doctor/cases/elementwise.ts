@@ -4,7 +4,9 @@ import type { Tensor } from "../../graph/tensor.ts";
 import type { Tolerance } from "../../numbers/allclose.ts";
 import { gelu, softplus } from "../../ops/elementwise/activations.ts";
 import { add, div, mul, square, sub } from "../../ops/elementwise/arithmetic.ts";
+import { cast } from "../../ops/elementwise/cast.ts";
 import * as compare from "../../ops/elementwise/compare.ts";
+import { logicalAnd, logicalNot, logicalOr, logicalXor } from "../../ops/elementwise/logical.ts";
 import * as math from "../../ops/elementwise/math.ts";
 import { relu, sigmoid, tanh } from "../../ops/elementwise/relu-sigmoid-tanh.ts";
 import { type Check, each } from "../check.ts";
@@ -43,6 +45,37 @@ const steps = { sign: math.sign, floor: math.floor, ceil: math.ceil, round: math
 const STEP_DATA = [-2.5, -1.5, -0.75, -0.5, 0, 0.5, 1.25, 1.5, 2.5];
 
 const { eq, ne, lt, le, gt, ge, minimum, maximum, where } = compare;
+
+/** Around the ends of the ranges, and divisors of 0. */
+const WHOLE = {
+  i32: [2 ** 31 - 1, -(2 ** 31), -1, 46341, 0, -7, 12],
+  u32: [2 ** 32 - 1, 2 ** 31, 0, 65537, 7, 1, 12],
+};
+
+/** All that takes integers, on 7 x 7 pairs. */
+const integers = (dtype: "i32" | "u32"): Check => ({
+  op: `integers ${dtype}`,
+  gradients: false,
+  cases: Object.entries({
+    add,
+    sub,
+    mul,
+    div,
+    minimum,
+    maximum,
+    eq,
+    lt,
+    le,
+    where: (a, b) => where(a, b, 3),
+  } as Record<string, Binary>).map(([name, apply]) => ({
+    name,
+    leaves: [
+      { shape: [7, 1], dtype, data: WHOLE[dtype] },
+      { shape: [7], dtype, data: WHOLE[dtype] },
+    ],
+    build: (a, b) => apply(a, b),
+  })),
+});
 
 export const elementwiseChecks: readonly Check[] = [
   binary("add", add),
@@ -110,6 +143,28 @@ export const elementwiseChecks: readonly Check[] = [
       ),
     }),
   ),
+  integers("i32"),
+  integers("u32"),
+  {
+    op: "cast",
+    gradients: false,
+    cases: each([[{ shape: [8], data: [-1e10, -2.5, -0.5, 0, 0.5, 2.5, 3e9, 1e10] }]], (x) => ({
+      outputs: [cast(x, "i32"), cast(x, "u32"), cast(cast(x, "u32"), "i32"), cast(cast(x, "i32"), "f32")],
+    })),
+  },
+  {
+    op: "logicalAnd, logicalOr, logicalXor, logicalNot",
+    gradients: false,
+    cases: each(
+      [
+        [
+          { shape: [2, 1], data: [0, 0.5] },
+          { shape: [3], dtype: "i32", data: [-1, 0, 1] },
+        ],
+      ],
+      (a, b) => ({ outputs: [logicalAnd(a, b), logicalOr(a, b), logicalXor(a, b), logicalNot(b)] }),
+    ),
+  },
   {
     op: "minimum, maximum, where",
     cases: [

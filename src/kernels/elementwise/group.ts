@@ -309,8 +309,8 @@ function stepLines(
 
 const valueName = (value: number, inputs: readonly string[]) => inputs[value] ?? `t${value - inputs.length}`;
 
-/** A WGSL f32 literal of a finite number, rounded to f32. */
-export function literal(value: number): string {
-  const text = String(Math.fround(value));
-  return `f32(${text})`;
+/** A WGSL literal of a finite number: for f32 rounded to that, for integers a whole number in range. */
+export function literal(value: number, dtype: DType = "f32"): string {
+  const text = String(dtype === "f32" ? Math.fround(value) : value);
+  return `${dtype}(${text})`;
 }

@@ -1,29 +1,31 @@
 /**
- * Comparisons, `where`, minimum and maximum, element by element with broadcasting. True is 1 and false is 0, in float32.
- * Comparisons have no gradient. NaN is unequal to everything, itself included: `ne` gives 1 and every other comparison 0. NaN
+ * Comparisons, `where`, minimum and maximum, element by element with broadcasting, of any dtype. True is 1 and false is 0, in
+ * float32. Comparisons have no gradient. NaN is unequal to everything, itself included: `ne` gives 1 and every other comparison 0. NaN
  * as a condition counts as true. minimum and maximum give NaN where one of the two is NaN.
  */
 import type { Tensor } from "../../graph/tensor.ts";
 import { specialFunctions } from "../../kernels/elementwise/wgsl-functions.ts";
 import { sumTo } from "../reduce/sum.ts";
 import { mul } from "./arithmetic.ts";
-import { fill } from "./fill.ts";
+import { isFalse, type Operand, same, tensors, truth } from "./dtypes.ts";
 import { definePointwise } from "./pointwise.ts";
 
 type None = Record<string, never>;
-type Operand = Tensor | number;
 
 // @__NO_SIDE_EFFECTS__
 function comparison(
   name: string,
   wgsl: (a: string, b: string) => string,
+  operator: string,
   holds: (a: number, b: number) => boolean,
 ) {
   return definePointwise<None>({
     name,
     args: ["a", "b"],
     functions: [specialFunctions],
-    wgsl: ([a, b]) => `select(0.0, 1.0, ${wgsl(a as string, b as string)})`,
+    dtype: truth,
+    wgsl: ([a, b], _, [dtype]) =>
+      `select(0.0, 1.0, ${dtype === "f32" ? wgsl(a as string, b as string) : `${a} ${operator} ${b}`})`,
     scalar: ([a, b]) => (holds(a!, b!) ? 1 : 0),
     backward: () => [undefined, undefined],
   });
@@ -32,26 +34,30 @@ function comparison(
 const less = (a: string, b: string) => `lessThan(${a}, ${b})`;
 const equal = (a: string, b: string) => `equals(${a}, ${b})`;
 
-export const eqOp = comparison("eq", equal, (a, b) => a === b);
+export const eqOp = comparison("eq", equal, "==", (a, b) => a === b);
 export const neOp = comparison(
   "ne",
   (a, b) => `!${equal(a, b)}`,
+  "!=",
   (a, b) => a !== b,
 );
-export const ltOp = comparison("lt", less, (a, b) => a < b);
+export const ltOp = comparison("lt", less, "<", (a, b) => a < b);
 export const leOp = comparison(
   "le",
   (a, b) => `${less(a, b)} | ${equal(a, b)}`,
+  "<=",
   (a, b) => a <= b,
 );
 export const gtOp = comparison(
   "gt",
   (a, b) => less(b, a),
+  ">",
   (a, b) => a > b,
 );
 export const geOp = comparison(
   "ge",
   (a, b) => `${less(b, a)} | ${equal(a, b)}`,
+  ">=",
   (a, b) => a >= b,
 );
 
@@ -59,7 +65,8 @@ export const whereOp = definePointwise<None>({
   name: "where",
   args: ["condition", "a", "b"],
   functions: [specialFunctions],
-  wgsl: ([condition, a, b]) => `select(${a}, ${b}, isZero(${condition}))`,
+  dtype: ([, ...values]) => same(values),
+  wgsl: ([condition, a, b], _, [dtype]) => `select(${a}, ${b}, ${isFalse(condition, dtype)})`,
   scalar: ([condition, a, b]) => (condition !== 0 ? a! : b!),
   backward: ({ inputs: [condition, a, b], grads: [dy], needs }) => [
     undefined,
@@ -72,7 +79,7 @@ export const whereOp = definePointwise<None>({
 // @__NO_SIDE_EFFECTS__
 function extremum(
   name: string,
-  wgsl: string,
+  [wgsl, ofIntegers]: readonly [string, string],
   scalar: (a: number, b: number) => number,
   loses: (own: Tensor, other: Tensor) => Tensor,
 ) {
@@ -80,7 +87,8 @@ function extremum(
     name,
     args: ["a", "b"],
     functions: [specialFunctions],
-    wgsl: ([a, b]) => `${wgsl}(${a}, ${b})`,
+    dtype: same,
+    wgsl: ([a, b], _, [dtype]) => `${dtype === "f32" ? wgsl : ofIntegers}(${a}, ${b})`,
     scalar: ([a, b]) => scalar(a as number, b as number),
     backward: ({ inputs: [a, b], grads: [dy], needs }) => {
       const share = (own: Tensor, other: Tensor) =>
@@ -93,27 +101,25 @@ function extremum(
   });
 }
 
-export const minimumOp = extremum("minimum", "smaller", Math.min, (own, other) => gt(own, other));
-export const maximumOp = extremum("maximum", "larger", Math.max, (own, other) => lt(own, other));
+export const minimumOp = extremum("minimum", ["smaller", "min"], Math.min, (own, other) => gt(own, other));
+export const maximumOp = extremum("maximum", ["larger", "max"], Math.max, (own, other) => lt(own, other));
 
-const tensor = (operand: Operand): Tensor => (typeof operand === "number" ? fill([], operand) : operand);
-
-/** 1 where a == b, else 0. */
-export const eq = (a: Operand, b: Operand): Tensor => eqOp.one([tensor(a), tensor(b)], {});
+/** 1 where a == b, else 0. Operands of one dtype; a number takes that of the tensor. */
+export const eq = (a: Operand, b: Operand): Tensor => eqOp.one(tensors("eq", a, b), {});
 /** 1 where a != b, else 0. */
-export const ne = (a: Operand, b: Operand): Tensor => neOp.one([tensor(a), tensor(b)], {});
+export const ne = (a: Operand, b: Operand): Tensor => neOp.one(tensors("ne", a, b), {});
 /** 1 where a < b, else 0. */
-export const lt = (a: Operand, b: Operand): Tensor => ltOp.one([tensor(a), tensor(b)], {});
+export const lt = (a: Operand, b: Operand): Tensor => ltOp.one(tensors("lt", a, b), {});
 /** 1 where a <= b, else 0. */
-export const le = (a: Operand, b: Operand): Tensor => leOp.one([tensor(a), tensor(b)], {});
+export const le = (a: Operand, b: Operand): Tensor => leOp.one(tensors("le", a, b), {});
 /** 1 where a > b, else 0. */
-export const gt = (a: Operand, b: Operand): Tensor => gtOp.one([tensor(a), tensor(b)], {});
+export const gt = (a: Operand, b: Operand): Tensor => gtOp.one(tensors("gt", a, b), {});
 /** 1 where a >= b, else 0. */
-export const ge = (a: Operand, b: Operand): Tensor => geOp.one([tensor(a), tensor(b)], {});
-/** a where condition is not 0 (NaN is not), else b. The condition has no gradient. */
+export const ge = (a: Operand, b: Operand): Tensor => geOp.one(tensors("ge", a, b), {});
+/** a where condition, of any dtype, is not 0 (NaN is not), else b. The condition has no gradient. */
 export const where = (condition: Tensor, a: Operand, b: Operand): Tensor =>
-  whereOp.one([condition, tensor(a), tensor(b)], {});
+  whereOp.one([condition, ...tensors("where", a, b)], {});
 /** The smaller of a and b; NaN where one of them is. */
-export const minimum = (a: Operand, b: Operand): Tensor => minimumOp.one([tensor(a), tensor(b)], {});
+export const minimum = (a: Operand, b: Operand): Tensor => minimumOp.one(tensors("minimum", a, b), {});
 /** The larger of a and b; NaN where one of them is. */
-export const maximum = (a: Operand, b: Operand): Tensor => maximumOp.one([tensor(a), tensor(b)], {});
+export const maximum = (a: Operand, b: Operand): Tensor => maximumOp.one(tensors("maximum", a, b), {});

@@ -1,16 +1,18 @@
 /** The same values as a constant to gradients. Fuses like any element-wise op. */
 import type { Tensor } from "../../graph/tensor.ts";
+import { same } from "./dtypes.ts";
 import { definePointwise } from "./pointwise.ts";
 
 export const detachOp = definePointwise<Record<string, never>>({
   name: "detach",
   args: ["x"],
+  dtype: same,
   wgsl: ([x]) => `${x}`,
   scalar: ([x]) => x!,
   backward: () => [undefined],
 });
 
-/** `x`, f32, without a gradient: PyTorch's Tensor.detach. */
+/** `x` without a gradient: PyTorch's Tensor.detach. */
 export function detach(x: Tensor): Tensor {
   return detachOp.one([x], {});
 }

@@ -1,19 +1,22 @@
 /** Constants that hold one number everywhere. */
-import { checkShape, type Shape, sizeOf } from "../../graph/spec.ts";
+import { checkDType, checkShape, type DType, type Shape, sizeOf } from "../../graph/spec.ts";
 import { constant, type Tensor } from "../../graph/tensor.ts";
+import { toData } from "../../graph/values.ts";
 
-/** A float32 tensor of `shape` with `value` everywhere. */
-export function fill(shape: Shape, value: number): Tensor {
+/** A tensor of `shape` and `dtype`, default f32, with `value` everywhere. Throws ValueError on a value that `dtype` can't hold. */
+export function fill(shape: Shape, value: number, dtype: DType = "f32"): Tensor {
   checkShape("fill", shape);
-  return constant(new Float64Array(sizeOf(shape)).fill(value), shape, `fill(${value})`);
+  checkDType("fill", dtype);
+  const values = new Float64Array(sizeOf(shape)).fill(value);
+  return constant(dtype === "f32" ? values : toData("fill", dtype, values), shape, `fill(${value})`);
 }
 
-export function zeros(shape: Shape): Tensor {
-  return fill(shape, 0);
+export function zeros(shape: Shape, dtype?: DType): Tensor {
+  return fill(shape, 0, dtype);
 }
 
-export function ones(shape: Shape): Tensor {
-  return fill(shape, 1);
+export function ones(shape: Shape, dtype?: DType): Tensor {
+  return fill(shape, 1, dtype);
 }
 
 /** True for a constant that holds a single 1, which is the gradient of a loss with respect to itself. */

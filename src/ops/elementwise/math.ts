@@ -1,9 +1,10 @@
 /**
- * Element-wise mathematical functions, float32, as in PyTorch: values outside a function's domain give NaN, poles give
- * infinities. Their gradients are composed of ops, so they can be differentiated again.
+ * Element-wise mathematical functions as in PyTorch, float32 (abs, sign and clamp any dtype): values outside a function's domain give
+ * NaN, poles give infinities. Their gradients are composed of ops, so they can be differentiated again.
  */
 
 import type { DefinedOp } from "../../graph/op.ts";
+import { expectTensor } from "../../graph/op.ts";
 import type { BackwardContext, Tensor } from "../../graph/tensor.ts";
 import { literal } from "../../kernels/elementwise/group.ts";
 import { mathFunctions, specialFunctions } from "../../kernels/elementwise/wgsl-functions.ts";
@@ -11,6 +12,7 @@ import { ValueError } from "../../validation/errors.ts";
 import { sumTo } from "../reduce/sum.ts";
 import { add, div, mul, neg } from "./arithmetic.ts";
 import { eq, ge, le, where } from "./compare.ts";
+import { expectNumber, same, wrapped } from "./dtypes.ts";
 import { erfOf, powOf, roundOf } from "./math-scalar.ts";
 import { definePointwise } from "./pointwise.ts";
 
@@ -39,8 +41,26 @@ const noGradient: Gradient = () => undefined;
 const rsqrtOf = (x: number) => 1 / Math.sqrt(x);
 const erfGradient: Gradient = ({ x, dy }) => mul(dy, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI)));
 
-export const absOp = unary("abs", "abs", Math.abs, ({ x, dy }) => mul(dy, sign(x)));
-export const signOp = unary("sign", "signOf", Math.sign, noGradient);
+export const absOp = definePointwise<None>({
+  name: "abs",
+  args: ["x"],
+  functions,
+  dtype: same,
+  wgsl: ([x]) => `abs(${x})`,
+  scalar: ([x], _, [dtype]) => wrapped(Math.abs(x!), dtype),
+  backward: ({ inputs: [x], grads: [dy] }) => [mul(dy!, sign(x!))],
+});
+
+export const signOp = definePointwise<None>({
+  name: "sign",
+  args: ["x"],
+  functions,
+  dtype: same,
+  wgsl: ([x], _, [dtype]) => ({ f32: `signOf(${x})`, i32: `sign(${x})`, u32: `min(${x}, 1u)` })[dtype!],
+  scalar: ([x]) => Math.sign(x!),
+  backward: () => [undefined],
+});
+
 export const expOp = unary("exp", "expOf", Math.exp, ({ y, dy }) => mul(dy, y));
 // Not dy (y + 1): far below 0, y + 1 is 0.
 export const expm1Op = unary("expm1", "expm1Of", Math.expm1, ({ x, dy }) => mul(dy, exp(x)));
@@ -93,9 +113,11 @@ export const clampOp = definePointwise<{ low: number; high: number }>({
   name: "clamp",
   args: ["x"],
   functions: [specialFunctions],
-  wgsl: ([x], { low, high }) => {
-    const above = Number.isFinite(low) ? `larger(${x}, ${literal(low)})` : x;
-    return Number.isFinite(high) ? `smaller(${above}, ${literal(high)})` : `${above}`;
+  dtype: same,
+  wgsl: ([x], { low, high }, [dtype]) => {
+    const [larger, smaller] = dtype === "f32" ? ["larger", "smaller"] : ["max", "min"];
+    const above = Number.isFinite(low) ? `${larger}(${x}, ${literal(low, dtype)})` : x;
+    return Number.isFinite(high) ? `${smaller}(${above}, ${literal(high, dtype)})` : `${above}`;
   },
   scalar: ([x], { low, high }) => Math.min(Math.max(x!, low), high),
   backward: ({ inputs: [x], grads: [dy], attrs: { low, high } }) => {
@@ -104,9 +126,9 @@ export const clampOp = definePointwise<{ low: number; high: number }>({
   },
 });
 
-/** |x|; the derivative at 0 is 0. */
+/** |x| of any dtype; the derivative at 0 is 0. -2^31 has no absolute value in i32 and stays. */
 export const abs = (x: Tensor): Tensor => absOp.one([x], {});
-/** -1, 0 or 1; NaN of NaN (PyTorch: 0). The gradient is 0. */
+/** -1, 0 or 1, of any dtype; NaN of NaN (PyTorch: 0). The gradient is 0. */
 export const sign = (x: Tensor): Tensor => signOp.one([x], {});
 /** eˣ. */
 export const exp = (x: Tensor): Tensor => expOp.one([x], {});
@@ -144,10 +166,14 @@ export function pow(x: Tensor, exponent: Tensor | number): Tensor {
 }
 
 /**
- * x limited to [low, high]; one of them may be left out. NaN stays NaN. The derivative is 1 inside and at the limits, 0 outside and
- * at NaN.
+ * x, of any dtype, limited to [low, high]; one of them may be left out. NaN stays NaN. The derivative is 1 inside and at the limits, 0
+ * outside and at NaN.
  */
 export function clamp(x: Tensor, low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY): Tensor {
   if (!(low <= high)) throw new ValueError(`clamp: low must be at most high, got ${low} and ${high}`);
+  expectTensor("clamp", "x", x);
+  for (const limit of [low, high]) {
+    if (Math.abs(limit) !== Number.POSITIVE_INFINITY) expectNumber("clamp", limit, x.dtype);
+  }
   return clampOp.one([x], { low, high });
 }

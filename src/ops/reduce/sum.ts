@@ -11,6 +11,7 @@ import type { Tensor } from "../../graph/tensor.ts";
 import { literal, parseShapes } from "../../kernels/elementwise/group.ts";
 import { sumKernels } from "../../kernels/reduce/reduce.ts";
 import { checkOptions, type OptionKinds, type OtherNames } from "../../validation/options.ts";
+import { same } from "../elementwise/dtypes.ts";
 import { definePointwise } from "../elementwise/pointwise.ts";
 import { reshape } from "../shape/reshape.ts";
 
@@ -50,6 +51,7 @@ export const expandOp: DefinedOp<{ to: string; scale: number }> = definePointwis
 }>({
   name: "expand",
   args: ["x"],
+  dtype: same,
   wgsl: ([x], { scale }) => (scale === 1 ? `${x}` : `${x} * ${literal(scale)}`),
   scalar: ([x], { scale }) => x! * scale,
   stretchTo: ({ to }) => parseShapes(to)[0] as Shape,
@@ -104,7 +106,7 @@ export function sumTo(x: Tensor, shape: Shape, scale = 1): Tensor {
   return reshape(sumOp.one([x], { axes, scale }), shape);
 }
 
-/** `x` stretched to `shape` by broadcasting. Throws ShapeError when x does not broadcast to exactly that. */
+/** `x`, of any dtype, stretched to `shape` by broadcasting. Throws ShapeError when x does not broadcast to exactly that. */
 export function expand(x: Tensor, shape: Shape): Tensor {
   expectTensor("expand", "x", x);
   checkShape("expand", shape);

@@ -23,7 +23,7 @@ export const assignOp: DefinedOp<Record<string, never>> = defineOp({
     if (state === undefined || value === undefined || state.dtype !== value.dtype) {
       throw shapeError(
         "assign",
-        "state and value must have one dtype",
+        "state and value must have one dtype; convert the value with ops.cast(x, dtype)",
         [state, value].filter((s) => !!s),
       );
     }
@@ -46,10 +46,10 @@ export const assignOp: DefinedOp<Record<string, never>> = defineOp({
  */
 export function assign(state: Tensor, value: Tensor | number, label?: string): Node {
   expectTensor("assign", "state", state);
-  const tensor = typeof value === "number" ? fill([], value) : value;
+  const tensor = typeof value === "number" ? fill([], value, state.dtype) : value;
   expectTensor("assign", "value", tensor);
   // A value that is a state itself could change before it is read.
-  const source = isView(tensor) && tensor.dtype === "f32" ? copy(tensor) : tensor;
+  const source = isView(tensor) ? copy(tensor) : tensor;
   return assignOp.node([state, source], {}, label);
 }
 
