@@ -79,7 +79,16 @@ export type {
   TrainMetrics,
 } from "./train/loop/events.ts";
 export { historyCsv, historyJson } from "./train/loop/history.ts";
-export type { CheckpointOptions, FitOptions, TrainerOptions } from "./train/loop/options.ts";
+export type {
+  AnyTrainerOptions,
+  CheckpointOptions,
+  CommonTrainerOptions,
+  FitOptions,
+  PhaseOptions,
+  PhasesOptions,
+  StepOptions,
+  TrainerOptions,
+} from "./train/loop/options.ts";
 export { predict } from "./train/loop/predict.ts";
 export { Trainer } from "./train/loop/trainer.ts";
 export { AnomalyError } from "./train/metrics/anomaly.ts";
@@ -88,6 +97,7 @@ export * as metrics from "./train/metrics/metrics.ts";
 export { resumeFrom } from "./train/state/checkpoint-folder.ts";
 export type { FitState } from "./train/state/fit-record.ts";
 export { loadStateDict, type StateDict, stateDict } from "./train/state/state-dict.ts";
+export type { StepBatch, StepContext, StepFunction, StepResult } from "./train/step/phase.ts";
 export * as transforms from "./transforms/index.ts";
 export * from "./validation/errors.ts";
 export { version } from "./version.ts";

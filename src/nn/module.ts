@@ -1,34 +1,40 @@
 /**
- * Layers: objects with `forward(x)`, or plain functions from tensor to tensor. Parameters are found by walking a layer's
- * own fields, and the arrays, plain objects, Maps and Sets in them. They are named by the path to them, as in PyTorch:
- * `0.weight`, `block.conv1.bias`. Parameters in other places (`#private` fields, closures, objects of other classes) are
- * reported when a step is traced: see train/step/step-graph.ts.
+ * Layers: objects with `forward(x)`, or plain functions from tensor to tensor. A model is a layer or any object that holds some.
+ * Parameters are found by walking its own fields, and the arrays, objects, Maps and Sets in them. They are named by the path
+ * to them, as in PyTorch: `0.weight`, `block.conv1.bias`. Parameters in other places (`#private` fields, closures) are
+ * reported when a step is traced: see train/step/owned-states.ts.
  */
 
 import { scope, scopedLabel, Tensor } from "../graph/tensor.ts";
 import { GraphError, ValueError } from "../validation/errors.ts";
 import { isClass, isPromise, shown } from "../validation/options.ts";
 
-/** A layer with fields. Tensors made by `parameter(…)` and other layers are found in them, in the order they were set. */
-export interface Module {
-  forward(x: Tensor): Tensor;
+/**
+ * A layer with fields. Tensors made by `parameter(…)` and other layers are found in them, in the order they were set. It may
+ * take and give several tensors, as a record or an array of them.
+ */
+export interface Module<In = Tensor, Out = Tensor> {
+  forward(x: In): Out;
   /** Name of the kind of layer in summaries and errors; default the class name. */
   readonly kind?: string;
 }
 
 /** A module, or a function if there are no parameters. */
-export type Layer = Module | ((x: Tensor) => Tensor);
+export type Layer<In = Tensor, Out = Tensor> = Module<In, Out> | ((x: In) => Out);
 
-/** Applies a layer. Throws ValueError unless `layer` is a layer, and its input and its result are tensors. */
-export function forward(layer: Layer, x: Tensor): Tensor {
-  if (!(x instanceof Tensor)) {
+/**
+ * Applies a layer. Throws ValueError unless `layer` is a layer, and its input and its result are tensors, or records or arrays
+ * of tensors.
+ */
+export function forward<In, Out>(layer: Layer<In, Out>, x: In): Out {
+  if (!holdsTensors(x)) {
     throw new ValueError(
       `${scopedLabel("forward")}: a layer takes a tensor of a graph, got ${shown(x)}; for values, use predict(trainer, data)`,
     );
   }
   checkLayer(scopedLabel("forward"), layer);
-  const y: unknown = typeof layer === "function" ? layer(x) : layer.forward(x);
-  if (y instanceof Tensor) return y;
+  const y = typeof layer === "function" ? layer(x) : layer.forward(x);
+  if (holdsTensors(y)) return y;
   const uncalled = typeof y === "function" || isModule(y);
   throw new ValueError(
     uncalled
@@ -37,8 +43,21 @@ export function forward(layer: Layer, x: Tensor): Tensor {
   );
 }
 
+/** Whether `value` is a tensor, or an array or plain object of nothing but such. */
+function holdsTensors(value: unknown): boolean {
+  if (value instanceof Tensor) return true;
+  if (typeof value !== "object" || value === null || isModule(value)) return false;
+  const parts = Array.isArray(value) || isPlain(value) ? Object.values(value) : [];
+  return parts.length > 0 && parts.every((part) => part === undefined || holdsTensors(part));
+}
+
+function isPlain(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype;
+}
+
 /** Throws ValueError, with advice, unless `layer` is a layer. */
-export function checkLayer(who: string, layer: unknown): asserts layer is Layer {
+export function checkLayer(who: string, layer: unknown): asserts layer is Layer<never, unknown> {
   if (isModule(layer) || (typeof layer === "function" && !isClass(layer))) return;
   const rule = "must be a layer, an object with forward(x) or a function of a tensor";
   const hint = isClass(layer)
@@ -52,38 +71,38 @@ export function checkLayer(who: string, layer: unknown): asserts layer is Layer 
 }
 
 /**
- * The trainable tensors of `layer` by name, in order, without frozen ones. A tensor that is used twice is listed once,
+ * The trainable tensors of `model` by name, in order, without frozen ones. A tensor that is used twice is listed once,
  * under its first name.
  */
-export function namedParameters(layer: Layer): Map<string, Tensor> {
-  return namedLeaves(layer, (t) => isParameter(t) && !isFrozen(t));
+export function namedParameters(model: object): Map<string, Tensor> {
+  return namedLeaves(model, (t) => isParameter(t) && !isFrozen(t));
 }
 
-/** The states of `layer` that are saved but not trained, such as running statistics and frozen parameters. */
-export function namedBuffers(layer: Layer): Map<string, Tensor> {
-  return namedLeaves(layer, (t) => t.leaf?.kind === "state" && (!isParameter(t) || isFrozen(t)));
+/** The states of `model` that are saved but not trained, such as running statistics and frozen parameters. */
+export function namedBuffers(model: object): Map<string, Tensor> {
+  return namedLeaves(model, (t) => t.leaf?.kind === "state" && (!isParameter(t) || isFrozen(t)));
 }
 
-/** The parameters of `layer`, frozen or not. */
-export function allParameters(layer: Layer): Tensor[] {
-  return [...namedLeaves(layer, isParameter).values()];
+/** The parameters of `model`, frozen or not. */
+export function allParameters(model: object): Tensor[] {
+  return [...namedLeaves(model, isParameter).values()];
 }
 
 const frozen = new WeakSet<Tensor>();
 
 /**
- * Excludes the parameters of `layer` from training by trainers that are made from now on; they are saved with the buffers.
- * Returns the layer.
+ * Excludes the parameters of `model` from training by trainers that are made from now on; they are saved with the buffers.
+ * Returns the model.
  */
-export function freeze<L extends Layer>(layer: L): L {
-  for (const t of allParameters(layer)) frozen.add(t);
-  return layer;
+export function freeze<M extends object>(model: M): M {
+  for (const t of allParameters(model)) frozen.add(t);
+  return model;
 }
 
 /** Undoes `freeze` for trainers made from now on. */
-export function unfreeze<L extends Layer>(layer: L): L {
-  for (const t of allParameters(layer)) frozen.delete(t);
-  return layer;
+export function unfreeze<M extends object>(model: M): M {
+  for (const t of allParameters(model)) frozen.delete(t);
+  return model;
 }
 
 export function isFrozen(tensor: Tensor): boolean {
@@ -95,7 +114,7 @@ export function isParameter({ leaf }: Tensor): boolean {
   return leaf?.kind === "state" && leaf.trainable;
 }
 
-function namedLeaves(layer: Layer, wanted: (t: Tensor) => boolean): Map<string, Tensor> {
+function namedLeaves(model: object, wanted: (t: Tensor) => boolean): Map<string, Tensor> {
   const found = new Map<string, Tensor>();
   const seen = new Set<unknown>();
   const walk = (value: unknown, path: string): void => {
@@ -110,17 +129,19 @@ function namedLeaves(layer: Layer, wanted: (t: Tensor) => boolean): Map<string, 
       walk(v, value instanceof Sequential && key === "layers" ? path : join(path, String(key)));
     }
   };
-  walk(layer, "");
+  walk(model, "");
   return found;
 }
 
-/** Fields of a module, entries of an array, plain object, Map or Set; nothing for other objects. */
+/**
+ * Entries of an array, Map or Set, and own fields of any other object, whatever its class. Not of devices, trainers and
+ * programs, nor of what the host provides (numbers, promises, parts of a page), which has a tag of its own.
+ */
 function partsOf(value: object): Iterable<readonly [unknown, unknown]> {
   if (value instanceof Set) return [...value].entries();
   if (Array.isArray(value) || value instanceof Map) return value.entries();
-  const prototype = Object.getPrototypeOf(value);
-  const isPlain = prototype === null || prototype === Object.prototype;
-  return isPlain || isModule(value) ? Object.entries(value) : [];
+  const holdsLayers = Object.prototype.toString.call(value) === "[object Object]";
+  return holdsLayers && !("compile" in value) && !("finished" in value) ? Object.entries(value) : [];
 }
 
 /** Whether `value` has a `forward`. */

@@ -5,17 +5,16 @@
 
 import { checkForm, type Dataset, labelSize } from "../data/dataset.ts";
 import type { GraphSpec } from "../graph/graph.ts";
-import { input, state, type Tensor } from "../graph/tensor.ts";
+import { input, type Tensor } from "../graph/tensor.ts";
 import { ImageBuilder, type ProgramImage } from "../plan/image.ts";
 import { type AdapterTraits, adapterProfile } from "../runtime/gpu/adapter-profile.ts";
 import { planForGpu } from "../runtime/gpu/backend.ts";
 import type { GpuDevice } from "../runtime/gpu/device.ts";
 import { firstValues, initialData } from "../runtime/initial-values.ts";
-import { ResidentDataset } from "../train/input/device-dataset.ts";
+import { type DeviceDataset, ResidentDataset } from "../train/input/device-dataset.ts";
 import { checkTrainerOptions, evaluationBatch, type TrainerOptions } from "../train/loop/options.ts";
-import { statesOf } from "../train/loop/trainer.ts";
-import type { MetricBatch } from "../train/metrics/definition.ts";
 import { KEY, LEARNING_RATE } from "../train/state/run-states.ts";
+import { describeRun } from "../train/step/describe-step.ts";
 import { evaluationStep, predictionOf, type StepGraph, trainingStep } from "../train/step/step-graph.ts";
 import { DeviceError, ValueError } from "../validation/errors.ts";
 import { checkOptions, type OptionKinds } from "../validation/options.ts";
@@ -97,22 +96,31 @@ export async function compileAheadOfTime(
     if (options[name]) throw new ValueError(`compileAheadOfTime: a program can't have ${name}; leave it out`);
   }
   checkTrainerOptions(options);
+  if (!("loss" in options)) {
+    throw new ValueError(
+      "compileAheadOfTime: a program needs a model and a loss; a step function needs a Trainer",
+    );
+  }
   checkForm("compileAheadOfTime: train", train);
   if (test !== undefined) checkForm("compileAheadOfTime: test", test);
   const { batchSize, seed = 0, shuffle = true } = options;
-  const { states, training, drawn } = statesOf(options);
+  const run = describeRun(options);
+  const { states, training, drawn } = run;
   const { step, key } = training;
   const set = new ImageSet(options, target);
 
-  const trained = await set.steps(train, batchSize, step, shuffle ? key : undefined, (batch) =>
-    trainingStep(options, batch, training),
-  );
-  const evalStep = state([1], 0, "u32", "evaluation step");
+  const trained = await set.steps(train, batchSize, (data) => {
+    const columns = data.columns(step, shuffle ? key : undefined);
+    const { graphs } = trainingStep(run.step, options, { ...columns, dataset: train }, training);
+    return { graph: graphs[0] as StepGraph, step };
+  });
   const tested =
     test &&
-    (await set.steps(test, evaluationBatch(options, test.count), evalStep, undefined, (batch) =>
-      evaluationStep(options, batch, evalStep, training),
-    ));
+    (await set.steps(test, evaluationBatch(options, test.count), (data) => {
+      const inputOf = (at: Tensor) => ({ ...data.columns(at, undefined), dataset: test });
+      const { graphs, steps } = evaluationStep(run.step, inputOf, training);
+      return { graph: graphs[0] as StepGraph, step: steps[0] as Tensor };
+    }));
   const graphs = new Map<string, NamedGraph>();
   if (predict !== undefined) {
     const samples = input([predict, ...train.inputs.shape], "f32", "samples");
@@ -127,7 +135,7 @@ export async function compileAheadOfTime(
   const stored = {
     parameters: set.named(states.parameters),
     buffers: set.named(states.buffers),
-    packed: set.named(states.packed),
+    packed: set.named(states.optimizers[0]?.packed ?? []),
     step: leaf(step),
     key: leaf(key),
     learningRate: leaf(states.live.get(LEARNING_RATE) as Tensor),
@@ -173,12 +181,11 @@ class ImageSet {
   async steps(
     dataset: Dataset,
     batchSize: number,
-    step: Tensor,
-    key: Tensor | undefined,
-    build: (batch: MetricBatch) => StepGraph,
+    build: (data: DeviceDataset) => { readonly graph: StepGraph; readonly step: Tensor },
   ): Promise<StoredSteps> {
     const data = new ResidentDataset({ ...dataset, name: "data" });
-    const { spec, ring, layout } = build({ ...data.batches(batchSize).batch(step, key), dataset });
+    const { graph, step } = build(data.batches(batchSize));
+    const { spec, ring, layout } = graph;
     const inputs = this.leaf(data.tensors.inputs);
     const labels = this.leaf(data.tensors.targets);
     const image = await this.#image(spec, [inputs, labels]);

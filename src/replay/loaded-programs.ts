@@ -56,7 +56,7 @@ export class LoadedPrograms implements ProgramSource {
     const { test } = this.file;
     if (test === undefined) throw new GraphError("program: has no evaluation; compile it with a test set");
     const program = await this.#load("evaluation", test, dataset);
-    return { ...program, step: this.leaves[test.step] as Tensor };
+    return { ...program, steps: [this.leaves[test.step] as Tensor] };
   }
 
   /** Rejects: there is no planner to compile a graph with. */
@@ -113,8 +113,14 @@ export class LoadedPrograms implements ProgramSource {
     const loaded = {
       dataset,
       program,
-      ring: this.leaves[steps.ring] as Tensor,
-      layout: { columns: steps.columns, sums: steps.sums, metrics: [] },
+      rings: [
+        {
+          name: "",
+          every: 1,
+          ring: this.leaves[steps.ring] as Tensor,
+          layout: { columns: steps.columns, sums: steps.sums, metrics: [] },
+        },
+      ],
       stepsPerEpoch: stepsPerEpoch(count, steps.batchSize),
     };
     known?.program.destroy();

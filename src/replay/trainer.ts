@@ -158,14 +158,16 @@ export class AheadOfTimeTrainer extends AnyTrainer {
 function statesOf({ states }: AheadOfTimeProgram, leaves: readonly Tensor[]): RunStates {
   const at = (index: number) => leaves[index] as Tensor;
   const named = (all: readonly NamedLeaf[]) => new Map(all.map(({ name, leaf }) => [name, at(leaf)]));
+  const parameters = named(states.parameters);
+  const learningRate = at(states.learningRate);
   return {
-    parameters: named(states.parameters),
+    parameters,
     buffers: named(states.buffers),
-    packed: named(states.packed),
+    optimizers: [{ name: "", parameters, packed: named(states.packed), learningRate, every: 1 }],
     step: at(states.step),
     live: new Map([
       [KEY, at(states.key)],
-      [LEARNING_RATE, at(states.learningRate)],
+      [LEARNING_RATE, learningRate],
     ]),
   };
 }

@@ -121,8 +121,11 @@ export type TuneEvent =
 
 /** A compiled graph: a fixed list of dispatches that `run` replays. */
 export interface Program {
-  /** Runs the graph `times` times in sequence. On a GPU it returns at once, before the work is done. */
-  run(times?: number): void;
+  /**
+   * Runs the graph `times` times in sequence. On a GPU it returns at once, before the work is done. `first`: the number of the
+   * first run, from 0, for programs whose runs are not all the same (`Backend.sequence`).
+   */
+  run(times?: number, first?: number): void;
   /** Resolves when all runs started so far are done. */
   finished(): Promise<void>;
   /** The value of one of the graph's outputs after the latest run; floats as Float32Array, or 64-bit on such a reference. */
@@ -143,6 +146,14 @@ export interface Program {
   destroy(): void;
   /** `destroy`, for `using`. */
   [Symbol.dispose](): void;
+}
+
+/** A part of a sequence. */
+export interface SequencePart<P extends Program = Program> {
+  /** Compiled by the same device. */
+  readonly program: P;
+  /** It runs in run r, counted from 0, if r + 1 is a multiple of this. Default 1. */
+  readonly every?: number;
 }
 
 /** Time of one dispatch. */
@@ -193,6 +204,11 @@ export interface Backend {
   /** Whether programs can be profiled. */
   readonly timestamps: boolean;
   compile(spec: GraphSpec, options?: CompileOptions): Promise<Program>;
+  /**
+   * A program that runs `parts` one after another, each of which sees what those before have changed; `run` submits all runs of
+   * all parts at once. The parts are destroyed with it.
+   */
+  sequence(parts: readonly SequencePart[]): Program;
   /** How long one submit should keep the device busy: about a frame in a page, longer without a display. */
   readonly submitMilliseconds: number;
   /** The host's files, where it has a file system. */

@@ -30,7 +30,7 @@ it("GPU and CPU reference agree on the loss of 50 steps", async () => {
     const program = await trainer.trainProgram(subset(train, 800));
     const runner = trainer.runner(program);
     while (runner.position < 50) await runner.advance(50 - runner.position);
-    return (await runner.collect()).map((row) => row[0] as number);
+    return (await runner.collect()).map(([row]) => row?.[0] as number);
   };
   const gpu = await losses(await gpuBackend());
   const cpu = await losses(new CpuBackend());

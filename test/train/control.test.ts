@@ -6,6 +6,7 @@ import * as nn from "../../src/nn/index.ts";
 import { adam } from "../../src/optim/index.ts";
 import { RunControl } from "../../src/train/loop/control.ts";
 import type { Metrics } from "../../src/train/loop/events.ts";
+import type { TrainerOptions } from "../../src/train/loop/options.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
 import { ValueError } from "../../src/validation/errors.ts";
 import { ownBackend } from "../support/backend.ts";
@@ -82,7 +83,7 @@ it("keeps weights that are loaded while a program is being compiled", async () =
   const bytes = await source.toSafetensors();
   const trainer = await trainerOf();
   const x = constant(new Float32Array(784), [1, 784]);
-  const compiling = trainer.compile({ outputs: [nn.forward(trainer.options.model, x)] });
+  const compiling = trainer.compile({ outputs: [nn.forward((trainer.options as TrainerOptions).model, x)] });
   trainer.fromSafetensors(bytes);
   expect(await trainer.toSafetensors()).toEqual(bytes);
   await compiling;
@@ -103,7 +104,7 @@ it("compiles other graphs over the weights, and profiles a step without taking i
     Float32Array.from({ length: 784 }, (_, i) => (i % 7) / 7),
     [1, 784],
   );
-  const logits = nn.forward(trainer.options.model, x);
+  const logits = nn.forward((trainer.options as TrainerOptions).model, x);
   const before = await trainer.compile({ outputs: [logits] });
   before.run();
   const first = await before.read(logits);

@@ -82,10 +82,6 @@ const hiding: Readonly<Record<string, () => nn.Layer>> = {
       nn.linear(8, 3),
     );
   },
-  "a class without forward": () => {
-    const part = new WithoutForward();
-    return Object.assign(new Net((x) => part.apply(x)), { part });
-  },
   "a symbol": () => nn.sequential(new Hidden(), nn.linear(8, 3)),
   "a layer made anew in forward": () => new Net((x) => nn.linear(4, 8).forward(x)),
   "a field set in the first forward": () => {
@@ -171,6 +167,28 @@ describe("plain objects, arrays, Maps and Sets are searched", () => {
     const twin = await make(new Searched(), { seed: 2 });
     await twin.fromSafetensors(await trainer.toSafetensors());
     expect((await twin.evaluate(data)).loss).toBe((await trainer.evaluate(data)).loss);
+  });
+
+  it("objects of classes without forward are searched, whatever they refer to", async () => {
+    const part = new WithoutForward();
+    const back = { part, device: new CpuBackend() };
+    const model = Object.assign(new Net((x) => part.apply(x)), { part: Object.assign(part, { back }) });
+    expect([...nn.namedParameters(model).keys()]).toEqual([
+      "head.weight",
+      "head.bias",
+      "part.layer.weight",
+      "part.layer.bias",
+    ]);
+    const trainer = await make(model);
+    const before = await trainer.parameter("part.layer.weight");
+    await trainer.fit(data, { epochs: 1 });
+    expect(await trainer.parameter("part.layer.weight")).not.toEqual(before);
+  });
+
+  it("a trainer in a field is not part of the model", async () => {
+    const other = await make(nn.linear(4, 3));
+    const model = Object.assign(new Net(nn.relu()), { other });
+    expect([...nn.namedParameters(model).keys()]).toEqual(["head.weight", "head.bias"]);
   });
 
   it("the own fields of a subclass of Sequential are searched, too", async () => {

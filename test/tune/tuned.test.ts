@@ -272,7 +272,7 @@ describe("training", () => {
     });
     const runner = trainer.runner(await trainer.trainProgram(train));
     while (runner.position < steps) await runner.advance(steps - runner.position);
-    return (await runner.collect()).map((row) => row[0] as number);
+    return (await runner.collect()).map(([row]) => row?.[0] as number);
   };
 
   it("with other kernels gives the losses of the CPU reference, and from the store the same bits", async () => {

@@ -27,13 +27,16 @@ import { ones } from "../elementwise/fill.ts";
 
 /** What random ops draw from. Every use has a number of its own, so that no two uses draw the same numbers. */
 export class RandomSource {
-  #uses = 0;
+  #uses: number;
 
-  /** `step`: u32 `[1]`, a state that an update increments. `key`: u32 `[2]`, the seed. */
+  /** `step`: u32 `[1]`, a state that an update increments. `key`: u32 `[2]`, the seed. `first`: number of the first use. */
   constructor(
     readonly step: Tensor,
     readonly key: Tensor,
-  ) {}
+    first = 0,
+  ) {
+    this.#uses = first;
+  }
 
   /** The number of the next use. */
   stream(): number {

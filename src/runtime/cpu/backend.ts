@@ -20,9 +20,11 @@ import {
   type FileStore,
   type Program,
   type ProgramDescription,
+  type SequencePart,
 } from "../backend.ts";
 import { firstValues, StartValues } from "../initial-values.ts";
 import { LeafUsers } from "../leaf-users.ts";
+import { ProgramSequence } from "../program-sequence.ts";
 
 /** Longest time without giving the host a turn: half a frame. */
 const TURN_MILLISECONDS = 8;
@@ -71,6 +73,10 @@ export class CpuBackend implements Backend {
       if (!memory.leaves.has(leaf)) memory.add(leaf, this.starts.take(leaf) ?? firstValue(leaf));
     }
     return new CpuProgram(spec, plan, memory);
+  }
+
+  sequence(parts: readonly SequencePart[]): Program {
+    return new ProgramSequence(parts);
   }
 
   holds(leaf: Tensor): boolean {

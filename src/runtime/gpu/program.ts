@@ -107,14 +107,24 @@ export class GpuProgram implements Program {
   }
 
   run(times = 1): void {
-    this.#prepare();
-    // The deferred work is not worth its time for a program that runs once.
-    this.#runs += times;
-    if (this.#runs > 1) void this.ready();
+    this.prepare(times);
     const { raw } = this.resources.device;
     const encoder = raw.createCommandEncoder();
     this.#encode(encoder, times, {});
     raw.queue.submit([encoder.finish()]);
+  }
+
+  /** Checks that the program can run, and makes it bind where its states are now. `times`: how often it will run. */
+  prepare(times: number): void {
+    this.#prepare();
+    // The deferred work is not worth its time for a program that runs once.
+    this.#runs += times;
+    if (this.#runs > 1) void this.ready();
+  }
+
+  /** Encodes one run, after `prepare`. */
+  encodeRun(pass: GPUComputePassEncoder): void {
+    for (const dispatch of this.#dispatches) encode(pass, dispatch);
   }
 
   ready(): Promise<void> {
@@ -240,7 +250,7 @@ export class GpuProgram implements Program {
 
   #encode(encoder: GPUCommandEncoder, times: number, descriptor: GPUComputePassDescriptor): void {
     const pass = encoder.beginComputePass(descriptor);
-    for (let i = 0; i < times; i++) for (const dispatch of this.#dispatches) encode(pass, dispatch);
+    for (let i = 0; i < times; i++) this.encodeRun(pass);
     pass.end();
   }
 

@@ -10,12 +10,13 @@ import type { Values } from "../../graph/values.ts";
 import type { ProgramImage } from "../../plan/image.ts";
 import { GraphError } from "../../validation/errors.ts";
 import { checkOptions, type OptionKinds } from "../../validation/options.ts";
-import type { Backend, CompileOptions, FileStore, Program, TuneStore } from "../backend.ts";
+import type { Backend, CompileOptions, FileStore, Program, SequencePart, TuneStore } from "../backend.ts";
 import type { StartValues } from "../initial-values.ts";
 import { type DeviceOptions, GpuDevice } from "./device.ts";
 import { LeafMemory } from "./memory.ts";
 import { PipelineCache } from "./pipelines.ts";
 import { GpuProgram, type GpuProgramOptions, type ImageTensors } from "./program.ts";
+import { GpuSequence } from "./sequence.ts";
 
 export interface GpuOptions extends DeviceOptions {
   /** Default 16, about a frame. */
@@ -121,6 +122,10 @@ export class GpuRuntime implements Backend {
   async load(image: ProgramImage, tensors: ImageTensors, options?: GpuProgramOptions): Promise<GpuProgram> {
     this.device.check();
     return GpuProgram.create(this, image, tensors, options);
+  }
+
+  sequence(parts: readonly SequencePart[]): Program {
+    return new GpuSequence(this, parts as readonly SequencePart<GpuProgram>[]);
   }
 
   get starts(): StartValues {

@@ -66,10 +66,10 @@ export abstract class AnyTrainer extends TrainerCore {
     return this.lock.run(() =>
       this.survive(async () => {
         if (!this.backend.timestamps) return undefined;
-        const { program, ring } = await this.programs.training(dataset);
+        const { program, rings } = await this.programs.training(dataset);
         const { values } = await this.snapshot(this.steps);
         // A fit that is under way may not have read all rows of the ring yet.
-        const rows = await this.values.readAll([ring]);
+        const rows = await this.values.readAll(rings.map(({ ring }) => ring));
         try {
           return await medianTimes(program);
         } finally {

@@ -1,6 +1,7 @@
 /** Options of trainers and of `fit`, and the checks of what users give. */
 
 import { checkTrainingData, type TrainingData } from "../../data/sharded.ts";
+import type { Tensor } from "../../graph/tensor.ts";
 import type { Loss } from "../../nn/loss.ts";
 import { checkLayer, type Layer } from "../../nn/module.ts";
 import type { Optimizer } from "../../optim/optimizer.ts";
@@ -10,15 +11,14 @@ import { ValueError } from "../../validation/errors.ts";
 import { checkOptions, isPromise, type OptionKinds, shown } from "../../validation/options.ts";
 import { checkMetric, type Metric } from "../metrics/definition.ts";
 import type { FitState } from "../state/fit-record.ts";
+import type { StepBatch, StepContext, StepResult } from "../step/phase.ts";
 import { RING_STEPS } from "../step/runner.ts";
 import type { RunControl } from "./control.ts";
 import { type EarlyStoppingOptions, isOfValidation } from "./early-stopping.ts";
 import type { Callback, StepListener } from "./events.ts";
 
-export interface TrainerOptions {
-  readonly model: Layer;
-  readonly loss: Loss;
-  readonly optimizer: Optimizer;
+/** Options of every trainer. */
+export interface CommonTrainerOptions {
   /** Samples per training step. */
   readonly batchSize: number;
   /** Seed of initial weights and shuffling; default 0. */
@@ -54,8 +54,6 @@ export interface TrainerOptions {
    * shards of neighbours only.
    */
   readonly maxResidentBytes?: number;
-  /** Computed beside the loss, on the device. Default none; losses with classes give the accuracy by themselves. */
-  readonly metrics?: readonly Metric[];
   /** Called whenever a pipeline of training or evaluation has been compiled. */
   readonly onCompile?: (progress: CompileProgress) => void;
   /**
@@ -66,6 +64,46 @@ export interface TrainerOptions {
   /** Logs the Euclidean norm of each step's gradients, before clipping. Default false. */
   readonly trackGradientNorm?: boolean;
 }
+
+/** A trainer of a model with a loss. */
+export interface TrainerOptions extends CommonTrainerOptions {
+  readonly model: Layer;
+  readonly loss: Loss;
+  readonly optimizer: Optimizer;
+  /** Computed beside the loss, on the device. Default none; losses with classes give the accuracy by themselves. */
+  readonly metrics?: readonly Metric[];
+}
+
+/** A trainer of a step function. */
+export interface StepOptions extends CommonTrainerOptions {
+  /** What is trained and saved: a module, or an object with modules, as in `{ encoder, decoder }`. */
+  readonly model: object;
+  readonly optimizer: Optimizer;
+  /** Builds the loss of a batch. An annotation may name columns, as in `step: (batch: { tokens: Tensor }) => …`. */
+  step(batch: StepBatch, context: StepContext): StepResult;
+}
+
+/** A part of a step that trains a model with an optimizer of its own. */
+export interface PhaseOptions extends Pick<StepOptions, "model" | "optimizer" | "step"> {
+  /** The phase runs in steps number `every`, 2 `every` …, counted from 1. Default 1. */
+  readonly every?: number;
+}
+
+/**
+ * A trainer whose steps have several phases. Each updates the parameters of its own model only, and sees what those before it
+ * have updated.
+ */
+export interface PhasesOptions extends CommonTrainerOptions {
+  /** By name, in the order in which they run. */
+  readonly phases: Readonly<Record<string, PhaseOptions>>;
+  /**
+   * Makes the batch of all phases from that of the data set; what it draws is the same in each: latents, pairs. Modules in it
+   * are applied anew in each phase.
+   */
+  prepare?(batch: StepBatch, context: StepContext): Readonly<Record<string, Tensor>>;
+}
+
+export type AnyTrainerOptions = TrainerOptions | StepOptions | PhasesOptions;
 
 export interface FitOptions {
   /** Passes over the training data, default 1. Either this or `steps`. */
@@ -110,10 +148,7 @@ export interface CheckpointOptions {
   readonly onNotice?: (line: string) => void;
 }
 
-const TRAINER = {
-  model: "any",
-  loss: "any",
-  optimizer: "any",
+const COMMON = {
   batchSize: "number",
   seed: "number",
   shuffle: "boolean",
@@ -125,11 +160,27 @@ const TRAINER = {
   detectAnomaly: "boolean",
   transform: "any",
   maxResidentBytes: "number",
-  metrics: "array",
   onCompile: "function",
   onNotice: "function",
   trackGradientNorm: "boolean",
+} as const satisfies OptionKinds<CommonTrainerOptions>;
+
+const TRAINER = {
+  model: "any",
+  loss: "any",
+  optimizer: "any",
+  metrics: "array",
+  ...COMMON,
 } as const satisfies OptionKinds<TrainerOptions>;
+
+const PHASE = { model: "any", optimizer: "any", step: "function" } as const;
+const STEP = { ...PHASE, ...COMMON } as const satisfies OptionKinds<StepOptions>;
+const ONE_PHASE = { ...PHASE, every: "number" } as const satisfies OptionKinds<PhaseOptions>;
+const PHASES = {
+  phases: "object",
+  prepare: "function",
+  ...COMMON,
+} as const satisfies OptionKinds<PhasesOptions>;
 
 const FIT = {
   epochs: "number",
@@ -166,21 +217,28 @@ const EARLY_STOPPING = {
 
 /** Samples per step when `count` samples are evaluated. */
 export function evaluationBatch(
-  { batchSize, evalBatchSize }: Pick<TrainerOptions, "batchSize" | "evalBatchSize">,
+  { batchSize, evalBatchSize }: Pick<CommonTrainerOptions, "batchSize" | "evalBatchSize">,
   count: number,
 ): number {
   return Math.min(count, evalBatchSize ?? Math.max(batchSize, 200));
 }
 
 /** Throws ValueError on unknown options, on a model, loss, optimizer, transform or metric that is none, and on numbers out of range. */
-export function checkTrainerOptions(options: TrainerOptions): void {
+export function checkTrainerOptions(options: AnyTrainerOptions): void {
   const who = "Trainer.create";
-  const { model, loss, optimizer, transform, metrics = [], tune } = checkOptions(who, options, TRAINER);
-  checkLayer(`${who}: model`, model);
-  checkPart("loss", loss, "build", "nn.crossEntropy()", "nn");
-  checkPart("optimizer", optimizer, "states", "optim.adam()", "optim");
+  if (has(options, "phases")) checkPhases(who, options as PhasesOptions);
+  else if (has(options, "step")) {
+    checkOptions(who, options as StepOptions, STEP);
+    checkPhase(who, options as StepOptions);
+  } else {
+    const { model, loss, optimizer, metrics = [] } = checkOptions(who, options as TrainerOptions, TRAINER);
+    checkLayer(`${who}: model`, model);
+    checkPart(who, "loss", loss, "build", "nn.crossEntropy()", "nn");
+    checkPart(who, "optimizer", optimizer, "states", "optim.adam()", "optim");
+    for (const [i, metric] of metrics.entries()) checkMetric(`${who}: metrics[${i}]`, metric);
+  }
+  const { transform, tune, stepsPerSubmit = 1 } = options;
   if (transform !== undefined) checkTransform(`${who}: transform`, transform);
-  for (const [i, metric] of metrics.entries()) checkMetric(`${who}: metrics[${i}]`, metric);
   if (tune !== undefined && typeof tune !== "boolean") checkOptions(`${who}: tune`, tune, TUNE);
   if (options.batchSize === undefined) {
     throw new ValueError(`${who}: batchSize is missing; give the samples per step, as in batchSize: 32`);
@@ -192,24 +250,58 @@ export function checkTrainerOptions(options: TrainerOptions): void {
     stepsPerSubmit: 1,
     maxResidentBytes: 1,
   });
-  const { stepsPerSubmit = 1 } = options;
   if (stepsPerSubmit > RING_STEPS) {
     throw new ValueError(`${who}: stepsPerSubmit must be at most ${RING_STEPS}, got ${stepsPerSubmit}`);
   }
 }
 
+const has = (options: unknown, name: string) =>
+  typeof options === "object" && options !== null && name in options;
+
+function checkPhases(who: string, options: PhasesOptions): void {
+  const { phases } = checkOptions(who, options, PHASES);
+  const names = Object.keys(phases);
+  if (names.length === 0) throw new ValueError(`${who}: phases has no phase; give at least one by its name`);
+  for (const [name, phase] of Object.entries(phases)) {
+    const where = `${who}: phases.${name}`;
+    // Names are parts of those in files.
+    if (!/^[A-Za-z]\w*$/.test(name)) {
+      throw new ValueError(`${who}: the name of a phase must be letters, digits and _, got ${shown(name)}`);
+    }
+    checkPhase(where, checkOptions(where, phase, ONE_PHASE));
+    checkWhole(where, phase, { every: 1 });
+  }
+}
+
+function checkPhase(who: string, { model, optimizer, step }: PhaseOptions): void {
+  if ((typeof model !== "object" && typeof model !== "function") || model === null || isPromise(model)) {
+    throw new ValueError(
+      `${who}: model must be a module or an object with modules, as in { encoder, decoder }, got ${shown(model)}`,
+    );
+  }
+  checkPart(who, "optimizer", optimizer, "states", "optim.adam()", "optim");
+  if (typeof step !== "function")
+    throw new ValueError(`${who}: step must be a function of (batch, context), got ${shown(step)}`);
+}
+
 /** Throws ValueError on a loss or an optimizer without its `method`, and says what to write. `space`: exports such parts. */
-function checkPart(name: string, part: unknown, method: string, example: string, space: string): void {
+function checkPart(
+  who: string,
+  name: string,
+  part: unknown,
+  method: string,
+  example: string,
+  space: string,
+): void {
   if (typeof part === "object" && part !== null && method in part) return;
-  if (part === undefined)
-    throw new ValueError(`Trainer.create: ${name} is missing; give one such as ${example}`);
+  if (part === undefined) throw new ValueError(`${who}: ${name} is missing; give one such as ${example}`);
   const hint =
     typeof part === "function"
       ? `call it, as in ${example}`
       : typeof part === "string" && /^\w+$/.test(part)
         ? `write ${space}.${part}() or another one of \`${space}\``
         : `give one such as ${example}`;
-  throw new ValueError(`Trainer.create: ${name} must be one of Weft's, got ${shown(part)}; ${hint}`);
+  throw new ValueError(`${who}: ${name} must be one of Weft's, got ${shown(part)}; ${hint}`);
 }
 
 /**

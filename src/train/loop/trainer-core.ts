@@ -19,7 +19,7 @@ import { warn } from "../../validation/printable.ts";
 import { MetricAccumulator } from "../metrics/accumulator.ts";
 import type { DeviceStates, Recovered, Snapshot } from "../state/device-states.ts";
 import type { FitState } from "../state/fit-record.ts";
-import { AVERAGE, LEARNING_RATE, newRunId, type RunStates } from "../state/run-states.ts";
+import { AVERAGE, newRunId, type RunStates } from "../state/run-states.ts";
 import type { ProgramSource, TrainerParts, TrainProgram } from "../step/program-source.ts";
 import { type RunSettings, StepRunner } from "../step/runner.ts";
 import type { Weights } from "./early-stopping.ts";
@@ -129,9 +129,11 @@ export abstract class TrainerCore {
    * are compiled again when next used. Throws DeviceLostError where the host can't open another device.
    */
   async recover(snapshot: Snapshot, lost: DeviceLostError): Promise<void> {
-    const latest = this.learningRate;
+    const latest = this.states.optimizers.map(
+      ({ learningRate }) => [learningRate, this.values.copyOf(learningRate)] as const,
+    );
     await this.values.replace(lost, snapshot);
-    if (snapshot.values.get(this.#rate)?.[0] !== latest) this.setLearningRate(latest);
+    for (const [rate, data] of latest) if (snapshot.values.get(rate)?.[0] !== data[0]) this.write(rate, data);
   }
 
   /** The program that trains on `dataset`, compiled at the first call. Rejects where `validation` does not fit the model. */
@@ -140,9 +142,9 @@ export abstract class TrainerCore {
   }
 
   /** A runner that continues where training stands; call `finish` with it afterwards. */
-  runner({ program, ring, loader, inspect }: TrainProgram): StepRunner {
+  runner({ program, rings, loader, inspect }: TrainProgram): StepRunner {
     this.values.stepping = true;
-    this.#runner = new StepRunner(program, this.backend, ring, {
+    this.#runner = new StepRunner(program, this.backend, rings, {
       ...this.options,
       first: this.values.position,
       start: this.#stepsPerSubmit,
@@ -166,38 +168,43 @@ export abstract class TrainerCore {
     if (average && !this.lock.replaced)
       return this.averaged(() => this.measure(dataset, signal ? { signal } : {}));
     return this.survive(async () => {
-      const { program, ring, loader, layout, step, stepsPerEpoch } = await this.programs.evaluation(dataset);
+      const { program, rings, loader, steps, stepsPerEpoch } = await this.programs.evaluation(dataset);
       // Read now: the device may have been replaced while the program was compiled.
       const { backend } = this;
-      backend.write(step, Uint32Array.of(0));
+      for (const step of steps) backend.write(step, Uint32Array.of(0));
       const options = { ...this.options, ...(loader && { prepare: loader.begin() }) };
-      const metrics = new MetricAccumulator(layout, "evaluation");
-      await new StepRunner(program, backend, ring, options).runUntil(stepsPerEpoch, metrics, signal);
+      const metrics = new MetricAccumulator(rings, "evaluation");
+      await new StepRunner(program, backend, rings, options).runUntil(stepsPerEpoch, metrics, signal);
       return metrics.metrics();
     });
   }
 
   /** Does `work` with the averaged weights in place of the latest. Throws GraphError where the optimizer keeps none. */
   protected async averaged<T>(work: () => Promise<T>): Promise<T> {
-    const average = this.states.packed.get(AVERAGE);
-    if (average === undefined) {
+    const averaged = this.states.optimizers.filter(({ packed }) => packed.has(AVERAGE));
+    if (averaged.length === 0) {
       throw new GraphError("trainer: averages need an optimizer with averageDecay; give it one");
     }
-    const parameters = [...this.parameters.values()];
-    const latest = await this.read([...parameters, average]);
-    const averages = latest.get(average) as Data;
-    const { offsets } = packLayout(parameters.map((t) => t.size));
+    const trained = averaged.flatMap(({ parameters }) => [...parameters.values()]);
+    const latest = await this.read([
+      ...trained,
+      ...averaged.map(({ packed }) => packed.get(AVERAGE) as Tensor),
+    ]);
     try {
-      // Before the first step there is no average yet.
-      if (this.steps > 0) {
-        parameters.forEach((t, i) => {
+      for (const { packed, parameters, every } of averaged) {
+        // Before the first update there is no average yet.
+        if (this.steps < every) continue;
+        const averages = latest.get(packed.get(AVERAGE) as Tensor) as Data;
+        const tensors = [...parameters.values()];
+        const { offsets } = packLayout(tensors.map((t) => t.size));
+        tensors.forEach((t, i) => {
           const offset = offsets[i] as number;
           this.write(t, averages.slice(offset, offset + t.size));
         });
       }
       return await work();
     } finally {
-      for (const t of parameters) this.write(t, latest.get(t) as Data);
+      for (const t of trained) this.write(t, latest.get(t) as Data);
     }
   }
 
@@ -221,21 +228,30 @@ export abstract class TrainerCore {
     }
   }
 
-  get #rate(): Tensor {
-    return this.states.live.get(LEARNING_RATE) as Tensor;
+  #rateOf(phase?: string): Tensor {
+    const { optimizers } = this.states;
+    const found = phase === undefined ? optimizers[0] : optimizers.find(({ name }) => name === phase);
+    if (found !== undefined && (phase !== undefined || optimizers.length === 1)) return found.learningRate;
+    const names = optimizers.map(({ name }) => name || "none").join(", ");
+    throw new ValueError(
+      `trainer: a learning rate belongs to one of the phases; there are ${names}, got ${phase}`,
+    );
   }
 
-  /** The rate of the next step, in float32; with a schedule, what it is scaled to: its own rate unless set otherwise. */
+  /**
+   * The rate of the next step, in float32; with a schedule, what it is scaled to: its own rate unless set otherwise. Of several
+   * phases, that of the first.
+   */
   get learningRate(): number {
-    return this.values.copyOf(this.#rate)[0] as number;
+    return this.values.copyOf(this.#rateOf(this.states.optimizers[0]?.name))[0] as number;
   }
 
-  /** Changes the learning rate from the next submit on. */
-  setLearningRate(value: number): void {
+  /** Changes the learning rate from the next submit on; of `phase`, where there are several. */
+  setLearningRate(value: number, phase?: string): void {
     if (!(Number.isFinite(value) && value >= 0)) {
       throw new ValueError(`trainer: the learning rate must be a number of at least 0, got ${value}`);
     }
-    this.write(this.#rate, Float64Array.of(value));
+    this.write(this.#rateOf(phase), Float64Array.of(value));
   }
 
   /**

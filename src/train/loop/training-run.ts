@@ -101,11 +101,11 @@ class TrainingRun {
   /** `first`: the run's states as it begins. */
   async *events(first: Snapshot): AsyncGenerator<TrainEvent, History> {
     const { trainer, train } = this;
-    const { stepsPerEpoch, layout } = this.program;
+    const { stepsPerEpoch, rings } = this.program;
     const { resume } = this.options;
     const { parameterCount: parameters } = trainer;
     const metrics =
-      resume === undefined ? new MetricAccumulator(layout) : MetricAccumulator.from(layout, resume.totals);
+      resume === undefined ? new MetricAccumulator(rings) : MetricAccumulator.from(rings, resume.totals);
     const epochs = this.#epochs.length + this.#plan.epochsLeft(trainer.steps, metrics.steps);
     this.#epochCount = epochs;
     yield { event: "start", epochs, stepsPerEpoch, samples: train.count, parameters };
@@ -123,7 +123,7 @@ class TrainingRun {
       const isDone = this.#epochs.length === number;
       if (!this.#over && !isDone) throw new GraphError(`fit: epoch ${number} did not end`);
       point = isDone
-        ? { snapshot: run.saved.snapshot, metrics: new MetricAccumulator(layout), seconds: 0 }
+        ? { snapshot: run.saved.snapshot, metrics: new MetricAccumulator(rings), seconds: 0 }
         : run.saved;
       yield* this.#recoveries();
       const isLast = this.#over || number === epochs;

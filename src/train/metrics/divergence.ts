@@ -13,17 +13,22 @@ export class DivergedError extends WeftError {
 /** Most parameters that a message names. */
 const MOST_NAMED = 5;
 
-/** The error for a loss that is not finite at `step`, counted from 1. No update has been made before step 1. */
-export function divergedLoss(work: "training" | "evaluation", loss: number, step: number): DivergedError {
+/** The error for a loss that is not finite at `step`, counted from 1; `of`: whose loss. No update has been made before step 1. */
+export function divergedLoss(
+  work: "training" | "evaluation",
+  loss: number,
+  step: number,
+  of = "",
+): DivergedError {
   if (work === "evaluation")
     return new DivergedError(
-      `evaluation: the loss of batch ${step} is ${loss}; check the weights and the data`,
+      `evaluation: the loss${of} of batch ${step} is ${loss}; check the weights and the data`,
     );
   const advice =
     step === 1
       ? ", before any update; check the data, the labels and the first weights"
       : "; try a smaller learning rate, and check the data";
-  return new DivergedError(`training: the loss became ${loss} at step ${step}${advice}`);
+  return new DivergedError(`training: the loss${of} became ${loss} at step ${step}${advice}`);
 }
 
 /**

@@ -104,7 +104,7 @@ export function loadCheckpoint(
 ): LoadedCheckpoint {
   verifyChecksum(bytes, file);
   const { tensors, metadata } = readSafetensors(bytes, { name: file });
-  refuseDifferences(file, differentStates(tensors.keys(), states.packed));
+  refuseDifferences(file, differentStates(tensors.keys(), states));
   const values = loadStates(bytes, states, file);
   const step = values.get(states.step)?.[0];
   if (metadata.fit === undefined || step === undefined) {

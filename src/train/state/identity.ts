@@ -7,11 +7,12 @@ import { crc32 } from "../../data/archives/zip.ts";
 import { type Dataset, labelSize, sampleSize } from "../../data/dataset.ts";
 import { readable } from "../../data/lazy-inputs.ts";
 import { isSharded, type TrainingData } from "../../data/sharded.ts";
+import type { Optimizer } from "../../optim/optimizer.ts";
 import { MismatchError } from "../../validation/errors.ts";
-import type { TrainerOptions } from "../loop/options.ts";
+import type { PhasesOptions, StepOptions } from "../loop/options.ts";
 import type { RunSettings } from "../step/runner.ts";
 import type { DataIdentity, RunIdentity } from "./fit-record.ts";
-import type { RunStates } from "./run-states.ts";
+import { prefixOf, type RunStates } from "./run-states.ts";
 
 /** The checksum of data covers so many pieces of so many bytes, of inputs and of labels. */
 const PIECES = 16;
@@ -19,7 +20,15 @@ const PIECE_BYTES = 4096;
 
 /** The identity of runs of trainers with `options`. An ahead-of-time program knows only the batch size. */
 export function identityOf({ batchSize, ...rest }: RunSettings): RunIdentity {
-  const { seed = 0, shuffle = true, optimizer } = rest as Partial<TrainerOptions>;
+  const { seed = 0, shuffle = true, optimizer, phases } = rest as Partial<StepOptions & PhasesOptions>;
+  const encode = (schedule: Optimizer["schedule"]) => new TextEncoder().encode(schedule?.wgsl("t"));
+  if (phases !== undefined) {
+    const all = Object.entries(phases);
+    const one = ([name, { optimizer, every = 1 }]: (typeof all)[number]) =>
+      `${name}: ${optimizer.name}${every > 1 ? ` every ${every} steps` : ""}`;
+    const schedule = checksum(all.map(([, phase]) => encode(phase.optimizer.schedule)));
+    return { batchSize, seed, shuffle, optimizer: all.map(one).join("; "), schedule };
+  }
   if (optimizer === undefined) return { batchSize };
   const { name, learningRate, schedule } = optimizer;
   return {
@@ -28,7 +37,7 @@ export function identityOf({ batchSize, ...rest }: RunSettings): RunIdentity {
     shuffle,
     optimizer: name,
     learningRate,
-    schedule: schedule === undefined ? "none" : checksum([new TextEncoder().encode(schedule.wgsl("t"))]),
+    schedule: schedule === undefined ? "none" : checksum([encode(schedule)]),
   };
 }
 
@@ -109,11 +118,16 @@ export function compareData(saved: DataIdentity | undefined, here: DataIdentity)
   refuseDifferences("fit: resume", found);
 }
 
-/** How the optimizer states in a file differ from `packed`; `names`: of the file's tensors. Empty where they don't. */
-export function differentStates(names: Iterable<string>, packed: RunStates["packed"]): string[] {
-  const saved = [...names].flatMap((name) => /^optimizer\.([^.]+)\./.exec(name)?.[1] ?? []);
+/** How the optimizer states in a file differ from those here; `names`: of the file's tensors. Empty where they don't. */
+export function differentStates(names: Iterable<string>, { optimizers }: RunStates): string[] {
+  const isSingle = optimizers.every(({ name }) => name === "");
+  const form = isSingle ? /^optimizer\.([^.]+)\./ : /^optimizer\.([^.]+\.[^.]+)\./;
+  const saved = [...names].flatMap((name) => form.exec(name)?.[1] ?? []);
   const list = (states: Iterable<string>) => [...new Set(states)].sort().join(", ") || "none";
-  const [inFile, here] = [list(saved), list(packed.keys())];
+  const known = optimizers.flatMap(({ name, packed }) =>
+    Array.from(packed.keys(), (key) => prefixOf(name) + key),
+  );
+  const [inFile, here] = [list(saved), list(known)];
   return inFile === here ? [] : [`optimizer states: ${inFile} in the file, ${here} here`];
 }
 

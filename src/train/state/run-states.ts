@@ -6,11 +6,26 @@ export interface RunStates {
   readonly parameters: ReadonlyMap<string, Tensor>;
   /** States of layers that are saved but not trained, such as running statistics. */
   readonly buffers: ReadonlyMap<string, Tensor>;
-  /** Optimizer states, in the layout of the flattened parameters. */
-  readonly packed: ReadonlyMap<string, Tensor>;
+  /** One for each phase of a step. */
+  readonly optimizers: readonly OptimizerRun[];
   readonly step: Tensor;
-  /** States that only checkpoints of a running fit hold: the random key, and the learning rate set by the host. */
+  /** States that only checkpoints of a running fit hold: the random key, and the learning rates set by the host. */
   readonly live: ReadonlyMap<string, Tensor>;
+}
+
+/** An optimizer with what it trains. */
+export interface OptimizerRun {
+  /** The phase; empty for the only one. */
+  readonly name: string;
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  /** Its states by their names, in the layout of its flattened parameters. */
+  readonly packed: ReadonlyMap<string, Tensor>;
+  /** f32 [1]. */
+  readonly learningRate: Tensor;
+  /** Its phase runs in every step whose number, from 1, is a multiple of this. */
+  readonly every: number;
+  /** Number of its updates, u32 [1]; the only one is counted by `step`. */
+  readonly counter?: Tensor;
 }
 
 /** Name in `packed` of averaged weights. */
@@ -18,10 +33,22 @@ export const AVERAGE = "average";
 /** Names in `live`. */
 export const KEY = "trainer.key";
 export const LEARNING_RATE = "trainer.learningRate";
+export const rateName = (phase: string) => `trainer.${prefixOf(phase)}learningRate`;
+export const counterName = (phase: string) => `trainer.${prefixOf(phase)}updates`;
+/** What stands before the names of an optimizer's states. */
+export const prefixOf = (phase: string) => (phase === "" ? "" : `${phase}.`);
 
 /** Every state that a saved run has. */
-export function savedStates({ parameters, buffers, packed, step }: RunStates): Tensor[] {
-  return [...parameters.values(), ...buffers.values(), ...packed.values(), step];
+export function savedStates({ parameters, buffers, optimizers, step }: RunStates): Tensor[] {
+  const packed = optimizers.flatMap((one) => [...one.packed.values()]);
+  return [...parameters.values(), ...buffers.values(), ...packed, step];
+}
+
+/** What the counters of optimizers are after `step` steps. */
+export function countersAt({ optimizers }: RunStates, step: number): [Tensor, Uint32Array][] {
+  return optimizers.flatMap(({ counter, every }) =>
+    counter === undefined ? [] : [[counter, Uint32Array.of(Math.floor(step / every))]],
+  );
 }
 
 /** 16 hexadecimal digits, different for every run. */

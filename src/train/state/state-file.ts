@@ -1,6 +1,7 @@
 /**
  * The states of a run as a safetensors file, and back: parameters and buffers under their PyTorch names, each optimizer state
- * cut into one tensor per parameter (`optimizer.<state>.<parameter>`), and the step counter.
+ * cut into one tensor per parameter (`optimizer.<state>.<parameter>`, with several phases
+ * `optimizer.<phase>.<state>.<parameter>`), and the step counter.
  */
 
 import { packLayout } from "../../graph/pack-layout.ts";
@@ -17,16 +18,30 @@ import { FormatError, GraphError, MismatchError } from "../../validation/errors.
 import { laterFormat } from "../../validation/json-fields.ts";
 import { MOST_STEPS } from "./fit-record.ts";
 import { differentStates } from "./identity.ts";
-import type { RunStates } from "./run-states.ts";
+import { countersAt, prefixOf, type RunStates } from "./run-states.ts";
 
 const STEP = "trainer.step";
 /** Version of saved files and checkpoints. */
 const FORMAT = 1;
 
-/** Each parameter with its name in files and its offset in the flattened parameters. */
-function flattened({ parameters }: RunStates): { name: string; tensor: Tensor; offset: number }[] {
-  const { offsets } = packLayout([...parameters.values()].map((t) => t.size));
-  return [...parameters].map(([name, tensor], i) => ({ name, tensor, offset: offsets[i] as number }));
+interface OptimizerState {
+  readonly whole: Tensor;
+  /** Its slices, one for each parameter, by their names in files. */
+  readonly slices: readonly { readonly name: string; readonly like: Tensor; readonly offset: number }[];
+}
+
+function optimizerStates({ optimizers }: RunStates): OptimizerState[] {
+  return optimizers.flatMap(({ name: phase, parameters, packed }) => {
+    const { offsets } = packLayout([...parameters.values()].map((t) => t.size));
+    return Array.from(packed, ([state, whole]) => ({
+      whole,
+      slices: Array.from(parameters, ([name, like], i) => ({
+        name: `optimizer.${prefixOf(phase)}${state}.${name}`,
+        like,
+        offset: offsets[i] as number,
+      })),
+    }));
+  });
 }
 
 interface SaveOptions {
@@ -55,12 +70,10 @@ export function saveStates(
   const tensors: [string, TensorToStore][] = [...states.parameters, ...states.buffers].map(
     ([name, tensor]) => [name, stored(tensor.shape, savedValue(tensor))],
   );
-  const parameters = flattened(states);
-  for (const [state, whole] of states.packed) {
+  for (const { whole, slices } of optimizerStates(states)) {
     const data = savedValue(whole);
-    for (const { name, tensor, offset } of parameters) {
-      const part = data.slice(offset, offset + tensor.size);
-      tensors.push([`optimizer.${state}.${name}`, stored(tensor.shape, part)]);
+    for (const { name, like, offset } of slices) {
+      tensors.push([name, stored(like.shape, data.slice(offset, offset + like.size))]);
     }
   }
   tensors.push([STEP, stored([1], savedValue(states.step))]);
@@ -88,7 +101,7 @@ export function loadFile(bytes: Uint8Array, states: RunStates, file: string) {
   // Files of weights alone, as PyTorch writes them, have no step and need no optimizer states.
   const notes = !tensors.has(STEP)
     ? []
-    : differentStates(tensors.keys(), states.packed).map(
+    : differentStates(tensors.keys(), states).map(
         (difference) =>
           `${file}: another ${difference}; states of the file that are not here are ignored, the others keep their values`,
       );
@@ -121,15 +134,14 @@ export function loadStates(bytes: Uint8Array, states: RunStates, file: string): 
     const held = [...tensors.keys()].join(", ");
     throw new MismatchError(`${file}: lacks ${missing.join(", ")}; it holds ${held || "nothing"}`);
   }
-  const parameters = flattened(states);
-  for (const [state, whole] of states.packed) {
-    const parts = parameters.map(({ name, tensor }) => take(`optimizer.${state}.${name}`, tensor));
+  for (const { whole, slices } of optimizerStates(states)) {
+    const parts = slices.map(({ name, like }) => take(name, like));
     if (parts.every((part) => part === undefined)) continue;
     const wide = parts.some((part) => part instanceof Float64Array);
     const data = wide ? new Float64Array(whole.size) : new Float32Array(whole.size);
     parts.forEach((part, i) => {
-      const { name, offset } = parameters[i] as (typeof parameters)[number];
-      if (part === undefined) throw new FormatError(`${file}: lacks optimizer.${state}.${name}`);
+      const { name, offset } = slices[i] as (typeof slices)[number];
+      if (part === undefined) throw new FormatError(`${file}: lacks ${name}`);
       data.set(part, offset);
     });
     values.set(whole, data);
@@ -139,6 +151,7 @@ export function loadStates(bytes: Uint8Array, states: RunStates, file: string): 
     if ((step[0] as number) > MOST_STEPS)
       throw new FormatError(`${file}: ${STEP} is ${step[0]}, the limit is ${MOST_STEPS}`);
     values.set(states.step, step);
+    for (const [counter, runs] of countersAt(states, step[0] as number)) values.set(counter, runs);
   }
   const unknown = [...unread.keys()].filter((name) => !/^(optimizer|trainer)\./.test(name));
   if (unknown.length > 0)

@@ -5,16 +5,23 @@ import type { GraphSpec } from "../../graph/graph.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import type { Program } from "../../runtime/backend.ts";
 import type { DataLoader } from "../input/device-dataset.ts";
-import type { RingLayout } from "../metrics/accumulator.ts";
+import type { PhaseLayout } from "../metrics/accumulator.ts";
 import type { DeviceStates } from "../state/device-states.ts";
 import type { RunStates } from "../state/run-states.ts";
+
+/** The metrics of the latest runs of a phase. */
+export interface PhaseRing extends PhaseLayout {
+  /** It runs in every step whose number, from 1, is a multiple of this. */
+  readonly every: number;
+  /** State f32 [rows, width]: a row per run. */
+  readonly ring: Tensor;
+}
 
 /** A program that steps through one data set. */
 export interface StepProgram {
   readonly program: Program;
-  /** State f32 [rows, width] with the metrics of the latest steps. */
-  readonly ring: Tensor;
-  readonly layout: RingLayout;
+  /** One for each phase. */
+  readonly rings: readonly PhaseRing[];
   readonly stepsPerEpoch: number;
   /** Loads the data set in shards, where it does not fit on the device. */
   readonly loader?: DataLoader;
@@ -26,8 +33,8 @@ export interface TrainProgram extends StepProgram {
 }
 
 export interface EvaluationProgram extends StepProgram {
-  /** Its step counter, u32 [1]. */
-  readonly step: Tensor;
+  /** Its step counters, u32 [1]. */
+  readonly steps: readonly Tensor[];
 }
 
 /** Programs for the device that has the run's states: one to train and one to evaluate per data set. */

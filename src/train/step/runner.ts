@@ -3,10 +3,10 @@
  * buffer on the device. Nothing waits for a metric until it is asked for.
  */
 
-import type { Tensor } from "../../graph/tensor.ts";
 import type { Backend, Program } from "../../runtime/backend.ts";
 import { DeviceError, GraphError } from "../../validation/errors.ts";
-import type { MetricAccumulator, RingRow } from "../metrics/accumulator.ts";
+import type { MetricAccumulator, StepRow } from "../metrics/accumulator.ts";
+import type { PhaseRing } from "./program-source.ts";
 
 /** Most rows of a ring; they must be read before the ring wraps around. */
 export const RING_STEPS = 512;
@@ -56,15 +56,15 @@ export class StepRunner {
   #lastFinish = 0;
   readonly #inFlight: Promise<void>[] = [];
 
-  /** `ring`: state f32 [rows, width] on `backend`, where the program logs step s in row s modulo `rows`. */
+  /** `rings`: states on `backend` where each phase logs its run r in row r modulo their rows. */
   constructor(
     readonly program: Pick<Program, "run" | "finished">,
     readonly backend: Backend,
-    readonly ring: Tensor,
+    readonly rings: readonly Pick<PhaseRing, "ring" | "every">[],
     readonly options: RunnerOptions,
   ) {
     const { stepsPerSubmit, start = FEWEST_STEPS, first = 0 } = options;
-    this.#rows = ring.shape[0] as number;
+    this.#rows = Math.min(...rings.map(({ ring }) => ring.shape[0] as number));
     this.#first = first;
     this.#submitted = first;
     this.#collected = first;
@@ -97,7 +97,7 @@ export class StepRunner {
     if (!(steps >= 1)) throw new GraphError(`training: a submit must have at least one step, got ${steps}`);
     await this.options.inspect?.(this.#submitted);
     const begun = performance.now();
-    this.program.run(steps);
+    this.program.run(steps, this.#submitted);
     this.#submitted += steps;
     this.#submits++;
     const idle = this.#inFlight.length === 0;
@@ -118,15 +118,19 @@ export class StepRunner {
   }
 
   /** Rows of all steps submitted since the last call, in order. One call at a time. */
-  async collect(): Promise<RingRow[]> {
+  async collect(): Promise<StepRow[]> {
     const until = this.#submitted;
     if (until === this.#collected) return [];
-    const data = (await this.backend.read(this.ring)) as Float32Array;
-    const width = this.ring.shape[1] as number;
-    const rows: RingRow[] = [];
+    const data = await this.backend.readAll(this.rings.map(({ ring }) => ring));
+    const rows: StepRow[] = [];
     for (let step = this.#collected; step < until; step++) {
-      const start = (step % this.#rows) * width;
-      rows.push(Float32Array.from(data.subarray(start, start + width)));
+      const row = this.rings.map(({ ring, every }, phase) => {
+        if ((step + 1) % every !== 0) return undefined;
+        const [size, width] = ring.shape as [number, number];
+        const start = (Math.floor(step / every) % size) * width;
+        return Float32Array.from((data[phase] as Float32Array).subarray(start, start + width));
+      });
+      rows.push(row);
     }
     this.#collected = until;
     return rows;

@@ -4,18 +4,19 @@ import type { Dataset } from "../../data/dataset.ts";
 import { expectAligned } from "../../data/prepare/align.ts";
 import { isSharded, sampleBytes, shardsOf, type TrainingData } from "../../data/sharded.ts";
 import { Graph, type GraphSpec } from "../../graph/graph.ts";
-import { state, type Tensor } from "../../graph/tensor.ts";
+import type { Tensor } from "../../graph/tensor.ts";
+import { IGNORED } from "../../ops/loss/class-targets.ts";
 import type { Program, TuneOptions } from "../../runtime/backend.ts";
 import { type DeviceDataset, ResidentDataset } from "../input/device-dataset.ts";
-import { evaluationBatch, type TrainerOptions } from "../loop/options.ts";
+import { type AnyTrainerOptions, evaluationBatch } from "../loop/options.ts";
 import type { DeviceStates } from "../state/device-states.ts";
+import { compilePhases } from "./compile-phases.ts";
+import type { DescribedRun } from "./describe-step.ts";
 import type { EvaluationProgram, ProgramSource, StepProgram, TrainProgram } from "./program-source.ts";
-import { evaluationStep, type StepGraph, type TrainStates, trainingStep } from "./step-graph.ts";
+import { evaluationStep, type StepGraph, trainingStep } from "./step-graph.ts";
 
-interface TracedEvaluation {
-  readonly graph: StepGraph;
+interface TracedEvaluation extends ReturnType<typeof evaluationStep> {
   readonly data: DeviceDataset;
-  readonly step: Tensor;
 }
 
 /** A compiled program, unless it was garbage collected. */
@@ -35,9 +36,9 @@ export class TracedPrograms implements ProgramSource {
   #trained: Parameters<typeof expectAligned>[1] | undefined;
 
   constructor(
-    readonly options: TrainerOptions,
+    readonly options: AnyTrainerOptions,
     readonly values: DeviceStates,
-    readonly states: TrainStates,
+    readonly run: DescribedRun,
   ) {}
 
   async training(dataset: TrainingData, validation?: TrainingData): Promise<TrainProgram> {
@@ -52,17 +53,26 @@ export class TracedPrograms implements ProgramSource {
     const known = this.#training.get(dataset);
     if (known !== undefined) return known;
     const { batchSize, shuffle = true, tune, detectAnomaly, variants = {} } = this.options;
-    const { step, key } = this.states;
+    const { step, training } = this.run;
     const data = await this.#dataFor(dataset, batchSize);
-    const batch = data.batch(step, shuffle ? key : undefined);
-    const graph = trainingStep(this.options, { ...batch, dataset }, this.states);
+    const batch = data.columns(training.step, shuffle ? training.key : undefined);
+    const { graphs, last } = trainingStep(step, this.options, { ...batch, dataset }, training);
     const { backend } = this.values;
-    let program: TrainProgram = await this.#compile(graph, data, shuffle, tune);
+    let program: TrainProgram = await this.#compile(graphs, data, shuffle, last, tune);
     // The device was lost and replaced while the program was compiled.
     if (this.values.backend !== backend) return this.training(dataset);
     if (detectAnomaly) {
       const { anomalyDetector } = await import("../metrics/anomaly.ts");
-      program = { ...program, inspect: await anomalyDetector(backend, graph.spec, variants) };
+      const phases = await Promise.all(
+        graphs.map(async ({ spec, every }) => ({
+          every,
+          inspect: await anomalyDetector(backend, spec, variants),
+        })),
+      );
+      const inspect = async (at: number) => {
+        for (const phase of phases) if ((at + 1) % phase.every === 0) await phase.inspect(at);
+      };
+      program = { ...program, inspect };
     }
     this.#training.set(dataset, program);
     return program;
@@ -73,8 +83,8 @@ export class TracedPrograms implements ProgramSource {
     const known = this.#evaluations.get(dataset);
     if (known !== undefined) return known;
     const { backend } = this.values;
-    const { graph, data, step } = await this.#trace(dataset);
-    const program = { ...(await this.#compile(graph, data, false)), step };
+    const { graphs, data, steps } = await this.#trace(dataset);
+    const program = { ...(await this.#compile(graphs, data, false)), steps };
     if (this.values.backend !== backend) return this.evaluation(dataset);
     this.#evaluations.set(dataset, program);
     return program;
@@ -84,9 +94,9 @@ export class TracedPrograms implements ProgramSource {
     const known = this.#traced.get(dataset);
     if (known !== undefined) return known;
     const data = await this.#dataFor(dataset, evaluationBatch(this.options, dataset.count));
-    const step = state([1], 0, "u32", "evaluation step");
-    const batch = { ...data.batch(step, undefined), dataset };
-    const traced = { graph: evaluationStep(this.options, batch, step, this.states), data, step };
+    const { step, training } = this.run;
+    const inputOf = (at: Tensor) => ({ ...data.columns(at, undefined), dataset });
+    const traced = { ...evaluationStep(step, inputOf, training), data };
     this.#traced.set(dataset, traced);
     return traced;
   }
@@ -114,40 +124,43 @@ export class TracedPrograms implements ProgramSource {
   }
 
   async #compile(
-    { spec, ring, layout }: StepGraph,
+    graphs: readonly StepGraph[],
     data: DeviceDataset,
     shuffle: boolean,
+    last?: GraphSpec,
     tune: boolean | TuneOptions = false,
   ): Promise<StepProgram> {
     const { backend } = this.values;
     const prepare = () => data.upload?.(backend);
     const options = tune === false ? false : { ...(tune === true ? {} : tune), prepare };
-    const program = await this.compile(spec, options);
+    const compile = (spec: GraphSpec) => this.compile(spec, options);
+    const program = await compilePhases(backend, compile, graphs, last);
     await data.upload?.(backend);
     const readKey = async () => {
-      const { key } = this.states;
+      const { key } = this.run.training;
       const [k0 = 0, k1 = 0] = (await this.values.readAll([key])).get(key) ?? [];
       return [k0, k1] as const;
     };
     const loader = data.loader?.(backend, shuffle ? readKey : undefined);
     const { stepsPerEpoch } = data;
-    return { program, ring, layout, stepsPerEpoch, ...(loader && { loader }) };
+    return { ...program, stepsPerEpoch, ...(loader && { loader }) };
   }
 
   /** The whole data set on the device if it fits, else two shards of it. */
   async #dataFor(dataset: TrainingData, batchSize: number): Promise<DeviceDataset> {
     const { maxTensorBytes } = this.values.backend;
-    const { maxResidentBytes = Number.POSITIVE_INFINITY, loss } = this.options;
+    const { maxResidentBytes = Number.POSITIVE_INFINITY } = this.options;
+    const ignored = "loss" in this.options ? this.options.loss.ignoreIndex : IGNORED;
     const bytes = sampleBytes(dataset).map((each) => each * dataset.count);
     const fits = bytes.every((b) => b <= maxTensorBytes) && bytes.reduce((a, b) => a + b) <= maxResidentBytes;
     if (fits && !isSharded(dataset)) {
-      const resident = this.#resident.get(dataset) ?? new ResidentDataset(dataset, loss.ignoreIndex);
+      const resident = this.#resident.get(dataset) ?? new ResidentDataset(dataset, ignored);
       this.#resident.set(dataset, resident);
       return resident.batches(batchSize);
     }
     const { STREAMED_BYTES, StreamedDataset } = await import("../input/shard-loader.ts");
     const source = isSharded(dataset) ? dataset : shardsOf(dataset);
     const maxBytes = Math.min(maxResidentBytes, STREAMED_BYTES);
-    return new StreamedDataset(source, batchSize, maxBytes, maxTensorBytes, undefined, loss.ignoreIndex);
+    return new StreamedDataset(source, batchSize, maxBytes, maxTensorBytes, undefined, ignored);
   }
 }
