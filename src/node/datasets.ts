@@ -127,7 +127,6 @@ async function verifyOnDisk(file: SourceFile, path: string): Promise<void> {
   expectHash(file, hash.digest("hex"), path);
 }
 
-/** Reads a file that the user named. */
 async function readUserFile(path: string): Promise<Uint8Array> {
   if (typeof path !== "string") throw new ValueError(`datasets: the path must be a text, got ${shown(path)}`);
   if (/^https?:\/\//i.test(path))

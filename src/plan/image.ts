@@ -211,7 +211,6 @@ class Buffers {
     );
   }
 
-  /** Buffer and byte offset of `tensor`. */
   placed(tensor: Tensor): readonly [buffer: number, offset: number] {
     return this.#at(this.plan.storage.placements.get(baseOf(tensor)) as Placement);
   }

@@ -49,20 +49,24 @@ const BACKGROUND = -MEAN / STD;
 const options: readonly RecipeOption[] = ["batchNorm", "logSoftmax", "activation"];
 
 const common = {
-  report: "LeNet-5",
   batchSize: 64,
   optimizer: "adam",
   learningRate: 1e-3,
   options,
   loss: classLoss,
 } as const;
+const ofGreyImages = {
+  ...common,
+  inputShape: [1, 28, 28],
+  model: (given?: RecipeOptions) => lenet5(1, 10, given),
+} as const;
 
 export const lenet5Recipe: Recipe = {
-  ...common,
+  ...ofGreyImages,
   name: "lenet5",
   title: "LeNet-5 on MNIST",
+  report: "LeNet-5",
   dataset: "mnist",
-  inputShape: [1, 28, 28],
   epochs: 5,
   target: "test accuracy 96.8 % after 1 epoch, best of 5 epochs 98.3 %",
   goals: [
@@ -71,16 +75,14 @@ export const lenet5Recipe: Recipe = {
   ],
   time: "1 minute on 2 cores without a GPU",
   prepare: mnist,
-  model: (given) => lenet5(1, 10, given),
 };
 
 export const lenet5BestRecipe: Recipe = {
-  ...common,
+  ...ofGreyImages,
   name: "lenet5-best",
   title: "LeNet-5 on MNIST, rotated and shifted at random, with a one-cycle schedule",
   report: "own",
   dataset: "mnist",
-  inputShape: [1, 28, 28],
   epochs: 15,
   target: "test accuracy 99.2 % within 15 epochs",
   goals: [{ measure: "testAccuracy", at: { bestOf: 15 }, atLeast: 0.992 }],
@@ -93,16 +95,14 @@ export const lenet5BestRecipe: Recipe = {
   prepare: mnist,
   // Pixels that come from outside the image are black.
   transform: () => compose(randomRotation(10, { fill: BACKGROUND }), randomShift(2, { fill: BACKGROUND })),
-  model: (given) => lenet5(1, 10, given),
 };
 
 export const lenet5FashionRecipe: Recipe = {
-  ...common,
+  ...ofGreyImages,
   name: "lenet5-fashion",
   title: "LeNet-5 on Fashion-MNIST",
   report: "own",
   dataset: "fashion-mnist",
-  inputShape: [1, 28, 28],
   epochs: 5,
   target: "test accuracy 88.5 % within 5 epochs",
   goals: [{ measure: "testAccuracy", at: { bestOf: 5 }, atLeast: 0.885 }],
@@ -110,13 +110,13 @@ export const lenet5FashionRecipe: Recipe = {
   learningRate: 4e-3,
   schedule: "oneCycle",
   prepare: normalizedBy(0.286, 0.353),
-  model: (given) => lenet5(1, 10, given),
 };
 
 export const lenet5Cifar10Recipe: Recipe = {
   ...common,
   name: "lenet5-cifar10",
   title: "LeNet-5 on 20,000 images of CIFAR-10",
+  report: "LeNet-5",
   dataset: "cifar10",
   inputShape: [3, 32, 32],
   epochs: 10,

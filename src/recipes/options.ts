@@ -50,7 +50,6 @@ function straightThroughSign(x: Tensor): Tensor {
   return add(through, detach(sub(sign(x), through)));
 }
 
-/** The activation called `name`, by default `fallback`. */
 export function activation(name: ActivationName | undefined, fallback: ActivationName): nn.Layer {
   if (name !== undefined) checkChoice("recipe", "activation", name, Object.keys(activations));
   return activations[name ?? fallback]();

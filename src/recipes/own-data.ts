@@ -10,7 +10,9 @@ import { state, type Tensor } from "../graph/tensor.ts";
 import * as nn from "../nn/index.ts";
 import { crossEntropy, type Loss, mse } from "../nn/loss.ts";
 import { add, div, mul, sub } from "../ops/elementwise/arithmetic.ts";
-import { FormatError, ValueError } from "../validation/errors.ts";
+import { defined } from "../validation/defined.ts";
+import { ValueError } from "../validation/errors.ts";
+import { Fields } from "../validation/json-fields.ts";
 import { lenet5 } from "./lenet5.ts";
 import type { Recipe } from "./recipe.ts";
 
@@ -182,41 +184,20 @@ function recipeOf(model: OwnModel, count: number, statistics?: TableStatistics):
 
 /** The description of a model in a file's metadata. Throws FormatError on any other text. */
 export function parseOwnModel(text: string, file: string): OwnModel {
-  const fail = (what: string) =>
-    new FormatError(`${file}: the description of its model can't be used: ${what}`);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw fail((cause as Error).message);
-  }
-  if (typeof value !== "object" || value === null) throw fail("not an object");
-  const { kind, inputShape, columns, classNames, targetStd } = value as Record<string, unknown>;
-  const isTexts = (list: unknown): list is string[] =>
-    Array.isArray(list) && list.every((entry) => typeof entry === "string");
-  const isShape = (list: unknown): list is number[] =>
-    Array.isArray(list) && list.every((extent) => Number.isInteger(extent) && extent > 0 && extent < 2 ** 24);
-  // Errors do not quote these values, which may be nested deeply or very long.
-  if (kind !== "table" && kind !== "images") throw fail(`kind must be "table" or "images"`);
-  if (!isShape(inputShape)) throw fail("inputShape must be a list of positive whole numbers");
-  const expected = kind === "table" ? 1 : 3;
-  if (inputShape.length !== expected) throw fail(`inputShape of ${inputShape.length} numbers for ${kind}`);
+  const model = Fields.parse(text, `${file}: the description of its model can't be used`);
+  const kind = model.oneOf("kind", ["table", "images"]);
+  const rank = kind === "table" ? 1 : 3;
+  const inputShape = model.wholes("inputShape", 1, MAX_COLUMNS, rank, rank);
   const [first = 0, height, width] = inputShape;
-  if (kind === "table" && first > MAX_COLUMNS)
-    throw fail(`inputShape: ${first} columns, at most ${MAX_COLUMNS} are possible`);
   const side = first === 1 || first === 3 ? lenet5Side(first) : 0;
   if (kind === "images" && (height !== side || width !== side))
-    throw fail(`inputShape [${inputShape.join(", ")}] for images, expected [1, 28, 28] or [3, 32, 32]`);
-  if (columns !== undefined && !(isTexts(columns) && columns.length === inputShape[0])) throw fail("columns");
-  if (classNames !== undefined && !(isTexts(classNames) && classNames.length <= MAX_CLASSES))
-    throw fail("classNames");
-  if (kind === "images" && classNames === undefined) throw fail("no classNames");
-  if (targetStd !== undefined && !(typeof targetStd === "number" && targetStd > 0)) throw fail("targetStd");
-  return {
-    kind,
-    inputShape,
-    ...(columns ? { columns } : {}),
-    ...(classNames ? { classNames } : {}),
-    ...(targetStd === undefined ? {} : { targetStd }),
-  };
+    model.fail("inputShape", "[1, 28, 28] or [3, 32, 32] for images");
+  const texts = (name: string, most: number, least = 0) =>
+    model.optional(name, () => model.list(name, (entries, i) => entries.text(i), most, least));
+  const columns = texts("columns", first, first);
+  const classNames = texts("classNames", MAX_CLASSES);
+  if (kind === "images" && classNames === undefined) model.fail("classNames", "a list of texts");
+  const targetStd = model.optional("targetStd", () => model.number("targetStd") ?? 0);
+  if (targetStd !== undefined && !(targetStd > 0)) model.fail("targetStd", "a number above 0");
+  return { kind, inputShape, ...defined({ columns, classNames, targetStd }) };
 }

@@ -14,7 +14,6 @@ export function divided(data: Dataset | TrainTest, seed: number, share = 0.8): T
   return { train, test };
 }
 
-/** Applies `change` to training and test set. */
 export function eachPart({ train, test, ...rest }: TrainTest, change: (part: Dataset) => Dataset): TrainTest {
   return { ...rest, train: change(train), test: change(test) };
 }

@@ -20,13 +20,11 @@ import type {
 import { DataError, GraphError } from "../validation/errors.ts";
 import type { AheadOfTimeProgram, StoredData, StoredImage, StoredSteps } from "./format.ts";
 
-/** A step program for one data set. */
 interface LoadedSteps extends StepProgram {
   readonly program: GpuProgram;
   readonly dataset: TrainingData;
 }
 
-/** A program with named inputs and outputs. */
 export interface NamedProgram {
   readonly program: GpuProgram;
   readonly inputs: ReadonlyMap<string, Tensor>;

@@ -130,7 +130,6 @@ export class ImageReader {
     return { ...leaf, initial, stream: fields.whole("stream", 0, LIMITS.leaves) };
   }
 
-  /** The field `initial` for `size` values of `dtype`. */
   #value(fields: Fields, dtype: DType, size: number): StoredValue {
     const value = fields.get("initial");
     if (typeof value === "number") return numberOf(fields, "initial", dtype);

@@ -115,7 +115,6 @@ class ProgramReader {
     return program;
   }
 
-  /** The index in field `name` of a leaf, which must be as `expected`. */
   #leaf(fields: Fields, name: string, { kind, dtype, shape, rank }: Expected): number {
     const index = fields.index(name, this.images.leaves.length);
     const leaf = this.images.leaves[index] as StoredLeaf;

@@ -54,7 +54,6 @@ export async function groupNodes(
   return [...groups.values()];
 }
 
-/** The key of the group that a node of `op` with `constants` belongs to. */
 export function groupKey(op: Op, constants: Constants): string {
   const sorted = Object.entries(constants).sort(([a], [b]) => (a < b ? -1 : 1));
   // JSON has neither NaN nor infinities.

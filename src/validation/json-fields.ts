@@ -40,7 +40,6 @@ export class Fields {
     if (!isObject) throw new Failure(`${place}: expected an object, got ${shown(value)}`);
   }
 
-  /** The object in the JSON text `text`. */
   static parse(text: string, place: string): Fields {
     return new Fields(parseJson(text, place), place);
   }
@@ -129,12 +128,10 @@ export class Fields {
     return Array.from(value, (_, i) => read(entries, String(i)));
   }
 
-  /** `list` of objects. */
   objects<T>(name: string, read: (entry: Fields, index: number) => T, most?: number, least?: number): T[] {
     return this.list(name, (entries, i) => read(entries.fields(i), Number(i)), most, least);
   }
 
-  /** `list` of whole numbers. */
   wholes(name: string, least: number, most: number, mostEntries?: number, leastEntries?: number): number[] {
     return this.list(name, (entries, i) => entries.whole(i, least, most), mostEntries, leastEntries);
   }

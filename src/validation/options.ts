@@ -76,7 +76,6 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
   weightInit: ["initializer", "kernelinitializer"],
 };
 
-/** Kinds in words. */
 const WORDS: Readonly<Record<Exclude<Kind, readonly string[]>, string>> = {
   number: "a number",
   numbers: "a number or an array of numbers",

@@ -56,7 +56,6 @@ export class Column {
   /** Name of the column in errors and features. */
   readonly title: string;
   readonly isLabel: boolean;
-  /** Number of cells. */
   count = 0;
   /** Whether all cells are numbers. */
   isNumbers = true;

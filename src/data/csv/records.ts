@@ -11,7 +11,6 @@ import { isNumeric, lookalike } from "./numbers.ts";
 export type Delimiter = "," | ";" | "\t" | "|";
 
 const DELIMITERS: readonly Delimiter[] = [",", ";", "\t", "|"];
-/** Most fields in a record. */
 const MOST_COLUMNS = 100_000;
 /** Most characters in a record that extends over several pieces of text. */
 const LONGEST_RECORD = 2 ** 26;

@@ -79,34 +79,20 @@ export function exifOrientation(bytes: Uint8Array): number {
   return 1;
 }
 
-/** For each orientation: the position in the stored image (width w, height h) of the pixel at (x, y) of the upright one. */
-const POSITIONS: readonly ((
-  x: number,
-  y: number,
-  w: number,
-  h: number,
-) => readonly [x: number, y: number])[] = [
-  (x, y) => [x, y],
-  (x, y, w) => [w - 1 - x, y],
-  (x, y, w, h) => [w - 1 - x, h - 1 - y],
-  (x, y, _, h) => [x, h - 1 - y],
-  (x, y) => [y, x],
-  (x, y, _, h) => [y, h - 1 - x],
-  (x, y, w, h) => [w - 1 - y, h - 1 - x],
-  (x, y, w) => [w - 1 - y, x],
-];
-
-/** The image rotated upright; the image itself if it is. */
+/** The image rotated upright; the image itself if it is. Orientations from 5 on exchange rows and columns. */
 export function upright(image: DecodedImage, orientation: number): DecodedImage {
-  const position = POSITIONS[orientation - 1];
-  if (orientation === 1 || position === undefined) return image;
+  if (!(orientation >= 2 && orientation <= 8)) return image;
   const { width: w, height: h } = image;
-  const [width, height] = orientation >= 5 ? [h, w] : [w, h];
+  const [isTransposed, isFlippedX, isFlippedY] = ["5678", "2378", "3467"].map((some) =>
+    some.includes(String(orientation)),
+  );
+  const [width, height] = isTransposed ? [h, w] : [w, h];
   const data = new Uint8Array(4 * width * height);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      const [fromX, fromY] = position(x, y, w, h);
-      const from = 4 * (fromY * w + fromX);
+      const [storedX, storedY] = isTransposed ? [y, x] : [x, y];
+      const row = isFlippedY ? h - 1 - storedY : storedY;
+      const from = 4 * (row * w + (isFlippedX ? w - 1 - storedX : storedX));
       data.set(image.data.subarray(from, from + 4), 4 * (y * width + x));
     }
   }

@@ -58,7 +58,6 @@ export function resizePlane(plane: Float32Array, from: ImageSize, to: ImageSize)
   return transpose(high, to.width, to.height);
 }
 
-/** Resizes each of `count` rows from `length` to `next` numbers. */
 function resizeRows(rows: Float32Array, count: number, length: number, next: number): Float32Array {
   if (length === next) return rows;
   const out = new Float32Array(count * next);

@@ -43,7 +43,6 @@ export interface DatasetSource<Parts = TrainTest> {
   /** Also the name of the folder in the data directory. */
   readonly name: string;
   readonly title: string;
-  /** Files that can be downloaded. */
   readonly files: readonly SourceFile[];
   /** Base addresses, tried in order; empty when the set can't be downloaded file by file. */
   readonly mirrors: readonly string[];

@@ -40,7 +40,6 @@ const LINES = [
   ["4x1030", -1] as const,
 ];
 
-/** The check of an op along one axis. */
 export const alongAxis = (op: string, apply: (x: Tensor, axis: number) => Tensor): Check => ({
   op,
   // Up to a thousand terms.

@@ -18,7 +18,6 @@ const vectors = gemmShader("linear-gradients-vector.wgsl", gradients, storeVecto
 /** Tiles, all gradients in one dispatch; or `separate` products. */
 export const LINEAR_BACKWARD_VARIANTS = [...TILE_VARIANTS, "separate"];
 
-/** Constants of linearBackward. */
 export type LinearBackwardConstants = {
   readonly N: number;
   readonly IN: number;

@@ -2,7 +2,6 @@
 import type { Backend } from "../../runtime/backend.ts";
 import { type OpenOptions, openDevice } from "../device/open-device.ts";
 
-/** Runs `work` on a device. */
 export async function withDevice<Result>(
   options: OpenOptions,
   work: (backend: Backend) => Promise<Result>,

@@ -17,7 +17,6 @@ export interface WriteFileOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The longest file that is read as text. */
 const MOST_TEXT_BYTES = 2 ** 28;
 
 /** A whole file as text. Throws DataError as `readPlainFile` does, and on files of more than 256 MiB. */

@@ -4,7 +4,6 @@ import { type FileHandle, open } from "node:fs/promises";
 import { type ByteSource, readBytes } from "../../data/byte-source.ts";
 import { DataError } from "../../validation/errors.ts";
 
-/** Bytes per piece of `piecesOf`. */
 const PIECE = 2 ** 18;
 /** Most bytes that a typed array holds in every version of Node. */
 const MOST_BYTES = 2 ** 32 - 1;
@@ -80,7 +79,6 @@ async function readFrom(file: FileHandle, offset: number, length: number): Promi
   return done === length ? bytes : bytes.slice(0, done);
 }
 
-/** All bytes in order, piece by piece. */
 export async function* piecesOf(source: ByteSource): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < source.size; at += PIECE)
     yield await readBytes(source, at, Math.min(PIECE, source.size - at));

@@ -57,7 +57,6 @@ interface Folder {
   readonly name: string;
   readonly path: string;
   readonly folders: readonly Folder[];
-  /** Images directly in it. */
   readonly images: readonly string[];
   /** Number of files directly in it that are not images. */
   readonly others: number;

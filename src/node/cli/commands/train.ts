@@ -9,7 +9,7 @@ import { withDeviceAndData } from "../device-and-data.ts";
 import { interruptSignal, stopCode } from "../interrupt.ts";
 import type { TrainFlags } from "../options/train-options.ts";
 import { readLogs } from "../output/curves.ts";
-import { humanReporter, jsonReporter, Reporters } from "../output/reporters.ts";
+import { humanReporter, jsonReporter, type Reporter, together } from "../output/reporters.ts";
 import { historyReporter, logReporter } from "../output/run-files.ts";
 import { expectOutputs, type Output, reportFiles } from "../training/check-outputs.ts";
 import { guidedTour } from "../training/guided-tour.ts";
@@ -84,9 +84,9 @@ function outputsOf(flags: TrainFlags, save: string): Output[] {
 const historyFiles = (run: string | undefined) =>
   run === undefined ? [] : [join(run, "history.csv"), join(run, "history.json")];
 
-function reportersFor({ json, quiet, log, history, run }: TrainFlags): Reporters {
+function reportersFor({ json, quiet, log, history, run }: TrainFlags): Required<Reporter> {
   const files = [...(history === undefined ? [] : [history]), ...historyFiles(run)];
-  return new Reporters([
+  return together([
     json ? jsonReporter() : quiet ? {} : humanReporter(),
     ...(log === undefined ? [] : [logReporter(log)]),
     ...(files.length === 0 ? [] : [historyReporter(files)]),

@@ -7,13 +7,14 @@ import { type Dataset, subset } from "../../../data/dataset.ts";
 import { alignTo } from "../../../data/prepare/align.ts";
 import type { TrainTest } from "../../../data/published/dataset-source.ts";
 import { lenet5Side, type OwnModel, recipeForOwnData } from "../../../recipes/own-data.ts";
+import { divided } from "../../../recipes/prepare.ts";
 import type { Recipe } from "../../../recipes/recipe.ts";
 import { defined } from "../../../validation/defined.ts";
 import { DataError, FormatError, ValueError } from "../../../validation/errors.ts";
 import { datasets } from "../../datasets.ts";
 import type { OwnDataFlags } from "../options/shared-options.ts";
 import { printError } from "../output/terminal.ts";
-import { type ChosenData, divide, limited, withOptionNames } from "./published-data.ts";
+import { type ChosenData, limited, withOptionNames } from "./published-data.ts";
 import { numberOf, OWN_MODEL_KEY, type SavedModel } from "./saved-model.ts";
 
 export interface OwnData {
@@ -32,7 +33,7 @@ export async function ownData(
   if (source === undefined) return undefined;
   if (flags.dataset !== undefined) throw new ValueError(`--dataset and ${source.option} can't both be given`);
   const whole = csv === undefined ? await readImages(source.path) : await readTable(csv, flags);
-  const { train, test } = limited("train" in whole ? whole : divided(whole, seed), limit);
+  const { train, test } = limited(partsOf(whole, seed), limit);
   const { recipe, model } = recipeForOwnData(train);
   const origin = defined({ source: source.path, label, ignore, header, decimal });
   return {
@@ -89,10 +90,11 @@ async function readImages(path: string, channels?: 1 | 3, again = false): Promis
   return channels === undefined && depth === 1 ? readImages(path, 1, true) : read;
 }
 
-function divided(whole: Dataset, seed: number): TrainTest {
-  if (whole.count < 2)
+/** What is not divided yet, 80 to 20 in the proportions of the classes. */
+function partsOf(whole: Dataset | TrainTest, seed: number): TrainTest {
+  if ("count" in whole && whole.count < 2)
     throw new DataError(`${whole.name}: has one sample; at least 2 are needed to train and test`);
-  return divide(whole, seed);
+  return divided(whole, seed);
 }
 
 export interface OwnTest {
@@ -159,7 +161,7 @@ const testPart = (whole: Dataset | TrainTest): Dataset => ("train" in whole ? wh
 
 function heldOut(whole: Dataset | TrainTest, metadata: SavedModel["metadata"], file: string): Dataset {
   if ("train" in whole) return whole.test;
-  const { test } = divided(whole, numberOf(file, "seed", metadata.seed, "whole") ?? 0);
+  const { test } = partsOf(whole, numberOf(file, "seed", metadata.seed, "whole") ?? 0);
   const samples = Number(metadata.testSamples ?? test.count);
   return samples > 0 && samples < test.count ? subset(test, samples) : test;
 }

@@ -4,7 +4,6 @@
  */
 import { join } from "node:path";
 import { type Dataset, subset } from "../../../data/dataset.ts";
-import { split } from "../../../data/prepare/split.ts";
 import type { TrainTest } from "../../../data/published/dataset-source.ts";
 import { datasetSources } from "../../../data/published/index.ts";
 import { syntheticDigits } from "../../../data/synthetic/digits.ts";
@@ -24,8 +23,6 @@ const SYNTHETIC_TEST = 4_000;
 const REPLACEABLE: readonly string[] = ["mnist", "fashion-mnist"];
 /** How long to wait for a connection when the data set can be replaced. */
 const REPLACE_AFTER_MS = 2000;
-/** How the user's own data are divided. */
-const TRAIN_SHARE = 0.8;
 
 export interface ChosenData extends TrainTest {
   /** The value of `--dataset` for it. */
@@ -134,13 +131,6 @@ const titleOf = ({ title }: AnySource, { note }: TrainTest) =>
 function synthetic(limit = SYNTHETIC_TRAIN): ChosenData {
   const test = Math.max(1, Math.round((limit * SYNTHETIC_TEST) / SYNTHETIC_TRAIN));
   return { name: SYNTHETIC, title: SYNTHETIC_TITLE, ...syntheticDigits({ train: limit, test }) };
-}
-
-/** Divides a data set 80 to 20 into training and test set, keeping the proportions of classes. */
-export function divide(dataset: Dataset, seed: number): TrainTest {
-  const stratify = dataset.classes !== undefined;
-  const [train, test] = split(dataset, TRAIN_SHARE, seed, { stratify, names: ["train", "test"] });
-  return { train, test };
 }
 
 /** The first `limit` training samples, and the same share of the test set. */

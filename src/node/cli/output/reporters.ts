@@ -37,36 +37,17 @@ export interface Reporter {
 }
 
 /** Several reporters as one; the first to be told is the one that prints. */
-export class Reporters implements Reporter {
-  constructor(private readonly all: readonly Reporter[]) {}
-
-  notice(line: string): void {
-    for (const each of this.all) each.notice?.(line);
-  }
-
-  begin(run: RunBegin): void {
-    for (const each of this.all) each.begin?.(run);
-  }
-
-  compiling(progress: CompileProgress): void {
-    for (const each of this.all) each.compiling?.(progress);
-  }
-
-  resume(state: FitState): void {
-    for (const each of this.all) each.resume?.(state);
-  }
-
-  async event(event: TrainEvent): Promise<void> {
-    for (const each of this.all) await each.event?.(event);
-  }
-
-  async end(run: RunResult): Promise<void> {
-    for (const each of this.all) await each.end?.(run);
-  }
-
-  close(): void {
-    for (const each of this.all) each.close?.();
-  }
+export function together(all: readonly Reporter[]): Required<Reporter> {
+  type Told = ((given: unknown) => unknown) | undefined;
+  const tell = (name: keyof Reporter) => (given?: unknown) => {
+    for (const each of all) (each[name] as Told)?.(given);
+  };
+  const wait = (name: keyof Reporter) => async (given: unknown) => {
+    for (const each of all) await (each[name] as Told)?.(given);
+  };
+  const [notice, begin, compiling] = [tell("notice"), tell("begin"), tell("compiling")];
+  const [resume, close] = [tell("resume"), tell("close")];
+  return { notice, begin, compiling, resume, close, event: wait("event"), end: wait("end") };
 }
 
 /** The line of `--json` for an epoch or evaluation; undefined for other events. */

@@ -8,7 +8,6 @@ import { atExit } from "../../at-exit.ts";
 
 const joined = (lines: readonly string[]) => lines.map((text) => `${printable(text)}\n`).join("");
 
-/** Prints each of `lines` on stdout. */
 export function print(...lines: readonly string[]): void {
   process.stdout.write(joined(lines));
 }
@@ -18,7 +17,6 @@ export function printJson(value: object): void {
   print(JSON.stringify(value));
 }
 
-/** Prints each of `lines` on stderr. */
 export function printError(...lines: readonly string[]): void {
   process.stderr.write(joined(lines));
 }

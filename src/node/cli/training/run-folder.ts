@@ -51,7 +51,6 @@ export interface StoredRun {
 export const checkpointFolder = (folder: string) => join(folder, "checkpoints");
 export const runFile = (folder: string) => join(folder, "run.json");
 
-/** Throws ValueError if `folder` holds a run. */
 export async function expectNoRun(folder: string): Promise<void> {
   if ((await stat(runFile(folder)).catch(() => undefined)) === undefined) return;
   throw new ValueError(

@@ -13,7 +13,7 @@ import type { ChosenData } from "../data/published-data.ts";
 import type { TrainFlags } from "../options/train-options.ts";
 import { runName, writePicture } from "../output/curves.ts";
 import { count } from "../output/format.ts";
-import type { Reporters } from "../output/reporters.ts";
+import type { Reporter } from "../output/reporters.ts";
 import { tuningSummary } from "../output/tuning-output.ts";
 import { checkpointFolder, expectSameData, type StoredRun, writeRun } from "./run-folder.ts";
 import { resultOf, sampleNoun } from "./run-result.ts";
@@ -31,7 +31,7 @@ export interface Job {
   readonly backend: Backend;
   readonly data: ChosenData;
   readonly signal: AbortSignal;
-  readonly reporters: Reporters;
+  readonly reporters: Required<Reporter>;
   /** Notices from before the run, such as the adapter that was found. */
   readonly notices: readonly string[];
   /** More metadata for the saved file. */
