@@ -3,6 +3,7 @@ import { afterEach, expect, it, vi } from "vitest";
 import { CpuBackend } from "../src/runtime/cpu/backend.ts";
 import { type DeviceChoice, openChosen } from "../src/runtime/open-device.ts";
 import { DeviceError, ValueError } from "../src/validation/errors.ts";
+import { inPage } from "./support/in-page.ts";
 
 const none = (reason: string) => ({
   gpu: () => Promise.reject(new DeviceError(reason)),
@@ -58,8 +59,7 @@ it.each([
   [{ requires: "webgpu" }, "openDevice: there is no option"],
 ])("refuses %o", async (choice, words) => {
   // Each host has one of its own, with the same options.
-  const page = typeof document !== "undefined";
-  const { openDevice } = await (page
+  const { openDevice } = await (inPage
     ? import("../src/browser/index.ts")
     : import("../src/node/device/open-device.ts"));
   const opening = openDevice(choice as DeviceChoice);

@@ -18,8 +18,9 @@ import { readSafetensors, writeSafetensors } from "../../src/io/safetensors.ts";
 import { FormatError } from "../../src/validation/errors.ts";
 import { ascii, gzip, join, npy, tar, zip } from "../support/archives.ts";
 import { type FuzzFormat, fuzz } from "../support/fuzz.ts";
+import { inPage } from "../support/in-page.ts";
 
-const COUNT = typeof document === "undefined" ? 10_000 : 500;
+const COUNT = inPage ? 500 : 10_000;
 /** What any mutant of these small files may become at most. */
 const LIMIT = 1_000_000;
 

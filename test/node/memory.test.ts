@@ -27,12 +27,12 @@ async function heapMegabytes(): Promise<number> {
 
 it("2,000 steps more take no more memory", async () => {
   const backend = (await openDevice({ backend: "webgpu" })) as GpuBackend;
-  const { train } = syntheticDigits({ train: 320, test: 10 });
+  const { train } = syntheticDigits({ train: 80, test: 10 });
   const trainer = await Trainer.create(backend, {
     model: nn.sequential(nn.flatten(), nn.linear(784, 16), nn.relu(), nn.linear(16, 10)),
     loss: nn.crossEntropy(),
     optimizer: adam(),
-    batchSize: 32,
+    batchSize: 8,
   });
   await trainer.fit(train, { epochs: 20 });
   const before = await heapMegabytes();
@@ -61,12 +61,12 @@ describe.each(["destroyed", "dropped"] as const)("%s", (end) => {
   });
   afterAll(() => backend.close());
 
-  /** Does `once` 200 times and measures the last 150; what is left then must be nothing. */
+  /** Does `once` 100 times and measures the last 70; what is left then must be nothing. */
   async function grows(once: (i: number) => Promise<void>): Promise<number> {
     const buffers = liveBuffers(backend.device.raw);
     let before = 0;
-    for (let i = 0; i < 200; i++) {
-      if (i === 50) before = await residentMegabytes();
+    for (let i = 0; i < 100; i++) {
+      if (i === 30) before = await residentMegabytes();
       await once(i);
       if (end === "dropped" && i % 10 === 0) await heapMegabytes();
     }
@@ -77,7 +77,7 @@ describe.each(["destroyed", "dropped"] as const)("%s", (end) => {
     return grown;
   }
 
-  it("150 more trainers take no more memory", async () => {
+  it("70 more trainers take no more memory", async () => {
     const { train, test } = syntheticDigits({ train: 320, test: 10 });
     const grown = await grows(async (i) => {
       // 0.4 MB of weights, 0.8 MB of moments, 1 MB of data.
@@ -91,11 +91,11 @@ describe.each(["destroyed", "dropped"] as const)("%s", (end) => {
       if (i % 10 === 0) await predict(trainer, test);
       if (end === "destroyed") trainer.destroy();
     });
-    console.log(`150 trainers ${end}: ${grown.toFixed(1)} MB more`);
-    expect(grown).toBeLessThan(60);
+    console.log(`70 trainers ${end}: ${grown.toFixed(1)} MB more`);
+    expect(grown).toBeLessThan(30);
   });
 
-  it("150 more programs take no more memory", async () => {
+  it("70 more programs take no more memory", async () => {
     const grown = await grows(async (i) => {
       const x = input([256, 256]);
       const w = parameter([256, 256], (random) =>
@@ -112,7 +112,7 @@ describe.each(["destroyed", "dropped"] as const)("%s", (end) => {
         backend.free(w);
       }
     });
-    console.log(`150 programs ${end}: ${grown.toFixed(1)} MB more`);
-    expect(grown).toBeLessThan(40);
+    console.log(`70 programs ${end}: ${grown.toFixed(1)} MB more`);
+    expect(grown).toBeLessThan(20);
   });
 });

@@ -17,9 +17,10 @@ import { ProgramError, WeftError } from "../../src/validation/errors.ts";
 import { ascii } from "../support/archives.ts";
 import { testGpu } from "../support/device.ts";
 import { fuzz } from "../support/fuzz.ts";
+import { inPage } from "../support/in-page.ts";
 
 /** In a page fewer: the reader is plain JavaScript, the same in both hosts. */
-const COUNT = typeof document === "undefined" ? 5000 : 500;
+const COUNT = inPage ? 500 : 5000;
 /** Most of what a mutant may take; the sound program takes less than a hundredth. */
 const maxBytes = 2 ** 26;
 

@@ -14,6 +14,7 @@ import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "./backend.ts";
 import { NUMERIC_CHECK } from "./check-names.ts";
 import { expectClose, type Tolerance } from "./close.ts";
+import { inPage } from "./in-page.ts";
 
 export interface InputCase {
   readonly shape: Shape;
@@ -44,16 +45,20 @@ export interface CheckOptions extends Tolerance {
   readonly fuse?: boolean;
 }
 
-/** Registers one test per case and variant. */
+/**
+ * Registers one test per case and variant. A page, whose kernels are those that Node has compiled, runs each case once and
+ * each variant once, and no numeric gradients.
+ */
 export function checkOp(title: string, cases: readonly OpCase[], options: CheckOptions = {}): void {
   describe(title, () => {
     const variants = options.variants ?? [{}];
-    for (const c of cases) {
+    for (const [i, c] of cases.entries()) {
       const small = c.inputs.every((spec) => sizeOf(spec.shape) <= NUMERIC_LIMIT);
-      if (small && options.numeric !== false && options.gradients !== false) {
+      if (small && !inPage && options.numeric !== false && options.gradients !== false) {
         it(`${c.name}: ${NUMERIC_CHECK}`, () => checkNumeric(c));
       }
-      for (const v of variants) {
+      for (const [k, v] of variants.entries()) {
+        if (inPage && k !== i % variants.length && i !== k % cases.length) continue;
         const suffix = Object.values(v).join(" ");
         it(`${c.name}${suffix === "" ? "" : ` (${suffix})`}`, () => checkKernels(title, c, v, options));
       }

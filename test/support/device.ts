@@ -2,7 +2,8 @@
  * The GPU of a test, the same call in Node (Dawn) and in a page. One per worker, opened at the first call.
  * A missing adapter fails the test that asked; nothing is ever skipped for want of one.
  */
-const inPage = typeof document !== "undefined";
+import { inPage } from "./in-page.ts";
+
 const shared = globalThis as typeof globalThis & { weftTestGpu?: Promise<GPU> };
 
 /** `GPU` to request adapters from: `const adapter = await (await testGpu()).requestAdapter()`. */

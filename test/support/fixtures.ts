@@ -2,12 +2,13 @@
  * Reads the files under test/fixtures by their path there, the same call in Node (file system) and in a page (the test
  * server). Refuses paths that name no fixture, with the folder's nearest listing.
  */
+import { inPage } from "./in-page.ts";
+
 // Lazy: only the names are wanted; nothing is imported through it.
 const known = Object.keys(import.meta.glob("../fixtures/**/*.{json,bin,safetensors}"))
   .map((key) => key.slice("../fixtures/".length))
   .sort();
 // In a page the test server answers from the repository's root.
-const inPage = typeof document !== "undefined";
 const root = inPage ? "/test/fixtures/" : new URL("../fixtures/", import.meta.url).href;
 
 /** Paths of all fixtures in a folder and below: `listFixtures("golden/softmax")`. */

@@ -7,7 +7,7 @@ import * as optim from "../../src/optim/index.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
-import { gpuBackend } from "../support/backend.ts";
+import { backends, gpuBackend } from "../support/backend.ts";
 
 const digits = syntheticDigits({ seed: 3, train: 500, test: 200 });
 
@@ -30,10 +30,7 @@ const everything = () =>
     clipNorm: 1,
   });
 
-describe.each([
-  ["GPU", gpuBackend],
-  ["CPU reference", async (): Promise<Backend> => new CpuBackend()],
-] as const)("on the %s", (_, open) => {
+describe.each(backends)("on the %s", (_, open) => {
   it("continues with the same bits from a saved run, averages and accumulated gradients included", async () => {
     const whole = await makeTrainer(await open(), everything());
     await whole.fit(digits.train, { epochs: 2 });

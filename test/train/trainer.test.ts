@@ -11,7 +11,7 @@ import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import type { TrainEvent } from "../../src/train/loop/events.ts";
 import type { TrainerOptions } from "../../src/train/loop/options.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
-import { gpuBackend } from "../support/backend.ts";
+import { backends, gpuBackend } from "../support/backend.ts";
 
 const digits = syntheticDigits({ seed: 3, train: 1000, test: 333 });
 
@@ -27,11 +27,6 @@ function makeTrainer(backend: Backend, options: Partial<TrainerOptions> = {}): P
     ...options,
   });
 }
-
-const backends: readonly (readonly [string, () => Promise<Backend>])[] = [
-  ["GPU", gpuBackend],
-  ["CPU reference", async () => new CpuBackend()],
-];
 
 describe.each(backends)("on the %s", (_, open) => {
   it("learns synthetic digits, gives events and a history", async () => {
