@@ -2,6 +2,7 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import { add, div, mul, neg, square, sub } from "../ops/elementwise/arithmetic.ts";
+import { maximum } from "../ops/elementwise/compare.ts";
 import { expm1, rsqrt, sqrt } from "../ops/elementwise/math.ts";
 import { checkOptions, type OptionKinds } from "../validation/options.ts";
 import { defineOptimizer, movingAverage } from "./define-optimizer.ts";
@@ -16,6 +17,8 @@ export interface AdamOptions extends CommonOptions {
   readonly betas?: readonly [number, number];
   /** Added to the root of the second moment. Default 1e-8. */
   readonly eps?: number;
+  /** Divide by the root of the largest mean squared gradient so far (Reddi et al., 2018). Default false. */
+  readonly amsgrad?: boolean;
 }
 
 const ADAM = {
@@ -23,6 +26,7 @@ const ADAM = {
   ...COMMON,
   betas: "array",
   eps: "number",
+  amsgrad: "boolean",
 } as const satisfies OptionKinds<AdamOptions>;
 
 /** Throws ValueError on options outside their range. */
@@ -37,9 +41,8 @@ export function adamw(options: AdamOptions = {}): Optimizer {
 
 function make(name: string, given: AdamOptions, decoupledWeightDecay: boolean): Optimizer {
   const checked = checkOptions(name, given, ADAM);
-  const { learningRate = 1e-3, betas = [0.9, 0.999], eps = 1e-8, ...common } = checked;
-  const [beta1, beta2] = betas;
-  checkRange(name, { "betas[0]": beta1, "betas[1]": beta2 }, 1);
+  const { learningRate = 1e-3, betas = [0.9, 0.999], eps = 1e-8, amsgrad = false, ...common } = checked;
+  const [beta1, beta2] = checkBetas(name, betas);
   checkRange(name, { eps });
   const options = { ...common, weightDecay: common.weightDecay ?? (decoupledWeightDecay ? 0.01 : 0) };
   return defineOptimizer({
@@ -47,20 +50,32 @@ function make(name: string, given: AdamOptions, decoupledWeightDecay: boolean): 
     learningRate,
     decoupledWeightDecay,
     options,
-    states: ["m", "v"],
+    states: ["m", "v", ...(amsgrad ? (["largest"] as const) : [])],
     rule({ parameter, gradient, learningRate, updateCount, states }) {
       const t = add(updateCount, 1);
       const m = movingAverage(states.m, gradient, beta1);
       const v = movingAverage(states.v, square(gradient), beta2);
-      const root = mul(sqrt(v), rsqrt(biasCorrection(beta2, t)));
+      const largest = amsgrad ? maximum(states.largest, v) : undefined;
+      const root = mul(sqrt(largest ?? v), rsqrt(biasCorrection(beta2, t)));
       const stride = div(learningRate, biasCorrection(beta1, t));
-      return { parameter: sub(parameter, div(mul(stride, m), add(root, eps))), m, v };
+      return {
+        parameter: sub(parameter, div(mul(stride, m), add(root, eps))),
+        m,
+        v,
+        ...(largest && { largest }),
+      };
     },
   });
 }
 
+/** Throws ValueError unless both are in [0, 1). */
+export function checkBetas(who: string, betas: readonly [number, number]): readonly [number, number] {
+  checkRange(who, { "betas[0]": betas[0], "betas[1]": betas[1] }, 1);
+  return betas;
+}
+
 /** 1 - beta^t, accurate where beta^t is close to 1. */
-function biasCorrection(beta: number, t: Tensor): Tensor {
+export function biasCorrection(beta: number, t: Tensor): Tensor {
   // ln 0 is infinite; e^-1000 is 0 as well.
   return neg(expm1(mul(t, Math.max(Math.log(beta), -1000))));
 }

@@ -11,14 +11,14 @@ import { state, type Tensor } from "../graph/tensor.ts";
 import { add, mul, neg, sub } from "../ops/elementwise/arithmetic.ts";
 import { eq, where } from "../ops/elementwise/compare.ts";
 import { fill } from "../ops/elementwise/fill.ts";
-import { pack } from "../ops/shape/pack.ts";
+import { pack, unpack } from "../ops/shape/pack.ts";
 import { assign } from "../ops/state/assign.ts";
 import { flagNonFinite } from "../ops/state/flag-non-finite.ts";
 import { increment } from "../ops/state/increment.ts";
 import { ShapeError, ValueError } from "../validation/errors.ts";
 import { checkOptions, expectGiven, type OptionKinds, shown } from "../validation/options.ts";
 import { checkClip, clip } from "./clip.ts";
-import { optionsByElement, withGradient } from "./element-options.ts";
+import { optionsByElement, spread, withGradient } from "./element-options.ts";
 import { AVERAGE, COMMON, type CommonOptions, checkRange, type Optimizer } from "./optimizer.ts";
 import { withOwnStates } from "./own-states.ts";
 import { scheduledRate, updateCount, updateIsDue } from "./scheduled-rate.ts";
@@ -35,10 +35,18 @@ export interface RuleValues<State extends string> {
   readonly gradient: Tensor;
   /** `[1]`, or `[words]` if parameter groups have factors of their own. */
   readonly learningRate: Tensor;
+  /** A number, or `[words]` where it differs between parameters. */
+  readonly weightDecay: Tensor | number;
   /** `[1]`: number of updates before this one. */
   readonly updateCount: Tensor;
   /** `[words]` each. */
   readonly states: Readonly<Record<State, Tensor>>;
+  /** The parameters one by one, by the names that filters see, for rules that treat a matrix or a layer as a whole. */
+  readonly parameters: readonly (readonly [name: string, parameter: Tensor])[];
+  /** A tensor `[words]` cut into one for each parameter, of its shape. `ops.pack` joins such tensors. */
+  split(x: Tensor): readonly Tensor[];
+  /** `[words]`: one value per parameter, numbers or tensors of one element, for all of its elements. */
+  spread(values: readonly number[] | readonly Tensor[]): Tensor;
 }
 
 /** New values of the parameters, `[words]`, and of every state, which stretch to that. */
@@ -54,9 +62,9 @@ export interface OptimizerDefinition<State extends string> {
   readonly states?: readonly State[] | Readonly<Record<State, number>>;
   /**
    * True: weight decay shrinks the parameters by learning rate times weight decay, beside the rule. Default false: it is
-   * added to the gradient.
+   * added to the gradient. "rule": the rule applies it itself.
    */
-  readonly decoupledWeightDecay?: boolean;
+  readonly decoupledWeightDecay?: boolean | "rule";
   readonly options?: CommonOptions;
   /** The update as element-wise ops, computed by one kernel together with all that the optimizer adds to it. */
   rule(values: RuleValues<State>): RuleResult<State>;
@@ -66,7 +74,7 @@ const DEFINITION = {
   name: "string",
   learningRate: "any",
   states: "any",
-  decoupledWeightDecay: "boolean",
+  decoupledWeightDecay: "any",
   options: "object",
   rule: "function",
 } as const satisfies OptionKinds<OptimizerDefinition<string>>;
@@ -95,6 +103,11 @@ export function defineOptimizer<const State extends string>(
   checkOptions("defineOptimizer", definition, DEFINITION);
   expectGiven("defineOptimizer", definition, ["name", "rule"]);
   const { name, decoupledWeightDecay = false } = definition;
+  if (![true, false, "rule"].includes(decoupledWeightDecay)) {
+    throw new ValueError(
+      `${name}: decoupledWeightDecay must be true, false or "rule", got ${shown(decoupledWeightDecay)}`,
+    );
+  }
   const options = checkOptions(name, definition.options ?? {}, COMMON);
   const { accumulate: every = 1, averageDecay, weightDecay = 0, maximize = false } = options;
   checkCommon(name, options);
@@ -123,6 +136,7 @@ export function defineOptimizer<const State extends string>(
         step: state([1], 0, "u32", `${name} step`),
         learningRate: state([1], learningRate, "f32", "learning rate"),
         alarm: state([1], 0, "u32", "alarm"),
+        names,
         packed: Object.fromEntries(
           Object.entries(packed).map(([key, first]) => [key, state([words], first, "f32", key)]),
         ),
@@ -164,8 +178,12 @@ export function defineOptimizer<const State extends string>(
         parameter,
         gradient: decays && !decoupledWeightDecay ? add(direction, mul(parameter, decay)) : direction,
         learningRate: ownRate,
+        weightDecay: decay,
         updateCount: count,
         states: states.packed as Readonly<Record<State, Tensor>>,
+        parameters: parameters.map((t, i) => [states.names?.[i] ?? t.label, t]),
+        split: (x) => (x === parameter ? parameters : unpack(x, parameters)),
+        spread: (values) => spread(parameters, values),
       });
       checkResult(name, Object.keys(own), next);
       if (!sameShape(next.parameter.shape, parameter.shape)) {
@@ -173,7 +191,7 @@ export function defineOptimizer<const State extends string>(
           `${name}: rule must return a value for each parameter, ${parameter}, got ${next.parameter}`,
         );
       }
-      const shrinks = decays && decoupledWeightDecay;
+      const shrinks = decays && decoupledWeightDecay === true;
       const moved = shrinks ? sub(next.parameter, mul(parameter, mul(ownRate, decay))) : next.parameter;
       const stored = due(moved, parameter);
       const updates = [assign(parameter, stored, name)];

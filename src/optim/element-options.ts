@@ -1,6 +1,10 @@
 /** Options that differ between parameters, as values of every element of the flattened parameters. */
 import { packLayout } from "../graph/pack-layout.ts";
 import { constant, type Tensor } from "../graph/tensor.ts";
+import { fill } from "../ops/elementwise/fill.ts";
+import { take } from "../ops/index/gather.ts";
+import { concat } from "../ops/shape/concat.ts";
+import { reshape } from "../ops/shape/reshape.ts";
 import { type CommonOptions, checkRange, type ElementOptions } from "./optimizer.ts";
 
 /** f32 `[words]`: `valueAt(i)` at the elements of parameter i, 0 between parameters. */
@@ -53,4 +57,18 @@ export function withGradient(
 ): Tensor | undefined {
   if (!grads.includes(undefined)) return undefined;
   return byElement(parameters, "has gradient", (i) => (grads[i] === undefined ? 0 : 1));
+}
+
+/** f32 `[words]`: value i, a number or a tensor of one element, for all elements of parameter i. */
+export function spread(parameters: readonly Tensor[], values: readonly (number | Tensor)[]): Tensor {
+  if (values.every((v) => typeof v === "number")) return byElement(parameters, "spread", (i) => values[i]!);
+  const { offsets, words } = packLayout(parameters.map((t) => t.size));
+  const ids = new Int32Array(words);
+  offsets.forEach((at, i) => {
+    ids.fill(i, at);
+  });
+  return take(
+    concat(values.map((v) => (typeof v === "number" ? fill([1], v) : reshape(v, [1])))),
+    constant(ids),
+  );
 }

@@ -3,8 +3,9 @@
 import { mul, sub } from "../ops/elementwise/arithmetic.ts";
 import { sign } from "../ops/elementwise/math.ts";
 import { checkOptions, type OptionKinds } from "../validation/options.ts";
+import { checkBetas } from "./adam.ts";
 import { defineOptimizer, movingAverage } from "./define-optimizer.ts";
-import { COMMON, type CommonOptions, checkRange, type Optimizer } from "./optimizer.ts";
+import { COMMON, type CommonOptions, type Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedules.ts";
 
 /** `weightDecay` shrinks the weights themselves, as in adamw. */
@@ -20,8 +21,7 @@ const LION = { learningRate: "any", ...COMMON, betas: "array" } as const satisfi
 /** Throws ValueError on options outside their range. */
 export function lion(given: LionOptions = {}): Optimizer {
   const { learningRate = 1e-4, betas = [0.9, 0.99], ...options } = checkOptions("lion", given, LION);
-  const [beta1, beta2] = betas;
-  checkRange("lion", { "betas[0]": beta1, "betas[1]": beta2 }, 1);
+  const [beta1, beta2] = checkBetas("lion", betas);
   return defineOptimizer({
     name: "lion",
     learningRate,

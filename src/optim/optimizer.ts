@@ -62,6 +62,8 @@ export interface OptimizerStates {
   readonly alarm: Tensor;
   /** States in the layout of the flattened parameters, by their names in checkpoints: `m`, `v`, `velocity`. */
   readonly packed: Readonly<Record<string, Tensor>>;
+  /** Names of the parameters. Default their labels. */
+  readonly names?: readonly string[];
   /** What differs between parameters; only where groups or a filter were given. */
   readonly groups?: ElementOptions;
 }

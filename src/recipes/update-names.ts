@@ -1,7 +1,21 @@
 /** The names of optimizers, schedules and activations. In a file without imports, so that `--help` lists them without loading the library. */
 
 /** `momentum` is sgd with a momentum of 0.9 where none is given. */
-export const optimizerNames = ["sgd", "momentum", "adam", "adamw", "rmsprop", "adagrad", "lion"] as const;
+export const optimizerNames = [
+  "sgd",
+  "momentum",
+  "adam",
+  "adamw",
+  "rmsprop",
+  "adagrad",
+  "lion",
+  "adadelta",
+  "adamax",
+  "nadam",
+  "radam",
+  "lamb",
+  "muon",
+] as const;
 export type OptimizerName = (typeof optimizerNames)[number];
 
 /**

@@ -2,17 +2,23 @@
 
 import {
   type AdamOptions,
+  adadelta,
   adagrad,
   adam,
+  adamax,
   adamw,
   cosine,
   decaysWeights,
   exponential,
+  lamb,
   lion,
   multiStep,
+  muon,
+  nadam,
   type Optimizer,
   oneCycle,
   polynomial,
+  radam,
   rmsprop,
   type Schedule,
   sgd,
@@ -31,9 +37,9 @@ export interface UpdateRule {
   readonly schedule?: ScheduleName;
   /** Number of updates in which the rate rises from 0 before the schedule begins. Default 0. */
   readonly warmUpSteps?: number;
-  /** For sgd and rmsprop, default 0; for momentum, default 0.9. */
+  /** For sgd and rmsprop, default 0; for momentum, default 0.9; for muon, default 0.95. */
   readonly momentum?: number;
-  /** For adam, adamw and lion. */
+  /** For adam, adamw, adamax, nadam, radam, lamb and lion. */
   readonly betas?: readonly [number, number];
   /** For weights only, not for biases and the parameters of norms. Default 0, or the optimizer's own. */
   readonly weightDecay?: number;
@@ -54,13 +60,19 @@ export const defaultRates: Readonly<Record<OptimizerName, number>> = {
   rmsprop: 1e-3,
   adagrad: 0.01,
   lion: 1e-4,
+  adadelta: 1,
+  adamax: 2e-3,
+  nadam: 2e-3,
+  radam: 1e-3,
+  lamb: 1e-3,
+  muon: 0.02,
 };
 
 /** The optimizer of a run of `steps` steps. Throws ValueError on values out of range, and on those that the optimizer does not have. */
 export function optimizerOf(rule: UpdateRule, steps: number): Optimizer {
   const { optimizer, momentum, betas, weightDecay, clipNorm, clipValue, accumulate = 1, averageDecay } = rule;
-  if (momentum !== undefined && !["sgd", "momentum", "rmsprop"].includes(optimizer)) {
-    throw new ValueError(`${optimizer}: has no momentum; sgd, momentum and rmsprop have one`);
+  if (momentum !== undefined && !["sgd", "momentum", "rmsprop", "muon"].includes(optimizer)) {
+    throw new ValueError(`${optimizer}: has no momentum; sgd, momentum, rmsprop and muon have one`);
   }
   const common = {
     ...(clipNorm === undefined ? {} : { clipNorm }),
@@ -87,6 +99,18 @@ export function optimizerOf(rule: UpdateRule, steps: number): Optimizer {
       return adagrad({ learningRate, ...common });
     case "lion":
       return lion(ofAdam);
+    case "adadelta":
+      return adadelta({ learningRate, ...common });
+    case "adamax":
+      return adamax(ofAdam);
+    case "nadam":
+      return nadam(ofAdam);
+    case "radam":
+      return radam(ofAdam);
+    case "lamb":
+      return lamb(ofAdam);
+    case "muon":
+      return muon({ learningRate, momentum: momentum ?? 0.95, ...common });
   }
 }
 

@@ -242,3 +242,11 @@ describe("files", () => {
 function lines(file: string): number {
   return textOf(file).split("\n").length - 1;
 }
+
+test("an optimizer that the library lacks takes a file of at most 40 lines, without WGSL", () => {
+  // test/optim/define-optimizer.test.ts trains with it.
+  const file = "test/support/forty-line-optimizer.ts";
+  expect(textOf(file).trimEnd().split("\n").length).toBeLessThanOrEqual(40);
+  expect(importsOf(file).map(({ to }) => to)).toEqual(["src/index.ts"]);
+  expect(textOf(file)).not.toMatch(/wgsl|definePointwise|Shader/i);
+});

@@ -4,7 +4,21 @@ import { add, mean, mul, RandomSource, record, square, sub, sum } from "../../sr
 import { gradients } from "../../src/autograd.ts";
 import { constant, input, parameter, state, type Tensor } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
-import { adagrad, adam, adamw, cosine, lion, type Optimizer, rmsprop, sgd } from "../../src/optim/index.ts";
+import {
+  adagrad,
+  adam,
+  adamax,
+  adamw,
+  cosine,
+  lamb,
+  lion,
+  muon,
+  nadam,
+  type Optimizer,
+  radam,
+  rmsprop,
+  sgd,
+} from "../../src/optim/index.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { GraphError } from "../../src/validation/errors.ts";
@@ -24,6 +38,11 @@ const rules: readonly (readonly [string, () => Optimizer])[] = [
   ["adagrad with a decaying rate", () => adagrad({ learningRate: 0.1, learningRateDecay: 0.5 })],
   ["rmsprop", () => rmsprop({ learningRate: 0.01 })],
   ["lion", () => lion({ learningRate: 0.01 })],
+  ["nadam", () => nadam({ learningRate: 0.1, momentumDecay: 0.1 })],
+  ["radam", () => radam({ learningRate: 0.1, betas: [0.9, 0.7] })],
+  ["adamax", () => adamax({ learningRate: 0.1 })],
+  ["muon", () => muon({ learningRate: 0.1, matrices: () => true })],
+  ["lamb", () => lamb({ learningRate: 0.1 })],
   ["a schedule", () => sgd({ learningRate: cosine({ learningRate: 0.3, steps: STEPS }) })],
   ["accumulation", () => sgd({ learningRate: 0.1, accumulate: 3 })],
   ["averages", () => sgd({ learningRate: 0.1, averageDecay: 0.5 })],

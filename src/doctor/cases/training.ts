@@ -8,11 +8,17 @@ import { gatherRows } from "../../ops/data/gather-rows.ts";
 import { record } from "../../ops/data/record.ts";
 import { norm } from "../../ops/reduce/norm.ts";
 import { increment } from "../../ops/state/increment.ts";
+import { adadelta } from "../../optim/adadelta.ts";
 import { adagrad } from "../../optim/adagrad.ts";
 import { adam, adamw } from "../../optim/adam.ts";
+import { adamax } from "../../optim/adamax.ts";
 import { clip } from "../../optim/clip.ts";
+import { lamb } from "../../optim/lamb.ts";
 import { lion } from "../../optim/lion.ts";
+import { muon } from "../../optim/muon.ts";
+import { nadam } from "../../optim/nadam.ts";
 import type { Optimizer } from "../../optim/optimizer.ts";
+import { radam } from "../../optim/radam.ts";
 import { rmsprop } from "../../optim/rmsprop.ts";
 import { scheduledRate } from "../../optim/scheduled-rate.ts";
 import { cosineRestarts, type Schedule, step as stepSchedule, warmUp } from "../../optim/schedules.ts";
@@ -44,7 +50,7 @@ const scalar = (value: number, dtype: "f32" | "u32"): Leaf => ({
 });
 
 /** States that hold squares; others hold values around 0. */
-const SQUARES = ["v", "sum"];
+const SQUARES = ["v", "sum", "change", "largest", "product"];
 
 /** Step 5 of `optimizer`: parameters and all its states are compared. */
 const optimizerCase =
@@ -81,6 +87,14 @@ const optimizers: readonly (readonly [op: string, Optimizer])[] = [
   ["rmsprop, centered", rmsprop({ ...decay, eps: 1e-4, centered: true, momentum: 0.9 })],
   ["adagrad", adagrad({ ...decay, eps: 1e-4, learningRateDecay: 0.1 })],
   ["lion", lion(decay)],
+  ["adam, amsgrad", adam({ ...decay, amsgrad: true })],
+  ["adadelta", adadelta({ ...decay, eps: 1e-4 })],
+  ["adamax", adamax({ ...decay, eps: 1e-4 })],
+  ["nadam", nadam({ ...decay, eps: 1e-4 })],
+  ["radam", radam({ ...decay, betas: [0.9, 0.7], eps: 1e-4 })],
+  ["lamb", lamb(decay)],
+  ["muon", muon({ ...decay, matrices: () => true })],
+  ["muon's adamw", muon(decay)],
   ["accumulation and averages", adamw({ ...decay, accumulate: 3, averageDecay: 0.9, clipNorm: 1 })],
 ];
 

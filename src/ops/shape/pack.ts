@@ -22,13 +22,7 @@ export const packOp = defineOp({
     return { outputs: [{ shape: [words], dtype: "f32" }], constants: {} };
   },
   cpu() {},
-  backward: ({ inputs, grads: [dy], needs }) => {
-    const { offsets } = packLayout(inputs.map((t) => t.size));
-    return inputs.map(({ size, shape }, i) => {
-      const start = offsets[i] as number;
-      return needs[i] ? reshape(slice(dy as Tensor, [start], [start + size]), shape) : undefined;
-    });
-  },
+  backward: ({ inputs, grads: [dy] }) => unpack(dy as Tensor, inputs),
 });
 
 /** The inputs one after another in a tensor of rank 1, each starting at a multiple of 64 elements, with zeros between. */
@@ -36,4 +30,13 @@ export function pack(inputs: readonly Tensor[]): Tensor {
   expectArray("pack", "its argument", inputs);
   if (inputs.length === 0) throw new ShapeError("pack: needs at least one tensor");
   return packOp.one(inputs, {});
+}
+
+/** The parts of `x`, of the shape that `pack(like)` has, each of the shape of one of `like`. */
+export function unpack(x: Tensor, like: readonly Tensor[]): Tensor[] {
+  const { offsets } = packLayout(like.map((t) => t.size));
+  return like.map(({ size, shape }, i) => {
+    const start = offsets[i] as number;
+    return reshape(slice(x, [start], [start + size]), shape);
+  });
 }
