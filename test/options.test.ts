@@ -53,6 +53,7 @@ walkOptions(
     bestCheckpoint: (o) => weft.bestCheckpoint(trainer, "file", o),
     predict: (o) => weft.predict(trainer, set, o),
 
+    "data.fromColumns": (o) => data.fromColumns({ x: new Float32Array(2) }, o),
     "data.datasetFromArrays": (o) => data.datasetFromArrays(npy, npy, o),
     "data.datasetFromNpz": (o) => data.datasetFromNpz(new Map([["x", npy]]), o),
     "data.parseNpz": (o) => data.parseNpz(new Uint8Array(0), o),
@@ -229,7 +230,7 @@ walkOptions(
     ),
     ...of(
       "data",
-      "sampleSize subset take validateDataset parseDigits isGzip parseIdx imageToSample parseNpy",
+      "sampleSize subset take validateColumns validateDataset parseDigits isGzip parseIdx imageToSample parseNpy",
     ),
     ...of("data", "jpegOrientation upright loadSharded shardsOf shuffle columnStatistics fitStandardizer"),
     ...of("data", "parseTar parseUsps"),

@@ -5,10 +5,20 @@
  */
 
 import { Random } from "../numbers/random.ts";
-import { DataError, ValueError } from "../validation/errors.ts";
+import { ValueError } from "../validation/errors.ts";
 import { expectFormat, expectValue } from "../validation/expect.ts";
 import { isPromise, shown } from "../validation/options.ts";
-import { firstOf, readable, type SampleArray } from "./lazy-inputs.ts";
+import { dataChecks, expectData, sampleSize, titleOf } from "./checks.ts";
+import {
+  arrayOf,
+  type Column,
+  type ColumnDataset,
+  type ColumnDtype,
+  type ColumnValues,
+  dtypeOf,
+  hasColumns,
+} from "./columns.ts";
+import { firstOf, holdsWhole, readable, type SampleArray } from "./lazy-inputs.ts";
 
 export interface Dataset {
   readonly name: string;
@@ -17,16 +27,24 @@ export interface Dataset {
   /** Number of samples. */
   readonly count: number;
   readonly inputs: SampleArray;
-  /** Class numbers (Int32Array, one per sample), or target values (Float32Array, `labelShape` per sample). */
+  /** Class numbers (Int32Array), or target values (Float32Array). */
   readonly labels: Int32Array | Float32Array;
   /** Number of classes; present exactly when the labels are class numbers. */
   readonly classes?: number;
   readonly classNames?: readonly string[];
-  /** Shape of one sample's target values; default [1]. Only with target values. */
+  /**
+   * Shape of one sample's labels: of target values, by default [1], or of class numbers per position or pixel, such as [H, W];
+   * by default one class number.
+   */
   readonly labelShape?: readonly number[];
   /** Names of the values of one sample, where they are columns of a table. */
   readonly columns?: readonly string[];
 }
+
+export { sampleSize, titleOf } from "./checks.ts";
+
+/** A data set in memory, with inputs and labels or with named columns. */
+export type InMemory = Dataset | ColumnDataset;
 
 /** Class names of sets of handwritten digits. */
 export const DIGIT_NAMES: readonly string[] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
@@ -53,14 +71,14 @@ export function datasetOfClasses(
   });
 }
 
-/** Number of values in a sample of this shape. */
-export function sampleSize(shape: readonly number[]): number {
-  return shape.reduce((size, extent) => size * extent, 1);
+/** Shape of one sample's labels as a training step gets them: [] for one class number. */
+export function labelShapeOf({ classes, labelShape }: Pick<Dataset, "classes" | "labelShape">) {
+  return labelShape ?? (classes === undefined ? [1] : []);
 }
 
-/** Number of labels per sample: 1 for classes. */
-export function labelSize({ classes, labelShape = [1] }: Pick<Dataset, "classes" | "labelShape">): number {
-  return classes === undefined ? sampleSize(labelShape) : 1;
+/** Number of labels per sample: 1 for classes without a labelShape. */
+export function labelSize(dataset: Pick<Dataset, "classes" | "labelShape">): number {
+  return sampleSize(labelShapeOf(dataset));
 }
 
 /** Sample i as the network sees it, scaled and shifted. */
@@ -87,8 +105,8 @@ export function packBytes(bytes: Uint8Array): Uint32Array<ArrayBufferLike> {
 }
 
 /** The first n samples, or all if there are fewer, without copying. With a seed: n random samples, copied. */
-export function subset(dataset: Dataset, n: number, seed?: number): Dataset {
-  checkForm("subset", dataset);
+export function subset<Set extends InMemory>(dataset: Set, n: number, seed?: number): Set {
+  checkInMemory("subset", dataset);
   expectValue(
     Number.isInteger(n) && n >= 1,
     `subset: needs a whole number of at least 1 samples, got ${shown(n)}`,
@@ -96,6 +114,10 @@ export function subset(dataset: Dataset, n: number, seed?: number): Dataset {
   const count = Math.min(n, dataset.count);
   if (seed !== undefined)
     return take(dataset, new Random(seed).permutation(dataset.count).subarray(0, count));
+  if (hasColumns(dataset)) {
+    const first = ({ data, shape }: Column) => data.subarray(0, count * sampleSize(shape));
+    return { ...eachColumn(dataset, first), count };
+  }
   const { inputs, labels } = dataset;
   return {
     ...dataset,
@@ -106,9 +128,12 @@ export function subset(dataset: Dataset, n: number, seed?: number): Dataset {
 }
 
 /** The samples with these indices, in this order, copied. An index may occur more than once. */
-export function take(dataset: Dataset, indices: ArrayLike<number>, split = dataset.split): Dataset {
-  checkForm("take", dataset);
-  const { inputs, labels } = dataset;
+export function take<Set extends InMemory>(
+  dataset: Set,
+  indices: ArrayLike<number>,
+  split = dataset.split,
+): Set {
+  checkInMemory("take", dataset);
   for (let i = 0; i < indices.length; i++) {
     const index = indices[i] as number;
     if (Number.isInteger(index) && index >= 0 && index < dataset.count) continue;
@@ -116,18 +141,23 @@ export function take(dataset: Dataset, indices: ArrayLike<number>, split = datas
       `take: index ${index} at position ${i} is outside the ${dataset.count} samples of ${titleOf(dataset)}`,
     );
   }
+  const count = indices.length;
+  if (hasColumns(dataset)) {
+    const taken = ({ data, shape }: Column) => takeRows(data, sampleSize(shape), indices);
+    return { ...eachColumn(dataset, taken), split, count };
+  }
+  const { inputs, labels } = dataset;
   const data = takeRows(inputs.data, sampleSize(inputs.shape), indices);
   const picked = takeRows(labels, labelSize(dataset), indices);
-  return { ...dataset, split, count: indices.length, inputs: { ...inputs, data }, labels: picked };
+  return { ...dataset, split, count, inputs: { ...inputs, data }, labels: picked };
 }
 
-function takeRows<Values extends Uint8Array | Int32Array | Float32Array>(
+function takeRows<Values extends ColumnValues>(
   values: Values,
   size: number,
   indices: ArrayLike<number>,
 ): Values {
-  const kind = [Uint8Array, Int32Array].find((type) => values instanceof type) ?? Float32Array;
-  const out = new kind(size * indices.length);
+  const out = arrayOf(dtypeOf(values) as ColumnDtype, size * indices.length);
   for (let i = 0; i < indices.length; i++) {
     const from = (indices[i] as number) * size;
     out.set(values.subarray(from, from + size), i * size);
@@ -135,12 +165,13 @@ function takeRows<Values extends Uint8Array | Int32Array | Float32Array>(
   return out as Values;
 }
 
-/** For errors: "data set mnist/train". */
-export const titleOf = (dataset: Pick<Dataset, "name" | "split">) =>
-  `data set ${dataset.name}/${dataset.split}`;
-
-function expectData(holds: unknown, message: string): asserts holds {
-  if (!holds) throw new DataError(message);
+/** The same change of every column. */
+function eachColumn<Set extends ColumnDataset>(dataset: Set, change: (column: Column) => ColumnValues): Set {
+  const columns = Object.entries(dataset.columns).map(([name, column]) => [
+    name,
+    { ...column, data: change(column) },
+  ]);
+  return { ...dataset, columns: Object.fromEntries(columns) };
 }
 
 /** Throws DataError, naming `who`, unless `data` has the fields of a data set in memory. Values are not looked at. */
@@ -164,8 +195,8 @@ export function checkForm(who: string, data: unknown): asserts data is Dataset {
   if (readable(inputs as SampleArray) === undefined) {
     const { data: values } = inputs as SampleArray;
     expectData(
-      values instanceof Uint8Array || values instanceof Float32Array,
-      `${who}: inputs.data must be a Uint8Array or a Float32Array, got ${shown(values)}`,
+      values instanceof Uint8Array || values instanceof Float32Array || values instanceof Int32Array,
+      `${who}: inputs.data must be a Uint8Array, a Float32Array or (tokens) an Int32Array, got ${shown(values)}`,
     );
   }
   expectData(typeof count === "number", `${who}: count must be the number of samples, got ${shown(count)}`);
@@ -177,32 +208,27 @@ export function checkForm(who: string, data: unknown): asserts data is Dataset {
   );
 }
 
+/** Throws DataError, naming `who`, unless `data` has the fields of either kind of data set in memory. */
+export function checkInMemory(who: string, data: unknown): asserts data is InMemory {
+  if (!hasColumns(data)) return checkForm(who, data);
+  expectData(!("read" in data), `${who}: needs a data set in memory, but ${titleOf(data)} is read in parts`);
+  expectData(
+    typeof data.count === "number",
+    `${who}: count must be the number of samples, got ${shown(data.count)}`,
+  );
+}
+
 /**
  * Returns the data set. Throws a DataError that names the first fault: no samples, lengths that don't match the shapes,
  * numbers that are not finite, labels that are no classes. `ignored`: a label that need not be a class.
  */
 export function validateDataset(dataset: Dataset, ignored?: number): Dataset {
   checkForm(`data set ${dataset?.name}/${dataset?.split}`, dataset);
-  const { count, inputs, labels, classes, classNames, labelShape = [1], columns } = dataset;
-  const check = (holds: boolean, what: string) => expectData(holds, `${titleOf(dataset)}: ${what}`);
-  const checkShape = (what: string, shape: readonly number[]) =>
-    check(
-      shape.every((extent) => Number.isInteger(extent) && extent >= 1),
-      `${what} must be whole numbers of at least 1, got [${shape.join(", ")}]`,
-    );
-  const checkLength = (what: string, length: number, shape: readonly number[]) => {
-    const expected = count * sampleSize(shape);
-    check(
-      length === expected,
-      `${what} must hold ${expected} values (${count} of [${shape.join(", ")}]), got ${length}`,
-    );
-  };
-  const checkFinite = (what: string, values: Float32Array, each: number) => {
-    const at = values.findIndex((value) => !Number.isFinite(value));
-    check(at < 0, `${what} ${at % each} of sample ${Math.floor(at / each)} is ${values[at]}`);
-  };
+  const { inputs, labels, classes, classNames, columns } = dataset;
+  const labelShape = labelShapeOf(dataset);
+  const { check, checkShape, checkLength, checkFinite, checkClasses, checkCount } = dataChecks(dataset);
 
-  check(Number.isInteger(count) && count >= 1, `must hold at least one sample, count is ${count}`);
+  checkCount();
   checkShape("inputs.shape", inputs.shape);
   const size = sampleSize(inputs.shape);
   // Inputs that are not in memory are checked where they are read.
@@ -218,18 +244,24 @@ export function validateDataset(dataset: Dataset, ignored?: number): Dataset {
     const value = inputs[key] ?? 0;
     check(Number.isFinite(value), `inputs.${key} must be finite, got ${value}`);
   }
+  const { scale = 1, offset = 0 } = inputs;
+  check(
+    !holdsWhole(inputs) || (scale === 1 && offset === 0),
+    `inputs.data of whole numbers (Int32Array) can't be scaled, got scale ${scale} and offset ${offset}; take a Float32Array`,
+  );
 
+  check(Array.isArray(labelShape), `labelShape must be that of one sample, got ${shown(labelShape)}`);
+  checkShape("labelShape", labelShape);
   if (labels instanceof Float32Array) {
     check(
       classes === undefined,
       "has both `classes` and target values; class numbers belong in an Int32Array",
     );
-    checkShape("labelShape", labelShape);
     checkLength("labels", labels.length, labelShape);
     checkFinite("target", labels, sampleSize(labelShape));
     return dataset;
   }
-  checkLength("labels", labels.length, [1]);
+  checkLength("labels", labels.length, labelShape.length === 0 ? [1] : labelShape);
   const most = classes ?? Number.NaN;
   check(
     Number.isInteger(most) && most >= 1,
@@ -239,7 +271,6 @@ export function validateDataset(dataset: Dataset, ignored?: number): Dataset {
     classNames === undefined || classNames.length === classes,
     `has ${classes} classes but ${classNames?.length} class names`,
   );
-  const bad = labels.findIndex((label) => (label < 0 || label >= most) && label !== ignored);
-  check(bad < 0, `label ${labels[bad]} of sample ${bad} is outside 0 .. ${most - 1}`);
+  checkClasses("label", labels, labelSize(dataset), most, ignored);
   return dataset;
 }

@@ -4,9 +4,23 @@ export { gunzip, gunzipIfPacked, isGzip } from "./archives/gzip.ts";
 export { parseTar } from "./archives/tar.ts";
 export { unzip, type ZipOptions } from "./archives/zip.ts";
 export { type ByteSource, blobBytes } from "./byte-source.ts";
+export {
+  type Column,
+  type ColumnDataset,
+  type ColumnDtype,
+  type ColumnForm,
+  type ColumnSamples,
+  type ColumnsOptions,
+  type ColumnValues,
+  fromColumns,
+  type GivenColumn,
+  type ShardedColumns,
+  validateColumns,
+} from "./columns.ts";
 export { type CsvOptions, parseCsv } from "./csv/parse-csv.ts";
 export {
   type Dataset,
+  type InMemory,
   labelSize,
   packBytes,
   readSample,
@@ -53,6 +67,7 @@ export { datasetSources } from "./published/index.ts";
 export { parseUsps } from "./published/usps.ts";
 export {
   loadSharded,
+  type PairData,
   type Samples,
   type ShardedDataset,
   shardsOf,

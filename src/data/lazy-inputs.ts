@@ -3,9 +3,12 @@
  * them to the device, so a large set is in memory only once, there. For all other code such inputs are like any others.
  */
 
-/** Samples, row-major, one after the other without gaps. A network sees `data[i] * scale + offset`. */
+/**
+ * Samples, row-major, one after the other without gaps. A network sees `data[i] * scale + offset`, in float32; whole numbers of
+ * an Int32Array, such as tokens, it sees as they are.
+ */
 export interface SampleArray {
-  readonly data: Uint8Array | Float32Array;
+  readonly data: Uint8Array | Float32Array | Int32Array;
   /** Of one sample, for example [1, 28, 28] (channels first) or [13]. */
   readonly shape: readonly number[];
   /** Default 1. For bytes usually 1 / 255. */
@@ -72,7 +75,12 @@ export function readable(inputs: SampleArray): BytesOnDemand | undefined {
   return unloaded(inputs)?.bytes;
 }
 
-/** Whether samples are bytes; otherwise they are floats. */
+/** Whether samples are whole numbers of 32 bits, such as tokens. */
+export function holdsWhole(inputs: SampleArray): boolean {
+  return readable(inputs) === undefined && inputs.data instanceof Int32Array;
+}
+
+/** Whether samples are bytes; otherwise they are numbers of 32 bits. */
 export function holdsBytes(inputs: SampleArray): boolean {
   return readable(inputs) !== undefined || inputs.data instanceof Uint8Array;
 }

@@ -5,19 +5,22 @@
 import { DataError } from "../validation/errors.ts";
 import { expectValue } from "../validation/expect.ts";
 import { isPromise } from "../validation/options.ts";
+import { type ColumnDataset, hasColumns, type ShardedColumns } from "./columns.ts";
 import { checkForm, type Dataset, labelSize, sampleSize, validateDataset } from "./dataset.ts";
-import { holdsBytes, readable, type SampleArray } from "./lazy-inputs.ts";
+import { holdsBytes, holdsWhole, readable, type SampleArray } from "./lazy-inputs.ts";
 
 /** Some samples one after the other, as in a Dataset. */
 export interface Samples {
-  readonly inputs: Uint8Array | Float32Array;
+  readonly inputs: Uint8Array | Float32Array | Int32Array;
   readonly labels: Int32Array | Float32Array;
 }
 
 export interface ShardedDataset extends Omit<Dataset, "inputs" | "labels"> {
   readonly inputs: Omit<SampleArray, "data"> & {
-    /** True for bytes (Uint8Array), false for floats (Float32Array). */
+    /** True for bytes (Uint8Array), false for numbers of 32 bits. */
     readonly bytes: boolean;
+    /** True for whole numbers (Int32Array), such as tokens; else numbers are floats (Float32Array). */
+    readonly whole?: boolean;
   };
   /**
    * Reads samples `start` … `start + count - 1`, which are within the data set. Called for one part at a time, again in
@@ -26,26 +29,26 @@ export interface ShardedDataset extends Omit<Dataset, "inputs" | "labels"> {
   read(start: number, count: number, into?: Samples): Promise<Samples>;
 }
 
-/** A data set that can be trained on: in memory, or read in parts. */
-export type TrainingData = Dataset | ShardedDataset;
+/** A data set with inputs and labels: in memory, or read in parts. */
+export type PairData = Dataset | ShardedDataset;
 
-export function isSharded(data: TrainingData): data is ShardedDataset {
+/** A data set that can be trained on. Only step functions take named columns other than `inputs` and `labels`. */
+export type TrainingData = PairData | ColumnDataset | ShardedColumns;
+
+export function isSharded(data: PairData): data is ShardedDataset;
+export function isSharded(data: TrainingData): data is ShardedDataset | ShardedColumns;
+export function isSharded(data: TrainingData): boolean {
   return "read" in data;
 }
 
-/** Throws DataError, naming `who`, unless `data` has the fields of either kind of data set. Values are not looked at. */
+/** Throws DataError, naming `who`, unless `data` has the fields of a data set of some kind. Values are not looked at. */
 export function checkTrainingData(who: string, data: unknown): asserts data is TrainingData {
-  if (typeof data === "object" && data !== null && "read" in data && !isPromise(data)) {
-    const { inputs, read } = data as Partial<ShardedDataset>;
+  if (typeof data === "object" && data !== null && !isPromise(data)) {
+    const { count, inputs, read } = data as Partial<ShardedDataset>;
+    if (hasColumns(data) && (typeof read === "function" || typeof count === "number")) return;
     if (Array.isArray(inputs?.shape) && typeof read === "function") return;
   }
   checkForm(who, data);
-}
-
-/** Bytes that one sample takes on the device: its inputs, and its labels. */
-export function sampleBytes(data: TrainingData): readonly [inputs: number, labels: number] {
-  const bytes = isSharded(data) ? data.inputs.bytes : holdsBytes(data.inputs);
-  return [sampleSize(data.inputs.shape) * (bytes ? 1 : 4), 4 * labelSize(data)];
 }
 
 /** A data set in memory as one that is read in parts. Nothing is copied. */
@@ -56,7 +59,7 @@ export function shardsOf(dataset: Dataset): ShardedDataset {
   const seen = { ...(scale === undefined ? {} : { scale }), ...(offset === undefined ? {} : { offset }) };
   return {
     ...rest,
-    inputs: { shape, ...seen, bytes: holdsBytes(inputs) },
+    inputs: { shape, ...seen, bytes: holdsBytes(inputs), ...(holdsWhole(inputs) && { whole: true }) },
     read: async (start, count, into) => ({
       inputs:
         (await readable(inputs)?.read(start * size, count * size, into?.inputs as Uint8Array | undefined)) ??
@@ -76,8 +79,10 @@ export async function readPart(
 ): Promise<Samples> {
   const samples = await data.read(start, count, into);
   const part = { ...data, split: `${data.split}, from sample ${start} on`, count };
-  if (samples.inputs instanceof Uint8Array !== data.inputs.bytes) {
-    const expected = data.inputs.bytes ? "Uint8Array" : "Float32Array";
+  const { bytes, whole = false } = data.inputs;
+  const { inputs } = samples;
+  if (inputs instanceof Uint8Array !== bytes || inputs instanceof Int32Array !== whole) {
+    const expected = bytes ? "Uint8Array" : whole ? "Int32Array" : "Float32Array";
     throw new DataError(
       `data set ${data.name}/${data.split}, samples from ${start} on: the inputs must be a ${expected}`,
     );
@@ -95,6 +100,6 @@ export async function loadSharded(data: ShardedDataset, most = Number.POSITIVE_I
 
 function inMemory(data: ShardedDataset, samples: Samples): Dataset {
   const { read: _, inputs, ...rest } = data;
-  const { bytes: __, ...form } = inputs;
+  const { bytes: __, whole: ___, ...form } = inputs;
   return { ...rest, inputs: { ...form, data: samples.inputs }, labels: samples.labels };
 }

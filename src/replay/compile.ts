@@ -4,6 +4,7 @@
  */
 
 import { checkForm, type Dataset, labelSize } from "../data/dataset.ts";
+import { holdsWhole } from "../data/lazy-inputs.ts";
 import type { GraphSpec } from "../graph/graph.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
 import { ImageBuilder, type ProgramImage } from "../plan/image.ts";
@@ -16,7 +17,7 @@ import { checkTrainerOptions, evaluationBatch, type TrainerOptions } from "../tr
 import { KEY, LEARNING_RATE } from "../train/state/run-states.ts";
 import { describeRun } from "../train/step/describe-step.ts";
 import { evaluationStep, predictionOf, type StepGraph, trainingStep } from "../train/step/step-graph.ts";
-import { DeviceError, ValueError } from "../validation/errors.ts";
+import { DataError, DeviceError, ValueError } from "../validation/errors.ts";
 import { checkOptions, type OptionKinds } from "../validation/options.ts";
 import {
   type AheadOfTimeProgram,
@@ -103,6 +104,9 @@ export async function compileAheadOfTime(
   }
   checkForm("compileAheadOfTime: train", train);
   if (test !== undefined) checkForm("compileAheadOfTime: test", test);
+  if (holdsWhole(train.inputs)) {
+    throw new DataError("compileAheadOfTime: a program can't take inputs of whole numbers (Int32Array)");
+  }
   const { batchSize, seed = 0, shuffle = true } = options;
   const run = describeRun(options);
   const { states, training, drawn } = run;

@@ -1,7 +1,9 @@
 /** The programs of an ahead-of-time file on the device in use, for the data sets that they are run with. */
 
+import { shardsOfColumns } from "../data/columns.ts";
 import { type Dataset, labelSize, titleOf, validateDataset } from "../data/dataset.ts";
-import { isSharded, shardsOf, type TrainingData } from "../data/sharded.ts";
+import { columnsOf, pairOf } from "../data/pairs.ts";
+import { isSharded, type PairData, shardsOf, type TrainingData } from "../data/sharded.ts";
 import { countConstants, stepsPerEpoch } from "../geometry/batches.ts";
 import { formatShape } from "../graph/spec.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
@@ -94,12 +96,13 @@ export class LoadedPrograms implements ProgramSource {
     return loaded;
   }
 
-  async #load(part: string, steps: StoredSteps, dataset: TrainingData): Promise<StepProgram> {
+  async #load(part: string, steps: StoredSteps, given: TrainingData): Promise<StepProgram> {
+    const dataset = pairOf("program", given);
     const known = this.#steps.get(steps);
     if (known?.dataset === dataset) return known;
     expectForm(part, this.file, steps.data, dataset);
     const { count } = validateDataset(dataset);
-    const tensors = new DatasetTensors(shardsOf(dataset));
+    const tensors = new DatasetTensors(shardsOfColumns(columnsOf(dataset)));
     const leaves = [...this.leaves];
     leaves[steps.data.inputs] = tensors.inputs;
     leaves[steps.data.labels] = tensors.targets;
@@ -107,7 +110,7 @@ export class LoadedPrograms implements ProgramSource {
     const backend = this.#backend;
     const options = steps === this.file.train ? { afterFirstRuns: () => this.#compileOthers() } : {};
     const program = await backend.load(image, { leaves, outputs: [] }, options);
-    await tensors.upload(dataset, backend);
+    await tensors.upload(columnsOf(dataset), backend);
     const loaded = {
       dataset,
       program,
@@ -189,7 +192,7 @@ function expectForm(
   part: string,
   { leaves }: AheadOfTimeProgram,
   data: StoredData,
-  given: TrainingData,
+  given: PairData,
 ): asserts given is Dataset {
   const describe = (
     { shape, scale, offset }: Pick<StoredData, "shape" | "scale" | "offset">,
@@ -198,7 +201,7 @@ function expectForm(
     size: number,
   ) =>
     `samples ${formatShape(shape)} of ${bytes ? "bytes" : "floats"} with scale ${scale} and offset ${offset}, and ` +
-    `${classes ? "class numbers" : `${size} values`} as labels`;
+    `${classes ? (size === 1 ? "class numbers" : `${size} class numbers`) : `${size} values`} as labels`;
   const [inputs, labels] = [leaves[data.inputs], leaves[data.labels]];
   const expected = describe(data, inputs?.dtype === "u32", labels?.dtype === "i32", data.labelSize);
   let found = "one that is in shards";

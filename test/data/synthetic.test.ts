@@ -129,7 +129,7 @@ describe("PenCanvas", () => {
 
 interface Part {
   readonly count: number;
-  readonly inputs: { readonly data: Uint8Array | Float32Array };
+  readonly inputs: { readonly data: ArrayLike<number> };
   readonly labels: ArrayLike<number>;
 }
 

@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import type { Dataset } from "../../src/data/dataset.ts";
+import { columnsOfShards } from "../../src/data/pairs.ts";
 import { type ShardedDataset, shardsOf } from "../../src/data/sharded.ts";
 import { formatSpec } from "../../src/graph/spec.ts";
 import { input, state } from "../../src/graph/tensor.ts";
@@ -58,7 +59,7 @@ async function walk(backend: Backend, data: StreamedDataset, epochs: number, shu
     seen[epoch] ??= [];
     labels.forEach((label, b) => {
       // Sample and label belong together, in padding too.
-      const bytes = data.dataset.inputs.bytes;
+      const bytes = data.dataset.columns.inputs!.dtype === "u8";
       expect([values[3 * b], values[3 * b + 2]]).toEqual(
         [label, label + 2].map((v) => (bytes ? v & 255 : v)),
       );
@@ -80,7 +81,7 @@ describe.each(backends)("on the %s", (_, open) => {
   ] as const)(
     "%s: each of %d samples once per epoch, batches of %d in %d bytes",
     async (kind, count, batch, most, shards) => {
-      const data = new StreamedDataset(shardsOf(numbered(count, kind)), batch, most, 1e6);
+      const data = new StreamedDataset(columnsOfShards(shardsOf(numbered(count, kind))), batch, most, 1e6);
       expect(data.layout.shards).toBe(shards);
       const seen = await walk(await open(), data, 3, true);
       for (const labels of seen) expect(sorted(labels)).toEqual(upTo(count));
@@ -99,21 +100,24 @@ describe.each(backends)("on the %s", (_, open) => {
     ["bytes", 50, 4, 1e6],
   ] as const)("%s: the same in pieces of four samples", async (kind, count, batch, most) => {
     const { data, reads } = watched(numbered(count, kind));
-    const whole = new StreamedDataset(shardsOf(numbered(count, kind)), batch, most, 1e6);
-    const pieces = new StreamedDataset(data, batch, most, 1e6, 1);
+    const whole = new StreamedDataset(columnsOfShards(shardsOf(numbered(count, kind))), batch, most, 1e6);
+    const pieces = new StreamedDataset(columnsOfShards(data), batch, most, 1e6, 1);
     const expected = await walk(await open(), whole, 2, true);
     expect(await walk(await open(), pieces, 2, true)).toEqual(expected);
     expect(Math.max(...reads)).toBe(4);
   });
   it("in order where nothing is shuffled", async () => {
-    const data = new StreamedDataset(shardsOf(numbered(45, "floats")), 4, 220, 1e6);
+    const data = new StreamedDataset(columnsOfShards(shardsOf(numbered(45, "floats"))), 4, 220, 1e6);
     expect(await walk(await open(), data, 2, false)).toEqual([upTo(45), upTo(45)]);
   });
 });
 
 it("columns are the batch by name, resident and in shards", () => {
   const set = numbered(45, "floats");
-  const sets = [new ResidentDataset(set).batches(4), new StreamedDataset(shardsOf(set), 4, 220, 1e6)];
+  const sets = [
+    new ResidentDataset(set).batches(4),
+    new StreamedDataset(columnsOfShards(shardsOf(set)), 4, 220, 1e6),
+  ];
   const step = state([1], 0, "u32", "step");
   for (const data of sets) {
     const { columns, weights } = data.columns(step, undefined);
@@ -128,7 +132,7 @@ it("columns are the batch by name, resident and in shards", () => {
 
 it("a loader whose key has changed starts again in the order of the new key", async () => {
   const backend = new CpuBackend();
-  const data = new StreamedDataset(shardsOf(numbered(45, "floats")), 4, 220, 1e6);
+  const data = new StreamedDataset(columnsOfShards(shardsOf(numbered(45, "floats"))), 4, 220, 1e6);
   const step = state([1], 0, "u32", "step");
   const keyTensor = input([2], "u32", "key");
   const { target } = data.batch(step, keyTensor);

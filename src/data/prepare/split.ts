@@ -7,7 +7,9 @@ import { Random } from "../../numbers/random.ts";
 import { ValueError } from "../../validation/errors.ts";
 import { expectValue } from "../../validation/expect.ts";
 import { checkOptions, shown } from "../../validation/options.ts";
-import { checkForm, type Dataset, take, titleOf } from "../dataset.ts";
+import { hasColumns } from "../columns.ts";
+import { checkInMemory, type Dataset, type InMemory, take, titleOf } from "../dataset.ts";
+import { columnsOf } from "../pairs.ts";
 
 export interface SplitOptions {
   /** Whether each class keeps its share in both parts, with at least one sample of it in each; default false. */
@@ -21,13 +23,13 @@ export interface SplitOptions {
  * each). Stratified, the sizes may differ from that by as many samples as there are classes with very few samples.
  * Throws ValueError on fractions outside 0 .. 1, parts that would be empty, and stratification without class labels.
  */
-export function split(
-  dataset: Dataset,
+export function split<Set extends InMemory = Dataset>(
+  dataset: Set,
   fraction: number,
   seed: number,
   options: SplitOptions = {},
-): [Dataset, Dataset] {
-  checkForm("split", dataset);
+): [Set, Set] {
+  checkInMemory("split", dataset);
   const kinds = { stratify: "boolean", names: "array" } as const;
   const { stratify = false, names = ["train", "validation"] } = checkOptions("split", options, kinds);
   expectValue(names.length === 2, `split: names must be those of the two parts, got ${shown(names)}`);
@@ -35,10 +37,12 @@ export function split(
     fraction > 0 && fraction < 1,
     `split: the fraction must lie between 0 and 1, got ${shown(fraction)}`,
   );
-  const { count, classes = 0 } = dataset;
+  const { count } = dataset;
   expectValue(count >= 2, `split: needs at least 2 samples, ${titleOf(dataset)} has ${count}`);
   const total = Math.min(count - 1, Math.max(1, Math.round(count * fraction)));
-  const labels = stratify ? classLabels(dataset, "split") : new Int32Array(count);
+  const { labels, classes } = stratify
+    ? classLabels(dataset, "split")
+    : { labels: new Int32Array(count), classes: 1 };
   const quotas = stratify ? quotasOf(labels, classes, fraction, total) : [total];
   const parts: [number[], number[]] = [[], []];
   for (const i of new Random(seed).permutation(count)) {
@@ -72,23 +76,23 @@ function quotasOf(labels: Int32Array, classes: number, fraction: number, total: 
   return quotas;
 }
 
-export interface Fold {
+export interface Fold<Set extends InMemory = Dataset> {
   /** All samples except those of `validation`. */
-  readonly train: Dataset;
-  readonly validation: Dataset;
+  readonly train: Set;
+  readonly validation: Set;
 }
 
 /**
  * k-fold cross-validation: each sample is in exactly one fold's `validation`, and their sizes differ by at most one.
  * Stratified, so do the counts of each class. Folds are copied one at a time, when they are iterated over.
  */
-export function kFold(
-  dataset: Dataset,
+export function kFold<Set extends InMemory = Dataset>(
+  dataset: Set,
   k: number,
   seed: number,
   options: Pick<SplitOptions, "stratify"> = {},
-): Iterable<Fold> {
-  checkForm("kFold", dataset);
+): Iterable<Fold<Set>> {
+  checkInMemory("kFold", dataset);
   const { stratify = false } = checkOptions("kFold", options, { stratify: "boolean" });
   expectValue(
     Number.isInteger(k) && k >= 2 && k <= dataset.count,
@@ -96,7 +100,7 @@ export function kFold(
   );
   const order = [...new Random(seed).permutation(dataset.count)];
   if (stratify) {
-    const labels = classLabels(dataset, "kFold");
+    const { labels } = classLabels(dataset, "kFold");
     order.sort((a, b) => (labels[a] as number) - (labels[b] as number));
   }
   return {
@@ -114,12 +118,20 @@ export function kFold(
 }
 
 /** All samples in a random order, copied. */
-export function shuffle(dataset: Dataset, seed: number): Dataset {
-  checkForm("shuffle", dataset);
+export function shuffle<Set extends InMemory = Dataset>(dataset: Set, seed: number): Set {
+  checkInMemory("shuffle", dataset);
   return take(dataset, new Random(seed).permutation(dataset.count));
 }
 
-function classLabels(dataset: Dataset, who: string): Int32Array {
-  if (dataset.labels instanceof Int32Array) return dataset.labels;
-  throw new ValueError(`${who}: stratify needs class labels, ${titleOf(dataset)} has target values`);
+/** The class number of each sample: the labels, or the column `labels` or `label`. */
+function classLabels(dataset: InMemory, who: string): { labels: Int32Array; classes: number } {
+  const { columns } = hasColumns(dataset) ? dataset : columnsOf(dataset);
+  const { data, classes } = columns.labels ?? columns.label ?? {};
+  if (data instanceof Int32Array && classes !== undefined && data.length === dataset.count) {
+    return { labels: data, classes };
+  }
+  throw new ValueError(
+    `${who}: stratify needs class labels, one per sample, in \`labels\` or a column labels or label with \`classes\`; ` +
+      `${titleOf(dataset)} has none`,
+  );
 }

@@ -1,11 +1,21 @@
 /** Data sets on a device, and the batches that are formed from them there. */
 
-import { type Dataset, validateDataset } from "../../data/dataset.ts";
-import { shardsOf } from "../../data/sharded.ts";
+import {
+  type ColumnDataset,
+  type ColumnForm,
+  hasColumns,
+  seenAs,
+  shardsOfColumns,
+  validateColumns,
+} from "../../data/columns.ts";
+import { type InMemory, validateDataset } from "../../data/dataset.ts";
+import { columnsOf } from "../../data/pairs.ts";
 import { stepsPerEpoch } from "../../geometry/batches.ts";
 import type { Tensor } from "../../graph/tensor.ts";
+import { type BatchOrderOptions, batchOrder } from "../../ops/data/batch-order.ts";
 import type { Shards } from "../../ops/data/batch-schedule.ts";
 import { gatherBatch } from "../../ops/data/gather-batch.ts";
+import { gatherRows } from "../../ops/data/gather-rows.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import type { Batch } from "../../transforms/transform.ts";
 import { DatasetTensors } from "./dataset-tensors.ts";
@@ -34,9 +44,9 @@ export interface StepBatch {
 /** A data set in batches of one size. */
 export interface DeviceDataset {
   readonly stepsPerEpoch: number;
-  /** `batch` by column names. */
-  columns(step: Tensor, key: Tensor | undefined): StepBatch;
   /** The batch of step `step[0]`; with `key`, every epoch is shuffled anew. */
+  columns(step: Tensor, key: Tensor | undefined): StepBatch;
+  /** The batch of a data set with inputs and labels. */
   batch(step: Tensor, key: Tensor | undefined): Batch;
   /** Writes all samples, where there is room for all of them. */
   upload?(backend: Backend): Promise<void>;
@@ -44,55 +54,79 @@ export interface DeviceDataset {
   loader?(backend: Backend, readKey: ReadKey | undefined): DataLoader;
 }
 
-/** Forms the batch of step `step[0]` from the samples in `tensors`. */
-export function batchFrom(
-  { form, inputs, targets }: DatasetTensors,
+/** The batches of the samples in `tensors`, of which `shards` are on the device at a time. */
+export function batchesOf(
+  tensors: DatasetTensors,
   batchSize: number,
-  step: Tensor,
-  key: Tensor | undefined,
   shards?: Shards,
-): Batch {
-  const { count, classes, labelShape = [1] } = form;
-  const gathered = gatherBatch(inputs, targets, step, {
-    count,
-    batchSize,
-    shape: form.inputs.shape,
-    scale: form.inputs.scale ?? 1,
-    offset: form.inputs.offset ?? 0,
-    ...(classes === undefined ? { targetShape: labelShape } : {}),
-    ...(key === undefined ? {} : { shuffleKey: key }),
-    ...(shards === undefined ? {} : { shards }),
-  });
-  const { x, targets: target, weights } = gathered;
-  return { x, target, weights, ...(classes === undefined ? {} : { classes }) };
+): Pick<DeviceDataset, "columns" | "batch"> {
+  const columns = (step: Tensor, key: Tensor | undefined) =>
+    gatherColumns(tensors, step, {
+      count: tensors.form.count,
+      batchSize,
+      ...(key === undefined ? {} : { shuffleKey: key }),
+      ...(shards === undefined ? {} : { shards }),
+    });
+  const { classes } = tensors.form.columns.labels ?? {};
+  return {
+    columns,
+    batch(step, key) {
+      const { columns: made, weights } = columns(step, key);
+      const { inputs: x, labels: target } = made as Record<"inputs" | "labels", Tensor>;
+      return { x, target, weights, ...(classes === undefined ? {} : { classes }) };
+    },
+  };
 }
 
-/** The batch of a data set with inputs and labels by column names. */
-export function columnsOf({ x, target, weights }: Batch): StepBatch {
-  return { columns: { inputs: x, labels: target }, weights };
+/** Inputs of numbers and labels are gathered in one dispatch; other columns in one each, and one for their order. */
+function gatherColumns(
+  { form, columns: data }: DatasetTensors,
+  step: Tensor,
+  options: BatchOrderOptions,
+): StepBatch {
+  const entries = Object.entries(form.columns);
+  const { inputs, labels } = form.columns;
+  const isPair = entries.length === 2 && inputs !== undefined && seenAs(inputs) === "f32";
+  if (isPair && labels !== undefined && isPlain(labels)) {
+    const { x, targets, weights } = gatherBatch(data.inputs as Tensor, data.labels as Tensor, step, {
+      ...options,
+      shape: inputs.shape,
+      scale: inputs.scale ?? 1,
+      offset: inputs.offset ?? 0,
+      targetShape: labels.shape,
+    });
+    return { columns: { inputs: x, labels: targets }, weights };
+  }
+  const { samples, weights } = batchOrder(step, options);
+  const gathered = entries.map(([key, { dtype, shape, as = "f32", scale = 1, offset = 0 }]) => {
+    const form = dtype === "u8" ? { shape, scale, offset, bytes: true, as } : { shape, scale, offset };
+    return [key, gatherRows(data[key] as Tensor, samples, form)] as const;
+  });
+  return { columns: Object.fromEntries(gathered), weights };
 }
+
+const isPlain = ({ dtype, scale = 1, offset = 0 }: ColumnForm) =>
+  (dtype === "i32" || dtype === "f32") && scale === 1 && offset === 0;
 
 /** A data set that is wholly on the device. */
 export class ResidentDataset {
   readonly tensors: DatasetTensors;
+  readonly #columns: ColumnDataset;
 
   /** Throws DataError on a faulty data set. `ignored`: a label that need not be a class. */
-  constructor(
-    readonly dataset: Dataset,
-    ignored?: number,
-  ) {
-    validateDataset(dataset, ignored);
-    this.tensors = new DatasetTensors(shardsOf(dataset));
+  constructor(dataset: InMemory, ignored?: number) {
+    this.#columns = hasColumns(dataset)
+      ? validateColumns(dataset)
+      : columnsOf(validateDataset(dataset, ignored));
+    this.tensors = new DatasetTensors(shardsOfColumns(this.#columns));
   }
 
   /** Any number of batch sizes share the samples. */
   batches(batchSize: number): DeviceDataset {
-    const batch = (step: Tensor, key: Tensor | undefined) => batchFrom(this.tensors, batchSize, step, key);
     return {
-      stepsPerEpoch: stepsPerEpoch(this.dataset.count, batchSize),
-      batch,
-      columns: (step, key) => columnsOf(batch(step, key)),
-      upload: (backend) => this.tensors.upload(this.dataset, backend),
+      stepsPerEpoch: stepsPerEpoch(this.#columns.count, batchSize),
+      ...batchesOf(this.tensors, batchSize),
+      upload: (backend) => this.tensors.upload(this.#columns, backend),
     };
   }
 }

@@ -4,20 +4,20 @@
  * counter and the key alone, so a run that is resumed, or whose device was lost, sees the same batches.
  */
 
-import { labelSize, packBytes, sampleSize } from "../../data/dataset.ts";
-import { readPart, type Samples, type ShardedDataset, sampleBytes } from "../../data/sharded.ts";
+import {
+  arrayOf,
+  type ColumnDtype,
+  type ColumnSamples,
+  type ColumnValues,
+  dtypeOf,
+  readColumns,
+  type ShardedColumns,
+} from "../../data/columns.ts";
+import { sampleSize } from "../../data/dataset.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import type { Backend } from "../../runtime/backend.ts";
-import type { Batch } from "../../transforms/transform.ts";
-import { DatasetTensors } from "./dataset-tensors.ts";
-import {
-  batchFrom,
-  columnsOf,
-  type DataLoader,
-  type DeviceDataset,
-  type ReadKey,
-  type StepBatch,
-} from "./device-dataset.ts";
+import { DatasetTensors, wordsOf } from "./dataset-tensors.ts";
+import { batchesOf, type DataLoader, type DeviceDataset, type ReadKey } from "./device-dataset.ts";
 import { type Key, type ShardLayout, samplesOf, shardLayout, visitOf } from "./shard-schedule.ts";
 
 /** Most bytes on the device of a data set that is loaded in shards. */
@@ -27,40 +27,36 @@ const CHUNK_BYTES = 2 ** 21;
 
 export class StreamedDataset implements DeviceDataset {
   readonly layout: ShardLayout;
+  readonly columns: DeviceDataset["columns"];
+  readonly batch: DeviceDataset["batch"];
   /** Samples that are read at a time; a multiple of 4, so that chunks of bytes are whole words. */
   readonly chunk: number;
   readonly tensors: DatasetTensors;
 
   /**
-   * `maxBytes`: on the device in all; `maxTensorBytes`: of each tensor; `chunkBytes`: read at a time; `ignored`: a label that
-   * need not be a class. Throws DeviceError where that is too little.
+   * `maxBytes`: on the device in all; `maxTensorBytes`: of each tensor; `chunkBytes`: read at a time. What is read is checked.
+   * Throws DeviceError where that is too little.
    */
   constructor(
-    readonly dataset: ShardedDataset,
+    readonly dataset: ShardedColumns,
     readonly batchSize: number,
     maxBytes: number,
     maxTensorBytes: number,
     chunkBytes = CHUNK_BYTES,
-    readonly ignored?: number,
   ) {
     const { name, split, count } = dataset;
     const bytes = sampleBytes(dataset);
     this.layout = shardLayout(`${name}/${split}`, count, batchSize, bytes, maxBytes, maxTensorBytes);
+    const { size, slots } = this.layout;
     this.chunk = 4 * Math.max(1, Math.floor(chunkBytes / Math.max(...bytes) / 4));
-    this.tensors = new DatasetTensors(dataset, this.layout.size * this.layout.slots);
+    this.tensors = new DatasetTensors(dataset, size * slots);
+    const { columns, batch } = batchesOf(this.tensors, batchSize, { size, slots });
+    this.columns = columns;
+    this.batch = batch;
   }
 
   get stepsPerEpoch(): number {
     return this.layout.stepsPerEpoch;
-  }
-
-  batch(step: Tensor, key: Tensor | undefined): Batch {
-    const { size, slots } = this.layout;
-    return batchFrom(this.tensors, this.batchSize, step, key, { size, slots });
-  }
-
-  columns(step: Tensor, key: Tensor | undefined): StepBatch {
-    return columnsOf(this.batch(step, key));
   }
 
   /** Without `readKey`, shards are visited in the order of the data. */
@@ -71,8 +67,9 @@ export class StreamedDataset implements DeviceDataset {
 
 /** Samples that are being read; `samples` is set once they have been. */
 interface Chunk {
-  readonly reading: Promise<Samples>;
-  samples?: Samples;
+  readonly count: number;
+  readonly reading: Promise<ColumnSamples>;
+  samples?: ColumnSamples;
 }
 
 /** A shard that is being loaded into its slot. */
@@ -89,7 +86,7 @@ export class ShardLoader implements DataLoader {
   #loading: Loading | undefined;
   #key: Key | undefined;
   /** The chunk written last, whose memory the next may reuse. */
-  #reusable: Samples | undefined;
+  #reusable: ColumnSamples | undefined;
 
   constructor(
     readonly data: StreamedDataset,
@@ -159,7 +156,9 @@ export class ShardLoader implements DataLoader {
   }
 
   #nextChunk(visit: number, written: number): Chunk {
-    const chunk: Chunk = { reading: this.#read(visit, written) };
+    const { layout, chunk: most } = this.data;
+    const count = Math.min(most, samplesOf(visit, layout, this.#key)[1] - written);
+    const chunk: Chunk = { count, reading: this.#read(visit, written, count) };
     // A failure is thrown where the shard is needed; until then it must not count as unhandled.
     chunk.reading.then(
       (samples) => {
@@ -170,33 +169,35 @@ export class ShardLoader implements DataLoader {
     return chunk;
   }
 
-  /** Reads the chunk of a visit's shard that follows the first `written` samples. */
-  async #read(visit: number, written: number): Promise<Samples> {
-    const { dataset, ignored, layout, chunk } = this.data;
-    const [start, count] = samplesOf(visit, layout, this.#key);
+  /** Reads `wanted` samples of a visit's shard, after the first `written`. */
+  async #read(visit: number, written: number, wanted: number): Promise<ColumnSamples> {
+    const { dataset, layout } = this.data;
+    const [start] = samplesOf(visit, layout, this.#key);
     const from = (start + written) % dataset.count;
-    const wanted = Math.min(chunk, count - written);
     const untilEnd = Math.min(wanted, dataset.count - from);
     const reusable = this.#reusable;
     this.#reusable = undefined;
-    const first = await readPart(dataset, from, untilEnd, reusable, ignored);
+    const first = await readColumns(dataset, from, untilEnd, reusable);
     if (untilEnd === wanted) return first;
-    return concatenated(first, await readPart(dataset, 0, wanted - untilEnd, undefined, ignored));
+    return concatenated(first, await readColumns(dataset, 0, wanted - untilEnd));
   }
 
   /** Writes the chunk that has been read, and starts to read the next one. */
-  #write(loading: Loading, samples: Samples): void {
+  #write(loading: Loading, samples: ColumnSamples): void {
     const { dataset, layout, tensors } = this.data;
     const { visit, written } = loading;
     const slot = visit % layout.slots;
     this.#loaded[slot] = undefined;
-    const words = samples.inputs instanceof Uint8Array ? packBytes(samples.inputs) : samples.inputs;
-    const perSample = sampleSize(dataset.inputs.shape) / (dataset.inputs.bytes ? 4 : 1);
-    const perLabel = labelSize(dataset);
     const offset = slot * layout.size + written;
-    this.backend.write(tensors.inputs, words, offset * perSample);
-    this.backend.write(tensors.targets, samples.labels, offset * perLabel);
-    loading.written += samples.labels.length / perLabel;
+    for (const [key, { dtype, shape }] of Object.entries(dataset.columns)) {
+      const words = sampleSize(shape) / (dtype === "u8" ? 4 : 1);
+      this.backend.write(
+        tensors.columns[key] as Tensor,
+        wordsOf(samples[key] as ColumnValues),
+        offset * words,
+      );
+    }
+    loading.written += loading.next.count;
     const complete = loading.written === samplesOf(visit, layout, this.#key)[1];
     // Nothing is read after the only shard.
     if (!(complete && layout.slots === 1)) this.#reusable = samples;
@@ -207,12 +208,17 @@ export class ShardLoader implements DataLoader {
   }
 }
 
-function concatenated(first: Samples, second: Samples): Samples {
-  const join = <T extends Uint8Array | Float32Array | Int32Array>(a: T, b: T): T => {
-    const all = new (a.constructor as new (length: number) => T)(a.length + b.length);
+function concatenated(first: ColumnSamples, second: ColumnSamples): ColumnSamples {
+  const joined = Object.entries(first).map(([key, a]) => {
+    const b = second[key] as ColumnValues;
+    const all = arrayOf(dtypeOf(a) as ColumnDtype, a.length + b.length);
     all.set(a);
     all.set(b, a.length);
-    return all;
-  };
-  return { inputs: join(first.inputs, second.inputs), labels: join(first.labels, second.labels) };
+    return [key, all];
+  });
+  return Object.fromEntries(joined);
 }
+
+/** Bytes that one sample takes on the device, by column. */
+export const sampleBytes = ({ columns }: Pick<ShardedColumns, "columns">) =>
+  Object.values(columns).map(({ dtype, shape }) => sampleSize(shape) * (dtype === "u8" ? 1 : 4));

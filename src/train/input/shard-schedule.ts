@@ -28,18 +28,18 @@ export interface ShardLayout {
 }
 
 /**
- * The largest shards of which two fit on the device. `bytes`: of one sample. `maxBytes`: for inputs and labels together;
+ * The largest shards of which two fit on the device. `bytes`: of one sample, by column. `maxBytes`: for all columns together;
  * `maxTensorBytes`: for each. Throws DeviceError where two shards of the smallest size do not fit.
  */
 export function shardLayout(
   name: string,
   count: number,
   batchSize: number,
-  bytes: readonly [inputs: number, labels: number],
+  bytes: readonly number[],
   maxBytes: number,
   maxTensorBytes: number,
 ): ShardLayout {
-  const bytesPerSample = bytes[0] + bytes[1];
+  const bytesPerSample = bytes.reduce((a, b) => a + b);
   const room = Math.min(
     Math.floor(maxBytes / bytesPerSample),
     Math.floor(maxTensorBytes / Math.max(...bytes)),
@@ -48,8 +48,7 @@ export function shardLayout(
   if (count <= room)
     return { count, size: count, shards: 1, slots: 1, stepsPerShard: stepsPerEpoch, stepsPerEpoch };
   // Every slot holds whole batches and begins at a whole word.
-  const batchBytes = batchSize * bytes[0];
-  const unit = batchSize * (batchBytes % 4 === 0 ? 1 : batchBytes % 2 === 0 ? 2 : 4);
+  const unit = batchSize * Math.max(...bytes.map((each) => 4 / evenUpTo4(batchSize * each)));
   const size = Math.floor(room / 2 / unit) * unit;
   if (size === 0) {
     throw new DeviceError(
@@ -60,6 +59,9 @@ export function shardLayout(
   const shards = Math.ceil(count / size);
   return { count, size, shards, slots: 2, stepsPerShard: size / batchSize, stepsPerEpoch };
 }
+
+/** The largest of 1, 2 and 4 that divides n. */
+const evenUpTo4 = (n: number) => (n % 4 === 0 ? 4 : n % 2 === 0 ? 2 : 1);
 
 /** The shard visit that a step belongs to, counted from 0 over all epochs, and its steps from this one on. */
 export function visitOf(

@@ -3,7 +3,7 @@
  * their totals. Totals over batches are added in float64 on the host, so that they stay exact over any number of samples.
  */
 
-import type { TrainingData } from "../../data/sharded.ts";
+import type { PairData } from "../../data/sharded.ts";
 import { formatSpec } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { mul } from "../../ops/elementwise/arithmetic.ts";
@@ -19,7 +19,7 @@ export type MetricValue = number | readonly number[] | readonly (readonly number
 
 /** The batch that metrics are computed from. */
 export interface MetricBatch extends Batch {
-  readonly dataset: TrainingData;
+  readonly dataset: PairData;
 }
 
 export interface Metric {

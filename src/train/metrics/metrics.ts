@@ -4,7 +4,7 @@
  */
 
 import { type Dataset, labelSize, titleOf } from "../../data/dataset.ts";
-import { isSharded, type TrainingData } from "../../data/sharded.ts";
+import { isSharded, type PairData } from "../../data/sharded.ts";
 import { formatSpec, sameShape } from "../../graph/spec.ts";
 import { constant, type Tensor } from "../../graph/tensor.ts";
 import { add, mul, square, sub } from "../../ops/elementwise/arithmetic.ts";
@@ -179,7 +179,7 @@ function errorMetric(name: string, training: boolean, of: (difference: Tensor) =
 const knownMeans = new WeakMap<Dataset, Float64Array>();
 
 /** Mean of each target value over a data set, in float64, computed once. Throws ValueError where the data set is not in memory. */
-function labelMeans(dataset: TrainingData): Float64Array {
+function labelMeans(dataset: PairData): Float64Array {
   if (isSharded(dataset)) {
     throw new ValueError(`metrics.r2: needs the labels of ${titleOf(dataset)} in memory, for their means`);
   }

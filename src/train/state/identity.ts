@@ -4,7 +4,8 @@
  */
 
 import { crc32 } from "../../data/archives/zip.ts";
-import { type Dataset, labelSize, sampleSize } from "../../data/dataset.ts";
+import { type ColumnValues, hasColumns, shardsOfColumns } from "../../data/columns.ts";
+import { type InMemory, labelShapeOf, labelSize, sampleSize } from "../../data/dataset.ts";
 import { readable } from "../../data/lazy-inputs.ts";
 import { isSharded, type TrainingData } from "../../data/sharded.ts";
 import type { Optimizer } from "../../optim/optimizer.ts";
@@ -43,19 +44,37 @@ export function identityOf({ batchSize, ...rest }: RunSettings): RunIdentity {
 
 /** The identity of data, of which only some is read. Rejects with what reading rejects with. */
 export async function identityOfData(data: TrainingData): Promise<DataIdentity> {
-  const { name, split, count: samples, classes, labelShape = [1], inputs } = data;
-  const labels = classes === undefined ? `values [${labelShape.join(", ")}]` : `${classes} classes`;
-  const identity = { name: `${name}/${split}`, samples, shape: inputs.shape, labels };
+  const { name, split, count: samples } = data;
+  const identity = { name: `${name}/${split}`, samples, ...formOf(data) };
   return isSharded(data) ? identity : { ...identity, checksum: await checksumOf(data) };
 }
 
-async function checksumOf(data: Dataset): Promise<string> {
-  const { inputs, labels, count } = data;
-  const bytesOf = (array: Uint8Array | Float32Array | Int32Array, length: number) =>
+/** Of inputs and labels, or of all columns as `labels`. */
+function formOf(data: TrainingData): Pick<DataIdentity, "shape" | "labels"> {
+  if (hasColumns(data)) {
+    const { columns } = isSharded(data) ? data : shardsOfColumns(data);
+    const each = Object.entries(columns).map(
+      ([key, { dtype, shape }]) => `${key} ${dtype}[${shape.join(", ")}]`,
+    );
+    return { shape: [], labels: each.join(", ") };
+  }
+  const { classes, inputs } = data;
+  const shape = labelShapeOf(data);
+  const suffix = shape.length === 0 ? "" : ` [${shape.join(", ")}]`;
+  const labels = classes === undefined ? `values${suffix}` : `${classes} classes${suffix}`;
+  return { shape: inputs.shape, labels };
+}
+
+async function checksumOf(data: InMemory): Promise<string> {
+  const bytesOf = (array: ColumnValues, length = array.byteLength) =>
     new Uint8Array(array.buffer, array.byteOffset, length);
+  if (hasColumns(data)) {
+    return checksum(Object.values(data.columns).flatMap((column) => piecesOf(bytesOf(column.data))));
+  }
+  const { inputs, labels, count } = data;
   const pieces = piecesOf(bytesOf(labels, 4 * count * labelSize(data)));
   const file = readable(inputs);
-  if (file === undefined) pieces.push(...piecesOf(bytesOf(inputs.data, inputs.data.byteLength)));
+  if (file === undefined) pieces.push(...piecesOf(bytesOf(inputs.data)));
   else {
     for (const [from, to] of ranges(count * sampleSize(inputs.shape)))
       pieces.push(Uint8Array.from(await file.read(from, to - from)));

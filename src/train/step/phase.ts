@@ -3,7 +3,7 @@
  * parameters and its optimizer. A model with a loss is one phase, and so is a step function.
  */
 
-import type { TrainingData } from "../../data/sharded.ts";
+import type { PairData } from "../../data/sharded.ts";
 import type { Node, Tensor } from "../../graph/tensor.ts";
 import type { RandomSource } from "../../ops/random/random.ts";
 import type { Optimizer } from "../../optim/optimizer.ts";
@@ -48,8 +48,8 @@ export type StepFunction = { step(batch: StepBatch, context: StepContext): StepR
 export interface StepInput {
   readonly columns: Readonly<Record<string, Tensor>>;
   readonly weights: Tensor;
-  /** The data set; undefined for batches of the user's own. */
-  readonly dataset?: TrainingData;
+  /** The data set, if it has inputs and labels; undefined for batches of the user's own. */
+  readonly dataset?: PairData;
 }
 
 /** The figures of a phase as tensors. */

@@ -1,13 +1,15 @@
 /** The programs of a trainer that traces its model: one to train and one to evaluate per data set, compiled when first used. */
 
-import type { Dataset } from "../../data/dataset.ts";
+import { hasColumns } from "../../data/columns.ts";
+import { pairOf } from "../../data/pairs.ts";
 import { expectAligned } from "../../data/prepare/align.ts";
-import { isSharded, sampleBytes, shardsOf, type TrainingData } from "../../data/sharded.ts";
+import type { PairData, TrainingData } from "../../data/sharded.ts";
 import { Graph, type GraphSpec } from "../../graph/graph.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { IGNORED } from "../../ops/loss/class-targets.ts";
 import type { Program, TuneOptions } from "../../runtime/backend.ts";
-import { type DeviceDataset, ResidentDataset } from "../input/device-dataset.ts";
+import type { DeviceDataset } from "../input/device-dataset.ts";
+import { DatasetPlaces } from "../input/place-dataset.ts";
 import { type AnyTrainerOptions, evaluationBatch } from "../loop/options.ts";
 import type { DeviceStates } from "../state/device-states.ts";
 import { compilePhases } from "./compile-phases.ts";
@@ -30,7 +32,7 @@ export class TracedPrograms implements ProgramSource {
   #training = new WeakMap<TrainingData, TrainProgram>();
   #evaluations = new WeakMap<TrainingData, EvaluationProgram>();
   #traced = new WeakMap<TrainingData, TracedEvaluation>();
-  readonly #resident = new WeakMap<Dataset, ResidentDataset>();
+  readonly #places = new DatasetPlaces();
   #compiled: Compiled[] = [];
   /** Names of classes and columns of the data set that was trained on last. */
   #trained: Parameters<typeof expectAligned>[1] | undefined;
@@ -41,22 +43,23 @@ export class TracedPrograms implements ProgramSource {
     readonly run: DescribedRun,
   ) {}
 
-  async training(dataset: TrainingData, validation?: TrainingData): Promise<TrainProgram> {
+  async training(given: TrainingData, validation?: TrainingData): Promise<TrainProgram> {
+    const dataset = this.#seen("fit", given);
     // Checked now, so that a validation set that does not fit is not found out after an epoch.
     if (validation !== undefined) {
-      expectAligned(validation, dataset);
-      await this.#trace(validation);
+      const held = this.#seen("fit: validation", validation);
+      if (!hasColumns(held) && !hasColumns(dataset)) expectAligned(held, dataset);
+      await this.#trace(held);
     }
     // A copy: the data set itself may be garbage collected.
-    const { name, split, classNames, columns } = dataset;
-    this.#trained = { name, split, classNames, columns };
+    this.#trained = hasColumns(dataset) ? undefined : namesOf(dataset);
     const known = this.#training.get(dataset);
     if (known !== undefined) return known;
     const { batchSize, shuffle = true, tune, detectAnomaly, variants = {} } = this.options;
     const { step, training } = this.run;
     const data = await this.#dataFor(dataset, batchSize);
     const batch = data.columns(training.step, shuffle ? training.key : undefined);
-    const { graphs, last } = trainingStep(step, this.options, { ...batch, dataset }, training);
+    const { graphs, last } = trainingStep(step, this.options, { ...batch, ...pairIn(dataset) }, training);
     const { backend } = this.values;
     let program: TrainProgram = await this.#compile(graphs, data, shuffle, last, tune);
     // The device was lost and replaced while the program was compiled.
@@ -78,8 +81,9 @@ export class TracedPrograms implements ProgramSource {
     return program;
   }
 
-  async evaluation(dataset: TrainingData): Promise<EvaluationProgram> {
-    if (this.#trained !== undefined) expectAligned(dataset, this.#trained);
+  async evaluation(given: TrainingData): Promise<EvaluationProgram> {
+    const dataset = this.#seen("evaluate", given);
+    if (this.#trained !== undefined && !hasColumns(dataset)) expectAligned(dataset, this.#trained);
     const known = this.#evaluations.get(dataset);
     if (known !== undefined) return known;
     const { backend } = this.values;
@@ -95,7 +99,7 @@ export class TracedPrograms implements ProgramSource {
     if (known !== undefined) return known;
     const data = await this.#dataFor(dataset, evaluationBatch(this.options, dataset.count));
     const { step, training } = this.run;
-    const inputOf = (at: Tensor) => ({ ...data.columns(at, undefined), dataset });
+    const inputOf = (at: Tensor) => ({ ...data.columns(at, undefined), ...pairIn(dataset) });
     const traced = { ...evaluationStep(step, inputOf, training), data };
     this.#traced.set(dataset, traced);
     return traced;
@@ -146,21 +150,20 @@ export class TracedPrograms implements ProgramSource {
     return { ...program, stepsPerEpoch, ...(loader && { loader }) };
   }
 
-  /** The whole data set on the device if it fits, else two shards of it. */
-  async #dataFor(dataset: TrainingData, batchSize: number): Promise<DeviceDataset> {
+  /** A model with a loss takes inputs and labels, a step function any columns. */
+  #seen(who: string, dataset: TrainingData): TrainingData {
+    return "loss" in this.options ? pairOf(who, dataset) : dataset;
+  }
+
+  #dataFor(dataset: TrainingData, batchSize: number): Promise<DeviceDataset> {
     const { maxTensorBytes } = this.values.backend;
-    const { maxResidentBytes = Number.POSITIVE_INFINITY } = this.options;
+    const { maxResidentBytes } = this.options;
     const ignored = "loss" in this.options ? this.options.loss.ignoreIndex : IGNORED;
-    const bytes = sampleBytes(dataset).map((each) => each * dataset.count);
-    const fits = bytes.every((b) => b <= maxTensorBytes) && bytes.reduce((a, b) => a + b) <= maxResidentBytes;
-    if (fits && !isSharded(dataset)) {
-      const resident = this.#resident.get(dataset) ?? new ResidentDataset(dataset, ignored);
-      this.#resident.set(dataset, resident);
-      return resident.batches(batchSize);
-    }
-    const { STREAMED_BYTES, StreamedDataset } = await import("../input/shard-loader.ts");
-    const source = isSharded(dataset) ? dataset : shardsOf(dataset);
-    const maxBytes = Math.min(maxResidentBytes, STREAMED_BYTES);
-    return new StreamedDataset(source, batchSize, maxBytes, maxTensorBytes, undefined, ignored);
+    return this.#places.place(dataset, batchSize, { maxTensorBytes, maxResidentBytes }, ignored);
   }
 }
+
+/** The data set for metrics and messages, where it has inputs and labels. */
+const pairIn = (dataset: TrainingData) => (hasColumns(dataset) ? {} : { dataset });
+
+const namesOf = ({ name, split, classNames, columns }: PairData) => ({ name, split, classNames, columns });
