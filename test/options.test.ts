@@ -9,6 +9,7 @@ const { constant, data, input, io, metrics, nn, ops, optim, recipes, report, tra
 const [x, labels] = [input([2, 3]), input([2], "i32")];
 const image = input([1, 2, 6, 6]);
 const weight = input([2, 2, 3, 3]);
+const volume = input([1, 2, 2, 4, 4]);
 const one = input([1]);
 const [step, key] = [input([1], "u32"), input([2], "u32")];
 const source = new ops.RandomSource(step, key);
@@ -87,11 +88,19 @@ walkOptions(
     "nn.conv1d": (o) => nn.conv1d(1, 1, 3, o),
     "nn.Conv2d": (o) => new nn.Conv2d(1, 1, 3, o),
     "nn.conv2d": (o) => nn.conv2d(1, 1, 3, o),
+    "nn.Conv3d": (o) => new nn.Conv3d(1, 1, 3, o),
+    "nn.conv3d": (o) => nn.conv3d(1, 1, 3, o),
+    "nn.ConvTranspose1d": (o) => new nn.ConvTranspose1d(1, 1, 3, o),
+    "nn.convTranspose1d": (o) => nn.convTranspose1d(1, 1, 3, o),
     "nn.ConvTranspose2d": (o) => new nn.ConvTranspose2d(1, 1, 3, o),
     "nn.convTranspose2d": (o) => nn.convTranspose2d(1, 1, 3, o),
     "nn.upsample": (o) => nn.upsample(o),
     "nn.Linear": (o) => new nn.Linear(1, 1, o),
     "nn.linear": (o) => nn.linear(1, 1, o),
+    "nn.maxPool1d": (o) => nn.maxPool1d(2, o),
+    "nn.avgPool1d": (o) => nn.avgPool1d(2, o),
+    "nn.maxPool3d": (o) => nn.maxPool3d(2, o),
+    "nn.avgPool3d": (o) => nn.avgPool3d(2, o),
     "nn.maxPool2d": (o) => nn.maxPool2d(2, o),
     "nn.avgPool2d": (o) => nn.avgPool2d(2, o),
     "nn.crossEntropy": (o) => nn.crossEntropy(o),
@@ -120,6 +129,8 @@ walkOptions(
     "ops.multiMargin": (o) => ops.multiMargin(x, labels, o),
     "ops.conv1d": (o) => ops.conv1d(input([1, 2, 6]), input([2, 2, 3]), undefined, o),
     "ops.conv2d": (o) => ops.conv2d(image, weight, undefined, o),
+    "ops.conv3d": (o) => ops.conv3d(volume, input([2, 2, 1, 3, 3]), undefined, o),
+    "ops.convTranspose1d": (o) => ops.convTranspose1d(input([1, 2, 6]), input([2, 2, 3]), undefined, o),
     "ops.convTranspose2d": (o) => ops.convTranspose2d(image, weight, undefined, o),
     "ops.crossEntropy": (o) => ops.crossEntropy(x, labels, o),
     "ops.nll": (o) => ops.nll(x, labels, o),
@@ -144,6 +155,10 @@ walkOptions(
     "ops.layerNorm": (o) => ops.layerNorm(x, 3, o),
     "ops.rmsNorm": (o) => ops.rmsNorm(x, 3, o),
     "ops.pad": (o) => ops.pad(x, [1, 1], o),
+    "ops.avgPool1d": (o) => ops.avgPool1d(input([1, 2, 6]), 2, o),
+    "ops.maxPool1d": (o) => ops.maxPool1d(input([1, 2, 6]), 2, o),
+    "ops.avgPool3d": (o) => ops.avgPool3d(volume, 2, o),
+    "ops.maxPool3d": (o) => ops.maxPool3d(volume, 2, o),
     "ops.avgPool2d": (o) => ops.avgPool2d(image, 2, o),
     "ops.maxPool2d": (o) => ops.maxPool2d(image, 2, o),
     "ops.maxPool2dWithIndices": (o) => ops.maxPool2dWithIndices(image, 2, o),
@@ -237,6 +252,8 @@ walkOptions(
     "io.writeSafetensors",
     ...of("nn.init", "fans xavierUniform xavierNormal uniform normal constant zeros ones"),
     ...of("nn", "summary summaryText identity elu hardSigmoid hardtanh leakyRelu mish selu sign silu PRelu"),
+    ...of("nn", "adaptiveAvgPool1d adaptiveMaxPool1d globalAvgPool1d globalMaxPool1d globalAvgPool3d"),
+    ...of("ops", "adaptiveAvgPool1d adaptiveMaxPool1d globalAvgPool1d globalMaxPool1d globalAvgPool3d"),
     ...of("nn", "celu hardSwish logSigmoid relu6 softsign threshold"),
     ...of("ops", "celu hardSwish logSigmoid relu6 softsign threshold"),
     ...of(

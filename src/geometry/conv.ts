@@ -15,6 +15,22 @@ export type Sides = readonly [top: number, left: number, bottom: number, right: 
 /** One number for all sides, [y, x] or [top, left, bottom, right]. */
 export type Padding = Pair | Sides;
 
+/** One number for all three axes, or [z, y, x]. */
+export type Triple = number | readonly [z: number, y: number, x: number];
+/** Elements on each side in three dimensions. */
+export type Sides3d = readonly [
+  front: number,
+  top: number,
+  left: number,
+  back: number,
+  bottom: number,
+  right: number,
+];
+/** One number for all sides, [z, y, x] or [front, top, left, back, bottom, right]. */
+export type Padding3d = Triple | Sides3d;
+/** One number for both sides, [left, right], or "same". */
+export type Padding1d = number | readonly [left: number, right: number] | "same";
+
 export interface Conv2dOptions {
   /** Step of the window: one number or [y, x]. Default 1. */
   readonly stride?: Pair;
@@ -74,11 +90,22 @@ export function convAttrs(op: string, options: Conv2dOptions): ConvAttrs {
 
 /** `value` for rows and columns; throws ShapeError unless it is one or two whole numbers of at least `least`. */
 export function pair(op: string, name: string, value: Pair, least: number): readonly [number, number] {
-  const [y, x, ...more] = typeof value === "number" ? [value, value] : Array.isArray(value) ? value : [];
-  if (y === undefined || x === undefined || more.length > 0) {
-    throw new ShapeError(`${op}: ${name} must be one number or [y, x], got ${given(op, value)}`);
+  return perAxis(op, name, value, least, "[y, x]") as [number, number];
+}
+
+/** `value` for depth, rows and columns; throws as `pair`. */
+export function triple(op: string, name: string, value: Triple, least: number) {
+  return perAxis(op, name, value, least, "[z, y, x]") as [number, number, number];
+}
+
+/** `axes`: how a list of one number per axis is written. */
+function perAxis(op: string, name: string, value: number | readonly number[], least: number, axes: string) {
+  const count = axes.split(",").length;
+  const list = Array.isArray(value) ? value : new Array(typeof value === "number" ? count : 0).fill(value);
+  if (list.length !== count) {
+    throw new ShapeError(`${op}: ${name} must be one number or ${axes}, got ${given(op, value)}`);
   }
-  return [expectWhole(op, name, y, least), expectWhole(op, name, x, least)];
+  return list.map((v) => expectWhole(op, name, v, least));
 }
 
 /** Forms of padding where there is "same" too. */
@@ -86,15 +113,42 @@ export const FORMS = '[y, x], [top, left, bottom, right] or "same"';
 
 /** `padding` for each side; throws ShapeError unless it is one, two or four whole numbers. */
 export function sides(op: string, padding: Padding, forms = "[y, x] or [top, left, bottom, right]"): Sides {
-  if (Array.isArray(padding) && padding.length === 4) {
-    for (const side of padding) expectWhole(op, "padding", side, 0);
-    return padding as unknown as Sides;
+  return eachSide(op, padding, 2, forms) as unknown as Sides;
+}
+
+/** As `sides`, in three dimensions: front, top, left, back, bottom, right. */
+export function sides3d(op: string, padding: Padding3d): Sides3d {
+  return eachSide(op, padding, 3, `[z, y, x], six numbers or "same"`) as unknown as Sides3d;
+}
+
+/** As `sides`, of the only row of a tensor: "same", or [left, right] as sides in two dimensions. */
+export function sides1d(op: string, padding: Padding1d): "same" | Sides {
+  if (padding === "same") return padding;
+  const list = typeof padding === "number" ? [padding, padding] : padding;
+  if (!Array.isArray(list) || list.length !== 2) {
+    throw new ShapeError(`${op}: padding must be one number, [left, right] or "same", got ${shown(padding)}`);
   }
-  if (typeof padding !== "number" && !(Array.isArray(padding) && padding.length === 2)) {
+  const [left, right] = list.map((side) => expectWhole(op, "padding", side, 0)) as [number, number];
+  return [0, left, 0, right];
+}
+
+function eachSide(op: string, padding: number | readonly number[], axes: number, forms: string) {
+  const list = typeof padding === "number" ? new Array<number>(axes).fill(padding) : padding;
+  if (!Array.isArray(list) || (list.length !== axes && list.length !== 2 * axes)) {
     throw new ShapeError(`${op}: padding must be one number, ${forms}, got ${shown(padding)}`);
   }
-  const [y, x] = pair(op, "padding", padding as Pair, 0);
-  return [y, x, y, x];
+  for (const side of list) expectWhole(op, "padding", side, 0);
+  return list.length === axes ? [...list, ...list] : list;
+}
+
+/**
+ * Zeros before and after an axis for padding "same", as TensorFlow and Keras have it: ceil(size / stride) windows; of an odd
+ * number of zeros, one more comes after.
+ */
+export function sameSides(size: number, kernel: number, stride: number, dilation: number) {
+  const last = (Math.ceil(size / stride) - 1) * stride;
+  const total = Math.max(0, last + (kernel - 1) * dilation + 1 - size);
+  return [Math.floor(total / 2), Math.ceil(total / 2)] as const;
 }
 
 /** The constants of a convolution of x with w; throws ShapeError when the shapes do not go together. */
@@ -121,6 +175,7 @@ export function convConstants(op: string, x: Shape, w: Shape, attrs: ConvAttrs):
   return { ...attrs, N, C, H, W, O, CG, OG: O / GROUPS, KH, KW, OH, OW, BIAS: false };
 }
 
-function outSize(padded: number, kernel: number, stride: number, dilation: number): number {
+/** Number of windows along an axis of `padded` elements. */
+export function outSize(padded: number, kernel: number, stride: number, dilation: number): number {
   return Math.floor((padded - (kernel - 1) * dilation - 1) / stride) + 1;
 }

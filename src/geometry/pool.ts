@@ -1,7 +1,7 @@
 /** The windows of a pooling op, by PyTorch's rules for size, padding and the last window of ceilMode. */
 import { expectSpec, shapeError } from "../graph/op.ts";
 import { formatShape, type Shape, type Spec } from "../graph/spec.ts";
-import type { Sides } from "./conv.ts";
+import { type Sides, sameSides } from "./conv.ts";
 
 export interface PoolAttrs {
   readonly kernel: readonly [number, number];
@@ -98,17 +98,14 @@ function windows(
   return ceil && (count - 1) * stride >= size + before ? count - 1 : count;
 }
 
-/** Padding "same" of Keras: ceil(size / stride) windows; of an odd number of pixels, one more goes to the bottom or right. */
+/** Padding "same" of both axes: see `sameSides`. */
 export function samePadding(
-  [, , H, W]: Shape,
+  [, , H = 1, W = 1]: Shape,
   kernel: readonly [number, number],
   stride: readonly [number, number],
   dilation: readonly [number, number],
 ): Sides {
-  const total = ([H, W] as const).map((size = 1, i) => {
-    const [k, s, d] = [kernel[i]!, stride[i]!, dilation[i]!];
-    return Math.max(0, (Math.ceil(size / s) - 1) * s + spanOf(k, d) - size);
-  }) as [number, number];
-  const [top, left] = total.map((n) => Math.floor(n / 2)) as [number, number];
-  return [top, left, total[0] - top, total[1] - left];
+  const [top, bottom] = sameSides(H, kernel[0], stride[0], dilation[0]);
+  const [left, right] = sameSides(W, kernel[1], stride[1], dilation[1]);
+  return [top, left, bottom, right];
 }

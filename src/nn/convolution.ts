@@ -1,17 +1,21 @@
 /** Convolution layers with PyTorch's defaults. Kernels are applied as cross-correlations. */
 
-import { type Pair, pair } from "../geometry/conv.ts";
+import { type Pair, pair, type Triple, triple } from "../geometry/conv.ts";
 import { expectWhole } from "../graph/op.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { CONV3D, type Conv3dOptions, conv3d as conv3dOf } from "../ops/conv/conv3d.ts";
 import {
   CONV,
   CONV_TRANSPOSE,
+  CONV_TRANSPOSE1D,
   CONV1D,
   type Conv1dOptions,
   type ConvOptions,
+  type ConvTranspose1dOptions,
   type ConvTranspose2dOptions,
   conv1d as conv1dOf,
   conv2d as conv2dOf,
+  convTranspose1d as convTranspose1dOf,
   convTranspose2d as convTransposeOf,
 } from "../ops/conv/convolutions.ts";
 import { checkOptions } from "../validation/options.ts";
@@ -30,6 +34,19 @@ function weightShape(
   expectWhole(who, "outChannels", outChannels, 1);
   const extents = kernel();
   return [outChannels, expectWhole(who, "inChannels / groups", inChannels / groups, 1), ...extents];
+}
+
+/** Shape [in, out/groups, …kernel] of a transposed convolution's weight. */
+function transposedShape(
+  who: string,
+  inChannels: number,
+  outChannels: number,
+  kernel: () => readonly number[],
+  groups = 1,
+): readonly number[] {
+  expectWhole(who, "inChannels", inChannels, 1);
+  const extents = kernel();
+  return [inChannels, expectWhole(who, "outChannels / groups", outChannels / groups, 1), ...extents];
 }
 
 /** The options of the op among those of a layer. */
@@ -77,6 +94,47 @@ export class Conv2d extends WeightedLayer implements Module {
   }
 }
 
+/** `[N, in, D, H, W] -> [N, out, OD, OH, OW]`. `weight` is [out, in/groups, KD, KH, KW], `bias` [out]. */
+export class Conv3d extends WeightedLayer implements Module {
+  readonly kind = "Conv3d";
+
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernelSize: Triple,
+    readonly options: Conv3dOptions & WeightOptions = {},
+  ) {
+    checkOptions("nn.conv3d", options, { ...CONV3D, ...WEIGHT });
+    const kernel = () => triple("nn.conv3d", "kernelSize", kernelSize, 1);
+    super(weightShape("nn.conv3d", inChannels, outChannels, kernel, options.groups), outChannels, options);
+  }
+
+  forward(x: Tensor): Tensor {
+    return conv3dOf(x, this.weight, this.bias, opOptions(this.options));
+  }
+}
+
+/** `[N, in, L] -> [N, out, OL]`. `weight` is [in, out/groups, K], `bias` [out]. */
+export class ConvTranspose1d extends WeightedLayer implements Module {
+  readonly kind = "ConvTranspose1d";
+
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernelSize: number,
+    readonly options: ConvTranspose1dOptions & WeightOptions = {},
+  ) {
+    const who = "nn.convTranspose1d";
+    checkOptions(who, options, { ...CONV_TRANSPOSE1D, ...WEIGHT });
+    const kernel = () => [expectWhole(who, "kernelSize", kernelSize, 1)];
+    super(transposedShape(who, inChannels, outChannels, kernel, options.groups), outChannels, options);
+  }
+
+  forward(x: Tensor): Tensor {
+    return convTranspose1dOf(x, this.weight, this.bias, opOptions(this.options));
+  }
+}
+
 /** `[N, in, H, W] -> [N, out, OH, OW]`. `weight` is [in, out/groups, KH, KW], `bias` [out]. */
 export class ConvTranspose2d extends WeightedLayer implements Module {
   readonly kind = "ConvTranspose2d";
@@ -89,10 +147,8 @@ export class ConvTranspose2d extends WeightedLayer implements Module {
   ) {
     const who = "nn.convTranspose2d";
     checkOptions(who, options, { ...CONV_TRANSPOSE, ...WEIGHT });
-    expectWhole(who, "inChannels", inChannels, 1);
-    const kernel = pair(who, "kernelSize", kernelSize, 1);
-    const perGroup = expectWhole(who, "outChannels / groups", outChannels / (options.groups ?? 1), 1);
-    super([inChannels, perGroup, ...kernel], outChannels, options);
+    const kernel = () => pair(who, "kernelSize", kernelSize, 1);
+    super(transposedShape(who, inChannels, outChannels, kernel, options.groups), outChannels, options);
   }
 
   forward(x: Tensor): Tensor {
@@ -113,6 +169,20 @@ export const conv2d = (
   kernelSize: Pair,
   options?: ConvOptions & WeightOptions,
 ) => new Conv2d(inChannels, outChannels, kernelSize, options);
+
+export const conv3d = (
+  inChannels: number,
+  outChannels: number,
+  kernelSize: Triple,
+  options?: Conv3dOptions & WeightOptions,
+) => new Conv3d(inChannels, outChannels, kernelSize, options);
+
+export const convTranspose1d = (
+  inChannels: number,
+  outChannels: number,
+  kernelSize: number,
+  options?: ConvTranspose1dOptions & WeightOptions,
+) => new ConvTranspose1d(inChannels, outChannels, kernelSize, options);
 
 export const convTranspose2d = (
   inChannels: number,

@@ -3,12 +3,15 @@
 export { stepsPerEpoch } from "../geometry/batches.ts";
 export { sampleOrder } from "../numbers/permutation.ts";
 export { type AttentionOptions, einsum, outer, scaledDotProductAttention } from "./attention/attention.ts";
+export { type Conv3dOptions, conv3d } from "./conv/conv3d.ts";
 export {
   type Conv1dOptions,
   type ConvOptions,
+  type ConvTranspose1dOptions,
   type ConvTranspose2dOptions,
   conv1d,
   conv2d,
+  convTranspose1d,
   convTranspose2d,
 } from "./conv/convolutions.ts";
 export { batchOrder } from "./data/batch-order.ts";
@@ -98,6 +101,23 @@ export {
 } from "./norm/normalize.ts";
 export { updateRunningStats } from "./norm/running-stats.ts";
 export { avgPool2d, maxPool2d, maxPool2dWithIndices } from "./pool/pool.ts";
+export {
+  type AvgPool1dOptions,
+  adaptiveAvgPool1d,
+  adaptiveMaxPool1d,
+  avgPool1d,
+  globalAvgPool1d,
+  globalMaxPool1d,
+  type MaxPool1dOptions,
+  maxPool1d,
+} from "./pool/pool1d.ts";
+export {
+  type AvgPool3dOptions,
+  avgPool3d,
+  globalAvgPool3d,
+  type MaxPool3dOptions,
+  maxPool3d,
+} from "./pool/pool3d.ts";
 export {
   adaptiveAvgPool2d,
   adaptiveMaxPool2d,

@@ -169,11 +169,6 @@ describe("convolutions refuse", () => {
   const [x, w] = [input([1, 4, 5, 5]), input([4, 2, 3, 3])];
   it.each([
     [
-      "same with a stride",
-      () => conv2d(x, input([2, 4, 3, 3]), undefined, { padding: "same", stride: 2 }),
-      /"same" needs a stride of 1, got 2, 2/,
-    ],
-    [
       "too much output padding",
       () => convTranspose2d(x, w, undefined, { outputPadding: 1 }),
       /outputPadding must be less than stride 1 or dilation 1, got 1/,

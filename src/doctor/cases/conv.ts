@@ -3,11 +3,14 @@ import { gradients } from "../../autograd.ts";
 import { convBlockBackwardOp, convBlockOp } from "../../fusion/conv-block.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { type Conv2dOptions, conv2d } from "../../ops/conv/conv2d.ts";
+import { conv3d } from "../../ops/conv/conv3d.ts";
+import { convTranspose1d } from "../../ops/conv/convolutions.ts";
 import { square } from "../../ops/elementwise/arithmetic.ts";
 import { relu } from "../../ops/elementwise/relu-sigmoid-tanh.ts";
 import { avgPool2d, type MaxPool2dOptions, maxPool2d, maxPool2dWithIndices } from "../../ops/pool/pool.ts";
+import { avgPool3d, maxPool3d } from "../../ops/pool/pool3d.ts";
 import { sum } from "../../ops/reduce/sum.ts";
-import type { Case, Check, Uses } from "../check.ts";
+import { type Case, type Check, each, type Uses } from "../check.ts";
 
 /** Leaves x, w and bias. */
 const CONVOLUTIONS: readonly (readonly [leaves: string, options?: Conv2dOptions])[] = [
@@ -74,6 +77,27 @@ export const convChecks: readonly Check[] = [
         build: (x, w, b) => maxPool2d(relu(conv2d(x, w, b, options)), pool),
       }),
     ),
+  },
+  {
+    op: "conv3d",
+    force: false,
+    atol: 3e-5,
+    cases: each(["1x1x1x1x1 1x1x1x1x1 1", "2x4x5x7x6 6x2x3x2x3 6"], (x, w, b) =>
+      conv3d(x, w, b, { groups: x.shape[1]! / w.shape[1]!, padding: "same", stride: 2 }),
+    ),
+  },
+  {
+    op: "convTranspose1d",
+    force: false,
+    cases: each(["2x3x17 3x4x4 4"], (x, w, b) => convTranspose1d(x, w, b, { stride: 3, padding: [2, 1] })),
+  },
+  {
+    op: "maxPool3d and avgPool3d",
+    force: false,
+    cases: each(["2x3x5x7x6"], (x) => {
+      const options = { stride: 2, padding: 1 };
+      return { outputs: [maxPool3d(x, 3, options), avgPool3d(x, 3, options)] };
+    }),
   },
   pooling("maxPool2d", (x, kernel, options) => {
     const { y, indices } = maxPool2dWithIndices(x, kernel, options);

@@ -1,20 +1,34 @@
 /**
- * Convolutions made of conv2d and its gradients: padding "same", one dimension, transposed. Their gradients follow from
+ * Convolutions made of conv2d and its gradients: padding "same", one dimension, transposed in one and two. Their gradients follow from
  * those of what they are made of. Refuses an output padding as large as stride and dilation.
  */
 
-import { CONV2D, convAttrs, FORMS, type Padding, type Pair, pair, sides } from "../../geometry/conv.ts";
+import {
+  CONV2D,
+  convAttrs,
+  FORMS,
+  type Padding,
+  type Padding1d,
+  type Pair,
+  pair,
+  sides,
+  sides1d,
+} from "../../geometry/conv.ts";
+import { samePadding } from "../../geometry/pool.ts";
 import { expectSpec, expectWhole, shapeError } from "../../graph/op.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { ShapeError } from "../../validation/errors.ts";
-import { checkChoice, checkOptions, type OptionKinds, shown } from "../../validation/options.ts";
+import { checkChoice, checkOptions, type OptionKinds } from "../../validation/options.ts";
 import { add } from "../elementwise/arithmetic.ts";
 import { pad } from "../shape/pad.ts";
 import { reshape } from "../shape/reshape.ts";
 import { type Conv2dOptions, conv2dBackwardInputOp, conv2d as plainConv2d } from "./conv2d.ts";
 
 export interface ConvOptions extends Omit<Conv2dOptions, "padding"> {
-  /** As conv2d's, or "same": y is as large as x; where that is uneven the last side gets one more. Needs stride 1. */
+  /**
+   * As conv2d's, or "same": OH = ceil(H / stride); of an odd number of zeros one more is at the bottom or right. With a
+   * stride this is what TensorFlow and Keras do; PyTorch refuses it.
+   */
   readonly padding?: Conv2dOptions["padding"] | "same";
 }
 
@@ -24,34 +38,25 @@ export const CONV = CONV2D satisfies OptionKinds<ConvOptions>;
  * Convolves x [N, C, H, W] with w [O, C/groups, KH, KW] and adds b [O] if given; all f32. Gives [N, O, OH, OW] with
  * OH = floor((H + top + bottom - dilation (KH - 1) - 1) / stride) + 1, OW likewise.
  *
- * Throws ShapeError when ranks, channels, groups or the kernel's size do not go together, and for "same" with a stride.
+ * Throws ShapeError when ranks, channels, groups or the kernel's size do not go together.
  * Names, defaults and formula as in PyTorch's conv2d; padding may differ on each side.
  */
 export function conv2d(x: Tensor, w: Tensor, b?: Tensor, options: ConvOptions = {}): Tensor {
   const { padding, ...rest } = checkOptions("conv2d", options, CONV);
   if (typeof padding === "string" && padding !== "same") checkChoice("conv2d", "padding", padding, ["same"]);
   if (padding !== "same") return plainConv2d(x, w, b, padding === undefined ? rest : { ...rest, padding });
-  const [, , KH, KW] = expectSpec("conv2d", "weight", w, 4).shape as readonly [
-    number,
-    number,
-    number,
-    number,
-  ];
+  const { shape } = expectSpec("conv2d", "input", x, 4);
+  const [, , KH, KW] = expectSpec("conv2d", "weight", w, 4).shape as [number, number, number, number];
   const stride = pair("conv2d", "stride", rest.stride ?? 1, 1);
-  if (stride.some((s) => s !== 1)) {
-    throw new ShapeError(`conv2d: padding "same" needs a stride of 1, got ${stride.join(", ")}`);
-  }
-  const [dy, dx] = pair("conv2d", "dilation", rest.dilation ?? 1, 1);
-  const [rows, columns] = [dy * (KH - 1), dx * (KW - 1)];
-  const [top, left] = [Math.floor(rows / 2), Math.floor(columns / 2)];
-  return plainConv2d(x, w, b, { ...rest, padding: [top, left, rows - top, columns - left] });
+  const dilation = pair("conv2d", "dilation", rest.dilation ?? 1, 1);
+  return plainConv2d(x, w, b, { ...rest, padding: samePadding(shape, [KH, KW], stride, dilation) });
 }
 
 export interface Conv1dOptions {
   /** Default 1. */
   readonly stride?: number;
-  /** Zeros on both sides, [left, right], or "same". Default 0. */
-  readonly padding?: number | readonly [left: number, right: number] | "same";
+  /** Zeros on both sides, [left, right], or "same" as in conv2d. Default 0. */
+  readonly padding?: Padding1d;
   /** Default 1. */
   readonly dilation?: number;
   /** Default 1. */
@@ -73,16 +78,9 @@ export function conv1d(x: Tensor, w: Tensor, b?: Tensor, options: Conv1dOptions 
   const [N, C, L] = expectSpec("conv1d", "input", x, 3).shape as readonly [number, number, number];
   const [O, CG, K] = expectSpec("conv1d", "weight", w, 3).shape as readonly [number, number, number];
   const { padding = 0, stride = 1, dilation = 1, groups = 1 } = checkOptions("conv1d", options, CONV1D);
-  const both = typeof padding === "number" ? [padding, padding] : padding;
-  if (both !== "same" && !(Array.isArray(both) && both.length === 2)) {
-    throw new ShapeError(
-      `conv1d: padding must be one number, [left, right] or "same", got ${shown(padding)}`,
-    );
-  }
-  const [left, right] = both === "same" ? [0, 0] : (both as unknown as readonly [number, number]);
   const y = conv2d(reshape(x, [N, C, 1, L]), reshape(w, [O, CG, 1, K]), b, {
-    stride: padding === "same" ? stride : [1, stride],
-    padding: padding === "same" ? "same" : [0, left, 0, right],
+    stride: [1, stride],
+    padding: sides1d("conv1d", padding),
     dilation: [1, dilation],
     groups,
   });
@@ -124,11 +122,64 @@ export function convTranspose2d(
   b?: Tensor,
   options: ConvTranspose2dOptions = {},
 ): Tensor {
-  const who = "convTranspose2d";
+  const given = checkOptions("convTranspose2d", options, CONV_TRANSPOSE);
+  return transposed("convTranspose2d", x, w, b, given);
+}
+
+export interface ConvTranspose1dOptions extends Omit<Conv1dOptions, "padding"> {
+  /** Elements cut off on both sides, [left, right], or "same": y is stride times as long as x. Default 0. */
+  readonly padding?: Padding1d;
+  /** Elements added at the end, less than the larger of stride and dilation. Default 0. */
+  readonly outputPadding?: number;
+}
+
+export const CONV_TRANSPOSE1D = {
+  ...CONV1D,
+  outputPadding: "number",
+} as const satisfies OptionKinds<ConvTranspose1dOptions>;
+
+/**
+ * The transpose of conv1d: x [N, C, L], w [C, O/groups, K], b [O] -> [N, O, OL] with
+ * OL = (L - 1) stride - left - right + dilation (K - 1) + outputPadding + 1. Throws as convTranspose2d, of which this is the
+ * case of one row. torch.nn.functional.conv_transpose1d.
+ */
+export function convTranspose1d(
+  x: Tensor,
+  w: Tensor,
+  b?: Tensor,
+  options: ConvTranspose1dOptions = {},
+): Tensor {
+  const who = "convTranspose1d";
+  const [N, C, L] = expectSpec(who, "input", x, 3).shape as readonly [number, number, number];
+  const [WC, OG, K] = expectSpec(who, "weight", w, 3).shape as readonly [number, number, number];
+  const {
+    padding = 0,
+    stride = 1,
+    dilation = 1,
+    groups = 1,
+    outputPadding,
+  } = checkOptions(who, options, CONV_TRANSPOSE1D);
+  const y = transposed(who, reshape(x, [N, C, 1, L]), reshape(w, [WC, OG, 1, K]), b, {
+    stride: [1, stride],
+    padding: sides1d(who, padding),
+    dilation: [1, dilation],
+    groups,
+    ...(outputPadding === undefined ? {} : { outputPadding: [0, outputPadding] }),
+  });
+  return reshape(y, [N, y.shape[1]!, y.shape[3]!]);
+}
+
+/** `convTranspose2d` for callers of other names; the options are checked. */
+function transposed(
+  who: string,
+  x: Tensor,
+  w: Tensor,
+  b: Tensor | undefined,
+  given: ConvTranspose2dOptions,
+): Tensor {
   const [, C, XH, XW] = expectSpec(who, "input", x, 4).shape as readonly [number, number, number, number];
   const [WC, OG, KH, KW] = expectSpec(who, "weight", w, 4).shape as readonly [number, number, number, number];
   if (WC !== C) throw shapeError(who, `weight must have ${C} input channels`, [x, w]);
-  const given = checkOptions(who, options, CONV_TRANSPOSE);
   const { padding = 0, outputPadding, groups = 1 } = given;
   const same = padding === "same";
   if (same && outputPadding !== undefined) {

@@ -245,7 +245,9 @@ function poolAttrs(op: string, x: Tensor, kernelSize: Pair, options: MaxPool2dOp
   if (same && ceilMode) throw new ShapeError(`${op}: padding "same" determines the size; leave ceilMode out`);
   const { shape } = expectSpec(op, "x", x, 4);
   const around = same ? samePadding(shape, kernel, stride, dilation) : sides(op, padding, FORMS);
-  return { kernel, stride, padding: around, dilation, ceilMode };
+  const attrs = { kernel, stride, padding: around, dilation, ceilMode };
+  poolGeometry(op, x, attrs);
+  return attrs;
 }
 
 /**
@@ -263,8 +265,12 @@ export function maxPool2dWithIndices(
   kernelSize: Pair,
   options: MaxPool2dOptions = {},
 ): { y: Tensor; indices: Tensor } {
-  const attrs = poolAttrs("maxPool2d", x, kernelSize, checkOptions("maxPool2d", options, MAX_POOL));
-  const [y, indices] = maxPool2dOp.apply([x], attrs);
+  return maxPoolOf("maxPool2d", x, kernelSize, checkOptions("maxPool2d", options, MAX_POOL));
+}
+
+/** `maxPool2dWithIndices` for callers of another name; the options are checked. */
+export function maxPoolOf(op: string, x: Tensor, kernelSize: Pair, options: MaxPool2dOptions) {
+  const [y, indices] = maxPool2dOp.apply([x], poolAttrs(op, x, kernelSize, options), op);
   return { y: y as Tensor, indices: indices as Tensor };
 }
 
@@ -290,16 +296,21 @@ export const AVG_POOL = {
  * beyond the padding, which windows reach with ceilMode, never count.
  */
 export function avgPool2d(x: Tensor, kernelSize: Pair, options: AvgPool2dOptions = {}): Tensor {
-  const given = checkOptions("avgPool2d", options, AVG_POOL);
-  const { divisorOverride, countIncludePad = given.padding !== "same", ...windows } = given;
+  return avgPoolOf("avgPool2d", x, kernelSize, checkOptions("avgPool2d", options, AVG_POOL));
+}
+
+/** `avgPool2d` for callers of another name; the options are checked. */
+export function avgPoolOf(op: string, x: Tensor, kernelSize: Pair, options: AvgPool2dOptions): Tensor {
+  const { divisorOverride, countIncludePad = options.padding !== "same", ...windows } = options;
   if (divisorOverride === 0 || !Number.isFinite(divisorOverride ?? 1)) {
     throw new ShapeError(
-      `avgPool2d: divisorOverride must be a finite number other than 0, got ${divisorOverride}`,
+      `${op}: divisorOverride must be a finite number other than 0, got ${divisorOverride}`,
     );
   }
-  return avgPool2dOp.one([x], {
-    ...poolAttrs("avgPool2d", x, kernelSize, windows),
+  const attrs = {
+    ...poolAttrs(op, x, kernelSize, windows),
     includePad: countIncludePad,
     divisor: divisorOverride ?? 0,
-  });
+  };
+  return avgPool2dOp.one([x], attrs, op);
 }
