@@ -109,6 +109,7 @@ const uncalled = (
   "conv3d convTranspose1d maxPool1d avgPool1d maxPool3d avgPool3d globalAvgPool1d globalMaxPool1d globalAvgPool3d " +
   "adaptiveAvgPool1d adaptiveMaxPool1d embedding dropout dropout2d conv1d convTranspose2d globalAvgPool2d globalMaxPool2d adaptiveAvgPool2d " +
   "adaptiveMaxPool2d upsample linear conv2d relu sigmoid tanh flatten softmax logSoftmax maxPool2d avgPool2d " +
+  "batchNorm3d instanceNorm1d instanceNorm2d instanceNorm3d localResponseNorm " +
   "batchNorm1d batchNorm2d layerNorm groupNorm rmsNorm sequential"
 ).split(" ");
 

@@ -7,9 +7,15 @@ import { expectWhole } from "../graph/op.ts";
 import { formatSpec, type Shape } from "../graph/spec.ts";
 import { parameter, state, type Tensor } from "../graph/tensor.ts";
 import {
+  LOCAL_RESPONSE,
+  type LocalResponseNormOptions,
+  localResponseNorm as localResponseNormOf,
+} from "../ops/norm/local-response-norm.ts";
+import {
   batchNorm as batchNormOf,
   batchNormWith,
   groupNorm as groupNormOf,
+  instanceNorm as instanceNormOf,
   layerNorm as layerNormOf,
   rmsNorm as rmsNormOf,
 } from "../ops/norm/normalize.ts";
@@ -57,7 +63,7 @@ export class BatchNorm extends AffineLayer implements Module {
   readonly num_batches_tracked?: Tensor;
 
   constructor(
-    readonly kind: "BatchNorm1d" | "BatchNorm2d",
+    readonly kind: "BatchNorm1d" | "BatchNorm2d" | "BatchNorm3d",
     readonly numFeatures: number,
     readonly options: BatchNormOptions = {},
   ) {
@@ -75,7 +81,7 @@ export class BatchNorm extends AffineLayer implements Module {
   }
 
   forward(x: Tensor): Tensor {
-    const ranks = this.kind === "BatchNorm1d" ? [2, 3] : [4];
+    const ranks = { BatchNorm1d: [2, 3], BatchNorm2d: [4], BatchNorm3d: [5] }[this.kind];
     if (!ranks.includes(x.rank) || x.shape[1] !== this.numFeatures) {
       throw new ShapeError(
         `nn.${nameOf(this.kind)}: needs rank ${ranks.join(" or ")} and ${this.numFeatures} channels, got ${formatSpec(x)}`,
@@ -148,6 +154,33 @@ export class GroupNorm extends AffineLayer implements Module {
   }
 }
 
+/**
+ * Normalises each channel of each sample. With `affine` (default false, as in PyTorch) `weight` and `bias` are [numFeatures].
+ * There are no running statistics: evaluation normalises as training does.
+ */
+export class InstanceNorm extends AffineLayer implements Module {
+  constructor(
+    readonly kind: "InstanceNorm1d" | "InstanceNorm2d" | "InstanceNorm3d",
+    readonly numFeatures: number,
+    readonly options: NormOptions = {},
+  ) {
+    const who = `nn.${nameOf(kind)}`;
+    checkOptions(who, options, NORM);
+    super([expectWhole(who, "numFeatures", numFeatures, 1)], { affine: false, ...options });
+  }
+
+  forward(x: Tensor): Tensor {
+    const { weight, bias, options, kind } = this;
+    const rank = 2 + Number(kind.at(-2));
+    if (x.rank !== rank || x.shape[1] !== this.numFeatures) {
+      throw new ShapeError(
+        `nn.${nameOf(kind)}: needs rank ${rank} and ${this.numFeatures} channels, got ${formatSpec(x)}`,
+      );
+    }
+    return instanceNormOf(x, { weight, bias, eps: options.eps ?? 1e-5 });
+  }
+}
+
 /** Divides the last axes by their root mean square. `weight` has `normalizedShape`. */
 export class RmsNorm extends AffineLayer implements Module {
   readonly kind = "RMSNorm";
@@ -174,6 +207,24 @@ export const batchNorm1d = (numFeatures: number, options?: BatchNormOptions) =>
 /** Batch normalisation of [N, C, H, W]. */
 export const batchNorm2d = (numFeatures: number, options?: BatchNormOptions) =>
   new BatchNorm("BatchNorm2d", numFeatures, options);
+/** Batch normalisation of [N, C, D, H, W]. */
+export const batchNorm3d = (numFeatures: number, options?: BatchNormOptions) =>
+  new BatchNorm("BatchNorm3d", numFeatures, options);
+/** Instance normalisation of [N, C, L]. */
+export const instanceNorm1d = (numFeatures: number, options?: NormOptions) =>
+  new InstanceNorm("InstanceNorm1d", numFeatures, options);
+/** Instance normalisation of [N, C, H, W]. */
+export const instanceNorm2d = (numFeatures: number, options?: NormOptions) =>
+  new InstanceNorm("InstanceNorm2d", numFeatures, options);
+/** Instance normalisation of [N, C, D, H, W]. */
+export const instanceNorm3d = (numFeatures: number, options?: NormOptions) =>
+  new InstanceNorm("InstanceNorm3d", numFeatures, options);
+/** Divides by the neighbouring channels; `size` of them, its own included. */
+export const localResponseNorm = (size: number, options: LocalResponseNormOptions = {}) => {
+  expectWhole("nn.localResponseNorm", "size", size, 1);
+  checkOptions("nn.localResponseNorm", options, LOCAL_RESPONSE);
+  return (x: Tensor) => localResponseNormOf(x, size, options);
+};
 export const layerNorm = (
   normalizedShape: number | Shape,
   options?: NormOptions & { readonly bias?: boolean },

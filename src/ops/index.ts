@@ -90,12 +90,16 @@ export {
 } from "./loss/element-losses.ts";
 export type { LossOptions, Reduction } from "./loss/loss-reduction.ts";
 export { type BceWithLogitsOptions, bce, bceWithLogits, mse } from "./loss/mean-losses.ts";
+export { type LocalResponseNormOptions, localResponseNorm } from "./norm/local-response-norm.ts";
 export {
   type BatchNormResult,
   batchNorm,
   batchNormWith,
   groupNorm,
+  instanceNorm,
+  type LayerNormResult,
   layerNorm,
+  layerNormWithStatistics,
   type NormalizeOptions,
   rmsNorm,
 } from "./norm/normalize.ts";

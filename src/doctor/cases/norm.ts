@@ -4,8 +4,16 @@ import { trackedMomentsOp } from "../../fusion/running-stats.ts";
 import { type Shape, sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { relu } from "../../ops/elementwise/relu-sigmoid-tanh.ts";
+import { localResponseNorm } from "../../ops/norm/local-response-norm.ts";
 import { normSumsOp } from "../../ops/norm/norm-sums.ts";
-import { batchNorm, batchNormWith, groupNorm, layerNorm, rmsNorm } from "../../ops/norm/normalize.ts";
+import {
+  batchNorm,
+  batchNormWith,
+  groupNorm,
+  instanceNorm,
+  layerNorm,
+  rmsNorm,
+} from "../../ops/norm/normalize.ts";
 import { updateRunningStats } from "../../ops/norm/running-stats.ts";
 import { momentsOp } from "../../ops/reduce/moments.ts";
 import { std } from "../../ops/reduce/reduce.ts";
@@ -113,6 +121,16 @@ export const normChecks: readonly Check[] = [
   },
   ofImages("batchNorm, evaluation", (x, weight, bias) => batchNormWith(x, bias, weight, { weight, bias })),
   ofImages("groupNorm", (x, weight, bias) => groupNorm(x, 2, { weight, bias })),
+  {
+    op: "instanceNorm",
+    atol: 2e-5,
+    cases: each(["2x4x5 4 4", "8x4x9x9 4 4"], (x, weight, bias) => instanceNorm(x, { weight, bias })),
+  },
+  {
+    op: "localResponseNorm",
+    force: false,
+    cases: each(["2x4x5", "3x7x9x9"], (x) => localResponseNorm(x, 3, { alpha: 1 })),
+  },
   ofRows("layerNorm", (x, weight, bias) => layerNorm(x, weight.size, { weight, bias })),
   {
     op: "rmsNorm",

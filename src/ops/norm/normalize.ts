@@ -1,5 +1,5 @@
 /**
- * Normalisations: batchNorm, layerNorm, groupNorm, rmsNorm. One op computes statistics; the rest is element-wise and fuses with
+ * Normalisations: batchNorm, instanceNorm, layerNorm, groupNorm, rmsNorm. One op computes statistics; the rest is element-wise and fuses with
  * what follows. The input gradient includes that of the statistics in closed form. float32, PyTorch's formulas and
  * defaults. Second derivatives are right for inputs and weights.
  */
@@ -105,7 +105,7 @@ function normalize(
   const b = bias === undefined ? fill(w.shape, 0) : factor(op, bias, shape, x.rank, 0);
   const scale = weight === undefined ? fill(b.shape, 1) : w;
   const y = normalizeOp.one([x, mean!, rstd!, scale, b], { axes, centred }, op);
-  return { y, mean: mean!, variance: variance! };
+  return { y, mean: mean!, variance: variance!, inverseStd: rstd! };
 }
 
 export interface BatchNormResult {
@@ -159,8 +159,26 @@ export function layerNorm(
   normalizedShape: number | Shape,
   options: NormalizeOptions = {},
 ): Tensor {
+  return layerNormWithStatistics(x, normalizedShape, options).y;
+}
+
+export interface LayerNormResult {
+  readonly y: Tensor;
+  /** Of each row, of x's shape with 1 for the normalised axes. */
+  readonly mean: Tensor;
+  /** 1 / √(biased variance + eps) of each row, of the same shape. */
+  readonly inverseStd: Tensor;
+}
+
+/** `layerNorm` and the statistics that it used: torch.native_layer_norm. Here the statistics have gradients too. */
+export function layerNormWithStatistics(
+  x: Tensor,
+  normalizedShape: number | Shape,
+  options: NormalizeOptions = {},
+): LayerNormResult {
   const { axes, shape } = lastAxes("layerNorm", x, normalizedShape);
-  return normalize("layerNorm", x, axes, shape, options).y;
+  const { y, mean, inverseStd } = normalize("layerNorm", x, axes, shape, options);
+  return { y, mean, inverseStd };
 }
 
 /** x / √(mean of x² + eps) · weight over its last axes: torch.nn.functional.rms_norm; eps defaults to 2⁻²³. */
@@ -183,6 +201,18 @@ function lastAxes(op: string, x: Tensor, normalizedShape: number | Shape) {
     throw shapeError(op, `the last axes must be ${formatShape(shape)}`, [x]);
   }
   return { axes: shape.map((_, i) => first + i), shape };
+}
+
+/**
+ * x [N, C, …] normalised to mean 0 and biased variance 1 per sample and channel, times `weight` [C], plus `bias` [C]:
+ * torch.nn.functional.instance_norm without running statistics. Throws ShapeError, also for one value per channel.
+ */
+export function instanceNorm(x: Tensor, options: NormalizeOptions = {}): Tensor {
+  const C = channelsOf("instanceNorm", x);
+  const axes = x.shape.flatMap((_, axis) => (axis < 2 ? [] : [axis]));
+  if (sizeOf(x.shape.slice(2)) === 1)
+    throw shapeError("instanceNorm", "needs [N, C, …] with more than one value per channel", [x]);
+  return normalize("instanceNorm", x, axes, [C, ...axes.map(() => 1)], options).y;
 }
 
 /**
