@@ -242,7 +242,7 @@ describe("errors", () => {
     );
     const other = input([2, 3]);
     expect(gradients(sum(mul(stepped, other)), [other])[0]?.shape).toEqual([2, 3]);
-    expect(() => gradients(sum(argmax(x)), [x])).toThrow(/sum: input must be f32/);
+    expect(() => gradients(sum(argmax(x)), [x])).toThrow(/argmax .* has no gradient/);
   });
 
   it("names an op whose gradient has the wrong shape", () => {

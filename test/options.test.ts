@@ -128,6 +128,12 @@ walkOptions(
     "nn.groupNorm": (o) => nn.groupNorm(1, 2, o),
     "nn.rmsNorm": (o) => nn.rmsNorm(2, o),
 
+    "ops.argmax": (o) => ops.argmax(x, 0, o),
+    "ops.argmin": (o) => ops.argmin(x, 0, o),
+    "ops.argsort": (o) => ops.argsort(x, o),
+    "ops.sort": (o) => ops.sort(x, o),
+    "ops.topK": (o) => ops.topK(x, 2, o),
+    "ops.embedding": (o) => ops.embedding(labels, x, o),
     "ops.gelu": (o) => ops.gelu(x, o),
     "ops.softplus": (o) => ops.softplus(x, o),
     "ops.affineSample": (o) => ops.affineSample(image, input([1, 2, 3]), o),
@@ -282,15 +288,9 @@ walkOptions(
       "ops",
       "sampleOrder relu sigmoid tanh elu hardSigmoid hardtanh identity leakyRelu mish prelu selu silu",
     ),
-    ...of(
-      "ops",
-      "argmax argmin add div mul neg square sub einsum outer eq ge gt le lt maximum minimum ne where",
-    ),
+    ...of("ops", "add div mul neg square sub einsum outer eq ge gt le lt maximum minimum ne where"),
     ...of("ops", "cast logicalAnd logicalNot logicalOr logicalXor"),
-    ...of(
-      "ops",
-      "concat split stack copy expand cumsum detach fill ones zeros embedding gather oneHot scatterAdd",
-    ),
+    ...of("ops", "concat split stack copy expand cumsum detach fill ones zeros gather oneHot scatterAdd"),
     ...of(
       "ops",
       "take stepsPerEpoch linear abs ceil clamp cos erf exp expm1 floor log log1p pow round rsqrt sign",

@@ -1,19 +1,26 @@
 // y[row] = index along the row of the largest (or, if `smallest`, of the smallest) element of x.
-// Of equal elements the first wins; NaN beats every number, the first of several NaN.
-// Needs axis-functions.wgsl and special-functions.wgsl. x [OUTER, SIZE, INNER]   y [OUTER, INNER] of 0 … SIZE - 1
+// Of equal elements the first wins, or if `lastWins` the last; NaN beats every number and equals other NaN.
+// Needs axis-functions.wgsl and order-key-functions.wgsl. x [OUTER, SIZE, INNER] of 4-byte words   y [OUTER, INNER] of 0 … SIZE - 1
 
 override LANES: u32;  // of sharedRows: invocations per row, a power of 2
 override smallest: bool;
+override lastWins: bool;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<u32>;
 @group(0) @binding(1) var<storage, read_write> y: array<i32>;
 
-var<workgroup> laneBest: array<f32, LANES>;
+var<workgroup> laneBest: array<u32, LANES>;
 var<workgroup> laneWinner: array<u32, LANES>;
 
-fn beats(v: f32, best: f32) -> bool {
-  return !isNan(best) && (isNan(v) || select(v > best, v < best, smallest));
+// Larger for what wins.
+fn keyAt(i: u32) -> u32 {
+  let key = orderKey(x[i]);
+  let isNan = DTYPE == 0u && key == 0xffffffffu;
+  return select(key, ~key, smallest && !isNan);
 }
+
+// Whether the key v beats another one, which lies before it or after it.
+fn beats(v: u32, best: u32, isLater: bool) -> bool { return v > best || (v == best && isLater == lastWins); }
 
 // One invocation per row.
 @compute @workgroup_size(64)
@@ -21,11 +28,11 @@ fn rows(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n
   let row = id.y * n.x * 64u + id.x;
   if (row >= OUTER * INNER) { return; }
   let first = rowStart(row);
-  var best = x[first];
+  var best = keyAt(first);
   var winner = 0u;
   for (var k = 1u; k < SIZE; k++) {
-    let v = x[first + k * INNER];
-    let wins = beats(v, best);
+    let v = keyAt(first + k * INNER);
+    let wins = beats(v, best, true);
     best = select(best, v, wins);
     winner = select(winner, k, wins);
   }
@@ -40,10 +47,10 @@ fn sharedRows(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: 
   if (row >= OUTER * INNER) { return; }
   let first = rowStart(row);
   var winner = min(lane, SIZE - 1u);
-  var best = x[first + winner * INNER];
+  var best = keyAt(first + winner * INNER);
   for (var k = lane + LANES; k < SIZE; k += LANES) {
-    let v = x[first + k * INNER];
-    let wins = beats(v, best);
+    let v = keyAt(first + k * INNER);
+    let wins = beats(v, best, true);
     best = select(best, v, wins);
     winner = select(winner, k, wins);
   }
@@ -54,8 +61,7 @@ fn sharedRows(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: 
     if (lane < half) {
       let v = laneBest[lane + half];
       let k = laneWinner[lane + half];
-      let earlier = k < laneWinner[lane] && !beats(laneBest[lane], v);
-      if (beats(v, laneBest[lane]) || earlier) {
+      if (beats(v, laneBest[lane], k > laneWinner[lane])) {
         laneBest[lane] = v;
         laneWinner[lane] = k;
       }

@@ -9,8 +9,7 @@ import { type Spec, sizeOf } from "../graph/spec.ts";
 import { mergeLoops, padLoops } from "./axis.ts";
 
 /** Sizes (K, R) and strides (SK, SR) of up to three kept and three reduced loops, and the products of the sizes. */
-export interface ReductionGeometry {
-  readonly [name: string]: number;
+export type ReductionGeometry = {
   readonly K1: number;
   readonly K2: number;
   readonly SK0: number;
@@ -23,7 +22,7 @@ export interface ReductionGeometry {
   readonly SR2: number;
   readonly KEPT: number;
   readonly REDUCED: number;
-}
+};
 
 /** The geometry of reducing `x` over `axes`; throws ShapeError naming `op`. */
 export function reductionGeometry(op: string, x: Spec, axes: readonly number[]): ReductionGeometry {
@@ -54,7 +53,7 @@ export function reductionGeometry(op: string, x: Spec, axes: readonly number[]):
 
 /** The spec of `x` reduced over `axes`, which stay as 1. */
 export function reducedSpec(x: Spec, axes: readonly number[]): Spec {
-  return { shape: x.shape.map((d, axis) => (axes.includes(axis) ? 1 : d)), dtype: "f32" };
+  return { shape: x.shape.map((d, axis) => (axes.includes(axis) ? 1 : d)), dtype: x.dtype };
 }
 
 /** Index of the reduced element r of the kept position k, for CPU bodies. */

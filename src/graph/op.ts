@@ -142,6 +142,11 @@ export function expectTensor(op: string, name: string, x: unknown): asserts x is
   throw new ShapeError(`${op}: ${name} must be a tensor, as input() or constant() give it, got ${shown(x)}`);
 }
 
+/** Throws ShapeError, naming `cast`, on integers. */
+export function expectFloats(op: string, x: Spec): void {
+  if (x.dtype !== "f32") throw shapeError(op, 'input must be f32, as ops.cast(x, "f32") gives it', [x]);
+}
+
 /** Throws ShapeError on anything but an array, such as the first of numbers that were passed one by one. */
 export function expectArray(op: string, name: string, list: unknown): void {
   if (Array.isArray(list) || ArrayBuffer.isView(list)) return;
@@ -159,7 +164,8 @@ export function expectSpec(
   if (spec === undefined) throw new ShapeError(`${op}: ${name} is missing`);
   if (!Array.isArray(spec?.shape)) expectTensor(op, name, spec);
   if (spec.shape.length !== rank || spec.dtype !== dtype) {
-    throw new ShapeError(`${op}: ${name} must be ${dtype} of rank ${rank}, got ${formatSpec(spec)}`);
+    const hint = spec.dtype === dtype ? "" : `; convert with ops.cast(x, "${dtype}")`;
+    throw new ShapeError(`${op}: ${name} must be ${dtype} of rank ${rank}, got ${formatSpec(spec)}${hint}`);
   }
   return spec;
 }

@@ -66,7 +66,7 @@ export {
 } from "./elementwise/math.ts";
 export { relu, sigmoid, tanh } from "./elementwise/relu-sigmoid-tanh.ts";
 export { type AffineSampleOptions, affineSample } from "./index/affine-sample.ts";
-export { embedding, gather, oneHot, scatterAdd, take } from "./index/gather.ts";
+export { type EmbeddingOptions, embedding, gather, oneHot, scatterAdd, take } from "./index/gather.ts";
 export { linear } from "./linalg/linear.ts";
 export { matmul } from "./linalg/matmul.ts";
 export {
@@ -132,11 +132,12 @@ export {
 } from "./pool/resize.ts";
 export { type AffineRange, drawAffine } from "./random/draw-affine.ts";
 export { bernoulli, choice, dropout, dropout2d, normal, RandomSource, uniform } from "./random/random.ts";
-export { argmax, argmin } from "./reduce/argmax.ts";
+export { type ArgmaxOptions, argmax, argmin } from "./reduce/argmax.ts";
 export { cumsum } from "./reduce/cumsum.ts";
 export { type NormOptions, norm } from "./reduce/norm.ts";
 export { logSumExp, max, min, prod, std, type VarianceOptions, variance } from "./reduce/reduce.ts";
 export { logSoftmax, softmax } from "./reduce/softmax.ts";
+export { argsort, type Sorted, type SortOptions, sort, type TopKOptions, topK } from "./reduce/sort.ts";
 export { expand, mean, sum } from "./reduce/sum.ts";
 export { concat, split, stack } from "./shape/concat.ts";
 export { pack } from "./shape/pack.ts";

@@ -22,8 +22,10 @@ export type Kind =
   | "any"
   | readonly string[];
 
-/** One entry for each option of `O`. */
-export type OptionKinds<O> = { readonly [Name in Exclude<keyof O, keyof OtherNames>]-?: Kind };
+/** One entry for each option of `O`; those of OtherNames may have one, if they are no other name of another option. */
+export type OptionKinds<O> = { readonly [Name in Exclude<keyof O, keyof OtherNames>]-?: Kind } & {
+  readonly [Name in keyof O & keyof OtherNames]?: Kind;
+};
 
 /** Names of PyTorch and NumPy that are accepted for options that Weft calls otherwise. */
 export interface OtherNames {
@@ -51,6 +53,7 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
   affine: ["elementwiseaffine"],
   alpha: ["rho"],
   averageDecay: ["ema"],
+  axis: ["dim"],
   backend: ["device"],
   betas: ["beta1", "beta2"],
   bias: ["usebias"],

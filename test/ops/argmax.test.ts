@@ -104,9 +104,62 @@ it("argmin: the first of equals, NaN before all", async () => {
   expect(() => argmin(x, 2)).toThrow(/argmin: axis 2 does not exist/);
 });
 
-it("refuses axes that do not exist, whole numbers, and gradients", () => {
+it("refuses axes and options that do not exist, and gradients", () => {
   const x = input([3]);
   expect(() => argmax(x, 1)).toThrow(/argmax: axis 1 does not exist in a tensor of rank 1/);
-  expect(() => argmax(constant(new Int32Array(3)))).toThrow(/argmax: input must be f32, got i32\[3\]/);
+  expect(() => argmax(x, 0, { last: true } as never)).toThrow(/argmax: there is no option "last"/);
   expect(() => gradients(argmax(x), [x])).toThrow(/argmax \(argmax\) has no gradient/);
+});
+
+for (const dtype of ["i32", "u32"] as const) {
+  checkOp(
+    `argmax of ${dtype}`,
+    shapes.map(([shape, axis]) => {
+      const random = new Random(9, sizeOf(shape));
+      const below = dtype === "u32" ? 0 : 2 ** 31;
+      const data = Array.from(
+        { length: sizeOf(shape) },
+        () => Math.floor(random.uniform() * 9) * 2 ** 28 - below,
+      );
+      return {
+        name: `[${shape}] along ${axis}`,
+        inputs: [{ shape, dtype, data }],
+        build: (x) => [
+          argmax(x!, axis),
+          argmin(x!, axis),
+          argmax(x!, axis, { selectLastIndex: true }),
+          argmin(x!, axis, { selectLastIndex: true, keepDims: true }),
+        ],
+      };
+    }),
+    { variants, gradients: false },
+  );
+}
+
+describe.each(backends)("selectLastIndex on %s", (_, open, variant) => {
+  it.each([
+    ["the last of equals", [1, 3, 3, 2, 3, 0], 4, 5],
+    ["0 and -0 are equal", [0, -0, 0], 2, 2],
+    ["the last NaN", [Number.NaN, 7, Number.NaN, 9], 2, 2],
+    [
+      "the last of many far apart",
+      Array.from({ length: 1500 }, (_, i) => (i % 700 === 3 ? 5 : i % 2)),
+      1403,
+      1498,
+    ],
+  ])("%s", async (_, values, largest, smallest) => {
+    const backend = await open();
+    const x = constant(values);
+    const outputs = [argmax, argmin].map((f) => f(x, 0, { selectLastIndex: true, keepDims: true }));
+    const program = await backend.compile(
+      { outputs },
+      { variants: variant === undefined ? {} : { argmax: variant } },
+    );
+    program.run();
+    expect(outputs[0]!.shape).toEqual([1]);
+    expect(await Promise.all(outputs.map(async (t) => (await program.read(t))[0]))).toEqual([
+      largest,
+      smallest,
+    ]);
+  });
 });

@@ -2,11 +2,14 @@
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
 import { type Shape, sizeOf } from "../../src/graph/spec.ts";
-import { input } from "../../src/graph/tensor.ts";
+import { constant, input } from "../../src/graph/tensor.ts";
 import { Random } from "../../src/numbers/random.ts";
-import { square } from "../../src/ops/elementwise/arithmetic.ts";
+import { mul, square } from "../../src/ops/elementwise/arithmetic.ts";
+import { cast } from "../../src/ops/elementwise/cast.ts";
+import { ne } from "../../src/ops/elementwise/compare.ts";
 import { embedding, gather, oneHot, scatterAdd, take } from "../../src/ops/index/gather.ts";
 import { sum } from "../../src/ops/reduce/sum.ts";
+import { expandDims } from "../../src/ops/shape/reshape.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 
@@ -105,12 +108,72 @@ checkOp(
 );
 
 checkOp(
+  "negative indices count from the end",
+  [
+    {
+      name: "rows",
+      inputs: [{ shape: [5, 3] }, { shape: [2, 4], dtype: "i32", data: [-1, 4, -5, 0, 2, -3, 1, -1] }],
+      build: (x, index) => take(x!, index!),
+    },
+    {
+      name: "columns of integers",
+      inputs: [
+        { shape: [3, 65], dtype: "u32", data: Array.from({ length: 195 }, (_, i) => 2 ** 32 - 1 - i) },
+        { shape: [70], dtype: "i32", data: Array.from({ length: 70 }, (_, i) => ((i * 29) % 130) - 65) },
+      ],
+      build: (x, index) => [take(x!, index!, 1), gather(x!, cast(take(x!, index!, 1), "i32"), 1)],
+    },
+  ],
+  { variants, gradients: false },
+);
+
+checkOp(
+  "negative indices, with gradients",
+  [
+    {
+      name: "rows",
+      inputs: [{ shape: [5, 3] }, { shape: [2, 4], dtype: "i32", data: [-1, 4, -5, 0, 2, -3, 1, -1] }],
+      build: (x, index) => take(x!, index!),
+    },
+    {
+      name: "embedding with padding",
+      inputs: [{ shape: [9], dtype: "i32", data: [3, 0, 3, 1, 2, 0, 3, 3, 1] }, { shape: [4, 5] }],
+      // The padding's row is as it is, but has no gradient, so differences are taken of the other rows only.
+      build: (index, w) =>
+        mul(embedding(index!, w!, { paddingIdx: -1 }), cast(ne(expandDims(index!, 1), 3), "f32")),
+    },
+  ],
+  { variants },
+);
+
+it("take picks the elements that NumPy picks", async () => {
+  const gpu = await gpuBackend();
+  const outputs = [
+    take(constant([10, 11, 12, 13]), constant(Int32Array.of(-1, 0, -4, 2, 4, -5))),
+    take(constant(Int32Array.of(10, 11, 12)), constant(Int32Array.of(-1, 3))),
+    take(constant(Uint32Array.of(10, 11, 12)), constant(Int32Array.of(-3, -4))),
+  ];
+  const program = await gpu.compile({ outputs });
+  program.run();
+  expect(await Promise.all(outputs.map(async (t) => [...(await program.read(t))]))).toEqual([
+    [13, 10, 10, 12, Number.NaN, Number.NaN],
+    [12, -(2 ** 31)],
+    [10, 2 ** 32 - 1],
+  ]);
+});
+
+checkOp(
   "indices that do not exist",
   [
     {
       name: "gather NaN, add nothing",
-      inputs: [{ shape: [3, 2] }, { shape: [4], dtype: "i32", data: [2, -1, 3, 0] }],
+      inputs: [{ shape: [3, 2] }, { shape: [5], dtype: "i32", data: [2, -4, 3, 0, -(2 ** 31)] }],
       build: (x, index) => take(x!, index!),
+    },
+    {
+      name: "negative ones too, but in take",
+      inputs: [{ shape: [3, 2] }, { shape: [4], dtype: "i32", data: [2, -1, 3, 0] }],
+      build: (x, index) => embedding(index!, x!),
     },
   ],
   { variants, numeric: false },

@@ -1,11 +1,11 @@
 /** max, min, prod, variance, std, logSumExp: choices of axes, long lines, and the corners as PyTorch has them. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
-import type { Shape } from "../../src/graph/spec.ts";
+import { type Shape, sizeOf } from "../../src/graph/spec.ts";
 import { constant, input, type Tensor } from "../../src/graph/tensor.ts";
 import { square } from "../../src/ops/elementwise/arithmetic.ts";
 import { logSumExp, max, min, prod, std, variance } from "../../src/ops/reduce/reduce.ts";
-import { type ReduceOptions, sum } from "../../src/ops/reduce/sum.ts";
+import { mean, type ReduceOptions, sum } from "../../src/ops/reduce/sum.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
@@ -131,6 +131,42 @@ it("drops reduced axes, or keeps them as 1; refuses what it can't reduce", () =>
   expect(variance(x, { axes: [0, 2], keepDims: true }).shape).toEqual([1, 3, 1]);
   expect(logSumExp(x, { axes: 1 }).shape).toEqual([2, 5]);
   expect(() => max(x, { axes: 3 })).toThrow(/max: axis 3 does not exist in a tensor of rank 3/);
-  expect(() => min(constant(new Int32Array(3)))).toThrow(/min: input must be f32, got i32\[3\]/);
   expect(() => variance(x, { correction: nan })).toThrow(/variance: correction must be a finite number/);
+});
+
+for (const dtype of ["i32", "u32"] as const) {
+  checkOp(
+    `reductions of ${dtype}`,
+    [...grid, [[70_000], [0]] as const, [[3, 9001], [1]] as const].map(([shape, axes]) => {
+      const data = Array.from({ length: sizeOf(shape) }, (_, i) => {
+        const v = (i * 2654435761 + 12345) % 2 ** 32;
+        return dtype === "u32" ? v : v - 2 ** 31;
+      });
+      return {
+        name: `[${shape}] over [${axes}]`,
+        inputs: [{ shape, dtype, data }],
+        build: (x) => [sum(x!, { axes }), max(x!, { axes }), min(x!, { axes }), prod(x!, { axes })],
+      };
+    }),
+    { gradients: false },
+  );
+}
+
+it("integers wrap around, keep their dtype, and have no mean", async () => {
+  const values = [2 ** 31 - 1, 2 ** 31 - 1, 7, -5];
+  const big = values.map(BigInt);
+  const expected = [big.reduce((a, b) => a + b), big.reduce((a, b) => a * b)];
+  for (const [, open] of backends) {
+    const x = constant(Int32Array.from(values));
+    const outputs = [sum(x), prod(x), max(x), min(x)];
+    const program = await (await open()).compile({ outputs });
+    program.run();
+    const found = await Promise.all(outputs.map(async (t) => (await program.read(t))[0]));
+    expect(found).toEqual([...expected.map((v) => Number(BigInt.asIntN(32, v))), 2 ** 31 - 1, -5]);
+  }
+  const i = input([3], "i32");
+  expect([sum(i).dtype, max(input([3], "u32")).dtype]).toEqual(["i32", "u32"]);
+  for (const f of [mean, variance, std, logSumExp]) {
+    expect(() => f(i)).toThrow(/input must be f32, as ops\.cast\(x, "f32"\) gives it, got i32\[3\]/);
+  }
 });

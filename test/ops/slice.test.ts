@@ -6,13 +6,24 @@ import { flip, slice } from "../../src/ops/shape/slice.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp } from "../support/check-op.ts";
 
-const slices: readonly (readonly [Shape, number[], number[], number[]?])[] = [
+type Places = (number | undefined)[];
+const slices: readonly (readonly [Shape, Places, Places, Places?])[] = [
   [[1], [0], [1]],
   [[7], [2], [5]],
   [[7], [-3], [99]],
   [[7], [], [], [3]],
   [[7], [1], [7], [2]],
   [[257], [1], [257]],
+  [[7], [], [], [-1]],
+  [[7], [5], [1], [-2]],
+  [[7], [-2], [-7], [-1]],
+  [[7], [99], [-99], [-3]],
+  [
+    [5, 65],
+    [3, undefined],
+    [undefined, 2],
+    [-2, -5],
+  ],
   [
     [5, 65],
     [0, 3],
@@ -89,7 +100,29 @@ it("refuses empty parts and places that make no sense", () => {
   expect(slice(x, [0], [2])).toBe(x);
   expect(() => slice(x, [1], [1])).toThrow(/slice: nothing lies from \[1, 0\] to \[1, 3\], got f32\[2, 3\]/);
   expect(() => slice(x, [0, 0, 0], [1])).toThrow(/slice: has more positions than axes/);
-  expect(() => slice(x, [0], [2], [-1])).toThrow(/slice: positions must be whole numbers, steps at least 1/);
   expect(() => slice(x, [0.5], [2])).toThrow(/slice: positions must be whole numbers/);
   expect(() => flip(x, 2)).toThrow(/flip: axis 2 does not exist/);
+});
+
+it("negative steps pick the elements that Python picks", async () => {
+  const gpu = await gpuBackend();
+  const x = constant(Array.from({ length: 7 }, (_, i) => i));
+  const outputs = [
+    slice(x, [], [], [-1]),
+    slice(x, [5], [1], [-2]),
+    slice(x, [-2], [undefined], [-2]),
+    slice(x, [99], [3], [-1]),
+    slice(x, [2], [-99], [-1]),
+  ];
+  const program = await gpu.compile({ outputs });
+  program.run();
+  expect(await Promise.all(outputs.map(async (t) => [...(await program.read(t))]))).toEqual([
+    [6, 5, 4, 3, 2, 1, 0],
+    [5, 3],
+    [5, 3, 1],
+    [6, 5, 4],
+    [2, 1, 0],
+  ]);
+  expect(() => slice(x, [1], [5], [-1])).toThrow(/slice: nothing lies from \[1\] to \[5\]/);
+  expect(() => slice(x, [], [], [0])).toThrow(/slice: positions must be whole numbers, steps too and not 0/);
 });

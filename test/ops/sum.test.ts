@@ -173,7 +173,6 @@ it("refuses what it can't sum, saying why", () => {
   expect(() => mean(x, { axes: -3 })).toThrow(/mean: axis -3 does not exist/);
   expect(() => sum(x, { axes: 0.5 })).toThrow(/sum: axis 0.5 does not exist/);
   expect(() => sum(x, { axes: [0, -2] })).toThrow(/sum: axes \[0, 0\] name one twice/);
-  expect(() => sum(constant(new Int32Array(3)))).toThrow(/sum: input must be f32, got i32\[3\]/);
   expect(() => sum(input([2, 2, 2, 2, 2, 2, 2]), { axes: [0, 2, 4, 6] })).toThrow(
     /axes alternate between kept and summed more than three times/,
   );

@@ -1,11 +1,13 @@
 /** Reductions: sums, extremes, products, running sums. */
 
+import type { DType } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { add, mul } from "../../ops/elementwise/arithmetic.ts";
 import { detach } from "../../ops/elementwise/detach.ts";
 import { argmax, argmin } from "../../ops/reduce/argmax.ts";
 import { cumsum } from "../../ops/reduce/cumsum.ts";
 import { logSumExp, max, min, prod, variance } from "../../ops/reduce/reduce.ts";
+import { argsort, sort, topK } from "../../ops/reduce/sort.ts";
 import { mean, type ReduceOptions, sum } from "../../ops/reduce/sum.ts";
 import { type Case, type Check, each } from "../check.ts";
 
@@ -54,6 +56,27 @@ export const alongAxis = (op: string, apply: (x: Tensor, axis: number) => Tensor
   ),
 });
 
+/** All reductions that take integers. */
+const ofIntegers = (dtype: DType): Check => ({
+  op: `reductions ${dtype}`,
+  gradients: false,
+  cases: [[7, 5] as const, [3, 401] as const].map(([rows, columns]) => ({
+    name: `[${rows}, ${columns}]`,
+    leaves: [
+      {
+        shape: [rows, columns],
+        dtype,
+        data: Array.from({ length: rows * columns }, (_, i) => ((i * 40503) % 65536) * 32767),
+      },
+    ],
+    build: (x) => ({
+      outputs: [sum, max, min, prod]
+        .map((reduce) => reduce(x, { axes: 1 }))
+        .concat([argmax(x), argmin(x, 0), argsort(x, { descending: true }), topK(x, 3).values]),
+    }),
+  })),
+});
+
 export const reduceChecks: readonly Check[] = [
   reducing("sum", sum),
   reducing("mean", mean),
@@ -65,6 +88,9 @@ export const reduceChecks: readonly Check[] = [
   reducing("logSumExp", logSumExp),
   alongAxis("argmax", argmax),
   alongAxis("argmin", argmin),
+  alongAxis("sort", (x, axis) => sort(x, { axis }).values),
+  alongAxis("topK", (x, axis) => topK(x, 1, { axis }).values),
+  ...(["i32", "u32"] as const).map(ofIntegers),
   { ...alongAxis("cumsum", cumsum), atol: 1e-4 },
   { op: "detach", cases: each(["13"], (x) => add(mul(x, detach(x)), x)) },
 ];

@@ -52,6 +52,16 @@ export const shapeChecks: readonly Check[] = [
       },
       { name: "slices", leaves: [{ shape: [5, 7] }, indices([11], 5)], build: (x, i) => take(x, i) },
       { name: "rows", leaves: [{ shape: [65, 9] }, indices([4, 33], 65)], build: (w, i) => embedding(i, w) },
+      {
+        name: "rows, without the gradient of one",
+        leaves: [{ shape: [9, 5] }, indices([4, 7], 9)],
+        build: (w, i) => embedding(i, w, { paddingIdx: 3 }),
+      },
+      {
+        name: "from the end",
+        leaves: [{ shape: [5, 7] }, { shape: [3], dtype: "i32", data: [-1, 0, -5] }],
+        build: (x, i) => take(x, i),
+      },
     ],
   },
   {

@@ -12,7 +12,8 @@ import { sumTo } from "../reduce/sum.ts";
 import { expectNumber, type Operand, same, tensors, wrapped } from "./dtypes.ts";
 import { definePointwise } from "./pointwise.ts";
 
-function product(a: number, b: number, dtype: DType | undefined): number {
+/** Of integers modulo 2^32. */
+export function product(a: number, b: number, dtype: DType | undefined): number {
   return dtype === "f32" ? a * b : wrapped(Math.imul(a, b), dtype);
 }
 

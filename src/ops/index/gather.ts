@@ -1,7 +1,7 @@
 /**
- * Elements by index and sums by index, float32 with i32 indices: gather, scatterAdd, embedding, oneHot. Sums are added in a
- * fixed order, without atomics: same input, same bits. A GPU can't throw on an index that does not exist: such an index
- * gathers NaN and adds nothing.
+ * Elements of any dtype by index and float32 sums by index, with i32 indices: gather, scatterAdd, embedding, oneHot. Sums are added
+ * in a fixed order, without atomics: same input, same bits. A GPU can't throw on an index that does not exist: such an index gathers
+ * NaN, the smallest i32 or the largest u32, and adds nothing.
  */
 
 import { axisGeometry, normalizeAxis } from "../../geometry/axis.ts";
@@ -16,16 +16,26 @@ import {
 import { type Shape, type Spec, sameShape, sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { gatherKernels, scatterKernels } from "../../kernels/index/gather.ts";
+import { checkOptions, type OptionKinds } from "../../validation/options.ts";
 import { add } from "../elementwise/arithmetic.ts";
+import { eq, where } from "../elementwise/compare.ts";
+import { detach } from "../elementwise/detach.ts";
 import { ones } from "../elementwise/fill.ts";
-import { reshape } from "../shape/reshape.ts";
+import { expandDims, reshape } from "../shape/reshape.ts";
 import { slice } from "../shape/slice.ts";
 
 interface Attrs {
   readonly axis: number;
   /** True: one index of any shape for all rows along the axis. False: every row has indices of its own. */
   readonly shared: boolean;
+  /** Negative indices count from the end. Default false. */
+  readonly fromEnd?: boolean;
+  /** No row has an index twice. Default false. */
+  readonly distinct?: boolean;
 }
+
+const MISSING = { f32: Number.NaN, i32: -(2 ** 31), u32: 2 ** 32 - 1 };
+const MISSING_BITS = { f32: 0x7fc00000, i32: 2 ** 31, u32: 2 ** 32 - 1 };
 
 interface ScatterAttrs extends Attrs {
   /** Length of the axis of the result. */
@@ -33,12 +43,26 @@ interface ScatterAttrs extends Attrs {
 }
 
 /** `whole`: the shape that is gathered from or scattered to. IO, IK, II: strides of the indices. */
-function geometry(whole: Shape, index: Spec, { axis, shared }: Attrs) {
+function geometry(whole: Shape, index: Spec, { axis, shared, fromEnd = false, distinct = false }: Attrs) {
   const { OUTER, SIZE: V, INNER } = axisGeometry(whole, axis);
   const K = shared ? sizeOf(index.shape) : index.shape[axis]!;
   const strides = shared ? { IO: 0, IK: 1, II: 0 } : { IO: K * INNER, IK: INNER, II: 1 };
-  return { OUTER, V, INNER, K, ...strides, INDEX_ROWS: shared ? 1 : OUTER * INNER };
+  return {
+    OUTER,
+    V,
+    INNER,
+    K,
+    ...strides,
+    INDEX_ROWS: shared ? 1 : OUTER * INNER,
+    fromEnd,
+    distinct,
+    MISSING: 0,
+  };
 }
+
+/** The place that index i means; V or more, or negative, for none. */
+const placeOf = (i: number, { V, fromEnd }: { readonly V: number; readonly fromEnd: boolean }): number =>
+  fromEnd && i < 0 ? i + V : i;
 
 /** (x, index) -> y: x with the axis replaced by the index's own, or, if not shared, of the index's shape. */
 export const gatherOp: DefinedOp<Attrs> = defineOp({
@@ -46,18 +70,24 @@ export const gatherOp: DefinedOp<Attrs> = defineOp({
   args: ["x", "index"],
   results: ["y"],
   plan([x, index], attrs: Attrs) {
-    expectSpec("gather", "x", x, x?.shape.length ?? 0);
+    const { dtype } = x!;
     expectSpec("gather", "index", index, attrs.shared ? index!.shape.length : x!.shape.length, "i32");
     const shape = attrs.shared ? x!.shape.toSpliced(attrs.axis, 1, ...index!.shape) : index!.shape;
-    return { outputs: [{ shape, dtype: "f32" }], constants: geometry(x!.shape, index!, attrs) };
+    const constants = {
+      ...geometry(x!.shape, index!, attrs),
+      MISSING: MISSING_BITS[dtype],
+      missing: MISSING[dtype],
+    };
+    return { outputs: [{ shape, dtype }], constants };
   },
-  cpu({ x, index, y }, { OUTER, V, INNER, K, IO, IK, II }) {
+  cpu({ x, index, y }, constants) {
+    const { OUTER, V, INNER, K, IO, IK, II, missing } = constants;
     for (let outer = 0; outer < OUTER; outer++) {
       for (let k = 0; k < K; k++) {
         for (let inner = 0; inner < INNER; inner++) {
-          const v = index[outer * IO + k * IK + inner * II]!;
+          const v = placeOf(index[outer * IO + k * IK + inner * II]!, constants);
           const known = v >= 0 && v < V;
-          y[(outer * K + k) * INNER + inner] = known ? x[(outer * V + v) * INNER + inner]! : Number.NaN;
+          y[(outer * K + k) * INNER + inner] = known ? x[(outer * V + v) * INNER + inner]! : missing;
         }
       }
     }
@@ -87,13 +117,14 @@ export const scatterOp: DefinedOp<ScatterAttrs> = defineOp({
     const shape = x!.shape.toSpliced(axis, shared ? index!.shape.length : 1, size);
     return { outputs: [{ shape, dtype: "f32" }], constants: geometry(shape, index!, attrs) };
   },
-  cpu({ x, index, y }, { OUTER, V, INNER, K, IO, IK, II }) {
+  cpu({ x, index, y }, constants) {
+    const { OUTER, V, INNER, K, IO, IK, II } = constants;
     y.fill(0);
     for (let outer = 0; outer < OUTER; outer++) {
       for (let inner = 0; inner < INNER; inner++) {
         const sums = new Float64Array(V);
         for (let k = 0; k < K; k++) {
-          const v = index[outer * IO + k * IK + inner * II]!;
+          const v = placeOf(index[outer * IO + k * IK + inner * II]!, constants);
           if (v >= 0 && v < V) sums[v]! += x[(outer * K + k) * INNER + inner]!;
         }
         for (let v = 0; v < V; v++) y[(outer * V + v) * INNER + inner] = sums[v]!;
@@ -101,14 +132,14 @@ export const scatterOp: DefinedOp<ScatterAttrs> = defineOp({
     }
   },
   kernels: scatterKernels,
-  backward: ({ inputs: [, index], grads: [d], attrs: { axis, shared } }) => [
-    gatherOp.one([d!, index!], { axis, shared }, "scatterBackward"),
+  backward: ({ inputs: [, index], grads: [d], attrs: { size, ...attrs } }) => [
+    gatherOp.one([d!, index!], attrs, "scatterBackward"),
     undefined,
   ],
 });
 
 /**
- * y[i, k, j] = x[i, index[i, k, j], j] along `axis`, of the index's shape: torch.gather. `index` is i32 of x's rank and
+ * y[i, k, j] = x[i, index[i, k, j], j] along `axis`, of the index's shape: torch.gather. x has any dtype; `index` is i32 of x's rank and
  * may be smaller than x along the other axes. Throws ShapeError.
  */
 export function gather(x: Tensor, index: Tensor, axis: number): Tensor {
@@ -141,17 +172,39 @@ export function scatterAdd(x: Tensor, index: Tensor, values: Tensor, axis: numbe
   return add(x, scatterOp.one([values, index], attrs, "scatterAdd"));
 }
 
-/** Slices of x along `axis` by an i32 index of any shape; the axes of the index replace `axis`. */
+/**
+ * Slices of x, of any dtype, along `axis` by an i32 index of any shape; the axes of the index replace `axis`. Negative indices count
+ * from the end, as in NumPy.
+ */
 export function take(x: Tensor, index: Tensor, axis = 0): Tensor {
   expectTensor("take", "x", x);
   expectTensor("take", "index", index);
-  return gatherOp.one([x, index], { axis: normalizeAxis("take", x.rank, axis), shared: true }, "take");
+  const attrs = { axis: normalizeAxis("take", x.rank, axis), shared: true, fromEnd: true };
+  return gatherOp.one([x, index], attrs, "take");
 }
 
-/** Rows of `weight` [V, D] by i32 `indices` […]: […, D]. A row that is taken several times gets the sum of the gradients. */
-export function embedding(indices: Tensor, weight: Tensor): Tensor {
-  expectSpec("embedding", "weight", weight, 2);
-  return gatherOp.one([weight, indices], { axis: 0, shared: true }, "embedding");
+export interface EmbeddingOptions {
+  /** A row whose gradient is 0, so that training does not change it; negative ones count from the end. Default none. */
+  readonly paddingIdx?: number;
+}
+
+const EMBEDDING = { paddingIdx: "number" } as const satisfies OptionKinds<EmbeddingOptions>;
+
+/**
+ * Rows of `weight` [V, D] by i32 `indices` […]: […, D]. A row that is taken several times gets the sum of the gradients, the row
+ * `paddingIdx` none. Throws ShapeError on other dtypes and on a `paddingIdx` that is no row.
+ */
+export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOptions = {}): Tensor {
+  expectTensor("embedding", "indices", indices);
+  const [V = 0] = expectSpec("embedding", "weight", weight, 2).shape;
+  const { paddingIdx } = checkOptions("embedding", options, EMBEDDING);
+  const rows = gatherOp.one([weight, indices], { axis: 0, shared: true }, "embedding");
+  if (paddingIdx === undefined) return rows;
+  if (!Number.isInteger(paddingIdx) || paddingIdx < -V || paddingIdx >= V) {
+    throw shapeError("embedding", `paddingIdx ${paddingIdx} is no row`, [weight]);
+  }
+  const isPadding = eq(expandDims(indices, -1), paddingIdx < 0 ? paddingIdx + V : paddingIdx);
+  return where(isPadding, detach(rows), rows);
 }
 
 /** f32 […, classes] of i32 labels […]: 1 at the label, else 0; only zeros for a label outside 0 … classes - 1. */

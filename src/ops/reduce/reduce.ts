@@ -1,17 +1,17 @@
 /**
- * Reductions over any axes beside sums, float32: max, min and prod as ops; variance, std and logSumExp composed of other
- * ops. Defaults and special cases as in PyTorch (amax, amin, prod, var, std, logsumexp).
+ * Reductions over any axes beside sums: max, min and prod as ops, of any dtype; variance, std and logSumExp composed of other
+ * ops, float32. Defaults and special cases as in PyTorch (amax, amin, prod, var, std, logsumexp).
  */
 
 import { normalizeAxes } from "../../geometry/axis.ts";
 import { reducedSpec, reductionGeometry, reductionIndex } from "../../geometry/reduction.ts";
-import { type DefinedOp, defineOp, expectTensor, shapeError } from "../../graph/op.ts";
-import { sizeOf } from "../../graph/spec.ts";
+import { type DefinedOp, defineOp, expectFloats, expectTensor } from "../../graph/op.ts";
+import { type DType, sizeOf } from "../../graph/spec.ts";
 import type { BackwardContext, Tensor } from "../../graph/tensor.ts";
-import { reduceKernels } from "../../kernels/reduce/reduce.ts";
+import { KINDS, reduceKernels } from "../../kernels/reduce/reduce.ts";
 import { ValueError } from "../../validation/errors.ts";
 import { checkOptions } from "../../validation/options.ts";
-import { add, div, mul, square, sub } from "../elementwise/arithmetic.ts";
+import { add, div, mul, product, square, sub } from "../elementwise/arithmetic.ts";
 import { eq, le, ne, where } from "../elementwise/compare.ts";
 import { detach } from "../elementwise/detach.ts";
 import { fill } from "../elementwise/fill.ts";
@@ -25,11 +25,10 @@ interface Attrs {
 
 type Backward = (context: BackwardContext<Attrs>) => readonly (Tensor | undefined)[];
 
-/** An op whose result keeps reduced axes as 1. KIND tells the kernel what `merge` does. */
+/** An op whose result keeps reduced axes as 1. */
 function define(
-  name: string,
-  KIND: number,
-  merge: (a: number, v: number) => number,
+  name: "max" | "min" | "prod",
+  merge: (a: number, v: number, dtype: DType) => number,
   backward: Backward,
 ): DefinedOp<Attrs> {
   return defineOp({
@@ -37,20 +36,20 @@ function define(
     args: ["x"],
     results: ["y"],
     plan([x], { axes }: Attrs) {
-      if (x === undefined || x.dtype !== "f32") throw shapeError(name, "input must be f32", x ? [x] : []);
+      const { dtype } = x!;
       return {
-        outputs: [reducedSpec(x, axes)],
-        constants: { ...reductionGeometry(name, x, axes), KIND },
+        outputs: [reducedSpec(x!, axes)],
+        constants: { ...reductionGeometry(name, x!, axes), KIND: KINDS[name], dtype },
       };
     },
     cpu({ x, y }, g) {
       for (let k = 0; k < g.KEPT; k++) {
         let result = x[reductionIndex(g, k, 0)]!;
-        for (let r = 1; r < g.REDUCED; r++) result = merge(result, x[reductionIndex(g, k, r)]!);
+        for (let r = 1; r < g.REDUCED; r++) result = merge(result, x[reductionIndex(g, k, r)]!, g.dtype);
         y[k] = result;
       }
     },
-    kernels: reduceKernels,
+    kernels: (g) => reduceKernels(g, g.dtype, g.KIND),
     backward,
   });
 }
@@ -61,13 +60,12 @@ const toWinners: Backward = ({ inputs: [x], outputs: [y], grads: [dy], attrs: { 
   return [mul(wins, div(dy!, sum(wins, { axes, keepDims: true })))];
 };
 
-export const maxOp: DefinedOp<Attrs> = define("max", 0, Math.max, toWinners);
-export const minOp: DefinedOp<Attrs> = define("min", 1, Math.min, toWinners);
+export const maxOp: DefinedOp<Attrs> = define("max", (a, v) => Math.max(a, v), toWinners);
+export const minOp: DefinedOp<Attrs> = define("min", (a, v) => Math.min(a, v), toWinners);
 
 export const prodOp: DefinedOp<Attrs> = define(
   "prod",
-  2,
-  (a, v) => a * v,
+  product,
   ({ inputs: [x], grads: [dy], attrs: { axes } }) => {
     // The product of the other elements. Zeros, infinities and NaN can't be divided out, so they are multiplied separately.
     const ordinary = mul(ne(x!, 0), le(abs(x!), 3.4028234663852886e38));
@@ -91,18 +89,18 @@ function kept(y: Tensor, axes: readonly number[], keepDims = false): Tensor {
   return keepDims ? y : dropAxes(y, axes);
 }
 
-/** The largest element over `axes` (default all). NaN wins. Equals share the gradient (torch.amax). */
+/** The largest element over `axes` (default all), of any dtype. NaN wins. Equals share the gradient (torch.amax). */
 export function max(x: Tensor, options: ReduceOptions = {}): Tensor {
   return apply("max", maxOp, x, options);
 }
 
-/** The smallest element over `axes` (default all). NaN wins. Equals share the gradient (torch.amin). */
+/** The smallest element over `axes` (default all), of any dtype. NaN wins. Equals share the gradient (torch.amin). */
 export function min(x: Tensor, options: ReduceOptions = {}): Tensor {
   return apply("min", minOp, x, options);
 }
 
 /**
- * The product over `axes` (default all). The gradient is right also where elements are 0, NaN or infinite, but NaN where both 0
+ * The product over `axes` (default all), of any dtype; integers wrap around. The gradient is right also where elements are 0, NaN or infinite, but NaN where both 0
  * and infinity are multiplied; the second derivative is right only where no element is any of these.
  */
 export function prod(x: Tensor, options: ReduceOptions = {}): Tensor {
@@ -124,6 +122,7 @@ export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
 
 function varianceOf(who: string, x: Tensor, options: VarianceOptions): Tensor {
   expectTensor(who, "x", x);
+  expectFloats(who, x);
   const given = checkOptions(who, options, { ...REDUCE, correction: "any" });
   const { correction = 1, keepDims } = given;
   if (!Number.isFinite(correction)) {
@@ -152,6 +151,7 @@ export function rootOrZero(x: Tensor): Tensor {
  */
 export function logSumExp(x: Tensor, options: ReduceOptions = {}): Tensor {
   expectTensor("logSumExp", "x", x);
+  expectFloats("logSumExp", x);
   const { axes: given, keepDims } = checkOptions("logSumExp", options, REDUCE);
   const axes = normalizeAxes("logSumExp", x.rank, given);
   // The result does not depend on what is subtracted, so no gradient flows through it.

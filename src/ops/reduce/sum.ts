@@ -1,17 +1,17 @@
 /**
- * Sums and means over any axes, and their gradient, stretching by broadcasting: float32. Long sums are split into parts that
+ * Sums (any dtype) and means (float32) over any axes, and their gradient, stretching by broadcasting. Long sums are split into parts that
  * are added in a fixed order.
  */
 
 import { type Axes, normalizeAxes } from "../../geometry/axis.ts";
 import { reducedSpec, reductionGeometry, reductionIndex } from "../../geometry/reduction.ts";
-import { type DefinedOp, defineOp, expectTensor, shapeError } from "../../graph/op.ts";
+import { type DefinedOp, defineOp, expectFloats, expectTensor, shapeError } from "../../graph/op.ts";
 import { checkShape, formatShape, type Shape, sameShape } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { literal, parseShapes } from "../../kernels/elementwise/group.ts";
 import { sumKernels } from "../../kernels/reduce/reduce.ts";
 import { checkOptions, type OptionKinds, type OtherNames } from "../../validation/options.ts";
-import { same } from "../elementwise/dtypes.ts";
+import { same, wrapped } from "../elementwise/dtypes.ts";
 import { definePointwise } from "../elementwise/pointwise.ts";
 import { reshape } from "../shape/reshape.ts";
 
@@ -28,18 +28,18 @@ export const sumOp: DefinedOp<Attrs> = defineOp({
   args: ["x"],
   results: ["y"],
   plan([x], attrs: Attrs) {
-    if (x === undefined || x.dtype !== "f32") throw shapeError("sum", "input must be f32", x ? [x] : []);
-    const constants = { ...reductionGeometry("sum", x, attrs.axes), scale: attrs.scale };
-    return { outputs: [reducedSpec(x, attrs.axes)], constants };
+    const { dtype } = x!;
+    const constants = { ...reductionGeometry("sum", x!, attrs.axes), scale: attrs.scale, dtype };
+    return { outputs: [reducedSpec(x!, attrs.axes)], constants };
   },
   cpu({ x, y }, g) {
     for (let k = 0; k < g.KEPT; k++) {
       let sum = 0;
-      for (let r = 0; r < g.REDUCED; r++) sum += x[reductionIndex(g, k, r)]!;
+      for (let r = 0; r < g.REDUCED; r++) sum = wrapped(sum + x[reductionIndex(g, k, r)]!, g.dtype);
       y[k] = sum * g.scale;
     }
   },
-  kernels: sumKernels,
+  kernels: (g) => sumKernels(g, g.dtype),
   backward: ({ inputs: [x], grads: [dy], attrs: { scale } }) => [
     expandOp.one([dy!], { to: x!.shape.join(","), scale }),
   ],
@@ -68,12 +68,12 @@ export interface ReduceOptions extends OtherNames {
 
 export const REDUCE = { axes: "numbers", keepDims: "boolean" } as const satisfies OptionKinds<ReduceOptions>;
 
-/** Sum over `axes` (default all, giving a scalar of shape []). */
+/** Sum over `axes` (default all, giving a scalar of shape []), of any dtype; integers wrap around. */
 export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
   return reduce(x, options, false);
 }
 
-/** Arithmetic mean over `axes` (default all, giving a scalar of shape []). */
+/** Arithmetic mean of f32 over `axes` (default all, giving a scalar of shape []). */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
   return reduce(x, options, true);
 }
@@ -81,6 +81,7 @@ export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
 function reduce(x: Tensor, given: ReduceOptions, isMean: boolean): Tensor {
   const name = isMean ? "mean" : "sum";
   expectTensor(name, "x", x);
+  if (isMean) expectFloats(name, x);
   const options = checkOptions(name, given, REDUCE);
   const axes = normalizeAxes(name, x.rank, options.axes);
   const scale = isMean ? 1 / axes.reduce((n, axis) => n * (x.shape[axis] as number), 1) : 1;

@@ -79,33 +79,39 @@ export const embedOp: DefinedOp<Part & { readonly shape: Shape; readonly value: 
 
 /**
  * Elements from `starts[axis]` up to but not including `ends[axis]`, every `steps[axis]`-th (default 1), of any dtype. As in
- * Python, negative positions count from the end and positions beyond an end mean that end; axes not named are taken whole.
- * Throws ShapeError where nothing is left, or a step is not a whole number of at least 1.
+ * Python, negative positions count from the end and positions beyond an end mean that end; axes not named, and positions that are
+ * undefined, are taken whole. A negative step goes backwards from `starts[axis]` (default the last). Throws ShapeError where nothing is
+ * left, or a step is 0 or not a whole number.
  */
 export function slice(
   x: Tensor,
-  starts: readonly number[],
-  ends: readonly number[],
-  steps: readonly number[] = [],
+  starts: readonly (number | undefined)[],
+  ends: readonly (number | undefined)[],
+  steps: readonly (number | undefined)[] = [],
 ): Tensor {
   expectTensor("slice", "x", x);
   for (const list of [starts, ends, steps]) expectArray("slice", "each of starts, ends and steps", list);
   if (Math.max(starts.length, ends.length, steps.length) > x.rank) {
     throw shapeError("slice", `has more positions than axes`, [x]);
   }
-  const clamped = (value: number, size: number) =>
-    Math.min(Math.max(value < 0 ? value + size : value, 0), size);
-  const from = x.shape.map((size, axis) => clamped(starts[axis] ?? 0, size));
-  const to = x.shape.map((size, axis) => clamped(ends[axis] ?? size, size));
   const by = x.shape.map((_, axis) => steps[axis] ?? 1);
+  // Backwards, positions lie between -1 and size - 1.
+  const clamped = (value: number | undefined, size: number, axis: number, other: number) => {
+    const shift = by[axis]! < 0 ? -1 : 0;
+    if (value === undefined) return other + shift;
+    return Math.min(Math.max(value < 0 ? value + size : value, shift), size + shift);
+  };
+  const first = (size: number, axis: number) => (by[axis]! < 0 ? size : 0);
+  const from = x.shape.map((size, axis) => clamped(starts[axis], size, axis, first(size, axis)));
+  const to = x.shape.map((size, axis) => clamped(ends[axis], size, axis, size - first(size, axis)));
   const sizes = from.map((start, axis) => Math.ceil((to[axis]! - start) / by[axis]!));
-  if (![...from, ...to, ...by].every(Number.isInteger) || by.some((step) => step < 1)) {
-    throw shapeError("slice", `positions must be whole numbers, steps at least 1`, [x]);
+  if (![...from, ...to, ...by].every(Number.isInteger) || by.some((step) => step === 0)) {
+    throw shapeError("slice", `positions must be whole numbers, steps too and not 0`, [x]);
   }
   if (sizes.some((size) => size < 1)) {
     throw shapeError("slice", `nothing lies from ${formatShape(from)} to ${formatShape(to)}`, [x]);
   }
-  if (sizes.every((size, axis) => size === x.shape[axis])) return x;
+  if (sizes.every((size, axis) => size === x.shape[axis] && by[axis] === 1)) return x;
   return sliceOp.one([x], { starts: from, steps: by, sizes });
 }
 
