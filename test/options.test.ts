@@ -306,7 +306,7 @@ walkOptions(
     ...of("ops", "assign increment softmax repeat tile permute transpose tril triu"),
     // Takes what `batchNorm` gives, with whatever else that has.
     "ops.updateRunningStats",
-    ...of("optim", "decaysWeights sequence"),
+    ...of("optim", "clipByGlobalNorm clipByValue decaysWeights sequence"),
     ...of("recipes", "curvePicture leastSquares mlp PositionBias recipe"),
     ...of("report", "judge largest shares readReport"),
     "metrics.regression",

@@ -1,15 +1,18 @@
 /**
- * Clipping of flattened gradients on the device: each element by value, then all of them by their common norm
+ * Clipping of gradients on the device: each element by value, then all of them by their common norm
  * (torch.nn.utils.clip_grad_value_ and clip_grad_norm_). Clipping by value keeps NaN. Clipping by norm turns all gradients
  * into NaN if one is NaN; if one is infinite it becomes NaN and the others 0.
  */
 
+import { expectArray, expectTensor } from "../graph/op.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { literal } from "../kernels/elementwise/group.ts";
 import { specialFunctions } from "../kernels/elementwise/wgsl-functions.ts";
 import { definePointwise } from "../ops/elementwise/pointwise.ts";
 import { globalNorm } from "../ops/reduce/norm.ts";
+import { pack } from "../ops/shape/pack.ts";
 import { ValueError } from "../validation/errors.ts";
+import { shown } from "../validation/options.ts";
 
 export interface ClipOptions {
   /** If the norm of all gradients is larger than this, they are scaled down to it. Default: no limit. */
@@ -35,6 +38,34 @@ const scaleOp = definePointwise<{ most: number }>({
   scalar: ([g, norm], { most }) => g! * Math.min(most / (norm! + 1e-6), 1),
 });
 
+/**
+ * Gradients scaled down together where the Euclidean norm of all of them is above `maxNorm`: clip_grad_norm_, for loops without a
+ * trainer. Entries that are undefined stay so. Throws ValueError on a limit that is not above 0, or no gradient.
+ */
+export function clipByGlobalNorm<G extends Tensor | undefined>(
+  gradients: readonly G[],
+  maxNorm: number,
+): G[] {
+  const given = listed("clipByGlobalNorm", "maxNorm", gradients, maxNorm);
+  const norm = globalNorm(pack(given));
+  return gradients.map((g) => g && scaleOp.one([g, norm], { most: maxNorm })) as G[];
+}
+
+/** Every gradient limited to ±`limit`: clip_grad_value_. Undefined entries stay so. Throws as `clipByGlobalNorm`. */
+export function clipByValue<G extends Tensor | undefined>(gradients: readonly G[], limit: number): G[] {
+  listed("clipByValue", "limit", gradients, limit);
+  return gradients.map((g) => g && clampOp.one([g], { most: limit })) as G[];
+}
+
+function listed(who: string, name: string, gradients: readonly unknown[], limit: number): Tensor[] {
+  expectArray(who, "gradients", gradients);
+  checkLimit(who, name, limit);
+  const given = gradients.filter((g) => g !== undefined);
+  for (const g of given) expectTensor(who, "every gradient", g);
+  if (given.length === 0) throw new ValueError(`${who}: needs at least one gradient`);
+  return given as Tensor[];
+}
+
 /** `g`, all gradients in one tensor, clipped by value and norm as `options` say. */
 export function clip(g: Tensor, options: ClipOptions): Tensor {
   const { clipNorm, clipValue } = options;
@@ -48,8 +79,11 @@ export function clip(g: Tensor, options: ClipOptions): Tensor {
 export function checkClip(who: string, options: ClipOptions): void {
   for (const name of ["clipNorm", "clipValue"] as const) {
     const limit = options[name];
-    if (limit !== undefined && !(limit > 0 && Number.isFinite(limit))) {
-      throw new ValueError(`${who}: ${name} must be a number above 0, got ${limit}`);
-    }
+    if (limit !== undefined) checkLimit(who, name, limit);
   }
+}
+
+function checkLimit(who: string, name: string, limit: unknown): void {
+  if (typeof limit === "number" && limit > 0 && Number.isFinite(limit)) return;
+  throw new ValueError(`${who}: ${name} must be a number above 0, got ${shown(limit)}`);
 }

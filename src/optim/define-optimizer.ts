@@ -9,9 +9,13 @@ import { packLayout } from "../graph/pack-layout.ts";
 import { sameShape } from "../graph/spec.ts";
 import { state, type Tensor } from "../graph/tensor.ts";
 import { add, mul, neg, sub } from "../ops/elementwise/arithmetic.ts";
-import { eq, where } from "../ops/elementwise/compare.ts";
+import { cast } from "../ops/elementwise/cast.ts";
+import { eq, gt, le, where } from "../ops/elementwise/compare.ts";
 import { fill } from "../ops/elementwise/fill.ts";
+import { abs } from "../ops/elementwise/math.ts";
+import { max } from "../ops/reduce/reduce.ts";
 import { pack, unpack } from "../ops/shape/pack.ts";
+import { reshape } from "../ops/shape/reshape.ts";
 import { assign } from "../ops/state/assign.ts";
 import { flagNonFinite } from "../ops/state/flag-non-finite.ts";
 import { increment } from "../ops/state/increment.ts";
@@ -109,7 +113,7 @@ export function defineOptimizer<const State extends string>(
     );
   }
   const options = checkOptions(name, definition.options ?? {}, COMMON);
-  const { accumulate: every = 1, averageDecay, weightDecay = 0, maximize = false } = options;
+  const { accumulate: every = 1, averageDecay, weightDecay = 0, maximize = false, skipNonFinite } = options;
   checkCommon(name, options);
   checkRate(name, definition.learningRate);
   const schedule = typeof definition.learningRate === "number" ? undefined : definition.learningRate;
@@ -137,6 +141,7 @@ export function defineOptimizer<const State extends string>(
         learningRate: state([1], learningRate, "f32", "learning rate"),
         alarm: state([1], 0, "u32", "alarm"),
         names,
+        ...(skipNonFinite && { skipped: state([1], 0, "u32", "skipped steps") }),
         packed: Object.fromEntries(
           Object.entries(packed).map(([key, first]) => [key, state([words], first, "f32", key)]),
         ),
@@ -156,17 +161,20 @@ export function defineOptimizer<const State extends string>(
       const direction = maximize ? neg(clipped) : clipped;
       const isWrittenByHost = step.leaf?.kind !== "state";
       // A counter that the host writes has to be on the device, so something has to read it.
-      const isDue = every === 1 && !isWrittenByHost ? undefined : updateIsDue(step, every);
+      const isUsable = states.skipped && allFinite(fresh);
+      const taken = states.skipped === undefined ? step : stepsTaken(step, states.skipped);
+      const lastOfEvery = every === 1 && !isWrittenByHost ? undefined : updateIsDue(taken, every);
+      const isDue = lastOfEvery && isUsable ? mul(lastOfEvery, isUsable) : (lastOfEvery ?? isUsable);
       const moves = withGradient(parameters, grads);
       const changes = isDue !== undefined && moves !== undefined ? mul(isDue, moves) : (isDue ?? moves);
       /** `value` at steps that end with an update and for parameters that have a gradient, `otherwise` at others. */
       const due = (value: Tensor, otherwise: Tensor | number) =>
         changes === undefined ? value : where(changes, value, otherwise);
-      const count = updateCount(step, every);
+      const count = updateCount(taken, every);
       const rate =
         schedule === undefined
           ? states.learningRate
-          : scheduledRate(schedule, states.learningRate, step, every);
+          : scheduledRate(schedule, states.learningRate, taken, every);
 
       const { weightDecay: decay, learningRateFactor } = states.groups ?? {
         weightDecay,
@@ -199,20 +207,38 @@ export function defineOptimizer<const State extends string>(
         const old = states.packed[key] as Tensor;
         updates.push(assign(old, due(next[key as State] as Tensor, old), name));
       }
-      updates.push(flagNonFinite(states.alarm, due(add(parameter, direction), 0)));
+      // A gradient that is skipped is no alarm; a parameter is.
+      const watched = due(add(parameter, direction), isUsable === undefined ? 0 : parameter);
+      updates.push(flagNonFinite(states.alarm, watched));
       if (average !== undefined && averageDecay !== undefined) {
         const blended = movingAverage(average, stored, averageDecay);
         const next = where(eq(count, 0), stored, blended);
         updates.push(assign(average, isDue === undefined ? next : where(isDue, next, average), name));
       }
       if (kept !== undefined && isDue !== undefined) {
-        updates.push(assign(kept, where(isDue, 0, total), name));
+        const next = where(isDue, 0, total);
+        updates.push(assign(kept, isUsable === undefined ? next : where(isUsable, next, kept), name));
       }
       if (!isWrittenByHost) updates.push(increment(step));
-      return { updates, gradient: fresh, learningRate: rate };
+      if (isUsable === undefined || states.skipped === undefined) {
+        return { updates, gradient: fresh, learningRate: rate };
+      }
+      const skipped = sub(1, isUsable);
+      updates.push(assign(states.skipped, add(states.skipped, cast(skipped, "u32")), name));
+      return { updates, gradient: fresh, learningRate: rate, skipped };
     },
   };
   return { ...optimizer, ...withOwnStates(optimizer) };
+}
+
+/** f32 `[1]`: 1 if no element of `x` is NaN or infinite, else 0. */
+function allFinite(x: Tensor): Tensor {
+  return reshape(le(max(abs(x)), 2 ** 128 - 2 ** 104), [1]);
+}
+
+/** Steps that were not skipped. A trainer that loads a file of fewer steps than it has skipped counts from 0. */
+function stepsTaken(step: Tensor, skipped: Tensor): Tensor {
+  return where(gt(step, skipped), sub(step, skipped), 0);
 }
 
 /**

@@ -3,7 +3,7 @@ export { type AdadeltaOptions, adadelta } from "./adadelta.ts";
 export { type AdagradOptions, adagrad } from "./adagrad.ts";
 export { type AdamOptions, adam, adamw } from "./adam.ts";
 export { type AdamaxOptions, adamax } from "./adamax.ts";
-export type { ClipOptions } from "./clip.ts";
+export { type ClipOptions, clipByGlobalNorm, clipByValue } from "./clip.ts";
 export {
   defineOptimizer,
   type OptimizerDefinition,

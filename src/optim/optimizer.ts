@@ -29,6 +29,11 @@ export interface CommonOptions extends ClipOptions {
   readonly groups?: readonly ParameterGroup[];
   /** Gradients are averaged over this many steps, and an update follows. Default 1. */
   readonly accumulate?: number;
+  /**
+   * Skips steps with a gradient that is NaN or infinite: parameters, moments, averages and the number of updates stay as they
+   * are. `states.skipped` counts such steps, and a trainer logs their share as the metric `skipped`. Default false: NaN shows.
+   */
+  readonly skipNonFinite?: boolean;
   /** Decay, in [0, 1), of an exponential moving average of the weights, which `Trainer.evaluate` can use. Default: none. */
   readonly averageDecay?: number;
 }
@@ -39,6 +44,7 @@ export const COMMON = {
   weightDecayFilter: "function",
   groups: "array",
   accumulate: "number",
+  skipNonFinite: "boolean",
   averageDecay: "number",
   clipNorm: "any",
   clipValue: "any",
@@ -62,6 +68,8 @@ export interface OptimizerStates {
   readonly alarm: Tensor;
   /** States in the layout of the flattened parameters, by their names in checkpoints: `m`, `v`, `velocity`. */
   readonly packed: Readonly<Record<string, Tensor>>;
+  /** u32 `[1]`: how many of the steps were skipped; only with `skipNonFinite`. The rest are what schedules count. */
+  readonly skipped?: Tensor;
   /** Names of the parameters. Default their labels. */
   readonly names?: readonly string[];
   /** What differs between parameters; only where groups or a filter were given. */
@@ -117,6 +125,8 @@ export interface OptimizerStep {
   readonly gradient: Tensor;
   /** f32 [1]: the learning rate of this step. */
   readonly learningRate: Tensor;
+  /** f32 [1]: 1 if this step is skipped, else 0; only with `skipNonFinite`. */
+  readonly skipped?: Tensor;
 }
 
 /** Parameters, or parameters by name. */

@@ -26,6 +26,8 @@ export interface OptimizerRun {
   readonly every: number;
   /** Number of its updates, u32 [1]; the only one is counted by `step`. */
   readonly counter?: Tensor;
+  /** Number of its updates that were skipped, u32 [1]; only with `skipNonFinite`. */
+  readonly skipped?: Tensor;
 }
 
 /** Name in `packed` of averaged weights. */
@@ -34,6 +36,7 @@ export const AVERAGE = "average";
 export const KEY = "trainer.key";
 export const LEARNING_RATE = "trainer.learningRate";
 export const rateName = (phase: string) => `trainer.${prefixOf(phase)}learningRate`;
+export const skippedName = (phase: string) => `trainer.${prefixOf(phase)}skipped`;
 export const counterName = (phase: string) => `trainer.${prefixOf(phase)}updates`;
 /** What stands before the names of an optimizer's states. */
 export const prefixOf = (phase: string) => (phase === "" ? "" : `${phase}.`);
@@ -41,7 +44,8 @@ export const prefixOf = (phase: string) => (phase === "" ? "" : `${phase}.`);
 /** Every state that a saved run has. */
 export function savedStates({ parameters, buffers, optimizers, step }: RunStates): Tensor[] {
   const packed = optimizers.flatMap((one) => [...one.packed.values()]);
-  return [...parameters.values(), ...buffers.values(), ...packed, step];
+  const skipped = optimizers.flatMap((one) => one.skipped ?? []);
+  return [...parameters.values(), ...buffers.values(), ...packed, step, ...skipped];
 }
 
 /** What the counters of optimizers are after `step` steps. */

@@ -18,7 +18,7 @@ import { FormatError, GraphError, MismatchError } from "../../validation/errors.
 import { laterFormat } from "../../validation/json-fields.ts";
 import { MOST_STEPS } from "./fit-record.ts";
 import { differentStates } from "./identity.ts";
-import { countersAt, prefixOf, type RunStates } from "./run-states.ts";
+import { countersAt, prefixOf, type RunStates, skippedName } from "./run-states.ts";
 
 const STEP = "trainer.step";
 /** Version of saved files and checkpoints. */
@@ -77,6 +77,9 @@ export function saveStates(
     }
   }
   tensors.push([STEP, stored([1], savedValue(states.step))]);
+  for (const { name, skipped } of states.optimizers) {
+    if (skipped !== undefined) tensors.push([skippedName(name), stored([1], savedValue(skipped))]);
+  }
   return writeSafetensors([...tensors, ...more], { ...metadata, format: "weft", weftFormat: String(FORMAT) });
 }
 
@@ -152,6 +155,9 @@ export function loadStates(bytes: Uint8Array, states: RunStates, file: string): 
       throw new FormatError(`${file}: ${STEP} is ${step[0]}, the limit is ${MOST_STEPS}`);
     values.set(states.step, step);
     for (const [counter, runs] of countersAt(states, step[0] as number)) values.set(counter, runs);
+    for (const { name, skipped } of states.optimizers) {
+      if (skipped !== undefined) values.set(skipped, take(skippedName(name), skipped) ?? Uint32Array.of(0));
+    }
   }
   const unknown = [...unread.keys()].filter((name) => !/^(optimizer|trainer)\./.test(name));
   if (unknown.length > 0)

@@ -83,8 +83,9 @@ export function describeRun(options: AnyTrainerOptions): DescribedRun {
     step ??= single ? optimizer.step : state([1], 0, "u32", "step");
     const counter = optimizer.step;
     const packed = new Map(Object.entries(optimizer.packed));
-    const { learningRate } = optimizer;
-    runs.push({ name, parameters: own, packed, learningRate, every, ...(!single && { counter }) });
+    const { learningRate, skipped } = optimizer;
+    const counters = { ...(!single && { counter }), ...(skipped && { skipped }) };
+    runs.push({ name, parameters: own, packed, learningRate, every, ...counters });
     states.push({ optimizer, counter });
     built.push({ name, parameters: own, optimizer: rule, every, build });
   }

@@ -95,7 +95,7 @@ function trainingPhase(
   }
   const ofTrained = scope("gradient", () => gradients(loss, trained));
   const byParameter = new Map(trained.map((t, i) => [t, ofTrained[i]]));
-  const { updates, gradient, learningRate } = scope("optimizer", () =>
+  const { updates, gradient, learningRate, skipped } = scope("optimizer", () =>
     phase.optimizer.step(
       parameters,
       parameters.map((t) => byParameter.get(t)),
@@ -107,7 +107,8 @@ function trainingPhase(
     ? { learningRate, gradientNorm: globalNorm(gradient) }
     : { learningRate };
   const all = [...ofLayers, ...result.updates, ...updates];
-  return logged(phase, result, counter, ofStep, all, optimizer.alarm);
+  const means = skipped === undefined ? result.means : { ...result.means, skipped };
+  return logged(phase, { ...result, means }, counter, ofStep, all, optimizer.alarm);
 }
 
 /** One graph for each phase of an evaluation, with a step counter of its own: loss and metrics of `inputOf(step)`, no update. */
