@@ -62,7 +62,6 @@ export type {
 } from "./runtime/backend.ts";
 export { CpuBackend, type CpuOptions } from "./runtime/cpu/backend.ts";
 export { GpuBackend, type GpuOptions } from "./runtime/gpu/backend.ts";
-export type { Predictions, Samples } from "./train/input/samples.ts";
 export type { AnyTrainer } from "./train/loop/any-trainer.ts";
 export { type BestCheckpointOptions, bestCheckpoint } from "./train/loop/callbacks.ts";
 export { RunControl } from "./train/loop/control.ts";
@@ -89,11 +88,17 @@ export type {
   StepOptions,
   TrainerOptions,
 } from "./train/loop/options.ts";
-export { predict } from "./train/loop/predict.ts";
 export { Trainer } from "./train/loop/trainer.ts";
 export { AnomalyError } from "./train/metrics/anomaly.ts";
 export { DivergedError } from "./train/metrics/divergence.ts";
 export * as metrics from "./train/metrics/metrics.ts";
+export { createPredictor, type PredictorFrom } from "./train/predict/create-predictor.ts";
+export type { InputForm, InputForms } from "./train/predict/inputs.ts";
+export type { ClassScore, NamedPredictions } from "./train/predict/outputs.ts";
+export { predict } from "./train/predict/predict.ts";
+export type { PredictCallOptions, Predictor, PredictorOptions } from "./train/predict/predictor.ts";
+export type { Predictions, Samples } from "./train/predict/samples.ts";
+export type { ModelOnDevice, PredictorModel } from "./train/predict/traced-source.ts";
 export { resumeFrom } from "./train/state/checkpoint-folder.ts";
 export type { FitState } from "./train/state/fit-record.ts";
 export { loadStateDict, type StateDict, stateDict } from "./train/state/state-dict.ts";

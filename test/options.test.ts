@@ -24,6 +24,7 @@ const parts = {
 };
 const device = new weft.CpuBackend();
 const trainer = await weft.Trainer.create(device, parts);
+const predictor = await weft.createPredictor(trainer, { inputs: [2] });
 const [recipe] = weft.recipes.recipes.values();
 const bytes = {
   name: "bytes",
@@ -53,6 +54,8 @@ walkOptions(
     "Trainer.evaluate": (o) => trainer.evaluate(set, o),
     bestCheckpoint: (o) => weft.bestCheckpoint(trainer, "file", o),
     predict: (o) => weft.predict(trainer, set, o),
+    createPredictor: (o) => weft.createPredictor(trainer, o),
+    "Predictor.predict": (o) => predictor.predict([1, 2], o),
 
     "data.fromColumns": (o) => data.fromColumns({ x: new Float32Array(2) }, o),
     "data.datasetFromArrays": (o) => data.datasetFromArrays(npy, npy, o),

@@ -6,7 +6,7 @@ import { type Dataset, readSample } from "../data/dataset.ts";
 import type { TrainTest } from "../data/published/dataset-source.ts";
 import * as nn from "../nn/index.ts";
 import { scatterPlot } from "../report/svg.ts";
-import { predict } from "../train/loop/predict.ts";
+import { predict } from "../train/predict/predict.ts";
 import { leastSquares } from "./least-squares.ts";
 import { squaredError } from "./losses.ts";
 import { activation, type RecipeOptions } from "./options.ts";

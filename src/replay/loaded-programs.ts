@@ -5,7 +5,7 @@ import { type Dataset, labelSize, titleOf, validateDataset } from "../data/datas
 import { columnsOf, pairOf } from "../data/pairs.ts";
 import { isSharded, type PairData, shardsOf, type TrainingData } from "../data/sharded.ts";
 import { countConstants, stepsPerEpoch } from "../geometry/batches.ts";
-import { formatShape } from "../graph/spec.ts";
+import { formatShape, type Spec } from "../graph/spec.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
 import { type BufferImage, type ProgramImage, sourceOf } from "../plan/image.ts";
 import { paddedWords } from "../plan/storage.ts";
@@ -33,9 +33,13 @@ export interface NamedProgram {
   readonly outputs: ReadonlyMap<string, Tensor>;
 }
 
+/** Inputs and outputs of a program by name. */
+export type Signature = Readonly<Record<"inputs" | "outputs", ReadonlyMap<string, Spec>>>;
+
 export class LoadedPrograms implements ProgramSource {
   readonly #steps = new Map<StoredSteps, LoadedSteps>();
   readonly #named = new Map<string, NamedProgram>();
+  #separate: WeakRef<GpuProgram>[] = [];
 
   /** `leaves`: a tensor for every leaf of the file. */
   constructor(
@@ -72,14 +76,43 @@ export class LoadedPrograms implements ProgramSource {
   destroy(): void {
     const loaded = [...this.#steps.values()];
     for (const { program } of [...loaded, ...this.#named.values()]) program.destroy();
+    for (const program of this.#separate) program.deref()?.destroy();
     this.values.release([...this.leaves, ...loaded.flatMap(({ program }) => program.tensors.leaves)]);
     this.clear();
+  }
+
+  /** Shapes of the inputs and outputs of the program of this name; undefined where there is none. */
+  signature(name: string): Signature | undefined {
+    const { programs, leaves } = this.file;
+    if (!Object.hasOwn(programs, name)) return undefined;
+    const { inputs = [], outputs = [] } = programs[name] ?? {};
+    return {
+      inputs: new Map(inputs.map((input) => [input.name, leaves[input.leaf] as Spec])),
+      outputs: new Map(outputs.map((output) => [output.label, output])),
+    };
   }
 
   /** The program of this name. Throws GraphError where there is none. */
   async named(name: string): Promise<NamedProgram> {
     const known = this.#named.get(name);
     if (known !== undefined) return known;
+    const loaded = await this.#loadNamed(name, this.leaves);
+    this.#named.set(name, loaded);
+    return loaded;
+  }
+
+  /** The program of this name once more, with inputs that no other program writes; to be destroyed by the caller. */
+  async separate(name: string): Promise<NamedProgram> {
+    const leaves = this.leaves.map((leaf) =>
+      leaf.leaf?.kind === "input" ? input(leaf.shape, leaf.dtype, leaf.label) : leaf,
+    );
+    const loaded = await this.#loadNamed(name, leaves);
+    this.#separate = this.#separate.filter((ref) => ref.deref() !== undefined);
+    this.#separate.push(new WeakRef(loaded.program));
+    return loaded;
+  }
+
+  async #loadNamed(name: string, leaves: readonly Tensor[]): Promise<NamedProgram> {
     const { programs } = this.file;
     const stored = Object.hasOwn(programs, name) ? programs[name] : undefined;
     if (stored === undefined) {
@@ -87,13 +120,11 @@ export class LoadedPrograms implements ProgramSource {
       throw new GraphError(`program: has no program ${name}; there are ${names}`);
     }
     const outputs = stored.outputs.map(({ label, shape, dtype }) => input(shape, dtype, label));
-    const loaded = {
-      program: await this.#backend.load(imageOf(this.file, stored), { leaves: this.leaves, outputs }),
-      inputs: new Map(stored.inputs.map(({ name, leaf }) => [name, this.leaves[leaf] as Tensor])),
+    return {
+      program: await this.#backend.load(imageOf(this.file, stored), { leaves, outputs }),
+      inputs: new Map(stored.inputs.map(({ name, leaf }) => [name, leaves[leaf] as Tensor])),
       outputs: new Map(outputs.map((tensor) => [tensor.label, tensor])),
     };
-    this.#named.set(name, loaded);
-    return loaded;
   }
 
   async #load(part: string, steps: StoredSteps, given: TrainingData): Promise<StepProgram> {

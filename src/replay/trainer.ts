@@ -3,20 +3,23 @@
  * traced trainer, but a page loads no ops, no model and no planner for it.
  */
 
-import { type Data, formatShape, type Spec, sizeOf } from "../graph/spec.ts";
+import type { Data, DType } from "../graph/spec.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { keyFromSeed } from "../numbers/random.ts";
 import type { Backend, CompileProgress } from "../runtime/backend.ts";
 import { GpuRuntime } from "../runtime/gpu/runtime.ts";
-import { checkSamples, type Predictions, predictInBatches, type Samples } from "../train/input/samples.ts";
 import { AnyTrainer } from "../train/loop/any-trainer.ts";
+import type { AnswerOf } from "../train/predict/outputs.ts";
+import { type GivenTo, PREDICTOR, Predictor, type PredictorOptions } from "../train/predict/predictor.ts";
+import { checkSamples, type Predictions, type Samples } from "../train/predict/samples.ts";
 import { DeviceStates } from "../train/state/device-states.ts";
 import { KEY, LEARNING_RATE, type RunStates } from "../train/state/run-states.ts";
 import type { RunSettings } from "../train/step/runner.ts";
-import { DeviceError, GraphError, ProgramError, ShapeError } from "../validation/errors.ts";
+import { DeviceError, GraphError, ValueError } from "../validation/errors.ts";
 import { checkOptions, type OptionKinds } from "../validation/options.ts";
-import { type AheadOfTimeProgram, type NamedLeaf, PREDICT, tensorOf } from "./format.ts";
-import { compileKernels, LoadedPrograms } from "./loaded-programs.ts";
+import { type AheadOfTimeProgram, type NamedLeaf, tensorOf } from "./format.ts";
+import { compileKernels, LoadedPrograms, type Signature } from "./loaded-programs.ts";
+import { predictionSource } from "./prediction-source.ts";
 import { type ReadProgramOptions, readProgram } from "./read-program.ts";
 
 export interface OpenProgramOptions extends Omit<RunSettings, "batchSize">, ReadProgramOptions {
@@ -80,6 +83,7 @@ export async function openProgram(
 
 export class AheadOfTimeTrainer extends AnyTrainer {
   readonly #programs: LoadedPrograms;
+  #predictor: Predictor<Samples, Predictions> | undefined;
 
   constructor(
     readonly program: AheadOfTimeProgram,
@@ -99,14 +103,8 @@ export class AheadOfTimeTrainer extends AnyTrainer {
   }
 
   /** Shapes of the inputs and outputs of the program that was compiled as `name`; undefined where there is none. */
-  signature(name: string): Readonly<Record<"inputs" | "outputs", ReadonlyMap<string, Spec>>> | undefined {
-    const { programs, leaves } = this.program;
-    if (!Object.hasOwn(programs, name)) return undefined;
-    const { inputs = [], outputs = [] } = programs[name] ?? {};
-    return {
-      inputs: new Map(inputs.map((input) => [input.name, leaves[input.leaf] as Spec])),
-      outputs: new Map(outputs.map((output) => [output.label, output])),
-    };
+  signature(name: string): Signature | undefined {
+    return this.#programs.signature(name);
   }
 
   /**
@@ -129,31 +127,37 @@ export class AheadOfTimeTrainer extends AnyTrainer {
     return Object.fromEntries(await Promise.all(read));
   }
 
+  /**
+   * A predictor of the program that was compiled with `predict`, or of the one named `program`, which then gives all its outputs
+   * by name; see `createPredictor` in `weft`. Its batch size is that of the program. Throws GraphError where there is no such
+   * program, ValueError or ShapeError on options that do not suit it.
+   */
+  async createPredictor<const O extends PredictorOptions = object>(
+    options?: O,
+  ): Promise<Predictor<GivenTo<O>, AnswerOf<GivenBy<O>, O>>> {
+    const given = checkOptions<PredictorOptions>("createPredictor", options, PREDICTOR);
+    const { batchSize, inputs, program, ...answer } = given;
+    const source = predictionSource(this, this.#programs, program, inputs);
+    if (batchSize !== undefined && batchSize !== source.batchSize) {
+      throw new ValueError(
+        `createPredictor: the program takes ${source.batchSize} samples at a time, got batchSize ${batchSize}; leave it out`,
+      );
+    }
+    return new Predictor<GivenTo<O>, AnswerOf<GivenBy<O>, O>>(source, answer).compile();
+  }
+
   /** Predictions for every sample, as `predict` of a traced trainer. Throws GraphError on a program without. */
   async predict(samples: Samples): Promise<Predictions> {
     const checked = checkSamples("predict", samples);
-    return this.exclusive(async () => {
-      const signature = this.signature(PREDICT);
-      if (signature === undefined) {
-        throw new GraphError("program: predicts nothing; compile it with `predict`");
-      }
-      const [input] = signature.inputs;
-      const [output] = signature.outputs;
-      if (input === undefined || output === undefined)
-        throw new ProgramError(`program: ${PREDICT} has no input or no output; compile it again`);
-      const [batch = 1, ...sample] = input[1].shape;
-      const { shape } = checked.inputs;
-      if (sizeOf(shape) !== sizeOf(sample)) {
-        throw new ShapeError(
-          `predict: the program takes samples of ${formatShape(sample)}, got ${formatShape(shape)}`,
-        );
-      }
-      const run = async (values: Float32Array) =>
-        (await this.survive(() => this.#run(PREDICT, { [input[0]]: values })))[output[0]] as Data;
-      return predictInBatches(checked, batch, output[1].shape.slice(1), run);
-    });
+    this.#predictor ??= new Predictor<Samples, Predictions>(predictionSource(this, this.#programs));
+    return this.#predictor.predict(checked);
   }
 }
+
+/** What the program that was compiled with `predict` gives, or the one named by options `O`. */
+type GivenBy<O> = O extends { readonly program: string }
+  ? Readonly<Record<string, { readonly dtype: DType }>>
+  : { readonly dtype: DType };
 
 function statesOf({ states }: AheadOfTimeProgram, leaves: readonly Tensor[]): RunStates {
   const at = (index: number) => leaves[index] as Tensor;

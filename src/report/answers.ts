@@ -1,5 +1,7 @@
 /** Evaluates a classifier's predictions on a test set: confusion matrix, accuracy, and the most confident mistakes. */
 
+export { shares } from "../numbers/softmax.ts";
+
 export interface Mistake {
   /** Index of the sample in the set. */
   readonly index: number;
@@ -47,22 +49,4 @@ export function largest(values: ArrayLike<number>, from = 0, count = values.leng
     if ((values[from + i] as number) > (values[from + best] as number)) best = i;
   }
   return best;
-}
-
-/** softmax of each row of `logits` [rows, classes]. */
-export function shares(logits: ArrayLike<number>, classes: number): Float64Array {
-  const result = Float64Array.from(logits);
-  for (let first = 0; first < result.length; first += classes) {
-    const row = result.subarray(first, first + classes);
-    const most = Math.max(...row);
-    let total = 0;
-    row.forEach((value, i) => {
-      row[i] = Math.exp(value - most);
-      total += row[i] as number;
-    });
-    row.forEach((value, i) => {
-      row[i] = value / total;
-    });
-  }
-  return result;
 }

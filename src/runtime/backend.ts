@@ -130,6 +130,8 @@ export interface Program {
   finished(): Promise<void>;
   /** The value of one of the graph's outputs after the latest run; floats as Float32Array, or 64-bit on such a reference. */
   read(tensor: Tensor): Promise<Data>;
+  /** Runs the graph once and reads these outputs, of a compiled graph with one submit and one wait. */
+  runAndRead(tensors: readonly Tensor[]): Promise<Data[]>;
   describe(): ProgramDescription;
   /** Runs once and measures every dispatch with the adapter's clock. Only where the backend has `timestamps`. */
   profile?(): Promise<readonly KernelTime[]>;

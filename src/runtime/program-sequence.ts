@@ -51,6 +51,11 @@ export class ProgramSequence<P extends Program = Program> implements Program {
     throw failure;
   }
 
+  async runAndRead(tensors: readonly Tensor[]): Promise<Data[]> {
+    this.run();
+    return Promise.all(tensors.map((tensor) => this.read(tensor)));
+  }
+
   /** Each part once; states that several use count for each. */
   describe(): ProgramDescription {
     const all = this.programs.map((program) => program.describe());

@@ -9,8 +9,8 @@ import { openDevice } from "../../src/node/device/open-device.ts";
 import { add, matmul } from "../../src/ops/index.ts";
 import { adam } from "../../src/optim/index.ts";
 import type { GpuBackend } from "../../src/runtime/gpu/backend.ts";
-import { predict } from "../../src/train/loop/predict.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
+import { predict } from "../../src/train/predict/predict.ts";
 import { countCalls } from "../support/count-calls.ts";
 import { liveBuffers } from "../support/live-buffers.ts";
 

@@ -16,8 +16,8 @@ import {
 } from "../../src/recipes/index.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
-import { predict } from "../../src/train/loop/predict.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
+import { predict } from "../../src/train/predict/predict.ts";
 import { gpuBackend } from "../support/backend.ts";
 
 const digits = syntheticDigits({ train: 1200, test: 400 });

@@ -7,7 +7,7 @@ import { sgd } from "../../src/optim/index.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { GpuBackend } from "../../src/runtime/gpu/backend.ts";
-import { predict } from "../../src/train/loop/predict.ts";
+import { predict } from "../../src/train/predict/predict.ts";
 import { resumeFrom } from "../../src/train/state/checkpoint-folder.ts";
 import { loadStateDict, stateDict } from "../../src/train/state/state-dict.ts";
 import { ClosedError, DeviceError } from "../../src/validation/errors.ts";

@@ -8,8 +8,8 @@ import { adam, sgd } from "../../src/optim/index.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import type { StepOptions } from "../../src/train/loop/options.ts";
-import { predict } from "../../src/train/loop/predict.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
+import { predict } from "../../src/train/predict/predict.ts";
 import type { StepFunction } from "../../src/train/step/phase.ts";
 import { gpuBackend } from "../support/backend.ts";
 

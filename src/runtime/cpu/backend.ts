@@ -216,6 +216,13 @@ class CpuProgram implements Program {
     return data.slice();
   }
 
+  async runAndRead(tensors: readonly Tensor[]): Promise<Data[]> {
+    this.run();
+    const values = await Promise.all(tensors.map((tensor) => this.read(tensor)));
+    await this.finished();
+    return values;
+  }
+
   describe(): ProgramDescription {
     const { allocations, slots } = this.plan.storage;
     const lasting = allocations.filter(({ kind }) => kind !== "slot").map(({ words }) => words);

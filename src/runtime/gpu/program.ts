@@ -18,7 +18,7 @@ import { firstValues } from "../initial-values.ts";
 import type { GpuDevice } from "./device.ts";
 import type { LeafMemory } from "./memory.ts";
 import type { CompiledKernel, PipelineCache } from "./pipelines.ts";
-import type { BufferLocation } from "./readback.ts";
+import type { BufferLocation, ReadRange } from "./readback.ts";
 import { timePasses } from "./timestamps.ts";
 
 /** What all programs of a device share. */
@@ -127,6 +127,12 @@ export class GpuProgram implements Program {
     for (const dispatch of this.#dispatches) encode(pass, dispatch);
   }
 
+  async runAndRead(tensors: readonly Tensor[]): Promise<Data[]> {
+    this.prepare(1);
+    const ranges = tensors.map((tensor) => this.#rangeOf(tensor));
+    return this.resources.memory.reader.readAll(ranges, (encoder) => this.#encode(encoder, 1, {}));
+  }
+
   ready(): Promise<void> {
     const start = this.#startDeferred;
     this.#startDeferred = undefined;
@@ -146,12 +152,9 @@ export class GpuProgram implements Program {
   async read(tensor: Tensor): Promise<Data> {
     this.resources.device.check();
     this.#checkNotDestroyed();
-    const output = this.image.outputs[this.tensors.outputs.indexOf(tensor)];
-    if (output === undefined) throw new GraphError(`${tensor.label}: is not an output of this program`);
     this.#bindAgain();
-    const { buffer, offset } = this.#locate(output.buffer);
-    const location = { buffer, offset: offset + output.offset };
-    return this.resources.memory.reader.read(location, output.dtype, tensor.size);
+    const { location, dtype, length } = this.#rangeOf(tensor);
+    return this.resources.memory.reader.read(location, dtype, length);
   }
 
   /** Runs the program once with a timestamp around every dispatch. Needs the feature timestamp-query. */
@@ -270,6 +273,18 @@ export class GpuProgram implements Program {
       const leaves = b.leaves.map((i) => this.#leaf(i));
       this.resources.memory.ensureFlattened(b.label, leaves, firstValue);
     }
+  }
+
+  /** Where output `tensor` is. Throws GraphError on other tensors. */
+  #rangeOf(tensor: Tensor): ReadRange {
+    const output = this.image.outputs[this.tensors.outputs.indexOf(tensor)];
+    if (output === undefined) throw new GraphError(`${tensor.label}: is not an output of this program`);
+    const { buffer, offset } = this.#locate(output.buffer);
+    return {
+      location: { buffer, offset: offset + output.offset },
+      dtype: output.dtype,
+      length: tensor.size,
+    };
   }
 
   #leaf(index: number): Tensor {

@@ -46,10 +46,13 @@ export class Readback {
   }
 
   /**
-   * As `read` for many ranges, all at the same moment. Throws DeviceError where the device has no memory for staging buffers;
-   * the device stays usable.
+   * As `read` for many ranges, all at the same moment, after the commands that `before` encodes into the same submit. Throws
+   * DeviceError where the device has no memory for staging buffers; the device stays usable.
    */
-  async readAll(ranges: readonly ReadRange[]): Promise<Data[]> {
+  async readAll(
+    ranges: readonly ReadRange[],
+    before?: (encoder: GPUCommandEncoder) => void,
+  ): Promise<Data[]> {
     this.device.check();
     const values = ranges.map(({ dtype, length }) =>
       dtype === "f32"
@@ -61,7 +64,7 @@ export class Readback {
     const pieces = cut(ranges, values, this.pieceBytes);
     const staging: GPUBuffer[] = [];
     try {
-      const copy = () => this.#copy(pieces, staging);
+      const copy = () => this.#copy(pieces, staging, before);
       // Only making a buffer can run out of memory, and checking for that costs another wait.
       if (pieces.length === 1 && this.#kept(pieces[0] as readonly Part[]) >= 0) copy();
       else await this.device.guard("read", copy);
@@ -81,10 +84,15 @@ export class Readback {
     this.#idle = [];
   }
 
-  /** Submits the copy of each piece to a staging buffer, which is added to `staging`. */
-  #copy(pieces: readonly (readonly Part[])[], staging: GPUBuffer[]): void {
+  /** Submits what `before` encodes and the copy of each piece to a staging buffer, which is added to `staging`. */
+  #copy(
+    pieces: readonly (readonly Part[])[],
+    staging: GPUBuffer[],
+    before?: (encoder: GPUCommandEncoder) => void,
+  ): void {
     const { raw } = this.device;
     const encoder = raw.createCommandEncoder({ label: "read" });
+    before?.(encoder);
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
     for (const piece of pieces) {
       const index = this.#kept(piece);

@@ -4,7 +4,7 @@ import { imageToSample, toGrey } from "../../../data/images/resize.ts";
 import type { SampleArray } from "../../../data/lazy-inputs.ts";
 import { formatShape } from "../../../graph/spec.ts";
 import { shares } from "../../../report/answers.ts";
-import { predict as predictAll } from "../../../train/loop/predict.ts";
+import { predict as predictAll } from "../../../train/predict/predict.ts";
 import { DataError, ValueError } from "../../../validation/errors.ts";
 import { readPlainFile } from "../../files/plain-file.ts";
 import { decodeImage } from "../../images/decode-image.ts";

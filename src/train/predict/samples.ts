@@ -1,8 +1,8 @@
-/** Samples that a model predicts: what is checked of them, and how they are cut into batches. */
+/** Samples that a model predicts, in the form that data sets have, and what is predicted for them. */
 
-import { readSample, sampleSize } from "../../data/dataset.ts";
+import { sampleSize } from "../../data/dataset.ts";
 import { readable, type SampleArray } from "../../data/lazy-inputs.ts";
-import { type Data, formatShape, type Shape, sizeOf } from "../../graph/spec.ts";
+import { formatShape, type Shape } from "../../graph/spec.ts";
 import { toData } from "../../graph/values.ts";
 import { ShapeError, ValueError } from "../../validation/errors.ts";
 import { shown } from "../../validation/options.ts";
@@ -44,27 +44,4 @@ export function checkSamples(who: string, samples: Samples): Samples {
     );
   }
   return { count, inputs: { ...inputs, data: data as SampleArray["data"] } };
-}
-
-/**
- * Predicts all samples in batches. `run` takes the values of `batch` samples, scaled, of which the last batch may have some
- * too many, and answers the outputs; `shape` is that of one output. Rejects with the reason of `signal` when that is aborted.
- */
-export async function predictInBatches(
-  { count, inputs }: Samples,
-  batch: number,
-  shape: Shape,
-  run: (values: Float32Array) => Promise<Data>,
-  signal?: AbortSignal,
-): Promise<Predictions> {
-  const [inputSize, outputSize] = [sampleSize(inputs.shape), sizeOf(shape)];
-  const values = new Float32Array(count * outputSize);
-  const given = new Float32Array(batch * inputSize);
-  for (let first = 0; first < count; first += batch) {
-    signal?.throwIfAborted();
-    const used = Math.min(batch, count - first);
-    for (let i = 0; i < used; i++) given.set(readSample({ inputs }, first + i), i * inputSize);
-    values.set((await run(given)).subarray(0, used * outputSize), first * outputSize);
-  }
-  return { values, shape };
 }
