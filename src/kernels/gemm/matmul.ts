@@ -21,17 +21,7 @@ const vectors = gemmShader("matmul-vector.wgsl", operands, result, storeVector, 
 const reduceShader = new Shader("reduce-splits.wgsl", reduce, result, specialFunctions);
 
 /** How the operands move from one product of a batch to the next, as matrix-operands-fragment.wgsl has it. */
-export interface Batch {
-  readonly BATCH: number;
-  readonly Z1: number;
-  readonly Z2: number;
-  readonly A0: number;
-  readonly A1: number;
-  readonly A2: number;
-  readonly B0: number;
-  readonly B1: number;
-  readonly B2: number;
-}
+export type Batch = Readonly<Record<"BATCH" | "Z1" | "Z2" | `${"A" | "B"}${0 | 1 | 2}`, number>>;
 
 const SINGLE: Batch = { BATCH: 1, Z1: 1, Z2: 1, A0: 0, A1: 0, A2: 0, B0: 0, B1: 0, B2: 0 };
 
