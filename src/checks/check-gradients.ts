@@ -62,19 +62,15 @@ export async function checkGradients(
   inputs: readonly GradientInput[],
   options: CheckGradientsOptions = {},
 ): Promise<GradientReport> {
-  const {
-    step = 1e-5,
-    atol = 1e-6,
-    rtol = 1e-6,
-    samples = 50,
-    seed = 0,
-  } = checkOptions("checkGradients", options, {
+  const kinds = {
     step: "number",
     atol: "number",
     rtol: "number",
     samples: "number",
     seed: "number",
-  });
+  } as const;
+  const given = checkOptions("checkGradients", options, kinds);
+  const { step = 1e-5, atol = 1e-6, rtol = 1e-6, samples = 50, seed = 0 } = given;
   const leaves = inputs.map(({ data, shape = [data.length] }, i) => {
     const dtype = data instanceof Int32Array ? "i32" : data instanceof Uint32Array ? "u32" : "f32";
     if (sizeOf(shape) !== data.length) {

@@ -4,7 +4,7 @@
  */
 import { FormatError } from "../validation/errors.ts";
 import { quote } from "../validation/printable.ts";
-import { type Dtype, isDtype, itemSizes } from "./safetensors-values.ts";
+import { type Dtype, dtypes, isDtype, itemSize } from "./safetensors-values.ts";
 
 export interface HeaderEntry {
   readonly key: string;
@@ -151,7 +151,7 @@ function checkEntry(key: string, value: unknown, dataBytes: number, fail: Fail):
   if (!isRecord(value)) return fail(`${where}: expected an object, got ${shown(value)}`);
   const { dtype, shape, data_offsets: range } = value;
   if (!isDtype(dtype)) {
-    return fail(`${where}: dtype ${shown(dtype)} is not one of ${Object.keys(itemSizes).join(", ")}`);
+    return fail(`${where}: dtype ${shown(dtype)} is not one of ${dtypes.join(", ")}`);
   }
   if (!Array.isArray(shape) || !shape.every(isCount)) {
     return fail(`${where}: shape must be a list of whole numbers of at least 0, got ${shown(shape)}`);
@@ -165,7 +165,7 @@ function checkEntry(key: string, value: unknown, dataBytes: number, fail: Fail):
   if (begin > end) fail(`${where}: data_offsets [${begin}, ${end}] end before they begin`);
   if (end > dataBytes)
     fail(`${where}: data_offsets [${begin}, ${end}] reach beyond the ${dataBytes} bytes of data`);
-  const expected = shape.reduce((product, extent) => product * extent, itemSizes[dtype]);
+  const expected = shape.reduce((product, extent) => product * extent, itemSize(dtype));
   if (expected !== end - begin) {
     fail(
       `${where}: ${dtype} [${shape.join(", ")}] takes ${expected} bytes, data_offsets span ${end - begin}`,

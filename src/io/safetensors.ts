@@ -9,7 +9,7 @@ import { expectValue } from "../validation/expect.ts";
 import { checkOptions } from "../validation/options.ts";
 import { quote } from "../validation/printable.ts";
 import { parseHeader } from "./safetensors-header.ts";
-import { type Dtype, decodeValues, itemSizes, type TensorValues } from "./safetensors-values.ts";
+import { type Dtype, decodeValues, itemSize, type TensorValues } from "./safetensors-values.ts";
 
 export type { Dtype, TensorValues } from "./safetensors-values.ts";
 
@@ -43,8 +43,8 @@ export function readSafetensors(bytes: Uint8Array, options: ReadOptions = {}): S
   for (const { key, dtype, shape, begin, end } of entries) {
     // Node's Buffer is a Uint8Array whose own slice() does not copy.
     const raw = Uint8Array.from(bytes.subarray(dataStart + begin, dataStart + end));
-    const data = decodeValues(dtype, raw, (index, why) => {
-      const at = dataStart + begin + index * itemSizes[dtype];
+    const data = decodeValues(dtype, raw.buffer, (index, why) => {
+      const at = dataStart + begin + index * itemSize(dtype);
       throw new FormatError(`${name}: tensor ${quote(key)}, value ${index} at byte ${at}: ${why}`);
     });
     tensors.set(key, { dtype, shape, data });
@@ -89,7 +89,7 @@ export function writeSafetensors(
   }
   let dataBytes = 0;
   // The sort is stable: tensors of the same type keep their order.
-  for (const entry of [...entries].sort((a, b) => itemSizes[b.dtype] - itemSizes[a.dtype])) {
+  for (const entry of [...entries].sort((a, b) => itemSize(b.dtype) - itemSize(a.dtype))) {
     entry.begin = dataBytes;
     dataBytes += entry.data.byteLength;
   }
