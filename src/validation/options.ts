@@ -10,17 +10,7 @@ import { printable } from "./printable.ts";
  * What the value of an option may be. `number`: any but NaN; ranges are checked by the function itself. `numbers`: a
  * number or an array of them. A list: one of these strings. `any`: checked by the function itself.
  */
-export type Kind =
-  | "number"
-  | "numbers"
-  | "boolean"
-  | "string"
-  | "function"
-  | "object"
-  | "array"
-  | "tensor"
-  | "any"
-  | readonly string[];
+export type Kind = keyof typeof KINDS | readonly string[];
 
 /** One entry for each option of `O`; those of OtherNames may have one, if they are no other name of another option. */
 export type OptionKinds<O> = { readonly [Name in Exclude<keyof O, keyof OtherNames>]-?: Kind } & {
@@ -79,18 +69,6 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
   weightInit: ["initializer", "kernelinitializer"],
 };
 
-const WORDS: Readonly<Record<Exclude<Kind, readonly string[]>, string>> = {
-  number: "a number",
-  numbers: "a number or an array of numbers",
-  boolean: "true or false",
-  string: "a string",
-  function: "a function",
-  object: "an object",
-  array: "an array",
-  tensor: "a tensor",
-  any: "anything",
-};
-
 const NONE = Object.freeze({});
 
 /**
@@ -127,8 +105,10 @@ export function expectGiven<O extends object>(who: string, passed: O, names: rea
 
 function checkKind(who: string, name: string, value: unknown, kind: Kind): void {
   if (typeof kind !== "string") checkChoice(who, name, value, kind);
-  else if (!isOfKind(kind, value))
-    throw new ValueError(`${who}: ${name} must be ${WORDS[kind]}, got ${given(who, value)}`);
+  else {
+    const [words, holds] = KINDS[kind];
+    if (!holds(value)) throw new ValueError(`${who}: ${name} must be ${words}, got ${given(who, value)}`);
+  }
 }
 
 /** Throws ValueError, with the nearest choice, unless `value` is one of `choices`. */
@@ -207,25 +187,6 @@ function editDistance(a: string, b: string): number {
   return rows[a.length]?.[b.length] as number;
 }
 
-function isOfKind(kind: Exclude<Kind, readonly string[]>, value: unknown): boolean {
-  switch (kind) {
-    case "any":
-      return true;
-    case "number":
-      return isNumber(value);
-    case "numbers":
-      return isNumber(value) || (isList(value) && Array.from(value).every(isNumber));
-    case "object":
-      return typeof value === "object" && value !== null && !Array.isArray(value);
-    case "array":
-      return isList(value);
-    case "tensor":
-      return isTensorLike(value);
-    default:
-      return typeof value === kind;
-  }
-}
-
 const isList = (value: unknown): value is ArrayLike<unknown> =>
   Array.isArray(value) || (ArrayBuffer.isView(value) && "length" in value);
 
@@ -238,10 +199,27 @@ const isTensorLike = (value: unknown) =>
   "shape" in value &&
   Array.isArray(value.shape);
 
+const isObject = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Each kind in words, and whether a value is of it. */
+const KINDS = {
+  number: ["a number", isNumber],
+  numbers: [
+    "a number or an array of numbers",
+    (value: unknown) => isNumber(value) || (isList(value) && Array.from(value).every(isNumber)),
+  ],
+  boolean: ["true or false", (value: unknown) => typeof value === "boolean"],
+  string: ["a string", (value: unknown) => typeof value === "string"],
+  function: ["a function", (value: unknown) => typeof value === "function"],
+  object: ["an object", isObject],
+  array: ["an array", isList],
+  tensor: ["a tensor", isTensorLike],
+  any: ["anything", () => true],
+} as const satisfies Record<string, readonly [words: string, holds: (value: unknown) => boolean]>;
+
 /** Whether `value` may hold options: no array, tensor, promise, function or bytes. */
 function isPlainObject(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return !(Array.isArray(value) || ArrayBuffer.isView(value) || isTensorLike(value) || isPromise(value));
+  return isObject(value) && !(ArrayBuffer.isView(value) || isTensorLike(value) || isPromise(value));
 }
 
 /** Whether `value` is a promise that was not awaited. */
