@@ -24,8 +24,10 @@ import {
   sgd,
   warmUp,
 } from "../optim/index.ts";
+import { defined } from "../validation/defined.ts";
 import { ValueError } from "../validation/errors.ts";
-import type { OptimizerName, ScheduleName } from "./update-names.ts";
+import { checkChoice } from "../validation/options.ts";
+import { type OptimizerName, optimizerNames, type ScheduleName, scheduleNames } from "./update-names.ts";
 
 export { type OptimizerName, optimizerNames, type ScheduleName, scheduleNames } from "./update-names.ts";
 
@@ -71,47 +73,37 @@ export const defaultRates: Readonly<Record<OptimizerName, number>> = {
 /** The optimizer of a run of `steps` steps. Throws ValueError on values out of range, and on those that the optimizer does not have. */
 export function optimizerOf(rule: UpdateRule, steps: number): Optimizer {
   const { optimizer, momentum, betas, weightDecay, clipNorm, clipValue, accumulate = 1, averageDecay } = rule;
+  checkChoice("recipe", "optimizer", optimizer, optimizerNames);
+  checkChoice("recipe", "schedule", rule.schedule ?? "constant", scheduleNames);
   if (momentum !== undefined && !["sgd", "momentum", "rmsprop", "muon"].includes(optimizer)) {
     throw new ValueError(`${optimizer}: has no momentum; sgd, momentum, rmsprop and muon have one`);
   }
   const common = {
-    ...(clipNorm === undefined ? {} : { clipNorm }),
-    ...(clipValue === undefined ? {} : { clipValue }),
+    ...defined({ clipNorm, clipValue, averageDecay }),
     ...(accumulate === 1 ? {} : { accumulate }),
-    ...(averageDecay === undefined ? {} : { averageDecay }),
     ...(weightDecay === undefined ? {} : { weightDecay, weightDecayFilter: decaysWeights }),
   };
   // Schedules count updates.
   const learningRate = scheduleOf(rule, Math.max(1, Math.floor(steps / accumulate)));
-  const ofAdam: AdamOptions = { learningRate, ...(betas ? { betas } : {}), ...common };
-  switch (optimizer) {
-    case "sgd":
-      return sgd({ learningRate, momentum: momentum ?? 0, ...common });
-    case "momentum":
-      return sgd({ learningRate, momentum: momentum ?? 0.9, ...common });
-    case "adam":
-      return adam(ofAdam);
-    case "adamw":
-      return adamw(ofAdam);
-    case "rmsprop":
-      return rmsprop({ learningRate, momentum: momentum ?? 0, ...common });
-    case "adagrad":
-      return adagrad({ learningRate, ...common });
-    case "lion":
-      return lion(ofAdam);
-    case "adadelta":
-      return adadelta({ learningRate, ...common });
-    case "adamax":
-      return adamax(ofAdam);
-    case "nadam":
-      return nadam(ofAdam);
-    case "radam":
-      return radam(ofAdam);
-    case "lamb":
-      return lamb(ofAdam);
-    case "muon":
-      return muon({ learningRate, momentum: momentum ?? 0.95, ...common });
-  }
+  const plain = { learningRate, ...common };
+  const withMomentum = (usual: number) => ({ ...plain, momentum: momentum ?? usual });
+  const ofAdam: AdamOptions = { ...plain, ...defined({ betas }) };
+  const make: Readonly<Record<OptimizerName, () => Optimizer>> = {
+    sgd: () => sgd(withMomentum(0)),
+    momentum: () => sgd(withMomentum(0.9)),
+    adam: () => adam(ofAdam),
+    adamw: () => adamw(ofAdam),
+    rmsprop: () => rmsprop(withMomentum(0)),
+    adagrad: () => adagrad(plain),
+    lion: () => lion(ofAdam),
+    adadelta: () => adadelta(plain),
+    adamax: () => adamax(ofAdam),
+    nadam: () => nadam(ofAdam),
+    radam: () => radam(ofAdam),
+    lamb: () => lamb(ofAdam),
+    muon: () => muon(withMomentum(0.95)),
+  };
+  return make[optimizer]();
 }
 
 function scheduleOf(
@@ -129,21 +121,16 @@ function scheduleOf(
 }
 
 function afterWarmUp(learningRate: number, schedule: ScheduleName, steps: number): number | Schedule {
-  switch (schedule) {
-    case "constant":
-      return learningRate;
-    case "linear":
-      return polynomial({ learningRate, steps });
-    case "cosine":
-      return cosine({ learningRate, steps });
-    case "oneCycle":
-      // A cycle needs at least 5 steps.
-      return steps < 5 ? learningRate : oneCycle({ learningRate, steps });
-    case "steps":
-      return multiStep({ learningRate, milestones: milestones(steps) });
-    case "exponential":
-      return exponential({ learningRate, gamma: 0.01 ** (1 / steps) });
-  }
+  const make: Readonly<Record<ScheduleName, () => number | Schedule>> = {
+    constant: () => learningRate,
+    linear: () => polynomial({ learningRate, steps }),
+    cosine: () => cosine({ learningRate, steps }),
+    // A cycle needs at least 5 steps.
+    oneCycle: () => (steps < 5 ? learningRate : oneCycle({ learningRate, steps })),
+    steps: () => multiStep({ learningRate, milestones: milestones(steps) }),
+    exponential: () => exponential({ learningRate, gamma: 0.01 ** (1 / steps) }),
+  };
+  return make[schedule]();
 }
 
 function milestones(steps: number): number[] {

@@ -135,6 +135,10 @@ describe("recipeRun", () => {
     const rule = { optimizer: "sgd", learningRate: 0.4 } as const;
     expect(optimizerOf({ ...rule, schedule: "linear", warmUpSteps: 10 }, 20).learningRate).toBeCloseTo(0.4);
     expect(() => optimizerOf({ ...rule, warmUpSteps: 20 }, 20)).toThrow(ValueError);
+    const adm = { ...rule, optimizer: "adm" as "adam" };
+    expect(() => optimizerOf(adm, 20)).toThrow("optimizer must be one of");
+    const cosin = { ...rule, schedule: "cosin" as "cosine" };
+    expect(() => optimizerOf(cosin, 20)).toThrow('did you mean "cosine"?');
   });
 });
 
