@@ -57,6 +57,8 @@ walkOptions(
     createPredictor: (o) => weft.createPredictor(trainer, o),
     "Predictor.predict": (o) => predictor.predict([1, 2], o),
 
+    "data.fromGenerator": (o) => data.fromGenerator([], o),
+    "data.SampleStream": (o) => new data.SampleStream([], o),
     "data.fromColumns": (o) => data.fromColumns({ x: new Float32Array(2) }, o),
     "data.datasetFromArrays": (o) => data.datasetFromArrays(npy, npy, o),
     "data.datasetFromNpz": (o) => data.datasetFromNpz(new Map([["x", npy]]), o),

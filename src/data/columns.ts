@@ -48,8 +48,22 @@ export interface ColumnDataset {
 /** The values of some samples by column. */
 export type ColumnSamples = Readonly<Record<string, ColumnValues>>;
 
+/** How data are read that come one after the other. */
+export interface Reading {
+  /** Whether parts are read in the order of the data only: epochs then shuffle samples within a shard, but not shards. */
+  readonly sequential?: boolean;
+  /** Most samples on the device. */
+  readonly capacity?: number;
+  /** Whether what was read can be read again; default true. */
+  readonly replayable?: boolean;
+  /** How often `close` was called. */
+  readonly closings?: number;
+  /** Called when a fit or an evaluation ends. */
+  close?(): Promise<void>;
+}
+
 /** A data set with named columns that is read in parts. */
-export interface ShardedColumns extends Omit<ColumnDataset, "columns"> {
+export interface ShardedColumns extends Omit<ColumnDataset, "columns">, Reading {
   readonly columns: Readonly<Record<string, ColumnForm>>;
   /** As that of ShardedDataset. */
   read(start: number, count: number, into?: ColumnSamples): Promise<ColumnSamples>;
@@ -135,6 +149,21 @@ export function fromColumns(
   const [first] = Object.values(made);
   const count = (first?.data?.length ?? 0) / (first === undefined ? 1 : sampleSize(first.shape));
   return validateColumns({ name, split, count, columns: made });
+}
+
+/** How `data` is read, as fields of another data set over the same samples. */
+export function readingOf(data: Reading): Reading {
+  if (data.sequential !== true) return {};
+  const { capacity, replayable = true, sequential } = data;
+  return {
+    sequential,
+    replayable,
+    ...(capacity !== undefined && { capacity }),
+    get closings() {
+      return data.closings ?? 0;
+    },
+    close: async () => data.close?.(),
+  };
 }
 
 /** Whether a data set has named columns, in memory or not; an ordinary one has inputs and labels. */

@@ -14,6 +14,7 @@ export {
   type ColumnValues,
   fromColumns,
   type GivenColumn,
+  type Reading,
   type ShardedColumns,
   validateColumns,
 } from "./columns.ts";
@@ -73,5 +74,12 @@ export {
   shardsOf,
   type TrainingData,
 } from "./sharded.ts";
+export {
+  fromGenerator,
+  SampleStream,
+  type StreamItem,
+  type StreamOptions,
+  type StreamSource,
+} from "./stream.ts";
 export { type SyntheticOptions, syntheticDigits } from "./synthetic/digits.ts";
 export { type NoiseOptions, noise, type SpiralOptions, spirals } from "./synthetic/toy-sets.ts";

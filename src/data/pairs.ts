@@ -8,6 +8,8 @@ import {
   type ColumnForm,
   type ColumnSamples,
   hasColumns,
+  type Reading,
+  readingOf,
   type ShardedColumns,
   seenAs,
   shardsOfColumns,
@@ -33,7 +35,7 @@ export function columnsOf(dataset: Dataset): ColumnDataset {
 export function columnsOfShards(data: ShardedDataset, ignored?: number): ShardedColumns {
   const { name, split, count, inputs, classes } = data;
   const { shape, scale, offset, bytes, whole } = inputs;
-  return {
+  return Object.assign<Reading, Omit<ShardedColumns, keyof Reading>>(readingOf(data), {
     name,
     split,
     count,
@@ -41,9 +43,11 @@ export function columnsOfShards(data: ShardedDataset, ignored?: number): Sharded
       inputs: { dtype: bytes ? "u8" : whole ? "i32" : "f32", shape, scale, offset },
       labels: { dtype: classes === undefined ? "f32" : "i32", shape: labelShapeOf(data), classes },
     },
-    read: async (start, length, into) =>
-      ({ ...(await readPart(data, start, length, into as Samples | undefined, ignored)) }) as ColumnSamples,
-  };
+    read: async (start: number, length: number, into?: ColumnSamples) =>
+      ({
+        ...(await readPart(data, start, length, into as unknown as Samples | undefined, ignored)),
+      }) as ColumnSamples,
+  });
 }
 
 const pairs = new WeakMap<ColumnDataset | ShardedColumns, PairData>();
@@ -91,12 +95,12 @@ function makePair(who: string, data: ColumnDataset | ShardedColumns): PairData {
     };
   }
   const kind = { bytes: inputs.dtype === "u8", ...(inputs.dtype === "i32" && { whole: true }) };
-  return {
+  return Object.assign(readingOf(data), {
     ...rest,
     inputs: { ...seenForm(inputs), ...kind },
-    read: async (start, length, into) =>
+    read: async (start: number, length: number, into?: Samples) =>
       (await data.read(start, length, into && { ...into })) as unknown as Samples,
-  };
+  });
 }
 
 const seenForm = ({ shape, scale = 1, offset = 0 }: ColumnForm) => ({ shape, scale, offset });

@@ -5,8 +5,8 @@
 import { DataError } from "../validation/errors.ts";
 import { expectValue } from "../validation/expect.ts";
 import { isPromise } from "../validation/options.ts";
-import { type ColumnDataset, hasColumns, type ShardedColumns } from "./columns.ts";
-import { checkForm, type Dataset, labelSize, sampleSize, validateDataset } from "./dataset.ts";
+import { type ColumnDataset, hasColumns, type Reading, type ShardedColumns } from "./columns.ts";
+import { checkForm, type Dataset, labelSize, sampleSize, titleOf, validateDataset } from "./dataset.ts";
 import { holdsBytes, holdsWhole, readable, type SampleArray } from "./lazy-inputs.ts";
 
 /** Some samples one after the other, as in a Dataset. */
@@ -15,7 +15,7 @@ export interface Samples {
   readonly labels: Int32Array | Float32Array;
 }
 
-export interface ShardedDataset extends Omit<Dataset, "inputs" | "labels"> {
+export interface ShardedDataset extends Omit<Dataset, "inputs" | "labels">, Reading {
   readonly inputs: Omit<SampleArray, "data"> & {
     /** True for bytes (Uint8Array), false for numbers of 32 bits. */
     readonly bytes: boolean;
@@ -49,6 +49,11 @@ export function checkTrainingData(who: string, data: unknown): asserts data is T
     if (Array.isArray(inputs?.shape) && typeof read === "function") return;
   }
   checkForm(who, data);
+}
+
+/** Throws ValueError where a data set without end is evaluated or trained on for epochs. `then`: what to do. */
+export function refuseEndless(who: string, data: TrainingData, then: string): void {
+  expectValue(data.count !== Number.POSITIVE_INFINITY, `${who}: ${titleOf(data)} is endless; ${then}`);
 }
 
 /** A data set in memory as one that is read in parts. Nothing is copied. */

@@ -43,10 +43,13 @@ export class DatasetTensors {
     return this.columns.labels as Tensor;
   }
 
-  /** Writes all samples, once a program that uses the tensors is compiled. Rejects with what reading rejects with. */
+  /**
+   * Writes all samples of the columns that a compiled program uses. Rejects with what reading rejects with.
+   */
   async upload({ columns, count }: ColumnDataset, backend: Backend): Promise<void> {
     for (const [key, column] of Object.entries(columns)) {
       const tensor = this.columns[key] as Tensor;
+      if (!backend.holds(tensor)) continue;
       const bytes = readable(column as SampleArray);
       if (bytes === undefined) {
         backend.write(tensor, wordsOf(column.data));

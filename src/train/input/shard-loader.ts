@@ -24,6 +24,8 @@ import { type Key, type ShardLayout, samplesOf, shardLayout, visitOf } from "./s
 export const STREAMED_BYTES = 128 * 2 ** 20;
 /** Bytes that are read and written between two submits: few enough that a page does not stall. */
 const CHUNK_BYTES = 2 ** 21;
+/** Samples of an endless data set, for the step's arithmetic in u32: it then goes on with its first shard. */
+const ENDLESS = 2 ** 31;
 
 export class StreamedDataset implements DeviceDataset {
   readonly layout: ShardLayout;
@@ -44,12 +46,14 @@ export class StreamedDataset implements DeviceDataset {
     maxTensorBytes: number,
     chunkBytes = CHUNK_BYTES,
   ) {
-    const { name, split, count } = dataset;
+    const { name, split, capacity } = dataset;
+    const count = Math.min(dataset.count, ENDLESS);
     const bytes = sampleBytes(dataset);
-    this.layout = shardLayout(`${name}/${split}`, count, batchSize, bytes, maxBytes, maxTensorBytes);
+    const limits = [maxBytes, maxTensorBytes, capacity] as const;
+    this.layout = shardLayout(`${name}/${split}`, count, batchSize, bytes, ...limits);
     const { size, slots } = this.layout;
     this.chunk = 4 * Math.max(1, Math.floor(chunkBytes / Math.max(...bytes) / 4));
-    this.tensors = new DatasetTensors(dataset, size * slots);
+    this.tensors = new DatasetTensors({ ...dataset, columns: dataset.columns, count }, size * slots);
     const { columns, batch } = batchesOf(this.tensors, batchSize, { size, slots });
     this.columns = columns;
     this.batch = batch;
@@ -59,9 +63,9 @@ export class StreamedDataset implements DeviceDataset {
     return this.layout.stepsPerEpoch;
   }
 
-  /** Without `readKey`, shards are visited in the order of the data. */
+  /** Without `readKey`, and where data come in order, shards are visited in the order of the data. */
   loader(backend: Backend, readKey: ReadKey | undefined): ShardLoader {
-    return new ShardLoader(this, backend, readKey);
+    return new ShardLoader(this, backend, this.dataset.sequential ? undefined : readKey);
   }
 }
 
@@ -87,6 +91,7 @@ export class ShardLoader implements DataLoader {
   #key: Key | undefined;
   /** The chunk written last, whose memory the next may reuse. */
   #reusable: ColumnSamples | undefined;
+  #closings = 0;
 
   constructor(
     readonly data: StreamedDataset,
@@ -105,10 +110,12 @@ export class ShardLoader implements DataLoader {
     };
   }
 
-  /** A checkpoint with another key may have been loaded since the last run of steps. */
+  /** Since the last run of steps a checkpoint with another key may have been loaded, or a stream been closed. */
   async #refreshKey(): Promise<void> {
     const key = await this.readKey?.();
-    if (key?.join() === this.#key?.join()) return;
+    const { closings = 0 } = this.data.dataset;
+    if (key?.join() === this.#key?.join() && closings === this.#closings) return;
+    this.#closings = closings;
     this.#key = key;
     this.#loaded.fill(undefined);
     this.#loading = undefined;
@@ -173,8 +180,8 @@ export class ShardLoader implements DataLoader {
   async #read(visit: number, written: number, wanted: number): Promise<ColumnSamples> {
     const { dataset, layout } = this.data;
     const [start] = samplesOf(visit, layout, this.#key);
-    const from = (start + written) % dataset.count;
-    const untilEnd = Math.min(wanted, dataset.count - from);
+    const from = (start + written) % layout.count;
+    const untilEnd = Math.min(wanted, layout.count - from);
     const reusable = this.#reusable;
     this.#reusable = undefined;
     const first = await readColumns(dataset, from, untilEnd, reusable);
@@ -190,12 +197,11 @@ export class ShardLoader implements DataLoader {
     this.#loaded[slot] = undefined;
     const offset = slot * layout.size + written;
     for (const [key, { dtype, shape }] of Object.entries(dataset.columns)) {
+      const tensor = tensors.columns[key] as Tensor;
+      // No program uses this column.
+      if (!this.backend.holds(tensor)) continue;
       const words = sampleSize(shape) / (dtype === "u8" ? 4 : 1);
-      this.backend.write(
-        tensors.columns[key] as Tensor,
-        wordsOf(samples[key] as ColumnValues),
-        offset * words,
-      );
+      this.backend.write(tensor, wordsOf(samples[key] as ColumnValues), offset * words);
     }
     loading.written += loading.next.count;
     const complete = loading.written === samplesOf(visit, layout, this.#key)[1];

@@ -29,7 +29,7 @@ export interface ShardLayout {
 
 /**
  * The largest shards of which two fit on the device. `bytes`: of one sample, by column. `maxBytes`: for all columns together;
- * `maxTensorBytes`: for each. Throws DeviceError where two shards of the smallest size do not fit.
+ * `maxTensorBytes`: for each. `capacity`: samples of a stream, which always has two shards, as it is read anew in every epoch. Throws DeviceError where two shards of the smallest size do not fit.
  */
 export function shardLayout(
   name: string,
@@ -38,19 +38,27 @@ export function shardLayout(
   bytes: readonly number[],
   maxBytes: number,
   maxTensorBytes: number,
+  capacity?: number,
 ): ShardLayout {
   const bytesPerSample = bytes.reduce((a, b) => a + b);
   const room = Math.min(
     Math.floor(maxBytes / bytesPerSample),
     Math.floor(maxTensorBytes / Math.max(...bytes)),
+    capacity ?? Number.POSITIVE_INFINITY,
   );
   const stepsPerEpoch = Math.ceil(count / batchSize);
-  if (count <= room)
+  if (count <= room && capacity === undefined)
     return { count, size: count, shards: 1, slots: 1, stepsPerShard: stepsPerEpoch, stepsPerEpoch };
   // Every slot holds whole batches and begins at a whole word.
   const unit = batchSize * Math.max(...bytes.map((each) => 4 / evenUpTo4(batchSize * each)));
-  const size = Math.floor(room / 2 / unit) * unit;
+  const size = Math.min(Math.floor(room / 2 / unit), Math.ceil(count / unit)) * unit;
   if (size === 0) {
+    if (capacity !== undefined && capacity < 2 * unit) {
+      throw new DeviceError(
+        `data set ${name}: a capacity of ${capacity} samples holds no two parts of ${unit}; give a capacity of at least ${2 * unit}, ` +
+          "or take smaller batches",
+      );
+    }
     throw new DeviceError(
       `data set ${name}: two shards of ${unit} samples, ${bytesPerSample} bytes each, don't fit into ` +
         `${Math.min(maxBytes, maxTensorBytes)} bytes; allow more with maxResidentBytes, or take smaller batches`,

@@ -3,11 +3,12 @@
  * once and replayed; data, step counter, shuffling and metrics are on the device. The host submits steps and reads metrics.
  */
 
-import { checkTrainingData, type TrainingData } from "../../data/sharded.ts";
+import { titleOf } from "../../data/dataset.ts";
+import { checkTrainingData, isSharded, refuseEndless, type TrainingData } from "../../data/sharded.ts";
 import type { GraphSpec } from "../../graph/graph.ts";
 import type { Data } from "../../graph/spec.ts";
 import type { KernelTime, Program } from "../../runtime/backend.ts";
-import { GraphError } from "../../validation/errors.ts";
+import { GraphError, ValueError } from "../../validation/errors.ts";
 import { checkOptions } from "../../validation/options.ts";
 import { savedStates } from "../state/run-states.ts";
 import type { Metrics } from "./events.ts";
@@ -26,6 +27,7 @@ export abstract class AnyTrainer extends TrainerCore {
   fit(train: TrainingData, given: FitOptions = {}): Fit {
     checkTrainingData("fit", train);
     const options = checkFitOptions(given);
+    checkEndless(train, options);
     return startFit(this.lock, (progress) => fit(this, train, options, progress), options.callbacks ?? []);
   }
 
@@ -36,6 +38,7 @@ export abstract class AnyTrainer extends TrainerCore {
    */
   async evaluate(dataset: TrainingData, options: EvaluateOptions = {}): Promise<Metrics> {
     checkTrainingData("evaluate", dataset);
+    refuseEndless("evaluate", dataset, ONE_PASS);
     const given = checkOptions("evaluate", options, { signal: "object", average: "boolean" });
     return this.lock.run(() => this.measure(dataset, given));
   }
@@ -127,6 +130,20 @@ export abstract class AnyTrainer extends TrainerCore {
   /** Reads a file that `save` or PyTorch's safetensors wrote. */
   async load(path: string): Promise<void> {
     await this.fromSafetensors(await this.files().read(path), path);
+  }
+}
+
+const ONE_PASS = "give its samples per pass as `count`";
+
+/** Throws ValueError where an endless data set is to end, or one to be continued that can't be read again. */
+function checkEndless(train: TrainingData, { steps, validation, resume }: FitOptions): void {
+  if (steps === undefined) refuseEndless("fit", train, "give the training steps as `steps`, not epochs");
+  if (validation !== undefined) refuseEndless("fit: validation", validation, ONE_PASS);
+  if (resume !== undefined && isSharded(train) && train.replayable === false) {
+    throw new ValueError(
+      `fit: resume: ${titleOf(train)} can't be read again, and the run would go on with other samples; give the stream a function ` +
+        "that begins with any sample, and `seekable: true`, or load the file's weights and call fit without resume",
+    );
   }
 }
 

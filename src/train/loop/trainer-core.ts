@@ -3,7 +3,7 @@
  * states, takes snapshots, restores checkpoints and evaluates. AnyTrainer adds what users call.
  */
 
-import type { TrainingData } from "../../data/sharded.ts";
+import { isSharded, type TrainingData } from "../../data/sharded.ts";
 import { packLayout } from "../../graph/pack-layout.ts";
 import type { Data } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
@@ -174,7 +174,11 @@ export abstract class TrainerCore {
       for (const step of steps) backend.write(step, Uint32Array.of(0));
       const options = { ...this.options, ...(loader && { prepare: loader.begin() }) };
       const metrics = new MetricAccumulator(rings, "evaluation");
-      await new StepRunner(program, backend, rings, options).runUntil(stepsPerEpoch, metrics, signal);
+      try {
+        await new StepRunner(program, backend, rings, options).runUntil(stepsPerEpoch, metrics, signal);
+      } finally {
+        if (isSharded(dataset)) await dataset.close?.();
+      }
       return metrics.metrics();
     });
   }

@@ -3,7 +3,7 @@
  * and training continues from the last save point.
  */
 
-import type { TrainingData } from "../../data/sharded.ts";
+import { isSharded, type TrainingData } from "../../data/sharded.ts";
 import { DeviceLostError, GraphError } from "../../validation/errors.ts";
 import { MetricAccumulator } from "../metrics/accumulator.ts";
 import { checkFinite } from "../metrics/divergence.ts";
@@ -47,6 +47,7 @@ export async function* fit(
   } finally {
     await folder?.close();
     trainer.hearRecoveries(before);
+    if (isSharded(train)) await train.close?.();
   }
 }
 

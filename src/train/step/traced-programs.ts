@@ -3,7 +3,7 @@
 import { hasColumns } from "../../data/columns.ts";
 import { pairOf } from "../../data/pairs.ts";
 import { expectAligned } from "../../data/prepare/align.ts";
-import type { PairData, TrainingData } from "../../data/sharded.ts";
+import { isSharded, type PairData, type TrainingData } from "../../data/sharded.ts";
 import { Graph, type GraphSpec } from "../../graph/graph.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { IGNORED } from "../../ops/loss/class-targets.ts";
@@ -97,7 +97,7 @@ export class TracedPrograms implements ProgramSource {
   async #trace(dataset: TrainingData): Promise<TracedEvaluation> {
     const known = this.#traced.get(dataset);
     if (known !== undefined) return known;
-    const data = await this.#dataFor(dataset, evaluationBatch(this.options, dataset.count));
+    const data = await this.#dataFor(dataset, evaluationBatch(this.options, mostPerBatch(dataset)));
     const { step, training } = this.run;
     const inputOf = (at: Tensor) => ({ ...data.columns(at, undefined), ...pairIn(dataset) });
     const traced = { ...evaluationStep(step, inputOf, training), data };
@@ -161,6 +161,14 @@ export class TracedPrograms implements ProgramSource {
     const ignored = "loss" in this.options ? this.options.loss.ignoreIndex : IGNORED;
     return this.#places.place(dataset, batchSize, { maxTensorBytes, maxResidentBytes }, ignored);
   }
+}
+
+/** Most samples of a batch: all, or those of half a stream's buffer, in fours so that bytes are whole words. */
+function mostPerBatch(dataset: TrainingData): number {
+  const { capacity } = isSharded(dataset) ? dataset : {};
+  if (capacity === undefined) return dataset.count;
+  const fours = Math.floor(capacity / 8);
+  return Math.min(dataset.count, fours > 0 ? 4 * fours : Math.ceil(capacity / 2));
 }
 
 /** The data set for metrics and messages, where it has inputs and labels. */
