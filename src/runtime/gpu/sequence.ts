@@ -1,6 +1,5 @@
 /** Programs of a GPU that run one after another: all runs of all of them are one compute pass and one submit. */
 
-import { GraphError } from "../../validation/errors.ts";
 import type { SequencePart } from "../backend.ts";
 import { ProgramSequence } from "../program-sequence.ts";
 import type { GpuProgram, GpuResources } from "./program.ts";
@@ -14,7 +13,10 @@ export class GpuSequence extends ProgramSequence<GpuProgram> {
   }
 
   override run(times = 1, first = 0): void {
-    this.#prepare(times);
+    if (!this.#prepare(times)) {
+      super.run(times, first);
+      return;
+    }
     const { raw } = this.resources.device;
     const encoder = raw.createCommandEncoder();
     const pass = encoder.beginComputePass();
@@ -23,17 +25,17 @@ export class GpuSequence extends ProgramSequence<GpuProgram> {
     raw.queue.submit([encoder.finish()]);
   }
 
-  /** A part may move states that an earlier one has bound already, which then binds again. */
-  #prepare(times: number): void {
+  /**
+   * Whether all parts can be bound at once. A part may move states that an earlier one has bound already, which then binds
+   * again; parts that flatten one state in different buffers have to move it before each run, and have a submit each.
+   */
+  #prepare(times: number): boolean {
     const { memory } = this.resources;
-    let { generation } = memory;
+    const { generation } = memory;
     for (const program of this.programs) program.prepare(times);
-    if (memory.generation === generation) return;
-    generation = memory.generation;
+    if (memory.generation === generation) return true;
+    const settled = memory.generation;
     for (const program of this.programs) program.prepare(0);
-    if (memory.generation === generation) return;
-    throw new GraphError(
-      "sequence: two programs update a parameter as parts of different flattened buffers; give it to one optimizer",
-    );
+    return memory.generation === settled;
   }
 }

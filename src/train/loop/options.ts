@@ -79,7 +79,7 @@ export interface StepOptions extends CommonTrainerOptions {
   /** What is trained and saved: a module, or an object with modules, as in `{ encoder, decoder }`. */
   readonly model: object;
   readonly optimizer: Optimizer;
-  /** Builds the loss of a batch. An annotation may name columns, as in `step: (batch: { tokens: Tensor }) => …`. */
+  /** See StepFunction. */
   step(batch: StepBatch, context: StepContext): StepResult;
 }
 

@@ -141,11 +141,20 @@ export abstract class TrainerCore {
     return this.survive(() => this.programs.training(dataset, validation));
   }
 
+  /** Those of the options that a runner takes. */
+  get #pace(): Pick<RunSettings, "submitMilliseconds" | "stepsPerSubmit"> {
+    const { submitMilliseconds, stepsPerSubmit } = this.options;
+    return {
+      ...(submitMilliseconds !== undefined && { submitMilliseconds }),
+      ...(stepsPerSubmit !== undefined && { stepsPerSubmit }),
+    };
+  }
+
   /** A runner that continues where training stands; call `finish` with it afterwards. */
   runner({ program, rings, loader, inspect }: TrainProgram): StepRunner {
     this.values.stepping = true;
     this.#runner = new StepRunner(program, this.backend, rings, {
-      ...this.options,
+      ...this.#pace,
       first: this.values.position,
       start: this.#stepsPerSubmit,
       ...(loader && { prepare: loader.begin() }),
@@ -172,7 +181,7 @@ export abstract class TrainerCore {
       // Read now: the device may have been replaced while the program was compiled.
       const { backend } = this;
       for (const step of steps) backend.write(step, Uint32Array.of(0));
-      const options = { ...this.options, ...(loader && { prepare: loader.begin() }) };
+      const options = { ...this.#pace, ...(loader && { prepare: loader.begin() }) };
       const metrics = new MetricAccumulator(rings, "evaluation");
       try {
         await new StepRunner(program, backend, rings, options).runUntil(stepsPerEpoch, metrics, signal);

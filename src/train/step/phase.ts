@@ -39,8 +39,8 @@ export interface StepResult {
 }
 
 /**
- * Builds the loss of a batch. Called when a step is compiled, for training and for evaluation. An annotation may name the
- * columns that it takes, as in `step: (batch: { tokens: Tensor }) => …`.
+ * Builds the loss of a batch. Called when a step is compiled, for training and for evaluation. An annotation may name more
+ * columns, as in `step: ({ tokens }: StepBatch & { tokens: Tensor }) => …`.
  */
 export type StepFunction = { step(batch: StepBatch, context: StepContext): StepResult }["step"];
 
