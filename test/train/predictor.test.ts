@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { input, parameter, type Tensor } from "../../src/graph/tensor.ts";
 import { writeSafetensors } from "../../src/io/safetensors.ts";
 import * as nn from "../../src/nn/index.ts";
-import { add, argmax, concat, embedding, mul, sum } from "../../src/ops/index.ts";
+import { add, argmax, concat, crossEntropy, embedding, mul, sum } from "../../src/ops/index.ts";
 import { sgd } from "../../src/optim/index.ts";
 import { lenet5 } from "../../src/recipes/index.ts";
 import { compileAheadOfTime, PORTABLE } from "../../src/replay/compile.ts";
@@ -12,6 +12,7 @@ import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { GpuBackend } from "../../src/runtime/gpu/backend.ts";
 import type { GpuRuntime } from "../../src/runtime/gpu/runtime.ts";
+import { Trainer } from "../../src/train/loop/trainer.ts";
 import { createPredictor } from "../../src/train/predict/create-predictor.ts";
 import { predict } from "../../src/train/predict/predict.ts";
 import { stateDict } from "../../src/train/state/state-dict.ts";
@@ -196,6 +197,31 @@ describe.each(ownBackends)("on the %s", (_, openOwn) => {
     expect(joined.shape).toEqual([5]);
     close(joined.values, [8, 9, -1, 0, -1, 0, 1, -0.8, -1, 0, 2, 3, 0, 0, 0]);
     expect(best).toEqual({ values: Int32Array.of(1, 1, 1), shape: [] });
+  });
+
+  it("takes several inputs for the model of a trainer with a step function", async () => {
+    const model = {
+      layer: nn.linear(4, 3),
+      forward({ a, b }: Record<"a" | "b", Tensor>) {
+        return add(nn.forward(this.layer, a), b);
+      },
+    };
+    const trainer = await Trainer.create(await open(), {
+      model,
+      optimizer: sgd({ learningRate: 0.1 }),
+      step: ({ inputs, labels, weights }) => ({
+        loss: crossEntropy(nn.forward(model.layer, inputs), labels, { weights }).loss,
+      }),
+      batchSize: 8,
+    });
+    const options = { inputs: { a: [4], b: [3] }, batchSize: 2 } as const;
+    const predictor = await createPredictor(trainer, options);
+    const ask = async (b: readonly number[]) =>
+      (await predictor.predict({ a: all.subarray(0, 4), b: [...b] })).values;
+    const before = await ask([0, 0, 0]);
+    close(await ask([1, 2, 3]), [before[0]! + 1, before[1]! + 2, before[2]! + 3]);
+    await trainer.fit(data);
+    expect(await ask([0, 0, 0])).not.toEqual(before);
   });
 
   it("refuses values that the model does not take, with what it takes", async () => {
