@@ -12,6 +12,7 @@ import { linalgChecks } from "./cases/linalg.ts";
 import { lossChecks } from "./cases/loss.ts";
 import { normChecks } from "./cases/norm.ts";
 import { randomChecks } from "./cases/random.ts";
+import { recurrentChecks } from "./cases/recurrent.ts";
 import { reduceChecks } from "./cases/reduce.ts";
 import { shapeChecks } from "./cases/shape.ts";
 import { trainingChecks } from "./cases/training.ts";
@@ -27,6 +28,7 @@ const checks = [
   ...reduceChecks,
   ...normChecks,
   ...linalgChecks,
+  ...recurrentChecks,
   ...convChecks,
   ...lossChecks,
   ...randomChecks,

@@ -10,4 +10,5 @@ export * from "./loss.ts";
 export * from "./module.ts";
 export * from "./normalization.ts";
 export * from "./pooling.ts";
+export * from "./recurrent.ts";
 export { type LayerSummary, type ModelSummary, summary, summaryText } from "./summary.ts";

@@ -132,6 +132,12 @@ export {
 } from "./pool/resize.ts";
 export { type AffineRange, drawAffine } from "./random/draw-affine.ts";
 export { bernoulli, choice, dropout, dropout2d, normal, RandomSource, uniform } from "./random/random.ts";
+export {
+  type RecurrenceOptions,
+  type RecurrenceResult,
+  type RecurrentWeights,
+  recurrence,
+} from "./recurrent/recurrence.ts";
 export { type ArgmaxOptions, argmax, argmin } from "./reduce/argmax.ts";
 export { cumsum } from "./reduce/cumsum.ts";
 export { type NormOptions, norm } from "./reduce/norm.ts";

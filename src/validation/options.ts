@@ -55,6 +55,7 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
   factor: ["tmult"],
   fraction: ["amount", "testsize"],
   indices: ["returnindices"],
+  layers: ["numlayers"],
   learningRate: ["lr", "maxlr", "initiallearningrate"],
   minLearningRate: ["etamin", "minlr"],
   period: ["t0"],
