@@ -49,35 +49,19 @@ export const CONV2D = {
   groups: "number",
 } as const satisfies OptionKinds<Conv2dOptions>;
 
+type Side = "Top" | "Left" | "Bottom" | "Right";
+/** Steps of a window and padding, of convolutions and pools. */
+export type WindowSteps = Readonly<Record<`${"stride" | "dilation"}${"Y" | "X"}` | `pad${Side}`, number>>;
+
 /** Options with all defaults filled in. */
-export type ConvAttrs = {
-  readonly strideY: number;
-  readonly strideX: number;
-  readonly padTop: number;
-  readonly padLeft: number;
-  readonly padBottom: number;
-  readonly padRight: number;
-  readonly dilationY: number;
-  readonly dilationX: number;
-  readonly GROUPS: number;
-};
+export type ConvAttrs = WindowSteps & { readonly GROUPS: number };
 
 /** x [N, C, H, W], w [O, CG, KH, KW], y [N, O, OH, OW]; a group has CG input and OG output channels. */
-export type ConvConstants = ConvAttrs & {
-  readonly N: number;
-  readonly C: number;
-  readonly H: number;
-  readonly W: number;
-  readonly O: number;
-  readonly CG: number;
-  readonly OG: number;
-  readonly KH: number;
-  readonly KW: number;
-  readonly OH: number;
-  readonly OW: number;
-  /** Whether conv2d adds a bias. */
-  readonly BIAS: boolean;
-};
+export type ConvConstants = ConvAttrs &
+  Readonly<Record<"N" | "C" | "H" | "W" | "O" | "CG" | "OG" | "KH" | "KW" | "OH" | "OW", number>> & {
+    /** Whether conv2d adds a bias. */
+    readonly BIAS: boolean;
+  };
 
 /** Checks `options` and fills in the defaults. */
 export function convAttrs(op: string, options: Conv2dOptions): ConvAttrs {

@@ -1,7 +1,7 @@
 /** The windows of a pooling op, by PyTorch's rules for size, padding and the last window of ceilMode. */
 import { expectSpec, shapeError } from "../graph/op.ts";
 import { formatShape, type Shape, type Spec } from "../graph/spec.ts";
-import { type Sides, sameSides } from "./conv.ts";
+import { type Sides, sameSides, type WindowSteps } from "./conv.ts";
 
 export interface PoolAttrs {
   readonly kernel: readonly [number, number];
@@ -12,25 +12,8 @@ export interface PoolAttrs {
 }
 
 /** The same names in WGSL and CPU bodies. */
-export interface PoolConstants {
-  readonly [name: string]: number;
-  readonly N: number;
-  readonly C: number;
-  readonly H: number;
-  readonly W: number;
-  readonly OH: number;
-  readonly OW: number;
-  readonly KH: number;
-  readonly KW: number;
-  readonly strideY: number;
-  readonly strideX: number;
-  readonly padTop: number;
-  readonly padLeft: number;
-  readonly padBottom: number;
-  readonly padRight: number;
-  readonly dilationY: number;
-  readonly dilationX: number;
-}
+export type PoolConstants = WindowSteps &
+  Readonly<Record<"N" | "C" | "H" | "W" | "OH" | "OW" | "KH" | "KW", number>>;
 
 /** Constants of pooling `x`; throws ShapeError where PyTorch refuses. */
 export function poolGeometry(op: string, x: Spec | undefined, attrs: PoolAttrs): PoolConstants {

@@ -9,20 +9,9 @@ import { type Spec, sizeOf } from "../graph/spec.ts";
 import { mergeLoops, padLoops } from "./axis.ts";
 
 /** Sizes (K, R) and strides (SK, SR) of up to three kept and three reduced loops, and the products of the sizes. */
-export type ReductionGeometry = {
-  readonly K1: number;
-  readonly K2: number;
-  readonly SK0: number;
-  readonly SK1: number;
-  readonly SK2: number;
-  readonly R1: number;
-  readonly R2: number;
-  readonly SR0: number;
-  readonly SR1: number;
-  readonly SR2: number;
-  readonly KEPT: number;
-  readonly REDUCED: number;
-};
+export type ReductionGeometry = Readonly<
+  Record<`${"K" | "R"}${1 | 2}` | `${"SK" | "SR"}${0 | 1 | 2}` | "KEPT" | "REDUCED", number>
+>;
 
 /** The geometry of reducing `x` over `axes`; throws ShapeError naming `op`. */
 export function reductionGeometry(op: string, x: Spec, axes: readonly number[]): ReductionGeometry {

@@ -191,10 +191,7 @@ export const avgPool2dBackwardOp: DefinedOp<AvgBackwardAttrs> = defineOp({
   backward: ({ grads: [d], attrs }) => [avgPool2dOp.one([d!], attrs)],
 });
 
-interface AvgConstants extends PoolConstants {
-  readonly includePad: number;
-  readonly divisor: number;
-}
+type AvgConstants = PoolConstants & { readonly includePad: number; readonly divisor: number };
 
 function avgGeometry(op: string, x: Spec | undefined, attrs: AvgAttrs): AvgConstants {
   return { ...poolGeometry(op, x, attrs), includePad: attrs.includePad ? 1 : 0, divisor: attrs.divisor };
