@@ -57,12 +57,13 @@ withRealData("boston", (realTest) => {
 });
 
 withRealData("digits", (realTest) => {
-  realTest("digits recipes in full, one split", async (dataDir) => {
+  realTest("digits recipes, a third of their steps, one split", async (dataDir) => {
     const cpu = await openDevice({ backend: "cpu" });
     for (const name of ["digits-mlp-mse", "digits-mlp-ce", "digits-cnn"]) {
-      const { train, test } = await trained(name, cpu, await dataOf(name, dataDir, 2), { seed: 2 });
+      const steps = Math.round((recipe(name).steps ?? 0) / 3);
+      const { train, test } = await trained(name, cpu, await dataOf(name, dataDir, 2), { seed: 2, steps });
       expect(test.accuracy, name).toBeGreaterThan(0.88);
-      expect(train.accuracy, name).toBeGreaterThan(0.93);
+      expect(train.accuracy, name).toBeGreaterThan(0.9);
     }
   });
 });

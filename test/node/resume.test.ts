@@ -11,8 +11,8 @@ beforeAll(async () => {
 });
 afterAll(() => cli.remove());
 
-/** bench/attack.mjs kills more often. */
-const KILLS = 6;
+/** attack.test.ts kills as often at other moments, bench/attack.mjs more often. */
+const KILLS = 4;
 const EVERY = 15;
 
 /**
@@ -71,7 +71,7 @@ const timeless = (file: string): unknown =>
     key === "seconds" || key === "stepsPerSecond" ? undefined : value,
   );
 
-test("kill -9 at six random moments, Ctrl-C, a damaged checkpoint", async () => {
+test("kill -9 at four random moments, Ctrl-C, a damaged checkpoint", async () => {
   const whole = await cli.run([...settings, "--save", "whole.safetensors", "--history", "whole.json"]);
   expect(whole).toMatchObject({ code: 0 });
 
@@ -85,7 +85,7 @@ test("kill -9 at six random moments, Ctrl-C, a damaged checkpoint", async () => 
     const { signal } = await broken(words, "run", between(1, 3), between(0, 12), "SIGKILL");
     expect(signal).toBe("SIGKILL");
     stops.push(checkpointsIn("run").at(-1) as string);
-    if (kill !== 4) continue;
+    if (kill !== 2) continue;
     const last = join(cli.folder, "run/checkpoints", checkpointsIn("run").at(-1) as string);
     truncateSync(last, readFileSync(last).length - 1000);
     // What a process leaves that was killed while it wrote.
