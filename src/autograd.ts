@@ -29,6 +29,12 @@ export function gradients(loss: Tensor, wrt: readonly Tensor[], seed?: Tensor): 
       `gradients: seed ${formatShape(seed.shape)} must have the shape of loss ${formatShape(loss.shape)}`,
     );
   }
+  const whole = [loss, ...wrt].find(({ dtype }) => dtype !== "f32");
+  if (whole !== undefined) {
+    throw new ShapeError(
+      `gradients: loss and wrt must be f32, got ${whole.toString()}; gradients do not flow through integers`,
+    );
+  }
   const order = ancestors(loss.node);
   const wanted = new Set(wrt);
   if (wrt.some(({ leaf }) => leaf?.kind === "state" && leaf.trainable)) refuseUnknownMode(order);

@@ -4,6 +4,7 @@ import { gradients } from "../src/autograd.ts";
 import { defineOp } from "../src/graph/op.ts";
 import { constant, input, type Node, parameter, type Tensor } from "../src/graph/tensor.ts";
 import { add, div, mul, square, sub } from "../src/ops/elementwise/arithmetic.ts";
+import { cast } from "../src/ops/elementwise/cast.ts";
 import { fill } from "../src/ops/elementwise/fill.ts";
 import { sigmoid, tanh } from "../src/ops/elementwise/relu-sigmoid-tanh.ts";
 import { crossEntropyOp } from "../src/ops/loss/cross-entropy.ts";
@@ -242,7 +243,11 @@ describe("errors", () => {
     );
     const other = input([2, 3]);
     expect(gradients(sum(mul(stepped, other)), [other])[0]?.shape).toEqual([2, 3]);
-    expect(() => gradients(sum(argmax(x)), [x])).toThrow(/argmax .* has no gradient/);
+    expect(() => gradients(sum(argmax(x)), [x])).toThrow(
+      /gradients: loss and wrt must be f32, got .*i32\[\]/,
+    );
+    const whole = input([3], "u32");
+    expect(() => gradients(sum(cast(whole, "f32")), [whole])).toThrow(/must be f32, got input u32\[3\]/);
   });
 
   it("names an op whose gradient has the wrong shape", () => {

@@ -1,8 +1,10 @@
 /** Numbers from the host: one rule for what device.write, constants and first values take, on every backend. */
 import { describe, expect, it } from "vitest";
-import type { DType } from "../src/graph/spec.ts";
-import { constant, input, parameter, state, type Tensor } from "../src/graph/tensor.ts";
+import { compare } from "../src/checks/compare.ts";
+import type { Data, DType } from "../src/graph/spec.ts";
+import { constant, type Draw, input, parameter, state, type Tensor } from "../src/graph/tensor.ts";
 import type { Values } from "../src/graph/values.ts";
+import { add } from "../src/ops/elementwise/arithmetic.ts";
 import type { Backend } from "../src/runtime/backend.ts";
 import { CpuBackend } from "../src/runtime/cpu/backend.ts";
 import { ShapeError, ValueError } from "../src/validation/errors.ts";
@@ -20,6 +22,13 @@ const placed = async (backend: Backend, leaf: Tensor): Promise<Tensor> => {
 };
 
 const four = [1, 0, 3, 120];
+/** The dtype that a kind of array belongs to; undefined for those that every dtype takes. */
+function dtypeOf(values: Values): DType | undefined {
+  if (values instanceof Int32Array) return "i32";
+  if (values instanceof Uint32Array) return "u32";
+  return /^Float/.test(values.constructor.name) ? "f32" : undefined;
+}
+const takes = (dtype: DType, values: Values) => [undefined, dtype].includes(dtypeOf(values));
 const kinds: readonly Values[] = [
   four,
   [
@@ -45,15 +54,24 @@ const kinds: readonly Values[] = [
 
 describe.each(backends)("on the %s", (_, open) => {
   it.each(["f32", "i32", "u32"] as const)(
-    "%s takes the same numbers of every kind of array",
+    "%s takes its own arrays and those of no dtype, and refuses those of another",
     async (dtype) => {
       const backend = await open();
       for (const leaf of [input([2, 2], dtype), state([2, 2], 0, dtype)]) {
         await placed(backend, leaf);
         for (const values of kinds) {
           backend.write(leaf, new Uint8Array(4));
-          backend.write(leaf, values);
-          expect([...(await backend.read(leaf))]).toEqual(four);
+          const written = () => backend.write(leaf, values);
+          if (takes(dtype, values)) written();
+          else {
+            expect(written).toThrow(ValueError);
+            expect(() => backend.write(leaf, values, 0)).toThrow(
+              new RegExp(
+                `${dtype}\\[2, 2\\]: needs .* got ${values.constructor.name}, which holds ${dtypeOf(values)}`,
+              ),
+            );
+          }
+          expect([...(await backend.read(leaf))]).toEqual(takes(dtype, values) ? four : [0, 0, 0, 0]);
         }
         backend.write(leaf, Uint8Array.of(7, 8), 1);
         expect([...(await backend.read(leaf))]).toEqual([1, 7, 8, 120]);
@@ -65,10 +83,25 @@ describe.each(backends)("on the %s", (_, open) => {
     const backend = await open();
     for (const values of kinds) {
       for (const dtype of ["f32", "i32", "u32"] as const) {
-        const leaf = await placed(backend, state([2, 2], values, dtype));
-        expect([...(await backend.read(leaf))]).toEqual(four);
+        const start = state([2, 2], 0, dtype);
+        const drawn = state([4], (() => values) as unknown as Draw, dtype);
+        if (takes(dtype, values)) {
+          backend.starts.set(start, values as Data);
+          for (const leaf of [
+            start,
+            state([2, 2], values, dtype),
+            ...(Array.isArray(values[0]) ? [] : [drawn]),
+          ])
+            expect([...(await backend.read(await placed(backend, leaf)))]).toEqual(four);
+        } else {
+          expect(() => state([2, 2], values, dtype)).toThrow(/which holds/);
+          expect(() => backend.starts.set(start, values as Data)).toThrow(/which holds/);
+          await expect(placed(backend, drawn)).rejects.toThrow(/which holds/);
+        }
       }
-      expect([...(await backend.read(await placed(backend, parameter([2, 2], values))))]).toEqual(four);
+      if (takes("f32", values))
+        expect([...(await backend.read(await placed(backend, parameter([2, 2], values))))]).toEqual(four);
+      else expect(() => parameter([2, 2], values)).toThrow(/which holds f32|which holds [iu]32/);
       const program = await backend.compile({ outputs: [constant(values, [2, 2])] });
       program.run();
     }
@@ -79,15 +112,21 @@ describe.each(backends)("on the %s", (_, open) => {
   const refused: readonly (readonly [DType, unknown, RegExp])[] = [
     [
       "i32",
-      Float32Array.of(1, 2, 3.5, 4),
-      /x i32\[4\]: needs Int32Array or numbers that convert, got 3.5 at 2/,
+      Float32Array.of(1, 2, 3, 4),
+      /x i32\[4\]: needs Int32Array or an array of numbers, got Float32Array, which holds f32/,
+    ],
+    ["i32", [1, 2, 3.5, 4], /x i32\[4\]: needs Int32Array or numbers that convert, got 3.5 at 2/],
+    [
+      "f32",
+      Int32Array.of(1, 2, 3, 4),
+      /x f32\[4\]: needs Float32Array or an array of numbers, got Int32Array, which holds i32/,
     ],
     ["i32", [1, 2, 3, Number.NaN], /got NaN at 3, not a whole number in i32's range/],
-    ["i32", Float64Array.of(1, 2, 3, Number.POSITIVE_INFINITY), /got Infinity at 3/],
+    ["i32", [1, 2, 3, Number.POSITIVE_INFINITY], /got Infinity at 3/],
     ["i32", [2 ** 31, 0, 0, 0], /got 2147483648 at 0/],
     ["i32", BigInt64Array.of(0n, 2n ** 40n, 0n, 0n), /got 1099511627776 at 1/],
-    ["i32", Uint32Array.of(0, 2 ** 31, 0, 0), /got 2147483648 at 1/],
-    ["u32", Int32Array.of(1, -1, 3, 4), /x u32\[4\]: needs Uint32Array .* got -1 at 1/],
+    ["i32", BigUint64Array.of(0n, 2n ** 31n, 0n, 0n), /got 2147483648 at 1/],
+    ["u32", Int16Array.of(1, -1, 3, 4), /x u32\[4\]: needs Uint32Array .* got -1 at 1/],
     ["u32", [0.5, 0, 0, 0], /got 0.5 at 0/],
     ["u32", [2 ** 32, 0, 0, 0], /got 4294967296 at 0/],
     [
@@ -137,7 +176,7 @@ describe.each(backends)("on the %s", (_, open) => {
   it("another length or nesting is refused whatever the kind", async () => {
     const backend = await open();
     const leaf = await placed(backend, input([2, 3], "i32", "x"));
-    for (const values of [[1, 2], new Float32Array(7), new Int32Array(0), BigInt64Array.of(1n)]) {
+    for (const values of [[1, 2], new Int8Array(7), new Int32Array(0), BigInt64Array.of(1n)]) {
       expect(() => backend.write(leaf, values)).toThrow(ShapeError);
     }
     expect(() =>
@@ -187,7 +226,51 @@ describe.each(backends)("on the %s", (_, open) => {
   });
 });
 
+it("TypeScript refuses an array of another dtype too", async () => {
+  const backend = new CpuBackend();
+  const [f, i, u] = [input([2]), input([2], "i32"), state([2], 0, "u32")];
+  await backend.compile({ outputs: [f, i, u] });
+  const wrong = [
+    // @ts-expect-error floats for i32
+    () => backend.write(i, Float32Array.of(1, 2)),
+    // @ts-expect-error i32 for f32
+    () => backend.write(f, Int32Array.of(1, 2)),
+    // @ts-expect-error i32 for u32
+    () => backend.write(u, Int32Array.of(1, 2)),
+    // @ts-expect-error floats for u32
+    () => state([2], Float64Array.of(1, 2), "u32"),
+    // @ts-expect-error u32 for a parameter
+    () => parameter([2], Uint32Array.of(1, 2)),
+  ];
+  for (const write of wrong) expect(write).toThrow(/which holds/);
+  const anyDType: Tensor = f;
+  const anyData: Data = Float32Array.of(1, 2);
+  backend.write(anyDType, anyData);
+  backend.write(f, anyData);
+  backend.write(i, [1, 2]);
+  backend.write(u, Uint8Array.of(1, 2));
+});
+
+it("values of a comparison are checked like those of a write", async () => {
+  const x = input([2], "i32", "x");
+  const values = new Map<Tensor, Data>([[x, Float32Array.of(1, 2)]]);
+  await expect(compare(await gpuBackend(), { outputs: [add(x, 1)] }, values)).rejects.toThrow(
+    /x i32\[2\]: needs Int32Array .* got Float32Array, which holds f32/,
+  );
+});
+
 describe("leaves", () => {
+  it("are refused with a dtype that does not exist", () => {
+    for (const make of [
+      () => input([2], "float32" as DType),
+      () => state([2], 0, "bool" as DType),
+      () => state([2], () => new Float32Array(2), "f16" as DType),
+    ]) {
+      expect(make).toThrow(ShapeError);
+      expect(make).toThrow(/dtype must be "f32", "i32" or "u32", got "?(float32|bool|f16)/);
+    }
+  });
+
   it("are refused with values that they can't hold when they are made", () => {
     expect(() => state([2], Number.NaN, "i32", "n")).toThrow(/n i32\[2\]: .* got NaN/);
     expect(() => state([], -1, "u32")).toThrow(ValueError);

@@ -19,12 +19,15 @@ import {
   sameShape,
   sizeOf,
 } from "./spec.ts";
-import { shapeOf, toData, type Values } from "./values.ts";
+import { refuseOtherDType, shapeOf, toData, type Values, type ValuesOf } from "./values.ts";
 
 /** Initial value of a state: one number everywhere, given values, or values drawn from a seeded stream. */
 export type Initial = number | Data | Draw;
 /** Draws values. `distribution`: each value is drawn independently from it, so that an ahead-of-time program can draw them, too. */
 export type Draw = ((random: Random) => Data) & { readonly distribution?: Distribution };
+
+/** What `state` and `parameter` take for it. */
+type Start = Initial | Values | undefined;
 
 export type Leaf =
   | { readonly kind: "input" }
@@ -105,12 +108,12 @@ export class Node {
 }
 
 /** One output of a node. */
-export class Tensor implements Spec {
+export class Tensor<out D extends DType = DType> implements Spec {
   constructor(
     readonly node: Node,
     readonly index: number,
     readonly shape: Shape,
-    readonly dtype: DType,
+    readonly dtype: D,
   ) {}
 
   get size(): number {
@@ -157,51 +160,65 @@ const leafOp: Op = {
   cpu: () => undefined,
 };
 
-function makeLeaf(leaf: Leaf, shape: Shape, dtype: DType, label: string): Tensor {
+function makeLeaf<D extends DType>(leaf: Leaf, shape: Shape, dtype: D, label: string): Tensor<D> {
   checkShape(label, shape);
   checkDType(label, dtype);
   const plan: OpPlan = { outputs: [{ shape: [...shape], dtype }], constants: {} };
-  const tensor = new Node(leafOp, [], leaf, plan, scopedLabel(label)).outputs[0] as Tensor;
+  const tensor = new Node(leafOp, [], leaf, plan, scopedLabel(label)).outputs[0] as Tensor<D>;
   leaves.set(tensor, leaf);
   return tensor;
 }
 
 /** A leaf that the host writes before a run. */
-export function input(shape: Shape, dtype: DType = "f32", label = "input"): Tensor {
+export function input<D extends DType = "f32">(
+  shape: Shape,
+  dtype: D = "f32" as D,
+  label = "input",
+): Tensor<D> {
   return makeLeaf({ kind: "input" }, shape, dtype, label);
 }
 
 /**
  * A leaf whose values stay on the device from run to run and that updates may change: a counter, a moment. `initial` is
- * converted as by `device.write`. Throws ShapeError on another number of values, ValueError on values that `dtype` can't hold.
+ * converted as by `device.write`. Throws ShapeError on another number of values, ValueError on values that `dtype` can't hold and on
+ * arrays of another dtype.
  */
-export function state(
+export function state(shape: Shape): Tensor<"f32">;
+export function state<V extends Start, D extends DType = "f32">(
   shape: Shape,
-  initial: Initial | Values = 0,
-  dtype: DType = "f32",
-  label = "state",
-): Tensor {
+  initial: V & ValuesOf<D, V>,
+  dtype?: D,
+  label?: string,
+): Tensor<D>;
+export function state(shape: Shape, initial: Start = 0, dtype: DType = "f32", label = "state"): Tensor {
   return makeState(shape, initial, dtype, label, false);
 }
 
 /** A state that training changes: f32, with a gradient. `initial` as in `state`. */
-export function parameter(shape: Shape, initial: Initial | Values = 0, label = "parameter"): Tensor {
+export function parameter(shape: Shape): Tensor<"f32">;
+export function parameter<V extends Start>(
+  shape: Shape,
+  initial: V & ValuesOf<"f32", V>,
+  label?: string,
+): Tensor<"f32">;
+export function parameter(shape: Shape, initial: Start = 0, label = "parameter"): Tensor<"f32"> {
   return makeState(shape, initial, "f32", label, true);
 }
 
-function makeState(
+function makeState<D extends DType>(
   shape: Shape,
   initial: Initial | Values,
-  dtype: DType,
+  dtype: D,
   label: string,
   trainable: boolean,
-): Tensor {
+): Tensor<D> {
   checkShape(label, shape);
   checkDType(label, dtype);
   if (typeof initial === "function") {
     return makeLeaf({ kind: "state", initial, trainable }, shape, dtype, label);
   }
   const one = typeof initial === "number";
+  refuseOtherDType(`${label} ${formatSpec({ shape, dtype })}`, dtype, initial);
   const data = toData(`${label} ${formatSpec({ shape, dtype })}`, dtype, one ? [initial] : initial);
   if (!one) expectValues(label, shape, dtype, initial, data);
   return makeLeaf({ kind: "state", initial: one ? initial : data, trainable }, shape, dtype, label);
@@ -227,6 +244,7 @@ export function constant(data: Values, shape: Shape = shapeOf(data), label = "co
 
 /** `given` as data of all of `tensor`, or of its elements from `at` on. Throws ShapeError and ValueError, see `toData`. */
 export function valuesFor(tensor: Tensor, given: Values, at?: number): Data {
+  refuseOtherDType(tensor.toString(), tensor.dtype, given);
   const data = toData(tensor.toString(), tensor.dtype, given);
   if (at === undefined) expectValues(tensor.label, tensor.shape, tensor.dtype, given, data);
   else if (!(Number.isInteger(at) && at >= 0 && at + data.length <= tensor.size)) {

@@ -14,6 +14,20 @@ export type Values =
   | readonly NestedValues[];
 export type NestedValues = number | bigint | boolean | readonly NestedValues[];
 
+/** The arrays that belong to each dtype. */
+interface OwnArrays {
+  readonly f32: Float32Array | Float64Array;
+  readonly i32: Int32Array;
+  readonly u32: Uint32Array;
+}
+
+/** V as values of a tensor of dtype D; never where V is an array of another dtype for sure. `refuseOtherDType` checks at run time. */
+export type ValuesOf<D extends DType, V> = 0 extends 1 & V
+  ? V
+  : [V] extends [OwnArrays[Exclude<DType, D>]]
+    ? never
+    : V;
+
 const KINDS = { f32: "Float32Array", i32: "Int32Array", u32: "Uint32Array" } as const;
 const RANGES = { i32: [-(2 ** 31), 2 ** 31 - 1], u32: [0, 2 ** 32 - 1] } as const;
 /** Halfway from the largest float32 to 2^128: from here on numbers round to infinity. */
@@ -60,6 +74,25 @@ export function toData(who: string, dtype: DType, given: Values): Data {
     made[i] = number;
   }
   return made;
+}
+
+/**
+ * Throws ValueError where `given` is an array of another dtype: floats for integers, Int32Array or Uint32Array for another one than its
+ * own. Such an array is a mistake more often than meant, even where its numbers would fit.
+ */
+export function refuseOtherDType(who: string, dtype: DType, given: unknown): void {
+  const name = ArrayBuffer.isView(given) ? describe(given) : "";
+  const own = dtypeOf(name);
+  if (own === undefined || own === dtype) return;
+  throw new ValueError(
+    `${who}: needs ${KINDS[dtype]} or an array of numbers, got ${name}, which holds ${own}`,
+  );
+}
+
+/** The dtype that a kind of typed array belongs to, by its name. */
+function dtypeOf(name: string): DType | undefined {
+  if (/^Float\d+Array$/.test(name)) return "f32";
+  return name === "Int32Array" ? "i32" : name === "Uint32Array" ? "u32" : undefined;
 }
 
 function numbersOf(who: string, dtype: DType, given: unknown): ArrayLike<unknown> {

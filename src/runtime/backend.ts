@@ -4,9 +4,9 @@
  */
 
 import type { GraphSpec } from "../graph/graph.ts";
-import type { Data } from "../graph/spec.ts";
+import type { Data, DType } from "../graph/spec.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { Values } from "../graph/values.ts";
+import type { Values, ValuesOf } from "../graph/values.ts";
 import { ClosedError, ValueError } from "../validation/errors.ts";
 import { isPromise, type OptionKinds, shown } from "../validation/options.ts";
 import type { StartValues } from "./initial-values.ts";
@@ -229,10 +229,11 @@ export interface Backend {
   readonly maxTensorBytes: number;
   /**
    * Writes an input or state, after all runs started so far. `data` must have the tensor's size; with `at` it is written from
-   * that element on and must fit. Numbers of another type are converted: for i32 and u32 they must be whole and in range, for
-   * f32 in range. Throws ShapeError on another length, ValueError on numbers that can't be converted.
+   * that element on and must fit. f32 takes Float32Array and Float64Array, i32 Int32Array, u32 Uint32Array; each also takes arrays of
+   * numbers, of bytes and other small integers and of big integers, which are converted: to i32 and u32 they must be whole and in range,
+   * to f32 in range. Throws ShapeError on another length, ValueError on arrays of another dtype and numbers that can't be converted.
    */
-  write(leaf: Tensor, data: Values, at?: number): void;
+  write<D extends DType, V extends Values>(leaf: Tensor<D>, data: V & ValuesOf<D, V>, at?: number): void;
   /** Reads an input or state after all runs started so far. */
   read(leaf: Tensor): Promise<Data>;
   /** As `read` for many leaves at once, with a single wait. */

@@ -7,7 +7,7 @@ import type { GraphSpec } from "../../graph/graph.ts";
 import { argName } from "../../graph/op.ts";
 import type { Data, DType } from "../../graph/spec.ts";
 import { type Node, type Tensor, valuesFor } from "../../graph/tensor.ts";
-import type { Values } from "../../graph/values.ts";
+import type { Values, ValuesOf } from "../../graph/values.ts";
 import { copy } from "../../ops/elementwise/copy.ts";
 import { makePlan, type Plan } from "../../plan/plan.ts";
 import type { Allocation, Placement } from "../../plan/storage.ts";
@@ -83,7 +83,7 @@ export class CpuBackend implements Backend {
     return this.#memory.leaves.has(leaf);
   }
 
-  write(leaf: Tensor, data: Values, at?: number): void {
+  write<D extends DType, V extends Values>(leaf: Tensor<D>, data: V & ValuesOf<D, V>, at?: number): void {
     this.#memory.at(leaf).set(valuesFor(leaf, data, at), at);
   }
 

@@ -4,9 +4,9 @@
  */
 
 import type { GraphSpec } from "../../graph/graph.ts";
-import type { Data } from "../../graph/spec.ts";
+import type { Data, DType } from "../../graph/spec.ts";
 import { type Tensor, valuesFor } from "../../graph/tensor.ts";
-import type { Values } from "../../graph/values.ts";
+import type { Values, ValuesOf } from "../../graph/values.ts";
 import type { ProgramImage } from "../../plan/image.ts";
 import { GraphError } from "../../validation/errors.ts";
 import { checkOptions, type OptionKinds } from "../../validation/options.ts";
@@ -140,7 +140,7 @@ export class GpuRuntime implements Backend {
     return this.device.maxTensorBytes;
   }
 
-  write(leaf: Tensor, data: Values, at?: number): void {
+  write<D extends DType, V extends Values>(leaf: Tensor<D>, data: V & ValuesOf<D, V>, at?: number): void {
     this.device.check();
     this.memory.write(leaf, valuesFor(leaf, data, at), at);
   }

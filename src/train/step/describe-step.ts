@@ -90,7 +90,7 @@ export function describeRun(options: AnyTrainerOptions): DescribedRun {
     built.push({ name, parameters: own, optimizer: rule, every, build });
   }
   const key = state([2], Uint32Array.from(keyFromSeed(seed)), "u32", "random key");
-  const live = new Map([[KEY, key]]);
+  const live = new Map<string, Tensor>([[KEY, key]]);
   for (const { name, learningRate, counter } of runs) {
     live.set(rateName(name), learningRate);
     if (counter !== undefined) live.set(counterName(name), counter);
