@@ -7,7 +7,14 @@ import { constant, type Tensor } from "../graph/tensor.ts";
 import { mul } from "../ops/elementwise/arithmetic.ts";
 import { eq, gt } from "../ops/elementwise/compare.ts";
 import {
+  type DiceOptions,
+  dice as diceOf,
+  type SigmoidFocalOptions,
+  sigmoidFocal as sigmoidFocalOf,
+} from "../ops/loss/binary-mask-losses.ts";
+import {
   type ClassLoss,
+  focal as focalOf,
   type MultiMarginOptions,
   multiMargin as multiMarginOf,
 } from "../ops/loss/class-loss.ts";
@@ -20,7 +27,8 @@ import {
   l1 as l1Of,
   smoothL1 as smoothL1Of,
 } from "../ops/loss/element-losses.ts";
-import { perSample } from "../ops/loss/loss-reduction.ts";
+import { type PoissonNllOptions, poissonNll as poissonNllOf } from "../ops/loss/likelihood-losses.ts";
+import { type LossOptions, perSample } from "../ops/loss/loss-reduction.ts";
 import { bce as bceOf, bceWithLogits as bceWithLogitsOf, mse as mseOf } from "../ops/loss/mean-losses.ts";
 import { sum } from "../ops/reduce/sum.ts";
 import { ValueError } from "../validation/errors.ts";
@@ -84,6 +92,22 @@ export function crossEntropy(options: CrossEntropyLossOptions = {}): Loss {
     crossEntropyOf(output, target, { ...given, weights }),
   );
   return { ...loss, ...ignoring(rest), reweighted: (other) => crossEntropy({ ...options, ...other }) };
+}
+
+export interface FocalLossOptions extends CrossEntropyLossOptions {
+  /** How much samples count less that are predicted well. Default 2. */
+  readonly gamma?: number;
+}
+
+/** Cross-entropy times (1 - p)^gamma, p being the probability of the label: see ops.focal. Reports `correct`. */
+export function focal(options: FocalLossOptions = {}): Loss {
+  const kinds = { ...CROSS_ENTROPY, gamma: "number" } as const;
+  const { classWeights, probabilities = false, ...rest } = checkOptions("nn.focal", options, kinds);
+  const given = { ...rest, ...classWeightsOf(classWeights) };
+  const loss = classLoss(!probabilities, (output, target, weights) =>
+    focalOf(output, target, { ...given, weights }),
+  );
+  return { ...loss, ...ignoring(rest), reweighted: (other) => focal({ ...options, ...other }) };
 }
 
 /** Negative log-likelihood of log-probabilities [N, C], as logSoftmax gives them. Reports `correct`. */
@@ -167,6 +191,24 @@ export function bceWithLogits(options: { readonly posWeight?: number | readonly 
     (output, target, weights) => bceWithLogitsOf(output, target, { weights, posWeight: constant(values) }),
     0,
   );
+}
+
+/** Focal loss of logits and targets in [0, 1], both [N, …]: see ops.sigmoidFocal. Reports `correct`. */
+export function sigmoidFocal(options: Omit<SigmoidFocalOptions, keyof LossOptions> = {}): Loss {
+  checkOptions("nn.sigmoidFocal", options, { alpha: "number", gamma: "number" });
+  return valueLoss((output, target, weights) => sigmoidFocalOf(output, target, { ...options, weights }), 0);
+}
+
+/** Dice loss of probabilities and masks, both [N, C, …]: see ops.dice. Reports `correct`: outputs on the target's side of 1/2. */
+export function dice(options: Omit<DiceOptions, keyof LossOptions> = {}): Loss {
+  checkOptions("nn.dice", options, { smooth: "number", squared: "boolean" });
+  return valueLoss((output, target, weights) => diceOf(output, target, { ...options, weights }), 0.5);
+}
+
+/** Negative log-likelihood of counts, both [N, …]; outputs are logarithms of rates by default: see ops.poissonNll. */
+export function poissonNll(options: Omit<PoissonNllOptions, keyof LossOptions> = {}): Loss {
+  checkOptions("nn.poissonNll", options, { logInput: "boolean", full: "boolean", eps: "number" });
+  return valueLoss((output, target, weights) => poissonNllOf(output, target, { ...options, weights }));
 }
 
 const ignoring = ({ ignoreIndex = IGNORED }: { readonly ignoreIndex?: number }) => ({ ignoreIndex });

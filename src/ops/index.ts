@@ -69,9 +69,12 @@ export { type AffineSampleOptions, affineSample } from "./index/affine-sample.ts
 export { type EmbeddingOptions, embedding, gather, oneHot, scatterAdd, take } from "./index/gather.ts";
 export { linear } from "./linalg/linear.ts";
 export { matmul } from "./linalg/matmul.ts";
+export { type DiceOptions, dice, type SigmoidFocalOptions, sigmoidFocal } from "./loss/binary-mask-losses.ts";
 export {
   type ClassLoss,
   type CrossEntropyOptions,
+  type FocalOptions,
+  focal,
   type MultiMarginOptions,
   multiMargin,
   type NllOptions,
@@ -88,8 +91,22 @@ export {
   type SmoothL1Options,
   smoothL1,
 } from "./loss/element-losses.ts";
+export {
+  type GaussianNllOptions,
+  gaussianNll,
+  type PoissonNllOptions,
+  poissonNll,
+} from "./loss/likelihood-losses.ts";
 export type { LossOptions, Reduction } from "./loss/loss-reduction.ts";
 export { type BceWithLogitsOptions, bce, bceWithLogits, mse } from "./loss/mean-losses.ts";
+export {
+  type ContrastiveOptions,
+  type CosineEmbeddingOptions,
+  contrastive,
+  cosineEmbedding,
+  type TripletMarginOptions,
+  tripletMargin,
+} from "./loss/similarity-losses.ts";
 export { type LocalResponseNormOptions, localResponseNorm } from "./norm/local-response-norm.ts";
 export {
   type BatchNormResult,

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
 import type { Data } from "../../src/graph/spec.ts";
 import { constant, input, type Tensor } from "../../src/graph/tensor.ts";
-import { type CrossEntropyOptions, multiMargin } from "../../src/ops/loss/class-loss.ts";
+import { type CrossEntropyOptions, focal, multiMargin } from "../../src/ops/loss/class-loss.ts";
 import { crossEntropy, nll } from "../../src/ops/loss/cross-entropy.ts";
 import { logSoftmax, softmax } from "../../src/ops/reduce/softmax.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
@@ -11,7 +11,18 @@ import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { checkOp, type OpCase } from "../support/check-op.ts";
 import { expectClose } from "../support/close.ts";
+import { checkTorch } from "../support/golden.ts";
 import { numbers } from "../support/update-run.ts";
+
+/** Class weights where there are some. */
+const weighted = (w: Tensor | undefined) => (w === undefined ? {} : { classWeights: w });
+
+// Labels [N], per position [N, T] and per pixel [N, H, W].
+checkTorch("class-losses", {
+  crossEntropy: ({ x, t, w }, { attrs }) => crossEntropy(x!, t!, { ...attrs, ...weighted(w) }).loss,
+  nll: ({ x, t, w }, { attrs }) => nll(x!, t!, { ...attrs, ...weighted(w) }).loss,
+  focal: ({ x, t, w }, { attrs }) => focal(x!, t!, { ...attrs, ...weighted(w) }).loss,
+});
 
 const f32 = (values: readonly number[]) => constant(Float32Array.from(values));
 
@@ -164,6 +175,31 @@ describe.each([
     expect((await run([1, 2, 3, 4], [0, 2], { classWeights: f32([1, 1]) })).loss).toBeNaN();
   });
 
+  it("focal keeps its head far out, also with a gamma below 1, and is crossEntropy with gamma 0", async () => {
+    const far = [1e4, -1e4, 1e4, -1e4, 0, Number.NEGATIVE_INFINITY, 1, 2];
+    const target = constant(Int32Array.of(0, 1, 0, 1));
+    const logits = input([4, 2]);
+    const given = new Map([[logits, Float32Array.from(far)]]);
+    for (const gamma of [0.5, 2]) {
+      const { loss } = focal(logits, target, { gamma, reduction: "none" });
+      const [dx] = gradients(loss, [logits], constant(Float32Array.of(1, 1, 1, 1))) as [Tensor];
+      const p = 1 / (1 + Math.exp(-1));
+      const [values, slopes] = (await read(await open(), [loss, dx], given)) as [number[], number[]];
+      expectClose("loss", values, [0, 2e4, 0, -((1 - p) ** gamma) * Math.log(p)], [4]);
+      expectClose("gradient", slopes.slice(0, 6), [0, 0, 1, -1, 0, 0], [6]);
+    }
+    const options = { labelSmoothing: 0.1, ignoreIndex: 1 };
+    const ours = focal(logits, target, { ...options, gamma: 0 });
+    const other = crossEntropy(logits, target, options);
+    const finite = new Map([[logits, Float32Array.from(far, (v) => Math.max(-9, Math.min(v, 9)))]]);
+    const [a, b, c, d] = await read(
+      await open(),
+      [ours.loss, other.loss, ours.correct, other.correct],
+      finite,
+    );
+    expect([a, c]).toEqual([b, d]);
+  });
+
   it("costs nothing where an impossible class is not wanted", async () => {
     const options = { ignoreIndex: -1 };
     const { loss, dx } = await run([0, 0, Number.NEGATIVE_INFINITY], [1], options);
@@ -197,6 +233,16 @@ const cases: readonly OpCase[] = [
     name: "nll",
     inputs: [row, classes, perClass],
     build: (a, t, cw) => nll(a!, t!, { classWeights: cw!, reduction: "sum" }).loss,
+  },
+  {
+    name: "focal",
+    inputs: [row, classes, sample, perClass],
+    build: (a, t, w, cw) => focal(a!, t!, { weights: w!, classWeights: cw!, labelSmoothing: 0.2 }).loss,
+  },
+  {
+    name: "focal, images",
+    inputs: [{ shape: [2, 3, 2, 2] }, { shape: [2, 2, 2], dtype: "i32", data: [0, 1, 2, 0, 1, 1, 0, 2] }],
+    build: (a, t) => focal(a!, t!, { gamma: 1.5, ignoreIndex: 1 }).loss,
   },
   ...([1, 2] as const).map(
     (p): OpCase => ({
@@ -250,6 +296,16 @@ describe("class losses refuse", () => {
       "vectors",
       () => crossEntropy(input([4]), target, { labelSmoothing: 0.1 }),
       /logits must be \[N, C\] or \[N, C, …\]/,
+    ],
+    [
+      "a gamma below 0",
+      () => focal(logits, target, { gamma: -1 }),
+      /focal: gamma must be at least 0, got -1/,
+    ],
+    [
+      "focal labels of another shape",
+      () => focal(logits, input([5], "i32")),
+      /focal: labels must have shape/,
     ],
     [
       "other powers",

@@ -1,10 +1,14 @@
 /** Softmax and losses. */
 
 import { constant, type Tensor } from "../../graph/tensor.ts";
-import { type ClassLoss, multiMargin } from "../../ops/loss/class-loss.ts";
+import { add, mul } from "../../ops/elementwise/arithmetic.ts";
+import { dice, sigmoidFocal } from "../../ops/loss/binary-mask-losses.ts";
+import { type ClassLoss, focal, multiMargin } from "../../ops/loss/class-loss.ts";
 import { crossEntropy, nll } from "../../ops/loss/cross-entropy.ts";
 import { hinge, huber, klDiv, l1, smoothL1 } from "../../ops/loss/element-losses.ts";
+import { gaussianNll, poissonNll } from "../../ops/loss/likelihood-losses.ts";
 import { bce, bceWithLogits, mse } from "../../ops/loss/mean-losses.ts";
+import { contrastive, tripletMargin } from "../../ops/loss/similarity-losses.ts";
 import { logSoftmax, softmax } from "../../ops/reduce/softmax.ts";
 import type { Case, Check } from "../check.ts";
 import { alongAxis } from "./reduce.ts";
@@ -82,12 +86,23 @@ export const lossChecks: readonly Check[] = [
     }),
   ),
   classLoss("nll", nll),
+  classLoss("focal", (logits, labels, weights) => focal(logits, labels, { weights })),
   classLoss("multiMargin", (x, labels, weights) => multiMargin(x, labels, { weights })),
   elementLoss("l1", l1, [-1, 1]),
   elementLoss("smoothL1", (x, t, weights) => smoothL1(x, t, { weights, beta: 0.5 }), [-1, 1]),
   elementLoss("klDiv", (x, t, weights) => klDiv(x, t, { weights, logTarget: true }), [-4, 0]),
   elementLoss("hinge", (x, t, weights) => hinge(x, t, { weights }), [-2, 2]),
   elementLoss("bce, summed", (x, t, weights) => bce(x, t, { weights, reduction: "sum" }), [0.05, 0.95]),
+  elementLoss("sigmoidFocal", (x, t, weights) => sigmoidFocal(x, t, { weights }), [-5, 5]),
+  elementLoss("poissonNll", (x, t, weights) => poissonNll(x, t, { weights }), [-2, 2]),
+  unreduced("dice", (x, t) => dice(x, t, { reduction: "none" }), [0, 1]),
+  unreduced("gaussianNll", (x, t) => gaussianNll(x, t, add(t, 0.5), { reduction: "none" }), [-1, 1]),
+  unreduced(
+    "tripletMargin",
+    (x, t) => tripletMargin(x, t, mul(t, -0.5), { margin: 4, reduction: "none" }),
+    [-1, 1],
+  ),
+  unreduced("contrastive", (x, t) => contrastive(x, t, { reduction: "none" }), [-1, 1]),
   elementLoss("mse", mse, [-1, 1]),
   elementLoss("bce", bce, [0.05, 0.95]),
   elementLoss("bceWithLogits", bceWithLogits, [-5, 5]),

@@ -11,6 +11,7 @@ import { ValueError } from "../../validation/errors.ts";
 import { checkOptions, type OptionKinds } from "../../validation/options.ts";
 import { add, mul, neg, sub } from "../elementwise/arithmetic.ts";
 import { eq, ne, where } from "../elementwise/compare.ts";
+import { clamp, expm1, pow } from "../elementwise/math.ts";
 import { relu } from "../elementwise/relu-sigmoid-tanh.ts";
 import { logSoftmax } from "../reduce/softmax.ts";
 import { expand, mean, sum } from "../reduce/sum.ts";
@@ -29,6 +30,11 @@ export interface NllOptions extends LossOptions {
 export interface CrossEntropyOptions extends NllOptions {
   /** Share of the target that is spread evenly over all classes, from 0 to 1. Default 0. */
   readonly labelSmoothing?: number;
+}
+
+export interface FocalOptions extends CrossEntropyOptions {
+  /** How much rows count less that are predicted well: power of 1 - p, at least 0. Default 2. */
+  readonly gamma?: number;
 }
 
 export const NLL = {
@@ -68,6 +74,7 @@ export function generalClassLoss(
   target: Tensor,
   options: CrossEntropyOptions,
   logProbs: boolean,
+  gamma = 0,
 ): ClassLoss {
   const { labelSmoothing = 0, reduction = "mean" } = options;
   checkReduction(who, reduction);
@@ -92,7 +99,12 @@ export function generalClassLoss(
   const used = where(ne(reshape(counts, [flat.rows, 1]), 0), flat.logits, 0);
   const logs = logProbs ? used : logSoftmax(used);
   // A target of 0 contributes nothing even where the log-probability is -Infinity: 0 · ∞ would be NaN.
-  const terms = where(ne(targets, 0), mul(targets, logs), 0);
+  const isTarget = ne(targets, 0);
+  const terms = where(
+    isTarget,
+    mul(targets, gamma === 0 ? logs : focused(where(isTarget, logs, 0), gamma)),
+    0,
+  );
   const losses = mul(neg(sum(terms, { axes: 1 })), counts);
   const weight = sum(norms);
   return {
@@ -101,6 +113,35 @@ export function generalClassLoss(
     count: sum(counts),
     ...(classWeights === undefined ? {} : { weight }),
   };
+}
+
+/** (1 - p)^gamma log p. */
+function focused(logs: Tensor, gamma: number): Tensor {
+  return mul(focus(neg(expm1(logs)), gamma), logs);
+}
+
+/** share^gamma, where share is in [0, 1]. Far below gamma = 1 its derivative at 0 would be infinite and make NaN. */
+export function focus(share: Tensor, gamma: number): Tensor {
+  return pow(clamp(share, 1e-30), gamma);
+}
+
+/** Throws ValueError unless gamma may be a power of `focus`. */
+export function checkGamma(who: string, gamma: number): void {
+  if (!(gamma >= 0 && Number.isFinite(gamma)))
+    throw new ValueError(`${who}: gamma must be at least 0, got ${gamma}`);
+}
+
+/**
+ * Cross-entropy in which each row's loss is multiplied by (1 - p)^gamma, p being the probability of its class (Lin et al.,
+ * 2017): arguments, options and reductions as `crossEntropy`, which it is with gamma = 0. The paper's alpha are `classWeights`.
+ * `sigmoidFocal` is the form for independent classes.
+ */
+export function focal(logits: Tensor, target: Tensor, options: FocalOptions = {}): ClassLoss {
+  expectTensor("focal", "logits", logits);
+  expectTensor("focal", "target", target);
+  const { gamma = 2, ...others } = checkOptions("focal", options, { ...CROSS_ENTROPY, gamma: "number" });
+  checkGamma("focal", gamma);
+  return generalClassLoss("focal", logits, target, others, false, gamma);
 }
 
 export interface MultiMarginOptions extends LossOptions {

@@ -59,19 +59,44 @@ export function elementLoss(
   options: LossOptions,
   item: (x: Tensor, target: Tensor) => Tensor,
 ): Tensor {
+  expectAlike(who, { x, target });
+  return sampleLoss(who, [x, target], options, item);
+}
+
+/** Throws ShapeError unless the tensors, given by name, are f32 of one shape. */
+export function expectAlike(who: string, named: Readonly<Record<string, Tensor>>): void {
+  const tensors = Object.values(named);
+  for (const [name, t] of Object.entries(named)) expectTensor(who, name, t);
+  if (tensors.some((t) => t.dtype !== "f32")) throw shapeError(who, "inputs must be f32", tensors);
+  if (tensors.some((t) => !sameShape(t.shape, tensors[0]!.shape)))
+    throw shapeError(who, `${Object.keys(named).join(" and ")} must have one shape`, tensors);
+}
+
+/** Loss of tensors whose first axis counts the N samples; `item` computes the losses [N, …] that are reduced. */
+export function sampleLoss<T extends readonly Tensor[]>(
+  who: string,
+  tensors: T,
+  options: LossOptions,
+  item: (...tensors: T) => Tensor,
+): Tensor {
   const { weights, reduction = "mean" } = options;
   checkReduction(who, reduction);
-  expectTensor(who, "x", x);
-  expectTensor(who, "target", target);
-  if (x.dtype !== "f32" || target.dtype !== "f32") throw shapeError(who, "inputs must be f32", [x, target]);
-  if (!sameShape(x.shape, target.shape)) {
-    throw shapeError(who, "x and target must have one shape", [x, target]);
-  }
-  if (weights === undefined) return reduced(item(x, target), reduction);
-  const w = perSample(who, weights, x.shape);
-  const counts = ne(w, 0);
-  const items = mul(item(where(counts, x, 0), where(counts, target, 0)), w);
-  return reduction === "mean" ? weightedMean(items, mul(sum(w), x.size / w.size)) : reduced(items, reduction);
+  if (weights === undefined) return reduced(item(...tensors), reduction);
+  const factors: { readonly w: Tensor; readonly counts: Tensor }[] = [];
+  /** By rank. */
+  const factor = ({ shape }: Tensor) => {
+    const known = factors[shape.length];
+    if (known !== undefined) return known;
+    const w = perSample(who, weights, shape);
+    factors[shape.length] = { w, counts: ne(w, 0) };
+    return factors[shape.length]!;
+  };
+  const losses = item(...(tensors.map((t) => where(factor(t).counts, t, 0)) as readonly Tensor[] as T));
+  const { w } = factor(losses);
+  const items = mul(losses, w);
+  return reduction === "mean"
+    ? weightedMean(items, mul(sum(w), items.size / w.size))
+    : reduced(items, reduction);
 }
 
 function reduced(items: Tensor, reduction: Reduction): Tensor {
