@@ -3,9 +3,11 @@
  * all others and can be differentiated again.
  */
 
+import { expectTensor } from "./graph/op.ts";
 import { formatShape, sameShape } from "./graph/spec.ts";
-import { evaluatedBy, type Node, type Tensor } from "./graph/tensor.ts";
+import { evaluatedBy, Node, type Tensor } from "./graph/tensor.ts";
 import { add } from "./ops/elementwise/arithmetic.ts";
+import { redirectOp } from "./ops/elementwise/custom-gradient.ts";
 import { detachOp } from "./ops/elementwise/detach.ts";
 import { fill } from "./ops/elementwise/fill.ts";
 import { GraphError, ShapeError } from "./validation/errors.ts";
@@ -77,6 +79,50 @@ export function gradients(loss: Tensor, wrt: readonly Tensor[], seed?: Tensor): 
   return wrt.map((t) => grads.get(t) ?? fill(t.shape, 0));
 }
 
+/**
+ * What `fn` computes, with less memory in training: results inside `fn` are not kept for the backward pass, which computes them
+ * again from the inputs, with the same bits, random numbers included. Gradients reach everything that `fn` uses, parameters
+ * too. `fn` is called once. Throws ShapeError on what is no tensor.
+ *
+ *     const y = checkpoint((x) => block.forward(x), x);
+ */
+export function checkpoint<Inputs extends readonly Tensor[]>(
+  fn: (...inputs: Inputs) => Tensor,
+  ...inputs: Inputs
+): Tensor {
+  for (const x of inputs) expectTensor("checkpoint", "every input after the function", x);
+  // Nodes that `fn` makes are younger than this one.
+  const first = fill([], 0).node.id;
+  const y = fn(...inputs);
+  expectTensor("checkpoint", "the result of fn", y);
+  const nodes = ancestors(y.node, ({ id }) => id > first);
+  const outer = new Set(nodes.flatMap((node) => node.inputs).filter((t) => t.node.id < first));
+  const used = [...outer].filter((t) => t.dtype === "f32");
+  if (nodes.length === 0 || used.length === 0) return y;
+  return redirectOp.one([y, ...used], {
+    backward(dy) {
+      // Views that come after dy: nothing is computed again before the backward pass gets here.
+      const late = used.map((t) =>
+        redirectOp.one([t, t, dy], { backward: (g) => [g, undefined] }, "checkpoint"),
+      );
+      const again = new Map<Tensor, Tensor>(used.map((t, i) => [t, late[i] as Tensor]));
+      for (const node of nodes) {
+        const renewed = new Node(
+          node.op,
+          node.inputs.map((t) => again.get(t) ?? t),
+          node.attrs,
+          node.plan,
+          node.label,
+        );
+        node.outputs.forEach((t, i) => {
+          again.set(t, renewed.outputs[i] as Tensor);
+        });
+      }
+      return gradients(again.get(y) as Tensor, late, dy);
+    },
+  });
+}
+
 /** The parameters that a gradient of `result` can reach, each with the label of a node that uses it. */
 export function parametersOf(result: Tensor): Map<Tensor, string> {
   const found = new Map<Tensor, string>();
@@ -104,9 +150,10 @@ function refuseUnknownMode(nodes: readonly Node[]): void {
   }
 }
 
-/** `root` and all nodes that it depends on, in topological order. */
-function ancestors(root: Node): Node[] {
+/** `root` and all nodes that it depends on, in topological order; only those that are `wanted`, by way of such. */
+function ancestors(root: Node, wanted: (node: Node) => boolean = () => true): Node[] {
   const order: Node[] = [];
+  if (!wanted(root)) return order;
   const seen = new Set<Node>([root]);
   const stack: [Node, number][] = [[root, 0]];
   while (stack.length > 0) {
@@ -115,7 +162,7 @@ function ancestors(root: Node): Node[] {
     if (child === undefined) {
       order.push(top[0]);
       stack.pop();
-    } else if (!seen.has(child)) {
+    } else if (!seen.has(child) && wanted(child)) {
       seen.add(child);
       stack.push([child, 0]);
     }

@@ -1,7 +1,7 @@
 /** The public names, nothing else. Hosts add `weft/node` and `weft/browser`. */
 
 export * as ops from "./all-ops.ts";
-export { gradients } from "./autograd.ts";
+export { checkpoint, gradients } from "./autograd.ts";
 export {
   type CheckGradientsOptions,
   checkGradients,

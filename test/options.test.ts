@@ -276,7 +276,7 @@ walkOptions(
     "transforms.cutout": (o) => transforms.cutout(2, o),
   },
   [
-    ..."gradients resumeFrom RunControl historyCsv historyJson loadStateDict stateDict".split(" "),
+    ..."checkpoint gradients resumeFrom RunControl historyCsv historyJson loadStateDict stateDict".split(" "),
     ..."constant input parameter scope state Random Shader targetOf".split(" "),
     // `alignTo` takes the form of another data set, with whatever else that has.
     ...of(
@@ -315,7 +315,10 @@ walkOptions(
     ),
     ...of("ops", "add div mul neg square sub einsum outer eq ge gt le lt maximum minimum ne where"),
     ...of("ops", "cast logicalAnd logicalNot logicalOr logicalXor"),
-    ...of("ops", "concat split stack copy expand cumsum detach fill ones zeros gather oneHot scatterAdd"),
+    ...of(
+      "ops",
+      "concat split stack copy expand cumsum customGradient detach stopGradient fill ones zeros gather oneHot scatterAdd",
+    ),
     ...of(
       "ops",
       "take stepsPerEpoch linear abs ceil clamp cos erf exp expm1 floor log log1p pow round rsqrt sign",

@@ -16,13 +16,15 @@ import { recurrentChecks } from "./cases/recurrent.ts";
 import { reduceChecks } from "./cases/reduce.ts";
 import { shapeChecks } from "./cases/shape.ts";
 import { trainingChecks } from "./cases/training.ts";
+import type { Check } from "./check.ts";
 import { type DoctorResult, runCheck } from "./run-check.ts";
 import { runSpecialValues, SPECIAL_VALUES } from "./special-values.ts";
 import { runWholeSteps, WHOLE_STEPS } from "./whole-step.ts";
 
 export type { DoctorResult } from "./run-check.ts";
 
-const checks = [
+/** Every op with small cases; tests take them too. */
+export const checks: readonly Check[] = [
   ...elementwiseChecks,
   ...shapeChecks,
   ...reduceChecks,

@@ -43,7 +43,8 @@ export { add, div, mul, neg, square, sub } from "./elementwise/arithmetic.ts";
 export { cast } from "./elementwise/cast.ts";
 export { eq, ge, gt, le, lt, maximum, minimum, ne, where } from "./elementwise/compare.ts";
 export { copy } from "./elementwise/copy.ts";
-export { detach } from "./elementwise/detach.ts";
+export { customGradient } from "./elementwise/custom-gradient.ts";
+export { detach, stopGradient } from "./elementwise/detach.ts";
 export { fill, ones, zeros } from "./elementwise/fill.ts";
 export { logicalAnd, logicalNot, logicalOr, logicalXor } from "./elementwise/logical.ts";
 export {

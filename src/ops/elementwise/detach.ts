@@ -16,3 +16,6 @@ export const detachOp = definePointwise<Record<string, never>>({
 export function detach(x: Tensor): Tensor {
   return detachOp.one([x], {});
 }
+
+/** `detach` by the name that JAX and TensorFlow give it. */
+export const stopGradient = detach;

@@ -11,8 +11,8 @@ import { specialFunctions } from "../../kernels/elementwise/wgsl-functions.ts";
 import { ValueError } from "../../validation/errors.ts";
 import { checkOptions } from "../../validation/options.ts";
 import { softplusOp } from "../elementwise/activations.ts";
-import { add, mul, neg, sub } from "../elementwise/arithmetic.ts";
-import { eq, where } from "../elementwise/compare.ts";
+import { add, div, mul, neg, square, sub } from "../elementwise/arithmetic.ts";
+import { eq, maximum, where } from "../elementwise/compare.ts";
 import { abs, clamp, exp, log } from "../elementwise/math.ts";
 import { definePointwise } from "../elementwise/pointwise.ts";
 import { relu } from "../elementwise/relu-sigmoid-tanh.ts";
@@ -68,7 +68,15 @@ const bceDerivativeOp: DefinedOp<Record<string, never>> = definePointwise<Record
   functions: [specialFunctions],
   wgsl: ([x, t]) => `select(nan(), (${x} - ${t}) / max(${x} * (1.0 - ${x}), 1e-12), isProbability(${x}))`,
   scalar: ([x, t]) => bceDerivativeOf(x!, t!),
+  backward: ({ inputs: [x, t], grads: [dy] }) => [bceSecondDerivative(x!, t!, dy!), undefined],
 });
+
+/** The second derivative by x, (x² - 2 t x + t) / (x (1 - x))², times `d`; 0 where `d` is 0. */
+export function bceSecondDerivative(x: Tensor, t: Tensor, d: Tensor): Tensor {
+  const variance = maximum(mul(x, sub(1, x)), 1e-12);
+  const second = div(add(square(x), mul(t, sub(1, mul(x, 2)))), square(variance));
+  return where(eq(d, 0), 0, mul(d, second));
+}
 
 /** posWeight t softplus(-x) + (1 - t) softplus(x): nothing cancels. */
 export function bceWithLogitsItem(x: Tensor, t: Tensor, posWeight?: Tensor): Tensor {

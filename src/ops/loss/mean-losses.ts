@@ -13,7 +13,13 @@ import { add, div, mul, neg, square, sub } from "../elementwise/arithmetic.ts";
 import { isOne } from "../elementwise/fill.ts";
 import { sigmoid, sigmoidBackwardOp } from "../elementwise/relu-sigmoid-tanh.ts";
 import { reshape } from "../shape/reshape.ts";
-import { bceDerivativeOf, bceItemOp, bceOf, bceWithLogitsItem } from "./element-losses.ts";
+import {
+  bceDerivativeOf,
+  bceItemOp,
+  bceOf,
+  bceSecondDerivative,
+  bceWithLogitsItem,
+} from "./element-losses.ts";
 import {
   elementLoss,
   LOSS,
@@ -31,7 +37,7 @@ interface MeanLoss {
   /** Loss of one element, and its derivative with respect to x. */
   item(x: number, t: number): readonly [loss: number, derivative: number];
   /** The second derivative with respect to x, element by element, times `d`. */
-  secondDerivative?(x: Tensor, d: Tensor): Tensor;
+  secondDerivative(x: Tensor, d: Tensor, t: Tensor): Tensor;
   /** True where the derivative with respect to the target is minus that with respect to x. */
   readonly odd: boolean;
 }
@@ -49,6 +55,7 @@ export const bceOp = define({
   name: "bce",
   kind: 1,
   item: (x, t) => [bceOf(x, t), bceDerivativeOf(x, t)],
+  secondDerivative: (x, d, t) => bceSecondDerivative(x, t, d),
   odd: false,
 });
 
@@ -103,12 +110,10 @@ function define({ name, kind, item, secondDerivative, odd }: MeanLoss): DefinedO
       const [dx, dloss, second] = [outputs[2]!, grads[0], grads[2]];
       if (needs[2]) throw new GraphError(`${name}: weights have no gradient`);
       if (needs[1] && !odd) throw new GraphError(`${name}: the target has no gradient`);
-      if (second !== undefined && secondDerivative === undefined)
-        throw new GraphError(`${name}: has no second derivative`);
       const parts: Tensor[] = [];
       if (dloss !== undefined) parts.push(isOne(dloss) ? dx : mul(dx, dloss));
       if (second !== undefined)
-        parts.push(secondDerivative!(inputs[0]!, scaled(inputs, outputs[1]!, second)));
+        parts.push(secondDerivative(inputs[0]!, scaled(inputs, outputs[1]!, second), inputs[1]!));
       const gradient = parts.length === 2 ? add(parts[0]!, parts[1]!) : parts[0];
       return [gradient, needs[1] && gradient !== undefined ? neg(gradient) : undefined];
     },
