@@ -276,7 +276,7 @@ const fits: readonly Slip[] = [
         inputs: { data: [1, 2], shape: [1] },
         labels: new Int32Array(2),
       } as never),
-    /inputs\.data must be a Uint8Array or a Float32Array, got \[1, 2\]/,
+    /inputs\.data must be a Uint8Array, a Float32Array or \(tokens\) an Int32Array, got \[1, 2\]/,
   ],
   [
     "inputs without a shape",

@@ -156,37 +156,10 @@ export class ConvTranspose2d extends WeightedLayer implements Module {
   }
 }
 
-export const conv1d = (
-  inChannels: number,
-  outChannels: number,
-  kernelSize: number,
-  options?: Conv1dOptions & WeightOptions,
-) => new Conv1d(inChannels, outChannels, kernelSize, options);
-
-export const conv2d = (
-  inChannels: number,
-  outChannels: number,
-  kernelSize: Pair,
-  options?: ConvOptions & WeightOptions,
-) => new Conv2d(inChannels, outChannels, kernelSize, options);
-
-export const conv3d = (
-  inChannels: number,
-  outChannels: number,
-  kernelSize: Triple,
-  options?: Conv3dOptions & WeightOptions,
-) => new Conv3d(inChannels, outChannels, kernelSize, options);
-
-export const convTranspose1d = (
-  inChannels: number,
-  outChannels: number,
-  kernelSize: number,
-  options?: ConvTranspose1dOptions & WeightOptions,
-) => new ConvTranspose1d(inChannels, outChannels, kernelSize, options);
-
-export const convTranspose2d = (
-  inChannels: number,
-  outChannels: number,
-  kernelSize: Pair,
-  options?: ConvTranspose2dOptions & WeightOptions,
-) => new ConvTranspose2d(inChannels, outChannels, kernelSize, options);
+export const conv1d = (...args: ConstructorParameters<typeof Conv1d>) => new Conv1d(...args);
+export const conv2d = (...args: ConstructorParameters<typeof Conv2d>) => new Conv2d(...args);
+export const conv3d = (...args: ConstructorParameters<typeof Conv3d>) => new Conv3d(...args);
+export const convTranspose1d = (...args: ConstructorParameters<typeof ConvTranspose1d>) =>
+  new ConvTranspose1d(...args);
+export const convTranspose2d = (...args: ConstructorParameters<typeof ConvTranspose2d>) =>
+  new ConvTranspose2d(...args);
