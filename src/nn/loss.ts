@@ -80,7 +80,7 @@ const CROSS_ENTROPY = {
   probabilities: "boolean",
 } as const satisfies OptionKinds<CrossEntropyLossOptions>;
 
-/** Cross-entropy of softmax(logits [N, C]) and class numbers [N]. Reports `correct`. */
+/** Cross-entropy of softmax(logits [N, C] or [N, C, …]) and class numbers [N] or [N, …]. Reports `correct`. */
 export function crossEntropy(options: CrossEntropyLossOptions = {}): Loss {
   const {
     classWeights,
@@ -110,7 +110,7 @@ export function focal(options: FocalLossOptions = {}): Loss {
   return { ...loss, ...ignoring(rest), reweighted: (other) => focal({ ...options, ...other }) };
 }
 
-/** Negative log-likelihood of log-probabilities [N, C], as logSoftmax gives them. Reports `correct`. */
+/** Negative log-likelihood of log-probabilities, as logSoftmax gives them; shapes as `crossEntropy`. Reports `correct`. */
 export function nll(options: Pick<CrossEntropyLossOptions, "classWeights" | "ignoreIndex"> = {}): Loss {
   const { classWeights, ...rest } = checkOptions("nn.nll", options, NLL);
   const given = { ...rest, ...classWeightsOf(classWeights) };

@@ -120,7 +120,7 @@ function focused(logs: Tensor, gamma: number): Tensor {
   return mul(focus(neg(expm1(logs)), gamma), logs);
 }
 
-/** share^gamma, where share is in [0, 1]. Far below gamma = 1 its derivative at 0 would be infinite and make NaN. */
+/** share^gamma of a share in [0, 1], limited from below: with gamma < 1 the derivative at 0 would be infinite and make NaN. */
 export function focus(share: Tensor, gamma: number): Tensor {
   return pow(clamp(share, 1e-30), gamma);
 }
