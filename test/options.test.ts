@@ -15,6 +15,7 @@ const [step, key] = [input([1], "u32"), input([2], "u32")];
 const source = new ops.RandomSource(step, key);
 const layer = nn.linear(3, 2);
 const set = data.spirals({ count: 8 });
+const sequences = { x: { sequences: [new Int32Array(2)] } };
 const npy = { shape: [2, 1], dtype: "<f4", data: new Float32Array(2) } as const;
 const parts = {
   model: nn.linear(2, 2),
@@ -57,6 +58,9 @@ walkOptions(
     createPredictor: (o) => weft.createPredictor(trainer, o),
     "Predictor.predict": (o) => predictor.predict([1, 2], o),
 
+    "data.fromSequences": (o) => data.fromSequences(sequences, o),
+    "data.bucketByLength": (o) => data.bucketByLength(data.fromSequences(sequences), o),
+    "data.batches": (o) => data.batches(set, o).next(),
     "data.fromGenerator": (o) => data.fromGenerator([], o),
     "data.SampleStream": (o) => new data.SampleStream([], o),
     "data.fromColumns": (o) => data.fromColumns({ x: new Float32Array(2) }, o),

@@ -67,6 +67,15 @@ export { parseDigits } from "./published/digits.ts";
 export { datasetSources } from "./published/index.ts";
 export { parseUsps } from "./published/usps.ts";
 export {
+  type BatchesOptions,
+  type BucketOptions,
+  batches,
+  bucketByLength,
+  fromSequences,
+  type SequenceColumn,
+  type SequencesOptions,
+} from "./sequences.ts";
+export {
   loadSharded,
   type PairData,
   type Samples,
