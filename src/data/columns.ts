@@ -143,7 +143,7 @@ export function fromColumns(
         given as Column,
         COLUMN,
       );
-      return [key, { shape: [], ...column } as Column];
+      return [key, { ...column, shape: column.shape ?? [] } as Column];
     }),
   );
   const [first] = Object.values(made);

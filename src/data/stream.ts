@@ -116,7 +116,7 @@ export class SampleStream implements ShardedColumns {
     );
     const forms = Object.entries(columns).map(([key, form]) => {
       const checked = checkOptions(`${who}: column ${quote(key)}`, form, FORM);
-      return [key, { dtype: "f32", shape: [], ...checked } as ColumnForm];
+      return [key, { ...checked, dtype: checked.dtype ?? "f32", shape: checked.shape ?? [] } as ColumnForm];
     });
     this.columns = Object.fromEntries(forms);
     checkColumnForms(this);

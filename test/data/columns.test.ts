@@ -11,6 +11,7 @@ import {
 import { subset, take } from "../../src/data/dataset.ts";
 import { pairOf } from "../../src/data/pairs.ts";
 import { kFold, shuffle, split } from "../../src/data/prepare/split.ts";
+import { Random } from "../../src/numbers/random.ts";
 import { DataError, ValueError } from "../../src/validation/errors.ts";
 
 /** Sample i holds i in every column. */
@@ -201,4 +202,46 @@ describe("as inputs and labels", () => {
       /has labels that are neither/,
     );
   });
+});
+
+it("any wrong specification is refused by a typed error, never accepted with values that do not fit", () => {
+  const random = new Random(77);
+  const pick = <T>(list: readonly T[]) => list[random.u32() % list.length] as T;
+  const arrays = [Uint8Array, Float32Array, Int32Array, Uint32Array, Float64Array, Int16Array, Array];
+  const shapes = [undefined, [], [1], [2], [3, 2], [0], [-1], [1.5], "2", 2, null, [Number.NaN]];
+  const others = [undefined, 0, 1, -3, 2.5, Number.NaN, Number.POSITIVE_INFINITY, "i32", "f32", null, [], {}];
+  let [accepted, refused] = [0, 0];
+  for (let round = 0; round < 3000; round++) {
+    const column = (): unknown => {
+      const values = new (pick(arrays))(pick([0, 2, 6, 12])) as Float32Array;
+      for (let i = 0; i < values.length; i++) values[i] = pick([0, 1, 2, 255, -100, Number.NaN]);
+      const extra =
+        random.u32() % 3 === 0
+          ? { [pick(["scale", "offset", "classes", "as", "classNames", "ignoreIndex"])]: pick(others) }
+          : {};
+      return pick<unknown>([
+        values,
+        { data: values, shape: pick(shapes), ...extra },
+        { shape: [1] },
+        null,
+        7,
+      ]);
+    };
+    const columns = Object.fromEntries(
+      Array.from({ length: 1 + (random.u32() % 3) }, (_, i) => [`c${i}`, column()]),
+    );
+    try {
+      const set = fromColumns(columns as never);
+      accepted++;
+      for (const { data: values, shape } of Object.values(set.columns)) {
+        expect(values.length).toBe(set.count * shape.reduce((a, b) => a * b, 1));
+        if (values instanceof Float32Array) expect(values.every(Number.isFinite)).toBe(true);
+      }
+    } catch (error) {
+      if (!(error instanceof DataError || error instanceof ValueError)) throw error;
+      refused++;
+    }
+  }
+  expect(accepted).toBeGreaterThan(20);
+  expect(refused).toBeGreaterThan(1000);
 });

@@ -194,14 +194,16 @@ function rowsOf(who: string, logits: Tensor, target: Tensor, weights: Tensor | u
     const kind = target.dtype === "f32" ? "probabilities" : "labels";
     throw shapeError(who, `${kind} must have shape ${formatShape(expected)}`, [logits, target]);
   }
-  if (weights !== undefined && !sameShape(weights.shape, [N])) {
-    throw shapeError(who, `weights must have one value for each of ${N} samples`, [weights]);
+  const perRow = weights !== undefined && sameShape(weights.shape, outer);
+  if (weights !== undefined && !perRow && !sameShape(weights.shape, [N])) {
+    const each = rest.length === 0 ? "" : `, or have the labels' shape ${formatShape(outer)}`;
+    throw shapeError(who, `weights must have one value for each of ${N} samples${each}`, [weights]);
   }
   const rows = sizeOf(outer);
   const apart = (t: Tensor) =>
     rest.length === 0 ? t : reshape(permute(t, [0, ...rest.map((_, i) => i + 2), 1]), [rows, C]);
   const spreadOut = (w: Tensor) =>
-    rest.length === 0 ? w : reshape(expand(reshape(w, [N, 1]), [N, rows / N]), [rows]);
+    perRow ? reshape(w, [rows]) : reshape(expand(reshape(w, [N, 1]), [N, rows / N]), [rows]);
   return {
     outer,
     rows,

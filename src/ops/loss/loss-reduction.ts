@@ -4,7 +4,7 @@
  */
 
 import { expectSpec, expectTensor, shapeError } from "../../graph/op.ts";
-import { type Shape, sameShape } from "../../graph/spec.ts";
+import { formatShape, type Shape, sameShape } from "../../graph/spec.ts";
 import { Tensor } from "../../graph/tensor.ts";
 import { ValueError } from "../../validation/errors.ts";
 import { checkOptions, type OptionKinds } from "../../validation/options.ts";
@@ -109,14 +109,19 @@ export function weightedMean(items: Tensor, total: Tensor): Tensor {
   return div(sum(items), where(eq(total, 0), 1, total));
 }
 
-/** Weights [N] as a tensor that broadcasts over `shape` [N, …]. */
+/** Weights [N], or [N, …] for the first axes of `shape`, as a tensor that broadcasts over it. */
 export function perSample(who: string, weights: Tensor, shape: Shape): Tensor {
-  const N = shape[0] ?? 1;
-  if (expectSpec(who, "weights", weights, 1).shape[0] !== N) {
-    throw shapeError(who, `weights must have one value for each of ${N} samples`, [weights]);
+  const { rank } = weights;
+  expectSpec(who, "weights", weights, rank);
+  if (rank < 1 || !sameShape(weights.shape, shape.slice(0, rank))) {
+    throw shapeError(
+      who,
+      `weights must have one value for each of ${shape[0] ?? 1} samples, or for each of their positions ${formatShape(shape)}`,
+      [weights],
+    );
   }
   return reshape(
     weights,
-    shape.map((_, axis) => (axis === 0 ? N : 1)),
+    shape.map((extent, axis) => (axis < rank ? extent : 1)),
   );
 }

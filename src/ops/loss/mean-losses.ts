@@ -137,13 +137,14 @@ function loss(
   item: (x: Tensor, target: Tensor) => Tensor,
 ): Tensor {
   const { weights, reduction = "mean" } = options;
-  if (reduction !== "mean") return elementLoss(op.name, x, target, options, item);
+  const perPosition = weights !== undefined && weights.rank !== 1;
+  if (reduction !== "mean" || perPosition) return elementLoss(op.name, x, target, options, item);
   return op.one(weights === undefined ? [x, target] : [x, target, weights], {});
 }
 
 /**
  * (x - target)² reduced as `options` say, default their mean: f32 tensors of one shape -> f32 []. `weights` f32 [N] weighs
- * samples, which the first axis counts; the mean is over those that weigh something, 0 if none does. No gradient for
+ * samples, which the first axis counts, `[N, …]` positions of the first axes; the mean is over those that weigh something, 0 if none does. No gradient for
  * weights. Throws ShapeError on other shapes.
  */
 export function mse(x: Tensor, target: Tensor, options?: LossOptionsOrWeights): Tensor {

@@ -20,6 +20,8 @@ export type MetricValue = number | readonly number[] | readonly (readonly number
 /** The batch that metrics are computed from. */
 export interface MetricBatch extends Batch {
   readonly dataset: PairData;
+  /** The label that the loss ignores. */
+  readonly ignoreIndex?: number;
 }
 
 export interface Metric {

@@ -1,6 +1,7 @@
 /**
  * The metrics that Weft provides, computed on the device: `import { metrics } from "weft"`. Targets may be class numbers,
- * values of the output's width (the largest is the class), or 0 and 1 for a single output.
+ * values of the output's width (the largest is the class), or 0 and 1 for a single output. Class numbers may be one per position or
+ * pixel, for outputs [N, C, …]; each position then counts, except those with a label that the loss ignores.
  */
 
 import { type Dataset, labelSize, titleOf } from "../../data/dataset.ts";
@@ -8,15 +9,16 @@ import { isSharded, type PairData } from "../../data/sharded.ts";
 import { formatSpec, sameShape } from "../../graph/spec.ts";
 import { constant, type Tensor } from "../../graph/tensor.ts";
 import { add, mul, square, sub } from "../../ops/elementwise/arithmetic.ts";
-import { eq, ge, gt, lt, where } from "../../ops/elementwise/compare.ts";
+import { cast } from "../../ops/elementwise/cast.ts";
+import { eq, ge, gt, lt, ne, where } from "../../ops/elementwise/compare.ts";
 import { abs } from "../../ops/elementwise/math.ts";
 import { oneHot } from "../../ops/index/gather.ts";
 import { matmul } from "../../ops/linalg/matmul.ts";
 import { argmax } from "../../ops/reduce/argmax.ts";
-import { mean, sum } from "../../ops/reduce/sum.ts";
+import { expand, mean, sum } from "../../ops/reduce/sum.ts";
 import { concat } from "../../ops/shape/concat.ts";
 import { expandDims, reshape } from "../../ops/shape/reshape.ts";
-import { transpose } from "../../ops/shape/transpose.ts";
+import { permute, transpose } from "../../ops/shape/transpose.ts";
 import { ShapeError, ValueError } from "../../validation/errors.ts";
 import { checkOptions, type OptionKinds, shown } from "../../validation/options.ts";
 import { METRIC, type Metric, type MetricBatch, type MetricOptions, overSamples } from "./definition.ts";
@@ -39,7 +41,7 @@ const AVERAGE = { ...CLASS, average: "any" } as const satisfies OptionKinds<Clas
 /** Share of samples whose class is predicted. Also in training. */
 export function accuracy(options: ClassMetricOptions = {}): Metric {
   const { threshold = 0, training = true } = checkOptions("metrics.accuracy", options, CLASS);
-  return sampleMean("accuracy", `accuracy ${threshold}`, training, (prediction, batch) => {
+  return classMean("accuracy", `accuracy ${threshold}`, training, (prediction, batch) => {
     const { actual, predicted } = classesOf("accuracy", prediction, batch, threshold);
     return sum(mul(actual, predicted), { axes: 1 });
   });
@@ -51,7 +53,7 @@ export function topK(k: number, options: MetricOptions = {}): Metric {
   if (!Number.isInteger(k) || k < 1) {
     throw new ValueError(`metrics.topK: k must be a whole number of at least 1, got ${shown(k)}`);
   }
-  return sampleMean(`top${k}`, `top${k}`, training, (prediction, batch) => {
+  return classMean(`top${k}`, `top${k}`, training, (prediction, batch) => {
     const { actual } = classesOf("topK", prediction, batch, 0);
     const C = prediction.shape[1] as number;
     if (k > C) {
@@ -168,6 +170,50 @@ function sampleMean(
   };
 }
 
+/** A metric that is the mean of one value per sample or position whose label counts. */
+function classMean(
+  name: string,
+  key: string,
+  training: boolean,
+  of: (prediction: Tensor, batch: MetricBatch) => Tensor,
+): Metric {
+  const each = sampleMean(name, key, training, of);
+  return {
+    ...each,
+    sums(prediction, batch) {
+      const rows = labelledRows(prediction, batch);
+      if (rows === undefined) return each.sums(prediction, batch);
+      const total = each.sums(rows.prediction, rows.batch);
+      return concat([total, sum(rows.batch.weights)].map((t) => reshape(t, [1])));
+    },
+    value: ([total = 0, count], samples) => total / (count ?? samples),
+  };
+}
+
+/**
+ * Outputs [N, C, …] and class numbers [N, …] as rows [M, C] and [M], with weight 0 where the label is ignored. Undefined where every
+ * sample has one target that counts.
+ */
+function labelledRows(
+  prediction: Tensor,
+  batch: MetricBatch,
+): { readonly prediction: Tensor; readonly batch: MetricBatch } | undefined {
+  const { target, weights, ignoreIndex } = batch;
+  const [N = 1, C = 1, ...rest] = prediction.shape;
+  if (target.dtype !== "i32" || !sameShape(target.shape, [N, ...rest])) return undefined;
+  if (ignoreIndex === undefined && rest.length === 0) return undefined;
+  const rows = target.size;
+  const apart = permute(prediction, [0, ...rest.map((_, i) => i + 2), 1]);
+  const flat = reshape(target, [rows]);
+  const each = reshape(expand(reshape(weights, [N, 1]), [N, rows / N]), [rows]);
+  const inside = mul(cast(ge(flat, 0), "f32"), cast(lt(flat, C), "f32"));
+  const counts = ignoreIndex === undefined ? inside : mul(inside, cast(ne(flat, ignoreIndex), "f32"));
+  return {
+    prediction: reshape(apart, [rows, C]),
+    batch: { ...batch, target: flat, weights: mul(each, counts) },
+  };
+}
+
 function errorMetric(name: string, training: boolean, of: (difference: Tensor) => Tensor): Metric {
   return sampleMean(name, name, training, (prediction, batch) => {
     const each = of(sub(prediction, valuesOf(name, prediction, batch)));
@@ -229,7 +275,8 @@ function fromConfusion(name: string, options: ClassMetricOptions, value: Metric[
     name,
     key: `confusion ${threshold}`,
     training,
-    sums(prediction, batch) {
+    sums(given, all) {
+      const { prediction, batch } = labelledRows(given, all) ?? { prediction: given, batch: all };
       const { actual, predicted } = classesOf(name, prediction, batch, threshold);
       return matmul(transpose(mul(actual, expandDims(batch.weights, 1)), 0, 1), predicted);
     },

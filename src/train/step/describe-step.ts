@@ -175,7 +175,12 @@ function modelAndLoss({ model, loss, metrics = [] }: TrainerOptions): Phase["bui
     const wanted = metrics.filter((metric) => metric.training || !training);
     const empty = { means: {}, ratios: {}, updates: [] };
     if (dataset === undefined || wanted.length === 0) return { ...result, ...empty };
-    const batch = { x, target, weights, dataset, ...(classes !== undefined && { classes }) };
+    const { ignoreIndex } = loss;
+    const known = {
+      ...(classes !== undefined && { classes }),
+      ...(ignoreIndex !== undefined && { ignoreIndex }),
+    };
+    const batch = { x, target, weights, dataset, ...known };
     return { ...result, ...empty, ofPrediction: { metrics: wanted, prediction, batch } };
   };
 }
