@@ -24,6 +24,18 @@ const short: Record<string, { settings: () => object; figures: RegExp; within: r
       figures: /^Mean squared error (\S+) /,
       within: [0, 1],
     },
+    lookahead: {
+      settings: () => ({ rounds: 40 }),
+      figures: /^Loss (\S+) with Lookahead/,
+      // 0.19 without.
+      within: [0, 0.05],
+    },
+    sam: {
+      settings: () => ({ steps: 400 }),
+      figures: /^Test loss (\S+) with SAM/,
+      // 0.85 without.
+      within: [0, 0.65],
+    },
     resnet20: {
       settings: () => ({
         train: colourImages(128, 0),
