@@ -193,8 +193,8 @@ const trainers: readonly Slip[] = [
   ],
   [
     "options for embedding",
-    () => nn.embedding(4, 2, { paddingIdx: 0 } as never),
-    /nn\.embedding: weightInit must be a function/,
+    () => nn.embedding(4, 2, { padding_idx: 0 } as never),
+    /nn\.embedding: there is no option "padding_idx"; did you mean paddingIdx\?/,
   ],
   [
     "no device",

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
 import { subset } from "../../src/data/dataset.ts";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
-import { input, state, type Tensor } from "../../src/graph/tensor.ts";
+import { constant, input, state, type Tensor } from "../../src/graph/tensor.ts";
 import { readSafetensors, writeSafetensors } from "../../src/io/safetensors.ts";
 import * as nn from "../../src/nn/index.ts";
 import { add } from "../../src/ops/elementwise/arithmetic.ts";
@@ -234,6 +234,27 @@ it("an embedding learns to tell its rows apart", async () => {
   backend.write(indices, Int32Array.of(1, 4, 4, 4));
   program.run();
   expect([...(await program.read(dw!))]).toEqual([0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 3, 3, 3]);
+});
+
+it("an embedding's padding starts as zeros and has no gradient", async () => {
+  const device = await gpuBackend();
+  for (const [paddingIdx, weightInit] of [
+    [2, undefined],
+    [-3, nn.init.ones],
+    [2, () => new Float32Array(15).fill(1)],
+  ] as const) {
+    const layer = nn.embedding(5, 3, { paddingIdx, ...(weightInit && { weightInit }) });
+    const rows = layer.forward(constant(Int32Array.of(2, 1, 2, 4)));
+    const [dw] = gradients(sum(rows), [layer.weight]);
+    using program = await device.compile({ outputs: [rows, dw!] });
+    program.run();
+    const values = [...(await program.read(rows))];
+    expect(values.map((v) => v !== 0)).toEqual([0, 1, 0, 1].flatMap((v) => [v, v, v].map(Boolean)));
+    expect([...(await program.read(dw!))]).toEqual([0, 1, 0, 0, 1].flatMap((v) => [v, v, v]));
+  }
+  expect(() => nn.embedding(5, 3, { paddingIdx: 5 })).toThrow(
+    /nn\.embedding: paddingIdx must be one of the 5 rows, got 5/,
+  );
 });
 
 it("refuses what does not fit", () => {

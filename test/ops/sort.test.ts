@@ -147,6 +147,6 @@ it("gives i32 indices, and refuses axes and counts that do not exist", () => {
   );
   expect(() => sort([1] as never)).toThrow(/sort: x must be a tensor/);
   expect(() => embedding(input([2], "i32"), x, { paddingIdx: 2 })).toThrow(
-    /embedding: paddingIdx 2 is no row/,
+    /embedding: paddingIdx must be one of the 2 rows, got 2/,
   );
 });

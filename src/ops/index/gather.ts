@@ -16,6 +16,7 @@ import {
 import { type Shape, type Spec, sameShape, sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { gatherKernels, scatterKernels } from "../../kernels/index/gather.ts";
+import { ShapeError } from "../../validation/errors.ts";
 import { checkOptions, type OptionKinds } from "../../validation/options.ts";
 import { add } from "../elementwise/arithmetic.ts";
 import { eq, where } from "../elementwise/compare.ts";
@@ -198,13 +199,20 @@ export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOpt
   expectTensor("embedding", "indices", indices);
   const [V = 0] = expectSpec("embedding", "weight", weight, 2).shape;
   const { paddingIdx } = checkOptions("embedding", options, EMBEDDING);
+  const padding = paddingRow("embedding", paddingIdx, V);
   const rows = gatherOp.one([weight, indices], { axis: 0, shared: true }, "embedding");
-  if (paddingIdx === undefined) return rows;
-  if (!Number.isInteger(paddingIdx) || paddingIdx < -V || paddingIdx >= V) {
-    throw shapeError("embedding", `paddingIdx ${paddingIdx} is no row`, [weight]);
-  }
-  const isPadding = eq(expandDims(indices, -1), paddingIdx < 0 ? paddingIdx + V : paddingIdx);
+  if (padding === undefined) return rows;
+  const isPadding = eq(expandDims(indices, -1), padding);
   return where(isPadding, detach(rows), rows);
+}
+
+/** `paddingIdx` from 0 on. Throws ShapeError, naming `who`, on what is no row of `rows`. */
+export function paddingRow(who: string, paddingIdx: number | undefined, rows: number): number | undefined {
+  if (paddingIdx === undefined) return undefined;
+  if (!Number.isInteger(paddingIdx) || paddingIdx < -rows || paddingIdx >= rows) {
+    throw new ShapeError(`${who}: paddingIdx must be one of the ${rows} rows, got ${paddingIdx}`);
+  }
+  return paddingIdx < 0 ? paddingIdx + rows : paddingIdx;
 }
 
 /** f32 […, classes] of i32 labels […]: 1 at the label, else 0; only zeros for a label outside 0 … classes - 1. */
