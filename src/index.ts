@@ -62,6 +62,7 @@ export type {
 } from "./runtime/backend.ts";
 export { CpuBackend, type CpuOptions } from "./runtime/cpu/backend.ts";
 export { GpuBackend, type GpuOptions } from "./runtime/gpu/backend.ts";
+export type { UserBatch } from "./train/input/user-batch.ts";
 export type { AnyTrainer } from "./train/loop/any-trainer.ts";
 export { type BestCheckpointOptions, bestCheckpoint } from "./train/loop/callbacks.ts";
 export { RunControl } from "./train/loop/control.ts";
@@ -88,7 +89,7 @@ export type {
   StepOptions,
   TrainerOptions,
 } from "./train/loop/options.ts";
-export { Trainer } from "./train/loop/trainer.ts";
+export { type StepCallOptions, Trainer } from "./train/loop/trainer.ts";
 export { AnomalyError } from "./train/metrics/anomaly.ts";
 export { DivergedError } from "./train/metrics/divergence.ts";
 export * as metrics from "./train/metrics/metrics.ts";
@@ -102,7 +103,14 @@ export type { ModelOnDevice, PredictorModel } from "./train/predict/traced-sourc
 export { resumeFrom } from "./train/state/checkpoint-folder.ts";
 export type { FitState } from "./train/state/fit-record.ts";
 export { loadStateDict, type StateDict, stateDict } from "./train/state/state-dict.ts";
+export {
+  type CompiledStep,
+  type CompileStepOptions,
+  compileStep,
+  type StepInputForm,
+} from "./train/step/compile-step.ts";
 export type { StepBatch, StepContext, StepFunction, StepResult } from "./train/step/phase.ts";
+export type { CompiledProgram } from "./train/step/traced-programs.ts";
 export * as transforms from "./transforms/index.ts";
 export * from "./validation/errors.ts";
 export { version } from "./version.ts";

@@ -224,8 +224,7 @@ export function evaluationBatch(
 }
 
 /** Throws ValueError on unknown options, on a model, loss, optimizer, transform or metric that is none, and on numbers out of range. */
-export function checkTrainerOptions(options: AnyTrainerOptions): void {
-  const who = "Trainer.create";
+export function checkTrainerOptions(options: AnyTrainerOptions, who = "Trainer.create"): void {
   if (has(options, "phases")) checkPhases(who, options as PhasesOptions);
   else if (has(options, "step")) {
     checkOptions(who, options as StepOptions, STEP);

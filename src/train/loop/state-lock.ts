@@ -83,6 +83,12 @@ export class StateLock {
     this.#fitting = true;
   }
 
+  /** Throws BusyError where a fit is under way, or within `replaceWhile`. */
+  checkStep(): void {
+    if (this.replaced) throw new BusyError("step: not within withAverages; await that first");
+    if (this.#fitting) throw new BusyError("step: a fit of this trainer is under way; await it first");
+  }
+
   endFit(): void {
     this.#fitting = false;
   }

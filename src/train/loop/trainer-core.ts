@@ -20,10 +20,10 @@ import { MetricAccumulator } from "../metrics/accumulator.ts";
 import type { DeviceStates, Recovered, Snapshot } from "../state/device-states.ts";
 import type { FitState } from "../state/fit-record.ts";
 import { AVERAGE, newRunId, type RunStates } from "../state/run-states.ts";
-import type { ProgramSource, TrainerParts, TrainProgram } from "../step/program-source.ts";
+import type { ProgramSource, SingleStep, TrainerParts, TrainProgram } from "../step/program-source.ts";
 import { type RunSettings, StepRunner } from "../step/runner.ts";
 import type { Weights } from "./early-stopping.ts";
-import type { Metrics } from "./events.ts";
+import type { Metrics, TrainMetrics } from "./events.ts";
 import { StateLock } from "./state-lock.ts";
 
 export interface EvaluateOptions {
@@ -170,6 +170,20 @@ export abstract class TrainerCore {
     this.#runner = undefined;
     this.#submits += runner.submits;
     this.#stepsPerSubmit = runner.stepsPerSubmit;
+  }
+
+  /** Takes one step with what is in the inputs of `program`, for a caller that has the lock. */
+  protected async stepOnce({ program, rings, inspect }: SingleStep): Promise<TrainMetrics> {
+    const first = this.values.position;
+    const options = { first, stepsPerSubmit: 1, ...(inspect && { inspect }) };
+    const runner = new StepRunner(program, this.backend, rings, options);
+    await runner.advance(1);
+    const rows = await runner.collect();
+    this.values.position = runner.position;
+    this.#submits++;
+    const metrics = new MetricAccumulator(rings);
+    metrics.add(rows, first);
+    return metrics.metrics();
   }
 
   /** Metrics of a data set, for a caller that has the lock; see `AnyTrainer.evaluate`. */

@@ -17,20 +17,23 @@ export interface PhaseRing extends PhaseLayout {
   readonly ring: Tensor;
 }
 
-/** A program that steps through one data set. */
-export interface StepProgram {
+/** A program that takes steps. */
+export interface SingleStep {
   readonly program: Program;
   /** One for each phase. */
   readonly rings: readonly PhaseRing[];
+  /** Examines the step that comes next, with `detectAnomaly`. */
+  readonly inspect?: (step: number) => Promise<void>;
+}
+
+/** A program that steps through one data set. */
+export interface StepProgram extends SingleStep {
   readonly stepsPerEpoch: number;
   /** Loads the data set in shards, where it does not fit on the device. */
   readonly loader?: DataLoader;
 }
 
-export interface TrainProgram extends StepProgram {
-  /** Examines the step that comes next, with `detectAnomaly`. */
-  readonly inspect?: (step: number) => Promise<void>;
-}
+export type TrainProgram = StepProgram;
 
 export interface EvaluationProgram extends StepProgram {
   /** Its step counters, u32 [1]. */

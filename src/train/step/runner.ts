@@ -44,6 +44,25 @@ export interface RunnerOptions extends Pick<RunSettings, "submitMilliseconds" | 
   readonly inspect?: (step: number) => Promise<void>;
 }
 
+/** Rows of steps `from` to `until`, which must still be in the rings. */
+export async function readRows(
+  backend: Backend,
+  rings: readonly Pick<PhaseRing, "ring" | "every">[],
+  from: number,
+  until: number,
+): Promise<StepRow[]> {
+  const data = await backend.readAll(rings.map(({ ring }) => ring));
+  return Array.from({ length: until - from }, (_, i) =>
+    rings.map(({ ring, every }, phase) => {
+      const step = from + i;
+      if ((step + 1) % every !== 0) return undefined;
+      const [size, width] = ring.shape as [number, number];
+      const start = (Math.floor(step / every) % size) * width;
+      return Float32Array.from((data[phase] as Float32Array).subarray(start, start + width));
+    }),
+  );
+}
+
 export class StepRunner {
   readonly #rows: number;
   readonly #first: number;
@@ -121,17 +140,7 @@ export class StepRunner {
   async collect(): Promise<StepRow[]> {
     const until = this.#submitted;
     if (until === this.#collected) return [];
-    const data = await this.backend.readAll(this.rings.map(({ ring }) => ring));
-    const rows: StepRow[] = [];
-    for (let step = this.#collected; step < until; step++) {
-      const row = this.rings.map(({ ring, every }, phase) => {
-        if ((step + 1) % every !== 0) return undefined;
-        const [size, width] = ring.shape as [number, number];
-        const start = (Math.floor(step / every) % size) * width;
-        return Float32Array.from((data[phase] as Float32Array).subarray(start, start + width));
-      });
-      rows.push(row);
-    }
+    const rows = await readRows(this.backend, this.rings, this.#collected, until);
     this.#collected = until;
     return rows;
   }

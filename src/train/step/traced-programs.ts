@@ -1,5 +1,6 @@
 /** The programs of a trainer that traces its model: one to train and one to evaluate per data set, compiled when first used. */
 
+import { titleOf } from "../../data/checks.ts";
 import { hasColumns } from "../../data/columns.ts";
 import { pairOf } from "../../data/pairs.ts";
 import { expectAligned } from "../../data/prepare/align.ts";
@@ -7,14 +8,21 @@ import { isSharded, type PairData, type TrainingData } from "../../data/sharded.
 import { Graph, type GraphSpec } from "../../graph/graph.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { IGNORED } from "../../ops/loss/class-targets.ts";
-import type { Program, TuneOptions } from "../../runtime/backend.ts";
+import type { Program, ProgramDescription, TuneOptions } from "../../runtime/backend.ts";
 import type { DeviceDataset } from "../input/device-dataset.ts";
 import { DatasetPlaces } from "../input/place-dataset.ts";
+import { type BatchSamples, BatchTensors, describeColumns, formsOf } from "../input/user-batch.ts";
 import { type AnyTrainerOptions, evaluationBatch } from "../loop/options.ts";
 import type { DeviceStates } from "../state/device-states.ts";
 import { compilePhases } from "./compile-phases.ts";
 import type { DescribedRun } from "./describe-step.ts";
-import type { EvaluationProgram, ProgramSource, StepProgram, TrainProgram } from "./program-source.ts";
+import type {
+  EvaluationProgram,
+  ProgramSource,
+  SingleStep,
+  StepProgram,
+  TrainProgram,
+} from "./program-source.ts";
 import { evaluationStep, type StepGraph, trainingStep } from "./step-graph.ts";
 
 interface TracedEvaluation extends ReturnType<typeof evaluationStep> {
@@ -27,6 +35,19 @@ interface Compiled {
   readonly leaves: readonly WeakRef<Tensor>[];
 }
 
+/** A training step on batches that users write. */
+export interface BatchProgram extends SingleStep {
+  readonly tensors: BatchTensors;
+}
+
+/** A program that a trainer has compiled. */
+export interface CompiledProgram extends ProgramDescription {
+  /** `step`: of batches given to `trainer.step`. */
+  readonly use: "training" | "evaluation" | "step";
+  /** The data set, or the columns of batches. */
+  readonly of: string;
+}
+
 export class TracedPrograms implements ProgramSource {
   // Weak: programs and device memory of a data set are freed when it is garbage collected.
   #training = new WeakMap<TrainingData, TrainProgram>();
@@ -34,6 +55,8 @@ export class TracedPrograms implements ProgramSource {
   #traced = new WeakMap<TrainingData, TracedEvaluation>();
   readonly #places = new DatasetPlaces();
   #compiled: Compiled[] = [];
+  #batches = new Map<string, BatchProgram>();
+  #listed: { use: CompiledProgram["use"]; of: string; program: WeakRef<Program> }[] = [];
   /** Names of classes and columns of the data set that was trained on last. */
   #trained: Parameters<typeof expectAligned>[1] | undefined;
 
@@ -55,7 +78,7 @@ export class TracedPrograms implements ProgramSource {
     this.#trained = hasColumns(dataset) ? undefined : namesOf(dataset);
     const known = this.#training.get(dataset);
     if (known !== undefined) return known;
-    const { batchSize, shuffle = true, tune, detectAnomaly, variants = {} } = this.options;
+    const { batchSize, shuffle = true, tune, detectAnomaly } = this.options;
     const { step, training } = this.run;
     const data = await this.#dataFor(dataset, batchSize);
     const batch = data.columns(training.step, shuffle ? training.key : undefined);
@@ -64,21 +87,53 @@ export class TracedPrograms implements ProgramSource {
     let program: TrainProgram = await this.#compile(graphs, data, shuffle, last, tune);
     // The device was lost and replaced while the program was compiled.
     if (this.values.backend !== backend) return this.training(dataset);
-    if (detectAnomaly) {
-      const { anomalyDetector } = await import("../metrics/anomaly.ts");
-      const phases = await Promise.all(
-        graphs.map(async ({ spec, every }) => ({
-          every,
-          inspect: await anomalyDetector(backend, spec, variants),
-        })),
-      );
-      const inspect = async (at: number) => {
-        for (const phase of phases) if ((at + 1) % phase.every === 0) await phase.inspect(at);
-      };
-      program = { ...program, inspect };
-    }
+    if (detectAnomaly) program = { ...program, inspect: await this.#inspector(graphs) };
     this.#training.set(dataset, program);
+    this.#list("training", titleOf(dataset), program);
     return program;
+  }
+
+  /** The program of a training step on batches that users write, for samples of these forms. */
+  async batches(capacity: number, samples: BatchSamples): Promise<BatchProgram> {
+    const forms = formsOf(samples);
+    const key = JSON.stringify([capacity, forms]);
+    const known = this.#batches.get(key);
+    if (known !== undefined) return known;
+    const { backend } = this.values;
+    const { step, training } = this.run;
+    const tensors = new BatchTensors(capacity, forms);
+    const { graphs, last } = trainingStep(step, this.options, tensors, training);
+    const compiled = await compilePhases(backend, (spec) => this.compile(spec), graphs, last);
+    if (this.values.backend !== backend) return this.batches(capacity, samples);
+    const inspect = this.options.detectAnomaly ? await this.#inspector(graphs) : undefined;
+    const program = { ...compiled, tensors, ...(inspect && { inspect }) };
+    this.#batches.set(key, program);
+    this.#list("step", describeColumns(tensors), program);
+    return program;
+  }
+
+  /** What is compiled now, in the order in which it was. */
+  describe(): CompiledProgram[] {
+    return this.#listed.flatMap(({ use, of, program }) => {
+      const compiled = program.deref();
+      return compiled === undefined ? [] : [{ use, of, ...compiled.describe() }];
+    });
+  }
+
+  #list(use: CompiledProgram["use"], of: string, { program }: SingleStep): void {
+    this.#listed.push({ use, of, program: new WeakRef(program) });
+  }
+
+  /** Examines the graphs of the phases that run in a step, all with the values from before it. */
+  async #inspector(graphs: readonly StepGraph[]): Promise<(step: number) => Promise<void>> {
+    const { anomalyDetector } = await import("../metrics/anomaly.ts");
+    const { variants = {} } = this.options;
+    const phases: { every: number; inspect: (step: number) => Promise<void> }[] = [];
+    for (const { spec, every } of graphs)
+      phases.push({ every, inspect: await anomalyDetector(this.values.backend, spec, variants) });
+    return async (at) => {
+      for (const { every, inspect } of phases) if ((at + 1) % every === 0) await inspect(at);
+    };
   }
 
   async evaluation(given: TrainingData): Promise<EvaluationProgram> {
@@ -91,6 +146,7 @@ export class TracedPrograms implements ProgramSource {
     const program = { ...(await this.#compile(graphs, data, false)), steps };
     if (this.values.backend !== backend) return this.evaluation(dataset);
     this.#evaluations.set(dataset, program);
+    this.#list("evaluation", titleOf(dataset), program);
     return program;
   }
 
@@ -125,6 +181,8 @@ export class TracedPrograms implements ProgramSource {
     this.#evaluations = new WeakMap();
     this.#traced = new WeakMap();
     this.#compiled = [];
+    this.#batches = new Map();
+    this.#listed = [];
   }
 
   async #compile(
