@@ -16,10 +16,12 @@ import { mse } from "../../src/ops/loss/mean-losses.ts";
 import { sgd } from "../../src/optim/index.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { GpuBackend } from "../../src/runtime/gpu/backend.ts";
 import { StreamedDataset } from "../../src/train/input/shard-loader.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
 import type { StepBatch } from "../../src/train/step/phase.ts";
 import { gpuBackend } from "../support/backend.ts";
+import { testGpu } from "../support/device.ts";
 
 const backends: readonly (readonly [string, () => Promise<Backend>])[] = [
   ["GPU", gpuBackend],
@@ -266,5 +268,47 @@ describe("refuses", () => {
     ["a seekable array", [], { columns, seekable: true }, /a seekable source is a function/],
   ])("%s", (_, source, options, message) => {
     expect(() => fromGenerator(source as StreamSource, options as never)).toThrow(message);
+  });
+});
+
+describe("a lost device", () => {
+  const run = async (options: object, lose: boolean) => {
+    const opened: GpuBackend[] = [];
+    const open = async (): Promise<GpuBackend> => {
+      const adapter = await (await testGpu()).requestAdapter();
+      const backend = await GpuBackend.open(adapter as GPUAdapter, { reopen: open });
+      opened.push(backend);
+      return backend;
+    };
+    try {
+      const trainer = await make(await open(), { onNotice: () => undefined, stepsPerSubmit: 2 });
+      let pulled = 0;
+      function* source(start: number) {
+        for (let i = start; ; i++) {
+          // While samples of the second half of the run are filled in.
+          if (lose && ++pulled === 60) opened[0]!.device.raw.destroy();
+          yield sampleOf(i);
+        }
+      }
+      const stream = fromGenerator(source, { columns, capacity: 16, ...options });
+      await trainer.fit(stream, { steps: 20 });
+      expect(opened).toHaveLength(lose ? 2 : 1);
+      return Array.from(await trainer.parameter("weight"));
+    } finally {
+      for (const backend of opened) await backend.close();
+    }
+  };
+
+  it.each([
+    ["seekable", { seekable: true }],
+    ["finite", { count: 1000 }],
+  ])("does not change what a %s stream trains", async (_, options) => {
+    expect(await run(options, true)).toEqual(await run(options, false));
+  });
+
+  it("rejects the fit of an endless stream, whose samples went by", async () => {
+    await expect(run({}, true)).rejects.toThrow(
+      /went by: an endless stream can't be read again, after a lost device/,
+    );
   });
 });
