@@ -15,7 +15,6 @@ import {
   type ColumnDataset,
   type ColumnDtype,
   type ColumnForm,
-  type ColumnSamples,
   type ColumnsOptions,
   type ColumnValues,
   dtypeOf,
@@ -217,14 +216,14 @@ export interface BatchesOptions {
 }
 
 /**
- * Host batches of one pass over several data sets of one kind, such as the buckets of `bucketByLength`, or over one: values by
- * column, of whole batches and a last one of each set that may have fewer samples. A batch is of one set; with `shuffle` they come in
+ * Host batches of one pass over several data sets of one kind, such as the buckets of `bucketByLength`, or over one: columns,
+ * as `trainer.step` takes them, of whole batches and a last one of each set that may have fewer samples. A batch is of one set; with `shuffle` they come in
  * an order that seed and epoch decide. Throws ValueError on options out of range.
  */
 export function* batches(
   datasets: InMemory | readonly InMemory[],
   options: BatchesOptions,
-): Generator<ColumnSamples, void> {
+): Generator<ColumnDataset["columns"], void> {
   const kinds = { batchSize: "number", epoch: "number", seed: "number", shuffle: "boolean" } as const;
   const { batchSize, epoch = 0, seed = 0, shuffle = true } = checkOptions("batches", options, kinds);
   for (const [key, value, least] of [
@@ -248,7 +247,6 @@ export function* batches(
   const order = shuffle ? random.permutation(parts.length) : parts.keys();
   for (const i of order) {
     const { set, indices } = parts[i] as (typeof parts)[number];
-    const { columns } = take(hasColumns(set) ? set : columnsOf(set), indices);
-    yield Object.fromEntries(Object.entries(columns).map(([key, column]) => [key, column.data]));
+    yield take(hasColumns(set) ? set : columnsOf(set), indices).columns;
   }
 }

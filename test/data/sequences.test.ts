@@ -1,6 +1,6 @@
 /** Padded sequences with lengths and masks, buckets by length, host batches of one bucket at a time, and what is refused. */
 import { describe, expect, it } from "vitest";
-import { type ColumnSamples, fromColumns } from "../../src/data/columns.ts";
+import { type ColumnDataset, fromColumns } from "../../src/data/columns.ts";
 import { batches, bucketByLength, fromSequences } from "../../src/data/sequences.ts";
 import { DataError, ValueError } from "../../src/validation/errors.ts";
 
@@ -148,12 +148,13 @@ describe("bucketByLength", () => {
 
 describe("batches", () => {
   const buckets = bucketByLength(make(), { boundaries: [3, 8] });
-  const idsOf = (list: Iterable<ColumnSamples>) => Array.from(list, ({ id }) => Array.from(id!));
+  const idsOf = (list: Iterable<ColumnDataset["columns"]>) =>
+    Array.from(list, ({ id }) => Array.from(id!.data));
 
   it("are of one bucket each, every sample once, in another order each epoch", () => {
     const list = [...batches(buckets, { batchSize: 3, seed: 4 })];
-    expect(list.map(({ id }) => id!.length).sort()).toEqual([1, 1, 3, 3]);
-    for (const { id, tokens } of list) expect([3, 7]).toContain(tokens!.length / id!.length);
+    expect(list.map(({ id }) => id!.data.length).sort()).toEqual([1, 1, 3, 3]);
+    for (const { id, tokens } of list) expect([3, 7]).toContain(tokens!.data.length / id!.data.length);
     expect(idsOf(list).flat().sort()).toEqual([...LENGTHS.keys()]);
     expect(idsOf(batches(buckets, { batchSize: 3, seed: 4 }))).toEqual(idsOf(list));
     const orders = [0, 1, 2].map((epoch) =>
