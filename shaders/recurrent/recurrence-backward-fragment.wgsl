@@ -77,9 +77,9 @@ fn begin(n: u32, j: u32) {
 fn advance(n: u32, s: u32, j: u32, products: vec4<f32>) {
   let i = n * H + j;
   var dh = ds0[i] + products.x;
-  if (s < T) {
+  if (!INITIAL || s < T) {
     let t = timeOf(s);
-    if (isStep(lengths[n], i32(t))) {
+    if (isStep(lengths[n], t)) {
       if (DY) { dh += dy[(n * T + t) * H + j]; }
       dh = cell(n, t, j, dh);
     } else {

@@ -103,7 +103,7 @@ fn advance(n: u32, s: u32, j: u32, products: vec4<f32>) {
   let t = select(s, T - 1u - s, REVERSE);
   var h = aAt(planeOf(s) + i);
   var output = 0.0;
-  if (isStep(lengths[n], i32(t))) {
+  if (isStep(lengths[n], t)) {
     h = cell(n, t, j, products, h);
     output = h;
   }

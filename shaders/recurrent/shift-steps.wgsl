@@ -16,10 +16,11 @@ fn shiftSteps(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) gro
   let i = (wg.y * groups.x + wg.x) * 64u + lane;
   if (i >= N * T * H) { return; }
   let n = i / (T * H);
-  let t = i32(i / H % T);
+  let t = i / H % T;
+  let other = i32(t) + BY;
   var v = 0.0;
   if (isStep(lengths[n], t)) {
-    if (isStep(lengths[n], t + BY)) {
+    if (other >= 0 && other < i32(T) && isStep(lengths[n], u32(other))) {
       v = x[i32(i) + BY * i32(H)];
     } else if (INITIAL) {
       v = s0[n * H + i % H];

@@ -5,10 +5,9 @@ override T: u32;
 override H: u32;
 override LENGTHS: u32;  // dtype of the samples' lengths: 1 i32, 2 f32; 0: all T steps count
 
-// Whether t is a step of a sample with the length `bits`.
-fn isStep(bits: u32, t: i32) -> bool {
-  if (t < 0 || t >= i32(T)) { return false; }
-  if (LENGTHS == 1u) { return t < bitcast<i32>(bits); }
+// Whether t < T is a step of a sample with the length `bits`.
+fn isStep(bits: u32, t: u32) -> bool {
+  if (LENGTHS == 1u) { return i32(t) < bitcast<i32>(bits); }
   if (LENGTHS == 2u) { return lessThan(f32(t), bitcast<f32>(bits)); }
   return true;
 }

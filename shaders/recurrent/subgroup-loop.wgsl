@@ -4,6 +4,8 @@
 enable subgroups;
 
 override LANES: u32;  // the adapter's subgroup size, a multiple of 4
+// No sample or unit of a tile lies outside: branches that differ between lanes make every access in them expensive.
+override WHOLE: bool = N % 16u == 0u && H % (LANES * select(1u, 4u, SUMS == 1u)) == 0u;
 
 fn keepRow(n: u32, i: u32, v: f32) {}
 
@@ -71,7 +73,7 @@ fn subgroupLoop(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) g
         let n = first + ((lane % 4u) ^ (e / 4u)) * 4u + e % 4u;
         var v = t[0][0];
         for (var unit = j; unit < j + each; unit++) {
-          if (n < N && unit < H) { advance(n, s, unit, v); }
+          if (WHOLE || (n < N && unit < H)) { advance(n, s, unit, v); }
           v = v.yzwx;
         }
         t = shifted(t);

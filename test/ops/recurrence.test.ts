@@ -75,13 +75,14 @@ checkOp(
   { atol: 2e-5, rtol: 1e-4, variants: VARIANTS },
 );
 
-// More than 16 samples and more units than lanes, none of them a multiple.
+// More than 16 samples and more units than lanes, none of them a multiple; and whole tiles.
 const lengths = Array.from({ length: 37 }, (_, n) => (n * 3) % 7);
 checkOp(
   "recurrence, larger",
-  (["rnnTanh", "lstm", "gru"] as const).map((kind) =>
+  (["rnnTanh", "lstm", "gru"] as const).flatMap((kind) => [
     caseOf(kind, [37, 5, 9, 67], { initial: true, lengths }),
-  ),
+    caseOf(kind, [32, 3, 4, 32], {}),
+  ]),
   // The same, with sums of 67 and 268 products.
   { atol: 1e-4, rtol: 1e-3, variants: VARIANTS, numeric: false },
 );
