@@ -1,18 +1,18 @@
 // A library under test from the parent's side: a child process that answers requests. JavaScript libraries live in
 // worker.mjs and talk over Node's IPC, or in a page of a Chromium of their own (browser.mjs); Python ones live in
-// torch_step.py and talk in lines of JSON.
+// torch_step.py or torch_lstm.py and talk in lines of JSON.
 import { fork, spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-const PYTHON_SCRIPT = fileURLToPath(new URL("torch_step.py", import.meta.url));
+const PYTHON_SCRIPTS = { lenet5: "torch_step.py", lstm: "torch_lstm.py" };
 
 /** Libraries that run in the Python child, without a GPU. */
 export const PYTHON_LIBRARIES = ["torch", "numpy"];
 
 /** Starts the child; `ask(method, args)` sends a request and gives its answer or throws what the child threw. */
-export function startContender(library, environment) {
-  return PYTHON_LIBRARIES.includes(library) ? startPython(library) : startWorker(environment);
+export function startContender(library, environment, network = "lenet5") {
+  return PYTHON_LIBRARIES.includes(library) ? startPython(library, network) : startWorker(environment);
 }
 
 function startWorker(environment) {
@@ -26,10 +26,10 @@ function startWorker(environment) {
   return { ask: link.ask };
 }
 
-function startPython(library) {
+function startPython(library, network) {
   const python = findPython(library);
   const oneThread = { OMP_NUM_THREADS: "1", OPENBLAS_NUM_THREADS: "1", MKL_NUM_THREADS: "1" };
-  const child = spawn(python, [PYTHON_SCRIPT, library], {
+  const child = spawn(python, [fileURLToPath(new URL(PYTHON_SCRIPTS[network], import.meta.url)), library], {
     env: { ...process.env, ...oneThread },
     stdio: "pipe",
   });

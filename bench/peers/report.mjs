@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { median, number, textTable } from "../format.mjs";
 
 const PACKAGES = { "jax-js": "@jax-js/jax", tfjs: "@tensorflow/tfjs-core", webgpu: "webgpu" };
+const NETWORKS = { lenet5: "LeNet-5", lstm: "LSTM of 128 units, 64 steps" };
 const COUNTS = {
   dispatches: "dispatches",
   submits: "submits",
@@ -50,7 +51,7 @@ export function formatTable(settings, rows) {
   const body = rows.map((row, i) => (row.problem ? `${text[i]}  ${row.problem}` : text[i]));
   const adapter = settings.adapter?.description ?? "no adapter";
   return [
-    `LeNet-5, Adam, batch ${settings.batch}, ${settings.rounds} rounds in turns; ${adapter}; ${settings.cpu}; Node ${settings.node}`,
+    `${NETWORKS[settings.network]}, Adam, batch ${settings.batch}, ${settings.rounds} rounds in turns; ${adapter}; ${settings.cpu}; Node ${settings.node}`,
     head,
     ...body,
     "ms/step: median over the rounds; x weft: median of the ratios round by round; CPU ms: processor time per step, all",

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Trains the same LeNet-5 from the same weights on the same batch in several libraries, in interleaved rounds, and prints
+// Trains the same LeNet-5 or LSTM from the same weights on the same batch in several libraries, in interleaved rounds, and prints
 // what a step costs each of them; with --kernels, single kernels instead. Losses are compared with the golden trajectory
 // and kernels with plain loops first; a wrong library gets no times.
 import { parseArgs } from "node:util";
@@ -14,13 +14,14 @@ import { compareSteps } from "./steps.mjs";
 const HELP = `node run.mjs [options]
   --driver swiftshader|env   Vulkan driver: SwiftShader (default), or what VK_ICD_FILENAMES or the system says
   --browser                  in headless Chromium with its SwiftShader, a browser for each library
-  --batch N                  images per step (64)
+  --network lenet5|lstm      what is trained (lenet5); lstm: 128 units, 64 steps, the last state classified
+  --batch N                  samples per step (64)
   --rounds N                 rounds per library, taken in turns (10)
   --round-ms N               a round has as many steps as fit into this time, at least one (500)
   --max-steps N              but at most this many (50)
   --steps K                  exactly K steps in every round of every library instead
   --libraries a,b            weft,jax-js,tfjs,torch,numpy (all); torch and numpy run on one CPU thread without a GPU
-  --json FILE                where the figures go (results/<driver>-batch<N>.json)
+  --json FILE                where the figures go (results/<driver>-<network>-batch<N>.json)
   --kernels                  single kernels instead of training steps: weft, jax-js, tfjs; rounds of 150 ms, 5 of them
   --only a,b                 of the kernels, those whose name holds one of these texts (also large ones: "matmul 4096")`;
 const ON_GPU = ["weft", "jax-js", "tfjs"];
@@ -29,6 +30,7 @@ const { values: options } = parseArgs({
   options: {
     driver: { type: "string", default: "swiftshader" },
     browser: { type: "boolean", default: false },
+    network: { type: "string", default: "lenet5" },
     batch: { type: "string", default: "64" },
     rounds: { type: "string" },
     "round-ms": { type: "string" },
@@ -45,23 +47,29 @@ if (options.help) {
   console.log(HELP);
   process.exit(0);
 }
+const { network } = options;
+if (!["lenet5", "lstm"].includes(network)) throw new Error("--network: lenet5 or lstm");
 options.rounds ??= options.kernels ? "5" : "10";
 options["round-ms"] ??= options.kernels ? "150" : "500";
 if (options.kernels && options.browser) throw new Error("--kernels runs in Node, not with --browser");
-options.libraries ??= [...ON_GPU, ...(options.kernels || options.browser ? [] : PYTHON_LIBRARIES)].join();
+options.libraries ??= [...ON_GPU, ...(options.kernels || options.browser ? [] : PYTHON_LIBRARIES)]
+  // There is no LSTM in NumPy.
+  .filter((library) => !(library === "numpy" && network === "lstm"))
+  .join();
 const place = options.browser ? "chromium" : options.driver;
 const batch = wholeNumber("batch");
 const rounds = wholeNumber("rounds");
 const environment = { ...driverEnvironment(options.driver), WEFT_BUILD: await libraryBuild() };
 if (options.kernels) process.exit(await runKernels());
-const expected = goldenLosses(batch) ?? (await computedLosses(batch));
+const expected = (network === "lenet5" && goldenLosses(batch)) || (await computedLosses(batch));
 
 const rows = await compareSteps({
   libraries: options.libraries.split(","),
   start: options.browser
     ? async () => (await import("./browser.mjs")).startPage(environment.WEFT_BUILD)
-    : (library) => startContender(library, environment),
+    : (library) => startContender(library, environment, network),
   batch,
+  network,
   expected,
   rounds,
   roundMs: wholeNumber("round-ms"),
@@ -69,9 +77,9 @@ const rows = await compareSteps({
   steps: options.steps && wholeNumber("steps"),
   log: console.error,
 });
-const settings = { driver: place, batch, rounds, ...describeMachine(rows) };
+const settings = { driver: place, network, batch, rounds, ...describeMachine(rows) };
 console.log(formatTable(settings, rows));
-const file = options.json ?? new URL(`results/${place}-batch${batch}.json`, import.meta.url);
+const file = options.json ?? new URL(`results/${place}-${network}-batch${batch}.json`, import.meta.url);
 writeJson(file, settings, rows);
 process.exit(rows.some((row) => /^(WRONG|FAILED)/.test(row.problem)) ? 1 : 0);
 
@@ -100,7 +108,7 @@ async function runKernels() {
 
 /** Reference losses in 64-bit numbers for batches that the golden trajectory doesn't cover. */
 async function computedLosses(images) {
-  const reference = startContender("numpy", environment);
+  const reference = startContender(network === "lstm" ? "torch" : "numpy", environment, network);
   const { losses } = await reference.ask("reference", { batch: images });
   await reference.ask("stop");
   return losses;

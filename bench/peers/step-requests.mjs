@@ -1,19 +1,28 @@
 // Requests of the parent about training steps: build the network, take steps, give losses.
 
+import { loadLstmProblem } from "./lstm-problem.mjs";
+
 const MODULES = {
-  weft: () => import("./libraries/weft.mjs"),
-  "jax-js": () => import("./libraries/jax-js.mjs"),
-  tfjs: () => import("./libraries/tfjs.mjs"),
+  lenet5: {
+    weft: () => import("./libraries/weft.mjs"),
+    "jax-js": () => import("./libraries/jax-js.mjs"),
+    tfjs: () => import("./libraries/tfjs.mjs"),
+  },
+  lstm: {
+    weft: () => import("./libraries/lstm/weft.mjs"),
+    "jax-js": () => import("./libraries/lstm/jax-js.mjs"),
+    tfjs: () => import("./libraries/lstm/tfjs.mjs"),
+  },
 };
 
 let session;
 
 export const stepRequests = {
   /** Loads the library, builds the network and does the first step, each timed. */
-  async start({ library, batch }, { gpu, loadProblem, adapter }) {
-    const problem = await loadProblem(batch);
+  async start({ library, batch, network }, { gpu, loadProblem, adapter }) {
+    const problem = network === "lstm" ? loadLstmProblem(batch) : await loadProblem(batch);
     const begin = performance.now();
-    const { create } = await MODULES[library]();
+    const { create } = await MODULES[network][library]();
     const loaded = performance.now();
     session = await create({ ...problem, gpu });
     const created = performance.now();

@@ -1,4 +1,4 @@
-// The training-step comparison: one LeNet-5 step in every library, each in a process of its own, in interleaved rounds.
+// The training-step comparison: one step in every library, each in a process of its own, in interleaved rounds.
 // Losses are compared with the expected ones first; a library with wrong losses gets no times, and the reason as its row.
 import { PYTHON_LIBRARIES } from "./contender.mjs";
 
@@ -10,6 +10,7 @@ const COUNTED_STEPS = 2;
  * @param {string[]} settings.libraries rows, in order
  * @param {(library: string) => object | Promise<object>} settings.start gives the contender of a library
  * @param {number} settings.batch
+ * @param {"lenet5" | "lstm"} settings.network
  * @param {number[]} settings.expected losses before each of the first steps
  * @param {number} settings.rounds
  * @param {number} settings.roundMs a round has as many steps as fit, at least one
@@ -43,9 +44,9 @@ export async function compareSteps({ libraries, expected, rounds, log, ...settin
 }
 
 /** First step, loss check, counts, and the number of steps in a round. */
-async function prepare(row, expected, { start, batch, roundMs, mostSteps, steps }) {
+async function prepare(row, expected, { start, batch, network, roundMs, mostSteps, steps }) {
   row.contender = await start(row.library);
-  const { losses, ...started } = await row.contender.ask("start", { library: row.library, batch });
+  const { losses, ...started } = await row.contender.ask("start", { library: row.library, batch, network });
   const { losses: more } = await row.contender.ask("firstLosses", { n: expected.length - 1 });
   Object.assign(row, started, { losses: [...losses, ...more] });
   row.lossError = Math.max(...expected.map((value, i) => Math.abs(row.losses[i] - value) / Math.abs(value)));

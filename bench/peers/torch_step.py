@@ -150,14 +150,15 @@ class NumpySession:
 
 
 session = None
+SESSIONS = {"torch": TorchSession, "numpy": NumpySession}
 
 
-def start(library, batch):
+def start(library, batch, **_):
     global session
     begin = time.perf_counter()
     importlib.import_module(library)
     loaded = time.perf_counter()
-    session = {"torch": TorchSession, "numpy": NumpySession}[library](batch)
+    session = SESSIONS[library](batch)
     created = time.perf_counter()
     loss = session.step()
     stepped = time.perf_counter()
@@ -194,7 +195,8 @@ REQUESTS = {
     "stop": lambda: {},
 }
 
-if __name__ == "__main__":
+
+def main():
     for line in sys.stdin:
         request = json.loads(line)
         answer = {"id": request["id"]}
@@ -205,3 +207,7 @@ if __name__ == "__main__":
         print(json.dumps(answer), flush=True)
         if request["method"] == "stop":
             os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
