@@ -9,7 +9,6 @@ import { run } from "./support/run.js";
 export const network = (columns) => nn.sequential(nn.linear(columns, 32), nn.relu(), nn.linear(32, 1));
 
 export async function main({ device, callbacks, table, folds = 10, epochs = 60 }) {
-  /** @type {[number, number][]} */
   const points = [];
   const errors = [];
   for (const { train, validation } of data.kFold(table, folds, 1)) {
@@ -24,7 +23,6 @@ export async function main({ device, callbacks, table, folds = 10, epochs = 60 }
     await trainer.fit(columns.apply(train), { epochs, callbacks });
     // Every row is predicted by the one network that has not seen it.
     const { values } = await predict(trainer, columns.apply(validation));
-    /** @type {[number, number][]} */
     const fold = [...values].map((guess, i) => [validation.labels[i], guess]);
     errors.push(fold.reduce((sum, [truth, guess]) => sum + (truth - guess) ** 2, 0) / fold.length);
     points.push(...fold);

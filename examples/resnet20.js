@@ -57,7 +57,6 @@ export async function main({ device, callbacks, train, test, steps = 64_000, bat
     batchSize,
   });
   const { epochs } = await trainer.fit(train, { steps, validation: test, callbacks });
-  /** @type {[number, number][]} */
   const accuracy = epochs.map(({ epoch, val }) => [epoch, val.accuracy]);
   return {
     text: `Test accuracy ${(100 * accuracy.at(-1)[1]).toFixed(2)} % after ${steps} steps`,

@@ -1,9 +1,10 @@
 /** The examples in a short form on the device: each trains, learns something and gives its figure and picture. */
 import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import { openDevice } from "../../src/node/index.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
-import { colourImages, houses } from "../support/example-data.ts";
+import { colourImages, eightByEight, houses, seeded } from "../support/example-data.ts";
 
 interface Result {
   readonly text: string;
@@ -35,6 +36,51 @@ const short: Record<string, { settings: () => object; figures: RegExp; within: r
       figures: /^Test loss (\S+) with SAM/,
       // 0.85 without.
       within: [0, 0.65],
+    },
+    transfer: {
+      settings: () => ({ ...syntheticDigits({ train: 800, test: 200 }), epochs: 5, few: 300 }),
+      figures: /unfrozen (\S+) %/,
+      within: [40, 100],
+    },
+    siamese: {
+      settings: () => ({ set: eightByEight(200), epochs: 10, pairs: 600, random: seeded() }),
+      figures: /^Nearest neighbour: (\S+) %/,
+      within: [80, 100],
+    },
+    "two-inputs": {
+      settings: () => ({ epochs: 20, count: 1024, random: seeded() }),
+      figures: /^Height to (\S+), snow/,
+      within: [0, 0.2],
+    },
+    unet: {
+      settings: () => ({ epochs: 12, count: 160, size: 16, random: seeded() }),
+      figures: /^Intersection over union (\S+):/,
+      within: [0.2, 1],
+    },
+    gan: {
+      settings: () => ({ steps: 600, random: seeded() }),
+      figures: /^(\d) of 8 clusters/,
+      within: [4, 8],
+    },
+    reinforce: {
+      settings: () => ({ episodes: 60, random: seeded(), log: () => undefined }),
+      figures: /^Mean of the last 20 episodes: (\S+) steps/,
+      within: [40, 200],
+    },
+    lstm: {
+      settings: () => ({ epochs: 14, count: 512, random: seeded() }),
+      figures: /^(\S+) % of new/,
+      within: [30, 100],
+    },
+    stream: {
+      settings: () => ({ steps: 600, random: seeded() }),
+      figures: /at the end (\S+)$/,
+      within: [0, 0.2],
+    },
+    vae: {
+      settings: () => ({ ...syntheticDigits({ train: 300, test: 100 }), epochs: 30, batchSize: 20 }),
+      figures: /^Lower bound (\S+) nats/,
+      within: [-300, -50],
     },
     resnet20: {
       settings: () => ({

@@ -36,3 +36,27 @@ export function colourImages(count: number, first: number): Dataset {
     inputs: { data, shape: [3, 16, 16], scale: 1 / 255 },
   });
 }
+
+/** Images [1, 8, 8] of 10 classes: a bright spot in a place of its own, under noise. */
+export function eightByEight(count: number): Dataset {
+  const random = new Random(4);
+  const labels = Int32Array.from({ length: count }, (_, i) => i % 10);
+  const data = Float32Array.from({ length: count * 64 }, (_, j) => {
+    const place = 6 * labels[Math.floor(j / 64)]!;
+    return Number(j % 64 >= place && j % 64 < place + 4) + random.normal(0, 0.1);
+  });
+  return validateDataset({
+    name: "spots",
+    split: "all",
+    count,
+    classes: 10,
+    labels,
+    inputs: { data, shape: [1, 8, 8] },
+  });
+}
+
+/** Numbers in [0, 1) in place of Math.random, the same in every run. */
+export function seeded(seed = 5): () => number {
+  const random = new Random(seed);
+  return () => random.uniform(0, 1);
+}
