@@ -260,6 +260,34 @@ describe.each(backends)("on the %s", (_, open) => {
     }
   });
 
+  it("detectAnomaly names the op of a later phase, also in a batch of one's own", async () => {
+    const options = tinyGan();
+    const { discriminator, generator } = options.phases as Record<string, PhasesOptions["phases"][string]>;
+    const make = async () =>
+      Trainer.create(await open(), {
+        ...options,
+        detectAnomaly: true,
+        phases: {
+          discriminator: discriminator!,
+          generator: {
+            ...generator!,
+            every: 2,
+            step: (batch, context) => {
+              const { loss } = generator!.step(batch, context);
+              return { loss: ops.add(loss, ops.log(ops.detach(ops.mul(loss, 0)))) };
+            },
+          },
+        },
+      });
+    const message = /log .* became -Infinity at element 0 in step 2 /;
+    await expect((async () => (await make()).fit(data, { steps: 4 }))()).rejects.toThrow(message);
+    const trainer = await make();
+    const batch = { inputs: [[1], [2]], labels: [[0.5], [0]] };
+    await trainer.step(batch);
+    await expect(trainer.step(batch)).rejects.toThrow(message);
+    expect(trainer.steps).toBe(1);
+  });
+
   it("rates, averages and files belong to phases", async () => {
     const trainer = await Trainer.create(await open(), { ...noisyGan(), onNotice: () => undefined });
     expect(() => trainer.setLearningRate(0.5)).toThrow(
