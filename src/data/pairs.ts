@@ -41,7 +41,12 @@ export function columnsOfShards(data: ShardedDataset, ignored?: number): Sharded
     count,
     columns: {
       inputs: { dtype: bytes ? "u8" : whole ? "i32" : "f32", shape, scale, offset },
-      labels: { dtype: classes === undefined ? "f32" : "i32", shape: labelShapeOf(data), classes },
+      labels: {
+        dtype: classes === undefined ? "f32" : "i32",
+        shape: labelShapeOf(data),
+        classes,
+        ignoreIndex: ignored,
+      },
     },
     read: async (start: number, length: number, into?: ColumnSamples) =>
       ({
