@@ -1,4 +1,4 @@
-// Fragment: random orders by key, the same as in src/common/permutation.ts. Provides `lowbias32` and `permuteIndex`.
+// Fragment: random orders by key, the same as in src/numbers/permutation.ts. Provides `lowbias32` and `permuteIndex`.
 
 // A 32-bit bijection that mixes well: https://nullprogram.com/blog/2018/07/31/ .
 fn lowbias32(word: u32) -> u32 {

@@ -1,4 +1,4 @@
-// Fragment: random words by counter, the same as in src/common/random.ts. Provides `threefry2x32`.
+// Fragment: random words by counter, the same as in src/numbers/random.ts. Provides `threefry2x32`.
 
 fn rotateLeft(x: u32, by: u32) -> u32 {
   return (x << by) | (x >> (32u - by));

@@ -73,7 +73,7 @@ fn dropout(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) n: vec
   }
 }
 
-// ln(m / 2^24) for m in 1 … 2^24, as in src/common/math-exact.ts: 2 atanh((f - 1) / (f + 1)) with m = f 2^e, f near 1.
+// ln(m / 2^24) for m in 1 … 2^24, as in src/numbers/math-exact.ts: 2 atanh((f - 1) / (f + 1)) with m = f 2^e, f near 1.
 // The built-in log may be off by 2^-21 near 1, and the root of the result then by 1e-3.
 fn logOfFraction(m: u32) -> f32 {
   var e = firstLeadingBit(m);

@@ -225,6 +225,21 @@ describe("files", () => {
     expect([...sources, ...shaders, ...others].filter((file) => !begins(file))).toEqual([]);
   });
 
+  test("files that are named in comments exist", () => {
+    const known = new Set(shaders.map((file) => file.split("/").pop()));
+    const missing = [...sources, ...shaders].flatMap((file) => {
+      const text = textOf(file);
+      const paths = [...text.matchAll(/\b(?:src|shaders|test|docs)\/[\w./-]+\.(?:ts|wgsl|md)\b/g)];
+      const names = [...text.matchAll(/(?<![\w/-])[\w-]+\.wgsl(?=[ ,.;:)]|$)/gm)];
+      const strange = [
+        ...paths.filter(([path]) => !existsSync(join(root, path))),
+        ...names.filter(([name]) => !known.has(name)),
+      ];
+      return strange.map(([name]) => `${file}: ${name}`);
+    });
+    expect(missing).toEqual([]);
+  });
+
   test(`none is longer than ${LONGEST_FILE} lines`, () => {
     const long = [...sources, ...shaders, ...pages].map((file) => `${file}: ${lines(file)}`);
     expect(long.filter((entry) => Number(entry.split(": ")[1]) > LONGEST_FILE)).toEqual([]);

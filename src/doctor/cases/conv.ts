@@ -1,4 +1,4 @@
-/** Convolutions, alone and fused with what follows them, and pooling. */
+/** Cases of the doctor for convolutions, alone and fused with what follows them, and pooling. */
 import { gradients } from "../../autograd.ts";
 import { convBlockBackwardOp, convBlockOp } from "../../fusion/conv-block.ts";
 import type { Tensor } from "../../graph/tensor.ts";

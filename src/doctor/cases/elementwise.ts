@@ -1,4 +1,4 @@
-/** Element-wise ops: arithmetic, functions of one number, comparisons, and chains that are fused. */
+/** Cases of the doctor for element-wise ops: arithmetic, functions of one number, comparisons, and chains that are fused. */
 
 import type { Tensor } from "../../graph/tensor.ts";
 import type { Tolerance } from "../../numbers/allclose.ts";

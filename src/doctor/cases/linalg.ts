@@ -1,4 +1,4 @@
-/** Matrix products and linear layers. */
+/** Cases of the doctor for matrix products and linear layers. */
 
 import { relu, sigmoid, tanh } from "../../ops/elementwise/relu-sigmoid-tanh.ts";
 import { linear } from "../../ops/linalg/linear.ts";

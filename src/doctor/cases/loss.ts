@@ -1,4 +1,4 @@
-/** Softmax and losses. */
+/** Cases of the doctor for softmax and losses. */
 
 import { constant, type Tensor } from "../../graph/tensor.ts";
 import { add, mul } from "../../ops/elementwise/arithmetic.ts";

@@ -1,4 +1,4 @@
-/** Normalisations, the statistics that they need, and running statistics. */
+/** Cases of the doctor for normalisations, the statistics that they need, and running statistics. */
 
 import { trackedMomentsOp } from "../../fusion/running-stats.ts";
 import { type Shape, sizeOf } from "../../graph/spec.ts";

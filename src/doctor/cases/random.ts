@@ -1,4 +1,4 @@
-/** Random numbers drawn on the device; the reference draws the same. */
+/** Cases of the doctor for random numbers drawn on the device; the reference draws the same. */
 
 import type { Shape } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";

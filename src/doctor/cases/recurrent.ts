@@ -1,4 +1,4 @@
-/** Recurrent layers: every cell, both directions, lengths, initial states. */
+/** Cases of the doctor for recurrent layers of every cell, both directions, lengths, initial states. */
 
 import type { CellKind } from "../../kernels/recurrent/cells.ts";
 import { recurrence, recurrenceBackwardOp, recurrenceOp } from "../../ops/recurrent/recurrence.ts";

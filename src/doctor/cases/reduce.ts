@@ -1,4 +1,4 @@
-/** Reductions: sums, extremes, products, running sums. */
+/** Cases of the doctor for reductions, such as sums, extremes, products, running sums. */
 
 import type { DType } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";

@@ -1,4 +1,4 @@
-/** Ops that move elements without computing: copies, other orders, parts, and elements by index. */
+/** Cases of the doctor for ops that move elements: copies, other orders, parts, and elements by index. */
 
 import { type Shape, sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";

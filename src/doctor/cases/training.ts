@@ -1,4 +1,4 @@
-/** What only training has: optimizers, clipping, batches formed on the device, the record of a step. */
+/** Cases of the doctor for training steps: optimizers, clipping, batches formed on the device, the record of a step. */
 
 import { packLayout } from "../../graph/pack-layout.ts";
 import { state } from "../../graph/tensor.ts";
