@@ -73,6 +73,7 @@ describe.each(backends)("on the %s", (_, open) => {
           }
           expect([...(await backend.read(leaf))]).toEqual(takes(dtype, values) ? four : [0, 0, 0, 0]);
         }
+        backend.write(leaf, four);
         backend.write(leaf, Uint8Array.of(7, 8), 1);
         expect([...(await backend.read(leaf))]).toEqual([1, 7, 8, 120]);
       }
