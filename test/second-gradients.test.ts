@@ -74,8 +74,8 @@ const smallest = (check: Check) =>
     .map(({ c }) => c);
 
 const cases = checks
-  // detach differs from its differences by intention.
-  .filter(({ gradients, op }) => gradients !== false && op !== "detach")
+  // detach differs from its differences by intention; a recurrence has first gradients only.
+  .filter(({ gradients, op }) => gradients !== false && op !== "detach" && op !== "recurrence")
   .flatMap((check) => smallest(check).map((c) => ({ title: `${check.op}, ${nameOf(c)}`, check, c })))
   .filter(({ check, c }) => {
     const { inputs, wanted } = valuesOf(check, c);
@@ -115,5 +115,17 @@ it.each(cases.filter(({ check }, i) => cases[i - 1]?.check !== check))(
       const atol = 1e-4 * largest;
       expectClose(`input ${i}`, actual![i]!, expected![i]!, t.shape, { atol, rtol: 1e-4 });
     });
+  },
+);
+
+it.each(checks.find(({ op }) => op === "recurrence")?.cases.slice(0, 6) ?? [])(
+  "recurrence, $name: refused by name",
+  (c) => {
+    const leaves = leavesOf(c).map(({ shape, dtype = "f32" }) => input(shape, dtype));
+    const floats = leaves.filter(({ dtype }) => dtype === "f32");
+    const first = weighted(gradients(weighted([outputOf(c, leaves) as Tensor], 1), floats), 10);
+    expect(() => gradients(first, floats)).toThrow(
+      /ops\.recurrence and the recurrent layers have no gradients of/,
+    );
   },
 );

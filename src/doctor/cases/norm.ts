@@ -17,7 +17,7 @@ import {
 import { updateRunningStats } from "../../ops/norm/running-stats.ts";
 import { momentsOp } from "../../ops/reduce/moments.ts";
 import { std } from "../../ops/reduce/reduce.ts";
-import { type Build, type Case, type Check, each, type Leaf } from "../check.ts";
+import { type Build, type Case, type Check, each, type Leaf, leavesOf } from "../check.ts";
 
 type Norm = (x: Tensor, weight: Tensor, bias: Tensor) => Tensor;
 
@@ -25,7 +25,11 @@ const normalising = (op: string, leaves: readonly string[], norm: Norm): Check =
   op,
   // Gradients are differences of sums.
   atol: 2e-5,
-  cases: each(leaves, (x, weight, bias) => norm(x, weight, bias)),
+  cases: each(leaves, (x, weight, bias) => norm(x, weight, bias)).map((c) => {
+    const [x, weight, ...bias] = leavesOf(c) as [Leaf, Leaf, Leaf?];
+    // Positive: in evaluation it is also the variance.
+    return { ...c, leaves: [x, { ...weight, range: [0.5, 1.5] }, ...bias] as readonly Leaf[] };
+  }),
 });
 
 const ofImages = (op: string, norm: Norm) => normalising(op, ["7x4 4 4", "2x4x5 4 4", "8x4x9x9 4 4"], norm);

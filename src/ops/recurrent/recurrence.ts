@@ -25,7 +25,7 @@ import { linear, linearBackwardOp } from "../linalg/linear.ts";
 import { concat } from "../shape/concat.ts";
 import { reshape } from "../shape/reshape.ts";
 import { slice } from "../shape/slice.ts";
-import { lengthsCode, shiftStepsOp } from "./shift-steps.ts";
+import { lengthsCode, noSecondGradient, shiftStepsOp } from "./shift-steps.ts";
 
 interface Attrs {
   readonly kind: CellKind;
@@ -195,6 +195,9 @@ export const recurrenceBackwardOp: DefinedOp<BackwardAttrs> = defineOp({
     }
   },
   kernels: recurrenceBackwardKernels,
+  backward() {
+    throw noSecondGradient();
+  },
 });
 
 function sizesOf(

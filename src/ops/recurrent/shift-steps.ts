@@ -2,6 +2,7 @@
 import { type DefinedOp, defineOp, expectSpec, shapeError } from "../../graph/op.ts";
 import { type Spec, sameShape } from "../../graph/spec.ts";
 import { shiftStepsKernels } from "../../kernels/recurrent/recurrence.ts";
+import { GraphError } from "../../validation/errors.ts";
 
 /** Code of the dtype of `lengths` in WGSL, 0 where there are none. Throws ShapeError. */
 export function lengthsCode(op: string, lengths: Spec | undefined, N: number): number {
@@ -12,6 +13,13 @@ export function lengthsCode(op: string, lengths: Spec | undefined, N: number): n
   }
   return code;
 }
+
+/** Of what the gradient of a recurrence is made of. */
+export const noSecondGradient = () =>
+  new GraphError(
+    "gradients: ops.recurrence and the recurrent layers have no gradients of gradients; build the steps of linear and " +
+      "element-wise ops, which have",
+  );
 
 export interface ShiftAttrs {
   /** y[t] = x[t + by]: -1, 0 or 1. */
@@ -48,8 +56,8 @@ export const shiftStepsOp: DefinedOp<ShiftAttrs> = defineOp({
     }
   },
   kernels: shiftStepsKernels,
-  backward: ({ inputs: [x, s0, lengths], grads: [dy], needs, attrs }) => {
-    if (attrs.by !== 0 || attrs.initial) throw shapeError("shiftSteps", "only clearing has a gradient", [x!]);
+  backward: ({ inputs: [, s0, lengths], grads: [dy], needs, attrs }) => {
+    if (attrs.by !== 0 || attrs.initial) throw noSecondGradient();
     const rest = lengths === undefined ? [] : [s0!, lengths];
     return [needs[0] ? shiftStepsOp.one([dy!, ...rest], attrs) : undefined];
   },
