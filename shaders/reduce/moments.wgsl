@@ -13,7 +13,8 @@ override CENTRED: bool;
 fn join(all: vec3<f32>, piece: vec2<f32>, size: f32) -> vec3<f32> {
   let distance = piece.x - all.x;
   let share = size / max(all.z + size, 1.0);  // two parts that the row does not reach have no elements
-  return vec3(all.x + distance * share, all.y + piece.y + distance * distance * all.z * share, all.z + size);
+  // In brackets, since the square of a large distance is infinite, and that times 0 is NaN.
+  return vec3(all.x + distance * share, all.y + piece.y + distance * (distance * all.z * share), all.z + size);
 }
 
 // Mean of a part, and the sum of squared distances from it. Runs of R2 contiguous elements are walked without dividing, since
@@ -39,7 +40,9 @@ fn partOf(k: u32, part: u32) -> vec2<f32> {
 }
 
 fn storeMoments(k: u32, m: vec2<f32>) {
-  let v = m.y / f32(REDUCED);
+  // Said by bits: of a row of one value a compiler makes 0, whatever the value is.
+  let isFinite = (bitcast<u32>(m.x) & 0x7f800000u) != 0x7f800000u;
+  let v = bitcast<f32>(select(0x7fc00000u, bitcast<u32>(m.y / f32(REDUCED)), isFinite));
   mean[k] = m.x;
   variance[k] = v;
   rstd[k] = 1.0 / sqrt(v + eps);

@@ -121,7 +121,18 @@ describe.each(backends)("corners on %s", (_, open) => {
     expect((await evaluate([nan, -inf], (x) => min(x)))[0]).toEqual([nan]);
     expect((await evaluate([inf, 1], (x) => logSumExp(x)))[0]).toEqual([inf]);
     expect((await evaluate([-inf, -inf], (x) => logSumExp(x)))[0]).toEqual([-inf]);
-    expect((await evaluate([5], (x) => variance(x)))[0]).toEqual([nan]);
+  });
+
+  // Fused, as `evaluate` compiles.
+  it("variance: one value has none, nor a gradient; large, infinite and NaN values", async () => {
+    for (const f of [variance, std]) {
+      for (const v of [5, inf, nan]) expect(await evaluate([v], (x) => f(x))).toEqual([[nan], [nan]]);
+      expect(await evaluate([5], (x) => f(x, { correction: 0 }))).toEqual([[0], [0]]);
+      for (const v of [inf, nan])
+        expect(await evaluate([v], (x) => f(x, { correction: 0 }))).toEqual([[nan], [nan]]);
+      expect((await evaluate([1, inf, 3], (x) => f(x)))[0]).toEqual([nan]);
+      expect(await evaluate([1e30, 1e30, 1e30], (x) => f(x))).toEqual([[0], [0, 0, 0]]);
+    }
   });
 });
 

@@ -11,12 +11,13 @@ import type { BackwardContext, Tensor } from "../../graph/tensor.ts";
 import { KINDS, reduceKernels } from "../../kernels/reduce/reduce.ts";
 import { ValueError } from "../../validation/errors.ts";
 import { checkOptions } from "../../validation/options.ts";
-import { add, div, mul, product, square, sub } from "../elementwise/arithmetic.ts";
+import { add, div, mul, product, sub } from "../elementwise/arithmetic.ts";
 import { eq, le, ne, where } from "../elementwise/compare.ts";
 import { detach } from "../elementwise/detach.ts";
 import { fill } from "../elementwise/fill.ts";
 import { abs, exp, log, sqrt } from "../elementwise/math.ts";
-import { dropAxes, mean, REDUCE, type ReduceOptions, sum } from "./sum.ts";
+import { momentsOp } from "./moments.ts";
+import { dropAxes, REDUCE, type ReduceOptions, sum } from "./sum.ts";
 
 interface Attrs {
   /** Axes that are reduced, ascending. */
@@ -129,9 +130,13 @@ function varianceOf(who: string, x: Tensor, options: VarianceOptions): Tensor {
     throw new ValueError(`${who}: correction must be a finite number, got ${correction}`);
   }
   const axes = normalizeAxes(who, x.rank, given.axes);
-  const free = Math.max(0, sizeOf(axes.map((axis) => x.shape[axis] as number)) - correction);
-  const squares = sum(square(sub(x, mean(x, { axes, keepDims: true }))), { axes, keepDims: true });
-  return kept(free === 0 ? div(squares, fill([], 0)) : div(squares, free), axes, keepDims);
+  const n = sizeOf(axes.map((axis) => x.shape[axis] as number));
+  const free = Math.max(0, n - correction);
+  // Not composed of ops: in their gradient a number is subtracted from itself, which a driver takes for 0, be it NaN.
+  const biased = momentsOp.apply([x], { axes, eps: 0, centred: true }, who)[1]!;
+  // Not a division by 0: of a literal 0 a compiler may make what it likes.
+  const factor = free === 0 ? fill([], Number.POSITIVE_INFINITY) : n / free;
+  return kept(mul(biased, factor), axes, keepDims);
 }
 
 /** The root of the variance: torch.std. Where that is 0, the gradient is 0. */
