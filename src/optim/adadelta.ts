@@ -31,6 +31,7 @@ export function adadelta(given: AdadeltaOptions = {}): Optimizer {
   return defineOptimizer({
     name: "adadelta",
     learningRate,
+    undefinedAtZero: eps === 0,
     options,
     states: ["v", "change"],
     rule({ parameter, gradient, learningRate, states }) {

@@ -40,6 +40,7 @@ export function adagrad(given: AdagradOptions = {}): Optimizer {
   return defineOptimizer({
     name: "adagrad",
     learningRate,
+    undefinedAtZero: eps === 0,
     options,
     states: { sum: initialAccumulatorValue },
     rule({ parameter, gradient, learningRate, updateCount, states }) {

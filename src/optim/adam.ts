@@ -48,6 +48,7 @@ function make(name: string, given: AdamOptions, decoupledWeightDecay: boolean): 
   return defineOptimizer({
     name,
     learningRate,
+    undefinedAtZero: eps === 0,
     decoupledWeightDecay,
     options,
     states: ["m", "v", ...(amsgrad ? (["largest"] as const) : [])],

@@ -34,6 +34,7 @@ export function adamax(given: AdamaxOptions = {}): Optimizer {
   return defineOptimizer({
     name: "adamax",
     learningRate,
+    undefinedAtZero: eps === 0,
     options,
     states: ["m", "largest"],
     rule({ parameter, gradient, learningRate, updateCount, states }) {

@@ -69,6 +69,11 @@ export interface OptimizerDefinition<State extends string> {
    * added to the gradient. "rule": the rule applies it itself.
    */
   readonly decoupledWeightDecay?: boolean | "rule";
+  /**
+   * True if `rule` may give NaN for a parameter and gradient of 0, as it does where it divides by a root without an eps. What is
+   * between the flattened parameters then has a gradient of 1. Default false.
+   */
+  readonly undefinedAtZero?: boolean;
   readonly options?: CommonOptions;
   /** The update as element-wise ops, computed by one kernel together with all that the optimizer adds to it. */
   rule(values: RuleValues<State>): RuleResult<State>;
@@ -79,6 +84,7 @@ const DEFINITION = {
   learningRate: "any",
   states: "any",
   decoupledWeightDecay: "any",
+  undefinedAtZero: "boolean",
   options: "object",
   rule: "function",
 } as const satisfies OptionKinds<OptimizerDefinition<string>>;
@@ -158,7 +164,14 @@ export function defineOptimizer<const State extends string>(
       const fresh = pack(grads.map((g, i) => g ?? fill(parameters[i]!.shape, 0)));
       const total = kept === undefined ? fresh : add(kept, mul(fresh, 1 / every));
       const clipped = clip(total, options);
-      const direction = maximize ? neg(clipped) : clipped;
+      const signed = maximize ? neg(clipped) : clipped;
+      const isElement = definition.undefinedAtZero
+        ? spread(
+            parameters,
+            parameters.map(() => 1),
+          )
+        : undefined;
+      const direction = isElement === undefined ? signed : where(isElement, signed, 1);
       const isWrittenByHost = step.leaf?.kind !== "state";
       // A counter that the host writes has to be on the device, so something has to read it.
       const isUsable = states.skipped && allFinite(fresh);

@@ -37,6 +37,7 @@ export function lamb(given: LambOptions = {}): Optimizer {
   return defineOptimizer({
     name: "lamb",
     learningRate,
+    undefinedAtZero: eps === 0,
     decoupledWeightDecay: "rule",
     options,
     states: ["m", "v"],

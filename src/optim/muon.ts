@@ -90,6 +90,7 @@ export function muon(given: MuonOptions = {}): Optimizer {
   return defineOptimizer({
     name: "muon",
     learningRate,
+    undefinedAtZero: eps === 0,
     decoupledWeightDecay: true,
     options: { ...options, groups: withRates(options.groups, matrices, innerRate / rate) },
     states: ["m", "v"],

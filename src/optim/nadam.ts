@@ -39,6 +39,7 @@ export function nadam(given: NadamOptions = {}): Optimizer {
   return defineOptimizer({
     name: "nadam",
     learningRate,
+    undefinedAtZero: eps === 0,
     options,
     // The product of all momenta has no closed form.
     states: { m: 0, v: 0, product: 1 },

@@ -35,6 +35,7 @@ export function radam(given: RadamOptions = {}): Optimizer {
   return defineOptimizer({
     name: "radam",
     learningRate,
+    undefinedAtZero: eps === 0,
     options,
     states: ["m", "v"],
     rule({ parameter, gradient, learningRate, updateCount, states }) {

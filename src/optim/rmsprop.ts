@@ -46,6 +46,7 @@ export function rmsprop(given: RmspropOptions = {}): Optimizer {
   return defineOptimizer({
     name: "rmsprop",
     learningRate,
+    undefinedAtZero: eps === 0,
     options,
     states: ["v", ...(centered ? (["mean"] as const) : []), ...(momentum > 0 ? (["velocity"] as const) : [])],
     rule({ parameter, gradient, learningRate, states }) {
