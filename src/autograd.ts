@@ -10,7 +10,8 @@ import { add } from "./ops/elementwise/arithmetic.ts";
 import { redirectOp } from "./ops/elementwise/custom-gradient.ts";
 import { detachOp } from "./ops/elementwise/detach.ts";
 import { fill } from "./ops/elementwise/fill.ts";
-import { GraphError, ShapeError } from "./validation/errors.ts";
+import { GraphError, ShapeError, ValueError } from "./validation/errors.ts";
+import { shown } from "./validation/options.ts";
 
 /**
  * d loss / d wrt[i], one tensor per entry, each with the shape of its `wrt`.
@@ -90,6 +91,9 @@ export function checkpoint<Inputs extends readonly Tensor[]>(
   fn: (...inputs: Inputs) => Tensor,
   ...inputs: Inputs
 ): Tensor {
+  if (typeof fn !== "function") {
+    throw new ValueError(`checkpoint: takes a function and its inputs, got ${shown(fn)}`);
+  }
   for (const x of inputs) expectTensor("checkpoint", "every input after the function", x);
   // Nodes that `fn` makes are younger than this one.
   const first = fill([], 0).node.id;

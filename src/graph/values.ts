@@ -108,7 +108,7 @@ function flat(who: string, rows: readonly unknown[]): unknown[] {
   const ragged = rows.some(
     (row) =>
       Array.isArray(row) !== Array.isArray(first) ||
-      (row as unknown[]).length !== (first as unknown[]).length,
+      (row as unknown[] | null)?.length !== (first as unknown[] | null)?.length,
   );
   if (ragged) throw new ShapeError(`${who}: nested arrays must all have one length at each level`);
   const inner = rows.flat();

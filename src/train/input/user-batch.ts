@@ -43,9 +43,10 @@ export function readUserBatch(who: string, batch: UserBatch, capacity: number): 
     } else if (ArrayBuffer.isView(given)) plain.set(name, given as Column["data"]);
     else shaped.set(name, given as GivenColumn);
   }
-  const first = [...shaped.values()][0] as Partial<Column> | undefined;
+  const first = [...shaped.values()][0] as Partial<Column> | null | undefined;
   const shortest = Math.min(...Array.from(plain.values(), ({ length }) => length));
-  const count = first === undefined ? shortest : (first.data?.length ?? 0) / sizeOf(first.shape ?? []);
+  const size = Array.isArray(first?.shape) ? sizeOf(first.shape) : 1;
+  const count = shaped.size === 0 ? shortest : (first?.data?.length ?? 0) / size;
   const columns: Record<string, GivenColumn> = {};
   for (const name of Object.keys(batch)) {
     const data = plain.get(name);
@@ -60,7 +61,11 @@ export function readUserBatch(who: string, batch: UserBatch, capacity: number): 
         "several batches",
     );
   }
-  return checked;
+  // The caller may fill its arrays again while the step waits for its turn.
+  const copied = Object.entries(checked.columns).map(([name, column]) => {
+    return [name, { ...column, data: column.data.slice() }] as const;
+  });
+  return { count: checked.count, columns: Object.fromEntries(copied) };
 }
 
 /** Tensors for up to `capacity` samples. */

@@ -8,10 +8,10 @@ import type { Optimizer } from "../../optim/optimizer.ts";
 import { type CompileProgress, TUNE, type TuneOptions } from "../../runtime/backend.ts";
 import { checkTransform, type Transform } from "../../transforms/transform.ts";
 import { ValueError } from "../../validation/errors.ts";
-import { checkOptions, isPromise, type OptionKinds, shown } from "../../validation/options.ts";
+import { checkOptions, expectGiven, isPromise, type OptionKinds, shown } from "../../validation/options.ts";
 import { checkMetric, type Metric } from "../metrics/definition.ts";
 import type { FitState } from "../state/fit-record.ts";
-import type { StepBatch, StepContext, StepResult } from "../step/phase.ts";
+import type { StepBatch, StepContext, StepFunction } from "../step/phase.ts";
 import { RING_STEPS } from "../step/runner.ts";
 import type { RunControl } from "./control.ts";
 import { type EarlyStoppingOptions, isOfValidation } from "./early-stopping.ts";
@@ -74,17 +74,18 @@ export interface TrainerOptions extends CommonTrainerOptions {
   readonly metrics?: readonly Metric[];
 }
 
-/** A trainer of a step function. */
-export interface StepOptions extends CommonTrainerOptions {
+/** A trainer of a step function, `Step` as it is annotated. */
+export interface StepOptions<Step = StepFunction> extends CommonTrainerOptions {
   /** What is trained and saved: a module, or an object with modules, as in `{ encoder, decoder }`. */
   readonly model: object;
   readonly optimizer: Optimizer;
   /** See StepFunction. */
-  step(batch: StepBatch, context: StepContext): StepResult;
+  readonly step: Step;
 }
 
 /** A part of a step that trains a model with an optimizer of its own. */
-export interface PhaseOptions extends Pick<StepOptions, "model" | "optimizer" | "step"> {
+export interface PhaseOptions<Step = StepFunction>
+  extends Pick<StepOptions<Step>, "model" | "optimizer" | "step"> {
   /** The phase runs in steps number `every`, 2 `every` …, counted from 1. Default 1. */
   readonly every?: number;
 }
@@ -93,9 +94,9 @@ export interface PhaseOptions extends Pick<StepOptions, "model" | "optimizer" | 
  * A trainer whose steps have several phases. Each updates the parameters of its own model only, and sees what those before it
  * have updated.
  */
-export interface PhasesOptions extends CommonTrainerOptions {
+export interface PhasesOptions<Step = StepFunction> extends CommonTrainerOptions {
   /** By name, in the order in which they run. */
-  readonly phases: Readonly<Record<string, PhaseOptions>>;
+  readonly phases: Readonly<Record<string, PhaseOptions<Step>>>;
   /**
    * Makes the batch of all phases from that of the data set; what it draws is the same in each: latents, pairs. Modules in it
    * are applied anew in each phase.
@@ -103,7 +104,7 @@ export interface PhasesOptions extends CommonTrainerOptions {
   prepare?(batch: StepBatch, context: StepContext): Readonly<Record<string, Tensor>>;
 }
 
-export type AnyTrainerOptions = TrainerOptions | StepOptions | PhasesOptions;
+export type AnyTrainerOptions<Step = StepFunction> = TrainerOptions | StepOptions<Step> | PhasesOptions<Step>;
 
 export interface FitOptions {
   /** Passes over the training data, default 1. Either this or `steps`. */
@@ -259,6 +260,7 @@ const has = (options: unknown, name: string) =>
 
 function checkPhases(who: string, options: PhasesOptions): void {
   const { phases } = checkOptions(who, options, PHASES);
+  expectGiven(who, options, ["phases"]);
   const names = Object.keys(phases);
   if (names.length === 0) throw new ValueError(`${who}: phases has no phase; give at least one by its name`);
   for (const [name, phase] of Object.entries(phases)) {

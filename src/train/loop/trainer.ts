@@ -5,6 +5,7 @@ import { checkOptions, notAwaited } from "../../validation/options.ts";
 import { readUserBatch, type UserBatch } from "../input/user-batch.ts";
 import { DeviceStates } from "../state/device-states.ts";
 import { describeRun } from "../step/describe-step.ts";
+import type { ColumnsFunction } from "../step/phase.ts";
 import { type CompiledProgram, TracedPrograms } from "../step/traced-programs.ts";
 import { AnyTrainer } from "./any-trainer.ts";
 import type { TrainMetrics } from "./events.ts";
@@ -13,12 +14,20 @@ import { type AnyTrainerOptions, checkTrainerOptions, checkWhole } from "./optio
 /** Time between snapshots: the steps that are lost with a device. */
 const SAVE_MILLISECONDS = 10_000;
 
+/** Those that people call on the promise of a trainer. */
+const METHODS = [
+  ...["fit", "step", "evaluate", "save", "load", "compile", "profile", "describe", "destroy", "parameter"],
+  ...["setLearningRate", "toSafetensors", "fromSafetensors", "withAverages"],
+];
+
 export interface StepCallOptions {
   /** Most samples of such a batch. Default: the batch size. */
   readonly capacity?: number;
 }
 
-export class Trainer extends AnyTrainer {
+/** `Model` is only a type: with it, predictors of this trainer know what the model gives. */
+export class Trainer<Model = unknown> extends AnyTrainer {
+  declare protected readonly modelType?: Model;
   readonly #traced: TracedPrograms;
   #savedAt = Number.NEGATIVE_INFINITY;
 
@@ -32,10 +41,17 @@ export class Trainer extends AnyTrainer {
   }
 
   /** Throws ValueError on a batch size or seed that is no whole number, and on a model without parameters. */
-  static create(backend: Backend, options: AnyTrainerOptions): Promise<Trainer> {
-    const create = async () => new Trainer(backend, options);
-    const names = ["fit", "step", "evaluate", "save", "load", "compile", "profile"];
-    return notAwaited(create(), "Trainer.create", names);
+  static create<Model>(
+    backend: Backend,
+    options: AnyTrainerOptions & { readonly model?: Model },
+  ): Promise<Trainer<Model>>;
+  static create<Model>(
+    backend: Backend,
+    options: AnyTrainerOptions<ColumnsFunction> & { readonly model?: Model },
+  ): Promise<Trainer<Model>>;
+  static create(backend: Backend, options: AnyTrainerOptions<ColumnsFunction>): Promise<Trainer> {
+    const create = async () => new Trainer(backend, options as AnyTrainerOptions);
+    return notAwaited(create(), "Trainer.create", METHODS);
   }
 
   /**
@@ -52,13 +68,13 @@ export class Trainer extends AnyTrainer {
     this.lock.checkStep();
     return this.lock.run(() =>
       this.survive(async () => {
-        this.lock.checkStep();
         const program = await this.#traced.batches(capacity, samples);
         if (performance.now() - this.#savedAt > SAVE_MILLISECONDS) {
           await this.snapshot(this.steps);
           this.#savedAt = performance.now();
         }
         program.tensors.write(this.backend, samples);
+        this.trained = "batches given to step";
         return this.stepOnce(program);
       }),
     );

@@ -61,8 +61,8 @@ export class MetricAccumulator {
   static from(layouts: readonly PhaseLayout[], { steps, sums }: AccumulatorState): MetricAccumulator {
     const accumulator = new MetricAccumulator(layouts);
     const phases = accumulator.#phases;
-    // The only phase has run in every step; of several, each has its number of runs after its sums.
-    const runs = phases.length === 1 ? 0 : 1;
+    // A step without named phases has run every time; each named one has its number of runs after its sums.
+    const runs = accumulator.#single ? 0 : 1;
     const length = phases.reduce((total, one) => total + one.sums.length + runs, 0);
     if (sums.length !== length) {
       throw new ValueError(
@@ -111,16 +111,17 @@ export class MetricAccumulator {
     });
   }
 
+  /** Whether the step is one phase without a name. */
+  get #single(): boolean {
+    return this.layouts.every(({ name }) => name === "");
+  }
+
   copy(): MetricAccumulator {
     return MetricAccumulator.from(this.layouts, this.state());
   }
 
   state(): AccumulatorState {
-    const [only] = this.#phases;
-    const sums =
-      this.#phases.length === 1 && only !== undefined
-        ? [...only.sums]
-        : this.#phases.flatMap((one) => [...one.sums, one.runs]);
+    const sums = this.#phases.flatMap((one) => (this.#single ? [...one.sums] : [...one.sums, one.runs]));
     return { steps: this.steps, sums: sums.map((x) => (Number.isFinite(x) ? x : String(x))) };
   }
 
@@ -130,14 +131,14 @@ export class MetricAccumulator {
   }
 
   /**
-   * Means over all samples so far. Of several phases, `loss` is the sum of their losses, `learningRate` that of the first, and all
-   * else is among `metrics`, as `generator.loss`.
+   * Means over all samples so far. Of named phases, `loss` is the sum of the losses of those that have run, NaN if none has,
+   * `learningRate` that of the first, and all else is among `metrics`, as `generator.loss`.
    */
   metrics(): TrainMetrics {
     const all = this.#phases.map((one) => one.metrics());
-    if (this.layouts.every(({ name }) => name === "")) return all[0] as TrainMetrics;
+    if (this.#single) return all[0] as TrainMetrics;
     const values: Record<string, MetricValue> = {};
-    let loss = 0;
+    let loss = this.#phases.some(({ runs }) => runs > 0) ? 0 : Number.NaN;
     all.forEach(({ learningRate: _, metrics, ...figures }, i) => {
       // It has not run yet.
       if (this.#phases[i]?.runs === 0) return;
@@ -145,7 +146,7 @@ export class MetricAccumulator {
       const { name } = this.layouts[i] as PhaseLayout;
       for (const [key, value] of Object.entries({ ...figures, ...metrics })) values[`${name}.${key}`] = value;
     });
-    const rate = all[0]?.learningRate;
+    const rate = this.#phases[0]?.runs === 0 ? undefined : all[0]?.learningRate;
     return { loss, ...(rate !== undefined && { learningRate: rate }), metrics: values };
   }
 }

@@ -17,14 +17,14 @@ interface PredictorMaker {
 
 export type PredictorFrom = Trainer | ModelOnDevice | PredictorMaker;
 
+type ModelOf<S> = S extends Trainer<infer M> ? M : S extends { readonly model: infer M } ? M : unknown;
+
 /** What a model gives: a tensor, or tensors by name. */
-type GivenBy<S> = S extends { readonly model: infer M }
-  ? M extends (...args: never[]) => infer Y
+type GivenBy<M> = M extends (...args: never[]) => infer Y
+  ? Y
+  : M extends { forward(...args: never[]): infer Y }
     ? Y
-    : M extends { forward(...args: never[]): infer Y }
-      ? Y
-      : { readonly dtype: DType }
-  : { readonly dtype: DType };
+    : { readonly dtype: DType };
 
 /**
  * A predictor, compiled for the device in use: `await predictor.predict(values)`. `source`: a Trainer, whose weights are used as
@@ -35,8 +35,8 @@ type GivenBy<S> = S extends { readonly model: infer M }
 export function createPredictor<const O extends PredictorOptions, S extends PredictorFrom>(
   source: S,
   options: O,
-): Promise<Predictor<GivenTo<O>, AnswerOf<GivenBy<S>, O>>> {
-  const made = create(source, options) as Promise<Predictor<GivenTo<O>, AnswerOf<GivenBy<S>, O>>>;
+): Promise<Predictor<GivenTo<O>, AnswerOf<GivenBy<ModelOf<S>>, O>>> {
+  const made = create(source, options) as Promise<Predictor<GivenTo<O>, AnswerOf<GivenBy<ModelOf<S>>, O>>>;
   return notAwaited(made, "createPredictor", ["predict", "destroy"]);
 }
 

@@ -5,13 +5,21 @@ import { constant, input, type Tensor, valuesFor } from "../../graph/tensor.ts";
 import type { Values } from "../../graph/values.ts";
 import { type Backend, checkDevice, type Program } from "../../runtime/backend.ts";
 import { ValueError } from "../../validation/errors.ts";
-import { checkOptions, expectGiven, nearest, type OptionKinds, shown } from "../../validation/options.ts";
+import {
+  checkOptions,
+  expectGiven,
+  nearest,
+  notAwaited,
+  type OptionKinds,
+  shown,
+} from "../../validation/options.ts";
 import type { TrainMetrics } from "../loop/events.ts";
 import { checkTrainerOptions, checkWhole, type PhasesOptions, type StepOptions } from "../loop/options.ts";
 import { MetricAccumulator } from "../metrics/accumulator.ts";
 import { DeviceStates } from "../state/device-states.ts";
 import { compilePhases } from "./compile-phases.ts";
 import { describeRun } from "./describe-step.ts";
+import type { ColumnsFunction, StepFunction } from "./phase.ts";
 import type { PhaseRing } from "./program-source.ts";
 import { readRows } from "./runner.ts";
 import { trainingStep } from "./step-graph.ts";
@@ -27,10 +35,10 @@ interface WithInputs {
 }
 
 /** Model, optimizer and step function, or phases, as of a trainer. */
-export type CompileStepOptions = WithInputs &
+export type CompileStepOptions<Step = StepFunction> = WithInputs &
   (
-    | Pick<StepOptions, "model" | "optimizer" | "step" | Shared>
-    | Pick<PhasesOptions, "phases" | "prepare" | Shared>
+    | Pick<StepOptions<Step>, "model" | "optimizer" | "step" | Shared>
+    | Pick<PhasesOptions<Step>, "phases" | "prepare" | Shared>
   );
 
 const COMPILE_STEP = {
@@ -67,7 +75,25 @@ const INPUT = { dtype: ["f32", "i32", "u32"] } as const satisfies OptionKinds<{ 
  * for training, and random numbers are new in each step. Initial weights are those of a trainer with the same seed; a model that
  * was trained on this device goes on from its weights. Throws what `Trainer.create` and `fit` throw.
  */
-export async function compileStep(device: Backend, options: CompileStepOptions): Promise<CompiledStep> {
+export function compileStep(device: Backend, options: CompileStepOptions): Promise<CompiledStep>;
+export function compileStep(
+  device: Backend,
+  options: CompileStepOptions<ColumnsFunction>,
+): Promise<CompiledStep>;
+export function compileStep(
+  device: Backend,
+  options: CompileStepOptions<ColumnsFunction>,
+): Promise<CompiledStep> {
+  return notAwaited(compiled(device, options as CompileStepOptions), "compileStep", [
+    "run",
+    "write",
+    "submit",
+    "read",
+    "destroy",
+  ]);
+}
+
+async function compiled(device: Backend, options: CompileStepOptions): Promise<CompiledStep> {
   const who = "compileStep";
   checkDevice(who, device);
   checkOptions(who, options, COMPILE_STEP);
@@ -145,6 +171,9 @@ export class CompiledStep {
    * dtype can't hold, ShapeError on another number of values.
    */
   write(inputs: Readonly<Record<string, Values>>): void {
+    if (typeof inputs !== "object" || inputs === null) {
+      throw new ValueError(`step: takes inputs by name, as in { x, y }, got ${shown(inputs)}`);
+    }
     for (const [name, values] of Object.entries(inputs)) {
       const tensor = this.inputs.get(name);
       if (tensor === undefined) {

@@ -9,7 +9,7 @@ import { sum } from "../../ops/reduce/sum.ts";
 import type { OptimizerStates } from "../../optim/optimizer.ts";
 import type { Batch, Transform } from "../../transforms/transform.ts";
 import { DataError, ShapeError, ValueError } from "../../validation/errors.ts";
-import { shown } from "../../validation/options.ts";
+import { isPromise, shown } from "../../validation/options.ts";
 import type { AnyTrainerOptions, PhasesOptions, StepOptions, TrainerOptions } from "../loop/options.ts";
 import {
   counterName,
@@ -204,11 +204,17 @@ function prepared(prepare: PhasesOptions["prepare"], input: StepInput, context: 
   if (prepare === undefined) return input;
   const who = "trainer: prepare";
   const given: unknown = scope("prepare", () => prepare(namedBatch(who, input), context));
+  const isRecord = typeof given === "object" && given !== null && !isPromise(given);
   const wrong = Object.entries(given ?? {}).find(([, value]) => !(value instanceof Tensor));
-  if (typeof given !== "object" || given === null || given instanceof Tensor || wrong !== undefined) {
+  if (!isRecord || given instanceof Tensor || wrong !== undefined) {
     const found = wrong === undefined ? shown(given) : `${shown(wrong[1])} as ${wrong[0]}`;
     throw new ValueError(`${who}: must return a record of tensors, the batch of all phases, got ${found}`);
   }
   const { weights = input.weights, ...columns } = given as Partial<StepBatch>;
+  if (weights.rank !== 1 || weights.dtype !== "f32") {
+    throw new ShapeError(
+      `${who}: weights must be f32 with one number per sample, got ${formatSpec(weights)}`,
+    );
+  }
   return { ...input, columns: columns as StepInput["columns"], weights };
 }

@@ -44,6 +44,11 @@ export interface StepResult {
  */
 export type StepFunction = { step(batch: StepBatch, context: StepContext): StepResult }["step"];
 
+/** One whose annotation names all columns that it takes, as in `step: ({ tokens }: { tokens: Tensor }) => …`. */
+export type ColumnsFunction = {
+  step(batch: Readonly<Record<string, Tensor>>, context: StepContext): StepResult;
+}["step"];
+
 /** Where a step's batch comes from. */
 export interface StepInput {
   readonly columns: Readonly<Record<string, Tensor>>;

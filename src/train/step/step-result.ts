@@ -4,6 +4,7 @@ import { formatSpec, type Spec } from "../../graph/spec.ts";
 import { Node, Tensor } from "../../graph/tensor.ts";
 import { DataError, ShapeError, ValueError } from "../../validation/errors.ts";
 import { checkOptions, nearest, type OptionKinds, shown } from "../../validation/options.ts";
+import { COUNTED, SAMPLES, WEIGHT } from "../metrics/accumulator.ts";
 import type { PhaseResult, StepBatch, StepInput, StepResult } from "./phase.ts";
 
 const RESULT = {
@@ -13,13 +14,14 @@ const RESULT = {
 } as const satisfies OptionKinds<StepResult>;
 
 /** Names that a trainer's own figures have. */
-const OWN = ["loss", "count", "learningRate", "gradientNorm", "lossWeight", "samples"];
+const OWN = ["loss", "count", "learningRate", "gradientNorm", WEIGHT, SAMPLES, "skipped"];
 
 /** The columns and weights of `input` by name. Reading another name throws DataError with the nearest one. */
 export function namedBatch(who: string, { columns, weights }: StepInput): StepBatch {
   const tensors: Readonly<Record<string, Tensor>> = { ...columns, weights };
   const get = (_: object, name: string | symbol): unknown => {
-    if (typeof name === "symbol" || name in tensors) return tensors[name as string];
+    // Promises look for `then` in what an async function returns.
+    if (typeof name === "symbol" || name === "then" || name in tensors) return tensors[name as string];
     const close = nearest(name, Object.keys(tensors));
     const hint = close === undefined ? "" : `; did you mean ${close}?`;
     throw new DataError(
@@ -43,7 +45,7 @@ export function checkStepResult(who: string, given: unknown, count: Tensor): Pha
   const means: Record<string, Tensor> = {};
   const ratios: Record<string, readonly [Tensor, Tensor]> = {};
   for (const [name, value] of Object.entries(metrics)) {
-    if (OWN.includes(name)) {
+    if (OWN.includes(name) || name.endsWith(COUNTED)) {
       throw new ValueError(
         `${who}: a metric can't be called ${name}, as a figure of the trainer is; rename it`,
       );
