@@ -88,6 +88,7 @@ it("limits let NaN and infinities through as PyTorch does", async () => {
 });
 
 it("refuses a celu without a slope", () => {
+  expect(() => act.softsign(input([2], "i32"))).toThrow(/^softsign: /);
   expect(() => act.celu(input([2]), 0)).toThrow("celu: alpha must be above 0, got 0");
 });
 

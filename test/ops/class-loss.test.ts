@@ -308,6 +308,16 @@ describe("class losses refuse", () => {
       /focal: labels must have shape/,
     ],
     [
+      "half an ignored label, plain",
+      () => crossEntropy(logits, target, { ignoreIndex: 1.5 }),
+      /^crossEntropy: ignoreIndex must be a whole number of 32 bits, got 1.5/,
+    ],
+    [
+      "half an ignored label, general",
+      () => focal(logits, target, { ignoreIndex: 1.5 }),
+      /^focal: ignoreIndex must be a whole number/,
+    ],
+    [
       "other powers",
       () => multiMargin(logits, target, { p: 3 as 2 }),
       /multiMargin: p must be 1 or 2, got 3/,

@@ -126,6 +126,16 @@ describe("they refuse", () => {
       /conv1d: padding must be one number, \[left, right\] or "same", got "valid"/,
     ],
     [
+      "a step of conv1d",
+      () => conv1d(input([1, 4, 5]), input([2, 4, 3]), undefined, { stride: 1.5 }),
+      /^conv1d: stride must be a whole number of at least 1, got 1.5/,
+    ],
+    [
+      "a bias of conv1d",
+      () => conv1d(input([1, 4, 5]), input([2, 4, 3]), input([3])),
+      /^conv1d: bias must hold 2 values/,
+    ],
+    [
       "too much output padding",
       () => convTranspose1d(input([1, 4, 5]), input([4, 2, 3]), undefined, { outputPadding: 1 }),
       /convTranspose1d: outputPadding must be less than stride 1 or dilation 1, got 1/,

@@ -78,6 +78,10 @@ export function conv1d(x: Tensor, w: Tensor, b?: Tensor, options: Conv1dOptions 
   const [N, C, L] = expectSpec("conv1d", "input", x, 3).shape as readonly [number, number, number];
   const [O, CG, K] = expectSpec("conv1d", "weight", w, 3).shape as readonly [number, number, number];
   const { padding = 0, stride = 1, dilation = 1, groups = 1 } = checkOptions("conv1d", options, CONV1D);
+  for (const [name, value] of Object.entries({ stride, dilation, groups }))
+    expectWhole("conv1d", name, value, 1);
+  if (b !== undefined && expectSpec("conv1d", "bias", b, 1).shape[0] !== O)
+    throw shapeError("conv1d", `bias must hold ${O} values`, [b]);
   const y = conv2d(reshape(x, [N, C, 1, L]), reshape(w, [O, CG, 1, K]), b, {
     stride: [1, stride],
     padding: sides1d("conv1d", padding),

@@ -3,7 +3,7 @@
  * PyTorch. relu, sigmoid and tanh, which other kernels can apply to their results, are in relu-sigmoid-tanh.ts.
  */
 
-import { expectTensor } from "../../graph/op.ts";
+import { expectFloats, expectTensor } from "../../graph/op.ts";
 import { formatShape } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { mathFunctions, specialFunctions } from "../../kernels/elementwise/wgsl-functions.ts";
@@ -139,6 +139,8 @@ export function logSigmoid(x: Tensor): Tensor {
 
 /** x / (1 + |x|); NaN at ±Infinity, as in PyTorch. */
 export function softsign(x: Tensor): Tensor {
+  expectTensor("softsign", "x", x);
+  expectFloats("softsign", x);
   return div(x, add(abs(x), 1));
 }
 

@@ -60,6 +60,12 @@ export interface ClassLoss {
   readonly weight?: Tensor;
 }
 
+/** Throws ValueError unless `ignoreIndex` may be a label. */
+export function checkIgnoreIndex(who: string, { ignoreIndex = 0 }: NllOptions): void {
+  if (ignoreIndex !== (ignoreIndex | 0))
+    throw new ValueError(`${who}: ignoreIndex must be a whole number of 32 bits, got ${ignoreIndex}`);
+}
+
 /** True when `options` ask for no more than sample weights and an ignored label. */
 export function isPlain(logits: Tensor, target: Tensor, options: CrossEntropyOptions): boolean {
   const { classWeights, labelSmoothing = 0, reduction = "mean" } = options;
@@ -78,6 +84,7 @@ export function generalClassLoss(
 ): ClassLoss {
   const { labelSmoothing = 0, reduction = "mean" } = options;
   checkReduction(who, reduction);
+  checkIgnoreIndex(who, options);
   if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) {
     throw new ValueError(`${who}: labelSmoothing must be in [0, 1], got ${labelSmoothing}`);
   }

@@ -16,6 +16,7 @@ import {
   type ClassLoss,
   CROSS_ENTROPY,
   type CrossEntropyOptions,
+  checkIgnoreIndex,
   generalClassLoss,
   isPlain,
   NLL,
@@ -144,12 +145,9 @@ export function nll(logProbs: Tensor, labels: Tensor, options?: Tensor | NllOpti
   return classLoss(nllOp, logProbs, labels, chosen);
 }
 
-function classLoss(
-  op: DefinedOp<Attrs>,
-  rows: Tensor,
-  labels: Tensor,
-  { weights, ignoreIndex }: NllOptions,
-): ClassLoss {
+function classLoss(op: DefinedOp<Attrs>, rows: Tensor, labels: Tensor, options: NllOptions): ClassLoss {
+  checkIgnoreIndex(op.name, options);
+  const { weights, ignoreIndex } = options;
   const inputs = weights === undefined ? [rows, labels] : [rows, labels, weights];
   const [loss, correct, count] = op.apply(inputs, { ignoreIndex });
   return { loss: loss as Tensor, correct: correct as Tensor, count: count as Tensor };
