@@ -336,7 +336,7 @@ walkOptions(
       "ops",
       "adaptiveAvgPool2d adaptiveMaxPool2d globalAvgPool2d globalMaxPool2d scheduledRate logSoftmax",
     ),
-    ...of("ops", "assign increment softmax repeat tile permute transpose tril triu"),
+    ...of("ops", "assign assignAdd increment softmax repeat tile permute transpose tril triu"),
     // Takes what `batchNorm` gives, with whatever else that has.
     "ops.updateRunningStats",
     ...of("optim", "clipByGlobalNorm clipByValue decaysWeights sequence"),

@@ -171,5 +171,5 @@ export { flip, slice } from "./shape/slice.ts";
 export { repeat, tile } from "./shape/tile.ts";
 export { permute, transpose } from "./shape/transpose.ts";
 export { tril, triu } from "./shape/triangle.ts";
-export { assign } from "./state/assign.ts";
+export { assign, assignAdd } from "./state/assign.ts";
 export { increment } from "./state/increment.ts";

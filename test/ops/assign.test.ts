@@ -1,7 +1,7 @@
 /** assign: stores values of any dtype, stretched or not, and refuses what does not fit. */
 import { expect, it } from "vitest";
 import { constant, input, state } from "../../src/graph/tensor.ts";
-import { assign } from "../../src/ops/state/assign.ts";
+import { assign, assignAdd } from "../../src/ops/state/assign.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { GraphError, ShapeError } from "../../src/validation/errors.ts";
 import { gpuBackend } from "../support/backend.ts";
@@ -22,6 +22,24 @@ it.each([true, false])("stores what it is given, fused: %s", async (fuse) => {
     reset.run();
     expect([...(await backend.read(a))]).toEqual(Array(6).fill(0.5));
   }
+});
+
+it.each([true, false])("assignAdd adds to what is there at every run, fused: %s", async (fuse) => {
+  for (const backend of [new CpuBackend(), await gpuBackend()]) {
+    const [a, b] = [state([2, 2], 1), state([2], 5, "i32")];
+    const updates = [assignAdd(a, constant([1, Number.NaN])), assignAdd(b, -2)];
+    const program = await backend.compile({ outputs: [], updates }, { fuse });
+    program.run(3);
+    const values = await backend.readAll([a, b]);
+    const nan = Number.NaN;
+    expect(values.map((data) => [...data])).toEqual([
+      [4, nan, 4, nan],
+      [-1, -1],
+    ]);
+  }
+  expect(() => assignAdd(state([3]), input([4]))).toThrow(ShapeError);
+  expect(() => assignAdd(state([3]), input([3], "i32"))).toThrow(/ops\.cast/);
+  expect(() => assignAdd(3 as never, 1)).toThrow(/assignAdd: state must be a tensor/);
 });
 
 it("refuses other shapes and dtypes, what is no state, and a second value", async () => {

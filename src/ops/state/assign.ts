@@ -4,6 +4,7 @@ import { type DefinedOp, defineOp, expectTensor, shapeError } from "../../graph/
 import { type Data, type DType, formatSpec, sameShape } from "../../graph/spec.ts";
 import { isLeaf, type Node, type Tensor } from "../../graph/tensor.ts";
 import { type Group, groupKernels, parseShapes, shapesText } from "../../kernels/elementwise/group.ts";
+import { add } from "../elementwise/arithmetic.ts";
 import { copy } from "../elementwise/copy.ts";
 import { fill } from "../elementwise/fill.ts";
 import { runGroup } from "../elementwise/pointwise-cpu.ts";
@@ -51,6 +52,12 @@ export function assign(state: Tensor, value: Tensor | number, label?: string): N
   // A value that is a state itself could change before it is read.
   const source = isView(tensor) ? copy(tensor) : tensor;
   return assignOp.node([state, source], {}, label);
+}
+
+/** An update: `state`, a state or a pack of states, becomes state + value, as `assign` stores it. Throws ShapeError. */
+export function assignAdd(state: Tensor, value: Tensor | number, label?: string): Node {
+  expectTensor("assignAdd", "state", state);
+  return assign(state, add(state, value), label);
 }
 
 function isView(t: Tensor): boolean {
