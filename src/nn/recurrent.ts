@@ -27,6 +27,8 @@ export interface RecurrentOptions {
   readonly bias?: boolean;
   /** Whether `forward` gives all steps, [N, T, D H], or the last state of the top layer, [N, D H]. Default true. */
   readonly returnSequences?: boolean;
+  /** Builds every step of ops: slower, but gradients have gradients. As in Keras. Default false. */
+  readonly unroll?: boolean;
 }
 
 export interface RnnOptions extends RecurrentOptions {
@@ -60,6 +62,7 @@ const RECURRENT = {
   dropout: "number",
   bias: "boolean",
   returnSequences: "boolean",
+  unroll: "boolean",
 } as const satisfies OptionKinds<RecurrentOptions>;
 
 const RNN = { ...RECURRENT, nonlinearity: ["tanh", "relu"] } as const satisfies OptionKinds<RnnOptions>;
@@ -81,7 +84,7 @@ class Recurrent implements Module {
     options: RecurrentOptions,
   ) {
     const { layers = 1, bidirectional = false, bias = true, returnSequences = true } = options;
-    const { dropout: p = 0 } = options;
+    const { dropout: p = 0, unroll = false } = options;
     expectWhole(who, "inputSize", inputSize, 1);
     expectWhole(who, "hiddenSize", hiddenSize, 1);
     expectWhole(who, "layers", layers, 1);
@@ -92,7 +95,7 @@ class Recurrent implements Module {
       );
     this.kind = who.slice(3).toUpperCase();
     this.#cell = cell;
-    this.#options = { layers, bidirectional, dropout: p, bias, returnSequences };
+    this.#options = { layers, bidirectional, dropout: p, bias, returnSequences, unroll };
     const rows = { rnnTanh: 1, rnnRelu: 1, lstm: 4, gru: 3 }[cell] * hiddenSize;
     const draw = uniform(-1 / Math.sqrt(hiddenSize), 1 / Math.sqrt(hiddenSize));
     const make = (name: string, shape: Shape) => {
@@ -126,7 +129,7 @@ class Recurrent implements Module {
 
   #run(x: Tensor, { state = {}, lengths }: RunOptions) {
     const who = `nn.${this.kind.toLowerCase()}`;
-    const { layers, bidirectional, dropout: p } = this.#options;
+    const { layers, bidirectional, dropout: p, unroll } = this.#options;
     expectTensor(who, "x", x);
     const [N] = expectSpec(who, "x", x, 3).shape as [number];
     const kinds = { h: "tensor", c: "tensor" } as const;
@@ -145,7 +148,7 @@ class Recurrent implements Module {
       const directions = this.#parts().filter((part) => part.layer === layer);
       const results = directions.map(({ suffix, reverse, index }) => {
         const plane = (t?: Tensor) => t && reshape(slice(t, [index], [index + 1]), planes.slice(1));
-        const options = { h0: plane(h), c0: plane(c), lengths, reverse };
+        const options = { h0: plane(h), c0: plane(c), lengths, reverse, unroll };
         return scope(suffix, () => recurrence(this.#cell, value, this.#weights(suffix), options));
       });
       value = concat(

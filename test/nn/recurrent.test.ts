@@ -1,6 +1,7 @@
 /** Recurrent layers against PyTorch: outputs, states and gradients by name. Dropout, shapes in a model, refusals. */
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
+import { checkGradients } from "../../src/checks/check-gradients.ts";
 import { sizeOf } from "../../src/graph/spec.ts";
 import { constant, input, state, type Tensor } from "../../src/graph/tensor.ts";
 import * as nn from "../../src/nn/index.ts";
@@ -32,8 +33,11 @@ const [N, T, F, H] = sizes as [number, number, number, number];
 const sines = (shape: readonly number[], salt: number, scale = 1) =>
   Float64Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(1.7 * i + salt) * scale);
 
-async function check(c: TorchCase, backend: Backend, tolerance: Tolerance): Promise<void> {
-  const { kind, lengths, initial, results, gradients: expected, ...options } = c;
+async function check(
+  { kind, lengths, initial, results, gradients: expected, ...options }: TorchCase,
+  backend: Backend,
+  tolerance: Tolerance,
+): Promise<void> {
   const model = { rnn: nn.rnn, lstm: nn.lstm, gru: nn.gru }[kind](F, H, options);
   const parameters = nn.namedParameters(model);
   const values = new Map<Tensor, Float64Array>();
@@ -79,7 +83,30 @@ describe("as PyTorch", () => {
       // Activations and products in float32, several steps deep.
       await check(c, await gpuBackend(), { atol: 1e-5, rtol: 1e-4 });
     });
+
+    it(`${JSON.stringify(form)}, unrolled`, async () => {
+      await check({ ...c, unroll: true }, new CpuBackend({ bits: 64 }), { atol: 1e-9, rtol: 1e-9 });
+      await check({ ...c, unroll: true }, await gpuBackend(), { atol: 1e-5, rtol: 1e-4 });
+    });
   }
+});
+
+it.each(["rnnTanh", "lstm", "gru"] as const)("gradients of gradients of an unrolled %s", async (kind) => {
+  const G = { rnnTanh: 1, lstm: 4, gru: 3 }[kind];
+  const shapes = [[2, 3, 2], [G * 2, 2], [G * 2, 2], [G * 2], [2, 2]];
+  const lengths = constant(Int32Array.of(3, 1));
+  const first = (x: Tensor, weightIh: Tensor, weightHh: Tensor, biasHh: Tensor, h0: Tensor) => {
+    const options = { h0, lengths, unroll: true };
+    const { output, h } = recurrence(kind, x, { weightIh, weightHh, biasHh }, options);
+    const loss = add(sum(mul(output, constant(sines(output.shape, 1), output.shape))), sum(mul(h, h)));
+    const grads = gradients(loss, [x, weightIh, weightHh, biasHh, h0]);
+    return grads
+      .map((g, i) => sum(mul(g, constant(sines(g.shape, 2 + i), g.shape))))
+      .reduce((a, b) => add(a, b));
+  };
+  const inputs = shapes.map((shape, i) => ({ shape, data: sines(shape, 10 + i, 0.6) }));
+  const { failures } = await checkGradients(first as never, inputs, { atol: 1e-6, rtol: 1e-5 });
+  expect(failures).toEqual([]);
 });
 
 /** Values of `outputs`, with sines as parameters and inputs. */

@@ -26,6 +26,7 @@ import { concat } from "../shape/concat.ts";
 import { reshape } from "../shape/reshape.ts";
 import { slice } from "../shape/slice.ts";
 import { lengthsCode, noSecondGradient, shiftStepsOp } from "./shift-steps.ts";
+import { unrolled } from "./unrolled.ts";
 
 interface Attrs {
   readonly kind: CellKind;
@@ -235,6 +236,8 @@ export interface RecurrenceOptions {
   readonly lengths?: Tensor | undefined;
   /** Goes from the last step of each sample to the first. Default false. */
   readonly reverse?: boolean;
+  /** Builds every step of ops: slower, but its gradient has gradients. Default false. */
+  readonly unroll?: boolean;
 }
 
 export interface RecurrenceResult {
@@ -258,12 +261,13 @@ const OPTIONS = {
   c0: "tensor",
   lengths: "tensor",
   reverse: "boolean",
+  unroll: "boolean",
 } as const satisfies OptionKinds<RecurrenceOptions>;
 
 /**
  * One layer and direction of a recurrent network over f32 `x` [N, T, F]: `kind` is "rnnTanh", "rnnRelu", "lstm" or "gru", formulas
  * as in torch.nn.RNN, LSTM and GRU. Steps at or after a sample's length leave its state as it is, whatever x holds there. It has a
- * gradient, which has none itself. Throws ShapeError on sizes that disagree, ValueError on unknown kinds.
+ * gradient, which has none itself unless `unroll` is true. Throws ShapeError on sizes that disagree, ValueError on unknown kinds.
  */
 export function recurrence(
   kind: CellKind,
@@ -274,7 +278,7 @@ export function recurrence(
   checkChoice("recurrence", "kind", kind, Object.keys(CELLS));
   expectTensor(kind, "x", x);
   const { weightIh, weightHh, biasIh, biasHh } = checkOptions(kind, weights, WEIGHTS);
-  const { h0, c0, lengths, reverse = false } = checkOptions(kind, options, OPTIONS);
+  const { h0, c0, lengths, reverse = false, unroll = false } = checkOptions(kind, options, OPTIONS);
   expectSpec(kind, "weightIh", weightIh, 2);
   expectSpec(kind, "weightHh", weightHh, 2);
   const [N, , F] = expectSpec(kind, "x", x, 3).shape as [number, number, number];
@@ -291,6 +295,7 @@ export function recurrence(
   const known =
     lengths === undefined ? x : shiftStepsOp.one([x, x, lengths], { by: 0, initial: false }, "valid");
   const gates = linear(known, weightIh, biasIh);
+  if (unroll) return unrolled(kind, gates, { weightHh, biasHh }, { h0, c0, lengths, reverse });
   const state = initialState(kind, h0, c0, N, H);
   const attrs = { kind, reverse, bias: biasHh !== undefined, initial: state !== undefined };
   const inputs = [gates, weightHh, biasHh ?? weightHh, state ?? weightHh, ...(lengths ? [lengths] : [])];

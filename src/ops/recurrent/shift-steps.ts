@@ -17,8 +17,8 @@ export function lengthsCode(op: string, lengths: Spec | undefined, N: number): n
 /** Of what the gradient of a recurrence is made of. */
 export const noSecondGradient = () =>
   new GraphError(
-    "gradients: ops.recurrence and the recurrent layers have no gradients of gradients; build the steps of linear and " +
-      "element-wise ops, which have",
+    "gradients: ops.recurrence and the recurrent layers have no gradients of gradients; with " +
+      "{ unroll: true } they have",
   );
 
 export interface ShiftAttrs {
