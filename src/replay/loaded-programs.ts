@@ -227,19 +227,25 @@ function expectForm(
 ): asserts given is Dataset {
   const describe = (
     { shape, scale, offset }: Pick<StoredData, "shape" | "scale" | "offset">,
-    bytes: boolean,
+    kind: "bytes" | "floats" | "whole numbers",
     classes: boolean,
     size: number,
   ) =>
-    `samples ${formatShape(shape)} of ${bytes ? "bytes" : "floats"} with scale ${scale} and offset ${offset}, and ` +
+    `samples ${formatShape(shape)} of ${kind} with scale ${scale} and offset ${offset}, and ` +
     `${classes ? (size === 1 ? "class numbers" : `${size} class numbers`) : `${size} values`} as labels`;
   const [inputs, labels] = [leaves[data.inputs], leaves[data.labels]];
-  const expected = describe(data, inputs?.dtype === "u32", labels?.dtype === "i32", data.labelSize);
+  const expected = describe(
+    data,
+    inputs?.dtype === "u32" ? "bytes" : "floats",
+    labels?.dtype === "i32",
+    data.labelSize,
+  );
   let found = "one that is in shards";
   if (!isSharded(given)) {
-    const { bytes, scale = 1, offset = 0, shape } = shardsOf(given).inputs;
+    const { bytes, whole, scale = 1, offset = 0, shape } = shardsOf(given).inputs;
+    const kind = bytes ? "bytes" : whole ? "whole numbers" : "floats";
     const classes = given.labels instanceof Int32Array;
-    found = describe({ shape, scale, offset }, bytes, classes, labelSize(given));
+    found = describe({ shape, scale, offset }, kind, classes, labelSize(given));
   }
   if (found === expected) return;
   throw new DataError(

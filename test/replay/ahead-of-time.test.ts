@@ -324,6 +324,19 @@ test("what does not fit is refused with its name", async () => {
     await expect(replay.fit(dataset, { epochs: 1 }), words).rejects.toThrow(words);
   }
   await expect(replay.evaluate(held)).rejects.toThrow("has no evaluation");
+  // The bits of whole numbers, read as floats, are all but zero.
+  const table = (data: Float32Array | Int32Array): Dataset => ({
+    ...train,
+    count: 2,
+    inputs: { data, shape: [2] },
+    labels: Int32Array.of(0, 3),
+  });
+  const linear = { ...settings(), model: nn.linear(2, 4) };
+  const ofFloats = await compileAheadOfTime(linear, { train: table(new Float32Array(4)) });
+  const tokens = await openProgram(ofFloats, await openAdapter());
+  await expect(tokens.fit(table(Int32Array.of(1, 2, 3, 4)), { epochs: 1 })).rejects.toThrow(
+    "of whole numbers",
+  );
   await expect(replay.predict(held)).rejects.toThrow("predicts nothing");
   await expect(replay.run("look", {})).rejects.toThrow("no program look; there are none");
   expect(() => replay.setLearningRate(Number.NaN)).toThrow(ValueError);
