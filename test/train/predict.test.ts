@@ -1,5 +1,6 @@
 /** `predict`: every sample in order, a partial last batch, transforms applied, the current weights. */
 import { describe, expect, it } from "vitest";
+import { fromColumns } from "../../src/data/columns.ts";
 import { subset } from "../../src/data/dataset.ts";
 import { syntheticDigits } from "../../src/data/synthetic/digits.ts";
 import * as nn from "../../src/nn/index.ts";
@@ -39,6 +40,36 @@ describe.each([
     one.values.forEach((value, c) => {
       expect(value).toBeCloseTo(values[c] as number, 4);
     });
+  });
+
+  it("gives tokens as i32, of data sets and of columns, and refuses columns without inputs", async () => {
+    const embedded = nn.sequential(nn.embedding(4, 3), nn.flatten(), nn.linear(6, 2));
+    const trainer = await Trainer.create(await open(), { ...options, batchSize: 2, model: embedded });
+    const data = Int32Array.of(0, 1, 2, 3, 3, 1);
+    const tokens = { count: 3, inputs: { data, shape: [2] } };
+    const { values } = await predict(trainer, tokens);
+    const table = (await trainer.parameter("0.weight")).values();
+    const [rows, weight, bias] = [
+      [...table],
+      [...(await trainer.parameter("2.weight"))],
+      [...(await trainer.parameter("2.bias"))],
+    ];
+    values.forEach((value, at) => {
+      const [i, c] = [Math.floor(at / 2), at % 2];
+      const x = [0, 1].flatMap((t) =>
+        rows.slice(3 * (data[2 * i + t] as number), 3 * (data[2 * i + t] as number) + 3),
+      );
+      const expected = x.reduce((sum, v, k) => sum + v * (weight[c * 6 + k] as number), bias[c] as number);
+      expect(value).toBeCloseTo(expected, 5);
+    });
+    const columns = fromColumns({ inputs: tokens.inputs, extra: new Float32Array(3) });
+    expect((await predict(trainer, columns)).values).toEqual(values);
+    const bytes = fromColumns({ inputs: { data: Uint8Array.from(data), shape: [2], as: "i32" } });
+    expect((await predict(trainer, bytes)).values).toEqual(values);
+    const other = fromColumns({ x: new Float32Array(3) });
+    await expect(predict(trainer, other)).rejects.toThrow(/has no column inputs in memory \(there are x\)/);
+    const scaled = { count: 3, inputs: { data, shape: [2], scale: 2 } };
+    await expect(predict(trainer, scaled)).rejects.toThrow(/inputs of i32 can't be scaled/);
   });
 
   it("applies the trainer's transform", async () => {

@@ -1,7 +1,7 @@
 /** The inputs of a predictor: their forms, what users give for them, and the numbers of a batch as the model sees them. */
 
 import { readSample } from "../../data/dataset.ts";
-import { readable } from "../../data/lazy-inputs.ts";
+import { readable, type SampleArray } from "../../data/lazy-inputs.ts";
 import {
   checkShape,
   type Data,
@@ -14,7 +14,7 @@ import {
 import { type NestedValues, toData } from "../../graph/values.ts";
 import { ShapeError, ValueError } from "../../validation/errors.ts";
 import { checkChoice, checkOptions, shown } from "../../validation/options.ts";
-import { checkSamples, type Samples } from "./samples.ts";
+import { checkSamples, dtypeSeen, type Samples } from "./samples.ts";
 
 /** What one sample of an input looks like. */
 export interface InputForm {
@@ -190,24 +190,25 @@ function dataOf(
 /** Samples bring their own scale and offset. */
 function ofSamples(who: string, { shape, dtype }: KnownInput, given: Samples): Batches {
   const { count, inputs } = checkSamples(who, given);
-  if (dtype !== "f32" && dtype !== "u8") {
-    throw new ValueError(
-      `${who}: takes ${dtype}${formatShape(shape)}, which a data set of samples can't have`,
-    );
+  const seen = dtypeSeen(inputs);
+  if (seen !== (dtype === "u8" ? "f32" : dtype)) {
+    throw new ValueError(`${who}: takes samples of ${dtype}${formatShape(shape)}, got ${seen}`);
   }
   if (!sameShape(inputs.shape, shape)) {
     throw new ShapeError(`${who}: takes samples of ${formatShape(shape)}, got ${formatShape(inputs.shape)}`);
   }
   const { scale = 1, offset = 0 } = inputs;
   const size = sizeOf(shape);
-  const plain = scale === 1 && offset === 0 && readable(inputs) === undefined;
+  const plain = scale === 1 && offset === 0 && readable(inputs as SampleArray) === undefined;
   return {
     count,
     read(first, used) {
-      if (plain && inputs.data instanceof Float32Array)
-        return [inputs.data.slice(first * size, (first + used) * size)];
+      const { data } = inputs;
+      if (plain && !(data instanceof Uint8Array || data instanceof Float64Array))
+        return [data.slice(first * size, (first + used) * size)];
       const values = new Float32Array(used * size);
-      for (let i = 0; i < used; i++) values.set(readSample({ inputs }, first + i), i * size);
+      for (let i = 0; i < used; i++)
+        values.set(readSample({ inputs: inputs as SampleArray }, first + i), i * size);
       return [values];
     },
   };
