@@ -30,6 +30,8 @@ export interface ColumnForm {
   readonly classNames?: readonly string[] | undefined;
   /** A class number that losses ignore; it may be outside the classes. Default -100. */
   readonly ignoreIndex?: number | undefined;
+  /** Whether the first axis is the steps of padded sequences, which `bucketByLength` shortens. Default false. */
+  readonly sequence?: boolean | undefined;
 }
 
 /** A column in memory: samples row-major, one after the other. */
@@ -88,6 +90,7 @@ export const COLUMN_FORM = {
   classes: "number",
   classNames: "array",
   ignoreIndex: "number",
+  sequence: "boolean",
 } as const satisfies OptionKinds<Omit<ColumnForm, "dtype">>;
 const COLUMN = { ...COLUMN_FORM, data: "any" } as const satisfies OptionKinds<Column>;
 
@@ -112,9 +115,9 @@ export const dtypes = KINDS.map(([name]) => name);
 
 /** The form of a column in memory, or of inputs that are loaded on demand. */
 export function formOf(column: Column): ColumnForm {
-  const { shape, as, scale, offset, classes, classNames, ignoreIndex } = column;
+  const { shape, as, scale, offset, classes, classNames, ignoreIndex, sequence } = column;
   const dtype = readable(column as SampleArray) === undefined ? (dtypeOf(column.data) as ColumnDtype) : "u8";
-  return { dtype, shape, as, scale, offset, classes, classNames, ignoreIndex };
+  return { dtype, shape, as, scale, offset, classes, classNames, ignoreIndex, sequence };
 }
 
 /** The dtype of what a training step gets. */
@@ -137,6 +140,11 @@ export function fromColumns(
   );
   const made = Object.fromEntries(
     Object.entries(columns).map(([key, given]) => {
+      expectValue(
+        !Array.isArray(given) && (dtypeOf(given) !== undefined || !ArrayBuffer.isView(given)),
+        `fromColumns: column ${quote(key)}: takes a Uint8Array, Float32Array, Int32Array or Uint32Array, or { data, shape } with ` +
+          `one, got ${shown(given)}; convert it, as in Float32Array.from(values)`,
+      );
       if (dtypeOf(given) !== undefined) return [key, { data: given as ColumnValues, shape: [] }];
       const column = checkOptions<Partial<Column>>(
         `fromColumns: column ${quote(key)}`,
@@ -184,6 +192,10 @@ export function checkColumnForms({
   check(entries.length > 0, "has no columns");
   for (const [key, { dtype, shape, as, scale = 1, offset = 0, classes, classNames }] of entries) {
     const column = `column ${quote(key)}`;
+    check(
+      key !== "weights",
+      `${column}: a step gets weights of its own, 1 for each sample and 0 for padding; name the column otherwise`,
+    );
     check(
       dtypes.includes(dtype),
       `${column}: dtype must be one of ${dtypes.join(", ")}, got ${shown(dtype)}`,

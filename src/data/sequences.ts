@@ -22,11 +22,11 @@ import {
   type GivenColumn,
   hasColumns,
 } from "./columns.ts";
-import { type InMemory, take } from "./dataset.ts";
+import { checkInMemory, type InMemory, take } from "./dataset.ts";
 import { columnsOf } from "./pairs.ts";
 
 /** A column with a sequence for each sample: arrays of one kind, each of whole steps. */
-export interface SequenceColumn extends Omit<ColumnForm, "dtype" | "shape"> {
+export interface SequenceColumn extends Omit<ColumnForm, "dtype" | "shape" | "sequence"> {
   readonly sequences: readonly ColumnValues[];
   /** Of one step; default []. */
   readonly shape?: readonly number[];
@@ -44,7 +44,7 @@ const SEQUENCES = {
   name: "string",
   split: "string",
 } as const satisfies OptionKinds<SequencesOptions>;
-const { shape: _, ...FORM } = COLUMN_FORM;
+const { shape: _, sequence: __, ...FORM } = COLUMN_FORM;
 const SEQUENCE = {
   ...FORM,
   shape: "array",
@@ -80,18 +80,24 @@ export function fromSequences(
     expectValue(!(own in columns), `${who}: adds the column ${own} by itself; name yours otherwise`);
   }
   const lengths = lengthsOf(who, given);
+  expectValue(lengths.length > 0, `${who}: needs at least one sequence, got none`);
   const longest = lengths.reduce((a, b) => Math.max(a, b), 0);
   const T = length ?? longest;
   expectValue(
     Number.isInteger(T) && T >= longest,
     `${who}: length must be a whole number of at least ${longest}, the steps of the longest sequence, got ${T}`,
   );
+  const most = given.map(([, { shape = [] }]) => lengths.length * T * sampleSize(shape));
+  expectValue(
+    Math.max(...most) < 2 ** 32,
+    `${who}: ${lengths.length} sequences of ${T} steps have ${Math.max(...most)} values, more than an array holds; give a smaller length`,
+  );
   const padded = entries.map(([key, column]) => [key, isSequences(column) ? pad(column, T) : column]);
   const mask = new Float32Array(lengths.length * T);
   lengths.forEach((steps, i) => {
     mask.fill(1, i * T, i * T + steps);
   });
-  const added = { [LENGTHS]: lengths, [MASK]: { data: mask, shape: [T] } };
+  const added = { [LENGTHS]: lengths, [MASK]: { data: mask, shape: [T], sequence: true } };
   return fromColumns({ ...Object.fromEntries(padded), ...added }, rest);
 }
 
@@ -135,20 +141,21 @@ function pad({ sequences, shape = [], padding, ...form }: SequenceColumn, T: num
   const { classes, ignoreIndex = -100 } = form;
   const filler = padding ?? (classes === undefined ? 0 : ignoreIndex);
   const data = arrayOf(dtypeOf(sequences[0]) ?? "f32", sequences.length * T * size).fill(filler);
+  const isPadded = sequences.some((sequence) => sequence.length < T * size);
   expectValue(
-    data.length === 0 || Object.is(data[0], Math.fround(filler)) || data[0] === filler,
+    !isPadded || Object.is(data[0], Math.fround(filler)) || data[0] === filler,
     `fromSequences: padding ${filler} does not fit into an array of ${dtypeOf(data)}; give another as \`padding\``,
   );
   sequences.forEach((sequence, i) => {
     data.set(sequence, i * T * size);
   });
-  return { ...form, data, shape: [T, ...shape] };
+  return { ...form, data, shape: [T, ...shape], sequence: true };
 }
 
 export interface BucketOptions {
   /** Longest sequence of each bucket, ascending; the last must hold the longest of all. */
   readonly boundaries: readonly number[];
-  /** Names of the columns to be shortened. Default: those whose first axis is as long as the mask. */
+  /** Names of the columns to be shortened. Default: those with `sequence`, which `fromSequences` sets. */
   readonly columns?: readonly string[];
 }
 
@@ -161,17 +168,24 @@ export function bucketByLength(dataset: ColumnDataset, options: BucketOptions): 
   const { boundaries, columns } = checkOptions(who, options, { boundaries: "array", columns: "array" });
   const { lengths, mask } = dataset?.columns ?? {};
   expectValue(
-    lengths !== undefined && mask !== undefined,
-    `${who}: needs a data set with the columns lengths and mask, as fromSequences makes it, got ${shown(dataset)}`,
+    dtypeOf(lengths?.data) === "i32" && dtypeOf(mask?.data) === "f32" && mask?.shape.length === 1,
+    `${who}: needs a data set in memory with the columns lengths (i32) and mask (f32 [steps]), as fromSequences makes it, got ` +
+      shown(dataset),
   );
-  const longest = (lengths.data as Int32Array).reduce((a, b) => Math.max(a, b), 0);
+  const steps = (lengths as Column).data as Int32Array;
+  const longest = steps.reduce((a, b) => Math.max(a, b), 0);
   const ascends = boundaries?.every((b, i) => Number.isInteger(b) && b > (boundaries[i - 1] ?? 0));
   expectValue(
     ascends && (boundaries.at(-1) ?? 0) >= longest,
     `${who}: boundaries must be ascending whole numbers up to at least ${longest}, the longest sequence, got ${shown(boundaries)}`,
   );
-  const [T] = mask.shape as [number];
-  const names = columns ?? Object.keys(dataset.columns).filter((key) => dataset.columns[key]?.shape[0] === T);
+  const [T] = (mask as Column).shape as [number];
+  const marked = Object.keys(dataset.columns).filter((key) => dataset.columns[key]?.sequence);
+  expectValue(
+    columns !== undefined || marked.length > 0,
+    `${who}: no column of ${titleOf(dataset)} has \`sequence\`; name those to be shortened as \`columns\``,
+  );
+  const names = columns ?? marked;
   const unknown = names.find((key) => dataset.columns[key]?.shape[0] !== T);
   expectValue(
     unknown === undefined,
@@ -179,8 +193,8 @@ export function bucketByLength(dataset: ColumnDataset, options: BucketOptions): 
   );
   const cut = [...new Set([...names, MASK])];
   const members = boundaries.map((): number[] => []);
-  lengths.data.forEach((steps: number, i: number) => {
-    members[boundaries.findIndex((b) => steps <= b)]?.push(i);
+  steps.forEach((length, i) => {
+    members[boundaries.findIndex((b) => length <= b)]?.push(i);
   });
   return boundaries.flatMap((boundary, i) => {
     const picked = members[i] as number[];
@@ -237,6 +251,7 @@ export function* batches(
     );
   }
   const sets = (Array.isArray(datasets) ? datasets : [datasets]) as readonly InMemory[];
+  for (const set of sets) checkInMemory("batches", set);
   const random = new Random(seed, epoch);
   const parts = sets.flatMap((set) => {
     const { count } = set;

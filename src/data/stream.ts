@@ -261,8 +261,9 @@ export class SampleStream implements ShardedColumns {
       if (dtypeOf(list) === dtype) return [key, list];
       const held = arrayOf(dtype, list.length);
       for (let i = 0; i < list.length; i++) {
-        held[i] = list[i] as number;
-        const exact = dtype === "f32" ? typeof list[i] === "number" : held[i] === list[i];
+        const isNumber = typeof list[i] === "number";
+        if (isNumber) held[i] = list[i] as number;
+        const exact = isNumber && (dtype === "f32" || held[i] === list[i]);
         if (!exact)
           throw new DataError(`${where}: column ${quote(key)} of ${dtype} can't hold ${shown(list[i])}`);
       }

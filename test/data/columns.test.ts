@@ -85,6 +85,17 @@ describe("fromColumns", () => {
       { x: { data: new Float32Array(4), offset: Number.POSITIVE_INFINITY } },
       /scale and offset must be finite/,
     ],
+    [
+      "a column named weights",
+      { x: new Float32Array(4), weights: new Float32Array(4) },
+      /"weights": a step gets weights/,
+    ],
+    [
+      "Float64Array",
+      { x: new Float64Array(4) },
+      /takes a Uint8Array, Float32Array.* got a Float64Array; convert it/,
+    ],
+    ["a plain array", { x: [1, 2] }, /takes a Uint8Array, Float32Array.* got \[1, 2\]; convert it/],
     ["floats as i32", { x: { data: new Float32Array(4), as: "i32" } }, /`as` is for bytes/],
     ["an unknown dtype", { x: { data: new Uint8Array(4), as: "u16" } }, /as must be/],
     [

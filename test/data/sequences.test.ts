@@ -1,7 +1,9 @@
 /** Padded sequences with lengths and masks, buckets by length, host batches of one bucket at a time, and what is refused. */
 import { describe, expect, it } from "vitest";
 import { type ColumnDataset, fromColumns } from "../../src/data/columns.ts";
+import { take } from "../../src/data/dataset.ts";
 import { batches, bucketByLength, fromSequences } from "../../src/data/sequences.ts";
+import { fromGenerator } from "../../src/data/stream.ts";
 import { DataError, ValueError } from "../../src/validation/errors.ts";
 
 const LENGTHS = [3, 1, 7, 4, 2, 7, 5, 3];
@@ -138,11 +140,51 @@ describe("bucketByLength", () => {
       );
     }
     expect(() => bucketByLength(fromColumns({ x: new Float32Array(2) }), { boundaries: [3] })).toThrow(
-      /needs a data set with the columns lengths and mask/,
+      /needs a data set in memory with the columns lengths \(i32\) and mask/,
     );
+    const set = make();
+    const parts = {
+      ...set,
+      columns: { lengths: { dtype: "i32", shape: [] }, mask: { dtype: "f32", shape: [7] } },
+    };
+    expect(() => bucketByLength(parts as never, { boundaries: [8] })).toThrow(ValueError);
+    const { lengths, mask, tokens } = set.columns;
+    const plain = fromColumns({
+      lengths: lengths!,
+      mask: { data: mask!.data, shape: [7] },
+      tokens: { data: tokens!.data, shape: [7] },
+    });
+    expect(() => bucketByLength(plain, { boundaries: [8] })).toThrow(
+      /name those to be shortened as `columns`/,
+    );
+    const [first] = bucketByLength(plain, { boundaries: [3, 8], columns: ["tokens"] });
+    expect(first?.columns.tokens?.shape).toEqual([3]);
     expect(() => bucketByLength(make(), { boundaries: [8], columns: ["id"] })).toThrow(
       /"id" is no column of 7 steps/,
     );
+  });
+});
+
+describe("columns of sequences", () => {
+  it("are what buckets shorten, not others of as many values", () => {
+    const sequences = [Int32Array.of(1), Int32Array.of(1, 2, 3)];
+    const features = Float32Array.of(1, 2, 3, 4, 5, 6);
+    const set = fromSequences({ tokens: { sequences }, features: { data: features, shape: [3] } });
+    const [short] = bucketByLength(take(set, [0, 1]), { boundaries: [1, 3] });
+    expect(short?.columns.tokens?.shape).toEqual([1]);
+    expect(Array.from(short?.columns.features?.data ?? [])).toEqual([1, 2, 3]);
+  });
+
+  it("need a padding that fits only where something is padded", () => {
+    const bytes = { sequences: [Uint8Array.of(1, 0)], classes: 2, as: "i32" } as const;
+    expect(fromSequences({ bytes }).count).toBe(1);
+    expect(() => fromSequences({ bytes }, { length: 3 })).toThrow(/padding -100 does not fit/);
+  });
+
+  it("are refused where there are none, or more values than an array holds", () => {
+    expect(() => fromSequences({ x: { sequences: [] } })).toThrow(/needs at least one sequence, got none/);
+    const long = () => fromSequences({ x: { sequences: [Int32Array.of(1)] } }, { length: 2 ** 40 });
+    expect(long).toThrow(ValueError);
   });
 });
 
@@ -171,5 +213,10 @@ describe("batches", () => {
     expect(() => [...batches(buckets, { batchSize: 0 })]).toThrow(
       /batches: batchSize must be a whole number of at least 1, got 0/,
     );
+    const stream = fromGenerator([], { columns: { x: {} } });
+    expect(() => [...batches(stream as never, { batchSize: 2 })]).toThrow(
+      /batches: needs a data set in memory/,
+    );
+    expect(() => [...batches(null as never, { batchSize: 2 })]).toThrow(DataError);
   });
 });

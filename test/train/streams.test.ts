@@ -20,6 +20,7 @@ import { GpuBackend } from "../../src/runtime/gpu/backend.ts";
 import { StreamedDataset } from "../../src/train/input/shard-loader.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
 import type { StepBatch } from "../../src/train/step/phase.ts";
+import { DataError } from "../../src/validation/errors.ts";
 import { gpuBackend } from "../support/backend.ts";
 import { testGpu } from "../support/device.ts";
 
@@ -247,10 +248,16 @@ describe("refuses", () => {
     ["too many values", { id: 1, x: [1, 2, 3] }, /column "x" must be 2 numbers/],
     ["another column", { id: 1, x: [1, 2], y: 0 }, /has "y", which is no column; there are id, x/],
     ["a fraction as i32", { id: 1.5, x: [1, 2] }, /column "id" of i32 can't hold 1.5/],
+    ["BigInt", { id: 1, x: [1n, 2n] }, /sample 1: column "x" of f32 can't hold 1n/],
+    ["a symbol", { id: 1, x: [Symbol("s"), 2] }, /sample 1: column "x" of f32 can't hold Symbol/],
     ["text", { id: 1, x: ["1", "2"] }, /column "x" of f32 can't hold "1"/],
   ])("samples: %s", async (_, item, message) => {
     const source = () => [sampleOf(0), item] as StreamItem[];
-    await expect(fromGenerator(source, { columns }).read(0, 2)).rejects.toThrow(message);
+    const error = await fromGenerator(source, { columns })
+      .read(0, 2)
+      .catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(DataError);
+    expect((error as Error).message).toMatch(message);
   });
 
   it.each([
