@@ -40,11 +40,11 @@ export async function loadDataset<Splits>(
   options: LoadOptions = {},
 ): Promise<Splits> {
   checkOptions(`datasets: ${source?.name}`, options, {
-    baseUrl: "any",
+    baseUrl: "anyOrNull",
     mirrors: "array",
     onProgress: "function",
     signal: "object",
-    cacheName: "any",
+    cacheName: "anyOrNull",
   });
   const { baseUrl = new URL("data/", location.href), mirrors = pageMirrors(source) } = options;
   const { onProgress, signal, cacheName = "weft-data" } = options;

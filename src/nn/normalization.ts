@@ -69,7 +69,7 @@ export class BatchNorm extends AffineLayer implements Module {
   ) {
     checkOptions(`nn.${nameOf(kind)}`, options, {
       ...NORM,
-      momentum: "any",
+      momentum: "anyOrNull",
       trackRunningStats: "boolean",
     });
     const C = expectWhole(`nn.${nameOf(kind)}`, "numFeatures", numFeatures, 1);

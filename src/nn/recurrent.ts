@@ -121,7 +121,10 @@ class Recurrent implements Module {
    */
   run(x: Tensor, options: RunOptions = {}): RecurrentResult {
     const who = `nn.${this.kind.toLowerCase()}`;
-    const { output, parts } = this.#run(x, checkOptions(who, options, { state: "any", lengths: "tensor" }));
+    const { output, parts } = this.#run(
+      x,
+      checkOptions(who, options, { state: "options", lengths: "tensor" }),
+    );
     const h = stack(parts.map((part) => part.h));
     if (this.#cell !== "lstm") return { output, state: { h } };
     return { output, state: { h, c: stack(parts.map((part) => part.c)) } };

@@ -63,7 +63,7 @@ const MUON = {
   nesterov: "boolean",
   iterations: "number",
   matrices: "function",
-  adamw: "any",
+  adamw: "options",
 } as const satisfies OptionKinds<MuonOptions>;
 
 /** Throws ValueError on options outside their range. */

@@ -62,7 +62,7 @@ export interface TuneOptions {
 }
 
 export const TUNE = {
-  store: "any",
+  store: "anyOrNull",
   renew: "boolean",
   onEvent: "function",
   signal: "object",

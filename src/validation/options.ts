@@ -215,7 +215,10 @@ const KINDS = {
   object: ["an object", isObject],
   array: ["an array", isList],
   tensor: ["a tensor", isTensorLike],
-  any: ["anything", () => true],
+  any: ["anything but null", (value: unknown) => value !== null],
+  anyOrNull: ["anything", () => true],
+  // Checked by a `checkOptions` of its own.
+  options: ["options", () => true],
 } as const satisfies Record<string, readonly [words: string, holds: (value: unknown) => boolean]>;
 
 /** Whether `value` may hold options: no array, tensor, promise, function or bytes. */

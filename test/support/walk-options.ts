@@ -5,6 +5,9 @@ import { ValueError } from "../../src/validation/errors.ts";
 /** Calls a function with `options` where its options belong. */
 export type Call = (options: never) => unknown;
 
+/** Options that null turns off. */
+const TAKE_NULL = ["store", "baseUrl", "cacheName", "momentum"];
+
 /** Functions of a module by the path to them: `nn.init.normal`. Errors, which take no options, are left out. */
 function functionsOf(space: object, path = ""): string[] {
   return Object.entries(space).flatMap(([name, value]) => {
@@ -41,7 +44,12 @@ export function walkOptions(
         expect(error, `with ${JSON.stringify(options)}`).toBeInstanceOf(ValueError);
         return (error as Error).message;
       };
-      expect(await refused({ notAnOption: 1 })).toMatch(/: there is no option "notAnOption"/);
+      const message = await refused({ notAnOption: 1 });
+      expect(message).toMatch(/: there is no option "notAnOption"/);
+      const [, names = ""] = /\(there are (.*)\)$/.exec(message) ?? [];
+      for (const option of names.split(", ").filter((known) => known !== "" && !TAKE_NULL.includes(known))) {
+        expect(await refused({ [option]: null })).toMatch(new RegExp(`: ${option}(: options)? must be `));
+      }
       for (const wrong of [7, "text", true, null, [1, 2], () => 0]) {
         expect(await refused(wrong)).toMatch(/: options must be an object/);
       }
