@@ -155,6 +155,16 @@ describe("resize refuses", () => {
       () => upsample(x, { scale: 2, alignCorners: true }),
       /alignCorners is for bilinear only/,
     ],
+    [
+      "more pixels than fit",
+      () => adaptiveAvgPool2d(x, [3, 1e10]),
+      /outputSize \[3, 10000000000\] must be at most/,
+    ],
+    [
+      "a size beyond memory",
+      () => upsample(x, { size: 2 ** 15 }),
+      /its result \[32768, 32768\] must be at most/,
+    ],
     ["a scale that leaves nothing", () => upsample(x, { scale: 0.1 }), /scale 0.1 of 4 pixels leaves none/],
   ])("%s", (_, build, message) => {
     expect(build).toThrow(message);

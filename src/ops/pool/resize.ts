@@ -38,8 +38,17 @@ function windowOf(i: number, from: number, to: number): readonly [begin: number,
   return [Math.floor((i * from) / to), Math.ceil(((i + 1) * from) / to)];
 }
 
+/** Pixels of a plane of 1 GiB, more than any device has room for in one tensor beside others. */
+const MOST_PIXELS = 2 ** 28;
+
+/** `size`. Throws ShapeError on planes that no device holds: the weights of their pixels are computed on the host. */
+function checkPixels(who: string, name: string, size: readonly [number, number]): readonly [number, number] {
+  if (size[0] * size[1] <= MOST_PIXELS) return size;
+  throw new ShapeError(`${who}: ${name} [${size.join(", ")}] must be at most ${MOST_PIXELS} pixels`);
+}
+
 function sizes(who: string, outputSize: Pair): readonly [number, number] {
-  return pair(who, "outputSize", outputSize, 1);
+  return checkPixels(who, "outputSize", pair(who, "outputSize", outputSize, 1));
 }
 
 /**
@@ -128,7 +137,7 @@ export function upsample(x: Tensor, options: UpsampleOptions): Tensor {
     return { to, step: 1 / times };
   };
   const [rows, columns] = [axis(H, 0), axis(W, 1)];
-  const out = [rows.to, columns.to] as const;
+  const out = checkPixels("upsample", "its result", [rows.to, columns.to]);
   if (mode === "nearest" && rows.to % H === 0 && columns.to % W === 0) {
     const [fy, fx] = [rows.to / H, columns.to / W];
     const stretched = expand(reshape(x, [N, C, H, 1, W, 1]), [N, C, H, fy, W, fx]);
