@@ -8,7 +8,6 @@ import { Random } from "../numbers/random.ts";
 import { ValueError } from "../validation/errors.ts";
 import { expectFormat, expectValue } from "../validation/expect.ts";
 import { isPromise, shown } from "../validation/options.ts";
-import { dataChecks, expectData, sampleSize, titleOf } from "./checks.ts";
 import {
   arrayOf,
   type Column,
@@ -18,6 +17,7 @@ import {
   dtypeOf,
   hasColumns,
 } from "./columns.ts";
+import { dataChecks, expectData, sampleSize, titleOf } from "./dataset-checks.ts";
 import { firstOf, holdsWhole, readable, type SampleArray } from "./lazy-inputs.ts";
 
 export interface Dataset {
@@ -41,7 +41,7 @@ export interface Dataset {
   readonly columns?: readonly string[];
 }
 
-export { sampleSize, titleOf } from "./checks.ts";
+export { sampleSize, titleOf } from "./dataset-checks.ts";
 
 /** A data set in memory, with inputs and labels or with named columns. */
 export type InMemory = Dataset | ColumnDataset;

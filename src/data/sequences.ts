@@ -7,7 +7,6 @@ import { DataError } from "../validation/errors.ts";
 import { expectValue } from "../validation/expect.ts";
 import { checkOptions, type OptionKinds, shown } from "../validation/options.ts";
 import { quote } from "../validation/printable.ts";
-import { sampleSize, titleOf } from "./checks.ts";
 import {
   arrayOf,
   COLUMN_FORM,
@@ -23,7 +22,8 @@ import {
   hasColumns,
 } from "./columns.ts";
 import { checkInMemory, type InMemory, take } from "./dataset.ts";
-import { columnsOf } from "./pairs.ts";
+import { sampleSize, titleOf } from "./dataset-checks.ts";
+import { columnsOf } from "./inputs-and-labels.ts";
 
 /** A column with a sequence for each sample: arrays of one kind, each of whole steps. */
 export interface SequenceColumn extends Omit<ColumnForm, "dtype" | "shape" | "sequence"> {
@@ -231,10 +231,10 @@ export interface BatchesOptions {
 
 /**
  * Host batches of one pass over several data sets of one kind, such as the buckets of `bucketByLength`, or over one: columns,
- * as `trainer.step` takes them, of whole batches and a last one of each set that may have fewer samples. A batch is of one set; with `shuffle` they come in
- * an order that seed and epoch decide. Throws ValueError on options out of range.
+ * as `trainer.step` takes them. Each batch is of one set, whose last one may have fewer samples. With `shuffle`, seed and epoch
+ * decide their order. Throws ValueError on options out of range.
  */
-export function* batches(
+export function batches(
   datasets: InMemory | readonly InMemory[],
   options: BatchesOptions,
 ): Generator<ColumnDataset["columns"], void> {
@@ -252,7 +252,10 @@ export function* batches(
   }
   const sets = (Array.isArray(datasets) ? datasets : [datasets]) as readonly InMemory[];
   for (const set of sets) checkInMemory("batches", set);
-  const random = new Random(seed, epoch);
+  return batchesOf(sets, batchSize, new Random(seed, epoch), shuffle);
+}
+
+function* batchesOf(sets: readonly InMemory[], batchSize: number, random: Random, shuffle: boolean) {
   const parts = sets.flatMap((set) => {
     const { count } = set;
     const order = shuffle ? random.permutation(count) : Uint32Array.from({ length: count }, (__, i) => i);

@@ -6,7 +6,6 @@ import { DataError } from "../validation/errors.ts";
 import { expectValue } from "../validation/expect.ts";
 import { checkOptions, type OptionKinds, shown } from "../validation/options.ts";
 import { quote } from "../validation/printable.ts";
-import { sampleSize } from "./checks.ts";
 import {
   arrayOf,
   COLUMN_FORM,
@@ -17,6 +16,7 @@ import {
   dtypeOf,
   type ShardedColumns,
 } from "./columns.ts";
+import { sampleSize } from "./dataset-checks.ts";
 
 /** A sample, or with `batches` several one after the other: by column a number, or as many numbers as the shape says. */
 export type StreamItem = Readonly<Record<string, number | ArrayLike<number>>>;

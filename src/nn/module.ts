@@ -2,7 +2,7 @@
  * Layers: objects with `forward(x)`, or plain functions from tensor to tensor. A model is a layer or any object that holds some.
  * Parameters are found by walking its own fields, and the arrays, objects, Maps and Sets in them. They are named by the path
  * to them, as in PyTorch: `0.weight`, `block.conv1.bias`. Parameters in other places (`#private` fields, closures) are
- * reported when a step is traced: see train/step/owned-states.ts.
+ * reported when a step is traced: see train/step/check-states.ts.
  */
 
 import { scope, scopedLabel, Tensor } from "../graph/tensor.ts";

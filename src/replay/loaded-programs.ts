@@ -2,7 +2,7 @@
 
 import { shardsOfColumns } from "../data/columns.ts";
 import { type Dataset, labelSize, titleOf, validateDataset } from "../data/dataset.ts";
-import { columnsOf, pairOf } from "../data/pairs.ts";
+import { columnsOf, pairOf } from "../data/inputs-and-labels.ts";
 import { isSharded, type PairData, shardsOf, type TrainingData } from "../data/sharded.ts";
 import { countConstants, stepsPerEpoch } from "../geometry/batches.ts";
 import { formatShape, type Spec } from "../graph/spec.ts";

@@ -9,7 +9,7 @@ import {
   validateColumns,
 } from "../../src/data/columns.ts";
 import { subset, take } from "../../src/data/dataset.ts";
-import { pairOf } from "../../src/data/pairs.ts";
+import { pairOf } from "../../src/data/inputs-and-labels.ts";
 import { kFold, shuffle, split } from "../../src/data/prepare/split.ts";
 import { Random } from "../../src/numbers/random.ts";
 import { DataError, ValueError } from "../../src/validation/errors.ts";

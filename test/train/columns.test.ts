@@ -16,7 +16,7 @@ import { adam } from "../../src/optim/index.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { type DeviceDataset, ResidentDataset } from "../../src/train/input/device-dataset.ts";
-import { DatasetPlaces } from "../../src/train/input/place-dataset.ts";
+import { PlacedDatasets } from "../../src/train/input/place-dataset.ts";
 import { StreamedDataset } from "../../src/train/input/shard-loader.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
 import type { StepBatch } from "../../src/train/step/phase.ts";
@@ -103,7 +103,7 @@ describe.each(backends)("on the %s", (_, open) => {
 });
 
 it("is placed whole where it fits, else in shards", async () => {
-  const places = new DatasetPlaces();
+  const places = new PlacedDatasets();
   const room = { maxTensorBytes: 1e6 };
   const set = numbered(45);
   expect((await places.place(set, 4, room)).upload).toBeDefined();

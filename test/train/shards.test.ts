@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import type { Dataset } from "../../src/data/dataset.ts";
-import { columnsOfShards } from "../../src/data/pairs.ts";
+import { columnsOfShards } from "../../src/data/inputs-and-labels.ts";
 import { type ShardedDataset, shardsOf } from "../../src/data/sharded.ts";
 import { formatSpec } from "../../src/graph/spec.ts";
 import { input, state } from "../../src/graph/tensor.ts";

@@ -9,7 +9,7 @@ import { expectValue } from "../../validation/expect.ts";
 import { checkOptions, shown } from "../../validation/options.ts";
 import { hasColumns } from "../columns.ts";
 import { checkInMemory, type Dataset, type InMemory, take, titleOf } from "../dataset.ts";
-import { columnsOf } from "../pairs.ts";
+import { columnsOf } from "../inputs-and-labels.ts";
 
 export interface SplitOptions {
   /** Whether each class keeps its share in both parts, with at least one sample of it in each; default false. */

@@ -53,7 +53,7 @@ export function elu(x: Tensor, alpha = 1): Tensor {
   return where(positive, x, mul(expm1(where(positive, 0, x)), alpha));
 }
 
-/** x, or alpha (exp(x / alpha) - 1) below 0: elu with a slope of 1 at 0 (Barron, 2017). Throws ValueError unless alpha > 0. */
+/** x, or alpha (exp(x / alpha) - 1) below 0: elu with a derivative of 1 at 0 (Barron, 2017). Throws ValueError unless alpha > 0. */
 export function celu(x: Tensor, alpha = 1): Tensor {
   if (!(alpha > 0)) throw new ValueError(`celu: alpha must be above 0, got ${alpha}`);
   const positive = gt(x, 0);

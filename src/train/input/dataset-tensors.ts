@@ -15,6 +15,10 @@ export type DatasetForm = Omit<ShardedColumns, "read">;
 /** Values for upload: bytes four to a word. */
 export const wordsOf = (values: ColumnValues) => (values instanceof Uint8Array ? packBytes(values) : values);
 
+/** Bytes that one sample takes on the device, by column. */
+export const sampleBytes = ({ columns }: Pick<ShardedColumns, "columns">) =>
+  Object.values(columns).map(({ dtype, shape }) => sampleSize(shape) * (dtype === "u8" ? 1 : 4));
+
 export class DatasetTensors {
   /** By column: bytes as u32 with four to a word, the first one lowest; other columns as they are. */
   readonly columns: Readonly<Record<string, Tensor>>;

@@ -9,7 +9,7 @@ import {
   validateColumns,
 } from "../../data/columns.ts";
 import { type InMemory, validateDataset } from "../../data/dataset.ts";
-import { columnsOf } from "../../data/pairs.ts";
+import { columnsOf } from "../../data/inputs-and-labels.ts";
 import { stepsPerEpoch } from "../../geometry/batches.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { type BatchOrderOptions, batchOrder } from "../../ops/data/batch-order.ts";

@@ -2,8 +2,9 @@
 
 import { hasColumns, shardsOfColumns } from "../../data/columns.ts";
 import type { InMemory } from "../../data/dataset.ts";
-import { columnsOfShards } from "../../data/pairs.ts";
+import { columnsOfShards } from "../../data/inputs-and-labels.ts";
 import { isSharded, shardsOf, type TrainingData } from "../../data/sharded.ts";
+import { sampleBytes } from "./dataset-tensors.ts";
 import { type DeviceDataset, ResidentDataset } from "./device-dataset.ts";
 
 export interface Room {
@@ -13,7 +14,7 @@ export interface Room {
   readonly maxResidentBytes?: number | undefined;
 }
 
-export class DatasetPlaces {
+export class PlacedDatasets {
   readonly #resident = new WeakMap<InMemory, ResidentDataset>();
 
   /** Throws DataError on a faulty data set. `ignored`: a label that need not be a class. */
@@ -23,7 +24,6 @@ export class DatasetPlaces {
     { maxTensorBytes, maxResidentBytes = Number.POSITIVE_INFINITY }: Room,
     ignored?: number,
   ): Promise<DeviceDataset> {
-    const { STREAMED_BYTES, StreamedDataset, sampleBytes } = await import("./shard-loader.ts");
     const source = shardsFrom(dataset, ignored);
     const bytes = sampleBytes(source).map((each) => each * dataset.count);
     const fits = bytes.every((b) => b <= maxTensorBytes) && bytes.reduce((a, b) => a + b) <= maxResidentBytes;
@@ -32,6 +32,7 @@ export class DatasetPlaces {
       this.#resident.set(dataset, resident);
       return resident.batches(batchSize);
     }
+    const { STREAMED_BYTES, StreamedDataset } = await import("./shard-loader.ts");
     return new StreamedDataset(source, batchSize, Math.min(maxResidentBytes, STREAMED_BYTES), maxTensorBytes);
   }
 }

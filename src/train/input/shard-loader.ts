@@ -16,7 +16,7 @@ import {
 import { sampleSize } from "../../data/dataset.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import type { Backend } from "../../runtime/backend.ts";
-import { DatasetTensors, wordsOf } from "./dataset-tensors.ts";
+import { DatasetTensors, sampleBytes, wordsOf } from "./dataset-tensors.ts";
 import { batchesOf, type DataLoader, type DeviceDataset, type ReadKey } from "./device-dataset.ts";
 import { type Key, type ShardLayout, samplesOf, shardLayout, visitOf } from "./shard-schedule.ts";
 
@@ -224,7 +224,3 @@ function concatenated(first: ColumnSamples, second: ColumnSamples): ColumnSample
   });
   return Object.fromEntries(joined);
 }
-
-/** Bytes that one sample takes on the device, by column. */
-export const sampleBytes = ({ columns }: Pick<ShardedColumns, "columns">) =>
-  Object.values(columns).map(({ dtype, shape }) => sampleSize(shape) * (dtype === "u8" ? 1 : 4));

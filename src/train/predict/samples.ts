@@ -1,8 +1,8 @@
 /** Samples that a model predicts, in the form that data sets have, and what is predicted for them. */
 
-import { titleOf } from "../../data/checks.ts";
 import { type ColumnDataset, hasColumns } from "../../data/columns.ts";
 import { sampleSize } from "../../data/dataset.ts";
+import { titleOf } from "../../data/dataset-checks.ts";
 import { readable, type SampleArray } from "../../data/lazy-inputs.ts";
 import { type DType, formatShape, type Shape } from "../../graph/spec.ts";
 import { toData } from "../../graph/values.ts";

@@ -22,7 +22,7 @@ import type { Trainer } from "../loop/trainer.ts";
 import { DeviceStates } from "../state/device-states.ts";
 import type { RunStates } from "../state/run-states.ts";
 import { loadStates } from "../state/state-file.ts";
-import { refuseUnnamed } from "../step/owned-states.ts";
+import { refuseUnnamed } from "../step/check-states.ts";
 import { predictionOf } from "../step/step-graph.ts";
 import type { KnownInputs } from "./inputs.ts";
 import type { PredictionProgram, PredictorSource } from "./predictor.ts";

@@ -15,8 +15,8 @@ import { GraphError } from "../../validation/errors.ts";
 import { warn } from "../../validation/printable.ts";
 import type { AnyTrainerOptions, CommonTrainerOptions } from "../loop/options.ts";
 import { COUNTED, type RingLayout, SAMPLES, WEIGHT } from "../metrics/accumulator.ts";
+import { refuseForeignUpdates, refuseUnnamed } from "./check-states.ts";
 import type { TrainStates } from "./describe-step.ts";
-import { refuseForeignUpdates, refuseUnnamed } from "./owned-states.ts";
 import type { Phase, PhaseResult, StepContext, StepDescription, StepInput } from "./phase.ts";
 import { ringRows } from "./runner.ts";
 

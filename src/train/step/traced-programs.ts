@@ -1,8 +1,8 @@
 /** The programs of a trainer that traces its model: one to train and one to evaluate per data set, compiled when first used. */
 
-import { titleOf } from "../../data/checks.ts";
 import { hasColumns } from "../../data/columns.ts";
-import { pairOf } from "../../data/pairs.ts";
+import { titleOf } from "../../data/dataset-checks.ts";
+import { pairOf } from "../../data/inputs-and-labels.ts";
 import { expectAligned } from "../../data/prepare/align.ts";
 import { isSharded, type PairData, type TrainingData } from "../../data/sharded.ts";
 import { Graph, type GraphSpec } from "../../graph/graph.ts";
@@ -10,7 +10,7 @@ import type { Tensor } from "../../graph/tensor.ts";
 import { IGNORED } from "../../ops/loss/class-targets.ts";
 import type { Program, ProgramDescription, TuneOptions } from "../../runtime/backend.ts";
 import type { DeviceDataset } from "../input/device-dataset.ts";
-import { DatasetPlaces } from "../input/place-dataset.ts";
+import { PlacedDatasets } from "../input/place-dataset.ts";
 import { type BatchSamples, BatchTensors, describeColumns, formsOf } from "../input/user-batch.ts";
 import { type AnyTrainerOptions, evaluationBatch } from "../loop/options.ts";
 import type { DeviceStates } from "../state/device-states.ts";
@@ -53,7 +53,7 @@ export class TracedPrograms implements ProgramSource {
   #training = new WeakMap<TrainingData, TrainProgram>();
   #evaluations = new WeakMap<TrainingData, EvaluationProgram>();
   #traced = new WeakMap<TrainingData, TracedEvaluation>();
-  readonly #places = new DatasetPlaces();
+  readonly #placed = new PlacedDatasets();
   #compiled: Compiled[] = [];
   #batches = new Map<string, BatchProgram>();
   #listed: { use: CompiledProgram["use"]; of: string; program: WeakRef<Program> }[] = [];
@@ -217,7 +217,7 @@ export class TracedPrograms implements ProgramSource {
     const { maxTensorBytes } = this.values.backend;
     const { maxResidentBytes } = this.options;
     const ignored = "loss" in this.options ? this.options.loss.ignoreIndex : IGNORED;
-    return this.#places.place(dataset, batchSize, { maxTensorBytes, maxResidentBytes }, ignored);
+    return this.#placed.place(dataset, batchSize, { maxTensorBytes, maxResidentBytes }, ignored);
   }
 }
 

@@ -41,13 +41,9 @@ export function columnsOfShards(data: ShardedDataset, ignored?: number): Sharded
     count,
     columns: {
       inputs: { dtype: bytes ? "u8" : whole ? "i32" : "f32", shape, scale, offset },
-      labels: {
-        dtype: classes === undefined ? "f32" : "i32",
-        shape: labelShapeOf(data),
-        classes,
-        ignoreIndex: ignored,
-      },
+      labels: { dtype: classes === undefined ? "f32" : "i32", shape: labelShapeOf(data), classes },
     },
+    checksParts: true,
     read: async (start: number, length: number, into?: ColumnSamples) =>
       ({
         ...(await readPart(data, start, length, into as unknown as Samples | undefined, ignored)),
