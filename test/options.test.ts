@@ -95,6 +95,8 @@ walkOptions(
     "nn.softplus": (o) => nn.softplus(o),
     "nn.MultiHeadAttention": (o) => new nn.MultiHeadAttention(4, 2, o),
     "nn.multiHeadAttention": (o) => nn.multiHeadAttention(4, 2, o),
+    "nn.Gpt": (o) => new nn.Gpt(o as never),
+    "nn.gpt": (o) => nn.gpt(o as never),
     "nn.Conv1d": (o) => new nn.Conv1d(1, 1, 3, o),
     "nn.conv1d": (o) => nn.conv1d(1, 1, 3, o),
     "nn.Conv2d": (o) => new nn.Conv2d(1, 1, 3, o),

@@ -4,6 +4,14 @@ export * from "./attention.ts";
 export * from "./blocks.ts";
 export * from "./build-mode.ts";
 export * from "./convolution.ts";
+export {
+  type CausalSelfAttention,
+  Gpt,
+  type GptBlock,
+  type GptMlp,
+  type GptOptions,
+  gpt,
+} from "./gpt.ts";
 export * as init from "./init.ts";
 export { Linear, linear, type WeightOptions } from "./linear.ts";
 export * from "./loss.ts";

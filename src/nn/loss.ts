@@ -52,6 +52,8 @@ export interface Loss {
   readonly classes: boolean;
   /** Whether outputs are [N, C, …] with one of C per class: the trainer refuses fewer than the data set has. */
   readonly outputPerClass?: boolean;
+  /** Axis of the classes in outputs, where it is not 1. */
+  readonly classAxis?: -1;
   /** Label of samples that are ignored; it may be outside the classes. */
   readonly ignoreIndex?: number;
   /** For losses whose targets are 0 or 1: outputs above this predict 1. */
@@ -71,6 +73,8 @@ export interface CrossEntropyLossOptions {
   readonly labelSmoothing?: number;
   /** Whether targets are probabilities of the logits' shape and not class numbers. Default false. */
   readonly probabilities?: boolean;
+  /** Axis of the classes: 1 (default, as in PyTorch) or -1 for logits [N, …, C], as language models give them. */
+  readonly classAxis?: 1 | -1;
 }
 
 const NLL = { classWeights: "array", ignoreIndex: "number" } as const;
@@ -78,23 +82,32 @@ const CROSS_ENTROPY = {
   ...NLL,
   labelSmoothing: "number",
   probabilities: "boolean",
-} as const satisfies OptionKinds<CrossEntropyLossOptions>;
+} as const satisfies OptionKinds<Omit<CrossEntropyLossOptions, "classAxis">>;
 
-/** Cross-entropy of softmax(logits [N, C] or [N, C, …]) and class numbers [N] or [N, …]. Reports `correct`. */
+/**
+ * Cross-entropy of softmax(logits [N, C] or [N, C, …]) and class numbers [N] or [N, …]; with `classAxis: -1` of logits
+ * [N, …, C]. Reports `correct`.
+ */
 export function crossEntropy(options: CrossEntropyLossOptions = {}): Loss {
   const {
     classWeights,
     probabilities = false,
     ...rest
-  } = checkOptions("nn.crossEntropy", options, CROSS_ENTROPY);
+  } = checkOptions("nn.crossEntropy", options, { ...CROSS_ENTROPY, classAxis: "number" });
   const given = { ...rest, ...classWeightsOf(classWeights) };
   const loss = classLoss(!probabilities, (output, target, weights) =>
     crossEntropyOf(output, target, { ...given, weights }),
   );
-  return { ...loss, ...ignoring(rest), reweighted: (other) => crossEntropy({ ...options, ...other }) };
+  const axis = rest.classAxis === -1 ? ({ classAxis: -1 } as const) : {};
+  return {
+    ...loss,
+    ...axis,
+    ...ignoring(rest),
+    reweighted: (other) => crossEntropy({ ...options, ...other }),
+  };
 }
 
-export interface FocalLossOptions extends CrossEntropyLossOptions {
+export interface FocalLossOptions extends Omit<CrossEntropyLossOptions, "classAxis"> {
   /** How much samples count less that are predicted well. Default 2. */
   readonly gamma?: number;
 }

@@ -30,9 +30,11 @@ export interface NllOptions extends LossOptions {
 export interface CrossEntropyOptions extends NllOptions {
   /** Share of the target that is spread evenly over all classes, from 0 to 1. Default 0. */
   readonly labelSmoothing?: number;
+  /** Axis of the classes: 1 (default, as in PyTorch) or -1, as language models give logits. */
+  readonly classAxis?: 1 | -1;
 }
 
-export interface FocalOptions extends CrossEntropyOptions {
+export interface FocalOptions extends Omit<CrossEntropyOptions, "classAxis"> {
   /** How much rows count less that are predicted well: power of 1 - p, at least 0. Default 2. */
   readonly gamma?: number;
 }
@@ -46,7 +48,11 @@ export const NLL = {
 export const CROSS_ENTROPY = {
   ...NLL,
   labelSmoothing: "number",
+  classAxis: "number",
 } as const satisfies OptionKinds<CrossEntropyOptions>;
+
+const { classAxis: _, ...FOCAL_BASE } = CROSS_ENTROPY;
+const FOCAL = { ...FOCAL_BASE, gamma: "number" } as const satisfies OptionKinds<FocalOptions>;
 
 /** Scalars of shape []; the loss has the targets' shape with reduction `none`. */
 export interface ClassLoss {
@@ -146,7 +152,7 @@ export function checkGamma(who: string, gamma: number): void {
 export function focal(logits: Tensor, target: Tensor, options: FocalOptions = {}): ClassLoss {
   expectTensor("focal", "logits", logits);
   expectTensor("focal", "target", target);
-  const { gamma = 2, ...others } = checkOptions("focal", options, { ...CROSS_ENTROPY, gamma: "number" });
+  const { gamma = 2, ...others } = checkOptions("focal", options, FOCAL);
   checkGamma("focal", gamma);
   return generalClassLoss("focal", logits, target, others, false, gamma);
 }

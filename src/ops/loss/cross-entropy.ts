@@ -5,12 +5,14 @@
  */
 
 import { type DefinedOp, defineOp, expectSpec, expectTensor, shapeError } from "../../graph/op.ts";
+import { formatShape, sameShape, sizeOf } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { crossEntropyKernels } from "../../kernels/loss/cross-entropy.ts";
-import { GraphError } from "../../validation/errors.ts";
+import { GraphError, ValueError } from "../../validation/errors.ts";
 import { add, div, mul } from "../elementwise/arithmetic.ts";
 import { isOne } from "../elementwise/fill.ts";
 import { softmax, softmaxBackwardOp } from "../reduce/softmax.ts";
+import { expand } from "../reduce/sum.ts";
 import { reshape } from "../shape/reshape.ts";
 import {
   type ClassLoss,
@@ -117,8 +119,8 @@ function secondDerivative(
 }
 
 /**
- * Mean of -log softmax(logits)[label]: logits f32 [N, C] or [N, C, …], target labels i32 [N] or [N, …], or probabilities
- * of the logits' shape. `options` (or weights f32 [N] alone): sample weights, of which rows with 0 count for nothing, whatever
+ * Mean of -log softmax(logits)[label]: logits f32 [N, C] or [N, C, …], with `classAxis: -1` [N, …, C]; target labels i32 [N]
+ * or [N, …], or probabilities of the logits' shape. `options` (or weights f32 [N] alone): sample weights, of which rows with 0 count for nothing, whatever
  * they hold; class weights, the ignored label (-100 unless given), label smoothing, other reductions. The mean is sum(w l) / sum(w), where w
  * includes the class weight of the label; it is 0 where nothing counts (PyTorch: NaN). Another label outside 0…C-1 makes
  * the loss NaN. No gradient for targets and weights. Throws ShapeError, ValueError.
@@ -130,10 +132,46 @@ export function crossEntropy(
 ): ClassLoss {
   expectTensor("crossEntropy", "logits", logits);
   expectTensor("crossEntropy", "target", target);
-  const chosen = lossOptions<CrossEntropyOptions>("crossEntropy", options, CROSS_ENTROPY);
+  const { classAxis = 1, ...chosen } = lossOptions<CrossEntropyOptions>(
+    "crossEntropy",
+    options,
+    CROSS_ENTROPY,
+  );
+  if (classAxis !== 1 && classAxis !== -1) {
+    throw new ValueError(`crossEntropy: classAxis must be 1 or -1, got ${classAxis}`);
+  }
+  if (classAxis === -1 && logits.rank > 2) return classesLast(logits, target, chosen);
   if (!isPlain(logits, target, chosen))
     return generalClassLoss("crossEntropy", logits, target, chosen, false);
   return classLoss(crossEntropyOp, logits, target, chosen);
+}
+
+/** Cross-entropy of logits [N, …, C], each position being a row of its own. */
+function classesLast(
+  logits: Tensor,
+  target: Tensor,
+  { weights, ...options }: CrossEntropyOptions,
+): ClassLoss {
+  const outer = logits.shape.slice(0, -1);
+  const C = logits.shape.at(-1)!;
+  const [N, rows] = [outer[0]!, sizeOf(outer)];
+  const expected = target.dtype === "f32" ? logits.shape : outer;
+  if (!sameShape(target.shape, expected)) {
+    const rule = `with classAxis -1 the target must have shape ${formatShape(expected)}`;
+    throw shapeError("crossEntropy", rule, [logits, target]);
+  }
+  const perRow = weights !== undefined && sameShape(weights.shape, outer);
+  if (weights !== undefined && !perRow && !sameShape(weights.shape, [N])) {
+    const rule = `weights must have one value for each of ${N} samples, or shape ${formatShape(outer)}`;
+    throw shapeError("crossEntropy", rule, [weights]);
+  }
+  const spread = (w: Tensor) => (perRow ? w : expand(reshape(w, [N, 1]), [N, rows / N]));
+  const flat = target.dtype === "f32" ? [rows, C] : [rows];
+  const result = crossEntropy(reshape(logits, [rows, C]), reshape(target, flat), {
+    ...options,
+    ...(weights && { weights: reshape(spread(weights), [rows]) }),
+  });
+  return options.reduction === "none" ? { ...result, loss: reshape(result.loss, outer) } : result;
 }
 
 /** `crossEntropy` of log-probabilities, as `logSoftmax` gives them: the weighted mean of -logProbs[label]. */

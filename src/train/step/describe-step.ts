@@ -6,6 +6,7 @@ import { scope, state, Tensor } from "../../graph/tensor.ts";
 import { allParameters, forward, namedBuffers, namedParameters } from "../../nn/module.ts";
 import { keyFromSeed } from "../../numbers/random.ts";
 import { sum } from "../../ops/reduce/sum.ts";
+import { permute } from "../../ops/shape/transpose.ts";
 import type { OptimizerStates } from "../../optim/optimizer.ts";
 import type { Batch, Transform } from "../../transforms/transform.ts";
 import { DataError, ShapeError, ValueError } from "../../validation/errors.ts";
@@ -133,6 +134,12 @@ const stepFunction =
   (input, context) =>
     checkStepResult(who, step(namedBatch(who, input), context), sum(input.weights));
 
+const classesToAxis1 = (rank: number): number[] => [
+  0,
+  rank - 1,
+  ...Array.from({ length: rank - 2 }, (_, i) => i + 1),
+];
+
 /**
  * Applies model and loss to the columns `inputs` and `labels`. Throws DataError where the labels are not what the loss takes,
  * ShapeError where the model has fewer outputs than the data have classes.
@@ -157,11 +164,12 @@ function modelAndLoss({ model, loss, metrics = [] }: TrainerOptions): Phase["bui
         "trainer: the model gives several tensors; give the trainer a step function in place of the loss",
       );
     }
-    const [, outputs] = prediction.shape;
+    const classesLast = loss.classAxis === -1;
+    const outputs = prediction.shape.at(classesLast ? -1 : 1);
     if (loss.outputPerClass && classes !== undefined && outputs !== undefined && outputs < classes) {
       const hint = outputs === 1 ? ", or take nn.bceWithLogits and labels 0 and 1 as a Float32Array" : "";
       throw new ShapeError(
-        `trainer: the model's output ${formatSpec(prediction)} has ${outputs} on axis 1, but ${title} has ` +
+        `trainer: the model's output ${formatSpec(prediction)} has ${outputs} on axis ${classesLast ? -1 : 1}, but ${title} has ` +
           `${classes} classes, labels ${formatSpec(target)}; give the last layer ${classes} outputs${hint}`,
       );
     }
@@ -181,7 +189,9 @@ function modelAndLoss({ model, loss, metrics = [] }: TrainerOptions): Phase["bui
       ...(ignoreIndex !== undefined && { ignoreIndex }),
     };
     const batch = { x, target, weights, dataset, ...known };
-    return { ...result, ...empty, ofPrediction: { metrics: wanted, prediction, batch } };
+    // Metrics expect the classes on axis 1.
+    const perClass = classesLast ? permute(prediction, classesToAxis1(prediction.rank)) : prediction;
+    return { ...result, ...empty, ofPrediction: { metrics: wanted, prediction: perClass, batch } };
   };
 }
 
