@@ -50,17 +50,7 @@ fn expm1Of(x: f32) -> f32 {
   return select(expOf(x) - 1.0, series, abs(x) < 0.125);
 }
 
-// The error function. Below 1 its Maclaurin series; above, 1 - exp(-x^2) times a rational fit of erfcx
-// (Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26; absolute error below 1.5e-7).
-fn erfOf(x: f32) -> f32 {
-  let a = abs(x);
-  let s = x * x;
-  let series = 1.1283792 * x * (1.0 - s * (0.33333333 - s * (0.1 - s * (0.023809524 - s * (0.0046296296 -
-    s * (0.00075757576 - s * (0.00010683761 - s * 0.000013227513)))))));
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let tail = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t;
-  return select(select(sign(x) * (1.0 - tail * exp(-s)), series, a < 1.0), x, isNan(x));
-}
+fn erfOf(x: f32) -> f32 { return erf4(vec4(x), vec4(exp(-x * x))).x; }
 
 // a^b as in IEEE 754: negative bases with whole exponents, 1 for a = 1 or b = 0, even with NaN. NaN for other exponents of
 // negative bases.

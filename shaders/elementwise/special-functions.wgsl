@@ -56,6 +56,58 @@ fn tanhNear0(x: vec4<f32>) -> vec4<f32> {
   return x * (1.0 - s * (0.33333333 - s * (0.13333333 - s * (0.053968254 - s * 0.021869489))));
 }
 
+// The error function; `e` is exp(-x^2). Below 1 its Maclaurin series; above, 1 - e times a rational fit of erfcx
+// (Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26; absolute error below 1.5e-7).
+fn erf4(x: vec4<f32>, e: vec4<f32>) -> vec4<f32> {
+  let a = abs(x);
+  let s = x * x;
+  let series = 1.1283792 * x * (1.0 - s * (0.33333333 - s * (0.1 - s * (0.023809524 - s * (0.0046296296 -
+    s * (0.00075757576 - s * (0.00010683761 - s * 0.000013227513)))))));
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let tail = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t;
+  return select(select(sign(x) * (1.0 - tail * e), series, a < vec4(1.0)), x, isNan4(x));
+}
+
+// Activations and their derivatives, all from their input. gelu: x Phi(x), Phi the normal distribution function.
+fn gelu4(x: vec4<f32>) -> vec4<f32> {
+  let h = x * 0.70710678;
+  return 0.5 * x * (1.0 + erf4(h, exp(-h * h)));
+}
+
+fn geluSlope4(x: vec4<f32>) -> vec4<f32> {
+  let h = x * 0.70710678;
+  let e = exp(-h * h);
+  return 0.5 * (1.0 + erf4(h, e)) + 0.39894228 * x * e;
+}
+
+// gelu with a tanh instead of the error function.
+fn geluTanh4(x: vec4<f32>) -> vec4<f32> { return 0.5 * x * (1.0 + tanh4(x * (0.79788456 + 0.035677408 * x * x))); }
+
+fn geluTanhSlope4(x: vec4<f32>) -> vec4<f32> {
+  let s = x * x;
+  let t = tanh4(x * (0.79788456 + 0.035677408 * s));
+  return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * (0.79788456 + 0.10703222 * s);
+}
+
+fn silu4(x: vec4<f32>) -> vec4<f32> { return x * sigmoid4(x); }
+
+fn siluSlope4(x: vec4<f32>) -> vec4<f32> {
+  let s = sigmoid4(x);
+  return s * (1.0 + x * (1.0 - s));
+}
+
+// v with e: 1 relu, 2 sigmoid, 3 tanh, v times the derivative where that gave e; 4 gelu, 5 gelu by tanh, 6 silu, times the
+// derivative at e; 7 the sum.
+fn withExtra(kind: u32, v: vec4<f32>, e: vec4<f32>) -> vec4<f32> {
+  if (kind == 1u) { return select(vec4<f32>(), v, passes4(e)); }
+  if (kind == 2u) { return v * (e * (1.0 - e)); }
+  if (kind == 3u) { return v * (1.0 - e * e); }
+  if (kind == 4u) { return v * geluSlope4(e); }
+  if (kind == 5u) { return v * geluTanhSlope4(e); }
+  if (kind == 6u) { return v * siluSlope4(e); }
+  return v + e;
+}
+
 // Maximum and minimum; NaN beats every number.
 fn larger(a: f32, b: f32) -> f32 { return select(select(max(a, b), b, isNan(b)), a, isNan(a)); }
 

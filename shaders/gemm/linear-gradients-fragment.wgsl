@@ -1,19 +1,20 @@
 // FRAGMENT: operands and result, see gemm-fragment.wgsl; with linear-store-fragment.wgsl or linear-store-vector-fragment.wgsl.
 // The gradients of a linear layer, y[n, o] = sum over i of x[n, i] * w[o, i] + b[o], as two products in one dispatch:
-//   z = 0: dx[n, i] = f'(saved[n, i]) * sum over o of dy[n, o] * w[o, i]
+//   z = 0: dx[n, i] = sum over o of dy[n, o] * w[o, i], times f'(extra[n, i]) or plus extra[n, i]
 //   z = 1: dw[o, i] = sum over n of dy[n, o] * x[n, i]; column i = IN, where x counts as 1, is db[o]
-// x, saved, dx: N x IN;  w, dw: OUT x IN;  dy: N x OUT;  db: OUT. f' is the derivative of `activation`, from its output.
+// x, extra, dx: N x IN;  w, dw: OUT x IN;  dy: N x OUT;  db: OUT.
 // Needs special-functions.wgsl.
 
 override IN_VECTOR: bool;   // rows of x and w are read as vec4: IN is a multiple of 4
 override OUT_VECTOR: bool;  // rows of dy likewise
 override OUT_EVEN: bool;    // the subgroup tile reads rows of dy two numbers at a time: OUT is even
+override EXTRA: u32;        // sizes.extra where that is 4 … 6, gelu or silu, which other pipelines need not compile; else 0
 
 struct Sizes {
   N: u32,
   IN: u32,
   OUT: u32,
-  activation: u32,     // whose output is saved: 0 none, 1 relu, 2 sigmoid, 3 tanh
+  extra: u32,          // 0 none; 1 … 6 a factor, the derivative of that activation (1 relu); 7 a term
   INPUT_GROUPS: u32,   // workgroups that compute dx, which come first
   WEIGHT_GROUPS: u32,
   INPUT_TILES: u32,    // along a row of dx
@@ -35,7 +36,7 @@ struct Destination {
   weight: bool,  // dw and db, else dx
   rows: u32,
   IN: u32,
-  activation: u32,
+  extra: u32,
 }
 
 fn workOf(wg: vec3<u32>, groups: vec3<u32>) -> Work {
@@ -48,7 +49,7 @@ fn workOf(wg: vec3<u32>, groups: vec3<u32>) -> Work {
   let rows = select(sizes.N, sizes.OUT, weight);
   // Workgroups beyond the last get a tile below the last row, which stores nothing.
   let tileM = select(row, rows, g >= sizes.INPUT_GROUPS + sizes.WEIGHT_GROUPS);
-  let to = Destination(weight, rows, sizes.IN, select(sizes.activation, 0u, weight));
+  let to = Destination(weight, rows, sizes.IN, select(sizes.extra, 0u, weight));
   return Work(u32(weight), tileM, column, 0u, select(sizes.OUT, sizes.N, weight) * groups.z, to, groups.z);
 }
 
@@ -170,8 +171,10 @@ fn bPair(z: u32, columns: Columns, s: Steps) -> mat2x4<f32> {
   return mat2x4(wRow(columns, s.x), wRow(columns, after));
 }
 
-// v times the derivative of the activation that gave y.
-fn activationGradient(activation: u32, v: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
-  if (activation == 1u) { return select(vec4<f32>(), v, passes4(y)); }
-  return v * select(1.0 - y * y, y * (1.0 - y), vec4(activation == 2u));
+// v with what comes in addition; see withExtra.
+fn dxOf(kind: u32, v: vec4<f32>, e: vec4<f32>) -> vec4<f32> {
+  if (EXTRA != 0u) { return withExtra(EXTRA, v, e); }
+  if (kind == 1u) { return withExtra(1u, v, e); }
+  if (kind == 7u) { return v + e; }
+  return v * select(1.0 - e * e, e * (1.0 - e), vec4(kind == 2u));
 }

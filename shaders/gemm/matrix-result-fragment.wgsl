@@ -1,11 +1,10 @@
-// FRAGMENT: a result, see gemm-fragment.wgsl; with matrix-store-fragment.wgsl or matrix-store-vector-fragment.wgsl.
-//   y[z, m, n] = f'(saved[z, m, n]) * activation(sum + bias[m or n])
-// y is M x N for each z, with strides YM and YN. f' is the derivative of activation `savedActivation`, from its output.
-// Needs special-functions.wgsl.
+// FRAGMENT: a result, see gemm-fragment.wgsl; with one of the matrix-store fragments.
+//   y[z, m, n] = activation(sum + bias[m or n]), times f'(extra[z, m, n]) or plus extra[z, m, n]
+// y and extra are M x N for each z, with strides YM and YN. Needs special-functions.wgsl.
 
-override BIAS: u32;             // 0 none, 1 per column, 2 per row; every z % Z2 has its own
-override activation: u32;       // 0 none, or relu where sizes.RELU is 1; 2 sigmoid, 3 tanh
-override savedActivation: u32;  // activation whose output is saved: 0 none, 1 relu, 2 sigmoid, 3 tanh
+override BIAS: u32;        // 0 none, 1 per column, 2 per row; every z % Z2 has its own
+override activation: u32;  // 0 none, or relu where sizes.RELU is 1; 2 sigmoid, 3 tanh, 4 gelu, 5 gelu by tanh, 6 silu
+override EXTRA: u32;       // 0 none; 1 … 6 a factor, the derivative of that activation (1 relu); 7 a term
 
 struct Sizes {
   M: u32,
@@ -33,7 +32,7 @@ struct Sizes {
 @group(0) @binding(7) var<uniform> sizes: Sizes;
 
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
-@group(0) @binding(5) var<storage, read> saved: array<f32>;
+@group(0) @binding(5) var<storage, read> extra: array<f32>;
 
 // Read once per workgroup, not with every row.
 struct Destination {
@@ -53,29 +52,25 @@ fn destination(copy: u32, z: u32) -> Destination {
 fn activate(x: vec4<f32>) -> vec4<f32> {
   if (activation == 2u) { return sigmoid4(x); }
   if (activation == 3u) { return tanh4(x); }
+  if (activation == 4u) { return gelu4(x); }
+  if (activation == 5u) { return geluTanh4(x); }
+  if (activation == 6u) { return silu4(x); }
   return select(x, relu4(x), sizes.RELU == 1u);
 }
 
-// v times the derivative of the activation that gave y.
-fn activationGradient(v: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
-  if (savedActivation == 1u) { return select(vec4<f32>(), v, passes4(y)); }
-  if (savedActivation == 2u) { return v * (y * (1.0 - y)); }
-  return v * (1.0 - y * y);
+// `sums` plus the bias, for columns n … n + 3 of row m.
+fn biased(d: Destination, m: u32, n: u32, sums: vec4<f32>) -> vec4<f32> {
+  if (BIAS == 1u) {
+    let at = d.bias + min(n + STEPS, vec4(d.N - 1u));
+    return sums + vec4(bias[at.x], bias[at.y], bias[at.z], bias[at.w]);
+  }
+  if (BIAS == 2u) { return sums + bias[d.bias + m]; }
+  return sums;
 }
 
-// Columns n … n + 3 of row m of y, from their sums.
-fn finished(d: Destination, m: u32, n: u32, sums: vec4<f32>) -> vec4<f32> {
-  var v = sums;
-  let columns = min(n + STEPS, vec4(d.N - 1u));
-  if (BIAS == 1u) {
-    let at = d.bias + columns;
-    v += vec4(bias[at.x], bias[at.y], bias[at.z], bias[at.w]);
-  }
-  if (BIAS == 2u) { v += bias[d.bias + m]; }
-  v = activate(v);
-  if (savedActivation != 0u) {
-    let at = d.first + m * d.YM + columns * d.YN;
-    v = activationGradient(v, vec4(saved[at.x], saved[at.y], saved[at.z], saved[at.w]));
-  }
-  return v;
+// Columns n … n + 3 of row m of y, from their sums plus bias.
+fn finished(d: Destination, m: u32, n: u32, v: vec4<f32>) -> vec4<f32> {
+  if (EXTRA == 0u) { return activate(v); }
+  let at = d.first + m * d.YM + min(n + STEPS, vec4(d.N - 1u)) * d.YN;
+  return withExtra(EXTRA, activate(v), vec4(extra[at.x], extra[at.y], extra[at.z], extra[at.w]));
 }

@@ -3,5 +3,5 @@
 
 fn store(d: Destination, m: u32, n: u32, sums: vec4<f32>) {
   if (m >= d.M || n >= d.N) { return; }
-  y[(d.first + m * d.YM + n) / 4u] = finished(d, m, n, sums);
+  y[(d.first + m * d.YM + n) / 4u] = finished(d, m, n, biased(d, m, n, sums));
 }

@@ -18,5 +18,6 @@ fn reduceSplits(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) g
   let byColumn = sizes.YM == 1u;
   let m = select(r / sizes.N, r % sizes.M, byColumn);
   let n = select(r % sizes.N, r / sizes.M, byColumn);
-  y[e] = finished(destination(e / size, e / size), m, n, vec4(sum)).x;
+  let d = destination(e / size, e / size);
+  y[e] = finished(d, m, n, biased(d, m, n, vec4(sum))).x;
 }

@@ -3,7 +3,7 @@ import type { Rewrite } from "../graph/graph.ts";
 import { convBlocks } from "./conv-block-rewrite.ts";
 import { fuseElementwise } from "./elementwise-group.ts";
 import { fuseUpdates } from "./elementwise-updates.ts";
-import { fuseActivationGradients, fuseLinearActivations } from "./linear.ts";
+import { fuseActivationGradients, fuseLinearActivations, fuseResiduals } from "./linear.ts";
 import { fuseNormSums } from "./norm-sums.ts";
 import { fuseRunningStats } from "./running-stats.ts";
 
@@ -17,6 +17,7 @@ const fusions: readonly { readonly rewrite: Rewrite; readonly hides?: readonly s
   },
   { rewrite: fuseLinearActivations },
   { rewrite: fuseActivationGradients },
+  { rewrite: fuseResiduals },
   { rewrite: fuseUpdates },
   { rewrite: fuseElementwise },
 ];

@@ -7,7 +7,7 @@ import { convBlockBackwardOp, convBlockOp } from "../../src/fusion/conv-block.ts
 import { convAttrs } from "../../src/geometry/conv.ts";
 import { type Data, sizeOf } from "../../src/graph/spec.ts";
 import { input, type Tensor } from "../../src/graph/tensor.ts";
-import { ACTIVATION } from "../../src/kernels/activation-codes.ts";
+import { ACTIVATION, ADDED } from "../../src/kernels/activation-codes.ts";
 import { TILE_VARIANTS } from "../../src/kernels/gemm/tiles.ts";
 import { Random } from "../../src/numbers/random.ts";
 import {
@@ -136,11 +136,17 @@ describe.each(TILE_VARIANTS)("%s tile", (tile) => {
       ),
     ));
 
-  it("with a bias and each activation", () =>
+  it("with a bias, each activation, what comes before it, and a residual", () =>
     check(tile, (leaves, M, N, K) => {
-      const [x, w, b] = [leaves.leaf(M, K), leaves.leaf(N, K), leaves.leaf(N)];
+      const [x, w, b, r] = [leaves.leaf(M, K), leaves.leaf(N, K), leaves.leaf(N), leaves.leaf(M, N)];
+      const { none, gelu } = ACTIVATION;
       return [
-        ["no bias", linearOp.one([x, w], { activation: ACTIVATION.none })],
+        ["no bias", linearOp.one([x, w], { activation: none })],
+        ["residual", linearOp.one([x, w, b, r], { activation: none, residual: true })],
+        ["residual, no bias", linearOp.one([x, w, r], { activation: gelu, residual: true })],
+        ...linearOp
+          .apply([x, w, b, r], { activation: gelu, saves: true, residual: true })
+          .map((t, i) => [`all, result ${i}`, t] as const),
         ...Object.entries(ACTIVATION).map(
           ([name, activation]) => [`bias, ${name}`, linearOp.one([x, w, b], { activation })] as const,
         ),
@@ -158,13 +164,13 @@ describe.each(TILE_VARIANTS)("%s tile", (tile) => {
         index: i,
       }));
       return [
-        ...Object.entries(ACTIVATION).flatMap(([name, activation]) => {
-          const inputs = activation === ACTIVATION.none ? [x, w, dy] : [x, w, dy, saved];
-          const made = linearBackwardOp.apply(inputs, { activation, ...all });
+        ...Object.entries({ ...ACTIVATION, sum: ADDED }).flatMap(([name, extra]) => {
+          const inputs = extra === ACTIVATION.none ? [x, w, dy] : [x, w, dy, saved];
+          const made = linearBackwardOp.apply(inputs, { extra, ...all });
           return made.map((t, i) => [`${name}, gradient ${i}`, t] as const);
         }),
         ...some.map(({ index, ...needs }) => {
-          const made = linearBackwardOp.apply([x, w, dy], { activation: ACTIVATION.none, ...needs });
+          const made = linearBackwardOp.apply([x, w, dy], { extra: 0, ...needs });
           return [`only gradient ${index}`, made[index]!] as const;
         }),
       ];

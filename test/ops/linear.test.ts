@@ -4,6 +4,7 @@ import { gradients } from "../../src/autograd.ts";
 import { input, type Tensor } from "../../src/graph/tensor.ts";
 import { LINEAR_BACKWARD_VARIANTS } from "../../src/kernels/gemm/linear-gradients.ts";
 import { PRODUCT_VARIANTS } from "../../src/kernels/gemm/matmul.ts";
+import { gelu, silu } from "../../src/ops/elementwise/activations.ts";
 import { add, mul } from "../../src/ops/elementwise/arithmetic.ts";
 import { relu, sigmoid, tanh } from "../../src/ops/elementwise/relu-sigmoid-tanh.ts";
 import { linear } from "../../src/ops/linalg/linear.ts";
@@ -76,7 +77,8 @@ checkOp(
   tolerance,
 );
 
-const activations = { relu, sigmoid, tanh };
+const geluTanh = (x: Tensor) => gelu(x, { approximate: "tanh" });
+const activations = { relu, sigmoid, tanh, gelu, geluTanh, silu };
 for (const [name, activation] of Object.entries(activations)) {
   const twoLayers = ([N, IN, OUT]: readonly [number, number, number]): OpCase => ({
     name: `two layers, [${N}, ${IN}] -> ${OUT} -> 3`,
@@ -103,6 +105,50 @@ for (const [name, activation] of Object.entries(activations)) {
   });
 }
 
+// y = x + w2 gelu(w x), as in a block of a transformer, over samples and positions.
+const block = ([N, T, E, F]: readonly [number, number, number, number], bias = true): OpCase => ({
+  name: `x + mlp(x), [${N}, ${T}, ${E}], ${F} inside${bias ? "" : ", no bias"}`,
+  inputs: [{ shape: [N, T, E] }, { shape: [F, E] }, { shape: [F] }, { shape: [E, F] }, { shape: [E] }],
+  build: (x, w, b, w2, b2) => {
+    const h = gelu(linear(x!, w!, bias ? b : undefined));
+    const y = linear(h, w2!, bias ? b2 : undefined);
+    return bias ? add(x!, y) : add(add(y, x!), mul(b!.shape[0] === 1 ? b! : sum(b!), sum(b2!)));
+  },
+});
+const blocks = [
+  block([1, 1, 1, 1]),
+  block([3, 5, 12, 20]),
+  block([2, 9, 17, 33]),
+  block([3, 5, 12, 20], false),
+];
+checkOp("linear with a residual fused", blocks, { fuse: true, ...tolerance });
+checkOp("linear with a residual fused", [block([2, 9, 17, 33])], {
+  fuse: true,
+  numeric: false,
+  variants: PRODUCT_VARIANTS.map((forced) => ({ linear: forced })),
+  ...tolerance,
+});
+checkOp(
+  "linear, sums of dx fused",
+  [
+    {
+      name: "two layers of one input",
+      inputs: [{ shape: [9, 17] }, { shape: [5, 17] }, { shape: [5, 17] }],
+      build: (x, w, w2) => mul(linear(x!, w!), linear(x!, w2!)),
+    },
+    {
+      name: "a sum that needs the layer's other gradient",
+      inputs: [{ shape: [17, 17] }, { shape: [17, 17] }],
+      build: (x, w) => {
+        const y = linear(x!, w!);
+        const [dx, dw] = gradients(sum(mul(y, y)), [x!, w!]);
+        return add(dx!, dw!);
+      },
+    },
+  ],
+  { fuse: true, ...tolerance },
+);
+
 describe("fusion", () => {
   const labels = async (outputs: readonly Tensor[]) => {
     const gpu = await gpuBackend();
@@ -117,15 +163,40 @@ describe("fusion", () => {
     const steps = await labels([y, ...gradients(y, [w, b, w2], seed)]);
     expect(steps).toEqual(["linear", "linear", "linearBackward", "linearBackward"]);
   });
-  it("looks through a reshape between the layers", async () => {
+  it("looks through reshapes between the layers", async () => {
     const y = linear(reshape(relu(reshape(linear(x, w, b), [2, 2, 5])), [4, 5]), w2);
     const steps = await labels(gradients(y, [w], input([4, 3])));
-    expect(steps).toEqual(["linear", "relu", "linearBackward", "linearBackward"]);
+    expect(steps).toEqual(["linear", "linearBackward", "linearBackward"]);
   });
   it("leaves an activation alone whose input is read elsewhere", async () => {
     const before = linear(x, w, b);
     expect(await labels([relu(before), before])).toEqual(["linear", "relu"]);
     expect(await labels([relu(before), mul(before, 2)])).toEqual(["linear", "relu", "mulScalar"]);
+  });
+  it("takes a transformer's multilayer perceptron down to four dispatches", async () => {
+    const x = input([2, 2, 6]);
+    const [g, r] = [input([2, 2, 3]), input([2, 2, 3])];
+    const y = add(r, linear(gelu(linear(x, w, b)), w2));
+    const steps = await labels([y, ...gradients(y, [x, w, b, w2], g)]);
+    expect(steps).toEqual(["linear", "linear", "linearBackward", "linearBackward"]);
+  });
+  it("stores what gelu is applied to only where that is read", async () => {
+    const gpu = await gpuBackend();
+    const y = gelu(linear(x, w, b));
+    const slots = async (outputs: readonly Tensor[]) => {
+      const { steps, slotBytes } = (await gpu.compile({ outputs })).describe();
+      return [steps, slotBytes];
+    };
+    // Outputs are no slots; 16 bytes for the result that is not stored, 80 for what is kept for the gradient.
+    expect(await slots([y])).toEqual([["linear"], 16]);
+    const [, kept] = await slots([y, ...gradients(y, [w], input([4, 5]))]);
+    expect(kept).toBeGreaterThanOrEqual(80);
+  });
+  it("leaves a sum alone where the layer's result is read elsewhere, or that is broadcast", async () => {
+    const y = linear(x, w, b);
+    expect(await labels([add(y, input([4, 5])), y])).toEqual(["linear", "add"]);
+    expect(await labels([add(y, input([3, 4, 5]))])).toEqual(["linear", "add"]);
+    expect(await labels([add(y, input([5]))])).toEqual(["linear", "add"]);
   });
   it("leaves a slope alone whose dx is read elsewhere", async () => {
     const h = relu(linear(x, w, b));

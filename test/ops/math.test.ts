@@ -2,11 +2,11 @@
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../src/autograd.ts";
 import { constant, input, type Tensor } from "../../src/graph/tensor.ts";
+import { erfOf, roundOf } from "../../src/numbers/math-scalar.ts";
 import { Random } from "../../src/numbers/random.ts";
 import { softplus } from "../../src/ops/elementwise/activations.ts";
 import { eq, ge, gt, le, lt, maximum, minimum, ne, where } from "../../src/ops/elementwise/compare.ts";
 import * as math from "../../src/ops/elementwise/math.ts";
-import { erfOf, roundOf } from "../../src/ops/elementwise/math-scalar.ts";
 import { sum } from "../../src/ops/reduce/sum.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";

@@ -136,7 +136,7 @@ describe("a graph", () => {
       const rest = dy.filter((_, i) => i % OUT === o).reduce((a, b) => a + b, 0) - dy[o]!;
       dy[o] = -rest;
     }
-    const needs = { needsX: false, needsW: false, needsB: true, activation: 0 };
+    const needs = { needsX: false, needsW: false, needsB: true, extra: 0 };
     const inputs = [drawn(5, [N, 8]), drawn(6, [OUT, 8]), constant(dy, [N, OUT])];
     const outputs = [linearBackwardOp.apply(inputs, needs)[2]!];
     const clock = byClock({});

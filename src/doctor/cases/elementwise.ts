@@ -2,7 +2,7 @@
 
 import type { Tensor } from "../../graph/tensor.ts";
 import type { Tolerance } from "../../numbers/allclose.ts";
-import { gelu, softplus } from "../../ops/elementwise/activations.ts";
+import { gelu, silu, softplus } from "../../ops/elementwise/activations.ts";
 import { add, div, mul, square, sub } from "../../ops/elementwise/arithmetic.ts";
 import { cast } from "../../ops/elementwise/cast.ts";
 import * as compare from "../../ops/elementwise/compare.ts";
@@ -104,6 +104,8 @@ export const elementwiseChecks: readonly Check[] = [
   unary("cos", math.cos, -3, 3, WAVE),
   unary("erf", math.erf, -3, 3, ROUNDED),
   unary("gelu", gelu, -3, 3, ROUNDED),
+  unary("gelu by tanh", (x) => gelu(x, { approximate: "tanh" }), -3, 3, WAVE),
+  unary("silu", silu, -5, 5, ROUNDED),
   unary("softplus", softplus, -5, 5, ROUNDED),
   unary("pow 3", (x) => math.pow(x, 3), -2, 2, ROUNDED),
   unary("pow 0.5", (x) => math.pow(x, 0.5), 0.2, 3, ROUNDED),

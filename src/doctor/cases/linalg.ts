@@ -1,5 +1,7 @@
 /** Cases of the doctor for matrix products and linear layers. */
 
+import { gelu, silu } from "../../ops/elementwise/activations.ts";
+import { add } from "../../ops/elementwise/arithmetic.ts";
 import { relu, sigmoid, tanh } from "../../ops/elementwise/relu-sigmoid-tanh.ts";
 import { linear } from "../../ops/linalg/linear.ts";
 import { matmul } from "../../ops/linalg/matmul.ts";
@@ -14,7 +16,7 @@ const twoLayers = (op: string, activation: typeof relu): Check => ({
   fused: true,
   ...(activation === relu ? { forcedOnSoftware: 0 } : { force: false }),
   // WGSL lets tanh be off by 1e-5.
-  atol: activation === tanh ? 1e-4 : atol,
+  atol: op.endsWith("tanh") ? 1e-4 : atol,
   cases: each(["9x33 17x33 17 3x17"], (x, w, b, w2) => activation(linear(activation(linear(x, w, b)), w2))),
 });
 
@@ -50,4 +52,14 @@ export const linalgChecks: readonly Check[] = [
   twoLayers("linear + relu", relu),
   twoLayers("linear + sigmoid", sigmoid),
   twoLayers("linear + tanh", tanh),
+  twoLayers("linear + gelu", gelu),
+  twoLayers("linear + gelu by tanh", (x) => gelu(x, { approximate: "tanh" })),
+  twoLayers("linear + silu", silu),
+  {
+    op: "linear + residual",
+    fused: true,
+    force: false,
+    atol,
+    cases: each(["9x33 17x33 17 9x17"], (x, w, b, r) => add(r, linear(x, w, b))),
+  },
 ];

@@ -3,7 +3,7 @@
  * batch is to be split.
  */
 import { type Kernel, type KernelEnv, type KernelPlan, spread } from "../../graph/kernel.ts";
-import { ACTIVATION } from "../activation-codes.ts";
+import { savesInput } from "../activation-codes.ts";
 import { specialFunctions } from "../elementwise/wgsl-functions.ts";
 import { productKernels } from "./matmul.ts";
 import { chooseTile, gemmShader, TILE_VARIANTS, tilesOf } from "./tiles.ts";
@@ -22,7 +22,8 @@ export type LinearBackwardConstants = {
   readonly N: number;
   readonly IN: number;
   readonly OUT: number;
-  readonly activation: number;
+  /** What `extra` does to dx, 0 where there is none: see withExtra in special-functions.wgsl. */
+  readonly extra: number;
   readonly needsX: boolean;
   readonly needsW: boolean;
   readonly needsB: boolean;
@@ -44,7 +45,7 @@ function separateIsBetter({ N, IN, OUT, needsX, needsW }: LinearBackwardConstant
 
 /** All three in one dispatch. */
 function together(c: LinearBackwardConstants, env: KernelEnv): Kernel {
-  const { N, IN, OUT, activation, needsX, needsW, needsB } = c;
+  const { N, IN, OUT, extra, needsX, needsW, needsB } = c;
   const tile = chooseTile((needsX ? N : 0) + (needsW || needsB ? OUT : 0), IN, 1, env);
   const [inputRows, INPUT_TILES] = tilesOf(N, IN, tile);
   const [weightRows, all] = tilesOf(OUT, IN + (needsB ? 1 : 0), tile);
@@ -62,8 +63,8 @@ function together(c: LinearBackwardConstants, env: KernelEnv): Kernel {
       "w",
       "dy",
       ["dy4", "dy"],
-      // A kernel must bind what it may read; x takes the place of what was not saved.
-      ["saved", activation === ACTIVATION.none ? "x" : "saved"],
+      // A kernel must bind what it may read; x takes the place of what is missing.
+      ["extra", extra === 0 ? "x" : "extra"],
       "dx",
       "dw",
       "db",
@@ -79,6 +80,7 @@ function together(c: LinearBackwardConstants, env: KernelEnv): Kernel {
       IN_VECTOR: vector,
       OUT_VECTOR: OUT % 4 === 0,
       OUT_EVEN: OUT % 2 === 0,
+      EXTRA: savesInput(extra) ? extra : 0,
       TRANSPOSE_A: true,
       TRANSPOSE_B: false,
       K_TAIL: N % tile.step !== 0 || OUT % tile.step !== 0,
@@ -92,15 +94,13 @@ function together(c: LinearBackwardConstants, env: KernelEnv): Kernel {
 
 /** dx and dw as matrix products, db by itself. */
 function separate(c: LinearBackwardConstants, env: KernelEnv): KernelPlan {
-  const { N, IN, OUT, activation, needsX, needsW, needsB } = c;
+  const { N, IN, OUT, extra, needsX, needsW, needsB } = c;
   const { variant: _, ...adapter } = env;
-  const saved = activation === ACTIVATION.none ? undefined : "saved";
+  const ending = extra === 0 ? undefined : { name: "extra", kind: extra };
   const plans: KernelPlan[] = [];
   if (needsX) {
     const operands = { a: "dy", b: "w", transposeA: false, transposeB: false, y: "dx" };
-    plans.push(
-      productKernels({ M: N, N: IN, K: OUT, ...operands, saved, savedActivation: activation }, adapter),
-    );
+    plans.push(productKernels({ M: N, N: IN, K: OUT, ...operands, extra: ending }, adapter));
   }
   if (needsW) {
     const operands = { a: "dy", b: "x", transposeA: true, transposeB: false, y: "dw" };

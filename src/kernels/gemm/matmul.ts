@@ -1,6 +1,5 @@
 /**
- * The kernels of a matrix product with what may follow it (bias, activation, derivative of an activation whose output was
- * saved): matmul, linear layers and im2col convolutions run as these. Chooses the tile, which operand's rows become rows of
+ * The kernels of a matrix product with what may follow it (bias, activation, derivative of an activation, a term): matmul, linear layers and im2col convolutions run as these. Chooses the tile, which operand's rows become rows of
  * tiles, and into how many parts a long sum is split.
  */
 
@@ -14,10 +13,20 @@ const operands = () => import("../../../shaders/gemm/matrix-operands-fragment.wg
 const result = () => import("../../../shaders/gemm/matrix-result-fragment.wgsl?raw");
 const store = () => import("../../../shaders/gemm/matrix-store-fragment.wgsl?raw");
 const storeVector = () => import("../../../shaders/gemm/matrix-store-vector-fragment.wgsl?raw");
+const storeSaving = () => import("../../../shaders/gemm/matrix-store-saving-fragment.wgsl?raw");
+const storeSavingVector = () => import("../../../shaders/gemm/matrix-store-saving-vector-fragment.wgsl?raw");
 const reduce = () => import("../../../shaders/gemm/reduce-splits.wgsl?raw");
 
 const scalar = gemmShader("matmul.wgsl", operands, result, store, specialFunctions);
 const vectors = gemmShader("matmul-vector.wgsl", operands, result, storeVector, specialFunctions);
+const saving = gemmShader("matmul-saving.wgsl", operands, result, storeSaving, specialFunctions);
+const savingVectors = gemmShader(
+  "matmul-saving-vector.wgsl",
+  operands,
+  result,
+  storeSavingVector,
+  specialFunctions,
+);
 const reduceShader = new Shader("reduce-splits.wgsl", reduce, result, specialFunctions);
 
 /** How the operands move from one product of a batch to the next, as matrix-operands-fragment.wgsl has it. */
@@ -44,9 +53,10 @@ export interface Product {
   readonly biasPerRow?: boolean;
   /** Code of the activation after that. */
   readonly activation?: number;
-  /** Output, of y's shape, of the activation with code `savedActivation`, whose derivative is multiplied in last. */
-  readonly saved?: string | undefined;
-  readonly savedActivation?: number;
+  /** Where what the activation is applied to is stored, too. */
+  readonly before?: string | undefined;
+  /** Of y's shape, combined with it last: ADDED, or what is saved of the activation whose derivative is a factor. */
+  readonly extra?: { readonly name: string; readonly kind: number } | undefined;
 }
 
 /** Tiles, and `splitK`: the default tile with the sum in at least two parts. */
@@ -69,7 +79,7 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
   const tile = chooseTile(M, N, batch.BATCH, env);
   const [TILES_M, TILES_N] = tilesOf(M, N, tile);
   const groups = TILES_M * TILES_N * batch.BATCH;
-  const { parts: SPLITS, CHUNK } = splitsOf(K, groups, env);
+  const { parts: SPLITS, CHUNK } = splitsOf(product, groups, env);
   const sizes = {
     M,
     N,
@@ -103,21 +113,23 @@ export function productKernels(product: Product, env: KernelEnv): KernelPlan {
     BIAS: product.bias === undefined ? 0 : biasPerRow === transposed ? 1 : 2,
     RELU: relu,
     activation: relu ? ACTIVATION.none : activation,
-    savedActivation: product.savedActivation ?? 0,
+    EXTRA: product.extra?.kind ?? 0,
   };
-  const nothing = { BIAS: 0, RELU: false, activation: 0, savedActivation: 0 };
+  const nothing = { BIAS: 0, RELU: false, activation: 0, EXTRA: 0 };
   // Small products share the pipeline that stores single elements, whatever N is.
   const large = M * N * batch.BATCH > 10000;
   const vector = !transposed && N % 4 === 0 && (large || !sharesPipelines(env));
   // A kernel must bind what it may read; an operand takes the place of what is missing, and is not read there.
   const extras: Kernel["bind"] = [
     ["bias", product.bias ?? A.name],
-    ["saved", product.saved ?? A.name],
+    ["extra", product.extra?.name ?? A.name],
   ];
+  const stored = product.before === undefined ? [] : [["before", product.before] as const];
+  const [one, four] = product.before === undefined ? [scalar, vectors] : [saving, savingVectors];
   const sums = (y: string, ending: typeof epilogue): Kernel => ({
-    shader: (vector ? vectors : scalar)(tile),
+    shader: (vector ? four : one)(tile),
     entry: tile.entry,
-    bind: [["a", A.name], ["a4", A.name], ["b", B.name], ["b4", B.name], ...extras, ["y", y]],
+    bind: [["a", A.name], ["a4", A.name], ["b", B.name], ["b4", B.name], ...extras, ["y", y], ...stored],
     constants: { ...sizes, ...ending },
     groups: spread(groups * SPLITS),
   });
@@ -154,8 +166,9 @@ function transpose({ M, N, transposeA, transposeB, a, b, ...rest }: Product, bat
   return straight({ ...rest, ...swapped }, { ...batch, A0: B0, A1: B1, A2: B2, B0: A0, B1: A1, B2: A2 });
 }
 
-/** Splits a long sum when there are too few tiles to keep the adapter busy. */
-function splitsOf(K: number, groups: number, { parallelism, variant }: KernelEnv) {
+/** Splits a long sum when there are too few tiles to keep the adapter busy. What adds the parts up stores one result. */
+function splitsOf({ K, before }: Product, groups: number, { parallelism, variant }: KernelEnv) {
+  if (before !== undefined) return cutSum(K, 1);
   const busy = parallelism === "low" ? 16 : 256;
   // A shorter part is done before a second dispatch would have begun.
   const least = parallelism === "low" ? 512 : 256;

@@ -1,6 +1,6 @@
 /**
  * Activations composed of other ops; element-wise ops fuse, so each is one kernel all the same. Formulas and defaults as in
- * PyTorch. relu, sigmoid and tanh, which other kernels can apply to their results, are in relu-sigmoid-tanh.ts.
+ * PyTorch. Those that other kernels can apply to their results are in relu-sigmoid-tanh.ts and gelu-silu.ts.
  */
 
 import { expectFloats, expectTensor } from "../../graph/op.ts";
@@ -12,7 +12,8 @@ import { checkOptions, type OptionKinds } from "../../validation/options.ts";
 import { reshape } from "../shape/reshape.ts";
 import { add, div, mul, neg } from "./arithmetic.ts";
 import { ge, gt, le, where } from "./compare.ts";
-import { abs, erf, expm1 } from "./math.ts";
+import { geluOp, geluTanhOp, siluOp } from "./gelu-silu.ts";
+import { abs, expm1 } from "./math.ts";
 import { definePointwise } from "./pointwise.ts";
 import { sigmoid, tanh } from "./relu-sigmoid-tanh.ts";
 
@@ -75,16 +76,12 @@ export const GELU = { approximate: ["none", "tanh"] } as const satisfies OptionK
 /** x Φ(x), Φ the normal distribution function (Hendrycks and Gimpel, 2016). */
 export function gelu(x: Tensor, options: GeluOptions = {}): Tensor {
   const { approximate = "none" } = checkOptions("gelu", options, GELU);
-  const inner =
-    approximate === "none"
-      ? erf(mul(x, Math.SQRT1_2))
-      : tanh(mul(add(x, mul(mul(mul(x, x), x), 0.044715)), Math.sqrt(2 / Math.PI)));
-  return mul(mul(x, 0.5), add(inner, 1));
+  return (approximate === "none" ? geluOp : geluTanhOp).one([x], {});
 }
 
 /** x · sigmoid(x), also called swish. */
 export function silu(x: Tensor): Tensor {
-  return mul(x, sigmoid(x));
+  return siluOp.one([x], {});
 }
 
 export interface SoftplusOptions {

@@ -8,12 +8,12 @@ import { expectTensor } from "../../graph/op.ts";
 import type { BackwardContext, Tensor } from "../../graph/tensor.ts";
 import { literal } from "../../kernels/elementwise/group.ts";
 import { mathFunctions, specialFunctions } from "../../kernels/elementwise/wgsl-functions.ts";
+import { erfOf, powOf, roundOf } from "../../numbers/math-scalar.ts";
 import { ValueError } from "../../validation/errors.ts";
 import { sumTo } from "../reduce/sum.ts";
 import { add, div, mul, neg } from "./arithmetic.ts";
 import { eq, ge, le, where } from "./compare.ts";
 import { expectNumber, same, wrapped } from "./dtypes.ts";
-import { erfOf, powOf, roundOf } from "./math-scalar.ts";
 import { definePointwise } from "./pointwise.ts";
 
 const functions = [specialFunctions, mathFunctions];

@@ -12,7 +12,6 @@ import {
 } from "../../graph/op.ts";
 import { type Spec, sameShape } from "../../graph/spec.ts";
 import type { Tensor } from "../../graph/tensor.ts";
-import { ACTIVATION } from "../../kernels/activation-codes.ts";
 import { CELLS, type CellKind, cellGradient, cellStep } from "../../kernels/recurrent/cells.ts";
 import {
   RECURRENCE_VARIANTS,
@@ -121,7 +120,7 @@ export const recurrenceOp: DefinedOp<Attrs> = defineOp({
       const [rows, H] = [y!.size / y!.shape[2]!, y!.shape[2]!];
       return linearBackwardOp.apply(
         [reshape(before, [rows, H]), w!, reshape(g, [rows, x!.shape[2]!])],
-        { activation: ACTIVATION.none, needsX: false, needsW, needsB },
+        { extra: 0, needsX: false, needsW, needsB },
         "weightsBackward",
       );
     };
