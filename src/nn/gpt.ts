@@ -5,11 +5,10 @@
 
 import { expectSpec, expectTensor, expectWhole } from "../graph/op.ts";
 import { scope, type Tensor } from "../graph/tensor.ts";
-import { joinHeads, scaledDotProductAttention, splitHeads } from "../ops/attention/attention.ts";
+import { selfAttention } from "../ops/attention/dot-product-attention.ts";
 import { gelu } from "../ops/elementwise/activations.ts";
 import { add } from "../ops/elementwise/arithmetic.ts";
 import { linear as linearOf } from "../ops/linalg/linear.ts";
-import { split } from "../ops/shape/concat.ts";
 import { slice } from "../ops/shape/slice.ts";
 import { ShapeError, ValueError } from "../validation/errors.ts";
 import { checkOptions, expectGiven, type OptionKinds } from "../validation/options.ts";
@@ -77,13 +76,8 @@ export class CausalSelfAttention implements Module {
 
   /** [N, T, embedSize] -> the same. */
   forward(x: Tensor): Tensor {
-    const parts = split(
-      scope("c_attn", () => this.c_attn.forward(x)),
-      x.shape[2]!,
-      2,
-    );
-    const [q, k, v] = parts.map((t) => splitHeads(t, this.heads)) as [Tensor, Tensor, Tensor];
-    const y = joinHeads(scaledDotProductAttention(q, k, v, { causal: true }));
+    const qkv = scope("c_attn", () => this.c_attn.forward(x));
+    const y = selfAttention(qkv, { heads: this.heads, causal: true });
     return scope("c_proj", () => this.c_proj.forward(y));
   }
 }

@@ -2,7 +2,12 @@
 
 export { stepsPerEpoch } from "../geometry/batches.ts";
 export { sampleOrder } from "../numbers/permutation.ts";
-export { type AttentionOptions, einsum, outer, scaledDotProductAttention } from "./attention/attention.ts";
+export {
+  type AttentionOptions,
+  type SelfAttentionOptions,
+  scaledDotProductAttention,
+  selfAttention,
+} from "./attention/dot-product-attention.ts";
 export { type Conv3dOptions, conv3d } from "./conv/conv3d.ts";
 export {
   type Conv1dOptions,
@@ -68,6 +73,7 @@ export {
 export { relu, sigmoid, tanh } from "./elementwise/relu-sigmoid-tanh.ts";
 export { type AffineSampleOptions, affineSample } from "./index/affine-sample.ts";
 export { type EmbeddingOptions, embedding, gather, oneHot, scatterAdd, take } from "./index/gather.ts";
+export { einsum, outer } from "./linalg/einsum.ts";
 export { linear } from "./linalg/linear.ts";
 export { matmul } from "./linalg/matmul.ts";
 export { type DiceOptions, dice, type SigmoidFocalOptions, sigmoidFocal } from "./loss/binary-mask-losses.ts";

@@ -1,57 +1,13 @@
-/** Products of tensors made of matmul and softmax: attention, outer products, Einstein sums of two operands. */
+/** Products of tensors made of matmul: outer products and Einstein sums of two operands. */
 
 import { expectTensor, shapeError } from "../../graph/op.ts";
-import { formatShape } from "../../graph/spec.ts";
-import { constant, type Tensor } from "../../graph/tensor.ts";
+import type { Tensor } from "../../graph/tensor.ts";
 import { ShapeError } from "../../validation/errors.ts";
-import { checkOptions } from "../../validation/options.ts";
 import { mul } from "../elementwise/arithmetic.ts";
-import { where } from "../elementwise/compare.ts";
-import { matmul } from "../linalg/matmul.ts";
-import { softmax } from "../reduce/softmax.ts";
 import { sum } from "../reduce/sum.ts";
 import { reshape } from "../shape/reshape.ts";
 import { permute } from "../shape/transpose.ts";
-
-export interface AttentionOptions {
-  /** Query i sees keys 0…i only. Default false. */
-  readonly causal?: boolean;
-  /** What scores are multiplied by. Default 1 / √E. */
-  readonly scale?: number;
-}
-
-/**
- * softmax(q kᵀ scale) v: q f32 [..., L, E], k [..., S, E], v [..., S, EV] -> [..., L, EV], leading axes broadcasting.
- * torch.nn.functional.scaled_dot_product_attention. Throws ShapeError.
- */
-export function scaledDotProductAttention(
-  q: Tensor,
-  k: Tensor,
-  v: Tensor,
-  options: AttentionOptions = {},
-): Tensor {
-  expectTensor("scaledDotProductAttention", "q", q);
-  expectTensor("scaledDotProductAttention", "k", k);
-  expectTensor("scaledDotProductAttention", "v", v);
-  if (q.rank < 2 || k.rank < 2 || v.rank < 2) {
-    throw shapeError("scaledDotProductAttention", "q, k and v must be matrices or batches of them", [
-      q,
-      k,
-      v,
-    ]);
-  }
-  const kinds = { causal: "boolean", scale: "number" } as const;
-  const { causal = false, scale = 1 / Math.sqrt(q.shape.at(-1) as number) } = checkOptions(
-    "scaledDotProductAttention",
-    options,
-    kinds,
-  );
-  const scores = mul(matmul(q, k, { transposeB: true }), scale);
-  if (!causal) return matmul(softmax(scores), v);
-  const [L, S] = scores.shape.slice(-2) as [number, number];
-  const seen = Float32Array.from({ length: L * S }, (_, e) => (e % S <= Math.floor(e / S) ? 1 : 0));
-  return matmul(softmax(where(constant(seen, [L, S]), scores, Number.NEGATIVE_INFINITY)), v);
-}
+import { matmul } from "./matmul.ts";
 
 /** a[i] b[j]: vectors [M] and [N] -> [M, N]. Throws ShapeError on other ranks. */
 export function outer(a: Tensor, b: Tensor): Tensor {
@@ -115,19 +71,4 @@ export function einsum(equation: string, a: Tensor, b: Tensor): Tensor {
     reshape(y, made.map(size)),
     out.map((l) => made.indexOf(l)),
   );
-}
-
-/** Splits [N, L, heads · E] into [N, heads, L, E]. Throws ShapeError unless the last axis divides. */
-export function splitHeads(x: Tensor, heads: number): Tensor {
-  const [N, L, E] = x.shape as readonly [number, number, number];
-  if (x.rank !== 3 || E % heads !== 0) {
-    throw new ShapeError(`attention: ${heads} heads need [N, L, heads · E], got ${formatShape(x.shape)}`);
-  }
-  return permute(reshape(x, [N, L, heads, E / heads]), [0, 2, 1, 3]);
-}
-
-/** The inverse of `splitHeads`. */
-export function joinHeads(x: Tensor): Tensor {
-  const [N, heads, L, E] = x.shape as readonly [number, number, number, number];
-  return reshape(permute(x, [0, 2, 1, 3]), [N, L, heads * E]);
 }
