@@ -1,9 +1,8 @@
-// Moments of each row of x: mean[k], variance[k] = mean of (x - mean)², rstd[k] = 1 / sqrt(variance + eps). Without CENTRED the mean
-// is taken as 0. Every element is read once: moments of units and of parts are joined in order (Chan, Golub, LeVeque, 1983).
+// Moments of each row of x: mean[k], variance[k] = mean of (x - mean)², rstd[k] = 1 / sqrt(variance + eps).
+// Every element is read once: moments of units and of parts are joined in order (Chan, Golub, LeVeque, 1983).
 // Needs row-kernels.wgsl, reduction-functions.wgsl and `store`, which tracked-moments.wgsl or src/kernels/reduce/moments.ts defines.
 
 override eps: f32;
-override CENTRED: bool;
 
 @group(0) @binding(1) var<storage, read_write> mean: array<f32>;
 @group(0) @binding(2) var<storage, read_write> variance: array<f32>;
@@ -28,11 +27,9 @@ fn partOf(k: u32, part: u32) -> vec2<f32> {
     var i = first;
     for (; i < R2 / UNIT; i += PARTS) {
       let v = valuesAt(run + i * UNIT * SR2);
-      if (CENTRED) {
-        let middle = dot(v, vec4(1.0)) / f32(UNIT);
-        let d = select(vec4(0.0), v - middle, UNIT == 4u);
-        all = join(all, vec2(middle, dot(d, d)), f32(UNIT));
-      } else { all.y += dot(v, v); }
+      let middle = dot(v, vec4(1.0)) / f32(UNIT);
+      let d = select(vec4(0.0), v - middle, UNIT == 4u);
+      all = join(all, vec2(middle, dot(d, d)), f32(UNIT));
     }
     r += i - first;
   }

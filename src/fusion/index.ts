@@ -5,6 +5,7 @@ import { fuseElementwise } from "./elementwise-group.ts";
 import { fuseUpdates } from "./elementwise-updates.ts";
 import { fuseActivationGradients, fuseLinearActivations, fuseResiduals } from "./linear.ts";
 import { fuseNormSums } from "./norm-sums.ts";
+import { fuseAddedGradients, fuseAddedRows } from "./row-norm.ts";
 import { fuseRunningStats } from "./running-stats.ts";
 
 const fusions: readonly { readonly rewrite: Rewrite; readonly hides?: readonly string[] }[] = [
@@ -18,6 +19,8 @@ const fusions: readonly { readonly rewrite: Rewrite; readonly hides?: readonly s
   { rewrite: fuseLinearActivations },
   { rewrite: fuseActivationGradients },
   { rewrite: fuseResiduals },
+  { rewrite: fuseAddedRows },
+  { rewrite: fuseAddedGradients },
   { rewrite: fuseUpdates },
   { rewrite: fuseElementwise },
 ];

@@ -1,7 +1,7 @@
 /**
- * Normalisations: batchNorm, instanceNorm, layerNorm, groupNorm, rmsNorm. One op computes statistics; the rest is element-wise and fuses with
- * what follows. The input gradient includes that of the statistics in closed form. float32, PyTorch's formulas and
- * defaults. Second derivatives are right for inputs and weights.
+ * Normalisations: batchNorm, instanceNorm, groupNorm, layerNorm, rmsNorm. Of the first three, one op computes statistics; the rest
+ * is element-wise and fuses with what follows. The other two are row-norm.ts. The input gradient includes that of the statistics in
+ * closed form. float32, PyTorch's formulas and defaults. Second derivatives are right for inputs and weights.
  */
 
 import { type DefinedOp, expectArray, expectTensor, expectWhole, shapeError } from "../../graph/op.ts";
@@ -17,12 +17,12 @@ import { momentsOp } from "../reduce/moments.ts";
 import { sumTo } from "../reduce/sum.ts";
 import { reshape } from "../shape/reshape.ts";
 import { normSumsOp } from "./norm-sums.ts";
+import { rowNormOp, statistic } from "./row-norm.ts";
 
 interface NormalizeAttrs {
-  readonly [name: string]: readonly number[] | boolean;
+  readonly [name: string]: readonly number[];
   /** Axes that mean and rstd were taken over. */
   readonly axes: readonly number[];
-  readonly centred: boolean;
 }
 
 /**
@@ -35,17 +35,15 @@ export const normalizeOp: DefinedOp<NormalizeAttrs> = definePointwise<NormalizeA
   args: ["x", "mean", "rstd", "w", "b"],
   wgsl: ([x, mean, rstd, w, b]) => `((${x} - ${mean}) * ${rstd}) * ${w} + ${b}`,
   scalar: ([x, mean, rstd, w, b]) => (x! - mean!) * rstd! * w! + b!,
-  backward: ({ inputs, grads, needs, attrs: { axes, centred } }) => {
+  backward: ({ inputs, grads, needs, attrs: { axes } }) => {
     const [x, mean, rstd, w, b] = inputs as [Tensor, Tensor, Tensor, Tensor, Tensor];
     const dy = grads[0]!;
     const n = sizeOf(axes.map((axis) => x.shape[axis]!));
     const xhat = () => mul(sub(x, mean), rstd);
     const perStatistic = axes.every((axis) => w.shape[axis] === 1 && b.shape[axis] === 1);
     const overStatistics = (t: Tensor) => normSumsOp.apply([t, x, mean, rstd], { axes }) as [Tensor, Tensor];
-    const inputGradient = (g: Tensor, [s, t]: readonly [Tensor, Tensor]) => {
-      const centredGradient = centred ? sub(mul(g, n), s) : mul(g, n);
-      return mul(mul(sub(centredGradient, mul(xhat(), t)), rstd), 1 / n);
-    };
+    const inputGradient = (g: Tensor, [s, t]: readonly [Tensor, Tensor]) =>
+      mul(mul(sub(sub(mul(g, n), s), mul(xhat(), t)), rstd), 1 / n);
     if (perStatistic) {
       const sums = overStatistics(dy);
       return [
@@ -81,31 +79,33 @@ const NORMALIZE = {
 
 /** `t` with `shape` as its last axes, or `value` where there is no `t`. */
 function factor(op: string, t: Tensor | undefined, shape: Shape, rank: number, value: number): Tensor {
-  if (t !== undefined) expectTensor(op, "each of weight, bias and statistics", t);
   if (t === undefined) return fill(new Array<number>(rank).fill(1), value);
-  if (t.size !== sizeOf(shape)) {
-    throw shapeError(op, `weight and bias must hold ${sizeOf(shape)} values`, [t]);
-  }
-  return reshape(t, [...new Array<number>(rank - shape.length).fill(1), ...shape]);
+  return reshape(sized(op, t, sizeOf(shape)), [...new Array<number>(rank - shape.length).fill(1), ...shape]);
 }
 
-function normalize(
-  op: string,
-  x: Tensor,
-  axes: readonly number[],
-  shape: Shape,
-  options: NormalizeOptions,
-  centred = true,
-) {
-  const { weight, bias, eps = 1e-5 } = checkOptions(op, options, NORMALIZE);
-  if (!(eps >= 0 && Number.isFinite(eps))) throw new ShapeError(`${op}: eps must be at least 0, got ${eps}`);
-  const [mean, variance, rstd] = momentsOp.apply([x], { axes, eps, centred }, `${op}Moments`);
+/** `t`, if it has `size` values. Throws ShapeError. */
+function sized(op: string, t: Tensor, size: number): Tensor {
+  expectTensor(op, "each of weight, bias and statistics", t);
+  if (t.size !== size) throw shapeError(op, `weight and bias must hold ${size} values`, [t]);
+  return t;
+}
+
+function normalize(op: string, x: Tensor, axes: readonly number[], shape: Shape, options: NormalizeOptions) {
+  const { weight, bias, eps = 1e-5 } = checkNormalize(op, options);
+  const [mean, variance, rstd] = momentsOp.apply([x], { axes, eps }, `${op}Moments`);
   const w = factor(op, weight, shape, x.rank, 1);
   // An absent bias gets the weight's shape, so that both belong to the same elements.
   const b = bias === undefined ? fill(w.shape, 0) : factor(op, bias, shape, x.rank, 0);
   const scale = weight === undefined ? fill(b.shape, 1) : w;
-  const y = normalizeOp.one([x, mean!, rstd!, scale, b], { axes, centred }, op);
-  return { y, mean: mean!, variance: variance!, inverseStd: rstd! };
+  const y = normalizeOp.one([x, mean!, rstd!, scale, b], { axes }, op);
+  return { y, mean: mean!, variance: variance! };
+}
+
+function checkNormalize(op: string, options: NormalizeOptions): NormalizeOptions {
+  const given = checkOptions(op, options, NORMALIZE);
+  const { eps = 0 } = given;
+  if (!(eps >= 0 && Number.isFinite(eps))) throw new ShapeError(`${op}: eps must be at least 0, got ${eps}`);
+  return given;
 }
 
 export interface BatchNormResult {
@@ -176,9 +176,11 @@ export function layerNormWithStatistics(
   normalizedShape: number | Shape,
   options: NormalizeOptions = {},
 ): LayerNormResult {
-  const { axes, shape } = lastAxes("layerNorm", x, normalizedShape);
-  const { y, mean, inverseStd } = normalize("layerNorm", x, axes, shape, options);
-  return { y, mean, inverseStd };
+  const shape = lastAxes("layerNorm", x, normalizedShape);
+  const { y, stats } = rowNorm("layerNorm", x, shape, options, 1e-5, true);
+  const perRow = x.shape.map((d, axis) => (axis < x.rank - shape.length ? d : 1));
+  const [mean, inverseStd] = (["mean", "rstd"] as const).map((s) => reshape(statistic(stats, s), perRow));
+  return { y, mean: mean!, inverseStd: inverseStd! };
 }
 
 /** x / √(mean of x² + eps) · weight over its last axes: torch.nn.functional.rms_norm; eps defaults to 2⁻²³. */
@@ -187,9 +189,9 @@ export function rmsNorm(
   normalizedShape: number | Shape,
   options: Omit<NormalizeOptions, "bias"> = {},
 ): Tensor {
-  const { axes, shape } = lastAxes("rmsNorm", x, normalizedShape);
+  const shape = lastAxes("rmsNorm", x, normalizedShape);
   const given = checkOptions("rmsNorm", options, { weight: "tensor", eps: "number" });
-  return normalize("rmsNorm", x, axes, shape, { eps: 2 ** -23, ...given }, false).y;
+  return rowNorm("rmsNorm", x, shape, given, 2 ** -23, false).y;
 }
 
 function lastAxes(op: string, x: Tensor, normalizedShape: number | Shape) {
@@ -200,7 +202,25 @@ function lastAxes(op: string, x: Tensor, normalizedShape: number | Shape) {
   if (first < 0 || shape.length === 0 || shape.some((d, i) => d !== x.shape[first + i])) {
     throw shapeError(op, `the last axes must be ${formatShape(shape)}`, [x]);
   }
-  return { axes: shape.map((_, i) => first + i), shape };
+  return shape;
+}
+
+/** Rows of the size of `shape`, normalised by their own statistics [rows, 2]. */
+function rowNorm(
+  op: string,
+  x: Tensor,
+  shape: Shape,
+  options: NormalizeOptions,
+  defaultEps: number,
+  centred: boolean,
+): { readonly y: Tensor; readonly stats: Tensor } {
+  const { weight, bias, eps = defaultEps } = checkNormalize(op, options);
+  const size = sizeOf(shape);
+  const perColumn = (t: Tensor | undefined, absent: number) =>
+    t === undefined ? fill([1], absent) : sized(op, t, size);
+  const inputs = [x, perColumn(weight, 1), perColumn(bias, 0)];
+  const [y, stats] = rowNormOp.apply(inputs, { size, eps, centred }, op) as [Tensor, Tensor];
+  return { y, stats };
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Mean, variance and reciprocal standard deviation over any axes in one dispatch: what batchNorm, layerNorm, groupNorm and
- * rmsNorm are made of. float32.
+ * Mean, variance and reciprocal standard deviation over any axes in one dispatch: what batchNorm, groupNorm and instanceNorm are
+ * made of. float32.
  */
 
 import {
@@ -22,17 +22,15 @@ export interface MomentsAttrs {
   readonly axes: readonly number[];
   /** Added to the variance before the root is taken. */
   readonly eps: number;
-  /** False: the variance is the mean of x², as if the mean were 0. */
-  readonly centred: boolean;
 }
 
 /** Outputs and constants of ops that compute moments; throws ShapeError naming `op`. */
-export function momentsPlan(op: string, x: Spec | undefined, { axes, eps, centred }: MomentsAttrs) {
+export function momentsPlan(op: string, x: Spec | undefined, { axes, eps }: MomentsAttrs) {
   if (x?.dtype !== "f32") throw shapeError(op, "input must be f32", x ? [x] : []);
   const one = reducedSpec(x, axes);
   return {
     outputs: [one, one, one],
-    constants: { ...reductionGeometry(op, x, axes), eps, CENTRED: Number(centred) },
+    constants: { ...reductionGeometry(op, x, axes), eps },
   };
 }
 
@@ -44,10 +42,10 @@ export const momentsOp: DefinedOp<MomentsAttrs> = defineOp({
   variants: ROW_VARIANTS,
   plan: ([x], attrs: MomentsAttrs) => momentsPlan("moments", x, attrs),
   cpu({ x, mean, variance, rstd }, g) {
-    const { KEPT, REDUCED, eps, CENTRED } = g as ReductionGeometry & { eps: number; CENTRED: number };
+    const { KEPT, REDUCED, eps } = g as ReductionGeometry & { eps: number };
     for (let k = 0; k < KEPT; k++) {
       let m = 0;
-      for (let r = 0; r < REDUCED && CENTRED === 1; r++) m += x[reductionIndex(g, k, r)]! / REDUCED;
+      for (let r = 0; r < REDUCED; r++) m += x[reductionIndex(g, k, r)]! / REDUCED;
       let v = 0;
       for (let r = 0; r < REDUCED; r++) v += (x[reductionIndex(g, k, r)]! - m) ** 2 / REDUCED;
       mean[k] = m;
@@ -62,7 +60,7 @@ export const momentsOp: DefinedOp<MomentsAttrs> = defineOp({
     const throughRstd = drstd && mul(mul(drstd, mul(mul(rstd!, rstd!), rstd!)), -1);
     const squares = both(dvariance && mul(dvariance, 2), throughRstd);
     const throughSquares = squares && mul(sub(x!, mean!), mul(squares, 1 / n));
-    const throughMean = attrs.centred && dmean ? mul(expand(dmean, x!.shape), 1 / n) : undefined;
+    const throughMean = dmean ? mul(expand(dmean, x!.shape), 1 / n) : undefined;
     return [both(throughMean, throughSquares)];
   },
 });

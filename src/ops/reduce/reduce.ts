@@ -133,7 +133,7 @@ function varianceOf(who: string, x: Tensor, options: VarianceOptions): Tensor {
   const n = sizeOf(axes.map((axis) => x.shape[axis] as number));
   const free = Math.max(0, n - correction);
   // Not composed of ops: in their gradient a number is subtracted from itself, which a driver takes for 0, be it NaN.
-  const biased = momentsOp.apply([x], { axes, eps: 0, centred: true }, who)[1]!;
+  const biased = momentsOp.apply([x], { axes, eps: 0 }, who)[1]!;
   // Not a division by 0: of a literal 0 a compiler may make what it likes.
   const factor = free === 0 ? fill([], Number.POSITIVE_INFINITY) : n / free;
   return kept(mul(biased, factor), axes, keepDims);
