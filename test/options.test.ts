@@ -109,6 +109,8 @@ walkOptions(
     "nn.convTranspose2d": (o) => nn.convTranspose2d(1, 1, 3, o),
     "nn.upsample": (o) => nn.upsample(o),
     "nn.Linear": (o) => new nn.Linear(1, 1, o),
+    "nn.SwiGlu": (o) => new nn.SwiGlu(1, 1, o),
+    "nn.swiglu": (o) => nn.swiglu(1, 1, o),
     "nn.linear": (o) => nn.linear(1, 1, o),
     "nn.maxPool1d": (o) => nn.maxPool1d(2, o),
     "nn.avgPool1d": (o) => nn.avgPool1d(2, o),
@@ -320,7 +322,7 @@ walkOptions(
     ...of("nn", "allParameters freeze unfreeze isFrozen isParameter Sequential sequential"),
     ...of(
       "ops",
-      "sampleOrder relu sigmoid tanh elu hardSigmoid hardtanh identity leakyRelu mish prelu selu silu",
+      "sampleOrder relu sigmoid tanh elu hardSigmoid hardtanh identity leakyRelu mish prelu selu silu swiglu",
     ),
     ...of("ops", "add div mul neg square sub einsum outer eq ge gt le lt maximum minimum ne where"),
     ...of("ops", "cast logicalAnd logicalNot logicalOr logicalXor"),

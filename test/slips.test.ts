@@ -105,7 +105,7 @@ const layers: readonly Slip[] = [
 
 /** Every function of nn that makes a layer, given in place of the layer. */
 const uncalled = (
-  "identity celu hardSwish logSigmoid relu6 softsign elu gelu hardSigmoid hardtanh leakyRelu mish selu sign silu softplus prelu multiHeadAttention gpt residual " +
+  "identity celu hardSwish logSigmoid relu6 softsign elu gelu hardSigmoid hardtanh leakyRelu mish selu sign silu softplus prelu multiHeadAttention gpt swiglu residual " +
   "conv3d convTranspose1d maxPool1d avgPool1d maxPool3d avgPool3d globalAvgPool1d globalMaxPool1d globalAvgPool3d " +
   "adaptiveAvgPool1d adaptiveMaxPool1d embedding dropout dropout2d conv1d convTranspose2d globalAvgPool2d globalMaxPool2d adaptiveAvgPool2d " +
   "adaptiveMaxPool2d upsample linear conv2d relu sigmoid tanh flatten softmax logSoftmax maxPool2d avgPool2d " +

@@ -20,3 +20,4 @@ export * from "./normalization.ts";
 export * from "./pooling.ts";
 export * from "./recurrent.ts";
 export { type LayerSummary, type ModelSummary, summary, summaryText } from "./summary.ts";
+export * from "./swiglu.ts";

@@ -71,6 +71,7 @@ export {
   sqrt,
 } from "./elementwise/math.ts";
 export { relu, sigmoid, tanh } from "./elementwise/relu-sigmoid-tanh.ts";
+export { swiglu } from "./elementwise/swiglu.ts";
 export { type AffineSampleOptions, affineSample } from "./index/affine-sample.ts";
 export { type EmbeddingOptions, embedding, gather, oneHot, scatterAdd, take } from "./index/gather.ts";
 export { einsum, outer } from "./linalg/einsum.ts";

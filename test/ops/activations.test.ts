@@ -4,6 +4,7 @@ import { gradients } from "../../src/autograd.ts";
 import { constant, input, type Tensor } from "../../src/graph/tensor.ts";
 import * as act from "../../src/ops/elementwise/activations.ts";
 import { mul } from "../../src/ops/elementwise/arithmetic.ts";
+import { swiglu } from "../../src/ops/elementwise/swiglu.ts";
 import { sum } from "../../src/ops/reduce/sum.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
 import { gpuBackend } from "../support/backend.ts";
@@ -64,6 +65,10 @@ checkTorch(
     logSigmoid: ({ x }) => act.logSigmoid(x!),
     relu6: ({ x }) => act.relu6(x!),
     softsign: ({ x }) => act.softsign(x!),
+    gelu: ({ x }) => act.gelu(x!),
+    geluTanh: ({ x }) => act.gelu(x!, { approximate: "tanh" }),
+    silu: ({ x }) => act.silu(x!),
+    swiglu: ({ x }) => swiglu(x!),
     threshold: ({ x }, { attrs }) => act.threshold(x!, attrs.threshold as number, attrs.value as number),
   },
   { rtol: 2e-5 },

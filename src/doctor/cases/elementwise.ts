@@ -9,6 +9,7 @@ import * as compare from "../../ops/elementwise/compare.ts";
 import { logicalAnd, logicalNot, logicalOr, logicalXor } from "../../ops/elementwise/logical.ts";
 import * as math from "../../ops/elementwise/math.ts";
 import { relu, sigmoid, tanh } from "../../ops/elementwise/relu-sigmoid-tanh.ts";
+import { swiglu } from "../../ops/elementwise/swiglu.ts";
 import { type Check, each } from "../check.ts";
 
 type Unary = (x: Tensor) => Tensor;
@@ -106,6 +107,11 @@ export const elementwiseChecks: readonly Check[] = [
   unary("gelu", gelu, -3, 3, ROUNDED),
   unary("gelu by tanh", (x) => gelu(x, { approximate: "tanh" }), -3, 3, WAVE),
   unary("silu", silu, -5, 5, ROUNDED),
+  {
+    op: "swiglu",
+    ...ROUNDED,
+    cases: each([[{ shape: [9, 14], range: [-4, 4] }], [{ shape: [2, 3, 130] }]], (x) => swiglu(x)),
+  },
   unary("softplus", softplus, -5, 5, ROUNDED),
   unary("pow 3", (x) => math.pow(x, 3), -2, 2, ROUNDED),
   unary("pow 0.5", (x) => math.pow(x, 0.5), 0.2, 3, ROUNDED),

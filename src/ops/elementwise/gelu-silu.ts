@@ -65,3 +65,4 @@ export const ACTIVATED_INPUT = [gelu, geluTanh, silu] as const;
 export const geluOp = gelu.forward;
 export const geluTanhOp = geluTanh.forward;
 export const siluOp = silu.forward;
+export const siluBackwardOp = silu.backward;
