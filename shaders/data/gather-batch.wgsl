@@ -1,7 +1,7 @@
 // The batch of a step, gathered from a data set on the device. With s(b) the sample of row b:
 //   x[b, :] = inputs[s(b), :] * scale + offset    y[b, :] = targets[s(b), :]    weights[b] = 1
 // Rows past the end of the data start again at its first sample, with weights[b] = 0. Needs batch-row-fragment.wgsl.
-// inputs: SLOTS x SHARD x SIZE bytes, four to a word, or floats   targets: SLOTS x SHARD x TARGET words   x [B, SIZE]
+// inputs: SLOTS x SHARD x SIZE bytes, four to a word, or floats; or whole numbers, which are not scaled   targets: SLOTS x SHARD x TARGET words   x [B, SIZE]
 // LANES invocations share a row, so that the permutation is computed LANES times per row instead of SIZE times.
 
 override SIZE: u32;
@@ -20,6 +20,7 @@ override LANES: u32;
 @group(0) @binding(4) var<storage, read> channels: array<f32>;  // scales [CHANNELS], offsets [CHANNELS]
 @group(0) @binding(5) var<storage, read_write> x: array<f32>;
 @group(0) @binding(5) var<storage, read_write> x4: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> words: array<u32>;
 @group(0) @binding(6) var<storage, read_write> y: array<u32>;
 @group(0) @binding(7) var<storage, read_write> weights: array<f32>;
 
@@ -81,4 +82,13 @@ fn scalar(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
   for (var j = r.lane; j < SIZE; j += LANES) {
     x[r.row * SIZE + j] = scaled(load(r.sample * SIZE + j), j);
   }
+}
+
+// Whole numbers.
+@compute @workgroup_size(64)
+fn whole(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+  let i = id.y * n.x * 64u + id.x;
+  if (i >= B * LANES) { return; }
+  let r = begin(i);
+  for (var j = r.lane; j < SIZE; j += LANES) { words[r.row * SIZE + j] = inputs[r.sample * SIZE + j]; }
 }

@@ -1,7 +1,7 @@
 // Weighted mean of -log softmax(logits)[label] over N rows of C classes, with its gradient in the same pass.
 //   l = log(sum of exp(logits - m)) + m - logits[label],  m the row's maximum
 //   loss = sum of w l / count,  count = sum of w,  dlogits = (softmax(logits) - one(label)) w / count
-// Needs special-functions.wgsl. logits, dlogits [N, C]   labels, weights [N]   loss, correct, count []
+// Needs special-functions.wgsl. logits, dlogits [N, C]   labels [N]   weights [N / rowsPerWeight]   loss, correct, count []
 // A row of weight 0 or with the label ignoreIndex does not count, whatever it holds. Any other label outside 0 … C - 1, or logits
 // that are not finite, make the row NaN.
 // `single` does everything in one workgroup; cross-entropy-rows.wgsl, which appends this file, is for more rows or classes. Sums
@@ -12,6 +12,7 @@ override C: u32;
 override LANES: u32;
 override ignoreIndex: i32;
 override weighted: bool;
+override rowsPerWeight: u32;
 override logProbs: bool;  // the rows are log-probabilities already
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
@@ -32,7 +33,7 @@ var<private> one: u32;
 fn weight(n: u32) -> f32 {
   if (labels[n] == ignoreIndex) { return 0.0; }
   if (!weighted) { return 1.0; }
-  return weights[n];
+  return weights[n / rowsPerWeight];
 }
 
 // Drivers differ in what exp makes of NaN, so NaN is selected explicitly.

@@ -19,20 +19,25 @@ interface Setup extends Omit<GatherOptions, "shuffleKey"> {
   readonly shuffle?: boolean;
   readonly step: number;
   readonly float?: boolean;
+  readonly whole?: boolean;
   readonly floatTargets?: boolean;
 }
 
 function caseOf(name: string, setup: Setup): OpCase {
-  const { step, float = false, floatTargets = false, shuffle = true, ...options } = setup;
+  const { step, float = false, whole = false, floatTargets = false, shuffle = true, ...options } = setup;
   const { count, shape, targetShape = [] } = options;
   const there = setup.shards === undefined ? count : setup.shards.size * setup.shards.slots;
   const size = there * sizeOf(shape);
   const targets = there * sizeOf(targetShape);
-  const data: Data = float ? floats(size) : bytes(size);
+  const data: Data = whole
+    ? Int32Array.from(bytes(4 * size), (word) => word | 0)
+    : float
+      ? floats(size)
+      : bytes(size);
   return {
     name,
     inputs: [
-      { shape: [data.length], dtype: float ? "f32" : "u32", data },
+      { shape: [data.length], dtype: whole ? "i32" : float ? "f32" : "u32", data },
       floatTargets
         ? { shape: [targets], dtype: "f32", data: floats(targets) }
         : { shape: [targets], dtype: "i32", data: Array.from({ length: targets }, (_, i) => i % 10) },
@@ -61,6 +66,16 @@ checkOp(
     ...shapes.map((shape) => caseOf(`[${shape}] bytes`, { count: 37, shape, batchSize: 8, step: 7 })),
     ...shapes.map((shape) =>
       caseOf(`[${shape}] floats`, { count: 37, shape, batchSize: 8, step: 4, float: true }),
+    ),
+    ...shapes.map((shape) =>
+      caseOf(`[${shape}] whole numbers`, {
+        count: 37,
+        shape,
+        targetShape: shape,
+        batchSize: 8,
+        step: 4,
+        whole: true,
+      }),
     ),
     caseOf("one sample, batch of one", { count: 1, shape: [5], batchSize: 1, step: 3 }),
     caseOf("batch larger than the data", { count: 5, shape: [1, 4, 4], batchSize: 67, step: 1 }),
@@ -213,6 +228,12 @@ describe("the order", () => {
 });
 
 describe("refuses", () => {
+  it("to scale whole numbers", () => {
+    const options = { count: 2, shape: [3], batchSize: 2, scale: 2 };
+    expect(() => gatherBatch(input([6], "i32"), input([2], "i32"), input([1], "u32"), options)).toThrow(
+      /gatherBatch: i32 inputs can't be scaled, got scale 2 and offset 0/,
+    );
+  });
   const step = input([1], "u32");
   const options = { count: 10, shape: [3], batchSize: 4 };
   it("inputs of the wrong length", () => {

@@ -108,22 +108,25 @@ const gathers: readonly (readonly [
   size: number,
   batch: number,
   step: number,
-  bytes: boolean,
+  kind: "bytes" | "floats" | "tokens",
 ])[] = [
-  [37, 16, 8, 3, true],
-  [37, 13, 8, 4, true],
-  [37, 784, 16, 2, true],
-  [5, 12, 67, 1, false],
-  [11, 3, 4, 1_000_000, false],
+  [37, 16, 8, 3, "bytes"],
+  [37, 13, 8, 4, "bytes"],
+  [37, 784, 16, 2, "bytes"],
+  [5, 12, 67, 1, "floats"],
+  [11, 3, 4, 1_000_000, "floats"],
+  [11, 9, 4, 5, "tokens"],
 ];
 
 const gatherCases = gathers.map(
-  ([count, size, batchSize, step, bytes]): Case => ({
-    name: `${count} of ${size} ${bytes ? "bytes" : "floats"}, step ${step}`,
+  ([count, size, batchSize, step, kind]): Case => ({
+    name: `${count} of ${size} ${kind}, step ${step}`,
     leaves: [
-      bytes
+      kind === "bytes"
         ? { shape: [Math.ceil((count * size) / 4)], dtype: "u32", range: [0, 2 ** 32] }
-        : { shape: [count * size] },
+        : kind === "tokens"
+          ? { shape: [count * size], dtype: "i32", range: [0, 1000] }
+          : { shape: [count * size] },
       { shape: [count], dtype: "i32", range: [0, 10] },
       { shape: [1], dtype: "u32", data: [step] },
       { shape: [2], dtype: "u32", data: [7, 9] },

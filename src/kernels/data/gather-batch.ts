@@ -9,23 +9,27 @@ const shader = new Shader("gather-batch.wgsl", code, ...batchRow);
 /** How much of a sample each invocation copies: 32 elements or vec4s, or 2. */
 export const GATHER_BATCH_VARIANTS = ["long", "short"];
 
-/** LANES invocations share each of B rows of SIZE elements, four at a time where rows are whole vec4s. */
+/** LANES invocations share each of B rows of SIZE elements, four at a time where rows are whole vec4s of numbers. */
 export function gatherBatchKernels(
-  { SIZE, B }: { readonly SIZE: number; readonly B: number },
+  { SIZE, B, WHOLE }: { readonly SIZE: number; readonly B: number; readonly WHOLE: boolean },
   env: KernelEnv,
 ): KernelPlan {
-  const vector = SIZE % 4 === 0;
+  const vector = SIZE % 4 === 0 && !WHOLE;
   const parts = vector ? SIZE / 4 : SIZE;
   // Every invocation computes the permutation: expensive on a few CPU cores, while a GPU should have all its lanes busy.
   const variant = env.variant ?? (env.parallelism === "low" ? "long" : "short");
   const LANES = Math.ceil(parts / (variant === "long" ? 32 : 2));
-  const x = vector ? (["x4", "x"] as const) : "x";
+  const [entry, x] = WHOLE
+    ? (["whole", "words"] as const)
+    : vector
+      ? (["vector", "x4"] as const)
+      : (["scalar", "x"] as const);
   return {
     kernels: [
       {
         shader,
-        entry: vector ? "vector" : "scalar",
-        bind: ["inputs", "targets", "step", "key", "channels", x, "y", "weights"],
+        entry,
+        bind: ["inputs", "targets", "step", "key", "channels", [x, "x"], "y", "weights"],
         constants: { LANES },
         groups: spread(Math.ceil((B * LANES) / 64)),
       },

@@ -39,14 +39,11 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
     checkShape("gatherBatch: target", targetShape);
     const SIZE = sizeOf(shape);
     const FLOATS = inputs?.dtype === "f32";
+    const WHOLE = inputs?.dtype === "i32";
     const schedule = scheduleConstants("gatherBatch", attrs);
     const samples = schedule.SLOTS * schedule.SHARD;
-    expectData(
-      "inputs",
-      inputs,
-      FLOATS ? "f32" : "u32",
-      FLOATS ? samples * SIZE : Math.ceil((samples * SIZE) / 4),
-    );
+    const held = FLOATS || WHOLE ? samples * SIZE : Math.ceil((samples * SIZE) / 4);
+    expectData("inputs", inputs, WHOLE ? "i32" : FLOATS ? "f32" : "u32", held);
     const dtype = targets?.dtype === "f32" ? "f32" : "i32";
     expectData("targets", targets, dtype, samples * sizeOf(targetShape));
     expectData("step", step, "u32", 1);
@@ -65,9 +62,13 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
         throw new ShapeError(`gatherBatch: scale and offset must be finite, got ${scale} and ${offset}`);
       }
     }
+    if (WHOLE && (scale !== 1 || offset !== 0 || channels !== undefined))
+      throw new ShapeError(
+        `gatherBatch: i32 inputs can't be scaled, got scale ${scale} and offset ${offset}`,
+      );
     return {
       outputs: [
-        { shape: [batchSize, ...shape], dtype: "f32" },
+        { shape: [batchSize, ...shape], dtype: WHOLE ? "i32" : "f32" },
         { shape: [batchSize, ...targetShape], dtype },
         { shape: [batchSize], dtype: "f32" },
       ],
@@ -76,6 +77,7 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
         SIZE,
         TARGET: sizeOf(targetShape),
         FLOATS,
+        WHOLE,
         CHANNELS,
         PLANE: SIZE / CHANNELS,
         scale,
@@ -84,14 +86,14 @@ export const gatherBatchOp: DefinedOp<Attrs> = defineOp({
     };
   },
   cpu({ inputs, targets, step, key, channels, x, y, weights }, constants) {
-    const { SIZE, TARGET, B, FLOATS, CHANNELS, PLANE, scale, offset } = constants;
+    const { SIZE, TARGET, B, FLOATS, WHOLE, CHANNELS, PLANE, scale, offset } = constants;
     for (let b = 0; b < B; b++) {
       const { sample, counts } = rowOf(constants, step[0]!, key, b);
       weights[b] = counts ? 1 : 0;
       for (let j = 0; j < TARGET; j++) y[b * TARGET + j] = targets[sample * TARGET + j]!;
       for (let j = 0; j < SIZE; j++) {
         const at = sample * SIZE + j;
-        const value = FLOATS ? inputs[at]! : (inputs[at >>> 2]! >>> (8 * (at & 3))) & 255;
+        const value = FLOATS || WHOLE ? inputs[at]! : (inputs[at >>> 2]! >>> (8 * (at & 3))) & 255;
         const c = Math.floor(j / PLANE);
         x[b * SIZE + j] =
           CHANNELS === 1 ? value * scale + offset : value * channels[c]! + channels[CHANNELS + c]!;
@@ -127,7 +129,7 @@ export interface GatherOptions {
 }
 
 export interface GatheredBatch {
-  /** f32 `[batchSize, …shape]`; rows after the epoch's last sample repeat its first ones. */
+  /** f32 `[batchSize, …shape]`, i32 where the inputs are; rows after the epoch's last sample repeat its first ones. */
   readonly x: Tensor;
   /** `[batchSize, …targetShape]`, i32 or f32 as the targets are, of the samples in x. */
   readonly targets: Tensor;
@@ -139,8 +141,8 @@ export interface GatheredBatch {
  * The batch of step `step[0]`: the samples from position `(step % stepsPerEpoch) * batchSize` on in the order of epoch
  * `floor(step / stepsPerEpoch)`.
  *
- * `inputs`: u32 `[ceil(count * size / 4)]`, bytes four to a word with the first one lowest, or f32 `[count * size]`.
- * `targets`: i32 or f32 `[count * targetSize]`. `step`: u32 `[1]`. With `shards`, both hold `slots * size` samples, and the
+ * `inputs`: u32 `[ceil(count * size / 4)]`, bytes four to a word with the first one lowest, f32 or i32 `[count * size]`; i32
+ * are not scaled. `targets`: i32 or f32 `[count * targetSize]`. `step`: u32 `[1]`. With `shards`, both hold `slots * size` samples, and the
  * caller decides which samples are written to a slot. Throws ShapeError.
  */
 export function gatherBatch(
@@ -164,7 +166,7 @@ export function gatherBatch(
   });
   const { count, shape, batchSize, shuffleKey } = given;
   expectArray("gatherBatch", "shape", shape);
-  const scale = given.scale ?? (inputs.dtype === "f32" ? 1 : 1 / 255);
+  const scale = given.scale ?? (inputs.dtype === "u32" ? 1 / 255 : 1);
   const offset = given.offset ?? 0;
   const leaves = [inputs, targets, step, shuffleKey ?? constant(new Uint32Array(2), [2], "no key")];
   const single = typeof scale === "number" && typeof offset === "number";

@@ -30,9 +30,11 @@ import { lossOptions } from "./loss-reduction.ts";
 interface Attrs {
   /** Default IGNORED. */
   readonly ignoreIndex?: number | undefined;
+  /** Rows in a row that share a weight. Default 1. */
+  readonly rowsPerWeight?: number;
 }
 
-/** (logits [N, C], labels i32 [N], weights? f32 [N]) -> loss [], correct [], count [], dlogits [N, C]. */
+/** (logits [N, C], labels i32 [N], weights? f32 [N / rowsPerWeight]) -> loss [], correct [], count [], dlogits [N, C]. */
 export const crossEntropyOp = define("crossEntropy", "logits", false);
 
 /** The same of log-probabilities: l = -logProbs[label]. */
@@ -45,25 +47,27 @@ function define(name: string, rowsName: string, logProbs: boolean): DefinedOp<At
     args: ["logits", "labels", "weights"],
     results: ["loss", "correct", "count", "dlogits"],
     variants: ["single", "rows", "wide"],
-    plan(inputs, { ignoreIndex = IGNORED }: Attrs) {
+    plan(inputs, { ignoreIndex = IGNORED, rowsPerWeight = 1 }: Attrs) {
       const [logits, labels, weights] = inputs;
       const { shape } = expectSpec(name, rowsName, logits, 2);
       const [N, C] = shape as [number, number];
-      const perRow = [
-        expectSpec(name, "labels", labels, 1, "i32"),
-        ...(weights === undefined ? [] : [expectSpec(name, "weights", weights, 1)]),
+      const rows = [
+        expectSpec(name, "labels", labels, 1, "i32").shape[0]!,
+        ...(weights === undefined ? [] : [expectSpec(name, "weights", weights, 1).shape[0]! * rowsPerWeight]),
       ];
-      if (perRow.some((s) => s.shape[0] !== N)) {
+      if (rows.some((n) => n !== N)) {
         throw shapeError(name, `labels and weights must have one value for each of ${N} rows`, inputs);
       }
       const scalar = { shape: [], dtype: "f32" } as const;
       return {
         outputs: [scalar, scalar, scalar, { shape, dtype: "f32" }],
-        constants: { N, C, ignoreIndex, weighted: weights !== undefined, logProbs },
+        constants: { N, C, ignoreIndex, weighted: weights !== undefined, rowsPerWeight, logProbs },
       };
     },
-    cpu({ logits, labels, weights, loss, correct, count, dlogits }, { N, C, ignoreIndex, weighted }) {
-      const weight = (n: number) => (labels[n] === ignoreIndex ? 0 : weighted ? weights[n]! : 1);
+    cpu(tensors, { N, C, ignoreIndex, weighted, rowsPerWeight }) {
+      const { logits, labels, weights, loss, correct, count, dlogits } = tensors;
+      const given = (n: number) => (weighted ? weights[Math.floor(n / rowsPerWeight)]! : 1);
+      const weight = (n: number) => (labels[n] === ignoreIndex ? 0 : given(n));
       let total = 0;
       for (let n = 0; n < N; n++) total += weight(n);
       let lossSum = 0;
@@ -108,14 +112,23 @@ function define(name: string, rowsName: string, logProbs: boolean): DefinedOp<At
 /** d dlogits / d logits times `d`: per row w / count times the gradient of softmax. NaN when all weights are 0. */
 function secondDerivative(
   [logits, labels, weights]: readonly Tensor[],
-  { ignoreIndex }: Attrs,
+  { ignoreIndex, rowsPerWeight = 1 }: Attrs,
   count: Tensor,
   d: Tensor,
 ): Tensor {
-  const given = { ...(weights && { weights }), ...(ignoreIndex !== undefined && { ignoreIndex }) };
+  const given = {
+    ...(weights && { weights: spread(weights, rowsPerWeight) }),
+    ...(ignoreIndex !== undefined && { ignoreIndex }),
+  };
   const { counts } = classTargets(logits!, labels!, given);
   const scaled = mul(d, div(reshape(counts, [counts.size, 1]), count));
   return softmaxBackwardOp.one([scaled, softmax(logits!)], { axis: 1 });
+}
+
+/** Weights [N] as [N · rows]. */
+function spread(weights: Tensor, rows: number): Tensor {
+  if (rows === 1) return weights;
+  return reshape(expand(reshape(weights, [weights.size, 1]), [weights.size, rows]), [weights.size * rows]);
 }
 
 /**
@@ -165,11 +178,13 @@ function classesLast(
     const rule = `weights must have one value for each of ${N} samples, or shape ${formatShape(outer)}`;
     throw shapeError("crossEntropy", rule, [weights]);
   }
-  const spread = (w: Tensor) => (perRow ? w : expand(reshape(w, [N, 1]), [N, rows / N]));
   const flat = target.dtype === "f32" ? [rows, C] : [rows];
-  const result = crossEntropy(reshape(logits, [rows, C]), reshape(target, flat), {
+  const [all, targets] = [reshape(logits, [rows, C]), reshape(target, flat)];
+  if (weights !== undefined && !perRow && isPlain(all, targets, options))
+    return classLoss(crossEntropyOp, all, targets, { ...options, weights }, rows / N);
+  const result = crossEntropy(all, targets, {
     ...options,
-    ...(weights && { weights: reshape(spread(weights), [rows]) }),
+    ...(weights && { weights: perRow ? reshape(weights, [rows]) : spread(weights, rows / N) }),
   });
   return options.reduction === "none" ? { ...result, loss: reshape(result.loss, outer) } : result;
 }
@@ -183,10 +198,16 @@ export function nll(logProbs: Tensor, labels: Tensor, options?: Tensor | NllOpti
   return classLoss(nllOp, logProbs, labels, chosen);
 }
 
-function classLoss(op: DefinedOp<Attrs>, rows: Tensor, labels: Tensor, options: NllOptions): ClassLoss {
+function classLoss(
+  op: DefinedOp<Attrs>,
+  rows: Tensor,
+  labels: Tensor,
+  options: NllOptions,
+  rowsPerWeight = 1,
+): ClassLoss {
   checkIgnoreIndex(op.name, options);
   const { weights, ignoreIndex } = options;
   const inputs = weights === undefined ? [rows, labels] : [rows, labels, weights];
-  const [loss, correct, count] = op.apply(inputs, { ignoreIndex });
+  const [loss, correct, count] = op.apply(inputs, { ignoreIndex, rowsPerWeight });
   return { loss: loss as Tensor, correct: correct as Tensor, count: count as Tensor };
 }

@@ -78,7 +78,7 @@ export function batchesOf(
   };
 }
 
-/** Inputs of numbers and labels are gathered in one dispatch; other columns in one each, and one for their order. */
+/** Inputs and labels are gathered in one dispatch; other columns in one each, and one for their order. */
 function gatherColumns(
   { form, columns: data }: DatasetTensors,
   step: Tensor,
@@ -86,8 +86,9 @@ function gatherColumns(
 ): StepBatch {
   const entries = Object.entries(form.columns);
   const { inputs, labels } = form.columns;
-  const isPair = entries.length === 2 && inputs !== undefined && seenAs(inputs) === "f32";
-  if (isPair && labels !== undefined && isPlain(labels)) {
+  const isPair = entries.length === 2 && inputs !== undefined;
+  const known = isPair && (seenAs(inputs) === "f32" || (inputs.dtype === "i32" && isPlain(inputs)));
+  if (known && labels !== undefined && isPlain(labels)) {
     const { x, targets, weights } = gatherBatch(data.inputs as Tensor, data.labels as Tensor, step, {
       ...options,
       shape: inputs.shape,
