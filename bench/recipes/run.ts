@@ -87,7 +87,9 @@ export async function runRecipe(recipe: recipes.Recipe, options: RunOptions): Pr
       );
     }
     const seconds = since();
-    const [train, test] = [await trainer.evaluate(data.train), await trainer.evaluate(data.test)];
+    // Of sequences, which overlap, as many as there are for testing.
+    const measuredOn = recipe.inputs === "tokens" ? datasets.subset(data.train, data.test.count) : data.train;
+    const [train, test] = [await trainer.evaluate(measuredOn), await trainer.evaluate(data.test)];
     const measured = {
       trainLoss: train.loss,
       testLoss: test.loss,

@@ -2,7 +2,7 @@
  * Summarises a model as a table, like Keras's `summary()`: each layer with its output shape and number of parameters. The
  * model is applied once to an input without data; nothing is computed.
  */
-import type { Shape } from "../graph/spec.ts";
+import type { DType, Shape } from "../graph/spec.ts";
 import { input, Tensor } from "../graph/tensor.ts";
 import { build } from "./build-mode.ts";
 import {
@@ -36,13 +36,13 @@ export interface ModelSummary {
   readonly buffers: number;
 }
 
-/** Summarises `model` for samples of `inputShape` (without the batch axis). Throws what the model throws for this input. */
-export function summary(model: Layer, inputShape: Shape): ModelSummary {
+/** Summarises `model` for samples of `inputShape` (without the batch axis) and `dtype`. Throws what the model throws for this input. */
+export function summary(model: Layer, inputShape: Shape, dtype: DType = "f32"): ModelSummary {
   checkLayer("nn.summary", model);
   const recorder = new Recorder();
   try {
     const recording = recorder.around(model, "") as Layer;
-    const { result } = build({ training: false }, () => forward(recording, input([1, ...inputShape])));
+    const { result } = build({ training: false }, () => forward(recording, input([1, ...inputShape], dtype)));
     return {
       layers: recorder.layers,
       outputShape: result.shape,

@@ -197,6 +197,8 @@ export const datasets = {
   digits: (options?: LoadOptions) => loadDataset(datasetSources.digits, options),
   /** House prices, 506 (no split), 13 columns and a target; 0.1 MB to download. */
   boston: (options?: LoadOptions) => loadDataset(datasetSources.boston, options),
+  /** Sample i is character i of the text; its label is the character after it. */
+  tinyshakespeare: (options?: LoadOptions) => loadDataset(datasetSources.tinyshakespeare, options),
   /** Any CSV file, plain or gzipped: `await datasets.csv("flowers.csv", { label: "kind" })`. */
   csv: async (path: string, options: CsvOptions): Promise<Dataset> => {
     const given = checkOptions("datasets.csv", options, CSV);

@@ -1,8 +1,10 @@
 /** All recipes by name, and the networks and functions of recipes that are public: `import { recipes } from "weft"`. */
 import { ValueError } from "../validation/errors.ts";
+import { additionRecipe } from "./addition.ts";
 import { bostonRecipes } from "./boston.ts";
 import { cifar10VggRecipe } from "./cifar10-vgg.ts";
 import { digitsRecipes } from "./digits.ts";
+import { shakespeareRecipes } from "./gpt-shakespeare.ts";
 import { lenet5BestRecipe, lenet5Cifar10Recipe, lenet5FashionRecipe, lenet5Recipe } from "./lenet5.ts";
 import { mlpRecipe } from "./mlp.ts";
 import { mnistSmallRecipe } from "./mnist-small.ts";
@@ -49,6 +51,8 @@ export const recipes: ReadonlyMap<string, Recipe> = new Map(
     mlpRecipe,
     ...bostonRecipes,
     ...digitsRecipes,
+    ...shakespeareRecipes,
+    additionRecipe,
   ].map((r) => [r.name, r]),
 );
 

@@ -39,6 +39,8 @@ export interface Recipe extends UpdateRule {
   readonly dataset: string;
   /** Shape of one sample after `prepare`. */
   readonly inputShape: Shape;
+  /** What samples are where they are not numbers: sequences of whole numbers, as language models take them. */
+  readonly inputs?: "tokens";
   /** The goals in words. */
   readonly target: string;
   readonly goals: readonly Goal[];
@@ -49,6 +51,8 @@ export interface Recipe extends UpdateRule {
   /** Training steps. */
   readonly steps?: number;
   readonly batchSize: number;
+  /** Also evaluate the test set every so many steps. Default: after each epoch only. */
+  readonly evaluateEvery?: number;
   /** Whether samples are shuffled. Default true. */
   readonly shuffle?: boolean;
   /** The default backend: "cpu" for models so small that a GPU is slower. Default: WebGPU. */
@@ -71,6 +75,8 @@ export interface Recipe extends UpdateRule {
   loss(options?: RecipeOptions): Loss;
   /** Applied to batches before the model, on the device. */
   transform?(): Transform;
+  /** For language models of characters: what is generated at each evaluation, to show what has been learned. */
+  readonly sample?: { readonly prompt: string; readonly tokens: number };
   /** What `--picture` draws. Default: the curves of loss and accuracy. */
   readonly picture?: PictureMaker;
   /** Runs in place of plain training. */

@@ -3,6 +3,7 @@
 import type { Dataset } from "../data/dataset.ts";
 import type { TrainTest } from "../data/published/dataset-source.ts";
 import type { FitOptions, TrainerOptions } from "../train/loop/options.ts";
+import { defined } from "../validation/defined.ts";
 import { ValueError } from "../validation/errors.ts";
 import { checkOptions, type OptionKinds } from "../validation/options.ts";
 import { type RecipeOptions, recipeOptions } from "./options.ts";
@@ -26,6 +27,7 @@ export interface RecipeSettings extends Partial<UpdateRule> {
 const RULE = {
   optimizer: "string",
   learningRate: "number",
+  minLearningRate: "number",
   schedule: "string",
   warmUpSteps: "number",
   momentum: "number",
@@ -48,7 +50,7 @@ const SETTINGS = {
 
 export interface RecipeRun {
   readonly trainer: TrainerOptions;
-  readonly fit: Pick<FitOptions, "epochs" | "steps" | "earlyStopping">;
+  readonly fit: Pick<FitOptions, "epochs" | "steps" | "earlyStopping" | "evaluateEvery">;
   /** The update rule that results from the recipe and the settings. */
   readonly rule: UpdateRule;
   readonly options: RecipeOptions;
@@ -88,7 +90,11 @@ export function recipeRun(recipe: Recipe, train: Dataset, settings: RecipeSettin
       ...(recipe.shuffle === false ? { shuffle: false } : {}),
       ...(recipe.transform === undefined ? {} : { transform: recipe.transform() }),
     },
-    fit: { ...length, ...(recipe.keepBest ? { earlyStopping: KEEP_BEST } : {}) },
+    fit: {
+      ...length,
+      ...defined({ evaluateEvery: recipe.evaluateEvery }),
+      ...(recipe.keepBest ? { earlyStopping: KEEP_BEST } : {}),
+    },
     rule,
     options,
   };

@@ -37,6 +37,8 @@ export interface UpdateRule {
   readonly learningRate: number;
   /** Default constant. */
   readonly schedule?: ScheduleName;
+  /** Where the schedule `cosine` ends. Default 0. */
+  readonly minLearningRate?: number;
   /** Number of updates in which the rate rises from 0 before the schedule begins. Default 0. */
   readonly warmUpSteps?: number;
   /** For sgd and rmsprop, default 0; for momentum, default 0.9; for muon, default 0.95. */
@@ -107,7 +109,7 @@ export function optimizerOf(rule: UpdateRule, steps: number): Optimizer {
 }
 
 function scheduleOf(
-  { learningRate, schedule = "constant", warmUpSteps = 0 }: UpdateRule,
+  { schedule = "constant", warmUpSteps = 0, ...rates }: UpdateRule,
   steps: number,
 ): number | Schedule {
   const rest = steps - warmUpSteps;
@@ -116,15 +118,19 @@ function scheduleOf(
       `schedule: the warm-up of ${warmUpSteps} updates is longer than the run of ${steps}`,
     );
   }
-  const after = afterWarmUp(learningRate, schedule, rest);
+  const after = afterWarmUp(rates, schedule, rest);
   return warmUpSteps > 0 ? warmUp({ steps: warmUpSteps }, after) : after;
 }
 
-function afterWarmUp(learningRate: number, schedule: ScheduleName, steps: number): number | Schedule {
+function afterWarmUp(
+  { learningRate, minLearningRate = 0 }: Pick<UpdateRule, "learningRate" | "minLearningRate">,
+  schedule: ScheduleName,
+  steps: number,
+): number | Schedule {
   const make: Readonly<Record<ScheduleName, () => number | Schedule>> = {
     constant: () => learningRate,
     linear: () => polynomial({ learningRate, steps }),
-    cosine: () => cosine({ learningRate, steps }),
+    cosine: () => cosine({ learningRate, minLearningRate, steps }),
     // A cycle needs at least 5 steps.
     oneCycle: () => (steps < 5 ? learningRate : oneCycle({ learningRate, steps })),
     steps: () => multiStep({ learningRate, milestones: milestones(steps) }),

@@ -25,6 +25,12 @@ export interface ReportPicture extends Pixels {
   readonly caption: string;
 }
 
+/** Text that a language model has generated after a number of steps. */
+export interface ReportSample {
+  readonly step: number;
+  readonly text: string;
+}
+
 export interface RunReport {
   readonly title: string;
   /** One line under the title. */
@@ -43,6 +49,8 @@ export interface RunReport {
   readonly mistakes?: readonly ReportPicture[];
   /** For regression: true and predicted value of each sample. */
   readonly predictions?: readonly Point[];
+  /** Of a language model: the loss is in nats per character. */
+  readonly samples?: readonly ReportSample[];
   /** Time of the kernels of one training step, by the adapter's clock. */
   readonly kernels?: readonly { readonly label: string; readonly milliseconds: number }[];
 }
@@ -58,6 +66,7 @@ const RUN = {
   filters: "array",
   mistakes: "array",
   predictions: "array",
+  samples: "array",
   kernels: "array",
 } as const satisfies OptionKinds<RunReport>;
 
@@ -76,6 +85,7 @@ export function reportHtml(run: RunReport, others: readonly OtherRun[] = []): st
   checkOptions("reportHtml", run, RUN);
   const sections = [
     section("Curves", `<div class="charts">${curves(run, others).join("")}</div>`),
+    run.samples && section("Generated text", samples(run.samples)),
     run.predictions && section("Predictions", predictionChart(run.predictions)),
     run.confusion && section("Confusion matrix", confusionTable(run.confusion)),
     run.mistakes && section("Most confident mistakes", pictures(run.mistakes, "mistakes")),
@@ -208,6 +218,14 @@ function pictures(list: readonly ReportPicture[], kind: string): string {
   return `<div class="pictures ${kind}">${figures.join("")}</div>`;
 }
 
+function samples(list: readonly ReportSample[]): string {
+  const texts = list.map(
+    ({ step, text }) =>
+      `<figure><figcaption>After step ${step}</figcaption><pre>${escaped(text)}</pre></figure>`,
+  );
+  return `<div class="samples">${texts.join("")}</div>`;
+}
+
 function kernelTable(kernels: NonNullable<RunReport["kernels"]>): string {
   const total = kernels.reduce((sum, { milliseconds }) => sum + milliseconds, 0) || 1;
   const most = Math.max(...kernels.map(({ milliseconds }) => milliseconds)) || 1;
@@ -237,6 +255,8 @@ section { background: #fff; border: 1px solid #e3e6eb; border-radius: 10px; padd
 h2 { margin: 0 0 0.8rem; font-size: 1.05rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem; }
 svg { width: 100%; max-width: 44rem; height: auto; }
+.samples figure { margin: 0 0 1rem; }
+.samples pre { margin: 0.2rem 0 0; white-space: pre-wrap; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.88rem; }
 caption { text-align: left; color: #535c6d; padding-bottom: 0.5rem; }

@@ -18,6 +18,7 @@ walkOptions(
     "datasets.usps": (o) => datasets.usps(o),
     "datasets.digits": (o) => datasets.digits(o),
     "datasets.boston": (o) => datasets.boston(o),
+    "datasets.tinyshakespeare": (o) => datasets.tinyshakespeare(o),
     "datasets.csv": (o) => datasets.csv(missing, o),
     "datasets.npy": (o) => datasets.npy(missing, missing, o),
     "datasets.npz": (o) => datasets.npz(missing, o),

@@ -25,6 +25,10 @@ const PARAMETERS: Readonly<Record<string, number>> = {
   "digits-mlp-mse": 64 * 89 + 89 + 89 * 10 + 10,
   "digits-mlp-ce": 64 * 89 + 89 + 89 * 10 + 10,
   "digits-cnn": 16 * 9 + 16 + 576 * 10 + 10,
+  // nanoGPT counts 0.80 and 10.65 million, without the 64 and 256 positions.
+  "gpt-shakespeare": 65 * 128 + 64 * 128 + 4 * (12 * 128 ** 2 + 2 * 128) + 128,
+  "gpt-shakespeare-large": 65 * 384 + 256 * 384 + 6 * (12 * 384 ** 2 + 2 * 384) + 384,
+  addition: 12 * 64 + 8 * 64 + 2 * (12 * 64 ** 2 + 13 * 64) + 2 * 64,
 };
 
 /** Applies the recipe's model and loss to a batch of four, as in training. */
@@ -32,11 +36,12 @@ function builds(name: string, options: RecipeOptions = {}) {
   const r = recipe(name);
   const model = r.model(options);
   const loss = r.loss(options);
-  const x = input([4, ...r.inputShape]);
+  const tokens = r.inputs === "tokens";
+  const x = input([4, ...r.inputShape], tokens ? "i32" : "f32");
   const random = new RandomSource(state([1], 0, "u32"), state([2], Uint32Array.of(0, 0), "u32"));
   const { result } = build({ training: true, random }, () => {
     const output = forward(model, x);
-    const target = loss.classes ? input([4], "i32") : input(output.shape);
+    const target = loss.classes ? input(tokens ? x.shape : [4], "i32") : input(output.shape);
     return { output, ...loss.build(output, target, input([4])) };
   });
   return { output: result.output.shape, loss: result.loss.shape, parameters: namedParameters(model) };

@@ -3,6 +3,7 @@ import { bostonSource } from "./boston.ts";
 import { cifar10Source } from "./cifar10.ts";
 import { digitsSource } from "./digits.ts";
 import { fashionMnistSource, mnistSource } from "./mnist.ts";
+import { tinyshakespeareSource } from "./tinyshakespeare.ts";
 import { uspsSource } from "./usps.ts";
 
 export const datasetSources = {
@@ -12,4 +13,5 @@ export const datasetSources = {
   usps: uspsSource,
   digits: digitsSource,
   boston: bostonSource,
+  tinyshakespeare: tinyshakespeareSource,
 } as const;

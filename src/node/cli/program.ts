@@ -4,11 +4,12 @@ import { optimizerNames } from "../../recipes/update-names.ts";
 import { version } from "../../version.ts";
 import type { CompileFlags } from "./commands/compile.ts";
 import type { EvalFlags } from "./commands/eval.ts";
+import type { GenerateFlags } from "./commands/generate.ts";
 import type { PredictFlags } from "./commands/predict.ts";
 import type { SummaryFlags } from "./commands/summary.ts";
 import type { TuneFlags } from "./commands/tune.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { positive, wholeNumber } from "./options/parse-values.ts";
+import { nonNegative, positive, wholeNumber } from "./options/parse-values.ts";
 import { addOwnDataOptions, backendOption, dataDirOption, jsonOption } from "./options/shared-options.ts";
 import { type TrainFlags, trainCommand } from "./options/train-options.ts";
 
@@ -77,6 +78,24 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     .addOption(jsonOption())
     .action(async (file: string, images: string[], flags: PredictFlags) => {
       code = await (await import("./commands/predict.ts")).predict(file, images, flags);
+    });
+
+  program
+    .command("generate")
+    .description("continue a prompt with a saved language model, printing the text as it comes")
+    .argument("<file>", "a .safetensors file that weft train saved of a recipe for text")
+    .option("--prompt <text>", "the beginning of the text", "\n")
+    .option("--tokens <n>", "most tokens to generate", wholeNumber(1), 300)
+    .option("--temperature <x>", "below 1 keeps to likely tokens; 0 takes the likeliest", nonNegative, 0.8)
+    .option("--top-k <n>", "draw among the n likeliest tokens", wholeNumber(1))
+    .option("--top-p <x>", "draw among the likeliest tokens of this total probability", positive)
+    .option("--seed <n>", "seed of the random draws", wholeNumber(0), 0)
+    .option("--stop <texts...>", "end before the first of these texts")
+    .addOption(backendOption())
+    .addOption(jsonOption())
+    .action(async (file: string, flags: GenerateFlags) => {
+      interruptSignal();
+      code = await (await import("./commands/generate.ts")).generate(file, flags);
     });
 
   program
@@ -152,7 +171,7 @@ export async function runCommand(args: readonly string[]): Promise<number> {
   data
     .command("get")
     .description("download a data set into the data folder and verify it")
-    .argument("<name>", "mnist, fashion-mnist, cifar10, usps, digits or boston")
+    .argument("<name>", "mnist, fashion-mnist, cifar10, usps, digits, boston or tinyshakespeare")
     .addOption(dataDirOption())
     .action(async (name: string, flags: { dataDir?: string }) => {
       code = await (await import("./commands/data-get.ts")).dataGet(name, flags);

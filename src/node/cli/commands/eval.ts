@@ -5,9 +5,10 @@ import { numberOf, openSavedModel, readSavedModel } from "../data/saved-model.ts
 import { withDeviceAndData } from "../device-and-data.ts";
 import { interruptSignal } from "../interrupt.ts";
 import type { DataFlags, DeviceFlags, OwnDataFlags } from "../options/shared-options.ts";
-import { duration, percent, plural } from "../output/format.ts";
+import { duration, lossText, percent, plural } from "../output/format.ts";
 import { metricsText } from "../output/metrics-text.ts";
 import { print, printError, printJson } from "../output/terminal.ts";
+import { sampleNoun } from "../training/run-result.ts";
 import { expectFits, metricsFor } from "../training/settings.ts";
 
 const BATCH_SIZE = 200;
@@ -40,7 +41,10 @@ export async function evaluate(file: string, flags: EvalFlags): Promise<number> 
     load,
     async (backend, { test, title }) => {
       expectFits(recipe, test);
-      const settings = { metrics: metricsFor(test, loss), batchSize: BATCH_SIZE };
+      const settings = {
+        metrics: recipe.inputs === "tokens" ? [] : metricsFor(test, loss),
+        batchSize: BATCH_SIZE,
+      };
       const trainer = await openSavedModel(backend, saved, settings);
       const begun = performance.now();
       const measures = await trainer.evaluate(test, { signal: stop });
@@ -54,10 +58,10 @@ export async function evaluate(file: string, flags: EvalFlags): Promise<number> 
       print(...(notices.length > 0 ? notices : [`Adapter: ${adapter}.`]));
       const { loss: mean, accuracy } = measures;
       const right = accuracy === undefined ? "" : `${percent(accuracy)} right, `;
-      const noun = test.inputs.shape.length === 1 ? "test row" : "test image";
+      const noun = `test ${sampleNoun(recipe)}`;
       const what = `${file} (${recipe.name}) on ${plural(test.count, noun)} of ${title}`;
       const inUnits = own?.explain?.(mean) ?? "";
-      print(`${what}: ${right}loss ${mean.toFixed(4)}${inUnits}, in ${duration(seconds)}.`);
+      print(`${what}: ${right}loss ${lossText(mean, recipe)}${inUnits}, in ${duration(seconds)}.`);
       print(...metricsText(measures, test));
     },
   );

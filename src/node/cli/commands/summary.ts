@@ -24,7 +24,11 @@ export async function summary(what: string, flags: SummaryFlags): Promise<number
   const saved = existsSync(what) ? await readSavedModel(what) : undefined;
   const { recipe, options } = saved ?? { recipe: recipeOf(what), options: {} };
   const { batchSize = recipe.batchSize } = flags;
-  const model = summaryOf(recipe.model(options), recipe.inputShape);
+  const model = summaryOf(
+    recipe.model(options),
+    recipe.inputShape,
+    recipe.inputs === "tokens" ? "i32" : "f32",
+  );
   await withDevice({ backend: flags.backend }, async (backend) => {
     const samples = zeroSamples(recipe, batchSize, model.outputShape.slice(1), options);
     const { trainer: settings } = recipeRun(recipe, samples, { batchSize, options });
@@ -54,9 +58,13 @@ function zeroSamples(
   options: RecipeOptions,
 ): Dataset {
   const { inputShape: shape, name } = recipe;
-  const inputs = { data: new Float32Array(count * sizeOf(shape)), shape };
-  const all = { name, split: "train", count, inputs };
-  if (recipe.loss(options).classes)
-    return { ...all, labels: new Int32Array(count), classes: output.at(-1) ?? 1 };
+  const data = new (recipe.inputs === "tokens" ? Int32Array : Float32Array)(count * sizeOf(shape));
+  const all = { name, split: "train", count, inputs: { data, shape } };
+  if (recipe.loss(options).classes) {
+    const classes = output.at(-1) ?? 1;
+    // A model of sequences classifies each position.
+    const labelShape = output.slice(0, -1);
+    return { ...all, labels: new Int32Array(count * sizeOf(labelShape)), labelShape, classes };
+  }
   return { ...all, labels: new Float32Array(count * sizeOf(output)), labelShape: output };
 }

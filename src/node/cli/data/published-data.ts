@@ -84,7 +84,7 @@ export async function trainingData(
 ): Promise<ChosenData> {
   const name = dataset ?? recipe.dataset;
   if (dataset === undefined && recipe.data !== undefined)
-    return { name, title: recipe.title, ...recipe.data() };
+    return { name, title: recipe.title, ...limited(recipe.data(), limit) };
   if (name === SYNTHETIC) return synthetic(limit);
   const source = sourceOf(name);
   const replaceable = REPLACEABLE.includes(name);
@@ -119,10 +119,11 @@ export async function testData(
     const { test } = syntheticDigits({ train: 1, test: samples ?? SYNTHETIC_TEST });
     return { test, title: SYNTHETIC_TITLE };
   }
-  const source = sourceOf(name);
-  const parts = recipeData(recipe, await loadPublished(source, options), settings);
+  const isOwn = recipe.data !== undefined && name === recipe.dataset;
+  const source = isOwn ? undefined : sourceOf(name);
+  const parts = recipeData(recipe, source && (await loadPublished(source, options)), settings);
   const test = samples === undefined ? parts.test : subset(parts.test, samples);
-  return { test, title: titleOf(source, parts) };
+  return { test, title: source === undefined ? recipe.title : titleOf(source, parts) };
 }
 
 const titleOf = ({ title }: AnySource, { note }: TrainTest) =>

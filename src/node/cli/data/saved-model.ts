@@ -18,6 +18,8 @@ import { nodeFiles } from "../../device/open-device.ts";
 
 /** Metadata key of the description of a model for the user's own data. */
 export const OWN_MODEL_KEY = "ownModel";
+/** Metadata key of the description of a language model. */
+export const LANGUAGE_MODEL_KEY = "languageModel";
 
 /** How stored samples become numbers: `value * scale + offset`. */
 export interface ModelInputs extends Pick<SampleArray, "shape" | "scale" | "offset"> {

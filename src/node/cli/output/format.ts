@@ -42,3 +42,11 @@ export function table(rows: readonly (readonly string[])[], alignRight: readonly
   };
   return rows.map((row) => row.map(cell).join("  ").trimEnd());
 }
+
+/** A loss with its unit: that of a model of characters is also given in bits. */
+export function lossText(loss: number, { sample }: { readonly sample?: unknown }): string {
+  const digits = loss.toFixed(4);
+  return sample === undefined
+    ? digits
+    : `${digits} nats per character (${(loss / Math.LN2).toFixed(3)} bits)`;
+}

@@ -8,7 +8,12 @@ import type { CurveRun } from "../../../recipes/curves.ts";
 import type { Recipe } from "../../../recipes/recipe.ts";
 import { judge, shares } from "../../../report/answers.ts";
 import type { Pixels } from "../../../report/bitmap.ts";
-import { type ReportPicture, type RunReport, reportHtml } from "../../../report/run-report.ts";
+import {
+  type ReportPicture,
+  type ReportSample,
+  type RunReport,
+  reportHtml,
+} from "../../../report/run-report.ts";
 import type { History } from "../../../train/loop/events.ts";
 import type { Trainer } from "../../../train/loop/trainer.ts";
 import { predict } from "../../../train/predict/predict.ts";
@@ -18,7 +23,7 @@ import { writeFileAtomic } from "../../files/atomic-write.ts";
 import type { ChosenData } from "../data/published-data.ts";
 import { reportFiles } from "../training/check-outputs.ts";
 import type { Settings } from "../training/settings.ts";
-import { count, duration, optionName, percent, plural } from "./format.ts";
+import { count, duration, lossText, optionName, percent, plural } from "./format.ts";
 import { writeHistory } from "./run-files.ts";
 
 const MOST_FILTERS = 64;
@@ -32,6 +37,7 @@ interface ReportedRun {
   readonly history: History | undefined;
   readonly settings: Settings;
   readonly seed: number;
+  readonly samples: readonly ReportSample[];
 }
 
 /** Writes the page and its history files. Must not overlap with training. `compared`: runs whose curves are drawn too. */
@@ -49,7 +55,8 @@ export async function writeReport(
     settings: settingsTable(run),
     environment: environmentTable(trainer),
     epochs,
-    ...(await outputsOnTestSet(trainer, data.test)),
+    ...(recipe.inputs === "tokens" ? {} : await outputsOnTestSet(trainer, data.test)),
+    ...(run.samples.length > 0 ? { samples: run.samples } : {}),
     ...defined({ filters: await firstFilters(trainer), kernels: await trainer.profile(data.train) }),
   };
   const others = compared.map(({ name, epochs: theirs }) => ({ title: name, epochs: theirs }));
@@ -58,13 +65,15 @@ export async function writeReport(
   await writeHistory(histories, epochs, evaluations);
 }
 
-function resultText({ history, data, trainer }: ReportedRun): string {
+function resultText({ recipe, history, data, trainer }: ReportedRun): string {
   const { epochs = [] } = history ?? {};
   const last = epochs.at(-1);
   const seconds = epochs.reduce((sum, epoch) => sum + epoch.seconds, 0);
   const measured =
     last?.valAccuracy !== undefined
-      ? `${percent(last.valAccuracy)} of ${count(data.test.count)} test samples right`
+      ? recipe.inputs === "tokens"
+        ? `test loss ${lossText(last.valLoss ?? Number.NaN, recipe)}`
+        : `${percent(last.valAccuracy)} of ${count(data.test.count)} test samples right`
       : last?.valLoss !== undefined
         ? `test loss ${last.valLoss.toPrecision(4)}`
         : `loss ${last?.loss.toPrecision(4)}`;

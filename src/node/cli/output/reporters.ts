@@ -1,10 +1,11 @@
 /** What a training run prints: lines of JSON for programs, or text and a progress bar for people. */
+import type { ReportSample } from "../../../report/run-report.ts";
 import type { CompileProgress } from "../../../runtime/backend.ts";
 import type { EpochRecord, EvaluationRecord, TrainEvent } from "../../../train/loop/events.ts";
 import { numbersOf } from "../../../train/loop/history.ts";
 import type { FitState } from "../../../train/state/fit-record.ts";
 import type { RunResult } from "../training/run-result.ts";
-import { count, duration, percent, plural, rate, shellWord } from "./format.ts";
+import { count, duration, lossText, percent, plural, rate, shellWord } from "./format.ts";
 import { TrainingBar } from "./progress-bars.ts";
 import { print, printError, printJson } from "./terminal.ts";
 
@@ -16,7 +17,7 @@ export interface RunBegin {
   readonly notices: readonly string[];
   readonly data: string;
   /** What a sample is called. */
-  readonly sample: "image" | "row";
+  readonly sample: "image" | "row" | "sequence";
   readonly trainSamples: number;
   readonly testSamples: number;
 }
@@ -30,6 +31,8 @@ export interface Reporter {
   compiling?(progress: CompileProgress): void;
   /** The run continues from a checkpoint. */
   resume?(state: FitState): void;
+  /** Text that the model has generated. */
+  sample?(sample: ReportSample): void;
   event?(event: TrainEvent): void | Promise<void>;
   end?(run: RunResult): void | Promise<void>;
   /** Restores the terminal; safe to call at any time. */
@@ -46,8 +49,8 @@ export function together(all: readonly Reporter[]): Required<Reporter> {
     for (const each of all) await (each[name] as Told)?.(given);
   };
   const [notice, begin, compiling] = [tell("notice"), tell("begin"), tell("compiling")];
-  const [resume, close] = [tell("resume"), tell("close")];
-  return { notice, begin, compiling, resume, close, event: wait("event"), end: wait("end") };
+  const [resume, sample, close] = [tell("resume"), tell("sample"), tell("close")];
+  return { notice, begin, compiling, resume, sample, close, event: wait("event"), end: wait("end") };
 }
 
 /** The line of `--json` for an epoch or evaluation; undefined for other events. */
@@ -71,6 +74,7 @@ export function jsonReporter(): Reporter {
       if (event.event === "recovered")
         printError(`${event.message}; continuing on ${event.adapter} from step ${event.step}`);
     },
+    sample: (sample) => printJson({ event: "sample", ...sample }),
     end: printJson,
   };
 }
@@ -98,6 +102,9 @@ export function humanReporter(): Reporter {
       );
     },
     compiling: (progress) => bar.compiling(progress),
+    sample({ step, text }) {
+      printBelow(`Sample after step ${count(step)}:`, ...text.split("\n").map((line) => `  ${line}`));
+    },
     event(event) {
       if (event.event === "start") epochs = event.epochs;
       else if (event.event === "progress") bar.update(event, epochs);
@@ -163,7 +170,9 @@ function summary(run: RunResult): string[] {
 function results(run: RunResult): string[] {
   const { testAccuracy, testLoss, testSamples, sample, trainLoss, trainAccuracy } = run;
   const parts: string[] = [];
-  if (testAccuracy !== null)
+  if (run.testBitsPerCharacter !== undefined && testLoss !== null)
+    parts.push(`test loss ${lossText(testLoss, { sample: true })}`);
+  else if (testAccuracy !== null)
     parts.push(`${percent(testAccuracy)} of ${plural(testSamples, `test ${sample}`)} right`);
   else if (testLoss !== null) parts.push(`test loss ${testLoss.toPrecision(4)}`);
   if (trainAccuracy !== undefined) parts.push(`${percent(trainAccuracy)} of the training set`);

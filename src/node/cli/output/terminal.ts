@@ -12,6 +12,16 @@ export function print(...lines: readonly string[]): void {
   process.stdout.write(joined(lines));
 }
 
+/** Prints text as it comes, without ending the line; line breaks and tabs are kept. */
+export function printText(text: string): void {
+  process.stdout.write(
+    text
+      .split(/(\n|\t)/)
+      .map((part, i) => (i % 2 === 0 ? printable(part) : part))
+      .join(""),
+  );
+}
+
 /** Prints a line of JSON on stdout. */
 export function printJson(value: object): void {
   print(JSON.stringify(value));

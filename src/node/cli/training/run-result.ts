@@ -65,6 +65,10 @@ export async function resultOf(run: CompletedRun) {
     software,
     dataset: data.name,
     sample: sampleNoun(recipe),
+    // The loss of a model of characters in its other unit.
+    ...(recipe.sample === undefined || interrupted
+      ? {}
+      : defined({ testBitsPerCharacter: test?.loss === undefined ? undefined : test.loss / Math.LN2 })),
     trainSamples: data.train.count,
     testSamples: data.test.count,
     seed: flags.seed,
@@ -73,4 +77,5 @@ export async function resultOf(run: CompletedRun) {
   };
 }
 
-export const sampleNoun = ({ inputShape }: Recipe) => (inputShape.length === 1 ? "row" : "image");
+export const sampleNoun = ({ inputShape, inputs }: Recipe) =>
+  inputs === "tokens" ? "sequence" : inputShape.length === 1 ? "row" : "image";

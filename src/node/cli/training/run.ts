@@ -1,15 +1,20 @@
 /** A training run on an open device: begins or resumes it, trains, saves the model, draws and reports. */
 
+import { Gpt } from "../../../nn/gpt.ts";
 import type { CurveRun } from "../../../recipes/curves.ts";
+import { continueText, describeLanguageModel } from "../../../recipes/language-model.ts";
 import type { Recipe } from "../../../recipes/recipe.ts";
+import type { ReportSample } from "../../../report/run-report.ts";
 import type { Backend, TuneEvent } from "../../../runtime/backend.ts";
 import type { History } from "../../../train/loop/events.ts";
 import type { FitOptions } from "../../../train/loop/options.ts";
 import { Trainer } from "../../../train/loop/trainer.ts";
+import { predict } from "../../../train/predict/predict.ts";
 import { resumeFrom } from "../../../train/state/checkpoint-folder.ts";
 import type { FitState } from "../../../train/state/fit-record.ts";
 import { version } from "../../../version.ts";
 import type { ChosenData } from "../data/published-data.ts";
+import { LANGUAGE_MODEL_KEY } from "../data/saved-model.ts";
 import type { TrainFlags } from "../options/train-options.ts";
 import { runName, writePicture } from "../output/curves.ts";
 import { count } from "../output/format.ts";
@@ -62,14 +67,14 @@ export async function runTraining(job: Job): Promise<void> {
       const saving = () => trainer.save(save, metadataOf(job, settings));
       await (flags.ema === undefined ? saving() : trainer.withAverages(saving));
     }
-    const { history } = fitted;
+    const { history, samples } = fitted;
     if (result.picture !== undefined) {
       const finished = { title: recipe.title, trainer, data, epochs: history?.epochs ?? [] };
       await writePicture(result.picture, finished, runName(settings.rule), recipe.picture, compared);
     }
     if (result.report !== undefined) {
       const { writeReport } = await import("../output/report-page.ts");
-      const reported = { recipe, data, trainer, history, settings, seed: flags.seed };
+      const reported = { recipe, data, trainer, history, samples, settings, seed: flags.seed };
       await writeReport(result.report, reported, compared);
     }
     await reporters.end(result);
@@ -130,7 +135,7 @@ async function beginOrResume(
 
 /** Trains and passes the events on. */
 async function fit(
-  { flags, data, signal, reporters }: Job,
+  { recipe, flags, data, signal, reporters }: Job,
   trainer: Trainer,
   settings: Settings,
   resume: FitState | undefined,
@@ -138,14 +143,41 @@ async function fit(
   const begun = performance.now();
   let firstStepSeconds: number | null = null;
   let history: History | undefined;
+  const samples: ReportSample[] = [];
   const own = { validation: data.test, signal, resume, ...checkpointOptions(flags) };
   for await (const event of trainer.fit(data.train, { ...settings.fit, ...own })) {
     // The time origin of performance.now is the start of the process.
     if (event.event === "progress") firstStepSeconds ??= performance.now() / 1000;
     if (event.event === "end") history = event.history;
     await reporters.event(event);
+    if (event.event !== "evaluation" && event.event !== "epoch") continue;
+    const text = await sampled(recipe, trainer, data, signal);
+    if (text === undefined) continue;
+    const sample = { step: event.event === "evaluation" ? event.step : trainer.steps, text };
+    samples.push(sample);
+    reporters.sample(sample);
   }
-  return { history, firstStepSeconds, seconds: (performance.now() - begun) / 1000 };
+  return { history, samples, firstStepSeconds, seconds: (performance.now() - begun) / 1000 };
+}
+
+/** The recipe's sample with the weights as they are; undefined for models of anything but text, and after an interruption. */
+async function sampled(
+  { sample }: Recipe,
+  trainer: Trainer,
+  { train }: ChosenData,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { classNames: characters } = train;
+  const contextLength = train.inputs.shape[0];
+  if (sample === undefined || characters === undefined || contextLength === undefined || signal.aborted)
+    return undefined;
+  const logitsOf = async (data: Int32Array) =>
+    (await predict(trainer, { count: 1, inputs: { data, shape: [contextLength] } })).values;
+  const { prompt, tokens } = sample;
+  let text = prompt;
+  for await (const piece of continueText(logitsOf, { characters, contextLength }, prompt, { tokens }))
+    text += piece;
+  return text.trim();
 }
 
 /** Where and how often checkpoints are written: never without a run folder. */
@@ -163,6 +195,7 @@ function metadataOf(
   { trainer, rule, options }: Settings,
 ): Record<string, string> {
   const { inputs, classNames } = data.train;
+  const { model } = trainer;
   return {
     ...metadata,
     recipe: recipe.name,
@@ -176,6 +209,9 @@ function metadataOf(
     inputScale: String(inputs.scale ?? 1),
     inputOffset: String(inputs.offset ?? 0),
     ...(classNames === undefined ? {} : { classNames: JSON.stringify(classNames) }),
+    ...(model instanceof Gpt && classNames !== undefined
+      ? { [LANGUAGE_MODEL_KEY]: JSON.stringify(describeLanguageModel(model, classNames)) }
+      : {}),
     ...(Object.keys(options).length > 0 ? { options: JSON.stringify(options) } : {}),
     weft: version,
   };
