@@ -64,7 +64,7 @@ export const additionRecipe: Recipe = {
   inputs: "tokens",
   target: "95 % of 1,000 sums that were not trained right in all digits",
   goals: [{ measure: "testAccuracy", atLeast: 0.95 }],
-  time: "1 minute on 2 cores without a GPU",
+  time: "2 minutes on 2 cores without a GPU",
   steps: 800,
   batchSize: 128,
   evaluateEvery: 400,
