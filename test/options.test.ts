@@ -97,6 +97,7 @@ walkOptions(
     "nn.multiHeadAttention": (o) => nn.multiHeadAttention(4, 2, o),
     "nn.Gpt": (o) => new nn.Gpt(o as never),
     "nn.gpt": (o) => nn.gpt(o as never),
+    "nn.lora": (o) => nn.lora(nn.sequential(nn.linear(4, 4)), o as never),
     "nn.Conv1d": (o) => new nn.Conv1d(1, 1, 3, o),
     "nn.conv1d": (o) => nn.conv1d(1, 1, 3, o),
     "nn.Conv2d": (o) => new nn.Conv2d(1, 1, 3, o),
@@ -288,7 +289,9 @@ walkOptions(
     "transforms.cutout": (o) => transforms.cutout(2, o),
   },
   [
-    ..."checkpoint gradients resumeFrom RunControl historyCsv historyJson loadStateDict stateDict".split(" "),
+    ..."checkpoint gradients resumeFrom RunControl historyCsv historyJson loadStateDict stateDict loraFromSafetensors loraToSafetensors mergeLora unmergeLora".split(
+      " ",
+    ),
     ..."constant input parameter scope state Random Shader targetOf".split(" "),
     // `alignTo` takes the form of another data set, with whatever else that has.
     ...of(
@@ -317,7 +320,7 @@ walkOptions(
     ),
     ...of(
       "nn",
-      "isTraining isBuilding inEvaluation addUpdate randomSource forward checkLayer namedParameters namedBuffers isModule",
+      "isTraining isBuilding inEvaluation addUpdate randomSource forward checkLayer namedParameters namedBuffers namedObjects isModule",
     ),
     ...of("nn", "allParameters freeze unfreeze isFrozen isParameter Sequential sequential"),
     ...of(

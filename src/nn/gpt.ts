@@ -164,7 +164,7 @@ export class Gpt implements Module {
       x = scope(`h.${i}`, () => block.forward(x));
     });
     const y = scope("ln_f", () => this.ln_f.forward(x));
-    return scope("lm_head", () => linearOf(y, this.lm_head?.weight ?? this.wte.weight));
+    return scope("lm_head", () => this.lm_head?.forward(y) ?? linearOf(y, this.wte.weight));
   }
 }
 

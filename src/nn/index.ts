@@ -14,6 +14,7 @@ export {
 } from "./gpt.ts";
 export * as init from "./init.ts";
 export { Linear, linear, type WeightOptions } from "./linear.ts";
+export { type LoraAdapters, type LoraOptions, lora } from "./lora.ts";
 export * from "./loss.ts";
 export * from "./module.ts";
 export * from "./normalization.ts";

@@ -6,6 +6,7 @@
 import { expectWhole } from "../graph/op.ts";
 import { type Shape, sizeOf } from "../graph/spec.ts";
 import { parameter, type Tensor } from "../graph/tensor.ts";
+import { add } from "../ops/elementwise/arithmetic.ts";
 import { linear as linearOf } from "../ops/linalg/linear.ts";
 import { checkOptions, type OptionKinds } from "../validation/options.ts";
 import { type Initializer, kaimingUniform, uniform } from "./init.ts";
@@ -40,9 +41,11 @@ export abstract class WeightedLayer {
   }
 }
 
-/** y = x wᵀ + b: `[…, in] -> […, out]`. `weight` is [out, in], `bias` [out]. */
+/** y = x wᵀ + b: `[…, in] -> […, out]`. `weight` is [out, in], `bias` [out]. `nn.lora` adds lora_B lora_A x. */
 export class Linear extends WeightedLayer implements Module {
   readonly kind = "Linear";
+  declare lora_A?: Linear;
+  declare lora_B?: Linear;
 
   constructor(inFeatures: number, outFeatures: number, options: WeightOptions = {}) {
     checkOptions("nn.linear", options, WEIGHT);
@@ -52,9 +55,34 @@ export class Linear extends WeightedLayer implements Module {
   }
 
   forward(x: Tensor): Tensor {
-    return linearOf(x, this.weight, this.bias);
+    const y = linearOf(x, this.weight, this.bias);
+    return this.lora_B === undefined ? y : add(y, lowRank(this).branch(x));
   }
 }
+
+/** What `nn.lora` adds to a linear layer. */
+export interface LowRank {
+  readonly a: Linear;
+  readonly b: Linear;
+  /** Factor of b(a(x)). */
+  readonly scale: number;
+  branch(x: Tensor): Tensor;
+}
+
+const lowRanks = new WeakMap<Linear, LowRank>();
+
+/** Gives a linear layer a low-rank branch with the parameters `lora_A.weight` and `lora_B.weight`. */
+export function addLowRank(layer: Linear, added: LowRank): void {
+  Object.assign(layer, { lora_A: added.a, lora_B: added.b });
+  lowRanks.set(layer, added);
+}
+
+export function removeLowRank(layer: Linear): void {
+  delete layer.lora_A;
+  delete layer.lora_B;
+}
+
+export const lowRank = (layer: Linear): LowRank => lowRanks.get(layer) as LowRank;
 
 export const linear = (inFeatures: number, outFeatures: number, options?: WeightOptions) =>
   new Linear(inFeatures, outFeatures, options);

@@ -115,15 +115,21 @@ export function isParameter({ leaf }: Tensor): boolean {
 }
 
 function namedLeaves(model: object, wanted: (t: Tensor) => boolean): Map<string, Tensor> {
-  const found = new Map<string, Tensor>();
+  return namedObjects(model, (value): value is Tensor => value instanceof Tensor && wanted(value));
+}
+
+/** The objects in `model` that `wanted` accepts, by the path to them; one that is there twice has the first one. */
+export function namedObjects<T extends object>(
+  model: object,
+  wanted: (value: object) => value is T,
+): Map<string, T> {
+  const found = new Map<string, T>();
   const seen = new Set<unknown>();
   const walk = (value: unknown, path: string): void => {
     if (value === null || typeof value !== "object" || seen.has(value)) return;
     seen.add(value);
-    if (value instanceof Tensor) {
-      if (wanted(value)) found.set(path, value);
-      return;
-    }
+    if (wanted(value)) found.set(path, value);
+    if (value instanceof Tensor) return;
     for (const [key, v] of partsOf(value)) {
       // As in PyTorch, the layers of a Sequential are `0.weight` and not `layers.0.weight`.
       walk(v, value instanceof Sequential && key === "layers" ? path : join(path, String(key)));
