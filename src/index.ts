@@ -62,6 +62,7 @@ export type {
 } from "./runtime/backend.ts";
 export { CpuBackend, type CpuOptions } from "./runtime/cpu/backend.ts";
 export { GpuBackend, type GpuOptions } from "./runtime/gpu/backend.ts";
+export * as tokenizers from "./tokenizers/index.ts";
 export type { UserBatch } from "./train/input/user-batch.ts";
 export type { AnyTrainer } from "./train/loop/any-trainer.ts";
 export { type BestCheckpointOptions, bestCheckpoint } from "./train/loop/callbacks.ts";

@@ -5,7 +5,7 @@ import * as replay from "../src/replay/index.ts";
 import { checkOptions, nearest } from "../src/validation/options.ts";
 import { walkOptions } from "./support/walk-options.ts";
 
-const { constant, data, input, io, metrics, nn, ops, optim, recipes, report, transforms } = weft;
+const { constant, data, input, io, metrics, nn, ops, optim, recipes, report, tokenizers, transforms } = weft;
 const [x, labels] = [input([2, 3]), input([2], "i32")];
 const image = input([1, 2, 6, 6]);
 const weight = input([2, 2, 3, 3]);
@@ -280,6 +280,15 @@ walkOptions(
     "metrics.r2": (o) => metrics.r2(o),
     "metrics.classification": (o) => metrics.classification(3, o),
 
+    "tokenizers.characters": (o) => tokenizers.characters("ab", o),
+    "tokenizers.bytes": (o) => tokenizers.bytes(o),
+    "tokenizers.trainBpe": (o) => tokenizers.trainBpe("ab", o as never),
+    "tokenizers.fromJson": (o) => tokenizers.fromJson("{}", o),
+    "tokenizers.fromGpt2": (o) => tokenizers.fromGpt2("{}", "", o),
+    "Tokenizer.encode": (o) => tokenizers.bytes().encode("a", o),
+    "Tokenizer.decode": (o) => tokenizers.bytes().decode([], o),
+    "Tokenizer.decodeStream": (o) => tokenizers.bytes().decodeStream(o),
+
     "transforms.pad": (o) => transforms.pad(1, o),
     "transforms.resize": (o) => transforms.resize(4, o),
     "transforms.randomAffine": (o) => transforms.randomAffine(o),
@@ -352,6 +361,8 @@ walkOptions(
     ...of("recipes", "curvePicture leastSquares mlp PositionBias recipe"),
     ...of("report", "judge largest shares readReport"),
     "metrics.regression",
+    // A base class for tokenizers of one's own.
+    "tokenizers.Tokenizer",
     ...of("transforms", "compose centerCrop normalize randomHorizontalFlip randomVerticalFlip mixup"),
   ],
 );

@@ -2,32 +2,16 @@
  * Text as a data set of characters: sample i is character i, its label the character after it. `windows` makes sequences of it,
  * as language models take them. Class names are the characters.
  */
+import { CharacterTokenizer } from "../tokenizers/characters.ts";
 import { FormatError, ValueError } from "../validation/errors.ts";
-import { quote } from "../validation/printable.ts";
 import type { Dataset } from "./dataset.ts";
-
-/** The different characters of `text`, in order of their code points. */
-export function charactersOf(text: string): string[] {
-  return [...new Set(text)].sort((a, b) => (a.codePointAt(0) as number) - (b.codePointAt(0) as number));
-}
-
-/** Numbers of the characters of `text` in `characters`. Throws FormatError, naming `source`, on a character that is not among them. */
-export function encodeCharacters(text: string, characters: readonly string[], source: string): Int32Array {
-  const ids = new Map(characters.map((character, id) => [character, id]));
-  return Int32Array.from(text, (character) => {
-    const id = ids.get(character);
-    if (id === undefined)
-      throw new FormatError(`${source}: holds ${quote(character)}, which the model does not know`);
-    return id;
-  });
-}
 
 /** Throws FormatError on a text of fewer than two characters. */
 export function textDataset(
   text: string,
   { name, characters }: { readonly name: string; readonly characters: readonly string[] },
 ): Dataset {
-  const ids = encodeCharacters(text, characters, name);
+  const ids = new CharacterTokenizer(characters).encode(text, { name });
   if (ids.length < 2) throw new FormatError(`${name}: needs at least two characters`);
   return {
     name,

@@ -5,10 +5,10 @@
  */
 import type { Dataset } from "../data/dataset.ts";
 import type { TrainTest } from "../data/published/dataset-source.ts";
-import { encodeCharacters } from "../data/text-dataset.ts";
 import * as nn from "../nn/index.ts";
 import { Random } from "../numbers/random.ts";
 import { IGNORED } from "../ops/loss/class-targets.ts";
+import { CharacterTokenizer } from "../tokenizers/characters.ts";
 import { answerLoss } from "./losses.ts";
 import type { Recipe } from "./recipe.ts";
 
@@ -31,9 +31,10 @@ export function additionText(a: number, b: number): string {
 function sums(split: string, pairs: Uint32Array): Dataset {
   const inputs = new Int32Array(pairs.length * LENGTH);
   const labels = new Int32Array(pairs.length * LENGTH).fill(IGNORED);
+  const tokenizer = new CharacterTokenizer(CHARACTERS);
   pairs.forEach((pair, i) => {
     const text = additionText(Math.floor(pair / NUMBERS), pair % NUMBERS);
-    const ids = encodeCharacters(text, CHARACTERS, "addition");
+    const ids = tokenizer.encode(text);
     inputs.set(ids.subarray(0, LENGTH), i * LENGTH);
     labels.set(ids.subarray(QUESTION), i * LENGTH + QUESTION - 1);
   });

@@ -2,9 +2,9 @@
  * Language models of characters as saved files describe them, and the text that they continue. Tokens are drawn on the host
  * from the model's logits for the last position; text beyond the context length slides out of the model's sight.
  */
-import { charactersOf, encodeCharacters } from "../data/text-dataset.ts";
 import { type Gpt, type GptOptions, gpt } from "../nn/gpt.ts";
 import { Random } from "../numbers/random.ts";
+import { CharacterTokenizer, charactersOf } from "../tokenizers/characters.ts";
 import { FormatError, ValueError } from "../validation/errors.ts";
 import { Fields } from "../validation/json-fields.ts";
 import { checkOptions, type OptionKinds } from "../validation/options.ts";
@@ -96,7 +96,7 @@ export async function* continueText(
   checkSampling(sampling);
   if (prompt === "") throw new ValueError("continueText: the prompt must have at least one character");
   const random = new Random(seed);
-  const ids = Array.from(encodeCharacters(prompt, characters, "prompt"));
+  const ids = Array.from(new CharacterTokenizer(characters).encode(prompt, { name: "prompt" }));
   for (let i = 0; i < tokens; i++) {
     signal?.throwIfAborted();
     const seen = ids.slice(-contextLength);

@@ -10,11 +10,16 @@ import { type Dataset, validateDataset } from "../../src/data/dataset.ts";
 import { datasetFromArrays, parseNpz } from "../../src/data/formats/arrays.ts";
 import { parseIdx } from "../../src/data/formats/idx.ts";
 import { parseNpy } from "../../src/data/formats/npy.ts";
+import { decodeText } from "../../src/data/formats/number-lines.ts";
 import { parseBoston } from "../../src/data/published/boston.ts";
 import { parseCifarBatch } from "../../src/data/published/cifar10.ts";
 import { parseDigits } from "../../src/data/published/digits.ts";
 import { parseUsps } from "../../src/data/published/usps.ts";
 import { readSafetensors, writeSafetensors } from "../../src/io/safetensors.ts";
+import { trainBpe } from "../../src/tokenizers/bpe/train.ts";
+import { characters } from "../../src/tokenizers/characters.ts";
+import { fromGpt2, fromJson } from "../../src/tokenizers/files.ts";
+import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
 import { FormatError } from "../../src/validation/errors.ts";
 import { ascii, gzip, join, npy, tar, zip } from "../support/archives.ts";
 import { type FuzzFormat, fuzz } from "../support/fuzz.ts";
@@ -23,6 +28,22 @@ import { inPage } from "../support/in-page.ts";
 const COUNT = inPage ? 500 : 10_000;
 /** What any mutant of these small files may become at most. */
 const LIMIT = 1_000_000;
+
+const trained = trainBpe("the theme of the hymn", { vocabSize: 262, specialTokens: ["<end>"] });
+const tokenizerFile = JSON.stringify(trained);
+const mergesFile = trained.parts.merges.map((pair) => pair.join(" ")).join("\n");
+/** Its tokens are within the vocabulary; what they decode to is the text, as far as it knows its characters. */
+function soundTokenizer(tokenizer: Tokenizer): boolean {
+  for (const word of ["the hymn", "a", "<end>"]) {
+    try {
+      const ids = tokenizer.encode(word, { specialTokens: true });
+      if (tokenizer.decode(ids) !== word || ids.some((id) => id >= tokenizer.vocabSize)) return false;
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+    }
+  }
+  return true;
+}
 
 const numbers = (n: number, make: (i: number) => number | string) =>
   Array.from({ length: n }, (_, i) => make(i));
@@ -209,6 +230,37 @@ const formats: FuzzFormat[] = [
     read: (bytes, file) => {
       const { tensors } = readSafetensors(bytes, { name: file });
       return [...tensors.values()].every(({ shape, data }) => sizeOf(shape) === data.length);
+    },
+  },
+  {
+    name: "tokenizer.json",
+    files: [tokenizerFile, JSON.stringify(characters("abc", { specialTokens: ["<end>"] }))].map(ascii),
+    words: [
+      "[",
+      "}",
+      '"',
+      "null",
+      "-1",
+      "1e9",
+      "true",
+      '"model"',
+      '"BPE"',
+      '"Unigram"',
+      "__proto__",
+      " ",
+      "Digits",
+      "\\u0000",
+    ],
+    read: (bytes, file) => soundTokenizer(fromJson(decodeText(bytes, file), { name: file })),
+  },
+  {
+    name: "GPT-2's vocabulary",
+    // Both files in one, with a line of their own between.
+    files: [ascii(`${JSON.stringify(Object.fromEntries(trained.parts.vocab))}\n---\n${mergesFile}`)],
+    words: ["\n---\n", " ", "#version", "0", "256", ":", '"a"'],
+    read: (bytes, file) => {
+      const [vocab = "", merges = ""] = decodeText(bytes, file).split("\n---\n");
+      return soundTokenizer(fromGpt2(vocab, merges, { name: file }));
     },
   },
 ];

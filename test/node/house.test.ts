@@ -30,6 +30,7 @@ const LAYERS = [
   "runtime/gpu",
   "nn",
   "optim",
+  "tokenizers",
   "data",
   "io",
   "transforms",
@@ -49,7 +50,7 @@ const LAYERS = [
 const MUST_NOT: Record<string, readonly string[]> = {
   "runtime/gpu": ["runtime/cpu"],
   ...Object.fromEntries(
-    ["nn", "optim", "data", "io", "transforms"].map((layer) => [
+    ["nn", "optim", "tokenizers", "data", "io", "transforms"].map((layer) => [
       layer,
       ["plan", "runtime", "tune", "runtime/cpu", "runtime/gpu"],
     ]),

@@ -1,12 +1,6 @@
 /** Text as data sets, descriptions of language models, sampling, and the recipes for text on data made here. */
 import { describe, expect, it } from "vitest";
-import {
-  charactersOf,
-  encodeCharacters,
-  splitText,
-  textDataset,
-  windows,
-} from "../../src/data/text-dataset.ts";
+import { splitText, textDataset, windows } from "../../src/data/text-dataset.ts";
 import { constant, input } from "../../src/graph/tensor.ts";
 import { gpt } from "../../src/nn/gpt.ts";
 import { Random } from "../../src/numbers/random.ts";
@@ -21,6 +15,7 @@ import {
 } from "../../src/recipes/language-model.ts";
 import { answerLoss } from "../../src/recipes/losses.ts";
 import { CpuBackend } from "../../src/runtime/cpu/backend.ts";
+import { characters, charactersOf } from "../../src/tokenizers/characters.ts";
 import { Trainer } from "../../src/train/loop/trainer.ts";
 import { gpuBackend } from "../support/backend.ts";
 
@@ -43,7 +38,7 @@ describe("text as a data set", () => {
   });
 
   it("refuses unknown characters, and texts that are too short", () => {
-    expect(() => encodeCharacters("tö", ["t"], "prompt")).toThrow(
+    expect(() => characters(["t"]).encode("tö", { name: "prompt" })).toThrow(
       'prompt: holds "ö", which the model does not know',
     );
     expect(() => textDataset("t", { name: "short", characters: ["t"] })).toThrow("short: needs at least two");

@@ -3,9 +3,10 @@
  * A. Karpathy put together for language models of characters.
  */
 
+import { charactersOf } from "../../tokenizers/characters.ts";
 import type { Dataset } from "../dataset.ts";
 import { decodeText } from "../formats/number-lines.ts";
-import { charactersOf, textDataset } from "../text-dataset.ts";
+import { textDataset } from "../text-dataset.ts";
 import type { DatasetSource } from "./dataset-source.ts";
 
 const FILE = "input.txt";
