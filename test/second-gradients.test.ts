@@ -74,8 +74,8 @@ const smallest = (check: Check) =>
     .map(({ c }) => c);
 
 const cases = checks
-  // detach differs from its differences by intention; a recurrence has first gradients only.
-  .filter(({ gradients, op }) => gradients !== false && op !== "detach" && op !== "recurrence")
+  // detach differs from its differences by intention; recurrences and fused attention have first gradients only.
+  .filter(({ gradients, op }) => gradients !== false && !["detach", "recurrence", "attention"].includes(op))
   .flatMap((check) => smallest(check).map((c) => ({ title: `${check.op}, ${nameOf(c)}`, check, c })))
   .filter(({ check, c }) => {
     const { inputs, wanted } = valuesOf(check, c);

@@ -6,6 +6,7 @@
 import { type Backend, checkDevice } from "../runtime/backend.ts";
 import { ValueError } from "../validation/errors.ts";
 import { checkOptions } from "../validation/options.ts";
+import { attentionChecks } from "./cases/attention.ts";
 import { convChecks } from "./cases/conv.ts";
 import { elementwiseChecks } from "./cases/elementwise.ts";
 import { linalgChecks } from "./cases/linalg.ts";
@@ -30,6 +31,7 @@ export const checks: readonly Check[] = [
   ...reduceChecks,
   ...normChecks,
   ...linalgChecks,
+  ...attentionChecks,
   ...recurrentChecks,
   ...convChecks,
   ...lossChecks,

@@ -6,10 +6,11 @@ import { oneDispatch } from "../one-dispatch.ts";
 
 const random = () => import("../../../shaders/random/random.wgsl?raw");
 const affine = () => import("../../../shaders/random/draw-affine.wgsl?raw");
-const functions = () => import("../../../shaders/random/random-functions.wgsl?raw");
+/** WGSL: `threefry2x32`. */
+export const randomFunctions = () => import("../../../shaders/random/random-functions.wgsl?raw");
 
-const shader = /* @__PURE__ */ new Shader("random.wgsl", random, functions);
-const affineShader = /* @__PURE__ */ new Shader("draw-affine.wgsl", affine, functions);
+const shader = /* @__PURE__ */ new Shader("random.wgsl", random, randomFunctions);
+const affineShader = /* @__PURE__ */ new Shader("draw-affine.wgsl", affine, randomFunctions);
 
 /** What `kind` asks for: "uniform", "normal", "bernoulli" or "choice". */
 export function drawKernels(
