@@ -1,7 +1,8 @@
 /**
- * Text as a data set of characters: sample i is character i, its label the character after it. `windows` makes sequences of it,
- * as language models take them. Class names are the characters.
+ * Text as a data set of characters: sample i is character i, its label the character after it. `windows` and `randomWindows`
+ * make sequences of it, as language models take them. Class names are the characters.
  */
+import { Random } from "../numbers/random.ts";
 import { CharacterTokenizer } from "../tokenizers/characters.ts";
 import { FormatError, ValueError } from "../validation/errors.ts";
 import type { Dataset } from "./dataset.ts";
@@ -29,16 +30,32 @@ export function textDataset(
  * left out. Throws ValueError on a text that is shorter than one sequence.
  */
 export function windows(text: Dataset, length: number, stride = length): Dataset {
-  const count = Math.floor((text.count - length) / stride) + 1;
-  if (count < 1) {
-    throw new ValueError(
-      `${text.name}/${text.split}: ${text.count} characters are less than one window of ${length}`,
-    );
-  }
+  const count = Math.floor(lastStart(text, length) / stride) + 1;
+  return windowsAt(text, length, count, (i) => i * stride);
+}
+
+/**
+ * `count` sequences of `length` neighbouring samples of a text, copied, each beginning at any place with the same probability.
+ * Throws ValueError on a text that is shorter than one sequence.
+ */
+export function randomWindows(text: Dataset, length: number, count: number, seed: number): Dataset {
+  const starts = lastStart(text, length) + 1;
+  const random = new Random(seed);
+  return windowsAt(text, length, count, () => random.below(starts));
+}
+
+function lastStart({ name, split, count }: Dataset, length: number): number {
+  if (count < length)
+    throw new ValueError(`${name}/${split}: ${count} characters are less than one window of ${length}`);
+  return count - length;
+}
+
+function windowsAt(text: Dataset, length: number, count: number, startOf: (i: number) => number): Dataset {
   const [data, labels] = [new Int32Array(count * length), new Int32Array(count * length)];
   for (let i = 0; i < count; i++) {
-    data.set(text.inputs.data.subarray(i * stride, i * stride + length), i * length);
-    labels.set(text.labels.subarray(i * stride, i * stride + length), i * length);
+    const start = startOf(i);
+    data.set(text.inputs.data.subarray(start, start + length), i * length);
+    labels.set(text.labels.subarray(start, start + length), i * length);
   }
   return { ...text, count, inputs: { data, shape: [length] }, labels, labelShape: [length] };
 }

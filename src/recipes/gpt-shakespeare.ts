@@ -1,11 +1,11 @@
 /**
  * A small GPT-2 (Radford et al., 2019) on the characters of Tiny Shakespeare, in the two sizes for which nanoGPT publishes
- * results. Windows of characters begin at multiples of a fourth of the context length, and are drawn without replacement.
+ * results. As there, windows of characters to train begin at random places, drawn with replacement.
  */
 
 import type { Dataset } from "../data/dataset.ts";
 import type { TrainTest } from "../data/published/dataset-source.ts";
-import { splitText, windows } from "../data/text-dataset.ts";
+import { randomWindows, splitText, windows } from "../data/text-dataset.ts";
 import * as nn from "../nn/index.ts";
 import { divided } from "./prepare.ts";
 import type { Recipe } from "./recipe.ts";
@@ -14,14 +14,17 @@ import type { Recipe } from "./recipe.ts";
 const CHARACTERS = 65;
 const TRAINING = 0.9;
 
+/** Most characters in windows to train, of 4 bytes each with as many labels: 64 MiB. Longer runs see windows again. */
+const MOST_CHARACTERS = 2 ** 23;
+
 function shakespeareRecipe(
   model: Omit<nn.GptOptions, "vocabSize">,
-  settings: Pick<
-    Recipe,
-    "name" | "title" | "target" | "goals" | "time" | "batchSize" | "steps" | "evaluateEvery"
-  >,
+  settings: Pick<Recipe, "name" | "title" | "target" | "goals" | "time" | "batchSize" | "evaluateEvery"> & {
+    readonly steps: number;
+  },
 ): Recipe {
   const { contextLength } = model;
+  const count = Math.min(settings.batchSize * settings.steps, MOST_CHARACTERS / contextLength);
   return {
     ...settings,
     report: "own",
@@ -39,7 +42,7 @@ function shakespeareRecipe(
     sample: { prompt: "\n", tokens: 120 },
     prepare(data: Dataset | TrainTest, seed: number): TrainTest {
       const { train, test } = "train" in data ? divided(data, seed) : splitText(data, TRAINING);
-      return { train: windows(train, contextLength, contextLength / 4), test: windows(test, contextLength) };
+      return { train: randomWindows(train, contextLength, count, seed), test: windows(test, contextLength) };
     },
     model: () => nn.gpt({ ...model, vocabSize: CHARACTERS, bias: false }),
     loss: () => nn.crossEntropy({ classAxis: -1 }),

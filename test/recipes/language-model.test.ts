@@ -1,6 +1,6 @@
 /** Text as data sets, descriptions of language models, sampling, and the recipes for text on data made here. */
 import { describe, expect, it } from "vitest";
-import { splitText, textDataset, windows } from "../../src/data/text-dataset.ts";
+import { randomWindows, splitText, textDataset, windows } from "../../src/data/text-dataset.ts";
 import { constant, input } from "../../src/graph/tensor.ts";
 import { gpt } from "../../src/nn/gpt.ts";
 import { Random } from "../../src/numbers/random.ts";
@@ -35,6 +35,23 @@ describe("text as a data set", () => {
     expect(read(cut.inputs.data)).toBe(text.slice(0, 8) + text.slice(4, 12) + text.slice(8, 16));
     expect(read(cut.labels)).toBe(text.slice(1, 9) + text.slice(5, 13) + text.slice(9, 17));
     expect(windows(test, test.count).count).toBe(1);
+  });
+
+  it("draws windows that begin anywhere, the same ones for the same seed", () => {
+    const drawn = randomWindows(set, 8, 1000, 1);
+    const starts = new Set<number>();
+    for (let i = 0; i < drawn.count; i++) {
+      const window = read(drawn.inputs.data.subarray(8 * i, 8 * i + 8));
+      const start = text.indexOf(window + read(drawn.labels.subarray(8 * i + 7, 8 * i + 8)));
+      expect(start).toBeGreaterThanOrEqual(0);
+      expect(read(drawn.labels.subarray(8 * i, 8 * i + 8))).toBe(text.slice(start + 1, start + 9));
+      starts.add(start);
+    }
+    expect(starts.size).toBe(set.count - 8 + 1);
+    expect(randomWindows(set, 8, 1000, 1)).toEqual(drawn);
+    expect(randomWindows(set, 8, 1000, 2).inputs).not.toEqual(drawn.inputs);
+    expect(randomWindows(set, set.count, 2, 1).count).toBe(2);
+    expect(() => randomWindows(set, 64, 1, 1)).toThrow("39 characters are less than one window of 64");
   });
 
   it("refuses unknown characters, and texts that are too short", () => {
