@@ -30,7 +30,11 @@ const COPIED = [
     "contender",
     "count",
     "driver",
+    "generator",
+    "gpt-problem",
     "kernels",
+    "lstm-problem",
+    "networks",
     "pacing",
     "problem",
     "report",
@@ -40,13 +44,17 @@ const COPIED = [
   ]
     .concat("steps", "worker")
     .map((name) => `bench/peers/${name}.mjs`),
+  "bench/peers/sizes.json",
   "bench/peers/torch_networks.py",
   "bench/peers/torch_step.py",
   "test/fixtures/golden/lenet5",
   "LICENSE",
 ];
 /** Their packages are bundled into them. */
-const LIBRARIES = ["jax-js", "jax-js-kernels", "tfjs", "tfjs-kernels", "weft", "weft-build", "weft-sessions"];
+const LIBRARIES = [
+  ...["jax-js-kernels", "tfjs-kernels", "weft-build", "weft-sessions", "weft-training"],
+  ...["jax-js", "tfjs", "weft"].map((name) => `lenet5/${name}`),
+];
 
 const peers = join(ROOT, "bench/peers");
 if (!existsSync(join(peers, "node_modules")))
@@ -60,7 +68,7 @@ for (const name of COPIED) cpSync(join(ROOT, name), join(folder, name), { recurs
 const libraries = join(folder, "bench/peers/libraries");
 for (const name of LIBRARIES) {
   const file = join(peers, `libraries/${name}.mjs`);
-  if (name.startsWith("weft")) cpSync(file, join(libraries, `${name}.mjs`));
+  if (name.includes("weft")) cpSync(file, join(libraries, `${name}.mjs`));
   else await bundle({ [name]: file }, libraries, "mjs");
 }
 const dawn = dirname(createRequire(import.meta.url).resolve("webgpu"));

@@ -1,11 +1,10 @@
 // A library under test from the parent's side: a child process that answers requests. JavaScript libraries live in
 // worker.mjs and talk over Node's IPC, or in a page of a Chromium of their own (browser.mjs); Python ones live in
-// torch_step.py or torch_lstm.py and talk in lines of JSON.
+// torch_step.py or torch_sequences.py and talk in lines of JSON.
 import { fork, spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-
-const PYTHON_SCRIPTS = { lenet5: "torch_step.py", lstm: "torch_lstm.py" };
+import { NETWORKS } from "./networks.mjs";
 
 /** Libraries that run in the Python child, without a GPU. */
 export const PYTHON_LIBRARIES = ["torch", "numpy"];
@@ -29,7 +28,8 @@ function startWorker(environment) {
 function startPython(library, network) {
   const python = findPython(library);
   const oneThread = { OMP_NUM_THREADS: "1", OPENBLAS_NUM_THREADS: "1", MKL_NUM_THREADS: "1" };
-  const child = spawn(python, [fileURLToPath(new URL(PYTHON_SCRIPTS[network], import.meta.url)), library], {
+  const script = fileURLToPath(new URL(NETWORKS[network].python, import.meta.url));
+  const child = spawn(python, [script, library, network], {
     env: { ...process.env, ...oneThread },
     stdio: "pipe",
   });

@@ -5,9 +5,9 @@ import { cpus, loadavg } from "node:os";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { median, number, textTable } from "../format.mjs";
+import { NETWORKS } from "./networks.mjs";
 
 const PACKAGES = { "jax-js": "@jax-js/jax", tfjs: "@tensorflow/tfjs-core", webgpu: "webgpu" };
-const NETWORKS = { lenet5: "LeNet-5", lstm: "LSTM of 128 units, 64 steps" };
 const COUNTS = {
   dispatches: "dispatches",
   submits: "submits",
@@ -51,13 +51,35 @@ export function formatTable(settings, rows) {
   const body = rows.map((row, i) => (row.problem ? `${text[i]}  ${row.problem}` : text[i]));
   const adapter = settings.adapter?.description ?? "no adapter";
   return [
-    `${NETWORKS[settings.network]}, Adam, batch ${settings.batch}, ${settings.rounds} rounds in turns; ${adapter}; ${settings.cpu}; Node ${settings.node}`,
+    `${NETWORKS[settings.network].title}, batch ${settings.batch}, ${settings.rounds} rounds in turns; ${adapter}; ${settings.cpu}; Node ${settings.node}`,
     head,
     ...body,
     "ms/step: median over the rounds; x weft: median of the ratios round by round; CPU ms: processor time per step, all",
     "threads; steps: per round, then one wait and one loss read; counts: per step, from a round of 2 steps.",
     `Load average over the last minute: ${settings.loadAverage[0]} (about ${rows.length > 1 ? "1 to 2" : "1"} is this run itself).`,
   ].join("\n");
+}
+
+/** Weft's dispatches, those of equal names in one line, the longest first. */
+export function formatProfile(rows) {
+  const times = rows.find(({ library }) => library === "weft")?.profile;
+  if (times === undefined) return "No profile: the adapter has no timestamps.";
+  const groups = {};
+  for (const { label, milliseconds } of times) {
+    const name = label.replaceAll(/\bh\.\d+/g, "h");
+    groups[name] ??= { name, ms: 0, count: 0 };
+    groups[name].ms += milliseconds;
+    groups[name].count++;
+  }
+  const total = times.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  const lines = Object.values(groups).sort((a, b) => b.ms - a.ms);
+  const header = ["", "dispatches", "ms", "share"];
+  const share = (ms) => `${((100 * ms) / total).toFixed(1)} %`;
+  return textTable([
+    header,
+    ...lines.map(({ name, ms, count }) => [name, String(count), number(ms), share(ms)]),
+    ["all", String(times.length), number(total), "100 %"],
+  ]);
 }
 
 export function writeJson(file, settings, rows) {

@@ -1,26 +1,28 @@
 #!/usr/bin/env node
-// Trains the same LeNet-5 or LSTM from the same weights on the same batch in several libraries, in interleaved rounds, and prints
-// what a step costs each of them; with --kernels, single kernels instead. Losses are compared with the golden trajectory
+// Trains the same network from the same weights on the same batch in several libraries, in interleaved rounds, and prints what a step costs each of them; with --kernels, single kernels instead. Losses are compared with the golden trajectory
 // and kernels with plain loops first; a wrong library gets no times.
 import { parseArgs } from "node:util";
 import { libraryBuild } from "../build.mjs";
 import { PYTHON_LIBRARIES, startContender } from "./contender.mjs";
 import { driverEnvironment } from "./driver.mjs";
 import { compareKernels, kernelTable } from "./kernels.mjs";
+import { NETWORKS } from "./networks.mjs";
 import { goldenLosses } from "./problem.mjs";
-import { describeMachine, formatTable, writeJson } from "./report.mjs";
+import { describeMachine, formatProfile, formatTable, writeJson } from "./report.mjs";
 import { compareSteps } from "./steps.mjs";
 
 const HELP = `node run.mjs [options]
   --driver swiftshader|env   Vulkan driver: SwiftShader (default), or what VK_ICD_FILENAMES or the system says
   --browser                  in headless Chromium with its SwiftShader, a browser for each library
-  --network lenet5|lstm      what is trained (lenet5); lstm: 128 units, 64 steps, the last state classified
-  --batch N                  samples per step (64)
+  --network NAME             what is trained:
+${networkLines()}
+  --batch N                  samples per step (64; gpt 12, gpt-large 8)
   --rounds N                 rounds per library, taken in turns (10)
   --round-ms N               a round has as many steps as fit into this time, at least one (500)
   --max-steps N              but at most this many (50)
   --steps K                  exactly K steps in every round of every library instead
   --libraries a,b            weft,jax-js,tfjs,torch,numpy (all); torch and numpy run on one CPU thread without a GPU
+  --profile                  prints Weft's milliseconds per dispatch afterwards, where the adapter has timestamps
   --json FILE                where the figures go (results/<driver>-<network>-batch<N>.json)
   --kernels                  single kernels instead of training steps: weft, jax-js, tfjs; rounds of 150 ms, 5 of them
   --only a,b                 of the kernels, those whose name holds one of these texts (also large ones: "matmul 4096")`;
@@ -31,11 +33,12 @@ const { values: options } = parseArgs({
     driver: { type: "string", default: "swiftshader" },
     browser: { type: "boolean", default: false },
     network: { type: "string", default: "lenet5" },
-    batch: { type: "string", default: "64" },
+    batch: { type: "string" },
     rounds: { type: "string" },
     "round-ms": { type: "string" },
     "max-steps": { type: "string", default: "50" },
     steps: { type: "string" },
+    profile: { type: "boolean", default: false },
     libraries: { type: "string" },
     kernels: { type: "boolean", default: false },
     only: { type: "string" },
@@ -48,13 +51,16 @@ if (options.help) {
   process.exit(0);
 }
 const { network } = options;
-if (!["lenet5", "lstm"].includes(network)) throw new Error("--network: lenet5 or lstm");
+if (!Object.hasOwn(NETWORKS, network))
+  throw new Error(`--network: expected ${Object.keys(NETWORKS).join(", ")}; got ${network}`);
+const { reference, batch: usualBatch } = NETWORKS[network];
+options.batch ??= String(usualBatch);
 options.rounds ??= options.kernels ? "5" : "10";
 options["round-ms"] ??= options.kernels ? "150" : "500";
 if (options.kernels && options.browser) throw new Error("--kernels runs in Node, not with --browser");
 options.libraries ??= [...ON_GPU, ...(options.kernels || options.browser ? [] : PYTHON_LIBRARIES)]
-  // There is no LSTM in NumPy.
-  .filter((library) => !(library === "numpy" && network === "lstm"))
+  // NumPy trains only what it is the reference for.
+  .filter((library) => library !== "numpy" || reference === "numpy" || options.kernels)
   .join();
 const place = options.browser ? "chromium" : options.driver;
 const batch = wholeNumber("batch");
@@ -75,10 +81,12 @@ const rows = await compareSteps({
   roundMs: wholeNumber("round-ms"),
   mostSteps: wholeNumber("max-steps"),
   steps: options.steps && wholeNumber("steps"),
+  profile: options.profile,
   log: console.error,
 });
 const settings = { driver: place, network, batch, rounds, ...describeMachine(rows) };
 console.log(formatTable(settings, rows));
+if (options.profile) console.log(formatProfile(rows));
 const file = options.json ?? new URL(`results/${place}-${network}-batch${batch}.json`, import.meta.url);
 writeJson(file, settings, rows);
 process.exit(rows.some((row) => /^(WRONG|FAILED)/.test(row.problem)) ? 1 : 0);
@@ -107,11 +115,18 @@ async function runKernels() {
 }
 
 /** Reference losses in 64-bit numbers for batches that the golden trajectory doesn't cover. */
-async function computedLosses(images) {
-  const reference = startContender(network === "lstm" ? "torch" : "numpy", environment, network);
-  const { losses } = await reference.ask("reference", { batch: images });
-  await reference.ask("stop");
+async function computedLosses(samples) {
+  const contender = startContender(reference, environment, network);
+  const { losses } = await contender.ask("reference", { batch: samples });
+  await contender.ask("stop");
   return losses;
+}
+
+/** Help lines of all networks. */
+function networkLines() {
+  const line = ([name, { title }]) =>
+    `    ${name.padEnd(25)}${title}${name === "lenet5" ? " (default)" : ""}`;
+  return Object.entries(NETWORKS).map(line).join("\n");
 }
 
 function wholeNumber(name) {

@@ -1,28 +1,15 @@
 // Requests of the parent about training steps: build the network, take steps, give losses.
-
-import { loadLstmProblem } from "./lstm-problem.mjs";
-
-const MODULES = {
-  lenet5: {
-    weft: () => import("./libraries/weft.mjs"),
-    "jax-js": () => import("./libraries/jax-js.mjs"),
-    tfjs: () => import("./libraries/tfjs.mjs"),
-  },
-  lstm: {
-    weft: () => import("./libraries/lstm/weft.mjs"),
-    "jax-js": () => import("./libraries/lstm/jax-js.mjs"),
-    tfjs: () => import("./libraries/lstm/tfjs.mjs"),
-  },
-};
+import { NETWORKS } from "./networks.mjs";
 
 let session;
 
 export const stepRequests = {
   /** Loads the library, builds the network and does the first step, each timed. */
   async start({ library, batch, network }, { gpu, loadProblem, adapter }) {
-    const problem = network === "lstm" ? loadLstmProblem(batch) : await loadProblem(batch);
+    const { folder, load = loadProblem } = NETWORKS[network];
+    const problem = await load(batch, network);
     const begin = performance.now();
-    const { create } = await MODULES[network][library]();
+    const { create } = await import(`./libraries/${folder}/${library}.mjs`);
     const loaded = performance.now();
     session = await create({ ...problem, gpu });
     const created = performance.now();
@@ -55,5 +42,10 @@ export const stepRequests = {
     const counter = countCalls();
     await session.steps(k);
     return { counts: counter.stop() };
+  },
+
+  /** Milliseconds per dispatch; only Weft's sessions have it. Takes steps. */
+  async stepProfile() {
+    return { times: await session.profile() };
   },
 };

@@ -10,15 +10,16 @@ const COUNTED_STEPS = 2;
  * @param {string[]} settings.libraries rows, in order
  * @param {(library: string) => object | Promise<object>} settings.start gives the contender of a library
  * @param {number} settings.batch
- * @param {"lenet5" | "lstm"} settings.network
+ * @param {string} settings.network one of NETWORKS
  * @param {number[]} settings.expected losses before each of the first steps
  * @param {number} settings.rounds
  * @param {number} settings.roundMs a round has as many steps as fit, at least one
  * @param {number} settings.mostSteps and at most so many
  * @param {number} [settings.steps] or exactly so many
+ * @param {boolean} [settings.profile] whether Weft's row gets the milliseconds of its dispatches
  * @param {(text: string) => void} settings.log
  */
-export async function compareSteps({ libraries, expected, rounds, log, ...settings }) {
+export async function compareSteps({ libraries, expected, rounds, profile, log, ...settings }) {
   const rows = [];
   for (const library of libraries) {
     const row = { library, rounds: [] };
@@ -37,6 +38,7 @@ export async function compareSteps({ libraries, expected, rounds, log, ...settin
       row.peakMiB = (await row.contender.ask("memory")).peakMiB;
       if (!(row.lastLoss < expected[0]))
         throw new Error(`WRONG: loss ${row.lastLoss} at the end, ${expected[0]} at the start`);
+      if (profile && row.library === "weft") row.profile = (await row.contender.ask("stepProfile")).times;
     });
   }
   for (const row of rows) await row.contender?.ask("stop").catch(() => undefined);

@@ -1,14 +1,12 @@
 // The LSTM step in TensorFlow.js core: the products of the inputs of all steps in one fused matMul, then a matMul and the cell
-// per step, which is less work than tf.layers.lstm does. The interface is described in ../weft.mjs.
+// per step, which is less work than tf.layers.lstm does. The interface is described in ../lenet5/weft.mjs.
 import * as tf from "@tensorflow/tfjs-core";
-import "@tensorflow/tfjs-backend-webgpu";
-import "@tensorflow/tfjs-layers"; // the only package whose Node build registers the gradients
 import { LSTM_PARAMETERS, SIZES } from "../../lstm-problem.mjs";
 import { ADAM } from "../../settings.mjs";
+import { openTensorflow, trainingSession } from "../tfjs-training.mjs";
 
 export async function create({ weights, inputs, labels, batch }) {
-  if (!(await tf.setBackend("webgpu"))) throw new Error("TensorFlow.js: no WebGPU backend");
-  await tf.ready();
+  await openTensorflow();
   const { steps, features, units, classes } = SIZES;
   const w = {};
   for (const [name, shape] of LSTM_PARAMETERS) {
@@ -24,8 +22,6 @@ export async function create({ weights, inputs, labels, batch }) {
     ]),
   );
   const target = tf.cast(tf.oneHot(tf.tensor(labels, [batch], "int32"), classes), "float32");
-  const { learningRate, beta1, beta2, epsilon } = ADAM;
-  const optimizer = tf.train.adam(learningRate, beta1, beta2, epsilon);
 
   const crossEntropy = () => {
     const bias = tf.add(w.bias_ih_l0, w.bias_hh_l0);
@@ -43,23 +39,5 @@ export async function create({ weights, inputs, labels, batch }) {
     const logits = tf.fused.matMul({ a: h, b: w["fc.weight"], bias: w["fc.bias"] });
     return tf.losses.softmaxCrossEntropy(target, logits);
   };
-
-  const run = () => optimizer.minimize(crossEntropy, true);
-  const finish = async (loss) => {
-    const [value] = await loss.data();
-    loss.dispose();
-    await tf.backend().queue.onSubmittedWorkDone();
-    return value;
-  };
-  return {
-    async firstLosses(n) {
-      const losses = [];
-      for (let i = 0; i < n; i++) losses.push(await finish(run()));
-      return losses;
-    },
-    async steps(k) {
-      for (let i = 1; i < k; i++) run().dispose();
-      return finish(run());
-    },
-  };
+  return trainingSession(crossEntropy, ADAM);
 }

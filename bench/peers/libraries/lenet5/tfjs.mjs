@@ -1,14 +1,11 @@
-// TensorFlow.js core on its WebGPU backend: NHWC layout, fused convolution and dense layers, variableGrads and Adam.
+// LeNet-5 in TensorFlow.js core: NHWC layout, fused convolution and dense layers.
 // The first dense layer's inputs are reordered from (channel, row, column) to (row, column, channel) once at the start.
 import * as tf from "@tensorflow/tfjs-core";
-import "@tensorflow/tfjs-backend-webgpu";
-import "@tensorflow/tfjs-layers"; // the only package whose Node build registers the gradients
-import { ADAM } from "../settings.mjs";
+import { ADAM } from "../../settings.mjs";
+import { openTensorflow, trainingSession } from "../tfjs-training.mjs";
 
 export async function create({ weights, images, labels, batch }) {
-  if (!(await tf.setBackend("webgpu"))) throw new Error("TensorFlow.js: no WebGPU backend");
-  await tf.ready();
-
+  await openTensorflow();
   const variable = (name, value) => tf.variable(value, true, name);
   const w = tf.tidy(() => {
     const stored = (name) => tf.tensor(weights[name].data, weights[name].shape);
@@ -36,8 +33,6 @@ export async function create({ weights, images, labels, batch }) {
   });
   const x = tf.tensor(images, [batch, 28, 28, 1]); // one channel: NCHW and NHWC hold the same bytes
   const target = tf.cast(tf.oneHot(tf.tensor(labels, [batch], "int32"), 10), "float32");
-  const { learningRate, beta1, beta2, epsilon } = ADAM;
-  const optimizer = tf.train.adam(learningRate, beta1, beta2, epsilon);
 
   const convolve = (input, { weight, bias }, pad) => {
     const h = tf.fused.conv2d({ x: input, filter: weight, bias, strides: 1, pad, activation: "relu" });
@@ -51,25 +46,5 @@ export async function create({ weights, images, labels, batch }) {
     h = dense(dense(h, w.fc1, "relu"), w.fc2, "relu");
     return tf.losses.softmaxCrossEntropy(target, dense(h, w.fc3, "linear"));
   };
-
-  /** minimize() is variableGrads, applyGradients and the disposal of the gradients. */
-  const run = () => optimizer.minimize(crossEntropy, true);
-  const finish = async (loss) => {
-    const [value] = await loss.data();
-    loss.dispose();
-    await tf.backend().queue.onSubmittedWorkDone();
-    return value;
-  };
-
-  return {
-    async firstLosses(n) {
-      const losses = [];
-      for (let i = 0; i < n; i++) losses.push(await finish(run()));
-      return losses;
-    },
-    async steps(k) {
-      for (let i = 1; i < k; i++) run().dispose();
-      return finish(run());
-    },
-  };
+  return trainingSession(crossEntropy, ADAM);
 }

@@ -1,11 +1,9 @@
-// Weft itself, from the built package: run `npm install && npm run build` in the repository's root first.
-// The step is compiled once (loss, gradients, Adam) and replayed; the batch stays on the device.
-import { importWeft } from "./weft-build.mjs";
-
-const MAX_STEPS_PER_SUBMIT = 8;
+// LeNet-5 in Weft itself, from the built package: run `npm install && npm run build` in the repository's root first.
+import { importWeft } from "../weft-build.mjs";
+import { trainingSession } from "../weft-training.mjs";
 
 /**
- * The interface of every file in this folder.
+ * The interface of every file in this folder and those beside it, whose problems have other inputs.
  * @param {object} problem
  * @param {Record<string, { shape: number[], data: Float32Array }>} problem.weights "conv1.weight" ... "fc3.bias", PyTorch layout
  * @param {Float32Array} problem.images [batch, 1, 28, 28]
@@ -17,10 +15,11 @@ const MAX_STEPS_PER_SUBMIT = 8;
  *   steps(k: number): Promise<number>,
  * }>} `firstLosses` does the next n training steps and reads the loss of each (the loss before that step's update);
  * `steps` does k training steps, waits until the device has finished all of them, updates included, and gives the loss
- * of the last one.
+ * of the last one. Weft's sessions also have `profile()`: milliseconds of each dispatch of a step.
  */
 export async function create({ weights, images, labels, batch, gpu }) {
-  const { GpuBackend, nn, ops, gradients, optim, input, state } = await importWeft();
+  const weft = await importWeft();
+  const { GpuBackend, nn, ops, input } = weft;
   const backend = await GpuBackend.open(await gpu.requestAdapter());
   const net = {
     conv1: nn.conv2d(1, 6, 5, { padding: 2 }),
@@ -35,37 +34,12 @@ export async function create({ weights, images, labels, batch, gpu }) {
     },
   };
   const named = nn.namedParameters(net);
-  const parameters = [...named.values()];
   const x = input([batch, 1, 28, 28]);
   const target = input([batch], "i32");
-  const step = state([1], 0, "u32");
   const { loss } = ops.crossEntropy(net.forward(x), target);
-  const adam = optim.adam({ learningRate: 1e-3 });
-  const updates = [
-    ...adam.updates(parameters, gradients(loss, parameters), adam.states(parameters), step),
-    ops.record(state([1, 1]), step, [loss]),
+  const data = [
+    [x, images],
+    [target, labels],
   ];
-  const program = await backend.compile({ outputs: [loss], updates });
-  for (const [name, tensor] of named) backend.write(tensor, weights[name].data);
-  backend.write(x, images);
-  backend.write(target, labels);
-
-  const lossNow = async () => (await program.read(loss))[0];
-  return {
-    async firstLosses(n) {
-      const losses = [];
-      for (let i = 0; i < n; i++) {
-        program.run();
-        losses.push(await lossNow());
-      }
-      return losses;
-    },
-    async steps(k) {
-      await program.ready?.();
-      for (let done = 0; done < k; done += MAX_STEPS_PER_SUBMIT) {
-        program.run(Math.min(MAX_STEPS_PER_SUBMIT, k - done));
-      }
-      return lossNow();
-    },
-  };
+  return trainingSession(weft, { backend, named, weights, data, loss });
 }
