@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { tokenizers } from "../../src/index.ts";
 import { Heap } from "../../src/numbers/heap.ts";
 import { Random } from "../../src/numbers/random.ts";
+import { piecesOf } from "../../src/tokenizers/bpe/splits.ts";
 import { FormatError, ValueError } from "../../src/validation/errors.ts";
 
 const { bytes, characters, fromGpt2, fromJson, trainBpe } = tokenizers;
@@ -141,6 +142,107 @@ function slowEncode({ parts }: tokenizers.BytePairTokenizer, piece: string): str
     tokens = merged;
   }
 }
+
+describe("splits", () => {
+  const text = "I'll SHE'LL  see 12345 €²s.\n\n x\u00a0\ufeff";
+  it.each<[tokenizers.SplitName[], string[]]>([
+    [
+      ["gpt2"],
+      [
+        "I",
+        "'ll",
+        " SHE",
+        "'",
+        "LL",
+        " ",
+        " see",
+        " 12345",
+        " €",
+        "²",
+        "s",
+        ".",
+        "\n\n",
+        " x",
+        "\u00a0",
+        "\ufeff",
+      ],
+    ],
+    [
+      ["llama3"],
+      [
+        "I",
+        "'ll",
+        " SHE",
+        "'LL",
+        " ",
+        " see",
+        " ",
+        "123",
+        "45",
+        " €",
+        "²",
+        "s",
+        ".\n\n",
+        " x",
+        "\u00a0",
+        "\ufeff",
+      ],
+    ],
+    [
+      ["qwen2"],
+      [
+        "I",
+        "'ll",
+        " SHE",
+        "'LL",
+        " ",
+        " see",
+        " ",
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+        " €",
+        "²",
+        "s",
+        ".\n\n",
+        " x",
+        "\u00a0",
+        "\ufeff",
+      ],
+    ],
+    [
+      ["digits", "gpt2"],
+      [
+        "I",
+        "'ll",
+        " SHE",
+        "'",
+        "LL",
+        " ",
+        " see",
+        " ",
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+        " €",
+        "²",
+        "s",
+        ".",
+        "\n\n",
+        " x",
+        "\u00a0",
+        "\ufeff",
+      ],
+    ],
+    [[], [text]],
+  ])("%j", (splits, pieces) => {
+    expect([...piecesOf(text, splits)]).toEqual(pieces);
+  });
+});
 
 describe("byte pairs", () => {
   it("merges as the slow loop does", () => {

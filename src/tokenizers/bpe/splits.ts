@@ -41,21 +41,14 @@ export const SPLITS = {
 export type SplitName = keyof typeof SPLITS;
 
 /** The pieces of `text`; each split divides the pieces of the one before. Together they are the text. */
-export function piecesOf(text: string, splits: readonly SplitName[]): string[] {
-  return splits.reduce(
-    (pieces, name) => pieces.flatMap((piece) => divide(piece, SPLITS[name].pattern)),
-    [text],
-  );
-}
-
-function divide(text: string, pattern: RegExp): string[] {
-  const pieces: string[] = [];
+export function* piecesOf(text: string, [first, ...rest]: readonly SplitName[]): Generator<string, void> {
+  if (text === "") return;
+  if (first === undefined) return yield text;
   let end = 0;
-  for (const { 0: piece, index } of text.matchAll(pattern)) {
-    if (index > end) pieces.push(text.slice(end, index));
-    pieces.push(piece);
+  for (const { 0: piece, index } of text.matchAll(SPLITS[first].pattern)) {
+    yield* piecesOf(text.slice(end, index), rest);
+    yield* piecesOf(piece, rest);
     end = index + piece.length;
   }
-  if (end < text.length) pieces.push(text.slice(end));
-  return pieces;
+  yield* piecesOf(text.slice(end), rest);
 }

@@ -10,7 +10,7 @@ import type { BytePairParts } from "./parts.ts";
 import { SPLITS, type SplitName } from "./splits.ts";
 
 const NAMES = Object.keys(SPLITS) as SplitName[];
-const OTHERS = "only byte-level BPE can be read";
+const OTHERS = "only byte-level BPE can be read; the package @huggingface/tokenizers has other kinds";
 /** Settings of a model that change tokens, with the values that do not. */
 const NO_EFFECT: Readonly<Record<string, readonly unknown[]>> = {
   dropout: [null, 0],
