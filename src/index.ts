@@ -103,7 +103,7 @@ export type { Predictions, Samples } from "./train/predict/samples.ts";
 export type { ModelOnDevice, PredictorModel } from "./train/predict/traced-source.ts";
 export { resumeFrom } from "./train/state/checkpoint-folder.ts";
 export type { FitState } from "./train/state/fit-record.ts";
-export { loraFromSafetensors, loraToSafetensors, mergeLora, unmergeLora } from "./train/state/lora.ts";
+export { loraFromSafetensors, loraToSafetensors, mergeLora } from "./train/state/lora.ts";
 export { loadStateDict, type StateDict, stateDict } from "./train/state/state-dict.ts";
 export {
   type CompiledStep,

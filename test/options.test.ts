@@ -298,7 +298,7 @@ walkOptions(
     "transforms.cutout": (o) => transforms.cutout(2, o),
   },
   [
-    ..."checkpoint gradients resumeFrom RunControl historyCsv historyJson loadStateDict stateDict loraFromSafetensors loraToSafetensors mergeLora unmergeLora".split(
+    ..."checkpoint gradients resumeFrom RunControl historyCsv historyJson loadStateDict stateDict loraFromSafetensors loraToSafetensors mergeLora".split(
       " ",
     ),
     ..."constant input parameter scope state Random Shader targetOf".split(" "),

@@ -61,7 +61,7 @@ export interface LoraLayer {
 /**
  * Freezes `model` and gives the linear layers that `targets` name a trainable update of low rank, which starts at 0. Trainers that
  * are made from now on train the adapters only. The base keeps its names. Throws ValueError where a target matches no linear
- * layer, where a layer has an adapter already, or where `rank` is larger than a layer's sizes.
+ * layer, where the model has adapters already, or where `rank` is larger than a layer's sizes.
  */
 export function lora(model: object, options: LoraOptions): LoraAdapters {
   const given = checkOptions("nn.lora", options, LORA);
@@ -82,8 +82,7 @@ export function lora(model: object, options: LoraOptions): LoraAdapters {
     const b = new Linear(rank, outputs, { bias: false, weightInit: zeros });
     const scale = alpha / rank;
     addLowRank(layer, { a, b, scale, branch: (x) => mul(b.forward(a.forward(drop(x))), scale) });
-    const prefix = name === "" ? "" : `${name}.`;
-    parameters.set(`${prefix}lora_A.weight`, a.weight).set(`${prefix}lora_B.weight`, b.weight);
+    parameters.set(nameOf(name, "lora_A"), a.weight).set(nameOf(name, "lora_B"), b.weight);
   }
   return {
     rank,
@@ -95,10 +94,14 @@ export function lora(model: object, options: LoraOptions): LoraAdapters {
       return { weight: layer.weight, a: a.weight, b: b.weight, scale };
     }),
     unload() {
-      for (const [, layer] of layers) removeLowRank(layer);
+      for (const [name, layer] of layers) {
+        if (layer.lora_B?.weight === parameters.get(nameOf(name, "lora_B"))) removeLowRank(layer);
+      }
     },
   };
 }
+
+const nameOf = (layer: string, factor: string) => `${layer === "" ? "" : `${layer}.`}${factor}.weight`;
 
 /** The linear layers of `model` that `targets` name. */
 function targeted(model: object, targets: readonly (string | RegExp)[]): [string, Linear][] {
@@ -110,6 +113,12 @@ function targeted(model: object, targets: readonly (string | RegExp)[]): [string
   const matches = (target: string | RegExp, name: string): boolean =>
     typeof target === "string" ? name === target || name.endsWith(`.${target}`) : target.test(name);
   if (targets.length === 0) throw new ValueError("nn.lora: targets must name at least one layer");
+  const adapted = linear.find(([, layer]) => layer.lora_A !== undefined);
+  if (adapted !== undefined) {
+    throw new ValueError(
+      `nn.lora: the model has adapters already, at ${adapted[0]}; name all layers in one call, or take them off with unload()`,
+    );
+  }
   for (const target of targets) {
     if (typeof target !== "string" && !(target instanceof RegExp)) {
       throw new ValueError(`nn.lora: targets must be names or patterns, got ${shown(target)}`);
@@ -127,7 +136,6 @@ function targeted(model: object, targets: readonly (string | RegExp)[]): [string
 }
 
 function checkTarget(name: string, layer: Linear, rank: number): void {
-  if (layer.lora_A !== undefined) throw new ValueError(`nn.lora: ${name} has an adapter already`);
   const most = Math.min(...layer.weight.shape);
   if (rank > most) {
     throw new ValueError(`nn.lora: rank ${rank} is larger than the smaller size of ${name}, ${most}`);

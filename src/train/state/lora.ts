@@ -8,52 +8,38 @@ import type { AnyTrainer } from "../loop/any-trainer.ts";
 import { checkTrainer } from "../loop/options.ts";
 import { valuesFor } from "./state-file.ts";
 
-/** The values of B of merged adapters. */
-const merged = new WeakMap<LoraAdapters, readonly Data[]>();
+const merged = new WeakSet<LoraAdapters>();
 
 /**
- * Adds the updates of the adapters to the weights of `trainer`'s model and sets B to 0, so that the outputs stay the same, also of
- * programs compiled before. Train no further until they are unmerged or taken off (`adapters.unload`). Throws GraphError if they are
- * merged already.
+ * Adds the updates of the adapters to the weights of `trainer`'s model and takes the adapters off the model, as PEFT's
+ * merge_and_unload does: graphs built and trainers made from now on are those of the plain model, which stays frozen until
+ * `nn.unfreeze`. B becomes 0, so that programs compiled before give the same outputs. Throws GraphError if they are merged already, or
+ * are not those of the trainer's model.
  */
 export async function mergeLora(trainer: AnyTrainer, adapters: LoraAdapters): Promise<void> {
-  checkTrainer("mergeLora", trainer);
-  if (merged.has(adapters)) throw new GraphError("mergeLora: the adapters are merged already");
+  checkAdapters("mergeLora", trainer, adapters);
   await trainer.exclusive(async () => {
-    const values = await valuesOf(trainer, adapters);
-    adapters.layers.forEach(({ weight, b, scale }, i) => {
-      const [w, A, B] = values[i] as [Data, Data, Data];
+    const { layers } = adapters;
+    const data = await trainer.backend.readAll(layers.flatMap(({ weight, a, b }) => [weight, a, b]));
+    layers.forEach(({ weight, b, scale }, i) => {
+      const [w, A, B] = data.slice(3 * i, 3 * i + 3) as [Data, Data, Data];
       trainer.values.write(weight, changed(w, A, B, scale, weight.shape[1]!));
       trainer.values.write(b, new Float32Array(B.length));
     });
-    merged.set(
-      adapters,
-      values.map(([, , B]) => B as Data),
-    );
+    merged.add(adapters);
+    adapters.unload();
   });
 }
 
-/** Undoes `mergeLora`, up to the rounding of float32. Throws GraphError if the adapters are not merged. */
-export async function unmergeLora(trainer: AnyTrainer, adapters: LoraAdapters): Promise<void> {
-  checkTrainer("unmergeLora", trainer);
-  const before = merged.get(adapters);
-  if (before === undefined) throw new GraphError("unmergeLora: the adapters are not merged");
-  await trainer.exclusive(async () => {
-    const values = await valuesOf(trainer, adapters);
-    adapters.layers.forEach(({ weight, b, scale }, i) => {
-      const [w, A] = values[i] as [Data, Data, Data];
-      const B = before[i] as Data;
-      trainer.values.write(weight, changed(w, A, B, -scale, weight.shape[1]!));
-      trainer.values.write(b, B);
-    });
-    merged.delete(adapters);
-  });
-}
-
-/** Weight, A and B of every layer. */
-async function valuesOf(trainer: AnyTrainer, { layers }: LoraAdapters): Promise<Data[][]> {
-  const data = await trainer.backend.readAll(layers.flatMap(({ weight, a, b }) => [weight, a, b]));
-  return layers.map((_, i) => data.slice(3 * i, 3 * i + 3));
+function checkAdapters(who: string, trainer: AnyTrainer, adapters: LoraAdapters): void {
+  checkTrainer(who, trainer);
+  if (merged.has(adapters)) throw new GraphError(`${who}: the adapters were merged into the weights`);
+  const own = new Set([...trainer.parameters.values(), ...trainer.buffers.values()]);
+  const stranger = [...adapters.parameters].find(([, t]) => !own.has(t));
+  if (stranger === undefined) return;
+  throw new GraphError(
+    `${who}: ${stranger[0]} is no parameter of this trainer; make the trainer after nn.lora, with the same model`,
+  );
 }
 
 /** w + scale B A: w [out, in], A [rank, in], B [out, rank]. */
@@ -78,7 +64,7 @@ const PREFIX = "base_model.model.";
  * so on. The metadata holds the fields of PEFT's `adapter_config.json`: `r`, `lora_alpha`, `target_modules`.
  */
 export async function loraToSafetensors(trainer: AnyTrainer, adapters: LoraAdapters): Promise<Uint8Array> {
-  checkTrainer("loraToSafetensors", trainer);
+  checkAdapters("loraToSafetensors", trainer, adapters);
   const tensors = [...adapters.parameters];
   const values = await trainer.exclusive(() => trainer.backend.readAll(tensors.map(([, t]) => t)));
   const stored = tensors.map(([name, { shape }], i) => {
@@ -100,7 +86,8 @@ export async function loraToSafetensors(trainer: AnyTrainer, adapters: LoraAdapt
 
 /**
  * Takes the values of the adapters from such a file, of this library or of PEFT. Throws FormatError on a damaged file, MismatchError
- * where names, shapes, rank or alpha are not those of `adapters`, and then changes nothing.
+ * where names, shapes, rank or alpha are not those of `adapters`, and then changes nothing. Files of PEFT have rank and alpha in
+ * `adapter_config.json`: a notice says what they are taken for.
  */
 export async function loraFromSafetensors(
   trainer: AnyTrainer,
@@ -108,13 +95,14 @@ export async function loraFromSafetensors(
   bytes: Uint8Array,
   file = "adapters",
 ): Promise<void> {
-  checkTrainer("loraFromSafetensors", trainer);
+  checkAdapters("loraFromSafetensors", trainer, adapters);
   const { tensors, metadata } = readSafetensors(bytes, { name: file });
   for (const [field, own] of [
     ["r", adapters.rank],
     ["lora_alpha", adapters.alpha],
   ] as const) {
     const given = metadata[field];
+    if (given === undefined) trainer.notice(`${file}: does not say its ${field}; taken for ${own}`);
     if (given === undefined || Number(given) === own) continue;
     throw new MismatchError(`${file}: ${field} is ${given}, that of the model's adapters ${own}`);
   }
