@@ -166,6 +166,7 @@ walkOptions(
       ops.recurrence("rnnTanh", input([1, 1, 2]), { weightIh: input([2, 2]), weightHh: input([2, 2]) }, o),
     "ops.recurrence, weights": (o) => ops.recurrence("rnnTanh", input([1, 1, 2]), o),
     "ops.scaledDotProductAttention": (o) => ops.scaledDotProductAttention(x, x, x, o),
+    "ops.rotaryEmbedding": (o) => ops.rotaryEmbedding(input([2, 3, 12]), o as never),
     "ops.selfAttention": (o) => ops.selfAttention(input([2, 3, 12]), o),
     "nn.MultiHeadAttention, masks": (o) => new nn.MultiHeadAttention(4, 2).forward(input([1, 3, 4]), o),
     "ops.multiMargin": (o) => ops.multiMargin(x, labels, o),

@@ -8,6 +8,7 @@ export {
   scaledDotProductAttention,
   selfAttention,
 } from "./attention/dot-product-attention.ts";
+export { type RotaryOptions, rotaryEmbedding } from "./attention/rotary-embedding.ts";
 export { type Conv3dOptions, conv3d } from "./conv/conv3d.ts";
 export {
   type Conv1dOptions,

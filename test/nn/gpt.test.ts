@@ -45,6 +45,9 @@ describe("nn.gpt", () => {
     [{ ...tiny, heads: 5 }, /embedSize 12 does not divide into 5 heads/],
     [{ ...tiny, layers: 0 }, /layers must be a whole number of at least 1/],
     [{ vocabSize: 3 }, /contextLength/],
+    [{ ...tiny, heads: 4, kvHeads: 3 }, /kvHeads must be a divisor of heads 4, got 3/],
+    [{ ...tiny, heads: 4, positions: "rotary" }, /rotary positions need heads of even width, got 3/],
+    [{ ...tiny, norm: "batchNorm" }, /norm/],
   ])("refuses %o", (options, message) => {
     expect(() => nn.gpt(options as nn.GptOptions)).toThrow(message);
   });

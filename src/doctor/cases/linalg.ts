@@ -1,5 +1,6 @@
 /** Cases of the doctor for matrix products and linear layers. */
 
+import { rotaryEmbedding } from "../../ops/attention/rotary-embedding.ts";
 import { gelu, silu } from "../../ops/elementwise/activations.ts";
 import { add } from "../../ops/elementwise/arithmetic.ts";
 import { relu, sigmoid, tanh } from "../../ops/elementwise/relu-sigmoid-tanh.ts";
@@ -21,6 +22,10 @@ const twoLayers = (op: string, activation: typeof relu): Check => ({
 });
 
 export const linalgChecks: readonly Check[] = [
+  {
+    op: "rotaryEmbedding",
+    cases: each(["2x9x13"], (x) => rotaryEmbedding(x, { heads: 3, headSize: 4 })),
+  },
   {
     op: "matmul",
     atol,
