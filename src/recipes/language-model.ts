@@ -30,6 +30,13 @@ export function parseLanguageModel(text: string, file: string): LanguageModel {
     const value = model.get(name);
     return typeof value === "boolean" ? value : model.fail(name, "true or false");
   };
+  /** What files of versions without these variants lack has its default. */
+  const choice = <T extends string>(name: string, usual: T, ...others: readonly T[]): T =>
+    model.has(name) ? model.oneOf(name, [usual, ...others]) : usual;
+  const positive = (name: string, usual: number): number => {
+    const value = model.has(name) ? model.number(name) : usual;
+    return value !== null && value > 0 && Number.isFinite(value) ? value : model.fail(name, "above 0");
+  };
   const characters = model.list("characters", (entries, i) => entries.text(i), MOST, 1);
   if (charactersOf(characters.join("")).length !== characters.length)
     model.fail("characters", "different characters");
@@ -38,12 +45,22 @@ export function parseLanguageModel(text: string, file: string): LanguageModel {
     layers: model.whole("layers", 1, 1024),
     heads: size("heads"),
     embedSize: size("embedSize"),
+    kvHeads: size(model.has("kvHeads") ? "kvHeads" : "heads"),
+    positions: choice("positions", "learned", "rotary"),
+    rotaryBase: positive("rotaryBase", 10_000),
+    norm: choice("norm", "layerNorm", "rmsNorm"),
+    normEps: positive("normEps", 1e-5),
+    mlp: choice("mlp", "geluTanh", "gelu", "swiglu"),
     mlpSize: size("mlpSize"),
     bias: flag("bias"),
     tieWeights: flag("tieWeights"),
     characters,
   };
-  if (described.embedSize % described.heads !== 0) model.fail("heads", "a divisor of embedSize");
+  const { embedSize, heads, kvHeads = heads, positions } = described;
+  if (embedSize % heads !== 0) model.fail("heads", "a divisor of embedSize");
+  if (heads % kvHeads !== 0) model.fail("kvHeads", "a divisor of heads");
+  if (positions === "rotary" && (embedSize / heads) % 2 !== 0)
+    model.fail("heads", "such that rotary heads have an even width");
   return described;
 }
 
