@@ -74,7 +74,7 @@ fn gelu4(x: vec4<f32>) -> vec4<f32> {
   return 0.5 * x * (1.0 + erf4(h, exp(-h * h)));
 }
 
-fn geluSlope4(x: vec4<f32>) -> vec4<f32> {
+fn geluDerivative4(x: vec4<f32>) -> vec4<f32> {
   let h = x * 0.70710678;
   let e = exp(-h * h);
   return 0.5 * (1.0 + erf4(h, e)) + 0.39894228 * x * e;
@@ -83,7 +83,7 @@ fn geluSlope4(x: vec4<f32>) -> vec4<f32> {
 // gelu with a tanh instead of the error function.
 fn geluTanh4(x: vec4<f32>) -> vec4<f32> { return 0.5 * x * (1.0 + tanh4(x * (0.79788456 + 0.035677408 * x * x))); }
 
-fn geluTanhSlope4(x: vec4<f32>) -> vec4<f32> {
+fn geluTanhDerivative4(x: vec4<f32>) -> vec4<f32> {
   let s = x * x;
   let t = tanh4(x * (0.79788456 + 0.035677408 * s));
   return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * (0.79788456 + 0.10703222 * s);
@@ -91,7 +91,7 @@ fn geluTanhSlope4(x: vec4<f32>) -> vec4<f32> {
 
 fn silu4(x: vec4<f32>) -> vec4<f32> { return x * sigmoid4(x); }
 
-fn siluSlope4(x: vec4<f32>) -> vec4<f32> {
+fn siluDerivative4(x: vec4<f32>) -> vec4<f32> {
   let s = sigmoid4(x);
   return s * (1.0 + x * (1.0 - s));
 }
@@ -102,9 +102,9 @@ fn withExtra(kind: u32, v: vec4<f32>, e: vec4<f32>) -> vec4<f32> {
   if (kind == 1u) { return select(vec4<f32>(), v, passes4(e)); }
   if (kind == 2u) { return v * (e * (1.0 - e)); }
   if (kind == 3u) { return v * (1.0 - e * e); }
-  if (kind == 4u) { return v * geluSlope4(e); }
-  if (kind == 5u) { return v * geluTanhSlope4(e); }
-  if (kind == 6u) { return v * siluSlope4(e); }
+  if (kind == 4u) { return v * geluDerivative4(e); }
+  if (kind == 5u) { return v * geluTanhDerivative4(e); }
+  if (kind == 6u) { return v * siluDerivative4(e); }
   return v + e;
 }
 

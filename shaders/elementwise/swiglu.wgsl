@@ -27,6 +27,6 @@ fn swigluBackward(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups)
   if (i >= ROWS * F) { return; }
   let at = i + i / F * F;
   let gate = vec4(x[at]);
-  dx[at] = dy[i] * x[at + F] * siluSlope4(gate).x;
+  dx[at] = dy[i] * x[at + F] * siluDerivative4(gate).x;
   dx[at + F] = dy[i] * silu4(gate).x;
 }

@@ -225,6 +225,12 @@ function completed(options: GptOptions): Complete {
   if (heads % complete.kvHeads !== 0) {
     throw new ValueError(`nn.gpt: kvHeads must be a divisor of heads ${heads}, got ${complete.kvHeads}`);
   }
+  if (!(complete.normEps >= 0 && Number.isFinite(complete.normEps))) {
+    throw new ValueError(`nn.gpt: normEps must be at least 0, got ${complete.normEps}`);
+  }
+  if (!(complete.rotaryBase > 0 && Number.isFinite(complete.rotaryBase))) {
+    throw new ValueError(`nn.gpt: rotaryBase must be above 0 and finite, got ${complete.rotaryBase}`);
+  }
   if (complete.positions === "rotary" && (embedSize / heads) % 2 !== 0) {
     throw new ValueError(`nn.gpt: rotary positions need heads of even width, got ${embedSize / heads}`);
   }

@@ -94,11 +94,16 @@ export function crossEntropy(options: CrossEntropyLossOptions = {}): Loss {
     probabilities = false,
     ...rest
   } = checkOptions("nn.crossEntropy", options, { ...CROSS_ENTROPY, classAxis: "number" });
+  const { classAxis = 1 } = rest;
+  expectValue(
+    classAxis === 1 || classAxis === -1,
+    `nn.crossEntropy: classAxis must be 1 or -1, got ${classAxis}`,
+  );
   const given = { ...rest, ...classWeightsOf(classWeights) };
   const loss = classLoss(!probabilities, (output, target, weights) =>
     crossEntropyOf(output, target, { ...given, weights }),
   );
-  const axis = rest.classAxis === -1 ? ({ classAxis: -1 } as const) : {};
+  const axis = classAxis === -1 ? ({ classAxis: -1 } as const) : {};
   return {
     ...loss,
     ...axis,

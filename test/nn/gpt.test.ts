@@ -48,6 +48,9 @@ describe("nn.gpt", () => {
     [{ ...tiny, heads: 4, kvHeads: 3 }, /kvHeads must be a divisor of heads 4, got 3/],
     [{ ...tiny, heads: 4, positions: "rotary" }, /rotary positions need heads of even width, got 3/],
     [{ ...tiny, norm: "batchNorm" }, /norm/],
+    [{ ...tiny, normEps: -1 }, /normEps must be at least 0, got -1/],
+    [{ ...tiny, rotaryBase: 0 }, /rotaryBase must be above 0 and finite, got 0/],
+    [{ ...tiny, rotaryBase: Number.POSITIVE_INFINITY }, /rotaryBase must be above 0 and finite/],
   ])("refuses %o", (options, message) => {
     expect(() => nn.gpt(options as nn.GptOptions)).toThrow(message);
   });

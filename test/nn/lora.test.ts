@@ -115,12 +115,19 @@ describe("nn.lora", () => {
   });
 
   it("draws dropout in training only", async () => {
-    const model = nn.gpt(tiny);
-    nn.lora(model, { ...options, dropout: 0.5 });
-    const trainer = await trainerOf(model);
-    await trainer.fit(set, { epochs: 2 });
-    expect(await logits(trainer)).toEqual(await logits(trainer));
-    await trainer.destroy();
+    const trained = async (dropout: number) => {
+      const model = nn.gpt(tiny);
+      nn.lora(model, { ...options, dropout });
+      const trainer = await trainerOf(model);
+      await trainer.fit(set, { epochs: 2 });
+      expect(await logits(trainer)).toEqual(await logits(trainer));
+      const B = await trainer.parameter("lm_head.lora_B.weight");
+      await trainer.destroy();
+      return B;
+    };
+    const [without, dropped] = [await trained(0), await trained(0.5)];
+    expect(without.some((value) => value !== 0)).toBe(true);
+    expect(dropped).not.toEqual(without);
   });
 
   it.each<[string, object, RegExp]>([

@@ -74,4 +74,7 @@ it("logits [N, T, C] with classAxis -1 give what [N, C, T] gives", async () => {
     );
   }
   expect(() => ops.crossEntropy(last, t, { classAxis: 0 as 1 })).toThrow(/classAxis must be 1 or -1, got 0/);
+  expect(() => nn.crossEntropy({ classAxis: 0 as 1 })).toThrow(
+    /nn.crossEntropy: classAxis must be 1 or -1, got 0/,
+  );
 });

@@ -88,13 +88,13 @@ export const rotaryOp: DefinedOp<Attrs> = defineOp({
 });
 
 /** One table for all uses of the same sizes, computed in float64: drivers' sin and cos are inexact. */
-const tables = new Map<string, Tensor>();
+const tables = new Map<string, WeakRef<Tensor>>();
 
 function tableOf(P: number, E: number, base: number): Tensor {
   const key = `${P} ${E} ${base}`;
   const half = E / 2;
   const table =
-    tables.get(key) ??
+    tables.get(key)?.deref() ??
     constant(
       Float32Array.from({ length: P * E }, (_, i) => {
         const angle = Math.floor(i / E) * base ** ((-(i >> 1) % half) / half);
@@ -103,7 +103,7 @@ function tableOf(P: number, E: number, base: number): Tensor {
       [P, half, 2],
       "rotaryTable",
     );
-  tables.set(key, table);
+  tables.set(key, new WeakRef(table));
   return table;
 }
 
@@ -125,7 +125,8 @@ export function rotaryEmbedding(x: Tensor, options: RotaryOptions): Tensor {
   const heads = expectWhole(who, "heads", checked.heads, 1);
   const E = expectWhole(who, "headSize", checked.headSize, 2);
   if (E % 2 !== 0) throw new ValueError(`${who}: headSize must be even, got ${E}`);
-  if (!(base > 0)) throw new ValueError(`${who}: base must be above 0, got ${shown(base)}`);
+  if (!(base > 0 && Number.isFinite(base)))
+    throw new ValueError(`${who}: base must be above 0 and finite, got ${shown(base)}`);
   const table = tableOf(P, E, base);
   return rotaryOp.one([x, table, ...(positions === undefined ? [] : [positions])], {
     heads,

@@ -21,7 +21,7 @@ function throughInput(name: "gelu" | "geluTanh" | "silu", second: (x: Tensor) =>
     name: `${name}Backward`,
     args: ["dy", "x"],
     functions: [specialFunctions],
-    wgsl: ([dy, x]) => `${dy} * ${name}Slope4(vec4(${x})).x`,
+    wgsl: ([dy, x]) => `${dy} * ${name}Derivative4(vec4(${x})).x`,
     scalar: ([dy, x]) => dy! * derivative(code, x!),
     backward: ({ inputs: [dy, x], grads: [d], needs }) => [
       needs[0] ? backward.one([d!, x!], {}) : undefined,

@@ -65,14 +65,16 @@ export const swigluBackwardOp: DefinedOp<None> = defineOp({
     const cut = (t: Tensor) => split(t, t.shape[axis]! / 2, axis) as [Tensor, Tensor];
     const [gate, up] = cut(x!);
     const [dGate, dUp] = cut(d!);
-    const slope = (v: Tensor) => siluBackwardOp.one([v, gate], {});
+    const throughSilu = (v: Tensor) => siluBackwardOp.one([v, gate], {});
     const second = () => {
       const context = { inputs: [mul(dy!, up), gate], outputs: [], grads: [dGate], needs: [false, true] };
       return siluBackwardOp.backward!({ ...context, attrs: {} })[1]!;
     };
     return [
-      needs[0] ? concat([add(second(), slope(mul(dUp, dy!))), slope(mul(dGate, dy!))], axis) : undefined,
-      needs[1] ? add(slope(mul(dGate, up)), mul(dUp, siluOp.one([gate], {}))) : undefined,
+      needs[0]
+        ? concat([add(second(), throughSilu(mul(dUp, dy!))), throughSilu(mul(dGate, dy!))], axis)
+        : undefined,
+      needs[1] ? add(throughSilu(mul(dGate, up)), mul(dUp, siluOp.one([gate], {}))) : undefined,
     ];
   },
 });
